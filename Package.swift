@@ -1,0 +1,143 @@
+// swift-tools-version: 6.3
+// The house: one `door` (C), `room` (library) or program a line; arrows go to a lower storey only.
+// README.md has the map; `--explicit-target-dependency-import-check error` keeps the arrows true.
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// Rooms that have no business with pointers.
+let pointerFree = strict + [.strictMemorySafety()]
+
+func door(_ name: String, apt: String) -> Target {
+    .systemLibrary(name: name, providers: [.apt([apt])])
+}
+
+func room(
+    _ name: String,
+    _ dependencies: [Target.Dependency] = [],
+    settings: [SwiftSetting] = strict
+) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let collections = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "nacre",
+    products: [
+        .executable(name: "nacre", targets: ["nacre"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    ],
+    targets: [
+        // Storey 0: doors to C, and rooms that know nobody.
+        door("CRados", apt: "librados-dev"),
+        door("CRBD", apt: "librbd-dev"),
+        door("CFuse", apt: "libfuse3-dev"),
+        door("CCurl", apt: "libcurl4-openssl-dev"),
+        .target(name: "CRadosWatchers", linkerSettings: [.linkedLibrary("rados")]),
+        .target(name: "CLinux"),
+        room("Blocking", [nioPosix]),
+        room("Secrets"),
+        room("Volumes", ["Secrets", crypto], settings: pointerFree),
+        room("VolumeAPI", [collections], settings: pointerFree),
+
+        // Storey 1: one library or kernel each.
+        room("RADOS", ["CRados", "CRadosWatchers", "Blocking", "Secrets", system]),
+        room("Curl", ["CCurl", "Blocking"]),
+        room("LinuxKernel", ["CLinux", system]),
+
+        // Storey 2
+        room("RBD", ["CRBD", "RADOS", "Blocking", system]),
+        room("BlockDevices", ["LinuxKernel", system]),
+
+        // Storey 3
+        room("CephVolumes", ["Volumes", "RBD", "RADOS", "Blocking", "Secrets", collections, logging, metrics, system]),
+        room("NodeMapping", ["LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "CFuse", "CRBD", logging, system]),
+
+        // Storey 4
+        room(
+            "NodeVolumes",
+            [
+                "Volumes", "NodeMapping", "BlockDevices", "LinuxKernel", "Blocking", "Secrets",
+                logging, subprocess, system,
+            ]
+        ),
+
+        // Storey 5
+        room(
+            "VolumeServer",
+            [
+                "VolumeAPI", "Volumes", "Secrets",
+                hummingbird, logging, metrics, nioCore, serviceLifecycle,
+            ]
+        ),
+
+        // Storey 6: programs.
+        .executableTarget(
+            name: "nacre",
+            dependencies: [
+                "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping",
+                "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl",
+                argumentParser, logging, metrics, serviceLifecycle, unixSignals, yams, system,
+            ],
+            swiftSettings: strict
+        ),
+
+        .target(
+            name: "TestSupport",
+            dependencies: ["Volumes", "Secrets", "RADOS", "RBD", "CephVolumes", "Blocking", logging, system],
+            path: "Tests/TestSupport",
+            swiftSettings: strict
+        ),
+        tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
+        tests("VolumeAPITests", ["VolumeAPI"]),
+        tests("SecretsTests", ["Secrets"]),
+        tests("LinuxKernelTests", ["LinuxKernel", system]),
+        tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
+        tests("CephVolumesTests", ["CephVolumes", "Volumes"]),
+        tests("VolumeServerTests", ["VolumeServer", "VolumeAPI", "Volumes", "Curl", "TestSupport", logging]),
+        tests(
+            "ClusterTests",
+            [
+                "TestSupport", "CephVolumes", "Volumes", "VolumeAPI", "VolumeServer", "RBD", "RADOS", "Blocking",
+                "Secrets", "Curl", "NodeVolumes", "NodeMapping", "LinuxKernel", logging, system,
+            ]
+        ),
+    ]
+)

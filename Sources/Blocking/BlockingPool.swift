@@ -1,0 +1,69 @@
+internal import NIOPosix
+import Synchronization
+
+/// A fixed number of threads for calls that block: librbd verbs, ioctls, mounts.
+///
+/// One pool a Ceph cluster, so that a cluster which does not answer cannot stall another, nor the node's own calls.
+/// A blocked thread cannot be cancelled, only bounded by the library's own time limits; that is why the number is fixed
+/// and the queue is a metric.
+public final class BlockingPool: Sendable {
+    /// What a pool has to do at one moment.
+    public struct Load: Sendable, Hashable {
+        /// Threads in the pool.
+        public let threads: Int
+        /// Calls that run now, at most `threads`.
+        public let running: Int
+        /// Calls that wait for a thread.
+        public let queued: Int
+    }
+
+    private let pool: NIOThreadPool
+    private let threads: Int
+    private let submitted = Atomic<Int>(0)
+    private let started = Atomic<Int>(0)
+    private let finished = Atomic<Int>(0)
+
+    /// Starts `threads` threads.
+    ///
+    /// - Parameter threads: 1 or more.
+    public init(threads: Int) {
+        self.threads = threads
+        pool = NIOThreadPool(numberOfThreads: threads)
+        pool.start()
+    }
+
+    deinit {
+        // Without waiting: the last reference may go on one of the pool's own threads.
+        pool.shutdownGracefully { _ in }
+    }
+
+    /// What the pool has to do now.
+    public var load: Load {
+        let finished = finished.load(ordering: .relaxed)
+        let started = max(started.load(ordering: .relaxed), finished)
+        let submitted = max(submitted.load(ordering: .relaxed), started)
+        return Load(threads: threads, running: min(threads, started - finished), queued: submitted - started)
+    }
+
+    /// Runs `work` on a thread of the pool and waits for it, also when the task is cancelled.
+    public func run<R: Sendable, Failure: Error>(
+        _ work: @escaping @Sendable () throws(Failure) -> R
+    ) async throws(Failure) -> R {
+        submitted.add(1, ordering: .relaxed)
+        let outcome: Result<R, Failure> = await withCheckedContinuation { continuation in
+            pool.submit { _ in
+                // The state is not looked at: a pool that shuts down still owes its callers an answer.
+                self.started.add(1, ordering: .relaxed)
+                let outcome: Result<R, Failure>
+                do throws(Failure) {
+                    outcome = .success(try work())
+                } catch {
+                    outcome = .failure(error)
+                }
+                self.finished.add(1, ordering: .relaxed)
+                continuation.resume(returning: outcome)
+            }
+        }
+        return try outcome.get()
+    }
+}

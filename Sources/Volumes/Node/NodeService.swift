@@ -1,0 +1,158 @@
+public import Secrets
+
+/// What a node does with volumes: device, staging path, pod. CSI: the Node service.
+///
+/// Handles come as given, unparsed: a node must be able to let go of a volume whose handle it cannot read.
+public protocol NodeService: Sendable {
+    /// Maps the image, makes a file system on a blank device, mounts it at the staging path. CSI: NodeStageVolume.
+    func stage(_ request: StageRequest, deadline: ContinuousClock.Instant) async throws(VolumeError)
+
+    /// Unmounts the staging path and unmaps the image; fine when nothing is there. CSI: NodeUnstageVolume.
+    func unstage(volumeID: String, stagingPath: String, deadline: ContinuousClock.Instant) async throws(VolumeError)
+
+    /// Bind-mounts the staged volume at the pod's path. CSI: NodePublishVolume.
+    func publish(_ request: PublishRequest, deadline: ContinuousClock.Instant) async throws(VolumeError)
+
+    /// Takes the pod's path away; fine when nothing is there. CSI: NodeUnpublishVolume.
+    func unpublish(volumeID: String, targetPath: String, deadline: ContinuousClock.Instant) async throws(VolumeError)
+
+    /// Grows device and file system to the image's size and returns it in bytes. CSI: NodeExpandVolume.
+    func expand(_ request: NodeExpandRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> UInt64
+
+    /// How full the volume at a path is, and how it is. CSI: NodeGetVolumeStats.
+    func stats(_ request: StatsRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> VolumeStats
+
+    /// Who this node is. CSI: NodeGetInfo.
+    var info: NodeInfo { get }
+}
+
+/// CSI: NodeStageVolumeRequest.
+public struct StageRequest: Sendable {
+    public var volumeID: String
+    /// An absolute path to an existing directory, kubelet's `globalmount`.
+    public var stagingPath: String
+    public var capability: VolumeCapability
+    public var credentials: Credentials
+    /// The PV's volumeAttributes.
+    public var context: [String: String]
+
+    public init(
+        volumeID: String,
+        stagingPath: String,
+        capability: VolumeCapability,
+        credentials: Credentials,
+        context: [String: String]
+    ) {
+        self.volumeID = volumeID
+        self.stagingPath = stagingPath
+        self.capability = capability
+        self.credentials = credentials
+        self.context = context
+    }
+}
+
+/// CSI: NodePublishVolumeRequest.
+public struct PublishRequest: Sendable {
+    public var volumeID: String
+    public var stagingPath: String
+    /// An absolute path; made when missing.
+    public var targetPath: String
+    public var capability: VolumeCapability
+    public var isReadOnly: Bool
+    public var context: [String: String]
+
+    public init(
+        volumeID: String,
+        stagingPath: String,
+        targetPath: String,
+        capability: VolumeCapability,
+        isReadOnly: Bool,
+        context: [String: String]
+    ) {
+        self.volumeID = volumeID
+        self.stagingPath = stagingPath
+        self.targetPath = targetPath
+        self.capability = capability
+        self.isReadOnly = isReadOnly
+        self.context = context
+    }
+}
+
+/// CSI: NodeExpandVolumeRequest.
+public struct NodeExpandRequest: Sendable {
+    public var volumeID: String
+    /// Where the volume is published or staged.
+    public var volumePath: String
+    /// Empty when not given.
+    public var stagingPath: String
+    public var range: CapacityRange?
+    public var capability: VolumeCapability?
+
+    public init(
+        volumeID: String,
+        volumePath: String,
+        stagingPath: String,
+        range: CapacityRange?,
+        capability: VolumeCapability?
+    ) {
+        self.volumeID = volumeID
+        self.volumePath = volumePath
+        self.stagingPath = stagingPath
+        self.range = range
+        self.capability = capability
+    }
+}
+
+/// CSI: NodeGetVolumeStatsRequest.
+public struct StatsRequest: Sendable {
+    public var volumeID: String
+    public var volumePath: String
+    /// Empty when not given.
+    public var stagingPath: String
+
+    public init(volumeID: String, volumePath: String, stagingPath: String) {
+        self.volumeID = volumeID
+        self.volumePath = volumePath
+        self.stagingPath = stagingPath
+    }
+}
+
+/// CSI: NodeGetVolumeStatsResponse.
+public struct VolumeStats: Sendable {
+    /// One kind of thing that runs out. CSI: VolumeUsage.
+    public struct Usage: Sendable, Hashable {
+        public var available: UInt64
+        public var total: UInt64
+        public var used: UInt64
+
+        public init(available: UInt64, total: UInt64, used: UInt64) {
+            self.available = available
+            self.total = total
+            self.used = used
+        }
+    }
+
+    /// In bytes; nothing where the mount cannot be read.
+    public var bytes: Usage?
+    /// Nothing for a raw block device.
+    public var inodes: Usage?
+    public var condition: VolumeCondition
+
+    public init(bytes: Usage?, inodes: Usage?, condition: VolumeCondition) {
+        self.bytes = bytes
+        self.inodes = inodes
+        self.condition = condition
+    }
+}
+
+/// CSI: NodeGetInfoResponse.
+public struct NodeInfo: Sendable, Hashable {
+    public var nodeID: String
+    /// 0 for no limit of our own.
+    public var maxVolumes: Int64
+
+    public init(nodeID: String, maxVolumes: Int64) {
+        self.nodeID = nodeID
+        self.maxVolumes = maxVolumes
+    }
+}

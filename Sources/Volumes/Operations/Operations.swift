@@ -1,0 +1,140 @@
+import Synchronization
+
+/// The operations under way, a key each: a repeated call joins the one that runs, a different one waits for its turn.
+///
+/// An operation belongs to nobody's request: when a caller's deadline passes or its connection breaks, the operation goes
+/// on, and the next caller finds it. So a deadline never leaves anything half-done.
+public final class Operations: Sendable {
+    /// An operation as others see it.
+    public struct Description: Sendable {
+        /// What it is, for a person: `create volume 'pvc-…'`.
+        public let title: String
+        /// Its step and the step's age.
+        public let progress: OperationProgress.Snapshot
+        /// How long it has been under way in all.
+        public let age: Duration
+    }
+
+    private struct Entry: Sendable {
+        let title: String
+        let fingerprint: String
+        let progress: OperationProgress
+        let startedAt: ContinuousClock.Instant
+        let outcome: Eventual<any Sendable>
+    }
+
+    private let running = Mutex<[String: Entry]>([:])
+    private let observer: StepObserver?
+
+    /// Makes an empty table.
+    ///
+    /// - Parameter observer: Told of every step of every operation.
+    public init(observer: StepObserver? = nil) {
+        self.observer = observer
+    }
+
+    /// What is under way now, oldest first.
+    public var underWay: [Description] {
+        running.withLock { Array($0.values) }
+            .sorted { $0.startedAt < $1.startedAt }
+            .map { Description(title: $0.title, progress: $0.progress.snapshot, age: .now - $0.startedAt) }
+    }
+
+    /// Runs `body` as the only operation on `key`, or joins the one that runs with the same fingerprint.
+    ///
+    /// - Parameters:
+    ///   - title: The operation for a person: `create volume 'pvc-…'`.
+    ///   - key: What it works on; one operation a key.
+    ///   - fingerprint: Equal for calls that ask for the same; those share one run and its result.
+    ///   - deadline: When this caller stops waiting; the operation itself goes on.
+    ///   - body: The operation; it runs in a task of its own.
+    /// - Throws: What `body` throws; `VolumeError` with `.deadlineExceeded` that tells the step and its age,
+    ///   or `.aborted` when another operation held the key until then.
+    public func run<R: Sendable>(
+        _ title: String,
+        on key: String,
+        fingerprint: String,
+        deadline: ContinuousClock.Instant,
+        _ body: @escaping @Sendable () async throws(VolumeError) -> R
+    ) async throws(VolumeError) -> R {
+        let waitingSince = ContinuousClock.now
+        while true {
+            let (entry, isOurs) = startOrFind(title, on: key, fingerprint: fingerprint, body)
+            let outcome = await entry.outcome.value(until: deadline)
+            if isOurs || entry.fingerprint == fingerprint {
+                guard let outcome else { throw Self.overdue(entry, waited: .now - waitingSince) }
+                guard let value = try outcome.get() as? R else {
+                    throw VolumeError(.internal, "\(title) joined an operation of another kind on '\(key)'")
+                }
+                return value
+            }
+            guard outcome != nil else { throw Self.busy(title, behind: entry) }
+        }
+    }
+
+    private func startOrFind<R: Sendable>(
+        _ title: String,
+        on key: String,
+        fingerprint: String,
+        _ body: @escaping @Sendable () async throws(VolumeError) -> R
+    ) -> (entry: Entry, isOurs: Bool) {
+        running.withLock { running in
+            if let entry = running[key] { return (entry, false) }
+            let progress = OperationProgress(observer: observer)
+            let entry = Entry(
+                title: title,
+                fingerprint: fingerprint,
+                progress: progress,
+                startedAt: .now,
+                outcome: Eventual()
+            )
+            running[key] = entry
+            Task {
+                let outcome: Result<any Sendable, VolumeError>
+                do throws(VolumeError) {
+                    outcome = .success(
+                        try await Self.withProgress(progress, body)
+                    )
+                } catch {
+                    outcome = .failure(error)
+                }
+                // Gone from the table before anyone hears of the outcome: whoever comes then starts afresh.
+                self.running.withLock { $0[key] = nil }
+                entry.outcome.resolve(outcome)
+            }
+            return (entry, true)
+        }
+    }
+
+    private static func withProgress<R: Sendable>(
+        _ progress: OperationProgress,
+        _ body: @Sendable () async throws(VolumeError) -> R
+    ) async throws(VolumeError) -> R {
+        let result: Result<R, VolumeError> = await OperationProgress.$current.withValue(progress) {
+            do throws(VolumeError) {
+                return .success(try await body())
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    private static func overdue(_ entry: Entry, waited: Duration) -> VolumeError {
+        let progress = entry.progress.snapshot
+        return VolumeError(
+            .deadlineExceeded,
+            "\(entry.title) is not done after \(waited.seconds): \(progress.description) for \(progress.age.seconds); "
+                + "it goes on, a retry joins it"
+        )
+    }
+
+    private static func busy(_ title: String, behind entry: Entry) -> VolumeError {
+        let progress = entry.progress.snapshot
+        return VolumeError(
+            .aborted,
+            "cannot \(title) yet: \(entry.title) has been under way for \((.now - entry.startedAt).seconds), "
+                + "\(progress.description) for \(progress.age.seconds); retry when it is done"
+        )
+    }
+}

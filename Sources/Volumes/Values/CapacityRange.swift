@@ -1,0 +1,69 @@
+/// The sizes a caller accepts, in bytes; 0 means that the bound is not given. CSI: CapacityRange.
+public struct CapacityRange: Sendable, Hashable {
+    /// Volumes are whole MiB.
+    public static let granularityBytes: UInt64 = 1 << 20
+
+    /// The size of a volume of which no size was asked: 1 GiB, as ceph-csi's.
+    public static let defaultBytes: UInt64 = 1 << 30
+
+    /// The largest size we make: 2^60 bytes (1 EiB); librbd's object numbers end there with 4 MiB objects.
+    public static let largestBytes: UInt64 = 1 << 60
+
+    /// At least this, 0 for no bound.
+    public let requiredBytes: UInt64
+
+    /// At most this, 0 for no bound.
+    public let limitBytes: UInt64
+
+    /// Makes a range of two signed numbers as they come over the wire.
+    ///
+    /// - Throws: `VolumeError` with `.invalidArgument` for a negative number or a limit below what is required,
+    ///   `.outOfRange` above `largestBytes`.
+    public init(requiredBytes: Int64, limitBytes: Int64) throws(VolumeError) {
+        guard requiredBytes >= 0 else { throw .invalid("required bytes are negative: \(requiredBytes)") }
+        guard limitBytes >= 0 else { throw .invalid("limit bytes are negative: \(limitBytes)") }
+        self.requiredBytes = UInt64(requiredBytes)
+        self.limitBytes = UInt64(limitBytes)
+        guard limitBytes == 0 || requiredBytes <= limitBytes else {
+            throw .invalid(
+                "capacity range is empty: required \(self.requiredBytes.inBinaryUnits) is above limit "
+                    + self.limitBytes.inBinaryUnits
+            )
+        }
+        guard self.requiredBytes <= Self.largestBytes else {
+            throw VolumeError(
+                .outOfRange,
+                "required \(self.requiredBytes.inBinaryUnits) is above the largest volume of "
+                    + Self.largestBytes.inBinaryUnits
+            )
+        }
+    }
+
+    /// The size of a new volume in this range: what is required, rounded up to whole MiB; the default without a bound.
+    ///
+    /// - Throws: `VolumeError` with `.outOfRange` when no whole MiB lies in the range.
+    public func newSizeBytes() throws(VolumeError) -> UInt64 {
+        let wanted: UInt64
+        if requiredBytes != 0 {
+            wanted = requiredBytes
+        } else if limitBytes != 0 {
+            wanted = min(Self.defaultBytes, limitBytes / Self.granularityBytes * Self.granularityBytes)
+        } else {
+            wanted = Self.defaultBytes
+        }
+        let rounded = max(1, (wanted + Self.granularityBytes - 1) / Self.granularityBytes) * Self.granularityBytes
+        guard limitBytes == 0 || rounded <= limitBytes else {
+            throw VolumeError(
+                .outOfRange,
+                "no whole MiB lies between required \(requiredBytes.inBinaryUnits) and limit "
+                    + "\(limitBytes.inBinaryUnits); raise the limit to \(rounded.inBinaryUnits)"
+            )
+        }
+        return rounded
+    }
+
+    /// Whether a volume of `sizeBytes` is what this range asks for.
+    public func contains(_ sizeBytes: UInt64) -> Bool {
+        sizeBytes >= requiredBytes && (limitBytes == 0 || sizeBytes <= limitBytes)
+    }
+}

@@ -1,0 +1,98 @@
+/// How a volume will be used: as a file system or a raw device, and by whom. CSI: VolumeCapability.
+public struct VolumeCapability: Sendable, Hashable {
+    /// What the pod sees.
+    public enum Access: Sendable, Hashable {
+        /// A raw block device.
+        case block
+        /// A mounted file system.
+        case mount(MountAccess)
+    }
+
+    /// Who may use it at once. CSI: AccessMode, with its numbers.
+    public enum Mode: Int, Sendable, Hashable, CaseIterable {
+        case singleNodeWriter = 1
+        case singleNodeReaderOnly = 2
+        case multiNodeReaderOnly = 3
+        case multiNodeSingleWriter = 4
+        case multiNodeMultiWriter = 5
+        case singleNodeSingleWriter = 6
+        case singleNodeMultiWriter = 7
+
+        /// Whether nobody may write.
+        public var isReadOnly: Bool { self == .singleNodeReaderOnly || self == .multiNodeReaderOnly }
+
+        /// Whether more than one node may have it at once.
+        public var isMultiNode: Bool {
+            self == .multiNodeReaderOnly || self == .multiNodeSingleWriter || self == .multiNodeMultiWriter
+        }
+
+        /// CSI's name: `SINGLE_NODE_WRITER`.
+        public var name: String {
+            switch self {
+            case .singleNodeWriter: "SINGLE_NODE_WRITER"
+            case .singleNodeReaderOnly: "SINGLE_NODE_READER_ONLY"
+            case .multiNodeReaderOnly: "MULTI_NODE_READER_ONLY"
+            case .multiNodeSingleWriter: "MULTI_NODE_SINGLE_WRITER"
+            case .multiNodeMultiWriter: "MULTI_NODE_MULTI_WRITER"
+            case .singleNodeSingleWriter: "SINGLE_NODE_SINGLE_WRITER"
+            case .singleNodeMultiWriter: "SINGLE_NODE_MULTI_WRITER"
+            }
+        }
+    }
+
+    /// What the pod sees.
+    public let access: Access
+
+    /// Who may use it at once.
+    public let mode: Mode
+
+    /// Makes a capability.
+    public init(_ access: Access, mode: Mode) {
+        self.access = access
+        self.mode = mode
+    }
+}
+
+/// A file system and how it is mounted. CSI: MountVolume.
+public struct MountAccess: Sendable, Hashable {
+    /// `ext4`, `xfs`, or empty for the default, `ext4`.
+    public let fsType: String
+    /// Mount options such as `noatime`.
+    public let mountFlags: [String]
+
+    /// Names a file system and its mount options.
+    public init(fsType: String = "", mountFlags: [String] = []) {
+        self.fsType = fsType
+        self.mountFlags = mountFlags
+    }
+
+    /// The file system to make and mount.
+    public var fileSystem: String { fsType.isEmpty ? "ext4" : fsType }
+}
+
+extension VolumeCapability {
+    /// The file systems that we make and grow.
+    public static let fileSystems = ["ext4", "xfs"]
+
+    /// Says why no RBD volume can be used so, or nothing when it can.
+    ///
+    /// CSI: ValidateVolumeCapabilities; a file system has one writing node at most.
+    public var refusal: String? {
+        guard mode != .multiNodeSingleWriter else {
+            return "access mode MULTI_NODE_SINGLE_WRITER is not supported"
+        }
+        switch access {
+        case .block:
+            return nil
+        case .mount(let mount):
+            guard mode != .multiNodeMultiWriter else {
+                return "access mode MULTI_NODE_MULTI_WRITER is not supported on a file system: "
+                    + "two nodes that mount one \(mount.fileSystem) destroy it; use a Block volume or a shared file system"
+            }
+            guard Self.fileSystems.contains(mount.fileSystem) else {
+                return "file system '\(mount.fsType.printable)' is not supported; use ext4 or xfs"
+            }
+            return nil
+        }
+    }
+}

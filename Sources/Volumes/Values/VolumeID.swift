@@ -1,0 +1,81 @@
+/// The handle of a volume: `clusterID/pool/namespace/image`, in names, so that it survives mirroring to another cluster.
+///
+/// | field | what | may be empty |
+/// | --- | --- | --- |
+/// | clusterID | key into config.json | no |
+/// | pool | the RBD pool | no |
+/// | namespace | the RADOS namespace in that pool | yes: the default namespace |
+/// | image | the image's name | no |
+///
+/// At most 128 bytes in all (CSI: size limits).
+public struct VolumeID: Sendable, Hashable, CustomStringConvertible {
+    /// The longest handle that CSI allows, in bytes.
+    public static let longestBytes = 128
+
+    /// The cluster's key in config.json.
+    public let clusterID: String
+    /// The pool's name.
+    public let pool: String
+    /// The RADOS namespace in the pool; empty for the default one.
+    public let namespace: String
+    /// The image's name.
+    public let image: String
+
+    /// Puts a handle together and checks every part.
+    ///
+    /// - Throws: `VolumeError` with `.invalidArgument` that names the part at fault.
+    public init(clusterID: String, pool: String, namespace: String, image: String) throws(VolumeError) {
+        try Self.check("clusterID", clusterID)
+        try Self.check("pool", pool)
+        if !namespace.isEmpty { try Self.check("namespace", namespace) }
+        try Self.check("image", image)
+        let length = clusterID.utf8.count + pool.utf8.count + namespace.utf8.count + image.utf8.count + 3
+        guard length <= Self.longestBytes else {
+            let parts = [("clusterID", clusterID), ("pool", pool), ("namespace", namespace), ("image", image)]
+            let longest = parts.max { $0.1.utf8.count < $1.1.utf8.count } ?? parts[0]
+            throw .invalid(
+                "volume handle would be \(length) bytes, the limit is \(Self.longestBytes): "
+                    + "the longest part is \(longest.0) with \(longest.1.utf8.count) bytes; shorten it"
+            )
+        }
+        self.clusterID = clusterID
+        self.pool = pool
+        self.namespace = namespace
+        self.image = image
+    }
+
+    /// Reads a handle.
+    ///
+    /// - Throws: `VolumeError` with `.invalidArgument` when `handle` is not one.
+    public init(parsing handle: String) throws(VolumeError) {
+        guard handle.utf8.count <= Self.longestBytes else {
+            throw .invalid(
+                "volume handle has \(handle.utf8.count) bytes, the limit is \(Self.longestBytes)"
+            )
+        }
+        let parts = handle.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 4 else {
+            throw .invalid("volume handle '\(handle.printable)' is not clusterID/pool/namespace/image")
+        }
+        try self.init(clusterID: parts[0], pool: parts[1], namespace: parts[2], image: parts[3])
+    }
+
+    /// The handle.
+    public var description: String { "\(clusterID)/\(pool)/\(namespace)/\(image)" }
+
+    /// The image as Ceph's tools write it: `pool/image` or `pool/namespace/image`.
+    public var imageSpec: String {
+        namespace.isEmpty ? "\(pool)/\(image)" : "\(pool)/\(namespace)/\(image)"
+    }
+
+    /// Characters that Ceph's specs, file names or our handle give another meaning.
+    private static func check(_ part: String, _ value: String) throws(VolumeError) {
+        guard !value.isEmpty else { throw .invalid("\(part) of a volume handle is empty") }
+        guard value != ".", value != ".." else {
+            throw .invalid("\(part) of a volume handle is '\(value)', which is not a name")
+        }
+        for scalar in value.unicodeScalars where scalar.isControl || scalar == "/" || scalar == "@" {
+            throw .invalid("\(part) '\(value.printable)' of a volume handle holds a character that is not allowed in it")
+        }
+    }
+}
