@@ -1,41 +1,61 @@
 public import Secrets
 
-/// What a node does with volumes: device, staging path, pod. CSI: the Node service.
+/// What a node does with volumes: device, staging path, pod.
+///
+/// CSI: the Node service.
 ///
 /// Handles come as given, unparsed: a node must be able to let go of a volume whose handle it cannot read.
 public protocol NodeService: Sendable {
-    /// Maps the image, makes a file system on a blank device, mounts it at the staging path. CSI: NodeStageVolume.
+    /// Maps the image, makes a file system on a blank device, mounts it at the staging path.
+    ///
+    /// CSI: NodeStageVolume.
     func stage(_ request: StageRequest, deadline: ContinuousClock.Instant) async throws(VolumeError)
 
-    /// Unmounts the staging path and unmaps the image; fine when nothing is there. CSI: NodeUnstageVolume.
+    /// Unmounts the staging path and unmaps the image; fine when nothing is there.
+    ///
+    /// CSI: NodeUnstageVolume.
     func unstage(volumeID: String, stagingPath: String, deadline: ContinuousClock.Instant) async throws(VolumeError)
 
-    /// Bind-mounts the staged volume at the pod's path. CSI: NodePublishVolume.
+    /// Bind-mounts the staged volume at the pod's path.
+    ///
+    /// CSI: NodePublishVolume.
     func publish(_ request: PublishRequest, deadline: ContinuousClock.Instant) async throws(VolumeError)
 
-    /// Takes the pod's path away; fine when nothing is there. CSI: NodeUnpublishVolume.
+    /// Takes the pod's path away; fine when nothing is there.
+    ///
+    /// CSI: NodeUnpublishVolume.
     func unpublish(volumeID: String, targetPath: String, deadline: ContinuousClock.Instant) async throws(VolumeError)
 
-    /// Grows device and file system to the image's size and returns it in bytes. CSI: NodeExpandVolume.
+    /// Grows device and file system to the image's size and returns it in bytes.
+    ///
+    /// CSI: NodeExpandVolume.
     func expand(_ request: NodeExpandRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> UInt64
 
-    /// How full the volume at a path is, and how it is. CSI: NodeGetVolumeStats.
+    /// How full the volume at a path is, and how it is.
+    ///
+    /// CSI: NodeGetVolumeStats.
     func stats(_ request: StatsRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> VolumeStats
 
-    /// Who this node is. CSI: NodeGetInfo.
+    /// Who this node is.
+    ///
+    /// CSI: NodeGetInfo.
     var info: NodeInfo { get }
 }
 
 /// CSI: NodeStageVolumeRequest.
 public struct StageRequest: Sendable {
+    /// The volume's handle, as given.
     public var volumeID: String
     /// An absolute path to an existing directory, kubelet's `globalmount`.
     public var stagingPath: String
+    /// How it is used.
     public var capability: VolumeCapability
+    /// Who we are to Ceph.
     public var credentials: Credentials
     /// The PV's volumeAttributes.
     public var context: [String: String]
 
+    /// Puts it together.
     public init(
         volumeID: String,
         stagingPath: String,
@@ -53,14 +73,20 @@ public struct StageRequest: Sendable {
 
 /// CSI: NodePublishVolumeRequest.
 public struct PublishRequest: Sendable {
+    /// The volume's handle, as given.
     public var volumeID: String
+    /// Where it is staged.
     public var stagingPath: String
     /// An absolute path; made when missing.
     public var targetPath: String
+    /// How it is used.
     public var capability: VolumeCapability
+    /// Whether the pod may only read.
     public var isReadOnly: Bool
+    /// The PV's volumeAttributes.
     public var context: [String: String]
 
+    /// Puts it together.
     public init(
         volumeID: String,
         stagingPath: String,
@@ -80,14 +106,18 @@ public struct PublishRequest: Sendable {
 
 /// CSI: NodeExpandVolumeRequest.
 public struct NodeExpandRequest: Sendable {
+    /// The volume's handle, as given.
     public var volumeID: String
     /// Where the volume is published or staged.
     public var volumePath: String
     /// Empty when not given.
     public var stagingPath: String
+    /// The sizes wanted, if given.
     public var range: CapacityRange?
+    /// How it is used, if given.
     public var capability: VolumeCapability?
 
+    /// Puts it together.
     public init(
         volumeID: String,
         volumePath: String,
@@ -105,11 +135,14 @@ public struct NodeExpandRequest: Sendable {
 
 /// CSI: NodeGetVolumeStatsRequest.
 public struct StatsRequest: Sendable {
+    /// The volume's handle, as given.
     public var volumeID: String
+    /// Where the volume is published or staged.
     public var volumePath: String
     /// Empty when not given.
     public var stagingPath: String
 
+    /// Puts it together.
     public init(volumeID: String, volumePath: String, stagingPath: String) {
         self.volumeID = volumeID
         self.volumePath = volumePath
@@ -119,12 +152,18 @@ public struct StatsRequest: Sendable {
 
 /// CSI: NodeGetVolumeStatsResponse.
 public struct VolumeStats: Sendable {
-    /// One kind of thing that runs out. CSI: VolumeUsage.
+    /// One kind of thing that runs out.
+    ///
+    /// CSI: VolumeUsage.
     public struct Usage: Sendable, Hashable {
+        /// Left.
         public var available: UInt64
+        /// In all.
         public var total: UInt64
+        /// Taken.
         public var used: UInt64
 
+        /// Puts it together.
         public init(available: UInt64, total: UInt64, used: UInt64) {
             self.available = available
             self.total = total
@@ -136,8 +175,10 @@ public struct VolumeStats: Sendable {
     public var bytes: Usage?
     /// Nothing for a raw block device.
     public var inodes: Usage?
+    /// How the volume is.
     public var condition: VolumeCondition
 
+    /// Puts it together.
     public init(bytes: Usage?, inodes: Usage?, condition: VolumeCondition) {
         self.bytes = bytes
         self.inodes = inodes
@@ -147,10 +188,12 @@ public struct VolumeStats: Sendable {
 
 /// CSI: NodeGetInfoResponse.
 public struct NodeInfo: Sendable, Hashable {
+    /// The node's name, at most 128 bytes.
     public var nodeID: String
     /// 0 for no limit of our own.
     public var maxVolumes: Int64
 
+    /// Puts it together.
     public init(nodeID: String, maxVolumes: Int64) {
         self.nodeID = nodeID
         self.maxVolumes = maxVolumes

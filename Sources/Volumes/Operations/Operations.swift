@@ -48,6 +48,7 @@ public final class Operations: Sendable {
     ///   - fingerprint: Equal for calls that ask for the same; those share one run and its result.
     ///   - deadline: When this caller stops waiting; the operation itself goes on.
     ///   - body: The operation; it runs in a task of its own.
+    /// - Returns: What `body` returns.
     /// - Throws: What `body` throws; `VolumeError` with `.deadlineExceeded` that tells the step and its age,
     ///   or `.aborted` when another operation held the key until then.
     public func run<R: Sendable>(

@@ -1,55 +1,69 @@
 public import Secrets
 
-/// What the cluster does with volumes, wherever they are used. CSI: the Controller service.
+/// What the cluster does with volumes, wherever they are used.
+///
+/// CSI: the Controller service.
 ///
 /// Every call may be repeated at any time, also after success and after a crash, and then gives the same answer.
 /// A call that finds an equal one under way joins it; one that reaches its deadline leaves it to go on.
 public protocol ControllerService: Sendable {
-    /// Makes a volume, or finds the one that an earlier call of that name made. CSI: CreateVolume.
+    /// Makes a volume, or finds the one that an earlier call of that name made.
+    ///
+    /// CSI: CreateVolume.
     func createVolume(
         _ request: CreateVolumeRequest,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> Volume
 
-    /// Moves the volume's image to the trash; a volume that is gone, or was never ours, is a success. CSI: DeleteVolume.
+    /// Moves the volume's image to the trash; a volume that is gone, or was never ours, is a success.
+    ///
+    /// CSI: DeleteVolume.
     func deleteVolume(
         _ volumeID: String,
         credentials: Credentials,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError)
 
-    /// Grows the volume; one that is large enough stays as it is. CSI: ControllerExpandVolume.
+    /// Grows the volume; one that is large enough stays as it is.
+    ///
+    /// CSI: ControllerExpandVolume.
     func expandVolume(
         _ request: ExpandVolumeRequest,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> ExpandedVolume
 
-    /// Whether the volume exists and can be used so. CSI: ValidateVolumeCapabilities.
+    /// Whether the volume exists and can be used so.
+    ///
+    /// CSI: ValidateVolumeCapabilities.
     func validateCapabilities(
         _ request: ValidateCapabilitiesRequest,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> CapabilityVerdict
 
-    /// A page of the volumes that there are. CSI: ListVolumes.
+    /// A page of the volumes that there are.
     ///
-    /// - Parameters:
-    ///   - maxEntries: The longest page wanted, 0 for our choice.
-    ///   - startingToken: Empty for the first page, otherwise the token that came with the page before.
-    ///   - deadline: When the caller stops waiting.
+    /// CSI: ListVolumes.
+    ///
+    /// `maxEntries` is the longest page wanted, 0 for our choice; `startingToken` is empty for the first page,
+    /// otherwise the token that came with the page before. Throws `.aborted` for a token that is not ours.
     func listVolumes(
         maxEntries: Int32,
         startingToken: String,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> VolumePage
 
-    /// Room left for volumes of these parameters; of all clusters and pools together without any. CSI: GetCapacity.
+    /// Room left for volumes of these parameters; of all clusters and pools together without any.
+    ///
+    /// CSI: GetCapacity.
     func capacity(
         parameters: [String: String],
         capabilities: [VolumeCapability],
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> Capacity
 
-    /// A volume and how it is. CSI: ControllerGetVolume.
+    /// A volume and how it is.
+    ///
+    /// CSI: ControllerGetVolume.
     func status(of volumeID: String, deadline: ContinuousClock.Instant) async throws(VolumeError) -> VolumeStatus
 }
 

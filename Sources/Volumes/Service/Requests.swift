@@ -1,6 +1,8 @@
 public import Secrets
 
-/// What a caller asks of a new volume. CSI: CreateVolumeRequest.
+/// What a caller asks of a new volume.
+///
+/// CSI: CreateVolumeRequest.
 public struct CreateVolumeRequest: Sendable {
     /// The caller's name for it; makes repeats the same volume.
     public var name: String
@@ -29,7 +31,9 @@ public struct CreateVolumeRequest: Sendable {
     }
 }
 
-/// A page of volumes. CSI: ListVolumesResponse.
+/// A page of volumes.
+///
+/// CSI: ListVolumesResponse.
 public struct VolumePage: Sendable {
     /// The volumes, in the order of their handles' clusters, pools and names.
     public var volumes: [Volume]
@@ -43,7 +47,9 @@ public struct VolumePage: Sendable {
     }
 }
 
-/// Room for volumes. CSI: GetCapacityResponse.
+/// Room for volumes.
+///
+/// CSI: GetCapacityResponse.
 public struct Capacity: Sendable, Hashable {
     /// Bytes that can still be written to volumes, after replication.
     public var availableBytes: UInt64
@@ -60,7 +66,9 @@ public struct Capacity: Sendable, Hashable {
     }
 }
 
-/// A volume and how it is. CSI: ControllerGetVolumeResponse.
+/// A volume and how it is.
+///
+/// CSI: ControllerGetVolumeResponse.
 public struct VolumeStatus: Sendable {
     /// The volume.
     public var volume: Volume
@@ -74,7 +82,9 @@ public struct VolumeStatus: Sendable {
     }
 }
 
-/// Whether a volume is well, and what it is doing, for a person. CSI: VolumeCondition.
+/// Whether a volume is well, and what it is doing, for a person.
+///
+/// CSI: VolumeCondition.
 public struct VolumeCondition: Sendable, Hashable {
     /// Whether something is wrong with it.
     public var isAbnormal: Bool
@@ -88,7 +98,9 @@ public struct VolumeCondition: Sendable, Hashable {
     }
 }
 
-/// The answer to whether capabilities suit a volume. CSI: ValidateVolumeCapabilitiesResponse.
+/// The answer to whether capabilities suit a volume.
+///
+/// CSI: ValidateVolumeCapabilitiesResponse.
 public enum CapabilityVerdict: Sendable {
     /// They all do.
     case confirmed
@@ -96,7 +108,9 @@ public enum CapabilityVerdict: Sendable {
     case refused(String)
 }
 
-/// A volume as the caller gets to see it. CSI: Volume.
+/// A volume as the caller gets to see it.
+///
+/// CSI: Volume.
 public struct Volume: Sendable, Hashable {
     /// Its handle.
     public var id: VolumeID

@@ -1,4 +1,6 @@
-/// The sizes a caller accepts, in bytes; 0 means that the bound is not given. CSI: CapacityRange.
+/// The sizes a caller accepts, in bytes; 0 means that the bound is not given.
+///
+/// CSI: CapacityRange.
 public struct CapacityRange: Sendable, Hashable {
     /// Volumes are whole MiB.
     public static let granularityBytes: UInt64 = 1 << 20

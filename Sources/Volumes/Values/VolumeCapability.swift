@@ -1,4 +1,6 @@
-/// How a volume will be used: as a file system or a raw device, and by whom. CSI: VolumeCapability.
+/// How a volume will be used: as a file system or a raw device, and by whom.
+///
+/// CSI: VolumeCapability.
 public struct VolumeCapability: Sendable, Hashable {
     /// What the pod sees.
     public enum Access: Sendable, Hashable {
@@ -8,14 +10,23 @@ public struct VolumeCapability: Sendable, Hashable {
         case mount(MountAccess)
     }
 
-    /// Who may use it at once. CSI: AccessMode, with its numbers.
+    /// Who may use it at once.
+    ///
+    /// CSI: AccessMode, with its numbers.
     public enum Mode: Int, Sendable, Hashable, CaseIterable {
+        /// SINGLE_NODE_WRITER.
         case singleNodeWriter = 1
+        /// SINGLE_NODE_READER_ONLY.
         case singleNodeReaderOnly = 2
+        /// MULTI_NODE_READER_ONLY.
         case multiNodeReaderOnly = 3
+        /// MULTI_NODE_SINGLE_WRITER.
         case multiNodeSingleWriter = 4
+        /// MULTI_NODE_MULTI_WRITER.
         case multiNodeMultiWriter = 5
+        /// SINGLE_NODE_SINGLE_WRITER.
         case singleNodeSingleWriter = 6
+        /// SINGLE_NODE_MULTI_WRITER.
         case singleNodeMultiWriter = 7
 
         /// Whether nobody may write.
@@ -53,7 +64,9 @@ public struct VolumeCapability: Sendable, Hashable {
     }
 }
 
-/// A file system and how it is mounted. CSI: MountVolume.
+/// A file system and how it is mounted.
+///
+/// CSI: MountVolume.
 public struct MountAccess: Sendable, Hashable {
     /// `ext4`, `xfs`, or empty for the default, `ext4`.
     public let fsType: String

@@ -4,21 +4,37 @@
 public struct VolumeError: Error, Sendable, CustomStringConvertible {
     /// The outcomes that CSI knows, with its codes' meanings.
     public enum Code: String, Sendable, CaseIterable {
+        /// gRPC: CANCELED.
         case canceled
+        /// gRPC: UNKNOWN.
         case unknown
+        /// gRPC: INVALID_ARGUMENT.
         case invalidArgument
+        /// gRPC: DEADLINE_EXCEEDED.
         case deadlineExceeded
+        /// gRPC: NOT_FOUND.
         case notFound
+        /// gRPC: ALREADY_EXISTS.
         case alreadyExists
+        /// gRPC: PERMISSION_DENIED.
         case permissionDenied
+        /// gRPC: RESOURCE_EXHAUSTED.
         case resourceExhausted
+        /// gRPC: FAILED_PRECONDITION.
         case failedPrecondition
+        /// gRPC: ABORTED.
         case aborted
+        /// gRPC: OUT_OF_RANGE.
         case outOfRange
+        /// gRPC: UNIMPLEMENTED.
         case unimplemented
+        /// gRPC: INTERNAL.
         case `internal`
+        /// gRPC: UNAVAILABLE.
         case unavailable
+        /// gRPC: DATA_LOSS.
         case dataLoss
+        /// gRPC: UNAUTHENTICATED.
         case unauthenticated
     }
 

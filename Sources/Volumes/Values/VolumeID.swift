@@ -75,7 +75,7 @@ public struct VolumeID: Sendable, Hashable, CustomStringConvertible {
             throw .invalid("\(part) of a volume handle is '\(value)', which is not a name")
         }
         for scalar in value.unicodeScalars where scalar.isControl || scalar == "/" || scalar == "@" {
-            throw .invalid("\(part) '\(value.printable)' of a volume handle holds a character that is not allowed in it")
+            throw .invalid("\(part) '\(value.printable)' of a volume handle holds a control character, '/' or '@'")
         }
     }
 }
