@@ -1,0 +1,171 @@
+internal import CRados
+public import Secrets
+internal import SystemPackage
+
+/// A connection to one Ceph cluster as one user.
+///
+/// Closing comes with the last reference: an `IOContext` keeps its cluster alive, so `rados_shutdown` can only come last.
+/// All calls block; they belong on a `BlockingPool`.
+public final class Cluster: Sendable {
+    /// Safe to share: librados takes its own locks on a connected handle, and the pointer never changes.
+    private struct Handle: @unchecked Sendable {
+        let raw: rados_t
+    }
+
+    private let handle: Handle
+
+    /// Where and who: `client.csi-rbd-provisioner at 10.0.0.1:3300,10.0.0.2:3300`.
+    public let label: String
+
+    private init(handle: Handle, label: String) {
+        self.handle = handle
+        self.label = label
+    }
+
+    deinit {
+        rados_shutdown(handle.raw)
+    }
+
+    /// Connects, within `client_mount_timeout`.
+    ///
+    /// Implements `rados_create2`, `rados_conf_set` and `rados_connect`. Reads no ceph.conf and no keyring.
+    ///
+    /// - Parameters:
+    ///   - monitors: Addresses as in ceph-csi's config.json: `10.0.0.1:6789`, `v2:10.0.0.1:3300`; at least one.
+    ///   - credentials: The user and its key.
+    ///   - options: Ceph options by name; they win over the defaults of `ClientOptions`.
+    /// - Returns: The connection.
+    /// - Throws: `RADOSError` with `.permissionDenied` for a wrong key, `.timedOut` when no monitor answers.
+    public static func connect(
+        monitors: [String],
+        credentials: Credentials,
+        options: [String: String] = [:]
+    ) throws(RADOSError) -> Cluster {
+        let label = "\(credentials.entityName) at \(monitors.joined(separator: ","))"
+        var raw: rados_t?
+        try check(rados_create2(&raw, "ceph", credentials.entityName, 0), "rados_create2", label)
+        guard let raw else { throw RADOSError(call: "rados_create2", code: .noMemory, subject: label) }
+        // From here on `deinit` lets go of the handle, also when a step below throws.
+        let cluster = Cluster(handle: Handle(raw: raw), label: label)
+        for (name, value) in ClientOptions.defaults.merging(options, uniquingKeysWith: { $1 }) {
+            try check(rados_conf_set(raw, name, value), "rados_conf_set", "\(name) = \(value)")
+        }
+        let hosts = monitors.joined(separator: ",")
+        try check(rados_conf_set(raw, "mon_host", hosts), "rados_conf_set", "mon_host = \(hosts)")
+        let keySet = credentials.userKey.withCString { rados_conf_set(raw, "key", $0) }
+        try check(keySet, "rados_conf_set", "key of \(credentials.entityName)")
+        try check(rados_connect(raw), "rados_connect", label)
+        return cluster
+    }
+
+    /// The cluster's fsid, a UUID.
+    ///
+    /// Implements `rados_cluster_fsid`.
+    public func fsid() throws(RADOSError) -> String {
+        var buffer = [CChar](repeating: 0, count: 64)
+        let length = try check(rados_cluster_fsid(handle.raw, &buffer, buffer.count), "rados_cluster_fsid", label)
+        return String(decoding: buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Our own number in the cluster: N of `client.N`, to know our own watches from others'.
+    ///
+    /// Implements `rados_get_instance_id`.
+    public var instanceID: UInt64 { rados_get_instance_id(handle.raw) }
+
+    /// The addresses by which the cluster knows us, as they stand in blocklists and watches.
+    ///
+    /// Implements `rados_getaddrs`.
+    public func addresses() throws(RADOSError) -> String {
+        var text: UnsafeMutablePointer<CChar>?
+        try check(rados_getaddrs(handle.raw, &text), "rados_getaddrs", label)
+        guard let text else { return "" }
+        defer { rados_buffer_free(text) }
+        return String(cString: text)
+    }
+
+    /// The names of all pools.
+    ///
+    /// Implements `rados_pool_list`.
+    public func poolNames() throws(RADOSError) -> [String] {
+        var size = 4096
+        while true {
+            var buffer = [CChar](repeating: 0, count: size)
+            let needed = Int(try check(rados_pool_list(handle.raw, &buffer, size), "rados_pool_list", label))
+            guard needed > size else {
+                return buffer.prefix(needed).split(separator: 0).map { name in
+                    String(decoding: name.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+                }
+            }
+            size = needed
+        }
+    }
+
+    /// Fetches the newest cluster map, so that a pool made or removed a moment ago is known.
+    ///
+    /// Implements `rados_wait_for_latest_osdmap`.
+    public func refreshMap() throws(RADOSError) {
+        try check(rados_wait_for_latest_osdmap(handle.raw), "rados_wait_for_latest_osdmap", label)
+    }
+
+    /// Sends a JSON command to the monitors and returns its output.
+    ///
+    /// Implements `rados_mon_command`. Similar to: ceph COMMAND.
+    ///
+    /// - Parameter command: Such as `{"prefix":"df","format":"json"}`.
+    /// - Returns: The command's output, JSON when it was asked for.
+    /// - Throws: `RADOSError`; its subject has the monitors' own words.
+    public func monitorCommand(_ command: String) throws(RADOSError) -> [UInt8] {
+        var output: UnsafeMutablePointer<CChar>?
+        var outputLength = 0
+        var status: UnsafeMutablePointer<CChar>?
+        var statusLength = 0
+        let result = command.withCString { text in
+            var arguments: UnsafePointer<CChar>? = text
+            return withUnsafeMutablePointer(to: &arguments) { arguments in
+                rados_mon_command(
+                    handle.raw,
+                    arguments,
+                    1,
+                    nil,
+                    0,
+                    &output,
+                    &outputLength,
+                    &status,
+                    &statusLength
+                )
+            }
+        }
+        defer {
+            if let output { rados_buffer_free(output) }
+            if let status { rados_buffer_free(status) }
+        }
+        try check(result, "rados_mon_command", Self.words(status, statusLength, or: command))
+        return Self.bytes(output, outputLength)
+    }
+
+    /// Opens a pool, at its default RADOS namespace or another.
+    ///
+    /// Implements `rados_ioctx_create` and `rados_ioctx_set_namespace`.
+    ///
+    /// - Parameters:
+    ///   - pool: The pool's name.
+    ///   - namespace: Empty for the default namespace.
+    /// - Returns: The context, which keeps this cluster connected.
+    /// - Throws: `RADOSError` with `.noSuchFileOrDirectory` when there is no such pool.
+    public func ioContext(pool: String, namespace: String) throws(RADOSError) -> IOContext {
+        var raw: rados_ioctx_t?
+        try check(rados_ioctx_create(handle.raw, pool, &raw), "rados_ioctx_create", pool)
+        guard let raw else { throw RADOSError(call: "rados_ioctx_create", code: .noMemory, subject: pool) }
+        if !namespace.isEmpty { rados_ioctx_set_namespace(raw, namespace) }
+        return IOContext(adopting: raw, cluster: self, pool: pool, namespace: namespace)
+    }
+
+    private static func words(_ text: UnsafeMutablePointer<CChar>?, _ length: Int, or other: String) -> String {
+        length == 0 ? other : String(decoding: bytes(text, length), as: UTF8.self)
+    }
+
+    private static func bytes(_ text: UnsafeMutablePointer<CChar>?, _ length: Int) -> [UInt8] {
+        guard let text, length > 0 else { return [] }
+        return Array(UnsafeRawBufferPointer(start: text, count: length))
+    }
+}

@@ -1,0 +1,119 @@
+internal import CRBD
+public import RADOS
+internal import SystemPackage
+
+/// An open image. We are one of its watchers until `close`.
+///
+/// All calls block; they belong on a `BlockingPool`.
+public final class Image: Sendable {
+    /// What we mean to do with it.
+    public enum Access: Sendable {
+        /// No watch, no lock, no changes.
+        case readOnly
+        /// Watches the image; takes its exclusive lock when it first changes something.
+        case readWrite
+    }
+
+    /// Safe to share: librbd takes its own locks on an open image; `close` comes once, from the last reference.
+    private struct Handle: @unchecked Sendable {
+        let raw: rbd_image_t
+    }
+
+    private let handle: Handle
+
+    /// The pool it lies in; a child keeps its parent alive.
+    public let context: IOContext
+    /// Its name when it was opened.
+    public let name: String
+
+    private init(handle: Handle, context: IOContext, name: String) {
+        self.handle = handle
+        self.context = context
+        self.name = name
+    }
+
+    deinit {
+        rbd_close(handle.raw)
+    }
+
+    /// `pool/namespace/name`.
+    public var spec: String { "\(context.label)/\(name)" }
+
+    /// Opens an image; it is closed with the last reference to it.
+    ///
+    /// Implements `rbd_open`, `rbd_open_read_only` and `rbd_close`.
+    ///
+    /// - Parameters:
+    ///   - name: The image's name.
+    ///   - context: The pool it lies in.
+    ///   - access: What we mean to do with it.
+    /// - Returns: The open image.
+    /// - Throws: `RBDError` with `.noSuchFileOrDirectory` when there is no such image.
+    public static func open(
+        _ name: String,
+        in context: IOContext,
+        access: Access
+    ) throws(RBDError) -> Image {
+        var raw: rbd_image_t?
+        let result = context.withRawContext { context in
+            switch access {
+            case .readOnly: rbd_open_read_only(context, name, &raw, nil)
+            case .readWrite: rbd_open(context, name, &raw, nil)
+            }
+        }
+        try check(result, "rbd_open", "\(context.label)/\(name)")
+        guard let raw else { throw RBDError(call: "rbd_open", code: .noMemory, subject: "\(context.label)/\(name)") }
+        return Image(handle: Handle(raw: raw), context: context, name: name)
+    }
+
+    /// Lends the raw handle to this room and to who serves I/O; it must not outlive the image.
+    package func withRawImage<R, Failure: Error>(
+        _ body: (UnsafeMutableRawPointer) throws(Failure) -> R
+    ) throws(Failure) -> R {
+        try body(handle.raw)
+    }
+
+    /// Its size now, in bytes.
+    ///
+    /// Implements `rbd_get_size`.
+    public func sizeBytes() throws(RBDError) -> UInt64 {
+        var size: UInt64 = 0
+        try check(rbd_get_size(handle.raw, &size), "rbd_get_size", spec)
+        return size
+    }
+
+    /// Grows the image; refuses to shrink it.
+    ///
+    /// Implements `rbd_resize2` with `allow_shrink` false. When another client holds the exclusive lock, librbd asks
+    /// that client to do it.
+    ///
+    /// - Parameter sizeBytes: New size in bytes; must not be below the current size.
+    /// - Throws: `RBDError` with `.invalidArgument` when `sizeBytes` is below the current size.
+    public func grow(toBytes sizeBytes: UInt64) throws(RBDError) {
+        let result = rbd_resize2(handle.raw, sizeBytes, false, { _, _, _ in 0 }, nil)
+        try check(result, "rbd_resize2", spec)
+    }
+
+    /// Makes the object map anew from the objects that exist.
+    ///
+    /// Implements `rbd_rebuild_object_map`. Similar to: rbd object-map rebuild. One operation an object: 256 a GiB.
+    public func rebuildObjectMap() throws(RBDError) {
+        let result = rbd_rebuild_object_map(handle.raw, { _, _, _ in 0 }, nil)
+        try check(result, "rbd_rebuild_object_map", spec)
+    }
+
+    /// The names of its snapshots.
+    ///
+    /// Implements `rbd_snap_list`. Similar to: rbd snap ls.
+    public func snapshotNames() throws(RBDError) -> [String] {
+        var capacity: CInt = 16
+        while true {
+            var infos = [rbd_snap_info_t](repeating: rbd_snap_info_t(), count: Int(capacity))
+            let result = rbd_snap_list(handle.raw, &infos, &capacity)
+            guard result != -Errno.outOfRange.rawValue else { continue }
+            let count = Int(try check(result, "rbd_snap_list", spec))
+            defer { rbd_snap_list_end(&infos) }
+            return infos.prefix(count).map { String(cString: $0.name) }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+internal import CRBD
+
+/// What an image can do; the names and bits are Ceph's.
+public struct ImageFeatures: OptionSet, Sendable, Hashable {
+    /// The bits as they stand in the image's header.
+    public let rawValue: UInt64
+
+    /// Takes the bits of a header.
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    /// Snapshots can be cloned.
+    public static let layering = ImageFeatures(rawValue: UInt64(RBD_FEATURE_LAYERING))
+    /// Data is striped over objects otherwise than one after the other.
+    public static let striping = ImageFeatures(rawValue: UInt64(RBD_FEATURE_STRIPINGV2))
+    /// One writer at a time.
+    public static let exclusiveLock = ImageFeatures(rawValue: UInt64(RBD_FEATURE_EXCLUSIVE_LOCK))
+    /// Which objects exist is known without asking; needs `exclusiveLock`.
+    public static let objectMap = ImageFeatures(rawValue: UInt64(RBD_FEATURE_OBJECT_MAP))
+    /// Fast differences between snapshots; needs `objectMap`.
+    public static let fastDiff = ImageFeatures(rawValue: UInt64(RBD_FEATURE_FAST_DIFF))
+    /// Flattening also lets go of snapshots' parents.
+    public static let deepFlatten = ImageFeatures(rawValue: UInt64(RBD_FEATURE_DEEP_FLATTEN))
+    /// Writes go to a journal first; needs `exclusiveLock`.
+    public static let journaling = ImageFeatures(rawValue: UInt64(RBD_FEATURE_JOURNALING))
+    /// Data lies in another pool than the header.
+    public static let dataPool = ImageFeatures(rawValue: UInt64(RBD_FEATURE_DATA_POOL))
+
+    /// Every feature with its name, as `rbd info` prints it.
+    public static let named: [(feature: ImageFeatures, name: String)] = [
+        (.layering, "layering"), (.striping, "striping"), (.exclusiveLock, "exclusive-lock"),
+        (.objectMap, "object-map"), (.fastDiff, "fast-diff"), (.deepFlatten, "deep-flatten"),
+        (.journaling, "journaling"), (.dataPool, "data-pool"),
+    ]
+
+    /// The names of what is set, in Ceph's order.
+    public var names: [String] {
+        Self.named.filter { contains($0.feature) }.map(\.name)
+    }
+}
