@@ -1,0 +1,130 @@
+/// The StorageClass parameters we know: ceph-csi's names and meanings (its release 3.12 and what came later).
+enum ParameterKey: String, CaseIterable {
+    case clusterID
+    case pool
+    case dataPool
+    case radosNamespace
+    case volumeNamePrefix
+    case imageFormat
+    case imageFeatures
+    case objectSize
+    case stripeUnit
+    case stripeCount
+    case mounter
+    case tryOtherMounters
+    case mapOptions
+    case unmapOptions
+    case mkfsOptions
+    case fstype
+    case encrypted
+    case encryptionType
+    case encryptionKMSID
+    case topologyConstrainedPools
+    case cephLogDir
+    case cephLogStrategy
+    case baseIops = "BaseIops"
+    case baseReadIops = "BaseReadIops"
+    case baseWriteIops = "BaseWriteIops"
+    case baseBytesPerSecond = "BaseBytesPerSecond"
+    case baseReadBytesPerSecond = "BaseReadBytesPerSecond"
+    case baseWriteBytesPerSecond = "BaseWriteBytesPerSecond"
+    case iopsPerGiB = "IopsPerGiB"
+    case readIopsPerGiB = "ReadIopsPerGiB"
+    case writeIopsPerGiB = "WriteIopsPerGiB"
+    case bpsPerGiB = "BpsPerGiB"
+    case readBpsPerGiB = "ReadBpsPerGiB"
+    case writeBpsPerGiB = "WriteBpsPerGiB"
+    case baseVolSizeBytes = "BaseVolSizeBytes"
+
+    /// Keys with this prefix are Kubernetes' own: names of secrets, of the claim, the file system.
+    static let kubernetesPrefix = "csi.storage.k8s.io/"
+
+    /// What a value of this key must look like.
+    var form: ParameterForm {
+        switch self {
+        case .clusterID, .pool, .dataPool, .radosNamespace, .mapOptions, .unmapOptions, .mkfsOptions,
+            .encryptionKMSID, .topologyConstrainedPools, .cephLogDir:
+            .text
+        case .volumeNamePrefix: .namePrefix
+        case .imageFormat: .oneOf(["2"])
+        case .imageFeatures: .features
+        case .objectSize, .stripeUnit, .stripeCount: .number
+        case .mounter: .oneOf(["auto", "rbd", "krbd", "rbd-nbd", "nbd", "fuse"])
+        case .tryOtherMounters, .encrypted: .flag
+        case .fstype: .oneOf(VolumeCapability.fileSystems)
+        case .encryptionType: .oneOf(["block", "file"])
+        case .cephLogStrategy: .oneOf(["remove", "compress", "preserve"])
+        case .baseIops, .baseReadIops, .baseWriteIops, .baseBytesPerSecond, .baseReadBytesPerSecond,
+            .baseWriteBytesPerSecond, .iopsPerGiB, .readIopsPerGiB, .writeIopsPerGiB, .bpsPerGiB,
+            .readBpsPerGiB, .writeBpsPerGiB, .baseVolSizeBytes:
+            .number
+        }
+    }
+
+    /// The key that someone probably meant by `other`: at most two letters off, case aside.
+    static func nearest(to other: String) -> ParameterKey? {
+        let wanted = Array(other.lowercased().unicodeScalars)
+        guard wanted.count <= 64 else { return nil }
+        return
+            allCases
+            .map { ($0, distance(Array($0.rawValue.lowercased().unicodeScalars), wanted)) }
+            .filter { $0.1 <= 2 }
+            .min { $0.1 < $1.1 }?
+            .0
+    }
+
+    private static func distance(_ left: [Unicode.Scalar], _ right: [Unicode.Scalar]) -> Int {
+        var row = Array(0...right.count)
+        for (index, scalar) in left.enumerated() {
+            var diagonal = row[0]
+            row[0] = index + 1
+            for (column, other) in right.enumerated() {
+                let above = row[column + 1]
+                row[column + 1] = min(diagonal + (scalar == other ? 0 : 1), above + 1, row[column] + 1)
+                diagonal = above
+            }
+        }
+        return row[right.count]
+    }
+}
+
+/// What a parameter's value must look like.
+enum ParameterForm {
+    case text
+    case namePrefix
+    case number
+    case flag
+    case features
+    case oneOf([String])
+
+    /// Says what is wrong with `value`, or nothing.
+    func fault(in value: String) -> String? {
+        switch self {
+        case .text:
+            return nil
+        case .namePrefix:
+            let isPlain = value.unicodeScalars.allSatisfy { scalar in
+                scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || scalar == "-")
+            }
+            return isPlain && value.utf8.count <= 40 ? nil : "is not at most 40 ASCII letters, digits and '-'"
+        case .number:
+            let isPlain = value.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+            return isPlain && UInt64(value) != nil ? nil : "is not a whole number"
+        case .flag:
+            return Self.flag(value) == nil ? "is not true or false" : nil
+        case .features:
+            return ImageLayout.featureFault(in: ImageLayout.featureNames(value))
+        case .oneOf(let values):
+            return values.contains(value) ? nil : "is not \(values.joined(separator: " or "))"
+        }
+    }
+
+    /// Reads a flag in the spellings that Go's `ParseBool` takes, as ceph-csi does.
+    static func flag(_ value: String) -> Bool? {
+        switch value {
+        case "1", "t", "T", "true", "TRUE", "True": true
+        case "0", "f", "F", "false", "FALSE", "False": false
+        default: nil
+        }
+    }
+}
