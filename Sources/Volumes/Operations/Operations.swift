@@ -24,6 +24,7 @@ public final class Operations: Sendable {
     }
 
     private let running = Mutex<[String: Entry]>([:])
+    private let ticket = Atomic<UInt64>(0)
     private let observer: StepObserver?
 
     /// Makes an empty table.
@@ -71,6 +72,23 @@ public final class Operations: Sendable {
             }
             guard outcome != nil else { throw Self.busy(title, behind: entry) }
         }
+    }
+
+    /// Runs `body` on no key, beside everything else, for a caller who waits until `deadline`.
+    ///
+    /// - Parameters:
+    ///   - title: The operation for a person.
+    ///   - deadline: When the caller stops waiting.
+    ///   - body: The operation; it must change nothing.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws; `VolumeError` with `.deadlineExceeded`.
+    public func runAlone<R: Sendable>(
+        _ title: String,
+        deadline: ContinuousClock.Instant,
+        _ body: @escaping @Sendable () async throws(VolumeError) -> R
+    ) async throws(VolumeError) -> R {
+        let key = "\(title) #\(ticket.add(1, ordering: .relaxed).newValue)"
+        return try await run(title, on: key, fingerprint: title, deadline: deadline, body)
     }
 
     private func startOrFind<R: Sendable>(

@@ -1,0 +1,133 @@
+internal import Secrets
+
+extension VolumeService {
+    /// Makes a volume, or finds the one that an earlier call of that name made.
+    ///
+    /// CSI: CreateVolume.
+    public func createVolume(
+        _ request: CreateVolumeRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> Volume {
+        let parameters = try VolumeParameters(request.parameters)
+        guard !request.capabilities.isEmpty else { throw .invalid("volume capabilities are missing; give one") }
+        for capability in request.capabilities {
+            if let refusal = capability.refusal { throw .invalid(refusal) }
+        }
+        let sizeBytes = try request.range.newSizeBytes()
+        let image = try ImageName.image(forRequest: request.name, prefix: parameters.volumeNamePrefix)
+        let namespace = try store.namespace(ofCluster: parameters.clusterID)
+        if let named = parameters.radosNamespace, named != namespace {
+            throw .invalid(
+                "parameter radosNamespace '\(named.printable)' is not that of cluster '\(parameters.clusterID)' in "
+                    + "config.json, '\(namespace)'; drop the parameter"
+            )
+        }
+        let id = try VolumeID(
+            clusterID: parameters.clusterID,
+            pool: parameters.pool,
+            namespace: namespace,
+            image: image
+        )
+        return try await operations.run(
+            "create volume '\(request.name)'",
+            on: id.description,
+            fingerprint: "create \(request.range) \(parameters.kept.sorted { $0.key < $1.key }) \(request.credentials.userID)",
+            deadline: deadline
+        ) { () async throws(VolumeError) -> Volume in
+            let madeBytes = try await self.makeImage(id, sizeBytes: sizeBytes, request, parameters)
+            enter(VolumeStep.settingMetadata, id.imageSpec)
+            try await self.store.setMetadata(
+                Self.metadata(request, parameters),
+                of: id,
+                credentials: request.credentials
+            )
+            enter(VolumeStep.answering, id.imageSpec)
+            return Volume(
+                id: id,
+                capacityBytes: madeBytes,
+                context: Self.context(id, parameters)
+            )
+        }
+    }
+
+    /// The keys under which an image says whose it is; ceph-csi's, and one of ours.
+    public static let requestNameKey = "nacre.io/request-name"
+
+    private static func metadata(
+        _ request: CreateVolumeRequest,
+        _ parameters: VolumeParameters
+    ) -> [String: String] {
+        parameters.claimMetadata.merging([requestNameKey: request.name]) { $1 }
+    }
+
+    /// Looks, makes, mends, and looks again, a bounded number of times: another process may do the same.
+    private func makeImage(
+        _ id: VolumeID,
+        sizeBytes: UInt64,
+        _ request: CreateVolumeRequest,
+        _ parameters: VolumeParameters
+    ) async throws(VolumeError) -> UInt64 {
+        for _ in 0..<4 {
+            enter(VolumeStep.lookingUp, id.imageSpec)
+            switch try await store.image(id, credentials: request.credentials) {
+            case .present(let record):
+                try Self.checkFits(record, request, parameters)
+                return record.sizeBytes
+            case .halfMade:
+                try await mend(id, request)
+            case .absent:
+                enter(VolumeStep.creatingImage, id.imageSpec)
+                do throws(VolumeError) {
+                    try await store.createImage(
+                        id,
+                        sizeBytes: sizeBytes,
+                        layout: parameters.layout,
+                        credentials: request.credentials
+                    )
+                    return sizeBytes
+                } catch {
+                    guard error.code == .alreadyExists else { throw error }
+                    // Someone else made it just now, or a part of one is left that a look does not see.
+                    if case .present = try await store.image(id, credentials: request.credentials) { continue }
+                    try await mend(id, request)
+                }
+            }
+        }
+        throw VolumeError(
+            .aborted,
+            "cannot create image '\(id.imageSpec)': it appears and disappears, another program works on it; retry later"
+        )
+    }
+
+    private func mend(_ id: VolumeID, _ request: CreateVolumeRequest) async throws(VolumeError) {
+        enter(VolumeStep.mendingImage, id.imageSpec)
+        try await store.mendImage(id, credentials: request.credentials)
+    }
+
+    private static func checkFits(
+        _ record: ImageRecord,
+        _ request: CreateVolumeRequest,
+        _ parameters: VolumeParameters
+    ) throws(VolumeError) {
+        guard request.range.contains(record.sizeBytes) else {
+            throw VolumeError(
+                .alreadyExists,
+                "volume '\(request.name)' exists with \(record.sizeBytes.inBinaryUnits), which is not in the range asked "
+                    + "for: required \(request.range.requiredBytes.inBinaryUnits), "
+                    + "limit \(request.range.limitBytes == 0 ? "none" : request.range.limitBytes.inBinaryUnits)"
+            )
+        }
+        if let difference = record.difference(from: parameters.layout) {
+            throw VolumeError(.alreadyExists, "volume '\(request.name)' exists, but \(difference)")
+        }
+    }
+
+    /// The PV's volumeAttributes, as ceph-csi writes them.
+    private static func context(_ id: VolumeID, _ parameters: VolumeParameters) -> [String: String] {
+        var context = parameters.kept
+        context["pool"] = id.pool
+        context["imageName"] = id.image
+        if !id.namespace.isEmpty { context["radosNamespace"] = id.namespace }
+        return context
+    }
+}

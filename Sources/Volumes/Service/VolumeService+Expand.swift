@@ -1,0 +1,42 @@
+internal import Secrets
+
+extension VolumeService {
+    /// Grows the volume; one that is large enough stays as it is.
+    ///
+    /// CSI: ControllerExpandVolume.
+    public func expandVolume(
+        _ request: ExpandVolumeRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> ExpandedVolume {
+        guard !request.volumeID.isEmpty else { throw .invalid("volume id is missing") }
+        guard request.range.requiredBytes != 0 || request.range.limitBytes != 0 else {
+            throw .invalid("capacity range is missing; give required bytes")
+        }
+        if let refusal = request.capability?.refusal { throw .invalid(refusal) }
+        let id = try existing(request.volumeID)
+        let wanted = try request.range.requiredBytes == 0 ? 0 : request.range.newSizeBytes()
+        return try await operations.run(
+            "expand volume '\(id)'",
+            on: id.description,
+            fingerprint: "expand \(request.range) \(request.credentials.userID)",
+            deadline: deadline
+        ) { () async throws(VolumeError) -> ExpandedVolume in
+            let record = try await self.presentImage(id, credentials: request.credentials)
+            guard request.range.limitBytes == 0 || record.sizeBytes <= request.range.limitBytes else {
+                throw VolumeError(
+                    .outOfRange,
+                    "cannot expand volume '\(id)': it has \(record.sizeBytes.inBinaryUnits) already, above the limit of "
+                        + "\(request.range.limitBytes.inBinaryUnits); volumes never shrink"
+                )
+            }
+            var sizeBytes = record.sizeBytes
+            if sizeBytes < wanted {
+                enter(VolumeStep.growingImage, id.imageSpec)
+                sizeBytes = try await self.store.growImage(id, toBytes: wanted, credentials: request.credentials)
+            }
+            enter(VolumeStep.answering, id.imageSpec)
+            // Also for a Block volume: its mapped device may have to be told of the size, and only the node knows how.
+            return ExpandedVolume(capacityBytes: sizeBytes, nodeExpansionRequired: true)
+        }
+    }
+}

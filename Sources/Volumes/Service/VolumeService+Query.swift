@@ -1,0 +1,132 @@
+extension VolumeService {
+    /// Whether the volume exists and can be used so.
+    ///
+    /// CSI: ValidateVolumeCapabilities.
+    public func validateCapabilities(
+        _ request: ValidateCapabilitiesRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> CapabilityVerdict {
+        guard !request.volumeID.isEmpty else { throw .invalid("volume id is missing") }
+        guard !request.capabilities.isEmpty else { throw .invalid("volume capabilities are missing; give one") }
+        let id = try existing(request.volumeID)
+        let record = try await query("validate volume '\(id)'", deadline) { () async throws(VolumeError) in
+            try await self.presentImage(id, credentials: request.credentials)
+        }
+        for capability in request.capabilities {
+            if let refusal = capability.refusal { return .refused(refusal) }
+        }
+        guard !request.parameters.isEmpty else { return .confirmed }
+        do throws(VolumeError) {
+            let parameters = try VolumeParameters(request.parameters)
+            if parameters.clusterID != id.clusterID || parameters.pool != id.pool {
+                return .refused("the volume lies in '\(id.clusterID)/\(id.pool)', not where the parameters say")
+            }
+            return record.difference(from: parameters.layout).map { .refused("the volume exists, but \($0)") } ?? .confirmed
+        } catch {
+            return .refused(error.message)
+        }
+    }
+
+    /// A page of the volumes that there are.
+    ///
+    /// CSI: ListVolumes.
+    public func listVolumes(
+        maxEntries: Int32,
+        startingToken: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> VolumePage {
+        guard maxEntries >= 0 else { throw .invalid("max entries are negative: \(maxEntries)") }
+        let cursor = startingToken.isEmpty ? nil : try ImageCursor(token: startingToken)
+        let limit = maxEntries == 0 ? 500 : min(Int(maxEntries), 1000)
+        let images = try await query("list volumes", deadline) { () async throws(VolumeError) in
+            enter(VolumeStep.listing)
+            // One more than asked for tells whether there is a next page.
+            return try await self.store.images(after: cursor, limit: limit + 1)
+        }
+        let page = images.prefix(limit)
+        return VolumePage(
+            volumes: page.map { Volume(id: $0.id, capacityBytes: $0.sizeBytes) },
+            nextToken: images.count > limit ? page.last.map { ImageCursor($0.id).token } ?? "" : ""
+        )
+    }
+
+    /// Room left for volumes of these parameters.
+    ///
+    /// CSI: GetCapacity.
+    public func capacity(
+        parameters: [String: String],
+        capabilities: [VolumeCapability],
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> Capacity {
+        // CSI: capacity for what we cannot make is none.
+        guard capabilities.allSatisfy({ $0.refusal == nil }) else { return Capacity(availableBytes: 0) }
+        var pool: PoolAddress?
+        if !parameters.isEmpty {
+            let parameters = try VolumeParameters(parameters)
+            pool = PoolAddress(
+                clusterID: parameters.clusterID,
+                pool: parameters.layout.dataPool ?? parameters.pool
+            )
+        }
+        let wanted = pool
+        let available = try await query("read capacity", deadline) { () async throws(VolumeError) in
+            enter(VolumeStep.readingCapacity, wanted?.pool ?? "any")
+            return try await self.store.availableBytes(in: wanted)
+        }
+        return Capacity(availableBytes: available)
+    }
+
+    /// A volume and how it is.
+    ///
+    /// CSI: ControllerGetVolume.
+    public func status(
+        of volumeID: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> VolumeStatus {
+        guard !volumeID.isEmpty else { throw .invalid("volume id is missing") }
+        let id = try existing(volumeID)
+        return try await query("get volume '\(id)'", deadline) { () async throws(VolumeError) in
+            enter(VolumeStep.lookingUp, id.imageSpec)
+            switch try await self.store.image(id, credentials: nil) {
+            case .absent:
+                throw VolumeError(.notFound, "volume '\(id)' does not exist: there is no image '\(id.imageSpec)'")
+            case .halfMade(let what):
+                let condition = VolumeCondition(
+                    isAbnormal: true,
+                    message: "image '\(id.imageSpec)' was never finished (\(what)); create the volume again to mend it"
+                )
+                return VolumeStatus(volume: Volume(id: id, capacityBytes: 0), condition: condition)
+            case .present(let record):
+                let condition = try await self.store.condition(of: id)
+                return VolumeStatus(volume: Volume(id: id, capacityBytes: record.sizeBytes), condition: condition)
+            }
+        }
+    }
+
+    /// Runs what only reads: it joins nobody, but has a deadline and tells its step.
+    private func query<R: Sendable>(
+        _ title: String,
+        _ deadline: ContinuousClock.Instant,
+        _ body: @escaping @Sendable () async throws(VolumeError) -> R
+    ) async throws(VolumeError) -> R {
+        try await operations.runAlone(title, deadline: deadline, body)
+    }
+}
+
+extension ImageCursor {
+    init(_ id: VolumeID) {
+        self.init(clusterID: id.clusterID, pool: id.pool, image: id.image)
+    }
+
+    /// The cursor for the wire: `v1:clusterID/pool/image`.
+    var token: String { "v1:\(clusterID)/\(pool)/\(image)" }
+
+    /// Reads a token; CSI wants `.aborted` for one that is not ours.
+    init(token: String) throws(VolumeError) {
+        let parts = token.dropFirst(3).split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard token.hasPrefix("v1:"), parts.count == 3, parts.allSatisfy({ !$0.isEmpty }) else {
+            throw VolumeError(.aborted, "starting token '\(token.printable)' is not one of ours; start without a token")
+        }
+        self.init(clusterID: parts[0], pool: parts[1], image: parts[2])
+    }
+}

@@ -1,0 +1,46 @@
+internal import Secrets
+
+/// CSI's rules for volumes, over an `ImageStore`: the one place where a volume's life is decided.
+///
+/// The image is the record: its name is a pure function of the request's name, so there is no journal that could
+/// disagree with it. The life of a volume: `createVolume` (`VolumeService+Create.swift`), any number of `expandVolume`
+/// (`VolumeService+Expand.swift`), `deleteVolume` (`VolumeService+Delete.swift`); `VolumeStep` lists where each can be
+/// killed and what the retry then does.
+public final class VolumeService: ControllerService {
+    let store: any ImageStore
+    let operations: Operations
+
+    /// Makes the service.
+    ///
+    /// - Parameters:
+    ///   - store: Where the images live.
+    ///   - operations: What is under way; nobody else puts volumes' operations there.
+    public init(store: any ImageStore, operations: Operations = Operations()) {
+        self.store = store
+        self.operations = operations
+    }
+
+    /// The image's state when it is whole; throws `.notFound` otherwise.
+    func presentImage(
+        _ id: VolumeID,
+        credentials: Credentials?
+    ) async throws(VolumeError) -> ImageRecord {
+        enter(VolumeStep.lookingUp, id.imageSpec)
+        switch try await store.image(id, credentials: credentials) {
+        case .present(let record): return record
+        case .absent:
+            throw VolumeError(.notFound, "volume '\(id)' does not exist: there is no image '\(id.imageSpec)'")
+        case .halfMade(let what):
+            throw VolumeError(.notFound, "volume '\(id)' does not exist: image '\(id.imageSpec)' was never finished (\(what))")
+        }
+    }
+
+    /// Reads a handle of which the volume is wanted: what is no handle of ours names no volume.
+    func existing(_ volumeID: String) throws(VolumeError) -> VolumeID {
+        do throws(VolumeError) {
+            return try VolumeID(parsing: volumeID)
+        } catch {
+            throw VolumeError(.notFound, "volume '\(volumeID.printable)' does not exist: \(error.message)")
+        }
+    }
+}

@@ -1,0 +1,66 @@
+/// The steps of every controller operation: the table of the places where a process can be killed.
+///
+/// A step is entered when all before it is done, so "killed at a step" means: between it and the one before.
+///
+/// | operation | killed at | leaves | the retry |
+/// | --- | --- | --- | --- |
+/// | create | lookingUp, creatingImage | nothing | makes it |
+/// | create | within creatingImage | a directory entry, an id, a header without object map | mends, makes it |
+/// | create | settingMetadata, answering | the image | finds it, writes the metadata again |
+/// | create | mendingImage | what was half made | mends it |
+/// | delete | lookingUp, checkingUse, movingToTrash | the image | moves it |
+/// | delete | within movingToTrash | a trash entry beside the image or half of it | moves it |
+/// | delete | recheckingUse, answering | the image in the trash | finds nothing: success; the purger empties the trash |
+/// | delete | restoringImage | the image of a live client in the trash | success; the purger finds it watched and waits |
+/// | expand | lookingUp, growingImage | the old size | grows it |
+/// | expand | answering | the new size | finds it large enough |
+public enum VolumeStep: String, OperationStep, CaseIterable {
+    /// Getting a connection to the cluster.
+    case connecting
+    /// Reading what there is under the image's name.
+    case lookingUp
+    /// `rbd_create4`.
+    case creatingImage
+    /// Taking away, or completing, what a killed process left.
+    case mendingImage
+    /// One class call on the image's header.
+    case settingMetadata
+    /// Reading who has the image open.
+    case checkingUse
+    /// `rbd_trash_move`.
+    case movingToTrash
+    /// Reading again who has the image open: someone may have come while it was moved.
+    case recheckingUse
+    /// `rbd_trash_restore`: someone came.
+    case restoringImage
+    /// `rbd_open` and `rbd_resize2`.
+    case growingImage
+    /// Reading the pools' images.
+    case listing
+    /// Asking the monitors how full the pools are.
+    case readingCapacity
+    /// All is done but the answer.
+    case answering
+
+    /// The step's name in the crash matrix.
+    public var name: String { rawValue }
+
+    /// What is going on, for a person.
+    public var phrase: String {
+        switch self {
+        case .connecting: "connecting to cluster"
+        case .lookingUp: "looking up image"
+        case .creatingImage: "creating image"
+        case .mendingImage: "mending half-made image"
+        case .settingMetadata: "setting metadata of image"
+        case .checkingUse: "reading the watchers of image"
+        case .movingToTrash: "moving to the trash image"
+        case .recheckingUse: "reading again the watchers of image"
+        case .restoringImage: "restoring from the trash image"
+        case .growingImage: "growing image"
+        case .listing: "listing images"
+        case .readingCapacity: "reading the capacity of pool"
+        case .answering: "answering for"
+        }
+    }
+}

@@ -1,0 +1,165 @@
+public import Secrets
+
+/// Where images live: what `VolumeService` needs of a Ceph cluster, and nothing more.
+///
+/// Implemented on RBD by `CephVolumes` and in memory by the tests; one behaviour suite runs on both.
+/// Every call may find the half of what a killed process left; every call may be repeated.
+public protocol ImageStore: Sendable {
+    /// The RADOS namespace that the configuration gives a cluster; empty for the default one.
+    ///
+    /// Throws `.invalidArgument` for a cluster that the configuration does not name.
+    func namespace(ofCluster clusterID: String) throws(VolumeError) -> String
+
+    /// What there is under a name.
+    func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState
+
+    /// Makes an image; throws `.alreadyExists` when there is one, or a part of one that `image` does not see.
+    func createImage(
+        _ id: VolumeID,
+        sizeBytes: UInt64,
+        layout: ImageLayout,
+        credentials: Credentials
+    ) async throws(VolumeError)
+
+    /// Brings a half-made image to an end: away when it never was one, whole when it may hold data.
+    func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError)
+
+    /// Writes metadata beside what is there; throws `.notFound` when the image is gone.
+    func setMetadata(
+        _ metadata: [String: String],
+        of id: VolumeID,
+        credentials: Credentials
+    ) async throws(VolumeError)
+
+    /// Grows an image and returns its size; never shrinks it. Throws `.notFound` when it is gone.
+    func growImage(
+        _ id: VolumeID,
+        toBytes sizeBytes: UInt64,
+        credentials: Credentials
+    ) async throws(VolumeError) -> UInt64
+
+    /// Moves an image to the trash, in constant time; one that is gone is a success.
+    ///
+    /// Throws `.failedPrecondition` that names who has it open; then it is where it was.
+    func trashImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError)
+
+    /// Up to `limit` images that volumes may stand on, in a fixed order, behind the one named by `cursor`.
+    func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> [ListedImage]
+
+    /// Bytes that volumes can still take, after replication; of the roomiest pool when none is named.
+    func availableBytes(in pool: PoolAddress?) async throws(VolumeError) -> UInt64
+
+    /// How an image is, for a person; throws `.notFound` when it is gone.
+    func condition(of id: VolumeID) async throws(VolumeError) -> VolumeCondition
+}
+
+/// What there is under an image's name.
+public enum ImageState: Sendable, Hashable {
+    /// Nothing.
+    case absent
+    /// What a killed process left; the words say what is missing.
+    case halfMade(String)
+    /// An image.
+    case present(ImageRecord)
+}
+
+/// An image as its header describes it.
+public struct ImageRecord: Sendable, Hashable {
+    /// Its size in bytes.
+    public var sizeBytes: UInt64
+    /// Its features by Ceph's names.
+    public var features: [String]
+    /// The size of its objects in bytes.
+    public var objectSizeBytes: UInt64
+    /// Bytes of a stripe in one object.
+    public var stripeUnitBytes: UInt64
+    /// Objects that a stripe spreads over.
+    public var stripeCount: UInt64
+    /// The pool of its data, when that is another.
+    public var dataPool: String?
+
+    /// Describes an image.
+    public init(
+        sizeBytes: UInt64,
+        features: [String],
+        objectSizeBytes: UInt64,
+        stripeUnitBytes: UInt64,
+        stripeCount: UInt64,
+        dataPool: String?
+    ) {
+        self.sizeBytes = sizeBytes
+        self.features = features
+        self.objectSizeBytes = objectSizeBytes
+        self.stripeUnitBytes = stripeUnitBytes
+        self.stripeCount = stripeCount
+        self.dataPool = dataPool
+    }
+
+    /// Says how the image differs from what a class asks for, or nothing.
+    func difference(from layout: ImageLayout) -> String? {
+        if let wanted = layout.features {
+            // Ceph adds these two by itself where stripes or a data pool were asked for.
+            let ours = Set(features).subtracting(["striping", "data-pool"])
+            guard ours == Set(wanted) else {
+                return "it has the features \(features.joined(separator: ",")), not \(wanted.joined(separator: ","))"
+            }
+        }
+        if let wanted = layout.objectSizeBytes, wanted != objectSizeBytes {
+            return "its objects have \(objectSizeBytes) bytes, not \(wanted)"
+        }
+        if let unit = layout.stripeUnitBytes, let count = layout.stripeCount,
+            unit != stripeUnitBytes || count != stripeCount
+        {
+            return "its stripes are \(stripeUnitBytes) bytes on \(stripeCount) objects, not \(unit) on \(count)"
+        }
+        guard layout.dataPool == dataPool else {
+            return "its data pool is \(dataPool ?? "its own"), not \(layout.dataPool ?? "its own")"
+        }
+        return nil
+    }
+}
+
+/// A pool of a cluster.
+public struct PoolAddress: Sendable, Hashable {
+    /// The cluster's key in config.json.
+    public var clusterID: String
+    /// The pool's name.
+    public var pool: String
+
+    /// Names a pool.
+    public init(clusterID: String, pool: String) {
+        self.clusterID = clusterID
+        self.pool = pool
+    }
+}
+
+/// Where a list of images goes on.
+public struct ImageCursor: Sendable, Hashable {
+    /// The last image's cluster.
+    public var clusterID: String
+    /// The last image's pool.
+    public var pool: String
+    /// The last image's name.
+    public var image: String
+
+    /// Names the last image of a page.
+    public init(clusterID: String, pool: String, image: String) {
+        self.clusterID = clusterID
+        self.pool = pool
+        self.image = image
+    }
+}
+
+/// An image in a list.
+public struct ListedImage: Sendable, Hashable {
+    /// Its handle.
+    public var id: VolumeID
+    /// Its size in bytes.
+    public var sizeBytes: UInt64
+
+    /// Describes a listed image.
+    public init(id: VolumeID, sizeBytes: UInt64) {
+        self.id = id
+        self.sizeBytes = sizeBytes
+    }
+}
