@@ -71,11 +71,12 @@ def up(cluster, wanted, quiet, timeout):
         os.makedirs(cluster.dir, mode=0o700, exist_ok=True)
     except OSError as e:
         raise Failure(f"cannot make {cluster.dir}: {(e.strerror or str(e)).lower()}") from None
+    cluster.load()
+    check_ours(cluster)  # before the lock too: it is a file, and this may be somebody's directory
     with cluster.locked():
         if cluster.load() and cluster.state["phase"] == "made":
             return resume(cluster, wanted, progress, deadline)
-        if not cluster.state and set(os.listdir(cluster.dir)) - {LOCK}:
-            raise Failure(f"cannot use {cluster.dir}: it is neither empty nor a micro-cluster; pick another --dir")
+        check_ours(cluster)
         if cluster.state:
             progress("an `up` that did not finish left files here: starting over")
             teardown.remove_contents(cluster)
@@ -105,7 +106,7 @@ def up(cluster, wanted, quiet, timeout):
             summary = make(cluster, progress, deadline)
         except BaseException as e:
             # The logs stay for the reader; the next `up` starts over.
-            daemons.kill(cluster, cluster.daemons)
+            daemons.kill(cluster, daemons.recorded(cluster))
             ports.release_block(cluster)
             if isinstance(e, Failure):
                 raise Failure(f"cannot bring up the cluster in {cluster.dir}: {e}; its daemons are ended,"
@@ -114,6 +115,11 @@ def up(cluster, wanted, quiet, timeout):
         cluster.state["phase"] = "made"
         cluster.save()
     return report(cluster, summary, f"up in {progress.elapsed:.2f} s")
+
+
+def check_ours(cluster):
+    if not cluster.state and set(os.listdir(cluster.dir)) - {LOCK}:
+        raise Failure(f"cannot use {cluster.dir}: it is neither empty nor a micro-cluster; pick another --dir")
 
 
 def remove_if_new(cluster, fresh):
@@ -145,7 +151,7 @@ class Maker:
     def __init__(self, cluster, progress, deadline):
         self.cluster, self.progress, self.deadline = cluster, progress, deadline
         self.running = {}  # daemon -> Popen
-        self.mkfs = {}  # osd -> (Popen, log, uuid)
+        self.mkfs = {}  # osd -> (Popen, uuid)
 
     def check(self):
         """Fails as soon as a daemon or an osd's mkfs has failed, or the time is over."""
@@ -153,9 +159,10 @@ class Maker:
             status = process.poll()
             if status is not None:
                 raise daemons.died(self.cluster, name, status)
-        for name, (process, log, _) in self.mkfs.items():
+        for name, (process, _) in self.mkfs.items():
             if process.poll():
-                raise Failure(f"{name} could not make its store", detail=tail([log]))
+                raise Failure(f"{name} could not make its store (exit status {process.returncode})",
+                              detail=daemons.log_tail(self.cluster, name + ".mkfs"))
         if time.monotonic() > self.deadline:
             raise Failure("not ready in time (see --timeout)")
 
@@ -172,28 +179,12 @@ class Maker:
     def start_mkfs(self, name, monmap):
         """An osd's store needs neither the monitor nor the osd's place in the
         osdmap: all are made at once, beside the monitor's start."""
-        log = self.cluster.path("log", name + ".mkfs.out")
         osd_uuid = str(uuid.uuid4())
-        with open(log, "ab") as out:
-            process = subprocess.Popen(
-                ["ceph-osd", "-i", name[4:], "-c", self.cluster.conf, "--mkfs", "--no-mon-config",
-                 "--osd-uuid", osd_uuid, "--monmap", monmap],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/")
-        self.mkfs[name] = (process, log, osd_uuid)
-
-    def end_mkfs(self):
-        for process, _, _ in self.mkfs.values():
-            with contextlib.suppress(OSError):
-                process.kill()
-            process.wait()
+        self.mkfs[name] = (daemons.start(self.cluster, name + ".mkfs", [
+            "ceph-osd", "-i", name[4:], "-c", self.cluster.conf, "--mkfs", "--no-mon-config",
+            "--osd-uuid", osd_uuid, "--monmap", monmap]), osd_uuid)
 
     def run(self, keyring):
-        try:
-            return self._run(keyring)
-        finally:
-            self.end_mkfs()
-
-    def _run(self, keyring):
         cluster, state, conf = self.cluster, self.cluster.state, self.cluster.conf
         monmap = cluster.path("monmap")
         self.tool("monmaptool", "monmaptool", "--create", "--clobber", "--fsid", state["fsid"], "--addv", "x",
@@ -209,7 +200,7 @@ class Maker:
         client = Client(cluster, self.check, self.deadline)
         self.progress(f"mon.x answers at {cluster.monitor}")
         self.start("mgr.x")
-        for name, (_, _, osd_uuid) in self.mkfs.items():
+        for name, (_, osd_uuid) in self.mkfs.items():
             client.mon("osd new", uuid=osd_uuid, id=int(name[4:]))
         waiting = list(cluster.osds)
         while waiting:
@@ -253,16 +244,17 @@ class Maker:
                 self.check()
             except Failure as e:
                 if e.detail is None:
-                    raise Failure(f"{e}: {summary}", detail=self.logs()) from None
+                    raise Failure(f"{e}: {summary}", detail=self.suspect(client, summary)) from None
                 raise
             time.sleep(0.03)
 
-    def logs(self):
-        """When it only took too long: the first log that has something to say."""
-        for name in self.cluster.daemons:
-            found = daemons.log_tail(self.cluster, name)
-            if found:
-                return found
+    def suspect(self, client, summary):
+        """When it only took too long: the log of a daemon that the cluster misses."""
+        if not summary.mgr_active:
+            return daemons.log_tail(self.cluster, "mgr.x")
+        for osd in client.mon("osd dump")["osds"]:
+            if not osd["up"]:
+                return daemons.log_tail(self.cluster, f"osd.{osd['osd']}")
         return None
 
 

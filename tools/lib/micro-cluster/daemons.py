@@ -71,6 +71,15 @@ def state(cluster, name):
     return found[0], "frozen" if found[1] == "T" else "running"
 
 
+def recorded(cluster):
+    """Names of all that was ever started, an osd's mkfs too."""
+    try:
+        files = os.listdir(cluster.path("run"))
+    except FileNotFoundError:
+        return []
+    return [f.removesuffix(".pid") for f in files if f.endswith(".pid")]
+
+
 def states(cluster):
     return {name: state(cluster, name) for name in cluster.daemons}
 
@@ -81,6 +90,7 @@ def argv(cluster, name):
 
 
 def log_tail(cluster, name):
+    """The end of what it wrote last: its log, or what came out on its stderr."""
     return tail([cluster.path("log", name + ".log"), cluster.path("log", name + ".out")])
 
 
@@ -94,13 +104,20 @@ def check_namespace(cluster):
                               f" namespace; go there: `nsenter --net=/proc/{pid}/ns/net`")
 
 
-def start(cluster, name):
-    """Starts a daemon in a session of its own, with nothing of the caller's open."""
-    command = argv(cluster, name)
+def start(cluster, name, command=None):
+    """Starts a daemon in a session of its own, with nothing of the caller's open.
+    Given a command (which must name our ceph.conf), runs and records that instead."""
+    record = _record_path(cluster, name)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(record)
     with open(cluster.path("log", name + ".out"), "ab") as out:
-        return subprocess.Popen(
-            ["/bin/sh", "-c", RECORD_THEN_EXEC, _record_path(cluster, name), *command],
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", RECORD_THEN_EXEC, record, *(command or argv(cluster, name))],
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/", start_new_session=True)
+    # Without its record a daemon counts as stopped.
+    while _recorded(cluster, name) is None and process.poll() is None:
+        time.sleep(0.001)
+    return process
 
 
 def died(cluster, name, status=None):

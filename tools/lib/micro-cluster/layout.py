@@ -137,8 +137,8 @@ def read_text(path):
 
 
 def tail(paths, lines=12):
-    """The last lines of the first file of paths that has any."""
-    for path in paths:
+    """The last lines of the file of paths that was written last, or None if all are empty."""
+    for path in sorted(filter(os.path.exists, paths), key=os.path.getmtime, reverse=True):
         text = (read_text(path) or "").rstrip()
         if text:
             last = text.splitlines()[-lines:]

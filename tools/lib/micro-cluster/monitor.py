@@ -76,6 +76,8 @@ class Summary:
         self.pgs = {s["state_name"]: s["count"] for s in status["pgmap"].get("pgs_by_state", [])}
         self.pg_total = status["pgmap"]["num_pgs"]
         self.osds_up = status["osdmap"]["num_up_osds"]
+        self.osds = status["osdmap"]["num_osds"]
+        self.mgr_active = status["mgrmap"]["available"]
 
     @property
     def clean(self):
@@ -88,7 +90,8 @@ class Summary:
     def __str__(self):
         pgs = ", ".join(f"{n} {state}" for state, n in sorted(self.pgs.items())) or "none"
         checks = "".join(f"; {name}: {text}" for name, text in self.checks.items())
-        return f"{self.health}, pgs: {pgs} of {self.pg_total}{checks}"
+        mgr = "active" if self.mgr_active else "not active"
+        return f"{self.health}, mgr {mgr}, {self.osds_up} of {self.osds} osds up, pgs: {pgs}{checks}"
 
 
 def _nonce(address):
@@ -96,8 +99,8 @@ def _nonce(address):
 
 
 def _is_process(nonce, pid):
-    # An osd's address ends in its pid; each time it comes back from a wrong
-    # "down" it adds a million.
+    # A daemon's address ends in its pid; an osd adds a million each time that it
+    # comes back from a wrong "down".
     return nonce % 1_000_000 == pid % 1_000_000
 
 
@@ -119,6 +122,8 @@ def not_back(client, pids):
     mgr = client.mon("mgr dump")
     if not mgr["available"]:
         return "no mgr is available"
+    if "mgr.x" in pids and not _is_process(_nonce(mgr["active_addr"]), pids["mgr.x"]):
+        return "mgr.x is not active with its new process"
     stats = client.mgr("pg dump", dumpcontents=["pgs"])
     stats = stats.get("pg_stats", stats)
     if not stats:

@@ -123,7 +123,8 @@ def choose(cluster, osds, port=None):
 def release(directory, units):
     for unit in units:
         with _locked_entry(unit) as fd:
-            if os.pread(fd, 4096, 0).decode("utf-8", "replace").strip() == directory:
+            # An empty entry is nobody's: looking for ours may just have made it.
+            if os.pread(fd, 4096, 0).decode("utf-8", "replace").strip() in (directory, ""):
                 os.unlink(_entry(unit))
     with contextlib.suppress(OSError):
         os.rmdir(_registry())

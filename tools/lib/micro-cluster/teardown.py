@@ -39,7 +39,7 @@ def check_unused(cluster):
 def remove_contents(cluster):
     """Ends what runs, gives the ports back, removes all but the lock; the marker goes
     last, so that a `down` that is cut short can be run again."""
-    daemons.kill(cluster, cluster.daemons)
+    daemons.kill(cluster, daemons.recorded(cluster))
     check_unused(cluster)
     ports.release_block(cluster)
     for name in os.listdir(cluster.dir):
@@ -71,7 +71,7 @@ def down(cluster, keep, quiet):
         if not cluster.load():
             return say(f"nothing to take down: {cluster.dir} is empty")
         if keep:
-            daemons.kill(cluster, cluster.daemons)
+            daemons.kill(cluster, daemons.recorded(cluster))
             return say(f"down in {time.monotonic() - begin:.2f} s; files kept in {cluster.dir}")
         remove_contents(cluster)
         os.unlink(cluster.path(LOCK))
