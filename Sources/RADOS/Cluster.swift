@@ -169,3 +169,18 @@ public final class Cluster: Sendable {
         return Array(UnsafeRawBufferPointer(start: text, count: length))
     }
 }
+
+extension Cluster {
+    /// The name of a pool by its number.
+    ///
+    /// Implements `rados_pool_reverse_lookup`.
+    public func poolName(id: Int64) throws(RADOSError) -> String {
+        var buffer = [CChar](repeating: 0, count: 512)
+        let length = try check(
+            rados_pool_reverse_lookup(handle.raw, id, &buffer, buffer.count),
+            "rados_pool_reverse_lookup",
+            "pool \(id)"
+        )
+        return String(decoding: buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

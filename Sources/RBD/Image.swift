@@ -66,6 +66,24 @@ public final class Image: Sendable {
         return Image(handle: Handle(raw: raw), context: context, name: name)
     }
 
+    /// Opens an image in the trash by its id, read-only.
+    ///
+    /// Implements `rbd_open_by_id_read_only`.
+    ///
+    /// - Parameters:
+    ///   - id: The image's id.
+    ///   - context: The pool it lies in.
+    /// - Returns: The open image.
+    /// - Throws: `RBDError` with `.noSuchFileOrDirectory` when there is no such image.
+    public static func openInTrash(id: String, in context: IOContext) throws(RBDError) -> Image {
+        var raw: rbd_image_t?
+        let subject = "\(context.label)/\(id)"
+        let result = context.withRawContext { rbd_open_by_id_read_only($0, id, &raw, nil) }
+        try check(result, "rbd_open_by_id_read_only", subject)
+        guard let raw else { throw RBDError(call: "rbd_open_by_id_read_only", code: .noMemory, subject: subject) }
+        return Image(handle: Handle(raw: raw), context: context, name: id)
+    }
+
     /// Lends the raw handle to this room and to who serves I/O; it must not outlive the image.
     package func withRawImage<R, Failure: Error>(
         _ body: (UnsafeMutableRawPointer) throws(Failure) -> R

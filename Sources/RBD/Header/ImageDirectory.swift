@@ -20,3 +20,15 @@ extension IOContext {
         return (decoder.map() ?? []).map { ($0.key, $0.value) }
     }
 }
+
+extension IOContext {
+    /// Whether the pool's directory has an image of that name, whatever else there is of it.
+    ///
+    /// Implements the class call `rbd.dir_get_id`.
+    public func directoryHolds(_ name: String) async throws(RBDError) -> Bool {
+        var input = Encoder()
+        input.append(name)
+        return try await classCalls([ClassCall("rbd", "dir_get_id", input: input.bytes)], on: ImageObject.directory)
+            != nil
+    }
+}

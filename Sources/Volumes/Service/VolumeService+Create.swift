@@ -31,7 +31,8 @@ extension VolumeService {
         return try await operations.run(
             "create volume '\(request.name)'",
             on: id.description,
-            fingerprint: "create \(request.range) \(parameters.kept.sorted { $0.key < $1.key }) \(request.credentials.userID)",
+            fingerprint:
+                "create \(request.range) \(parameters.kept.sorted { $0.key < $1.key }) \(request.credentials.userID)",
             deadline: deadline
         ) { () async throws(VolumeError) -> Volume in
             let madeBytes = try await self.makeImage(id, sizeBytes: sizeBytes, request, parameters)

@@ -21,7 +21,8 @@ extension VolumeService {
             if parameters.clusterID != id.clusterID || parameters.pool != id.pool {
                 return .refused("the volume lies in '\(id.clusterID)/\(id.pool)', not where the parameters say")
             }
-            return record.difference(from: parameters.layout).map { .refused("the volume exists, but \($0)") } ?? .confirmed
+            return record.difference(from: parameters.layout).map { .refused("the volume exists, but \($0)") }
+                ?? .confirmed
         } catch {
             return .refused(error.message)
         }

@@ -31,7 +31,10 @@ public final class VolumeService: ControllerService {
         case .absent:
             throw VolumeError(.notFound, "volume '\(id)' does not exist: there is no image '\(id.imageSpec)'")
         case .halfMade(let what):
-            throw VolumeError(.notFound, "volume '\(id)' does not exist: image '\(id.imageSpec)' was never finished (\(what))")
+            throw VolumeError(
+                .notFound,
+                "volume '\(id)' does not exist: image '\(id.imageSpec)' was never finished (\(what))"
+            )
         }
     }
 

@@ -1,0 +1,166 @@
+public import Blocking
+internal import RADOS
+public import Secrets
+internal import Synchronization
+public import Volumes
+
+/// The connections to Ceph, one for a cluster and a user, shared by all that work there.
+///
+/// A connection is made when it is first wanted and released when nobody wanted it for `idleLimit`. A request that comes
+/// with another key, or finds other monitors in config.json, gets a new connection at once; the old one ends with the
+/// last call that uses it.
+public final class ClusterConnections: Sendable {
+    /// A connection as others see it.
+    public struct Description: Sendable {
+        /// The cluster's key in config.json.
+        public let clusterID: String
+        /// The user without `client.`.
+        public let userID: String
+        /// Since when nobody has wanted it.
+        public let idle: Duration
+    }
+
+    private struct Key: Hashable {
+        var clusterID: String
+        var userID: String
+    }
+
+    private struct Entry {
+        var monitors: [String]
+        var userKey: Secret
+        var link: Task<ClusterLink, any Error>
+        var lastUse: ContinuousClock.Instant
+    }
+
+    private struct State {
+        var entries: [Key: Entry] = [:]
+        var pools: [String: BlockingPool] = [:]
+    }
+
+    private let state = Mutex(State())
+    private let configuration: ClusterConfiguration
+    private let threadsPerCluster: Int
+    private let idleLimit: Duration
+    private let options: [String: String]
+
+    /// Makes an empty table of connections.
+    ///
+    /// - Parameters:
+    ///   - configuration: Where the clusters are.
+    ///   - threadsPerCluster: Threads for calls that block, a cluster; 1 or more.
+    ///   - idleLimit: How long an unused connection is kept.
+    ///   - options: Ceph options by name for every connection.
+    public init(
+        configuration: ClusterConfiguration,
+        threadsPerCluster: Int = 16,
+        idleLimit: Duration = .seconds(600),
+        options: [String: String] = [:]
+    ) {
+        self.configuration = configuration
+        self.threadsPerCluster = threadsPerCluster
+        self.idleLimit = idleLimit
+        self.options = options
+    }
+
+    /// A connection to a cluster as a user: one that is there, or a new one.
+    public func link(
+        to clusterID: String,
+        as credentials: Credentials
+    ) async throws(VolumeError) -> ClusterLink {
+        let entry = try configuration.cluster(clusterID)
+        let (task, isNew) = connecting(entry, credentials)
+        if isNew { enter(VolumeStep.connecting, clusterID) }
+        do {
+            return try await task.value
+        } catch {
+            forget(task, clusterID, credentials.userID)
+            if let error = error as? RADOSError { throw ErrorMapping.connecting(to: entry, as: credentials, error) }
+            throw VolumeError(.internal, "cannot connect to cluster '\(clusterID)'")
+        }
+    }
+
+    /// Lets go of connections that nobody wanted for the idle limit.
+    public func releaseIdle() {
+        let now = ContinuousClock.now
+        let limit = idleLimit
+        let idle = state.withLock { state in
+            let idle = state.entries.filter { now - $0.value.lastUse > limit }
+            for key in idle.keys { state.entries[key] = nil }
+            return idle.map(\.value)
+        }
+        // Their clusters shut down here, outside of the lock, or with the last call that still holds one.
+        withExtendedLifetime(idle) {}
+    }
+
+    /// The connections there are.
+    public var descriptions: [Description] {
+        state.withLock { state in
+            state.entries.map { key, entry in
+                Description(clusterID: key.clusterID, userID: key.userID, idle: .now - entry.lastUse)
+            }
+        }
+    }
+
+    /// What the threads of every cluster have to do, by clusterID.
+    public var loads: [String: BlockingPool.Load] {
+        state.withLock { $0.pools.mapValues(\.load) }
+    }
+
+    private func connecting(
+        _ cluster: ClusterEntry,
+        _ credentials: Credentials
+    ) -> (Task<ClusterLink, any Error>, isNew: Bool) {
+        state.withLock { state in
+            let key = Key(clusterID: cluster.clusterID, userID: credentials.userID)
+            if let entry = state.entries[key],
+                entry.monitors == cluster.monitors,
+                entry.userKey == credentials.userKey
+            {
+                state.entries[key]?.lastUse = .now
+                return (entry.link, false)
+            }
+            let pool = state.pools[cluster.clusterID] ?? BlockingPool(threads: threadsPerCluster)
+            state.pools[cluster.clusterID] = pool
+            let options = options
+            let link = Task {
+                let connection = try await pool.run { () throws(RADOSError) in
+                    try Cluster.connect(monitors: cluster.monitors, credentials: credentials, options: options)
+                }
+                return ClusterLink(clusterID: cluster.clusterID, connection: connection, threads: pool)
+            }
+            state.entries[key] = Entry(
+                monitors: cluster.monitors,
+                userKey: credentials.userKey,
+                link: link,
+                lastUse: .now
+            )
+            return (link, true)
+        }
+    }
+
+    /// A connection that failed must not be what the next request gets.
+    private func forget(_ task: Task<ClusterLink, any Error>, _ clusterID: String, _ userID: String) {
+        state.withLock { state in
+            let key = Key(clusterID: clusterID, userID: userID)
+            guard state.entries[key]?.link == task else { return }
+            state.entries[key] = nil
+        }
+    }
+}
+
+/// A connection and the threads to use it on.
+public struct ClusterLink: Sendable {
+    /// The cluster's key in config.json.
+    public let clusterID: String
+    let connection: Cluster
+    /// The threads for calls that block on this cluster.
+    public let threads: BlockingPool
+
+    /// Opens a pool at a namespace, on a thread that may block: an unknown pool is looked for in a fresh map.
+    func context(pool: String, namespace: String) async throws(RADOSError) -> IOContext {
+        let connection = connection
+        return try await threads.run { () throws(RADOSError) in
+            try connection.ioContext(pool: pool, namespace: namespace)
+        }
+    }
+}

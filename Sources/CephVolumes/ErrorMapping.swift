@@ -1,0 +1,90 @@
+internal import RADOS
+internal import RBD
+internal import Secrets
+internal import SystemPackage
+internal import Volumes
+
+/// What an errno of librados or librbd means to the caller of a volume operation. CSI: errors per call.
+enum ErrorMapping {
+    static func connecting(
+        to cluster: ClusterEntry,
+        as credentials: Credentials,
+        _ error: RADOSError
+    ) -> VolumeError {
+        let monitors = cluster.monitors.joined(separator: ", ")
+        let what = "cannot connect to cluster '\(cluster.clusterID)' as \(credentials.entityName)"
+        let call = "(\(error.call): \(error.code.name))"
+        switch error.code {
+        case .permissionDenied, .notPermitted:
+            return VolumeError(
+                .unauthenticated,
+                "\(what): its monitors refuse the key \(call); check userID and userKey of the Secret"
+            )
+        case .timedOut:
+            return VolumeError(
+                .unavailable,
+                "\(what): no monitor answers at \(monitors) \(call); check that they run and that config.json is right"
+            )
+        case .noSuchFileOrDirectory, .invalidArgument:
+            return VolumeError(
+                .invalidArgument,
+                "\(what): monitors '\(monitors)' or the user's key are not valid \(call); check config.json and the Secret"
+            )
+        default:
+            return VolumeError(.unavailable, "\(what) \(call); retry later")
+        }
+    }
+
+    /// An error of a call on an image or pool; `doing` is such as `cannot create image 'replicapool/csi-vol-…'`.
+    static func failing(_ doing: String, _ error: RBDError) -> VolumeError {
+        let call = "(\(error.call): \(error.code.name))"
+        switch error.code {
+        case .noSuchFileOrDirectory:
+            return VolumeError(.notFound, "\(doing): it is not there \(call)")
+        case .fileExists:
+            return VolumeError(.alreadyExists, "\(doing): it exists \(call)")
+        case .permissionDenied, .notPermitted:
+            return VolumeError(
+                .permissionDenied,
+                "\(doing): Ceph refuses it to this user \(call); its caps must be mon 'profile rbd', osd 'profile rbd'"
+            )
+        case .noSpace, .diskQuotaExceeded:
+            return VolumeError(
+                .resourceExhausted,
+                "\(doing): the pool is full or its quota is used up \(call); add space or raise the quota"
+            )
+        case .timedOut:
+            return VolumeError(
+                .unavailable,
+                "\(doing): the cluster did not answer in time \(call); look at 'ceph health detail', then retry"
+            )
+        case .socketShutdown:
+            return VolumeError(
+                .unavailable,
+                "\(doing): this client is blocklisted \(call); remove the entry with 'ceph osd blocklist rm', then retry"
+            )
+        case .resourceBusy:
+            return VolumeError(.failedPrecondition, "\(doing): it is in use \(call)")
+        case .readOnlyFileSystem:
+            return VolumeError(
+                .failedPrecondition,
+                "\(doing): another client holds its exclusive lock and does not let go \(call); unmap it there first"
+            )
+        case .invalidArgument, .noFunction, .notSupportedOnSocket, .outOfRange:
+            return VolumeError(.invalidArgument, "\(doing): Ceph does not take these parameters \(call)")
+        default:
+            return VolumeError(.internal, "\(doing) \(call)")
+        }
+    }
+
+    static func openingPool(_ pool: String, of clusterID: String, _ error: RADOSError) -> VolumeError {
+        guard error.isNotFound else {
+            return failing("cannot open pool '\(pool)' of cluster '\(clusterID)'", RBDError(error))
+        }
+        return VolumeError(
+            .invalidArgument,
+            "cluster '\(clusterID)' has no pool '\(pool)' (\(error.call): \(error.code.name)); "
+                + "create it and run 'rbd pool init \(pool)', or correct the class"
+        )
+    }
+}

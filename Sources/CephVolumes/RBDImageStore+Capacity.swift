@@ -1,0 +1,81 @@
+internal import Blocking
+internal import FoundationEssentials
+internal import RADOS
+internal import RBD
+public import Volumes
+
+extension RBDImageStore {
+    /// Bytes that volumes can still take: what the monitors say a pool can still store, its quota observed.
+    ///
+    /// Similar to: ceph df.
+    public func availableBytes(in pool: PoolAddress?) async throws(VolumeError) -> UInt64 {
+        guard let pool else {
+            var roomiest: UInt64 = 0
+            for cluster in configuration.clusters {
+                let pools = try await usage(of: cluster.clusterID).pools
+                roomiest = max(roomiest, pools.map(\.available).max() ?? 0)
+            }
+            return roomiest
+        }
+        let usage = try await usage(of: pool.clusterID)
+        guard let found = usage.pools.first(where: { $0.name == pool.pool }) else {
+            throw .invalid("cluster '\(pool.clusterID)' has no pool '\(pool.pool.printable)'; correct the class")
+        }
+        return found.available
+    }
+
+    private struct Usage: Decodable {
+        struct Pool: Decodable {
+            struct Stats: Decodable {
+                var stored: UInt64?
+                var max_avail: UInt64
+                var quota_bytes: UInt64?
+            }
+            var name: String
+            var stats: Stats
+
+            var available: UInt64 {
+                guard let quota = stats.quota_bytes, quota > 0 else { return stats.max_avail }
+                let stored = stats.stored ?? 0
+                return min(stats.max_avail, quota > stored ? quota - stored : 0)
+            }
+        }
+        var pools: [Pool]
+    }
+
+    private func usage(of clusterID: String) async throws(VolumeError) -> Usage {
+        let link = try await connections.link(to: clusterID, as: try service.read())
+        let answer: [UInt8]
+        do throws(RADOSError) {
+            answer = try await link.threads.run { () throws(RADOSError) in
+                try link.connection.monitorCommand(#"{"prefix":"df","detail":"detail","format":"json"}"#)
+            }
+        } catch {
+            throw ErrorMapping.failing("cannot read the capacity of cluster '\(clusterID)'", RBDError(error))
+        }
+        guard let usage = try? JSONDecoder().decode(Usage.self, from: Data(answer)) else {
+            throw VolumeError(
+                .internal,
+                "cannot read the capacity of cluster '\(clusterID)': its 'df' has another form"
+            )
+        }
+        return usage
+    }
+
+    /// How an image is: who has it open, and whether its pool can still be written to.
+    public func condition(of id: VolumeID) async throws(VolumeError) -> VolumeCondition {
+        let place = try await place(of: id, as: nil)
+        let imageID = try await place.trying("look up image") { () async throws(RBDError) in
+            try await place.context.imageID(named: id.image)
+        }
+        guard let imageID, let watchers = try await watchers(place, imageID) else {
+            throw VolumeError(.notFound, "image '\(id.imageSpec)' does not exist")
+        }
+        let use = watchers.isEmpty ? "not in use" : "in use by \(watchers.map(\.description).joined(separator: ", "))"
+        let available = try await availableBytes(in: PoolAddress(clusterID: id.clusterID, pool: id.pool))
+        guard available > 0 else {
+            return VolumeCondition(isAbnormal: true, message: "pool '\(id.pool)' is full; writes stall; \(use)")
+        }
+        return VolumeCondition(isAbnormal: false, message: "image is whole, \(use)")
+    }
+}

@@ -1,0 +1,169 @@
+internal import RADOS
+internal import RBD
+public import Secrets
+internal import SystemPackage
+public import Volumes
+
+extension RBDImageStore {
+    /// What there is under a name: two or three reads, the image is not opened.
+    public func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState {
+        let place = try await place(of: id, as: credentials)
+        let found = try await place.trying("look up image") { () async throws(RBDError) -> ImageState? in
+            guard let imageID = try await place.context.imageID(named: id.image) else { return .absent }
+            guard let header = try await place.context.imageHeader(id: imageID) else {
+                return .halfMade("it has an id but no header")
+            }
+            ids.remember(imageID, of: id)
+            if header.features.contains(.objectMap) {
+                do throws(RADOSError) {
+                    let map = try await place.context.sizeBytes(of: ImageObject.objectMap(ofID: imageID))
+                    if map == nil { return .halfMade("it has no object map") }
+                } catch {
+                    throw RBDError(error)
+                }
+            }
+            guard header.dataPoolID < 0 else { return nil }
+            return .present(Self.record(header, dataPool: nil))
+        }
+        if let found { return found }
+        return try await imageWithDataPool(place)
+    }
+
+    /// The rare case: the name of another pool needs the cluster map.
+    private func imageWithDataPool(_ place: Place) async throws(VolumeError) -> ImageState {
+        guard let imageID = ids[place.id] else { return .absent }
+        let header = try await place.trying("look up image") { () async throws(RBDError) in
+            try await place.context.imageHeader(id: imageID)
+        }
+        guard let header else { return .halfMade("it has an id but no header") }
+        let name = try await place.blocking("look up the data pool of image") { (context) throws(RBDError) in
+            do throws(RADOSError) {
+                return try context.cluster.poolName(id: header.dataPoolID)
+            } catch {
+                throw RBDError(error)
+            }
+        }
+        return .present(Self.record(header, dataPool: name))
+    }
+
+    /// Makes an image with `rbd_create4`.
+    public func createImage(
+        _ id: VolumeID,
+        sizeBytes: UInt64,
+        layout: ImageLayout,
+        credentials: Credentials
+    ) async throws(VolumeError) {
+        let place = try await place(of: id, as: credentials)
+        var options = ImageOptions()
+        if let names = layout.features {
+            options.features = ImageFeatures(
+                ImageFeatures.named.filter { names.contains($0.name) }.map(\.feature)
+            )
+        }
+        options.objectSizeBytes = layout.objectSizeBytes
+        options.stripeUnitBytes = layout.stripeUnitBytes
+        options.stripeCount = layout.stripeCount
+        options.dataPool = layout.dataPool
+        let wanted = options
+        do throws(VolumeError) {
+            try await place.blocking("create image") { (context) throws(RBDError) in
+                try context.createImage(id.image, sizeBytes: sizeBytes, options: wanted)
+            }
+        } catch {
+            // ENOENT of a create is about its pools, and what the caller named wrongly is its parameter.
+            guard error.code == .notFound, let dataPool = layout.dataPool else { throw error }
+            throw .invalid("\(error.message); is there a pool '\(dataPool)', and may this user write to it?")
+        }
+    }
+
+    /// Brings a half-made image to an end.
+    ///
+    /// | what is left | what is done |
+    /// | --- | --- |
+    /// | a directory entry or an id, no header | waited for: another process may be at it; then `rbd_remove` |
+    /// | a header, no object map | `rbd_rebuild_object_map`: the image may hold data |
+    public func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
+        let place = try await place(of: id, as: credentials)
+        guard case .halfMade = try await image(id, credentials: credentials) else {
+            // Nothing under the name but an entry in the directory, which only rbd_remove takes away.
+            return try await place.blocking("mend image") { (context) throws(RBDError) in
+                try context.removeImage(id.image)
+            }
+        }
+        if try await hasHeader(place) {
+            return try await place.blocking("mend image") { (context) throws(RBDError) in
+                try Image.open(id.image, in: context, access: .readWrite).rebuildObjectMap()
+            }
+        }
+        try await place.blocking("mend image") { (context) throws(RBDError) in
+            try context.removeImage(id.image)
+        }
+        ids.forget(id)
+    }
+
+    /// Looks for a header for two seconds: a create that is under way elsewhere takes milliseconds to write it.
+    private func hasHeader(_ place: Place) async throws(VolumeError) -> Bool {
+        let end = ContinuousClock.now + .seconds(2)
+        while true {
+            let header = try await place.trying("look up image") { () async throws(RBDError) -> ImageHeader? in
+                guard let imageID = try await place.context.imageID(named: place.id.image) else { return nil }
+                return try await place.context.imageHeader(id: imageID)
+            }
+            if header != nil { return true }
+            guard .now < end else { return false }
+            try? await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    /// Writes metadata with one class call.
+    public func setMetadata(
+        _ metadata: [String: String],
+        of id: VolumeID,
+        credentials: Credentials
+    ) async throws(VolumeError) {
+        let place = try await place(of: id, as: credentials)
+        try await place.trying("set metadata of image") { () async throws(RBDError) in
+            // Right after a create, nobody has read the id yet.
+            if let known = ids[id] {
+                do throws(RBDError) {
+                    return try await place.context.setMetadata(metadata, ofImageID: known)
+                } catch {
+                    guard error.isNotFound else { throw error }
+                }
+            }
+            guard let imageID = try await place.context.imageID(named: id.image) else {
+                throw RBDError(call: "rados_aio_read", code: .noSuchFileOrDirectory, subject: id.imageSpec)
+            }
+            try await place.context.setMetadata(metadata, ofImageID: imageID)
+            ids.remember(imageID, of: id)
+        }
+    }
+
+    /// Grows an image with `rbd_resize2`.
+    public func growImage(
+        _ id: VolumeID,
+        toBytes sizeBytes: UInt64,
+        credentials: Credentials
+    ) async throws(VolumeError) -> UInt64 {
+        let place = try await place(of: id, as: credentials)
+        return try await place.blocking("grow image") { (context) throws(RBDError) in
+            let image = try Image.open(id.image, in: context, access: .readWrite)
+            // It may have grown since it was looked at; librbd would refuse to shrink it.
+            let present = try image.sizeBytes()
+            guard present < sizeBytes else { return present }
+            try image.grow(toBytes: sizeBytes)
+            return sizeBytes
+        }
+    }
+
+    static func record(_ header: ImageHeader, dataPool: String?) -> ImageRecord {
+        ImageRecord(
+            sizeBytes: header.sizeBytes,
+            features: header.features.names,
+            objectSizeBytes: header.objectSizeBytes,
+            stripeUnitBytes: header.stripeUnitBytes,
+            stripeCount: header.stripeCount,
+            dataPool: dataPool
+        )
+    }
+}

@@ -1,0 +1,113 @@
+internal import Blocking
+internal import RADOS
+internal import RBD
+internal import SystemPackage
+public import Volumes
+
+extension RBDImageStore {
+    /// A page of images, pool by pool, straight from the pools' directories in the order of their names.
+    public func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> [ListedImage] {
+        var page: [ListedImage] = []
+        let clusters = configuration.clusters.sorted { $0.clusterID < $1.clusterID }
+        for cluster in clusters where cursor.map({ cluster.clusterID >= $0.clusterID }) ?? true {
+            let isFirstCluster = cluster.clusterID == cursor?.clusterID
+            for pool in try await pools(of: cluster.clusterID) {
+                guard page.count < limit else { return page }
+                if isFirstCluster, let cursor, pool < cursor.pool { continue }
+                let start = isFirstCluster && pool == cursor?.pool ? cursor?.image ?? "" : ""
+                page += try await images(in: pool, of: cluster, after: start, limit: limit - page.count)
+            }
+        }
+        return page
+    }
+
+    private func images(
+        in pool: String,
+        of cluster: ClusterEntry,
+        after start: String,
+        limit: Int
+    ) async throws(VolumeError) -> [ListedImage] {
+        let anchor = try VolumeID(
+            clusterID: cluster.clusterID,
+            pool: pool,
+            namespace: cluster.radosNamespace,
+            image: "list"
+        )
+        let place: Place
+        do throws(VolumeError) {
+            place = try await self.place(of: anchor, as: nil)
+        } catch {
+            // A pool that was removed since it was listed has no images.
+            guard error.code != .invalidArgument else { return [] }
+            throw error
+        }
+        var images: [ListedImage] = []
+        var last = start
+        while images.count < limit {
+            let names: [(name: String, id: String)]
+            do throws(RBDError) {
+                names = try await place.context.images(after: last, limit: 256)
+            } catch {
+                // Pools of other applications, which this user may not read, hold no volumes of ours.
+                guard error.code != .notPermitted, error.code != .permissionDenied else { return images }
+                throw ErrorMapping.failing("cannot list pool '\(pool)'", error)
+            }
+            guard let final = names.last else { break }
+            let ours = names.filter { ImageName.endsInUUID($0.name) }.prefix(limit - images.count)
+            images += try await sizes(of: Array(ours), in: place)
+            last = final.name
+        }
+        return images
+    }
+
+    /// The sizes of images, all asked for at once; one that has no header yet is left out.
+    private func sizes(
+        of names: [(name: String, id: String)],
+        in place: Place
+    ) async throws(VolumeError) -> [ListedImage] {
+        let context = place.context
+        let found = await withTaskGroup(of: (Int, Result<ImageHeader?, RBDError>).self) { group in
+            for (index, name) in names.enumerated() {
+                group.addTask {
+                    do throws(RBDError) {
+                        return (index, .success(try await context.imageHeader(id: name.id)))
+                    } catch {
+                        return (index, .failure(error))
+                    }
+                }
+            }
+            return await group.reduce(into: [Int: Result<ImageHeader?, RBDError>]()) { $0[$1.0] = $1.1 }
+        }
+        var images: [ListedImage] = []
+        for (index, name) in names.enumerated() {
+            switch found[index] {
+            case .success(let header?):
+                // A name too long for a handle cannot be one of ours.
+                guard let id = try? place.id.sibling(name.name) else { continue }
+                images.append(ListedImage(id: id, sizeBytes: header.sizeBytes))
+            case .failure(let error):
+                throw ErrorMapping.failing("cannot read image '\(context.label)/\(name.name)'", error)
+            case .success(nil), nil: continue
+            }
+        }
+        return images
+    }
+
+    /// The pools of a cluster, in the order of their names, without Ceph's own.
+    func pools(of clusterID: String) async throws(VolumeError) -> [String] {
+        let link = try await connections.link(to: clusterID, as: try service.read())
+        do throws(RADOSError) {
+            let names = try await link.threads.run { () throws(RADOSError) in try link.connection.poolNames() }
+            return names.filter { !$0.hasPrefix(".") }.sorted()
+        } catch {
+            throw ErrorMapping.failing("cannot list the pools of cluster '\(clusterID)'", RBDError(error))
+        }
+    }
+}
+
+extension VolumeID {
+    /// Another image of the same pool.
+    func sibling(_ image: String) throws(VolumeError) -> VolumeID {
+        try VolumeID(clusterID: clusterID, pool: pool, namespace: namespace, image: image)
+    }
+}

@@ -1,0 +1,101 @@
+internal import RADOS
+internal import RBD
+public import Secrets
+public import Volumes
+
+extension RBDImageStore {
+    /// Moves an image to the trash unless someone has it open.
+    ///
+    /// `rbd_trash_move` itself moves an image that another client is writing to. So its watchers are read before, which
+    /// spares a live image the move, and again after it, when the name is gone and nobody can open it any more: who came
+    /// in between is seen then, and the image is put back.
+    public func trashImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
+        let place = try await place(of: id, as: credentials)
+        // The second round is for an id from memory whose image was made anew since.
+        for isSecondRound in [false, true] {
+            enter(VolumeStep.lookingUp, id.imageSpec)
+            let known = isSecondRound ? nil : ids[id]
+            let imageID = try await place.trying("look up image") { () async throws(RBDError) -> String? in
+                if let known { return known }
+                return try await place.context.imageID(named: id.image)
+            }
+            guard let imageID else { return try await removeTraces(place) }
+            enter(VolumeStep.checkingUse, id.imageSpec)
+            guard try await refuseIfInUse(place, imageID) else {
+                ids.forget(id)
+                guard known == nil else { continue }
+                return try await removeTraces(place)
+            }
+            enter(VolumeStep.movingToTrash, id.imageSpec)
+            try await move(place)
+            enter(VolumeStep.recheckingUse, id.imageSpec)
+            try await undoIfInUse(place, imageID)
+            ids.forget(id)
+            purger.add(imageID, named: id.image, of: place)
+            return
+        }
+    }
+
+    /// Whether there is a header; throws when someone else watches it.
+    private func refuseIfInUse(_ place: Place, _ imageID: String) async throws(VolumeError) -> Bool {
+        guard let watchers = try await watchers(place, imageID) else { return false }
+        guard watchers.isEmpty else { throw Self.inUse(place.id, watchers) }
+        return true
+    }
+
+    private func move(_ place: Place) async throws(VolumeError) {
+        do throws(VolumeError) {
+            try await place.blocking("move to the trash image") { (context) throws(RBDError) in
+                try context.moveToTrash(place.id.image)
+            }
+        } catch {
+            // Another process was faster; its image is where ours should be.
+            guard error.code != .notFound else { return }
+            throw error
+        }
+    }
+
+    private func undoIfInUse(_ place: Place, _ imageID: String) async throws(VolumeError) {
+        guard let watchers = try await watchers(place, imageID), !watchers.isEmpty else { return }
+        enter(VolumeStep.restoringImage, place.id.imageSpec)
+        try await place.blocking("restore from the trash image") { (context) throws(RBDError) in
+            try context.restoreFromTrash(id: imageID, as: place.id.image)
+        }
+        throw Self.inUse(place.id, watchers)
+    }
+
+    /// Takes away what a killed create left where no image can be found: an id without header, a directory entry.
+    private func removeTraces(_ place: Place) async throws(VolumeError) {
+        let isListed = try await place.trying("look up image") { () async throws(RBDError) in
+            try await place.context.directoryHolds(place.id.image)
+        }
+        let hasID = try await place.trying("look up image") { () async throws(RBDError) in
+            try await place.context.imageID(named: place.id.image) != nil
+        }
+        guard isListed || hasID else { return }
+        enter(VolumeStep.mendingImage, place.id.imageSpec)
+        try await mendImage(place.id, credentials: place.credentials)
+    }
+
+    /// Who else has the image open; nothing when it has no header.
+    func watchers(_ place: Place, _ imageID: String) async throws(VolumeError) -> [Watcher]? {
+        let context = place.context
+        return try await place.blocking("read the watchers of image") { (_) throws(RBDError) -> [Watcher]? in
+            do throws(RADOSError) {
+                let ours = context.cluster.instanceID
+                return try context.watchers(of: ImageObject.header(ofID: imageID)).filter { $0.clientID != ours }
+            } catch {
+                guard error.isNotFound else { throw RBDError(error) }
+                return nil
+            }
+        }
+    }
+
+    private static func inUse(_ id: VolumeID, _ watchers: [Watcher]) -> VolumeError {
+        let who = watchers.map(\.description).joined(separator: ", ")
+        return VolumeError(
+            .failedPrecondition,
+            "cannot delete image '\(id.imageSpec)': \(who) has it open; unmap it there first"
+        )
+    }
+}

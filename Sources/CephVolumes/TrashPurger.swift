@@ -1,0 +1,220 @@
+internal import Blocking
+public import Logging
+internal import RADOS
+internal import RBD
+internal import Secrets
+internal import Synchronization
+internal import SystemPackage
+internal import Volumes
+
+/// Empties the trash behind deleted volumes, beside everything else and never in its way.
+///
+/// A few workers remove one image each, on threads of their own. What an image is blocked by (a watcher, a snapshot or
+/// clone, a deferment) is found out, reported, and tried again later and later. Nothing is ever forced.
+public final class TrashPurger: Sendable {
+    /// An image that could not be removed yet.
+    public struct Blocked: Sendable {
+        /// `pool/namespace/name`.
+        public let image: String
+        /// What is in the way, for a person.
+        public let reason: String
+        /// How often it was tried.
+        public let attempts: Int
+        /// Since when it has been in the trash, as far as we know.
+        public let age: Duration
+    }
+
+    /// What there is to do.
+    public struct Status: Sendable {
+        /// Images that wait for a worker.
+        public var waiting: Int
+        /// Images that are being removed.
+        public var running: Int
+        /// Images removed since the start.
+        public var removed: Int
+        /// Images that could not be removed yet.
+        public var blocked: [Blocked]
+        /// Objects done and in all of the images being removed, by image.
+        public var progress: [String: (done: UInt64, total: UInt64)]
+    }
+
+    struct Item: Sendable {
+        var imageID: String
+        var name: String
+        var place: Place
+        var addedAt = ContinuousClock.now
+        var attempts = 0
+        var notBefore = ContinuousClock.now
+        var reason = ""
+    }
+
+    private struct State {
+        var items: [String: Item] = [:]
+        var running: [String: (done: UInt64, total: UInt64)] = [:]
+        var removed = 0
+        var isStopped = false
+    }
+
+    private let state = Mutex(State())
+    private let workers: Int
+    private let threads: BlockingPool
+    private let logger: Logger
+    private let firstDelay: Duration
+    private let longestDelay: Duration
+
+    /// Makes a purger; it starts to work with the first image.
+    ///
+    /// - Parameters:
+    ///   - workers: Images removed at once, 1 or more.
+    ///   - firstDelay: How long a blocked image waits for its second try; doubles each time.
+    ///   - longestDelay: The longest such wait.
+    ///   - logger: Where it reports.
+    public init(
+        workers: Int = 2,
+        firstDelay: Duration = .seconds(1),
+        longestDelay: Duration = .seconds(300),
+        logger: Logger
+    ) {
+        self.workers = workers
+        self.firstDelay = firstDelay
+        self.longestDelay = longestDelay
+        self.logger = logger
+        threads = BlockingPool(threads: workers)
+    }
+
+    /// What there is to do now.
+    public var status: Status {
+        state.withLock { state in
+            let idle = state.items.filter { state.running[$0.key] == nil }.map(\.value)
+            return Status(
+                waiting: idle.count { $0.attempts == 0 },
+                running: state.running.count,
+                removed: state.removed,
+                blocked: idle.filter { $0.attempts > 0 }.map { item in
+                    Blocked(
+                        image: "\(item.place.context.label)/\(item.name)",
+                        reason: item.reason,
+                        attempts: item.attempts,
+                        age: .now - item.addedAt
+                    )
+                },
+                progress: state.running
+            )
+        }
+    }
+
+    /// Takes on an image that was just moved to the trash.
+    func add(_ imageID: String, named name: String, of place: Place) {
+        state.withLock { state in
+            let key = Self.key(imageID, place.context)
+            guard state.items[key] == nil else { return }
+            state.items[key] = Item(imageID: imageID, name: name, place: place)
+        }
+        startWorkers()
+    }
+
+    /// Starts nothing new; what is being removed is finished or left, as the process ends.
+    public func stop() {
+        state.withLock { $0.isStopped = true }
+    }
+
+    /// Tries again what is due; called now and then.
+    public func wake() {
+        startWorkers()
+    }
+
+    private static func key(_ imageID: String, _ context: IOContext) -> String {
+        "\(context.label)#\(imageID)"
+    }
+
+    private func startWorkers() {
+        while let (key, item) = next() {
+            Task { await work(key, item) }
+        }
+    }
+
+    /// The next image that is due, if a worker is free.
+    private func next() -> (String, Item)? {
+        state.withLock { state in
+            guard !state.isStopped, state.running.count < workers else { return nil }
+            let now = ContinuousClock.now
+            let due = state.items.filter { state.running[$0.key] == nil && $0.value.notBefore <= now }
+            guard let (key, item) = due.min(by: { $0.value.addedAt < $1.value.addedAt }) else { return nil }
+            state.running[key] = (0, 0)
+            return (key, item)
+        }
+    }
+
+    private func work(_ key: String, _ item: Item) async {
+        do throws(RBDError) {
+            let context = item.place.context
+            try await threads.run { () throws(RBDError) in
+                try context.removeFromTrash(id: item.imageID) { done, total in
+                    self.state.withLock { $0.running[key] = (done, total) }
+                }
+            }
+            finish(key)
+        } catch  where error.isNotFound {
+            finish(key)
+        } catch {
+            await postpone(key, item, because: error)
+        }
+        startWorkers()
+    }
+
+    private func finish(_ key: String) {
+        state.withLock { state in
+            state.running[key] = nil
+            state.items[key] = nil
+            state.removed += 1
+        }
+    }
+
+    private func postpone(_ key: String, _ item: Item, because error: RBDError) async {
+        let reason = await obstacle(item, error)
+        var delay = firstDelay
+        for _ in 0..<min(item.attempts, 16) { delay = min(delay * 2, longestDelay) }
+        let wait = delay
+        state.withLock { state in
+            state.running[key] = nil
+            state.items[key]?.attempts += 1
+            state.items[key]?.reason = reason
+            state.items[key]?.notBefore = .now + wait
+        }
+        logger.notice(
+            "cannot empty the trash yet",
+            metadata: [
+                "rbd.image": "\(item.place.context.label)/\(item.name)", "reason": "\(reason)",
+                "retry.in": "\(wait)",
+            ]
+        )
+        Task {
+            try? await Task.sleep(for: wait)
+            startWorkers()
+        }
+    }
+
+    /// What is in the way, in words.
+    private func obstacle(_ item: Item, _ error: RBDError) async -> String {
+        let call = "(\(error.call): \(error.code.name))"
+        let context = item.place.context
+        switch error.code {
+        case .resourceBusy:
+            let watchers = try? await threads.run { () throws(RADOSError) in
+                try context.watchers(of: ImageObject.header(ofID: item.imageID))
+            }
+            let who = (watchers ?? []).map(\.description).joined(separator: ", ")
+            return who.isEmpty ? "it is in use \(call)" : "\(who) has it open \(call)"
+        case .directoryNotEmpty:
+            let names = try? await threads.run { () throws(RBDError) in
+                try Image.openInTrash(id: item.imageID, in: context).snapshotNames()
+            }
+            let which = (names ?? []).joined(separator: ", ")
+            return which.isEmpty ? "it has snapshots or clones \(call)" : "it has the snapshots \(which) \(call)"
+        case .notPermitted:
+            return "its deferment in the trash has not ended \(call)"
+        default:
+            return "it cannot be removed \(call)"
+        }
+    }
+}
