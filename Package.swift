@@ -35,6 +35,9 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let collections = Target.Dependency.product(name: "OrderedCollections", package: "swift-collections")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
@@ -55,6 +58,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -75,7 +79,7 @@ let package = Package(
         room("Blocking", [nioPosix]),
         room("Secrets"),
         room("Volumes", ["Secrets", crypto], settings: pointerFree),
-        room("VolumeAPI", [collections], settings: pointerFree),
+        room("VolumeAPI", ["Secrets", collections], settings: pointerFree),
 
         // Storey 1: one library or kernel each.
         room("RADOS", ["CRados", "CRadosWatchers", "Blocking", "Secrets", system]),
@@ -83,6 +87,7 @@ let package = Package(
         room("LinuxKernel", ["CLinux", system]),
 
         // Storey 2
+        room("VolumeClient", ["VolumeAPI", "Curl", "Blocking"]),
         room("RBD", ["CRBD", "RADOS", "Blocking", system]),
         room("BlockDevices", ["LinuxKernel", system]),
 
@@ -104,7 +109,7 @@ let package = Package(
             "VolumeServer",
             [
                 "VolumeAPI", "Volumes", "Secrets",
-                hummingbird, logging, metrics, nioCore, serviceLifecycle,
+                hummingbird, hummingbirdCore, httpTypes, logging, coreMetrics, nioCore, serviceLifecycle,
             ]
         ),
 
@@ -113,7 +118,7 @@ let package = Package(
             name: "nacre",
             dependencies: [
                 "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping",
-                "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl",
+                "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient",
                 argumentParser, logging, metrics, serviceLifecycle, unixSignals, yams, system,
             ],
             swiftSettings: strict
@@ -126,7 +131,7 @@ let package = Package(
             swiftSettings: strict
         ),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
-        tests("VolumeAPITests", ["VolumeAPI"]),
+        tests("VolumeAPITests", ["VolumeAPI", "Secrets", collections]),
         tests("SecretsTests", ["Secrets"]),
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),

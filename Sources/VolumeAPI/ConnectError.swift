@@ -1,0 +1,86 @@
+internal import OrderedCollections
+
+/// A call that failed, as Connect tells it: a code for the program, a sentence for the person.
+package struct ConnectError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// Connect's codes, which are gRPC's.
+    package enum Code: String, Sendable, Hashable, CaseIterable {
+        case canceled
+        case unknown
+        case invalidArgument = "invalid_argument"
+        case deadlineExceeded = "deadline_exceeded"
+        case notFound = "not_found"
+        case alreadyExists = "already_exists"
+        case permissionDenied = "permission_denied"
+        case resourceExhausted = "resource_exhausted"
+        case failedPrecondition = "failed_precondition"
+        case aborted
+        case outOfRange = "out_of_range"
+        case unimplemented
+        case `internal`
+        case unavailable
+        case dataLoss = "data_loss"
+        case unauthenticated
+
+        /// The HTTP status that goes with the code; several codes share one.
+        package var httpStatus: Int {
+            switch self {
+            case .canceled: 499
+            case .unknown, .internal, .dataLoss: 500
+            case .invalidArgument, .failedPrecondition, .outOfRange: 400
+            case .deadlineExceeded: 504
+            case .notFound: 404
+            case .alreadyExists, .aborted: 409
+            case .permissionDenied: 403
+            case .resourceExhausted: 429
+            case .unimplemented: 501
+            case .unavailable: 503
+            case .unauthenticated: 401
+            }
+        }
+
+        /// The code a client takes for an answer that is not Connect's: a proxy's, or a path that nobody serves.
+        package init(httpStatus: Int) {
+            self =
+                switch httpStatus {
+                case 400: .internal
+                case 401: .unauthenticated
+                case 403: .permissionDenied
+                case 404: .unimplemented
+                case 429, 502, 503, 504: .unavailable
+                default: .unknown
+                }
+        }
+    }
+
+    /// What kind of failure it is.
+    package let code: Code
+    /// One sentence for a person; holds no secret.
+    package let message: String
+
+    /// Makes an error with its sentence.
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    /// Reads an error out of an answer's body, or makes the best of its status.
+    package init(httpStatus: Int, body: [UInt8]) {
+        if let json = try? JSONValue(parsing: body), case .string(let name) = json["code"],
+            let code = Code(rawValue: name)
+        {
+            self.code = code
+            if case .string(let message) = json["message"] { self.message = message } else { message = "" }
+        } else {
+            code = Code(httpStatus: httpStatus)
+            message = "HTTP status \(httpStatus) without Connect's error"
+        }
+    }
+
+    /// The answer's body.
+    package var json: JSONValue {
+        .object(["code": .string(code.rawValue), "message": .string(message)])
+    }
+
+    /// Code and sentence.
+    package var description: String { "\(code.rawValue): \(message)" }
+}

@@ -1,0 +1,57 @@
+internal import OrderedCollections
+
+/// One of CSI's messages: what it holds is told once, in a table that serves both directions.
+///
+/// The mapping is ProtoJSON: names in lowerCamelCase, the proto's own names understood too; defaults are left out and
+/// `null` stands for them; names that nobody knows are passed over.
+package protocol Message: Sendable, Hashable {
+    /// The message with every field at its default.
+    init()
+
+    /// Its fields, in the order of the proto's numbers.
+    static var fields: [Field<Self>] { get }
+}
+
+extension Message {
+    /// Reads the message.
+    ///
+    /// - Throws: `FieldError` that names the member at fault.
+    package init(json: JSONValue) throws(FieldError) {
+        guard case .object(let members) = json else { throw .expected("an object", found: json) }
+        self.init()
+        var chosen: [String: String] = [:]
+        for field in Self.fields {
+            if let value = try field.value(in: members), value != .null {
+                if let oneof = field.oneof, let other = chosen.updateValue(field.name, forKey: oneof) {
+                    throw FieldError("'\(other)' and '\(field.name)' exclude each other")
+                }
+                do throws(FieldError) {
+                    try field.read(value, &self)
+                } catch {
+                    throw error.inside(field.name)
+                }
+            }
+            guard !field.isRequired || field.write(self) != nil else {
+                throw FieldError("missing or empty, but required", at: field.name)
+            }
+        }
+    }
+
+    /// The message as JSON.
+    package var json: JSONValue {
+        var members: OrderedDictionary<String, JSONValue> = [:]
+        for field in Self.fields {
+            if let value = field.write(self) { members[field.name] = value }
+        }
+        return .object(members)
+    }
+}
+
+/// A message without fields.
+package struct EmptyMessage: Message {
+    /// The message.
+    package init() {}
+
+    /// None.
+    package static let fields: [Field<Self>] = []
+}

@@ -1,0 +1,50 @@
+/// What CSI, or the kernel, allows in a string.
+///
+/// CSI: size limits (128 bytes where a field does not say otherwise).
+enum TextRule: Sendable {
+    /// Words: at most 128 bytes, no control characters.
+    case text
+    /// The handle of a volume that must exist: as `text`, and no part of it is `.` or `..`, for no handle's is.
+    case handle
+    /// A handle to let go of: at most 128 bytes. What cannot be a handle is gone, which is what the caller wants.
+    case anyHandle
+    /// An absolute path below `/` without `.` and `..`, at most 4095 bytes (PATH_MAX with its zero), no control characters.
+    case path
+    /// Our own words that come back, and what we answer: anything.
+    case opaque
+
+    /// What is wrong with `string`, or nothing; the empty string is the default and always fine.
+    func problem(with string: String) -> String? {
+        guard !string.isEmpty, self != .opaque else { return nil }
+        let limit = self == .path ? 4095 : 128
+        let count = string.utf8.count
+        guard count <= limit else { return "\(count) bytes, the limit is \(limit)" }
+        guard self != .anyHandle else { return nil }
+        guard !string.unicodeScalars.contains(where: \.isControl) else { return "holds control characters" }
+        guard self == .path || self == .handle else { return nil }
+        let parts = string.split(separator: "/")
+        guard !parts.contains("."), !parts.contains("..") else {
+            return "'\(Self.short(string))' holds a part '.' or '..'"
+        }
+        guard self == .path else { return nil }
+        guard string.utf8.first == UInt8(ascii: "/") else { return "'\(Self.short(string))' is not an absolute path" }
+        guard !parts.isEmpty else { return "'/' is not a path that a volume may have" }
+        return nil
+    }
+
+    /// The string fit for a message: without control characters, at most 64 characters.
+    static func short(_ string: String) -> String {
+        var line = ""
+        for scalar in string.unicodeScalars.prefix(64) {
+            line.unicodeScalars.append(scalar.isControl ? "\u{FFFD}" : scalar)
+        }
+        return string.unicodeScalars.count > 64 ? line + "…" : line
+    }
+}
+
+extension Unicode.Scalar {
+    /// C0, DEL, C1, and the separators of lines and paragraphs.
+    var isControl: Bool {
+        value < 0x20 || (0x7F...0x9F).contains(value) || value == 0x2028 || value == 0x2029
+    }
+}
