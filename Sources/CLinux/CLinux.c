@@ -1,1 +1,213 @@
+#define _GNU_SOURCE
 #include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHECKED(call) ((call) < 0 ? -errno : 0)
+
+int clinux_block_size_bytes(int fd, uint64_t *bytes) { return CHECKED(ioctl(fd, BLKGETSIZE64, bytes)); }
+int clinux_block_is_read_only(int fd, int *is_read_only) { return CHECKED(ioctl(fd, BLKROGET, is_read_only)); }
+int clinux_block_logical_sector_bytes(int fd, int *bytes) { return CHECKED(ioctl(fd, BLKSSZGET, bytes)); }
+int clinux_block_flush_buffers(int fd) { return CHECKED(ioctl(fd, BLKFLSBUF, 0)); }
+
+int clinux_block_zero_out(int fd, uint64_t offset, uint64_t length) {
+    uint64_t range[2] = {offset, length};
+    return CHECKED(ioctl(fd, BLKZEROOUT, range));
+}
+
+int clinux_block_discard(int fd, uint64_t offset, uint64_t length) {
+    uint64_t range[2] = {offset, length};
+    return CHECKED(ioctl(fd, BLKDISCARD, range));
+}
+
+const uint32_t CLINUX_LO_FLAGS_DIRECT_IO = LO_FLAGS_DIRECT_IO;
+const uint32_t CLINUX_LO_FLAGS_READ_ONLY = LO_FLAGS_READ_ONLY;
+const uint32_t CLINUX_LO_FLAGS_AUTOCLEAR = LO_FLAGS_AUTOCLEAR;
+
+int clinux_loop_get_free(int control) {
+    int number = ioctl(control, LOOP_CTL_GET_FREE);
+    return number < 0 ? -errno : number;
+}
+
+int clinux_loop_configure(int loop, int backing, uint32_t block_size, int is_read_only, const char *name) {
+    struct loop_config config = {.fd = backing, .block_size = block_size};
+    config.info.lo_flags = LO_FLAGS_DIRECT_IO | (is_read_only ? LO_FLAGS_READ_ONLY : 0);
+    strncpy((char *)config.info.lo_file_name, name, LO_NAME_SIZE - 1);
+    return CHECKED(ioctl(loop, LOOP_CONFIGURE, &config));
+}
+
+int clinux_loop_set_capacity(int loop) { return CHECKED(ioctl(loop, LOOP_SET_CAPACITY, 0)); }
+int clinux_loop_clear(int loop) { return CHECKED(ioctl(loop, LOOP_CLR_FD, 0)); }
+
+int clinux_loop_status(int loop, uint64_t *inode, uint32_t *flags) {
+    struct loop_info64 info;
+    if (ioctl(loop, LOOP_GET_STATUS64, &info) < 0) return -errno;
+    *inode = info.lo_inode;
+    *flags = info.lo_flags;
+    return 0;
+}
+
+// fs/ext4/ext4.h
+#define EXT4_RESIZE_FS _IOW('f', 16, uint64_t)
+
+int clinux_ext4_resize(int fd, uint64_t blocks) { return CHECKED(ioctl(fd, EXT4_RESIZE_FS, &blocks)); }
+
+// fs/xfs/libxfs/xfs_fs.h, structures that have not changed since version 1
+struct xfs_geometry_v1 {
+    uint32_t blocksize, rtextsize, agblocks, agcount, logblocks, sectsize, inodesize, imaxpct;
+    uint64_t datablocks, rtblocks, rtextents, logstart;
+    unsigned char uuid[16];
+    uint32_t sunit, swidth;
+    int32_t version;
+    uint32_t flags, logsectsize, rtsectsize, dirblocksize;
+};
+struct xfs_grow_data {
+    uint64_t newblocks;
+    uint32_t imaxpct;
+};
+#define XFS_GEOMETRY_V1 _IOR('X', 100, struct xfs_geometry_v1)
+#define XFS_GROW_DATA _IOW('X', 110, struct xfs_grow_data)
+
+int clinux_xfs_geometry(int fd, uint32_t *block_size, uint64_t *data_blocks, uint32_t *imaxpct) {
+    struct xfs_geometry_v1 geometry;
+    if (ioctl(fd, XFS_GEOMETRY_V1, &geometry) < 0) return -errno;
+    *block_size = geometry.blocksize;
+    *data_blocks = geometry.datablocks;
+    *imaxpct = geometry.imaxpct;
+    return 0;
+}
+
+int clinux_xfs_grow_data(int fd, uint64_t blocks, uint32_t imaxpct) {
+    struct xfs_grow_data growth = {.newblocks = blocks, .imaxpct = imaxpct};
+    return CHECKED(ioctl(fd, XFS_GROW_DATA, &growth));
+}
+
+int clinux_fitrim(int fd, uint64_t *trimmed) {
+    struct fstrim_range range = {.start = 0, .len = UINT64_MAX, .minlen = 0};
+    if (ioctl(fd, FITRIM, &range) < 0) return -errno;
+    *trimmed = range.len;
+    return 0;
+}
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+int clinux_pipe(int ends[2]) { return CHECKED(pipe2(ends, O_CLOEXEC)); }
+int clinux_set_io_flusher(void) { return CHECKED(prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0)); }
+int clinux_set_dumpable(int dumpable) { return CHECKED(prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0)); }
+int clinux_lock_memory(void) { return CHECKED(mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)); }
+
+int clinux_pidfd_open(pid_t pid) {
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+int clinux_pidfd_send_signal(int pidfd, int signal) {
+    return CHECKED(syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0));
+}
+
+// What the grandchild and the child tell the parent: which call failed, and how; or the grandchild's id.
+struct spawn_report {
+    int error;
+    int stage;
+    pid_t pid;
+};
+static const char *const spawn_stages[] = {"fork", "setsid", "dup2", "execve"};
+
+// Between fork and exec of a process with threads: only async-signal-safe calls here.
+static void become(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
+                   int count, int report) {
+    struct spawn_report failure = {.stage = 2};
+    int high[16];
+    for (int i = 0; i < count; i++) {
+        high[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 64);
+        if (high[i] < 0) goto failed;
+    }
+    int kept = fcntl(report, F_DUPFD_CLOEXEC, 128);
+    if (kept < 0) goto failed;
+    report = kept;
+    for (int i = 0; i < count; i++)
+        if (dup2(high[i], i) < 0) goto failed;
+    // Everything else is the parent's business: sockets, Ceph sessions, other volumes' files.
+    syscall(SYS_close_range, (unsigned)count, 127u, 0);
+    syscall(SYS_close_range, (unsigned)report + 1, ~0u, 0);
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    for (int number = 1; number < 65; number++) sigaction(number, &standard, NULL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    umask(077);
+    if (chdir("/") < 0) goto failed;
+    failure.stage = 3;
+    execve(path, arguments, environment);
+failed:
+    failure.error = errno;
+    (void)!write(report, &failure, sizeof failure);
+    _exit(127);
+}
+
+pid_t clinux_spawn_detached(const char *path, char *const arguments[], char *const environment[],
+                            const int *descriptors, int count, const char **stage) {
+    *stage = "pipe2";
+    if (count > 16) return -EINVAL;
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) < 0) return -errno;
+    *stage = "fork";
+    pid_t child = fork();
+    if (child < 0) {
+        int error = errno;
+        close(report[0]);
+        close(report[1]);
+        return -error;
+    }
+    if (child == 0) {
+        struct spawn_report outcome = {.stage = 1};
+        if (setsid() >= 0) {
+            outcome.stage = 0;
+            pid_t grandchild = fork();
+            if (grandchild == 0) become(path, arguments, environment, descriptors, count, report[1]);
+            if (grandchild > 0) {
+                outcome.pid = grandchild;
+                (void)!write(report[1], &outcome, sizeof outcome);
+                _exit(0);
+            }
+        }
+        outcome.error = errno;
+        (void)!write(report[1], &outcome, sizeof outcome);
+        _exit(127);
+    }
+    close(report[1]);
+    int status;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    pid_t pid = -ECHILD;
+    // The pipe closes at the grandchild's exec; until then reports come: its id, and perhaps a failure.
+    struct spawn_report outcome;
+    for (;;) {
+        ssize_t count = read(report[0], &outcome, sizeof outcome);
+        if (count < 0 && errno == EINTR) continue;
+        if (count != sizeof outcome) break;
+        if (outcome.error) {
+            *stage = spawn_stages[outcome.stage];
+            pid = -outcome.error;
+            break;
+        }
+        if (pid == -ECHILD) pid = outcome.pid;
+    }
+    close(report[0]);
+    return pid;
+}
+
+const char *clinux_errno_name(int error) { return strerrorname_np(error); }

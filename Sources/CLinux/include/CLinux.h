@@ -1,1 +1,50 @@
 #pragma once
+// Kernel interfaces that Swift cannot import: ioctl numbers (function-like macros), variadic calls, structures of
+// headers that clash with the C library's. Shims return 0 or more, or a negative errno.
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Block devices, <linux/fs.h>
+int clinux_block_size_bytes(int fd, uint64_t *bytes);
+int clinux_block_is_read_only(int fd, int *is_read_only);
+int clinux_block_logical_sector_bytes(int fd, int *bytes);
+int clinux_block_flush_buffers(int fd);
+int clinux_block_zero_out(int fd, uint64_t offset, uint64_t length);
+int clinux_block_discard(int fd, uint64_t offset, uint64_t length);
+
+// Loop devices, <linux/loop.h>
+int clinux_loop_get_free(int control);
+int clinux_loop_configure(int loop, int backing, uint32_t block_size, int is_read_only, const char *name);
+int clinux_loop_set_capacity(int loop);
+int clinux_loop_clear(int loop);
+/// What LOOP_GET_STATUS64 tells: the backing file's inode, and whether direct I/O is on.
+int clinux_loop_status(int loop, uint64_t *inode, uint32_t *flags);
+extern const uint32_t CLINUX_LO_FLAGS_DIRECT_IO;
+extern const uint32_t CLINUX_LO_FLAGS_READ_ONLY;
+extern const uint32_t CLINUX_LO_FLAGS_AUTOCLEAR;
+
+// Growing and trimming mounted file systems
+int clinux_ext4_resize(int fd, uint64_t blocks);
+int clinux_xfs_geometry(int fd, uint32_t *block_size, uint64_t *data_blocks, uint32_t *imaxpct);
+int clinux_xfs_grow_data(int fd, uint64_t blocks, uint32_t imaxpct);
+int clinux_fitrim(int fd, uint64_t *trimmed);
+
+// Processes
+int clinux_pipe(int ends[2]);
+int clinux_set_io_flusher(void);
+int clinux_set_dumpable(int dumpable);
+/// Locks pages as they are touched, so that serving I/O never waits for swap.
+int clinux_lock_memory(void);
+int clinux_pidfd_open(pid_t pid);
+int clinux_pidfd_send_signal(int pidfd, int signal);
+
+/// Runs a program that outlives its parent: double fork, new session, descriptors 0 to count-1 from `descriptors`.
+///
+/// Returns the process id; *stage names the call that failed otherwise.
+pid_t clinux_spawn_detached(const char *path, char *const arguments[], char *const environment[],
+                            const int *descriptors, int count, const char **stage);
+
+/// The symbolic name of an errno, such as EPERM; "errno N" never: NULL when it has none.
+const char *clinux_errno_name(int error);

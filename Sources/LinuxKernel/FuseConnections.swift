@@ -1,0 +1,44 @@
+internal import SystemPackage
+
+/// The control files of FUSE connections, by which the kernel gives up on a server.
+///
+/// See: Documentation/filesystems/fuse.rst, "FUSE control filesystem". The number of a connection is the minor device
+/// number of its mount.
+public struct FuseConnections: Sendable {
+    /// Where fusectl is mounted.
+    public let root: String
+
+    /// Reads below `root`.
+    public init(root: String) { self.root = root }
+
+    /// Finds the control file system, or mounts it: at its own place, or at `fallback` where /sys is read-only.
+    public static func mounted(fallback: String) throws(KernelError) -> FuseConnections {
+        let usual = "/sys/fs/fuse/connections"
+        let table = try MountTable.current()
+        for place in [usual, fallback] where table.mount(at: place)?.fileSystem == "fusectl" {
+            return FuseConnections(root: place)
+        }
+        do throws(KernelError) {
+            try Mounting.mount("fusectl", at: usual, fileSystem: "fusectl", options: MountOptions([]))
+            return FuseConnections(root: usual)
+        } catch {
+            try KernelFile.makeDirectories(fallback)
+            try Mounting.mount("fusectl", at: fallback, fileSystem: "fusectl", options: MountOptions([]))
+            return FuseConnections(root: fallback)
+        }
+    }
+
+    /// Makes every request of a connection fail, now and later; fine when there is no such connection.
+    public func abort(_ connection: Int) throws(KernelError) {
+        do throws(KernelError) {
+            try KernelFile.write("1", to: "\(root)/\(connection)/abort")
+        } catch where error.isNotFound {
+            return
+        }
+    }
+
+    /// How many requests wait for the server; nothing when there is no such connection.
+    public func waiting(_ connection: Int) -> Int? {
+        KernelFile.firstLine("\(root)/\(connection)/waiting").flatMap { Int($0) }
+    }
+}

@@ -1,0 +1,50 @@
+internal import CLinux
+internal import Glibc
+public import SystemPackage
+
+/// A system call or ioctl that failed.
+public struct KernelError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The call or ioctl by its kernel name: `LOOP_CONFIGURE`.
+    public let call: String
+    /// What came back.
+    public let errno: Errno
+    /// What it was called for: a path, a device, a process.
+    public let subject: String
+
+    /// Describes the failure of `call`.
+    public init(_ call: String, _ errno: Errno, _ subject: String) {
+        self.call = call
+        self.errno = errno
+        self.subject = subject
+    }
+
+    /// The errno's name: `ENOSPC`.
+    public var errnoName: String {
+        guard let name = clinux_errno_name(errno.rawValue) else { return "errno \(errno.rawValue)" }
+        return String(cString: name)
+    }
+
+    /// Such as `'/dev/loop3' (LOOP_CONFIGURE: EBUSY)`.
+    public var description: String { "'\(subject)' (\(call): \(errnoName))" }
+
+    /// Whether what was asked for is not there.
+    public var isNotFound: Bool { errno == .noSuchFileOrDirectory || errno == .notDirectory }
+}
+
+/// Checks a libc call: -1 and `errno`.
+@discardableResult
+func checked<R: BinaryInteger & SignedNumeric>(
+    _ call: String,
+    _ subject: @autoclosure () -> String,
+    _ result: R
+) throws(KernelError) -> R {
+    guard result == -1 else { return result }
+    throw KernelError(call, Errno(rawValue: Glibc.errno), subject())
+}
+
+/// Checks a shim of CLinux: a negative errno.
+@discardableResult
+func accepted(_ call: String, _ subject: @autoclosure () -> String, _ result: CInt) throws(KernelError) -> CInt {
+    guard result < 0 else { return result }
+    throw KernelError(call, Errno(rawValue: -result), subject())
+}

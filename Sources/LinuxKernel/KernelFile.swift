@@ -1,0 +1,106 @@
+internal import Glibc
+internal import SystemPackage
+
+/// Small files: those that the kernel makes up (procfs, sysfs, cgroups), and records of our own.
+public enum KernelFile {
+    /// The whole file as text.
+    public static func text(_ path: String) throws(KernelError) -> String {
+        String(decoding: try bytes(path), as: UTF8.self)
+    }
+
+    /// The whole file.
+    public static func bytes(_ path: String) throws(KernelError) -> [UInt8] {
+        try OwnedDescriptor(opening: path, O_RDONLY).readToEnd(limit: 64 << 20)
+    }
+
+    /// The file's first line without its line feed; nothing when it cannot be read.
+    public static func firstLine(_ path: String) -> String? {
+        guard let text = try? text(path) else { return nil }
+        return text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false).first.map(String.init)
+    }
+
+    /// Writes `text` to a file that exists, in one call, as kernel files want it.
+    public static func write(_ text: String, to path: String) throws(KernelError) {
+        let file = try OwnedDescriptor(opening: path, O_WRONLY)
+        try file.writeAll(Array(text.utf8))
+    }
+
+    /// Replaces `path` by a file with these bytes, so that a crash leaves the old or the new one, whole.
+    ///
+    /// See: fsync(2), rename(2).
+    public static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o600) throws(KernelError) {
+        let temporary = path + ".new"
+        do {
+            let file = try OwnedDescriptor(opening: temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
+            try file.writeAll(bytes)
+            try checked("fsync", temporary, fsync(file.rawValue))
+        }
+        try checked("rename", path, rename(temporary, path))
+        try syncDirectory(of: path)
+    }
+
+    /// Removes a file; fine when there is none.
+    public static func remove(_ path: String) throws(KernelError) {
+        guard unlink(path) != 0 else { return try syncDirectory(of: path) }
+        guard errno == ENOENT else { throw KernelError("unlink", Errno(rawValue: errno), path) }
+    }
+
+    /// Makes a directory and those above it; fine when it is there.
+    public static func makeDirectories(_ path: String, mode: UInt32 = 0o700) throws(KernelError) {
+        if mkdir(path, mode) == 0 || errno == EEXIST { return }
+        guard errno == ENOENT, let parent = parent(of: path) else {
+            throw KernelError("mkdir", Errno(rawValue: errno), path)
+        }
+        try makeDirectories(parent, mode: mode)
+        guard mkdir(path, mode) == 0 || errno == EEXIST else {
+            throw KernelError("mkdir", Errno(rawValue: errno), path)
+        }
+    }
+
+    /// Removes an empty directory; fine when there is none.
+    public static func removeDirectory(_ path: String) throws(KernelError) {
+        guard rmdir(path) != 0, errno != ENOENT else { return }
+        throw KernelError("rmdir", Errno(rawValue: errno), path)
+    }
+
+    /// The names in a directory, sorted, without `.` and `..`.
+    public static func names(in path: String) throws(KernelError) -> [String] {
+        guard let directory = opendir(path) else { throw KernelError("opendir", Errno(rawValue: errno), path) }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    /// The path with all symbolic links followed, but for its last component, which must not be one.
+    ///
+    /// The last component is left alone because it may be a mount whose server does not answer.
+    public static func canonical(_ path: String) throws(KernelError) -> String {
+        guard path.hasPrefix("/") else { throw KernelError("realpath", .invalidArgument, path) }
+        var trimmed = path[...]
+        while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
+        guard let slash = trimmed.lastIndex(of: "/"), trimmed.count > 1 else { return "/" }
+        let name = trimmed[trimmed.index(after: slash)...]
+        guard name != ".", name != ".." else { throw KernelError("realpath", .invalidArgument, path) }
+        let parent = slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
+        guard let resolved = realpath(parent, nil) else { throw KernelError("realpath", Errno(rawValue: errno), path) }
+        defer { free(resolved) }
+        let base = String(cString: resolved)
+        return base == "/" ? "/\(name)" : "\(base)/\(name)"
+    }
+
+    private static func parent(of path: String) -> String? {
+        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return nil }
+        return String(path[..<slash])
+    }
+
+    private static func syncDirectory(of path: String) throws(KernelError) {
+        let directory = try OwnedDescriptor(opening: parent(of: path) ?? "/", O_RDONLY | O_DIRECTORY)
+        try checked("fsync", path, fsync(directory.rawValue))
+    }
+}

@@ -1,0 +1,93 @@
+/// The mounts that a process sees: `/proc/self/mountinfo`.
+///
+/// See: proc(5). Reading it touches none of the file systems in it, so it works when their servers are dead.
+public struct MountTable: Sendable {
+    /// One line.
+    public struct Mount: Sendable, Hashable {
+        /// The mount's number.
+        public let id: Int
+        /// The mount it lies on.
+        public let parentID: Int
+        /// The device number of its super block; the connection number of a FUSE mount is the minor.
+        public let device: DeviceNumber
+        /// The directory or file of the file system that is its root; not `/` for bind mounts of a part.
+        public let root: String
+        /// Where it is.
+        public let mountPoint: String
+        /// Options of this mount: `ro`, `noatime`.
+        public let options: [String]
+        /// `ext4`, `xfs`, `fuse.nacre`.
+        public let fileSystem: String
+        /// The device or name that was mounted.
+        public let source: String
+        /// Options of the super block.
+        public let superOptions: [String]
+
+        /// Whether nothing can be written through this mount.
+        public var isReadOnly: Bool { options.contains("ro") || superOptions.contains("ro") }
+    }
+
+    /// In the kernel's order.
+    public let mounts: [Mount]
+
+    /// Reads the text of a mountinfo file; lines that are not understood are left out.
+    public init(text: String) {
+        mounts = text.split(separator: "\n").compactMap(Self.parse)
+    }
+
+    /// The mounts of this process.
+    public static func current() throws(KernelError) -> MountTable {
+        MountTable(text: try KernelFile.text("/proc/self/mountinfo"))
+    }
+
+    /// The mount that one sees at `path`, if `path` itself is a mount point.
+    public func mount(at path: String) -> Mount? {
+        let here = mounts.filter { $0.mountPoint == path }
+        // Of mounts on top of each other, the one on which none of the others lies.
+        return here.last { top in !here.contains { $0.parentID == top.id } } ?? here.last
+    }
+
+    /// All mounts of one super block, binds included.
+    public func mounts(of device: DeviceNumber) -> [Mount] {
+        mounts.filter { $0.device == device }
+    }
+
+    private static func parse(_ line: Substring) -> Mount? {
+        let fields = line.split(separator: " ", omittingEmptySubsequences: false)
+        guard fields.count >= 10, let dash = fields[6...].firstIndex(of: "-"), fields.count > dash + 3,
+            let id = Int(fields[0]), let parentID = Int(fields[1]), let device = DeviceNumber(parsing: fields[2])
+        else { return nil }
+        return Mount(
+            id: id,
+            parentID: parentID,
+            device: device,
+            root: unescape(fields[3]),
+            mountPoint: unescape(fields[4]),
+            options: fields[5].split(separator: ",").map(String.init),
+            fileSystem: String(fields[dash + 1]),
+            source: unescape(fields[dash + 2]),
+            superOptions: fields[dash + 3].split(separator: ",").map(String.init)
+        )
+    }
+
+    /// Space, tab, line feed, backslash and `#` stand as three octal digits.
+    private static func unescape(_ field: Substring) -> String {
+        guard field.utf8.contains(UInt8(ascii: "\\")) else { return String(field) }
+        let bytes = Array(field.utf8)
+        var plain: [UInt8] = []
+        var index = 0
+        while index < bytes.count {
+            let digits = bytes[(index + 1)...].prefix(3)
+            if bytes[index] == UInt8(ascii: "\\"), digits.count == 3,
+                let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 8)
+            {
+                plain.append(value)
+                index += 4
+            } else {
+                plain.append(bytes[index])
+                index += 1
+            }
+        }
+        return String(decoding: plain, as: UTF8.self)
+    }
+}

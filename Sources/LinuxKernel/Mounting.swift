@@ -1,0 +1,84 @@
+internal import Glibc
+internal import SystemPackage
+
+/// How something is mounted: the kernel's flag bits, and what is left for the file system to read.
+public struct MountOptions: Sendable, Hashable {
+    /// `MS_…` bits.
+    public var flags: UInt
+    /// Options for the file system, comma separated.
+    public var data: String
+
+    /// Splits options as mount(8) knows them.
+    ///
+    /// `_netdev`, `defaults`, `nofail` and `x-…` are for mount(8) and systemd alone and are dropped.
+    public init(_ options: [String]) {
+        flags = 0
+        var rest: [String] = []
+        for option in options.flatMap({ $0.split(separator: ",") }).map(String.init) where !option.isEmpty {
+            if let bit = Self.bits[option] {
+                flags |= bit
+            } else if let bit = Self.clearing[option] {
+                flags &= ~bit
+            } else if !Self.forOthers.contains(option), !option.hasPrefix("x-") {
+                rest.append(option)
+            }
+        }
+        data = rest.joined(separator: ",")
+    }
+
+    /// Whether nothing may be written.
+    public var isReadOnly: Bool { flags & Self.readOnly != 0 }
+
+    static let readOnly: UInt = 1
+
+    private static let bits: [String: UInt] = [
+        "ro": readOnly, "nosuid": 2, "nodev": 4, "noexec": 8, "sync": 16, "dirsync": 128,
+        "noatime": 1024, "nodiratime": 2048, "relatime": 1 << 21, "strictatime": 1 << 24, "lazytime": 1 << 25,
+    ]
+    private static let clearing: [String: UInt] = [
+        "rw": readOnly, "suid": 2, "dev": 4, "exec": 8, "async": 16, "atime": 1024, "diratime": 2048,
+        "norelatime": 1 << 21, "nostrictatime": 1 << 24, "nolazytime": 1 << 25,
+    ]
+    private static let forOthers: Set<String> = ["_netdev", "defaults", "nofail", "auto", "noauto", "user", "nouser"]
+}
+
+/// Mounts and what is done with them.
+///
+/// See: mount(2), umount2(2).
+public enum Mounting {
+    private static let bindFlag: UInt = 4096
+    private static let remountFlag: UInt = 32
+
+    /// Mounts `source` at `target`.
+    public static func mount(
+        _ source: String,
+        at target: String,
+        fileSystem: String,
+        options: MountOptions
+    ) throws(KernelError) {
+        let result = Glibc.mount(source, target, fileSystem, options.flags, options.data)
+        try checked("mount", "\(source) on \(target)", result)
+    }
+
+    /// Makes what is at `source` appear at `target` too.
+    public static func bind(_ source: String, at target: String) throws(KernelError) {
+        try checked("mount", "\(source) on \(target)", Glibc.mount(source, target, nil, bindFlag, nil))
+    }
+
+    /// Changes the flags of one bind mount, such as to read-only.
+    public static func remountBind(_ target: String, options: MountOptions) throws(KernelError) {
+        let flags = bindFlag | remountFlag | options.flags
+        try checked("mount", "\(target) (remount)", Glibc.mount(nil, target, nil, flags, nil))
+    }
+
+    /// Takes away the mount at `target`; EBUSY while anyone uses it.
+    public static func unmount(_ target: String) throws(KernelError) {
+        try checked("umount2", target, umount2(target, CInt(UMOUNT_NOFOLLOW)))
+    }
+
+    /// Takes the mount at `target` out of sight now; it ends when its last user does.
+    public static func detach(_ target: String) throws(KernelError) {
+        let flags = CInt(UMOUNT_NOFOLLOW) | CInt(MNT_DETACH)
+        try checked("umount2", "\(target) (detach)", umount2(target, flags))
+    }
+}

@@ -1,0 +1,104 @@
+internal import CLinux
+internal import Glibc
+internal import SystemPackage
+
+/// What a process that serves I/O asks of the kernel for itself.
+public enum ProcessControl {
+    /// Keeps our allocations from waiting for I/O that we ourselves must do; later threads inherit it.
+    ///
+    /// Implements `PR_SET_IO_FLUSHER`; needs CAP_SYS_RESOURCE.
+    public static func becomeIOFlusher() throws(KernelError) {
+        try accepted("PR_SET_IO_FLUSHER", "this process", clinux_set_io_flusher())
+    }
+
+    /// Keeps our memory, which holds a key, out of core dumps and of other users' reach.
+    ///
+    /// Implements `PR_SET_DUMPABLE`.
+    public static func forbidDumps() throws(KernelError) {
+        try accepted("PR_SET_DUMPABLE", "this process", clinux_set_dumpable(0))
+    }
+
+    /// Keeps touched pages in memory: I/O must not wait for swap.
+    ///
+    /// Implements `mlockall` with `MCL_ONFAULT`.
+    public static func lockMemory() throws(KernelError) {
+        try accepted("mlockall", "this process", clinux_lock_memory())
+    }
+
+    /// How likely the kernel kills us when memory runs out: -1000 for never; lowering it needs CAP_SYS_RESOURCE.
+    public static func setOutOfMemoryScore(_ score: Int) throws(KernelError) {
+        try KernelFile.write("\(score)", to: "/proc/self/oom_score_adj")
+    }
+
+    /// Runs a program that outlives us, with descriptors 0, 1, … from `descriptors`; returns its process number.
+    ///
+    /// Double fork, new session, default signals, umask 077, working directory `/`, every other descriptor closed.
+    public static func spawnDetached(
+        _ path: String,
+        arguments: [String],
+        environment: [String: String],
+        descriptors: [CInt]
+    ) throws(KernelError) -> Int32 {
+        var stage: UnsafePointer<CChar>?
+        let arguments = CStrings(arguments)
+        let environment = CStrings(environment.map { "\($0)=\($1)" })
+        let pid = clinux_spawn_detached(
+            path,
+            arguments.pointers,
+            environment.pointers,
+            descriptors,
+            CInt(descriptors.count),
+            &stage
+        )
+        try accepted(stage.map { String(cString: $0) } ?? "fork", path, pid)
+        return pid
+    }
+}
+
+/// A NULL-terminated array of C strings for as long as it lives.
+private final class CStrings {
+    let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+    private let count: Int
+
+    init(_ strings: [String]) {
+        count = strings.count
+        pointers = .allocate(capacity: count + 1)
+        for (index, string) in strings.enumerated() { pointers[index] = strdup(string) }
+        pointers[count] = nil
+    }
+
+    deinit {
+        for index in 0..<count { free(pointers[index]) }
+        pointers.deallocate()
+    }
+}
+
+/// What root may do here; containers and some hosts take parts of it away.
+///
+/// See: capabilities(7).
+public struct Capabilities: Sendable, Hashable {
+    /// One bit each.
+    public let rawValue: UInt64
+
+    /// Takes a mask such as `CapEff`.
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    /// Reads the text of `/proc/PID/status`.
+    public init?(statusText: String) {
+        guard let line = statusText.split(separator: "\n").first(where: { $0.hasPrefix("CapEff:") }),
+            let mask = line.split(whereSeparator: \.isWhitespace).last.flatMap({ UInt64($0, radix: 16) })
+        else { return nil }
+        self.init(rawValue: mask)
+    }
+
+    /// What this process may do.
+    public static func current() throws(KernelError) -> Capabilities {
+        Capabilities(statusText: try KernelFile.text("/proc/self/status")) ?? Capabilities(rawValue: 0)
+    }
+
+    /// CAP_SYS_ADMIN: mounts and loop devices.
+    public var allowsAdministration: Bool { rawValue & 1 << 21 != 0 }
+
+    /// CAP_SYS_RESOURCE: growing a mounted ext4, PR_SET_IO_FLUSHER, a lower out-of-memory score.
+    public var allowsResourceControl: Bool { rawValue & 1 << 24 != 0 }
+}

@@ -1,0 +1,27 @@
+/// What the kernel tells of its devices in `/sys`.
+public struct Sysfs: Sendable {
+    /// `/sys`, or a tree that a test made.
+    public let root: String
+
+    /// Reads below `root`.
+    public init(root: String = "/sys") { self.root = root }
+
+    /// The file behind a loop device; nothing when it is free.
+    ///
+    /// The path is as this process sees it; a file that was removed or unmounted ends in ` (deleted)`, or is short.
+    public func backingFile(of loop: LoopDevice) -> String? {
+        KernelFile.firstLine("\(root)/block/loop\(loop.number)/loop/backing_file")
+    }
+
+    /// The loop devices that stand on the file `path`.
+    public func loopDevices(backedBy path: String) throws(KernelError) -> [LoopDevice] {
+        try KernelFile.names(in: "\(root)/block")
+            .compactMap { LoopDevice(path: "/dev/\($0)") }
+            .filter { backingFile(of: $0) == path }
+    }
+
+    /// A block device's size in bytes, without opening it.
+    public func sizeBytes(of name: String) -> UInt64? {
+        KernelFile.firstLine("\(root)/class/block/\(name)/size").flatMap(UInt64.init).map { $0 * 512 }
+    }
+}
