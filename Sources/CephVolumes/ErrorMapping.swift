@@ -25,6 +25,8 @@ enum ErrorMapping {
                 .unavailable,
                 "\(what): no monitor answers at \(monitors) \(call); check that they run and that config.json is right"
             )
+        case _ where error.call == "rados_conf_set":
+            return VolumeError(.invalidArgument, "\(what): Ceph does not take the setting '\(error.subject)' \(call)")
         case .noSuchFileOrDirectory, .invalidArgument:
             return VolumeError(
                 .invalidArgument,

@@ -13,6 +13,10 @@ LOCK = ".lock"
 MAX_DIR = 79
 
 
+class Gone(Exception):
+    """The directory was removed while we waited for its lock."""
+
+
 class Failure(Exception):
     """Something could not be done: one line for the reader, perhaps with a log's tail."""
 
@@ -96,13 +100,14 @@ class Cluster:
     def locked(self):
         """One verb at a time may start, signal or remove this cluster's daemons."""
         while True:
-            fd = os.open(self.path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fd = os.open(self.path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                raise Gone from None
             fcntl.flock(fd, fcntl.LOCK_EX)
             if same_file(fd, self.path(LOCK)):
                 break
-            os.close(fd)  # `down` removed the directory while we waited
-            if not os.path.isdir(self.dir):
-                raise Failure(f"no cluster in {self.dir}: it was just taken down", 3)
+            os.close(fd)  # `down` removed the file that we waited for
         try:
             yield
         finally:

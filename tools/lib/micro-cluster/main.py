@@ -7,7 +7,7 @@ import bringup
 import daemons
 import teardown
 import verbs
-from layout import Cluster, Failure, usage
+from layout import Cluster, Failure, Gone, usage
 
 DEFAULT_DIR = "/var/tmp/nacre-cluster"
 
@@ -203,6 +203,10 @@ def main():
         if e.detail:
             print(e.detail, file=sys.stderr)
         code = e.code
+    except Gone:
+        print("micro-cluster: cannot work on the cluster: it was taken down just now; run `micro-cluster up`",
+              file=sys.stderr)
+        code = 3
     except BrokenPipeError:
         code = 1
     try:

@@ -7,7 +7,7 @@ import time
 
 import daemons
 import ports
-from layout import LOCK, MARKER, Failure, read_text
+from layout import LOCK, MARKER, Failure, Gone, read_text
 
 
 def mounts_below(directory):
@@ -54,27 +54,30 @@ def remove_contents(cluster):
 
 
 def down(cluster, keep, quiet):
-    begin = time.monotonic()
+    try:
+        text = take_down(cluster, keep, time.monotonic())
+    except Gone:
+        text = f"nothing to take down: {cluster.dir} was removed just now"
+    if not quiet:
+        print(text)
 
-    def say(text):
-        if not quiet:
-            print(text)
 
+def take_down(cluster, keep, begin):
     if not os.path.isdir(cluster.dir):
-        return say(f"nothing to take down: {cluster.dir} does not exist")
+        return f"nothing to take down: {cluster.dir} does not exist"
     if not cluster.load():
         if set(os.listdir(cluster.dir)) - {LOCK}:
             raise Failure(f"cannot take down {cluster.dir}: it is not a micro-cluster (no {MARKER});"
                           " nothing was touched")
-        return say(f"nothing to take down: {cluster.dir} is empty")
+        return f"nothing to take down: {cluster.dir} is empty"
     with cluster.locked():
         if not cluster.load():
-            return say(f"nothing to take down: {cluster.dir} is empty")
+            return f"nothing to take down: {cluster.dir} is empty"
         if keep:
             daemons.kill(cluster, daemons.recorded(cluster))
-            return say(f"down in {time.monotonic() - begin:.2f} s; files kept in {cluster.dir}")
+            return f"down in {time.monotonic() - begin:.2f} s; files kept in {cluster.dir}"
         remove_contents(cluster)
         os.unlink(cluster.path(LOCK))
         with contextlib.suppress(OSError):  # a mount point, or a file that someone put there just now
             os.rmdir(cluster.dir)
-    return say(f"down in {time.monotonic() - begin:.2f} s")
+    return f"down in {time.monotonic() - begin:.2f} s"

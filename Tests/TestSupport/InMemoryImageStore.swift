@@ -1,0 +1,163 @@
+public import Secrets
+import Synchronization
+public import Volumes
+
+/// Images in memory, with the half-made states that a killed process leaves on Ceph.
+///
+/// `VolumeBehaviour` runs on it and on the real cluster alike; that keeps it honest.
+public final class InMemoryImageStore: ImageStore {
+    /// One image and what is known of it.
+    public struct Entry: Sendable {
+        /// What a look finds.
+        public var state: ImageState
+        /// Its metadata.
+        public var metadata: [String: String] = [:]
+        /// Who has it open.
+        public var watchers: [String] = []
+    }
+
+    private struct State {
+        var images: [VolumeID: Entry] = [:]
+        var trash: [VolumeID] = []
+    }
+
+    private let state = Mutex(State())
+    private let clusters: [String: String]
+
+    /// Makes an empty store.
+    ///
+    /// - Parameter clusters: The clusters there are, each with its RADOS namespace.
+    public init(clusters: [String: String] = ["lab": ""]) {
+        self.clusters = clusters
+    }
+
+    /// All images with their states.
+    public var images: [VolumeID: Entry] { state.withLock { $0.images } }
+
+    /// What was moved to the trash, in order.
+    public var trash: [VolumeID] { state.withLock { $0.trash } }
+
+    /// Puts the half of an image there, or changes one.
+    public func change(_ id: VolumeID, _ body: @Sendable (inout Entry) -> Void) {
+        state.withLock { state in
+            var entry = state.images[id] ?? Entry(state: .absent)
+            body(&entry)
+            state.images[id] = entry.state == .absent ? nil : entry
+        }
+    }
+
+    /// The namespace given at the start.
+    public func namespace(ofCluster clusterID: String) throws(VolumeError) -> String {
+        guard let namespace = clusters[clusterID] else {
+            throw .invalid("cluster '\(clusterID)' is not configured")
+        }
+        return namespace
+    }
+
+    /// What there is under a name.
+    public func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState {
+        state.withLock { $0.images[id]?.state ?? .absent }
+    }
+
+    /// Makes an image.
+    public func createImage(
+        _ id: VolumeID,
+        sizeBytes: UInt64,
+        layout: ImageLayout,
+        credentials: Credentials
+    ) async throws(VolumeError) {
+        let isNew = state.withLock { state in
+            guard state.images[id] == nil else { return false }
+            let record = ImageRecord(
+                sizeBytes: sizeBytes,
+                features: layout.features ?? ["layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatten"],
+                objectSizeBytes: layout.objectSizeBytes ?? 4 << 20,
+                stripeUnitBytes: layout.stripeUnitBytes ?? 4 << 20,
+                stripeCount: layout.stripeCount ?? 1,
+                dataPool: layout.dataPool
+            )
+            state.images[id] = Entry(state: .present(record))
+            return true
+        }
+        guard isNew else { throw VolumeError(.alreadyExists, "image '\(id.imageSpec)' exists") }
+    }
+
+    /// Takes a half-made image away.
+    public func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
+        state.withLock { state in
+            guard case .halfMade = state.images[id]?.state else { return }
+            state.images[id] = nil
+        }
+    }
+
+    /// Writes metadata beside what is there.
+    public func setMetadata(
+        _ metadata: [String: String],
+        of id: VolumeID,
+        credentials: Credentials
+    ) async throws(VolumeError) {
+        let isThere = state.withLock { state in
+            state.images[id]?.metadata.merge(metadata) { $1 }
+            return state.images[id] != nil
+        }
+        guard isThere else { throw VolumeError(.notFound, "image '\(id.imageSpec)' is gone") }
+    }
+
+    /// Grows an image.
+    public func growImage(
+        _ id: VolumeID,
+        toBytes sizeBytes: UInt64,
+        credentials: Credentials
+    ) async throws(VolumeError) -> UInt64 {
+        let size = state.withLock { state -> UInt64? in
+            guard case .present(var record) = state.images[id]?.state else { return nil }
+            record.sizeBytes = max(record.sizeBytes, sizeBytes)
+            state.images[id]?.state = .present(record)
+            return record.sizeBytes
+        }
+        guard let size else { throw VolumeError(.notFound, "image '\(id.imageSpec)' is gone") }
+        return size
+    }
+
+    /// Moves an image to the trash unless it is watched.
+    public func trashImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
+        enter(VolumeStep.movingToTrash, id.imageSpec)
+        let watchers = state.withLock { state -> [String] in
+            guard let entry = state.images[id], entry.watchers.isEmpty else {
+                return state.images[id]?.watchers ?? []
+            }
+            state.images[id] = nil
+            if case .present = entry.state { state.trash.append(id) }
+            return []
+        }
+        guard watchers.isEmpty else {
+            throw VolumeError(.failedPrecondition, "image '\(id.imageSpec)' is open at \(watchers.joined(separator: ", "))")
+        }
+    }
+
+    /// A page of images.
+    public func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> [ListedImage] {
+        let start = cursor.map { "\($0.clusterID)/\($0.pool)/\($0.image)" } ?? ""
+        return state.withLock { state in
+            state.images.compactMap { id, entry -> ListedImage? in
+                guard case .present(let record) = entry.state, ImageName.endsInUUID(id.image) else { return nil }
+                return ListedImage(id: id, sizeBytes: record.sizeBytes)
+            }
+        }
+        .filter { "\($0.id.clusterID)/\($0.id.pool)/\($0.id.image)" > start }
+        .sorted { $0.id.image < $1.id.image }
+        .prefix(limit)
+        .map { $0 }
+    }
+
+    /// A fixed number.
+    public func availableBytes(in pool: PoolAddress?) async throws(VolumeError) -> UInt64 {
+        guard pool?.pool != "missing" else { throw .invalid("there is no pool 'missing'") }
+        return 10 << 30
+    }
+
+    /// Always well.
+    public func condition(of id: VolumeID) async throws(VolumeError) -> VolumeCondition {
+        VolumeCondition(isAbnormal: false, message: "image is whole")
+    }
+}

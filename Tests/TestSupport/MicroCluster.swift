@@ -1,0 +1,106 @@
+public import CephVolumes
+import Glibc
+public import Logging
+public import Secrets
+public import Volumes
+
+/// The real Ceph that `tools/test cluster` starts with `tools/micro-cluster`, found by NACRE_CLUSTER_DIR.
+public struct MicroCluster: Sendable {
+    /// Its state directory.
+    public let directory: String
+
+    /// The one that the environment names, if any.
+    public static var current: MicroCluster? {
+        guard let directory = getenv("NACRE_CLUSTER_DIR") else { return nil }
+        return MicroCluster(directory: String(cString: directory))
+    }
+
+    /// Whether there is one; tests that lack it say so.
+    public static var isThere: Bool { current != nil }
+
+    /// What tests without a cluster say.
+    public static let lack = "needs a real Ceph: run tools/test cluster, or set NACRE_CLUSTER_DIR"
+
+    /// Its config.json.
+    public var configurationPath: String { "\(directory)/config.json" }
+
+    /// The directory of the provisioner's Secret.
+    public var provisionerSecret: String { "\(directory)/secrets/csi-rbd-provisioner" }
+
+    /// The directory of the node's Secret.
+    public var nodeSecret: String { "\(directory)/secrets/csi-rbd-node" }
+
+    /// Its key in config.json.
+    public var clusterID: String {
+        get throws {
+            guard let id = ClusterConfiguration(path: configurationPath).clusters.first?.clusterID else {
+                throw VolumeError(.internal, "no cluster in \(configurationPath)")
+            }
+            return id
+        }
+    }
+
+    /// The user that creates and deletes images.
+    public var provisioner: Credentials {
+        get throws { try ServiceCredentials(directory: provisionerSecret).read() }
+    }
+
+    /// A service of this test's own, and the parts that tests look into.
+    public struct Lab: Sendable {
+        /// The service.
+        public let service: VolumeService
+        /// Its store.
+        public let store: RBDImageStore
+        /// Its purger.
+        public let purger: TrashPurger
+        /// Its connections.
+        public let connections: ClusterConnections
+        /// What is under way in it.
+        public let operations: Operations
+    }
+
+    /// Makes a service on this cluster.
+    public func lab(
+        configurationPath: String? = nil,
+        options: [String: String] = [:],
+        observer: StepObserver? = nil
+    ) -> Lab {
+        let configuration = ClusterConfiguration(path: configurationPath ?? self.configurationPath)
+        let connections = ClusterConnections(configuration: configuration, options: options)
+        let purger = TrashPurger(firstDelay: .milliseconds(200), logger: Logger(label: "test") { _ in SilentLog() })
+        let store = RBDImageStore(
+            configuration: configuration,
+            connections: connections,
+            service: ServiceCredentials(directory: provisionerSecret),
+            purger: purger
+        )
+        let operations = Operations(observer: observer)
+        return Lab(
+            service: VolumeService(store: store, operations: operations),
+            store: store,
+            purger: purger,
+            connections: connections,
+            operations: operations
+        )
+    }
+}
+
+/// A log that nobody reads.
+public struct SilentLog: LogHandler {
+    /// Nothing.
+    public var metadata: Logger.Metadata = [:]
+    /// Nothing is logged at any level.
+    public var logLevel: Logger.Level = .critical
+
+    /// Makes one.
+    public init() {}
+
+    /// Keeps nothing.
+    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { nil }
+        set {}
+    }
+
+    /// Says nothing.
+    public func log(event: LogEvent) {}
+}

@@ -1,0 +1,207 @@
+import Testing
+import Volumes
+
+extension VolumeBehaviour {
+    static let creating: [VolumeBehaviour] = [
+        VolumeBehaviour("a volume has the size asked for, rounded up to whole MiB") { bench in
+            let volume = try await bench.create(bench.request("odd", required: (64 << 20) + 1))
+            #expect(volume.capacityBytes == 65 << 20)
+            #expect(volume.id.image.hasPrefix("csi-vol-"))
+            #expect(volume.context["imageName"] == volume.id.image)
+        },
+        VolumeBehaviour("a volume without a size has 1 GiB") { bench in
+            let volume = try await bench.create(bench.request("default", required: 0))
+            #expect(volume.capacityBytes == 1 << 30)
+        },
+        VolumeBehaviour("a repeat gives the same volume, ten times over") { bench in
+            let request = try bench.request("again")
+            let first = try await bench.create(request)
+            for _ in 0..<10 {
+                let again = try await bench.create(request)
+                #expect(again == first)
+            }
+        },
+        VolumeBehaviour("twenty callers at once get one volume") { bench in
+            let request = try bench.request("crowd")
+            let ids = try await withThrowingTaskGroup(of: VolumeID.self) { group in
+                for _ in 0..<20 { group.addTask { try await bench.create(request).id } }
+                return try await group.reduce(into: Set<VolumeID>()) { $0.insert($1) }
+            }
+            #expect(ids.count == 1)
+        },
+        VolumeBehaviour("the same name with a larger size is refused") { bench in
+            _ = try await bench.create(bench.request("size"))
+            await bench.expect(.alreadyExists) { _ = try await bench.create(bench.request("size", required: 128 << 20)) }
+        },
+        VolumeBehaviour("the same name with a limit below its size is refused") { bench in
+            _ = try await bench.create(bench.request("limit"))
+            await bench.expect(.alreadyExists) {
+                _ = try await bench.create(bench.request("limit", required: 1 << 20, limit: 32 << 20))
+            }
+        },
+        VolumeBehaviour("the same name with other features is refused") { bench in
+            _ = try await bench.create(bench.request("features", adding: ["imageFeatures": "layering"]))
+            await bench.expect(.alreadyExists) {
+                _ = try await bench.create(
+                    bench.request("features", adding: ["imageFeatures": "layering,exclusive-lock"])
+                )
+            }
+        },
+        VolumeBehaviour("object size and stripes are as asked, and a repeat finds them so") { bench in
+            let layout = ["objectSize": "1048576", "stripeUnit": "65536", "stripeCount": "4"]
+            let first = try await bench.create(bench.request("stripes", adding: layout))
+            let again = try await bench.create(bench.request("stripes", adding: layout))
+            #expect(again == first)
+            await bench.expect(.alreadyExists) {
+                _ = try await bench.create(bench.request("stripes", adding: ["objectSize": "2097152"]))
+            }
+        },
+        VolumeBehaviour("a name of 128 bytes works, one of 129 is refused") { bench in
+            let name = String(repeating: "n", count: 127 - bench.prefix.utf8.count)
+            _ = try await bench.create(bench.request(name))
+            await bench.expect(.invalidArgument) { _ = try await bench.create(bench.request(name + "n")) }
+        },
+        VolumeBehaviour("a name of pvc-UUID gives an image of that UUID") { bench in
+            var request = try bench.request("uuid")
+            let uuid = "0a1b2c3d-0000-4000-8000-\(bench.prefix.suffix(4))00000000"
+            request.name = "pvc-\(uuid)"
+            let volume = try await bench.create(request)
+            #expect(volume.id.image == "csi-vol-\(uuid)")
+        },
+        VolumeBehaviour("an unknown pool or cluster is the caller's mistake") { bench in
+            await bench.expect(.invalidArgument) {
+                _ = try await bench.create(bench.request("cluster", adding: ["clusterID": "nowhere"]))
+            }
+        },
+        VolumeBehaviour("a file system on many writing nodes is refused, a raw device is not") { bench in
+            await bench.expect(.invalidArgument) {
+                _ = try await bench.create(
+                    bench.request(
+                        "rwx",
+                        capability: VolumeCapability(.mount(MountAccess()), mode: .multiNodeMultiWriter)
+                    )
+                )
+            }
+            _ = try await bench.create(
+                bench.request("raw", capability: VolumeCapability(.block, mode: .multiNodeMultiWriter))
+            )
+        },
+    ]
+
+    static let deleting: [VolumeBehaviour] = [
+        VolumeBehaviour("a deleted volume is gone, and deleting it again succeeds") { bench in
+            let volume = try await bench.create(bench.request("gone"))
+            for _ in 0..<3 { try await bench.delete(volume.id.description) }
+            await bench.expect(.notFound) {
+                _ = try await bench.service.status(of: volume.id.description, deadline: bench.deadline)
+            }
+        },
+        VolumeBehaviour("a deleted volume's name can be used again") { bench in
+            let first = try await bench.create(bench.request("reuse"))
+            try await bench.delete(first.id.description)
+            let second = try await bench.create(bench.request("reuse", required: 128 << 20))
+            #expect(second.id == first.id && second.capacityBytes == 128 << 20)
+        },
+        VolumeBehaviour("what is no handle of ours is deleted already") { bench in
+            for handle in ["nonsense", "a/b/c", "a/b/c/d/e", "../../etc/passwd", String(repeating: "x", count: 300)] {
+                try await bench.delete(handle)
+            }
+        },
+        VolumeBehaviour("an empty handle is refused") { bench in
+            await bench.expect(.invalidArgument) { try await bench.delete("") }
+        },
+    ]
+
+    static let expanding: [VolumeBehaviour] = [
+        VolumeBehaviour("a volume grows, and growing it again to the same size is fine") { bench in
+            let volume = try await bench.create(bench.request("grow"))
+            for _ in 0..<3 {
+                let grown = try await bench.expand(volume.id, 256 << 20)
+                #expect(grown == ExpandedVolume(capacityBytes: 256 << 20, nodeExpansionRequired: true))
+            }
+        },
+        VolumeBehaviour("a volume never shrinks") { bench in
+            let volume = try await bench.create(bench.request("shrink", required: 128 << 20))
+            let grown = try await bench.expand(volume.id, 64 << 20)
+            #expect(grown.capacityBytes == 128 << 20)
+        },
+        VolumeBehaviour("a limit below the size is out of range") { bench in
+            let volume = try await bench.create(bench.request("cap", required: 128 << 20))
+            await bench.expect(.outOfRange) { _ = try await bench.expand(volume.id, 32 << 20, limit: 64 << 20) }
+        },
+        VolumeBehaviour("a volume that does not exist cannot grow") { bench in
+            let id = try await bench.create(bench.request("vanish")).id
+            try await bench.delete(id.description)
+            await bench.expect(.notFound) { _ = try await bench.expand(id, 256 << 20) }
+        },
+    ]
+
+    static let asking: [VolumeBehaviour] = [
+        VolumeBehaviour("capabilities are confirmed or refused with a reason") { bench in
+            let volume = try await bench.create(bench.request("caps"))
+            for mode in VolumeCapability.Mode.allCases {
+                let verdict = try await bench.service.validateCapabilities(
+                    ValidateCapabilitiesRequest(
+                        volumeID: volume.id.description,
+                        capabilities: [VolumeCapability(.mount(MountAccess(fsType: "xfs")), mode: mode)],
+                        parameters: [:],
+                        context: [:],
+                        credentials: bench.credentials
+                    ),
+                    deadline: bench.deadline
+                )
+                switch verdict {
+                case .confirmed: #expect(mode != .multiNodeMultiWriter && mode != .multiNodeSingleWriter)
+                case .refused(let why): #expect(!why.isEmpty)
+                }
+            }
+        },
+        VolumeBehaviour("a list in pages names every volume once") { bench in
+            var made: Set<VolumeID> = []
+            for number in 0..<5 { made.insert(try await bench.create(bench.request("list-\(number)")).id) }
+            var listed: [VolumeID] = []
+            var token = ""
+            repeat {
+                let page = try await bench.service.listVolumes(
+                    maxEntries: 2,
+                    startingToken: token,
+                    deadline: bench.deadline
+                )
+                #expect(page.volumes.count <= 2)
+                listed += page.volumes.map(\.id)
+                token = page.nextToken
+            } while !token.isEmpty
+            #expect(Set(listed).isSuperset(of: made))
+            #expect(Set(listed).count == listed.count)
+        },
+        VolumeBehaviour("a token that is not ours is aborted, a negative page is refused") { bench in
+            await bench.expect(.aborted) {
+                _ = try await bench.service.listVolumes(maxEntries: 0, startingToken: "x", deadline: bench.deadline)
+            }
+            await bench.expect(.invalidArgument) {
+                _ = try await bench.service.listVolumes(maxEntries: -1, startingToken: "", deadline: bench.deadline)
+            }
+        },
+        VolumeBehaviour("a pool has room, a pool that is not there is an error") { bench in
+            let room = try await bench.service.capacity(
+                parameters: bench.parameters,
+                capabilities: [],
+                deadline: bench.deadline
+            )
+            #expect(room.availableBytes > 1 << 30)
+            await bench.expect(.invalidArgument) {
+                _ = try await bench.service.capacity(
+                    parameters: bench.parameters.merging(["pool": "missing"]) { $1 },
+                    capabilities: [],
+                    deadline: bench.deadline
+                )
+            }
+        },
+        VolumeBehaviour("a volume's condition is a sentence") { bench in
+            let volume = try await bench.create(bench.request("well"))
+            let status = try await bench.service.status(of: volume.id.description, deadline: bench.deadline)
+            #expect(status.volume.capacityBytes == volume.capacityBytes)
+            #expect(!status.condition.isAbnormal && !status.condition.message.isEmpty)
+        },
+    ]
+}
