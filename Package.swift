@@ -109,7 +109,7 @@ let package = Package(
             "VolumeServer",
             [
                 "VolumeAPI", "Volumes", "Secrets",
-                hummingbird, hummingbirdCore, httpTypes, logging, coreMetrics, nioCore, serviceLifecycle,
+                collections, coreMetrics, httpTypes, hummingbird, hummingbirdCore, logging, nioCore, serviceLifecycle,
             ]
         ),
 

@@ -1,1 +1,99 @@
-// placeholder
+internal import Hummingbird
+internal import HummingbirdCore
+package import Logging
+internal import NIOCore
+internal import ServiceLifecycle
+internal import Synchronization
+package import Volumes
+
+/// The JSON service on a UNIX socket: CSI's Identity, Controller and Node services, `/healthz` and `/metrics`.
+///
+/// Runs until graceful shutdown, then finishes what is under way and takes its socket away.
+package struct VolumeServer: Service {
+    private let configuration: ServerConfiguration
+    private let responder: Responder
+    private let logger: Logger
+    private let onServing: @Sendable () async -> Void
+
+    /// Puts a server together.
+    ///
+    /// - Parameters:
+    ///   - configuration: Where and how.
+    ///   - controller: Serves the Controller service; without one its calls are answered with `unimplemented`.
+    ///   - node: Serves the Node service; without one its calls are answered with `unimplemented`.
+    ///   - readiness: Asked by Probe.
+    ///   - health: Asked by `/healthz`.
+    ///   - metrics: Shown at `/metrics`; the server's own go there too.
+    ///   - logger: One line a call.
+    ///   - onServing: Called once the socket is there and answers.
+    package init(
+        configuration: ServerConfiguration,
+        controller: (any ControllerService)?,
+        node: (any NodeService)?,
+        readiness: @escaping @Sendable () async -> Readiness = { .ready },
+        health: @escaping @Sendable () async -> Health = { Health([]) },
+        metrics: MetricsRegistry,
+        logger: Logger,
+        onServing: @escaping @Sendable () async -> Void = {}
+    ) {
+        self.configuration = configuration
+        self.logger = logger
+        self.onServing = onServing
+        let calls =
+            Handler.identity(configuration: configuration, readiness: readiness)
+            + Handler.controller(controller) + Handler.node(node)
+        responder = Responder(
+            configuration: configuration,
+            handlers: calls,
+            health: health,
+            metrics: metrics,
+            logger: logger
+        )
+        metrics.registerProcess(version: configuration.version)
+    }
+
+    /// Serves until graceful shutdown.
+    ///
+    /// - Throws: `SocketError` when the socket cannot be had.
+    package func run() async throws {
+        let place = try SocketPlace(configuration.socketPath)
+        try await place.claim()
+        defer { place.abandon() }
+        let publishing = Mutex<SocketError?>(nil)
+        // Its own lines name the socket's temporary place.
+        var quiet = logger
+        quiet.logLevel = max(quiet.logLevel, .error)
+        let application = Application(
+            responder: responder,
+            server: .http1(
+                configuration: HTTP1Channel.Configuration(
+                    idleTimeout: TimeAmount(configuration.idleTimeout),
+                    httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
+                        maxHeaderFieldSize: 16 << 10,
+                        maxHeaderListSize: 32 << 10,
+                        maxHeaderFieldCount: 100
+                    )
+                )
+            ),
+            configuration: ApplicationConfiguration(
+                address: .unixDomainSocket(path: place.stagingPath),
+                availableConnectionsDelegate: .maximum(configuration.mostConnections, logger: quiet)
+            ),
+            onServerRunning: { [logger, onServing] channel in
+                do throws(SocketError) {
+                    try place.publish()
+                } catch {
+                    publishing.withLock { $0 = error }
+                    channel.close(promise: nil)
+                    return
+                }
+                logger.info("serving", metadata: [LogKey.socket: "\(place.path)"])
+                await onServing()
+            },
+            logger: quiet
+        )
+        try await application.run()
+        if let error = publishing.withLock({ $0 }) { throw error }
+        logger.info("no longer serving", metadata: [LogKey.socket: "\(place.path)"])
+    }
+}

@@ -4,6 +4,8 @@
 enum TextRule: Sendable {
     /// Words: at most 128 bytes, no control characters.
     case text
+    /// One line of any length: no control characters.
+    case line
     /// The handle of a volume that must exist: as `text`, and no part of it is `.` or `..`, for no handle's is.
     case handle
     /// A handle to let go of: at most 128 bytes. What cannot be a handle is gone, which is what the caller wants.
@@ -16,7 +18,12 @@ enum TextRule: Sendable {
     /// What is wrong with `string`, or nothing; the empty string is the default and always fine.
     func problem(with string: String) -> String? {
         guard !string.isEmpty, self != .opaque else { return nil }
-        let limit = self == .path ? 4095 : 128
+        let limit =
+            switch self {
+            case .path: 4095
+            case .line: Int.max
+            default: 128
+            }
         let count = string.utf8.count
         guard count <= limit else { return "\(count) bytes, the limit is \(limit)" }
         guard self != .anyHandle else { return nil }

@@ -43,7 +43,7 @@ extension CSI {
         /// CSI: VolumeCapability.MountVolume.
         package static let fields: [Field<Self>] = [
             .string("fsType", \.fsType),
-            .strings("mountFlags", \.mountFlags, .opaque, totalBytes: 4096),
+            .strings("mountFlags", \.mountFlags, .line, totalBytes: 4096),
             .string("volumeMountGroup", \.volumeMountGroup),
         ]
     }

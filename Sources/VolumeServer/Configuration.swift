@@ -1,0 +1,71 @@
+/// Where and how the service is offered.
+package struct ServerConfiguration: Sendable {
+    /// The socket's path, at most 101 bytes.
+    package var socketPath: String
+    /// The driver's name: `rbd.nacre.io`.
+    package var driverName: String
+    /// Our version.
+    package var version: String
+    /// The time a call has when its caller names none.
+    package var defaultTimeout: Duration = .seconds(60)
+    /// The most time a call may ask for.
+    package var longestTimeout: Duration = .seconds(600)
+    /// The time in which a request's body must be here.
+    package var readTimeout: Duration = .seconds(10)
+    /// The time in which a request's head must be here, and for which a connection may lie idle.
+    package var idleTimeout: Duration = .seconds(60)
+    /// The longest body of a request.
+    package var largestBodyBytes = 1 << 20
+    /// Calls that may be under way at once; the next one is turned away.
+    package var mostCalls = 128
+    /// Connections that may be open at once; the next one waits.
+    package var mostConnections = 256
+
+    /// Everything but the names at its default.
+    package init(socketPath: String, driverName: String, version: String) {
+        self.socketPath = socketPath
+        self.driverName = driverName
+        self.version = version
+    }
+}
+
+/// Whether calls can be served.
+package enum Readiness: Sendable, Hashable {
+    /// They can.
+    case ready
+    /// Not yet.
+    case starting
+    /// Not before somebody puts right what the sentence says.
+    case misconfigured(String)
+}
+
+/// How the process and what it leans on are.
+package struct Health: Sendable, Hashable {
+    /// One thing that can be well or not.
+    package struct Part: Sendable, Hashable {
+        /// Its name: `cluster/ceph-a`.
+        package let name: String
+        /// Whether it is well.
+        package let isWell: Bool
+        /// One sentence; holds no secret.
+        package let message: String
+
+        /// States how a part is.
+        package init(_ name: String, isWell: Bool, message: String) {
+            self.name = name
+            self.isWell = isWell
+            self.message = message
+        }
+    }
+
+    /// The parts.
+    package var parts: [Part]
+
+    /// Puts the parts together.
+    package init(_ parts: [Part]) {
+        self.parts = parts
+    }
+
+    /// Whether every part is.
+    package var isWell: Bool { parts.allSatisfy(\.isWell) }
+}
