@@ -13,7 +13,6 @@ public enum ClientOptions {
         "err_to_stderr": "false",
         "log_file": "",
         "log_to_file": "false",
-        "debug_default": "0/0",
         "admin_socket": "",
         "keyring": "",
         "auth_client_required": "cephx",
