@@ -130,6 +130,12 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: strict
         ),
+        .executableTarget(
+            name: "NodeTestProcess",
+            dependencies: ["NodeVolumes", "NodeMapping", "LinuxKernel", "Volumes", "Secrets", logging],
+            path: "Tests/NodeTestProcess",
+            swiftSettings: strict
+        ),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("VolumeAPITests", ["VolumeAPI", "Secrets", collections]),
         tests("SecretsTests", ["Secrets"]),

@@ -29,7 +29,7 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
     /// Makes a pipe, both ends closed at exec, and gives them to `body`.
     ///
     /// See: pipe2(2).
-    public static func withPipe<R>(
+    public static func withPipe<R: ~Copyable>(
         _ body: (_ readEnd: consuming OwnedDescriptor, _ writeEnd: consuming OwnedDescriptor) throws(KernelError) -> R
     ) throws(KernelError) -> R {
         var ends: [CInt] = [-1, -1]

@@ -1,0 +1,74 @@
+internal import FoundationEssentials
+internal import Glibc
+internal import LinuxKernel
+
+extension FuseLoopMapper {
+    /// Every mapping that has left a trace, whole or not.
+    public func inspect() throws(MappingError) -> [Mapping] {
+        do throws(KernelError) {
+            guard try FileKind.of(mappingsDirectory) != nil else { return [] }
+            let table = try MountTable.current()
+            var mappings: [Mapping] = []
+            for name in try KernelFile.names(in: mappingsDirectory) {
+                let directory = MappingDirectory(path: "\(mappingsDirectory)/\(name)")
+                mappings.append(
+                    Mapping(
+                        name: name,
+                        image: (read(directory.record) as MappingRecord?)?.image,
+                        server: liveServer(directory),
+                        connection: connection(directory, table),
+                        loopDevices: try sysfs.loopDevices(backedBy: directory.imageFile)
+                    )
+                )
+            }
+            return mappings
+        } catch {
+            throw MappingError("list the mappings", error)
+        }
+    }
+
+    /// Whether a live server has the directory and its file is mounted.
+    func isServed(_ directory: MappingDirectory) throws(KernelError) -> Bool {
+        guard liveServer(directory) != nil, try isLocked(directory) else { return false }
+        return connection(directory, try MountTable.current()) != nil
+    }
+
+    func isServing(_ directory: MappingDirectory, _ image: ImageAddress) throws(MappingError) -> Bool {
+        do throws(KernelError) {
+            return try isServed(directory)
+        } catch {
+            throw MappingError("map image \(image)", error)
+        }
+    }
+
+    /// The server that wrote its identity into the directory, if it is still the same process.
+    func liveServer(_ directory: MappingDirectory) -> ProcessIdentity? {
+        guard let record: ServerRecord = read(directory.server), record.process.isAlive else { return nil }
+        return record.process
+    }
+
+    /// The number of the FUSE connection at the directory's mount point.
+    func connection(_ directory: MappingDirectory, _ table: MountTable) -> Int? {
+        guard let mount = table.mount(at: directory.mountPoint), mount.fileSystem == FuseSession.fileSystem else {
+            return nil
+        }
+        return Int(mount.device.minor)
+    }
+
+    /// Whether a server lives that has taken the directory, started or starting.
+    func isLocked(_ directory: MappingDirectory) throws(KernelError) -> Bool {
+        guard try FileKind.of(directory.lock) != nil else { return false }
+        return try !OwnedDescriptor(opening: directory.lock, O_RDWR).tryLock()
+    }
+
+    func read<Value: Decodable>(_ path: String) -> Value? {
+        guard let bytes = try? KernelFile.bytes(path) else { return nil }
+        return try? JSONDecoder().decode(Value.self, from: Data(bytes))
+    }
+
+    func json(_ value: some Encodable) -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+        return (try? encoder.encode(value)).map { Array($0) } ?? []
+    }
+}

@@ -1,0 +1,119 @@
+internal import Glibc
+internal import LinuxKernel
+internal import Logging
+internal import SystemPackage
+
+extension FuseLoopMapper {
+    /// Takes the device away and proves it: no loop device, no mount, no server, no record. Fine when nothing is there.
+    ///
+    /// - Parameters:
+    ///   - image: The image.
+    ///   - observer: Told of each step.
+    /// - Throws: `MappingError` with `.inUse` when something still uses the device.
+    public func unmap(_ image: ImageAddress, observer: Observer = { _, _ in }) throws(MappingError) {
+        let directory = directory(of: image)
+        do throws(KernelError) {
+            guard try FileKind.of(directory.path) != nil else { return }
+            observer(.detachingLoop, image.description)
+            try detachLoops(directory)
+            observer(.unmountingFile, image.description)
+            try unmountFile(directory)
+            observer(.endingServer, image.description)
+            try endServer(directory)
+            observer(.removingRecord, image.description)
+            try KernelFile.removeDirectory(directory.mountPoint)
+            // The record goes last: as long as it is there, someone knows that something may be left.
+            for file in [directory.log, directory.server, directory.lock, directory.record] {
+                try KernelFile.remove(file)
+                try KernelFile.remove("\(file).new")
+            }
+            try KernelFile.removeDirectory(directory.path)
+        } catch {
+            throw MappingError("unmap image \(image)", error)
+        }
+    }
+
+    /// Clears away what a server left that is dead, or that never became ready.
+    func clear(_ directory: MappingDirectory) throws(KernelError) {
+        if let connection = connection(directory, try MountTable.current()) {
+            logger.warning("clearing away a dead image server", metadata: ["mapping": "\(directory.path)"])
+            // First of all nothing may wait for it any more.
+            try fuseConnections().abort(connection)
+        }
+        for loop in try sysfs.loopDevices(backedBy: directory.imageFile) { try loop.detach() }
+        while connection(directory, try MountTable.current()) != nil { try Mounting.detach(directory.mountPoint) }
+        if try isLocked(directory) {
+            try liveServer(directory)?.send(SIGKILL)
+            try wait(Self.endLimit, "kill", directory.path) { () throws(KernelError) in try !isLocked(directory) }
+        }
+    }
+
+    func fuseConnections() throws(KernelError) -> FuseConnections {
+        try FuseConnections.mounted(fallback: "\(stateDirectory)/fusectl")
+    }
+
+    private func detachLoops(_ directory: MappingDirectory) throws(KernelError) {
+        for loop in try sysfs.loopDevices(backedBy: directory.imageFile) {
+            let users = try MountTable.current().mounts(of: loop.device).map(\.mountPoint)
+            guard users.isEmpty else {
+                throw KernelError("LOOP_CLR_FD", .resourceBusy, "\(loop) is mounted at \(users.joined(separator: ", "))")
+            }
+            try loop.detach()
+            // Detaching happens when the last one closes it, which may be a program that only looks at all devices.
+            try wait(.seconds(5), "LOOP_CLR_FD", "\(loop) is still open somewhere") {
+                sysfs.backingFile(of: loop) != directory.imageFile
+            }
+        }
+    }
+
+    private func unmountFile(_ directory: MappingDirectory) throws(KernelError) {
+        while let connection = connection(directory, try MountTable.current()) {
+            if liveServer(directory) == nil {
+                try fuseConnections().abort(connection)
+                try Mounting.detach(directory.mountPoint)
+            } else {
+                try wait(.seconds(5), "umount2", directory.mountPoint) { () throws(KernelError) in
+                    do throws(KernelError) {
+                        try Mounting.unmount(directory.mountPoint)
+                        return true
+                    } catch where error.errno == .resourceBusy {
+                        return false
+                    } catch where error.errno == .invalidArgument {
+                        return true
+                    }
+                }
+            }
+        }
+    }
+
+    private func endServer(_ directory: MappingDirectory) throws(KernelError) {
+        guard try !isGone(directory) else { return }
+        do throws(KernelError) {
+            try wait(Self.endLimit, "wait", directory.path) { () throws(KernelError) in try isGone(directory) }
+        } catch {
+            logger.warning("killing an image server that does not end", metadata: ["mapping": "\(directory.path)"])
+            try liveServer(directory)?.send(SIGKILL)
+            try wait(Self.endLimit, "kill", directory.path) { () throws(KernelError) in try isGone(directory) }
+        }
+    }
+
+    private func isGone(_ directory: MappingDirectory) throws(KernelError) -> Bool {
+        guard liveServer(directory) == nil else { return false }
+        return try !isLocked(directory)
+    }
+
+    private func wait(
+        _ limit: Duration,
+        _ call: String,
+        _ subject: String,
+        until done: () throws(KernelError) -> Bool
+    ) throws(KernelError) {
+        let deadline = ContinuousClock.now + limit
+        var pause: UInt32 = 1000
+        while try !done() {
+            guard .now < deadline else { throw KernelError(call, .resourceBusy, subject) }
+            usleep(pause)
+            pause = min(pause * 2, 50_000)
+        }
+    }
+}

@@ -1,0 +1,174 @@
+internal import Glibc
+internal import LinuxKernel
+public import Logging
+public import Secrets
+internal import SystemPackage
+
+/// Maps images by a server process each, which serves the image as a file through FUSE, and a loop device on that file.
+///
+/// All calls block, and each may be repeated: it looks at what is really there (the server's lock, mountinfo, the loop
+/// devices' backing files) and does what is missing. Calls for one image must come one after the other.
+///
+/// The state directory must lie on a mount that is shared with the host when we run in a container, and the container
+/// must use the host's process numbers: the servers and their mounts outlive it.
+public final class FuseLoopMapper: Sendable {
+    /// Told of each step before it is taken, with its subject.
+    public typealias Observer = (MappingStep, _ subject: String) -> Void
+
+    let stateDirectory: String
+    let serverCommand: [String]
+    let placement: ServerPlacement
+    let logger: Logger
+    let sysfs = Sysfs()
+
+    /// How long a server may take to be ready: a dead client's watch lasts 30 s.
+    static let startLimit = Duration.seconds(60)
+    /// How long a server may take to end before it is killed: everything was flushed by then.
+    static let endLimit = Duration.seconds(10)
+
+    /// Prepares a mapper; touches nothing.
+    ///
+    /// - Parameters:
+    ///   - stateDirectory: Where mappings are kept, such as `/var/lib/nacre`; survives restarts.
+    ///   - serverCommand: A program and arguments that run `ImageServerProcess.main(readingConfigurationFrom: 0)`.
+    ///   - placement: Which cgroups servers go to.
+    ///   - logger: Where to tell of remains and repairs.
+    public init(
+        stateDirectory: String,
+        serverCommand: [String],
+        placement: ServerPlacement = .root,
+        logger: Logger
+    ) {
+        self.stateDirectory = stateDirectory
+        self.serverCommand = serverCommand
+        self.placement = placement
+        self.logger = logger
+    }
+
+    func directory(of image: ImageAddress) -> MappingDirectory {
+        MappingDirectory(path: "\(mappingsDirectory)/\(image.fileName)")
+    }
+
+    var mappingsDirectory: String { "\(stateDirectory)/mappings" }
+
+    /// Makes the image a block device, or finds the one that it is.
+    ///
+    /// - Parameters:
+    ///   - image: The image.
+    ///   - monitors: The addresses of its cluster.
+    ///   - credentials: Who we are to it.
+    ///   - isReadOnly: Whether the device refuses writes; then no lock is taken.
+    ///   - observer: Told of each step.
+    /// - Returns: The device.
+    /// - Throws: `MappingError` with `.inUse` that names the client which has the image.
+    public func map(
+        _ image: ImageAddress,
+        monitors: [String],
+        credentials: Credentials,
+        isReadOnly: Bool,
+        observer: Observer = { _, _ in }
+    ) throws(MappingError) -> MappedDevice {
+        let directory = directory(of: image)
+        var predecessor: String?
+        do throws(KernelError) {
+            try KernelFile.makeDirectories(directory.path)
+            let record = MappingRecord(version: 1, image: image, isReadOnly: isReadOnly)
+            if let earlier: MappingRecord = read(directory.record), earlier.isReadOnly != isReadOnly,
+                try isServed(directory)
+            {
+                let mode = earlier.isReadOnly ? "read-only" : "read-write"
+                throw KernelError("map", .resourceBusy, "\(image) is mapped \(mode) here")
+            }
+            observer(.recordingMapping, image.description)
+            try KernelFile.replace(directory.record, with: json(record))
+            if try !isServed(directory) {
+                predecessor = (read(directory.server) as ServerRecord?)?.addresses
+                observer(.clearingRemains, image.description)
+                try clear(directory)
+                try KernelFile.makeDirectories(directory.mountPoint)
+            }
+        } catch {
+            throw MappingError("map image \(image)", error)
+        }
+        if try !isServing(directory, image) {
+            let configuration = ImageServerConfiguration(
+                image: image,
+                monitors: monitors,
+                userID: credentials.userID,
+                isReadOnly: isReadOnly,
+                directory: directory,
+                placement: placement,
+                predecessor: predecessor
+            )
+            observer(.startingServer, image.description)
+            try startServer(configuration, credentials.userKey) { observer(.waitingForServer, image.description) }
+        }
+        do throws(KernelError) {
+            return try attachedDevice(directory, isReadOnly) { observer(.attachingLoop, image.description) }
+        } catch {
+            throw MappingError("attach a loop device to image \(image)", error)
+        }
+    }
+
+    /// Takes the image's new size over to its device, which may be in use, and returns it in bytes.
+    public func grow(_ image: ImageAddress, observer: Observer = { _, _ in }) throws(MappingError) -> UInt64 {
+        let directory = directory(of: image)
+        do throws(KernelError) {
+            guard try isServed(directory), let loop = try sysfs.loopDevices(backedBy: directory.imageFile).first else {
+                throw KernelError("grow", .noSuchAddressOrDevice, "\(image) is not mapped here")
+            }
+            observer(.growingDevice, loop.path)
+            // Asking for the file's size makes the server ask the cluster, and the kernel learn it.
+            guard case .file(let bytes)? = try FileKind.of(directory.imageFile) else {
+                throw KernelError("lstat", .noSuchFileOrDirectory, directory.imageFile)
+            }
+            if try BlockIOControl(opening: loop.path).sizeBytes() < bytes { try loop.updateCapacity() }
+            return try BlockIOControl(opening: loop.path).sizeBytes()
+        } catch {
+            throw MappingError("grow the device of image \(image)", error)
+        }
+    }
+
+    /// The device of an image; nothing when it is not mapped, or its server is dead.
+    public func device(of image: ImageAddress) throws(MappingError) -> MappedDevice? {
+        let directory = directory(of: image)
+        do throws(KernelError) {
+            guard try isServed(directory), let loop = try sysfs.loopDevices(backedBy: directory.imageFile).first else {
+                return nil
+            }
+            return try describe(loop)
+        } catch {
+            throw MappingError("find the device of image \(image)", error)
+        }
+    }
+
+    private func attachedDevice(
+        _ directory: MappingDirectory,
+        _ isReadOnly: Bool,
+        willAttach: () -> Void
+    ) throws(KernelError) -> MappedDevice {
+        let found = try sysfs.loopDevices(backedBy: directory.imageFile)
+        for surplus in found.dropFirst() {
+            logger.warning("detaching a second loop device", metadata: ["device": "\(surplus)"])
+            try surplus.detach()
+        }
+        if let loop = found.first { return try describe(loop) }
+        willAttach()
+        let loop = try LoopDevice.attach(backing: directory.imageFile, isReadOnly: isReadOnly)
+        guard try loop.usesDirectIO() else {
+            try loop.detach()
+            throw KernelError("LOOP_CONFIGURE", .notSupported, "\(loop): no direct I/O to the image's file")
+        }
+        return try describe(loop)
+    }
+
+    private func describe(_ loop: LoopDevice) throws(KernelError) -> MappedDevice {
+        let control = try BlockIOControl(opening: loop.path)
+        return MappedDevice(
+            path: loop.path,
+            sizeBytes: try control.sizeBytes(),
+            isReadOnly: try control.isReadOnly(),
+            device: loop.device
+        )
+    }
+}

@@ -1,0 +1,51 @@
+public import LinuxKernel
+
+/// An image that is a block device here.
+public struct MappedDevice: Sendable, Hashable {
+    /// Such as `/dev/loop3`.
+    public let path: String
+    /// The device's size in bytes.
+    public let sizeBytes: UInt64
+    /// Whether it refuses writes.
+    public let isReadOnly: Bool
+    /// The device's number, as it stands in mountinfo.
+    public let device: DeviceNumber
+}
+
+/// A mapping as it is found: whole, or what is left of one.
+public struct Mapping: Sendable {
+    /// Its file name in the state directory.
+    public let name: String
+    /// The image; nothing when the record is gone.
+    public let image: ImageAddress?
+    /// The server process, if it lives.
+    public let server: ProcessIdentity?
+    /// The number of its FUSE connection, if it is mounted.
+    public let connection: Int?
+    /// The loop devices on its file.
+    public let loopDevices: [LoopDevice]
+}
+
+/// What the mapper is about to do; the crash tests kill the service there.
+public enum MappingStep: String, Sendable, CaseIterable {
+    /// Writing the record.
+    case recordingMapping
+    /// Clearing away what a dead server left.
+    case clearingRemains
+    /// Starting the image's server.
+    case startingServer
+    /// Waiting for the server to be ready.
+    case waitingForServer
+    /// Putting a loop device on the file.
+    case attachingLoop
+    /// Taking the loop device off.
+    case detachingLoop
+    /// Unmounting the file.
+    case unmountingFile
+    /// Waiting for the server to end.
+    case endingServer
+    /// Removing the record.
+    case removingRecord
+    /// Taking over the image's new size.
+    case growingDevice
+}

@@ -1,0 +1,57 @@
+public import LinuxKernel
+internal import RADOS
+internal import RBD
+internal import SystemPackage
+
+/// Why an image could not be mapped, grown or unmapped.
+public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
+    /// What a caller can do about it.
+    public enum Kind: String, Sendable, Codable {
+        /// There is no such image or pool.
+        case notFound
+        /// Another client has it, or something here still uses the device.
+        case inUse
+        /// The user or key is not good enough.
+        case denied
+        /// The cluster does not answer.
+        case unavailable
+        /// The host does not allow what is needed.
+        case host
+        /// Anything else.
+        case other
+    }
+
+    /// What a caller can do about it.
+    public let kind: Kind
+    /// One sentence for a person.
+    public let message: String
+
+    /// Makes an error with its sentence.
+    public init(_ kind: Kind, _ message: String) {
+        self.kind = kind
+        self.message = message
+    }
+
+    /// Says that `what` failed for a reason of the kernel's.
+    public init(_ what: String, _ error: KernelError) {
+        self.init(error.errno == .resourceBusy ? .inUse : .host, "cannot \(what): \(error)")
+    }
+
+    init(_ what: String, _ error: RADOSError) {
+        let kind: Kind =
+            switch error.code {
+            case .noSuchFileOrDirectory: .notFound
+            case .permissionDenied, .notPermitted: .denied
+            case .timedOut: .unavailable
+            default: .other
+            }
+        self.init(kind, "cannot \(what): \(error)")
+    }
+
+    init(_ what: String, _ error: RBDError) {
+        self.init(what, RADOSError(call: error.call, code: error.code, subject: error.subject))
+    }
+
+    /// The sentence.
+    public var description: String { message }
+}

@@ -1,0 +1,78 @@
+/// What an image server is told by its parent, but for the key, which follows it in the pipe.
+struct ImageServerConfiguration: Codable, Sendable {
+    /// Which image.
+    let image: ImageAddress
+    /// Where its cluster's monitors are.
+    let monitors: [String]
+    /// The user, without `client.`.
+    let userID: String
+    /// Whether the image is only read.
+    let isReadOnly: Bool
+    /// The mapping's directory.
+    let directory: MappingDirectory
+    /// Which cgroups the server goes to.
+    let placement: ServerPlacement
+    /// Addresses of a server of ours that has died, whose lock may be broken.
+    let predecessor: String?
+}
+
+/// What an image server tells its parent, once.
+enum ImageServerReport: Codable, Sendable {
+    /// The file is there.
+    case ready
+    /// It will not be.
+    case failed(MappingError)
+}
+
+/// Where a server process goes, so that it is not killed with our service and its allocations wait for no pod's pages.
+public enum ServerPlacement: Sendable, Hashable, Codable {
+    /// The root of every cgroup hierarchy: what a node wants.
+    case root
+    /// This memory cgroup, by its directory; the others stay.
+    case memoryCgroup(String)
+    /// Where its parent is; for tests of what then happens.
+    case stay
+}
+
+/// An image, by names.
+public struct ImageAddress: Sendable, Hashable, Codable, CustomStringConvertible {
+    /// The cluster's name here, to tell equal images of two clusters apart.
+    public let clusterID: String
+    /// The pool.
+    public let pool: String
+    /// The RADOS namespace; empty for the default one.
+    public let namespace: String
+    /// The image.
+    public let name: String
+
+    /// Names an image.
+    public init(clusterID: String, pool: String, namespace: String, name: String) {
+        self.clusterID = clusterID
+        self.pool = pool
+        self.namespace = namespace
+        self.name = name
+    }
+
+    /// As Ceph's tools write it: `pool/namespace/image`.
+    public var description: String { namespace.isEmpty ? "\(pool)/\(name)" : "\(pool)/\(namespace)/\(name)" }
+
+    /// A file name that is this image's alone: `cluster~pool~namespace~image`, other characters as `%XX`.
+    public var fileName: String {
+        var escaped = ""
+        for byte in "\(clusterID)/\(pool)/\(namespace)/\(name)".utf8 {
+            switch byte {
+            case UInt8(ascii: "/"): escaped += "~"
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+                escaped.unicodeScalars.append(Unicode.Scalar(byte))
+            default:
+                let hex = String(byte, radix: 16, uppercase: true)
+                escaped += hex.count == 1 ? "%0\(hex)" : "%\(hex)"
+            }
+        }
+        guard escaped.utf8.count > 200 else { return escaped }
+        // FNV-1a: a handle has 128 bytes at most, so only names of many escapes come here.
+        let hash = escaped.utf8.reduce(UInt64(0xCBF2_9CE4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+        return "\(escaped.prefix(180))~\(String(hash, radix: 16))"
+    }
+}
