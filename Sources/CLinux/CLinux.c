@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -211,3 +212,5 @@ pid_t clinux_spawn_detached(const char *path, char *const arguments[], char *con
 }
 
 const char *clinux_errno_name(int error) { return strerrorname_np(error); }
+
+void clinux_limit_malloc_arenas(int count) { (void)mallopt(M_ARENA_MAX, count); }

@@ -18,6 +18,13 @@ public enum ProcessControl {
         try accepted("PR_SET_DUMPABLE", "this process", clinux_set_dumpable(0))
     }
 
+    /// Lets malloc have at most `count` arenas: it would give every thread of a library one of its own.
+    ///
+    /// See: mallopt(3), `M_ARENA_MAX`.
+    public static func limitMallocArenas(to count: Int) {
+        clinux_limit_malloc_arenas(CInt(count))
+    }
+
     /// Keeps touched pages in memory: I/O must not wait for swap.
     ///
     /// Implements `mlockall` with `MCL_ONFAULT`.

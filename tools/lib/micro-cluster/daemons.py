@@ -16,14 +16,15 @@ PROGRAMS = {"mon": "ceph-mon", "mgr": "ceph-mgr", "osd": "ceph-osd"}
 # the daemon; exec changes neither.
 RECORD_THEN_EXEC = 'read -r line < "/proc/$$/stat" && printf "%s\\n" "$line" > "$0" && exec "$@"'
 
-# Variables by which a caller's shell would reach into the daemons. CEPH_KEYRING
-# overrides each daemon's own key, for one.
-FOREIGN = ("CEPH_ARGS", "CEPH_CONF", "CEPH_KEYRING", "CEPH_LIB", "LD_PRELOAD",
-           "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES")
+# Variables by which a caller's shell would reach into our clients and daemons.
+# CEPH_KEYRING overrides each daemon's own key, for one.
+CEPH_VARIABLES = ("CEPH_ARGS", "CEPH_CONF", "CEPH_KEYRING")
+# ceph-mgr runs Python in its process. These stay for what `exec` runs.
+DAEMON_VARIABLES = ("LD_PRELOAD", "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")
 
 
 def scrub_environment():
-    for name in FOREIGN:
+    for name in CEPH_VARIABLES:
         os.environ.pop(name, None)
 
 
@@ -110,10 +111,11 @@ def start(cluster, name, command=None):
     record = _record_path(cluster, name)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(record)
+    environment = {k: v for k, v in os.environ.items() if k not in DAEMON_VARIABLES}
     with open(cluster.path("log", name + ".out"), "ab") as out:
         process = subprocess.Popen(
             ["/bin/sh", "-c", RECORD_THEN_EXEC, record, *(command or argv(cluster, name))],
-            stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/", start_new_session=True)
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/", env=environment, start_new_session=True)
     # Without its record a daemon counts as stopped.
     while _recorded(cluster, name) is None and process.poll() is None:
         time.sleep(0.001)

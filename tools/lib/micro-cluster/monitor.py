@@ -141,9 +141,9 @@ def not_back(client, pids):
     return None
 
 
-def wait_settled(cluster, deadline, names):
-    """Waits until the named daemons serve again and every pg is active+clean."""
-    why, client = "no answer from mon.x", None
+def wait_settled(cluster, deadline, names, hold=0):
+    """Waits until the named daemons serve again and every pg is active+clean, for hold seconds."""
+    why, client, since = "no answer from mon.x", None, None
     while time.monotonic() < deadline:
         pids = {}
         for name in names:
@@ -158,9 +158,10 @@ def wait_settled(cluster, deadline, names):
             client = client or Client(cluster, deadline=attempt)
             client.deadline = attempt
             why = not_back(client, pids)
-            if why is None:
+            since = (since or time.monotonic()) if why is None else None
+            if since and time.monotonic() - since >= hold:
                 return client
         except (Failure, librados().Error) as e:
-            why, client = str(e), None
+            why, client, since = str(e), None, None
         time.sleep(0.1)
-    raise Failure(why)
+    raise Failure(why or "it did not stay so")

@@ -1,0 +1,99 @@
+internal import Blocking
+internal import FoundationEssentials
+internal import RADOS
+internal import RBD
+public import Volumes
+
+/// How the parts of a cluster are that volumes need.
+public struct ClusterHealth: Sendable {
+    /// One part and how it is.
+    public struct Part: Sendable {
+        /// `monitors`, `osds`, `placement groups`.
+        public let name: String
+        /// Whether volumes can be served.
+        public let isWell: Bool
+        /// One sentence.
+        public let message: String
+    }
+
+    /// The parts that could be asked about.
+    public let parts: [Part]
+
+    /// The only part that could be asked about.
+    init(monitors error: VolumeError) {
+        parts = [Part(name: "monitors", isWell: false, message: error.message)]
+    }
+
+    init(_ status: Status) {
+        let up = status.osdmap.num_up_osds
+        let all = status.osdmap.num_osds
+        let inactive = status.pgmap.inactive_pgs_ratio ?? 0
+        parts = [
+            Part(name: "monitors", isWell: true, message: "answer; \(status.health.status)"),
+            // Data stays available without a minority of them; without any, nothing does.
+            Part(name: "osds", isWell: up > 0, message: "\(up) of \(all) are up"),
+            Part(
+                name: "placement groups",
+                isWell: inactive == 0,
+                message: inactive == 0 ? "all are active" : "a share of \(inactive) is inactive; I/O to them stalls"
+            ),
+        ]
+    }
+
+    struct Status: Decodable {
+        struct Health: Decodable {
+            var status: String
+        }
+        struct OSDMap: Decodable {
+            var num_osds: Int
+            var num_up_osds: Int
+        }
+        struct PGMap: Decodable {
+            var inactive_pgs_ratio: Double?
+        }
+        var health: Health
+        var osdmap: OSDMap
+        var pgmap: PGMap
+    }
+}
+
+extension RBDImageStore {
+    /// Asks a cluster's monitors how it is; an answer that does not come until `deadline` is an answer too.
+    ///
+    /// Similar to: ceph status.
+    public func health(
+        ofCluster clusterID: String,
+        operations: Operations,
+        deadline: ContinuousClock.Instant
+    ) async -> ClusterHealth {
+        do throws(VolumeError) {
+            // Everybody who asks at once shares one question; a monitor that hangs holds one thread, not many.
+            return try await operations.run(
+                "ask the monitors of cluster '\(clusterID)'",
+                on: "health \(clusterID)",
+                fingerprint: "health",
+                deadline: deadline
+            ) { () async throws(VolumeError) in
+                try await self.askHealth(ofCluster: clusterID)
+            }
+        } catch {
+            return ClusterHealth(monitors: error)
+        }
+    }
+
+    private func askHealth(ofCluster clusterID: String) async throws(VolumeError) -> ClusterHealth {
+        let link = try await connections.link(to: clusterID, as: try service.read())
+        let answer: [UInt8]
+        do throws(RADOSError) {
+            answer = try await link.threads.run { () throws(RADOSError) in
+                try link.connection.monitorCommand(#"{"prefix":"status","format":"json"}"#)
+            }
+        } catch {
+            throw ErrorMapping.failing("cannot read the status of cluster '\(clusterID)'", RBDError(error))
+        }
+        guard let status = try? JSONDecoder().decode(ClusterHealth.Status.self, from: Data(answer)) else {
+            throw VolumeError(.internal, "cannot read the status of cluster '\(clusterID)': it has another form")
+        }
+        return ClusterHealth(status)
+    }
+}

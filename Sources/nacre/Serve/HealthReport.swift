@@ -1,0 +1,58 @@
+import CephVolumes
+import VolumeServer
+import Volumes
+
+/// What `/healthz` and Probe answer.
+struct HealthReport: Sendable {
+    let stack: ControllerStack
+
+    /// How long the monitors may take to say how they are.
+    private static let limit = Duration.seconds(3)
+    /// An operation older than this is worth waking somebody for.
+    private static let longOperation = Duration.seconds(120)
+
+    func health() async -> Health {
+        var parts: [Health.Part] = []
+        let clusters = stack.configuration.clusters
+        if let fault = stack.configuration.fault {
+            parts.append(Health.Part("configuration", isWell: false, message: fault))
+        } else {
+            parts.append(Health.Part("configuration", isWell: true, message: "\(clusters.count) clusters"))
+        }
+        let deadline = ContinuousClock.now + Self.limit
+        await withTaskGroup(of: [Health.Part].self) { group in
+            for cluster in clusters {
+                group.addTask { await self.parts(ofCluster: cluster.clusterID, deadline) }
+            }
+            for await found in group { parts += found }
+        }
+        parts.append(operations)
+        return Health(parts.sorted { $0.name < $1.name })
+    }
+
+    /// Probe's answer: the service works as long as its configuration does; clusters come and go.
+    func readiness() async -> Readiness {
+        stack.configuration.fault.map(Readiness.misconfigured) ?? .ready
+    }
+
+    private func parts(ofCluster clusterID: String, _ deadline: ContinuousClock.Instant) async -> [Health.Part] {
+        let health = await stack.store.health(
+            ofCluster: clusterID,
+            operations: stack.operations,
+            deadline: deadline
+        )
+        return health.parts.map { Health.Part("cluster/\(clusterID)/\($0.name)", isWell: $0.isWell, message: $0.message) }
+    }
+
+    private var operations: Health.Part {
+        let underWay = stack.operations.underWay
+        guard let oldest = underWay.first, oldest.age > Self.longOperation else {
+            return Health.Part("operations", isWell: true, message: "\(underWay.count) under way")
+        }
+        return Health.Part(
+            "operations",
+            isWell: false,
+            message: "\(oldest.title) has been under way for \(oldest.age.seconds): \(oldest.progress.description)"
+        )
+    }
+}

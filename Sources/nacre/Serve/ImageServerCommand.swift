@@ -1,0 +1,15 @@
+import ArgumentParser
+import NodeMapping
+
+/// The process behind a mapped image; the mapper starts it, nobody types it.
+struct ImageServerCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "image-server",
+        abstract: "Serve one image's I/O; started by the fuse mapper.",
+        shouldDisplay: false
+    )
+
+    func run() throws {
+        ImageServerProcess.main(readingConfigurationFrom: 0)
+    }
+}

@@ -1,0 +1,63 @@
+import ArgumentParser
+import Logging
+import Metrics
+import ServiceLifecycle
+import UnixSignals
+import VolumeServer
+import Volumes
+
+/// `nacre serve`: the JSON service.
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serve volumes as JSON on a UNIX socket.",
+        discussion: """
+            Speaks CSI v1's Identity, Controller and Node services as Connect unary JSON, and /healthz and /metrics.
+            Stops gracefully at SIGTERM and SIGINT; volumes that are mapped stay so.
+
+            EXAMPLE
+              nacre serve --config /etc/ceph-csi-config/config.json --secret-dir /etc/nacre/secret --node-id $(hostname)
+              curl --unix-socket /run/nacre/nacre.sock http://nacre/healthz
+              curl --unix-socket /run/nacre/nacre.sock -d '{}' -H 'Content-Type: application/json' \\
+                http://nacre/csi.v1.Identity/GetPluginInfo
+            """
+    )
+
+    @OptionGroup var options: ServeOptions
+
+    func run() async throws {
+        ProcessHardening.apply()
+        guard let level = Logger.Level(rawValue: options.logLevel) else {
+            throw ValidationError("--log-level '\(options.logLevel)' is not a level")
+        }
+        var logger = Logger(label: "nacre") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = level
+        let registry = MetricsRegistry()
+        MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
+        let stack = ControllerStack(options, observer: CrashPoint.observer, logger: logger)
+        ServiceMetrics.register(stack, in: registry)
+        let node = try NodeStack(options, stack, observer: CrashPoint.observer, logger: logger)
+        let report = HealthReport(stack: stack)
+        var configuration = ServerConfiguration(
+            socketPath: options.socket,
+            driverName: options.driverName,
+            version: Nacre.version
+        )
+        configuration.defaultTimeout = .seconds(options.requestTimeout)
+        let server = VolumeServer(
+            configuration: configuration,
+            controller: stack.service,
+            node: node?.service,
+            readiness: report.readiness,
+            health: report.health,
+            metrics: registry,
+            logger: logger
+        )
+        let group = ServiceGroup(
+            services: [Housekeeping(stack: stack, logger: logger)] + (node?.background ?? []) + [server],
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger
+        )
+        try await group.run()
+    }
+}

@@ -1,0 +1,66 @@
+import ArgumentParser
+
+/// What `nacre serve` is told.
+struct ServeOptions: ParsableArguments {
+    @Option(help: "UNIX socket to serve on.", completion: .file())
+    var socket = "/run/nacre/nacre.sock"
+
+    @Option(help: "ceph-csi's config.json: which clusters there are.", completion: .file(extensions: ["json"]))
+    var config = "/etc/ceph-csi-config/config.json"
+
+    @Option(
+        help: "Directory with the files userID and userKey, for what comes without a Secret: lists, health, the trash.",
+        completion: .directory
+    )
+    var secretDir: String?
+
+    @Option(help: "Where the node keeps what it must know after a restart.", completion: .directory)
+    var stateDir = "/var/lib/nacre"
+
+    @Option(help: "This node's name; without one the Node service is not offered.")
+    var nodeID: String?
+
+    @Option(help: "The driver's name.")
+    var driverName = "rbd.nacre.io"
+
+    @Option(help: "Threads for blocking Ceph calls, each cluster (1 to 256).")
+    var cephThreads = 16
+
+    @Option(help: "Images removed from the trash at once (1 to 32).")
+    var purgeWorkers = 2
+
+    @Option(help: "Seconds that a call has when it names no deadline (1 to 600).")
+    var requestTimeout = 60
+
+    @Option(help: "Seconds after which an unused connection to Ceph is closed.")
+    var idleTimeout = 600
+
+    @Option(
+        name: .customLong("ceph-option"),
+        help: "A Ceph option for every connection, NAME=VALUE; may be repeated."
+    )
+    var cephOptions: [String] = []
+
+    @Option(help: "trace, debug, info, notice, warning, error.")
+    var logLevel = "info"
+
+    mutating func validate() throws {
+        guard (1...256).contains(cephThreads) else { throw ValidationError("--ceph-threads must be 1 to 256") }
+        guard (1...32).contains(purgeWorkers) else { throw ValidationError("--purge-workers must be 1 to 32") }
+        guard (1...600).contains(requestTimeout) else { throw ValidationError("--request-timeout must be 1 to 600") }
+        guard idleTimeout >= 1 else { throw ValidationError("--idle-timeout must be at least 1") }
+        for option in cephOptions where !option.contains("=") {
+            throw ValidationError("--ceph-option '\(option)' is not NAME=VALUE")
+        }
+    }
+
+    /// The `--ceph-option`s as a dictionary.
+    var cephOptionPairs: [String: String] {
+        var pairs: [String: String] = [:]
+        for option in cephOptions {
+            let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            pairs[String(parts[0])] = String(parts[1])
+        }
+        return pairs
+    }
+}
