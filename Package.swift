@@ -126,7 +126,7 @@ let package = Package(
 
         .target(
             name: "TestSupport",
-            dependencies: ["Volumes", "Secrets", "RADOS", "RBD", "CephVolumes", "Blocking", logging, system],
+            dependencies: ["Volumes", "Secrets", "RADOS", "RBD", "CephVolumes", "Blocking", "Curl", logging, system],
             path: "Tests/TestSupport",
             swiftSettings: strict
         ),
@@ -143,11 +143,12 @@ let package = Package(
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
         tests("CephVolumesTests", ["CephVolumes", "Volumes"]),
         tests("VolumeServerTests", ["VolumeServer", "VolumeAPI", "Volumes", "Curl", "TestSupport", logging]),
+        // Tests start the program itself, so it must be built with them.
         tests(
             "ClusterTests",
             [
                 "TestSupport", "CephVolumes", "Volumes", "VolumeAPI", "VolumeServer", "RBD", "RADOS", "Blocking",
-                "Secrets", "Curl", "NodeVolumes", "NodeMapping", "LinuxKernel", logging, system,
+                "Secrets", "Curl", "NodeVolumes", "NodeMapping", "LinuxKernel", "nacre", logging, system,
             ]
         ),
     ]

@@ -131,7 +131,10 @@ public final class InMemoryImageStore: ImageStore {
             return []
         }
         guard watchers.isEmpty else {
-            throw VolumeError(.failedPrecondition, "image '\(id.imageSpec)' is open at \(watchers.joined(separator: ", "))")
+            throw VolumeError(
+                .failedPrecondition,
+                "image '\(id.imageSpec)' is open at \(watchers.joined(separator: ", "))"
+            )
         }
     }
 

@@ -31,7 +31,9 @@ extension VolumeBehaviour {
         },
         VolumeBehaviour("the same name with a larger size is refused") { bench in
             _ = try await bench.create(bench.request("size"))
-            await bench.expect(.alreadyExists) { _ = try await bench.create(bench.request("size", required: 128 << 20)) }
+            await bench.expect(.alreadyExists) {
+                _ = try await bench.create(bench.request("size", required: 128 << 20))
+            }
         },
         VolumeBehaviour("the same name with a limit below its size is refused") { bench in
             _ = try await bench.create(bench.request("limit"))

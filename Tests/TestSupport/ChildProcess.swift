@@ -1,0 +1,99 @@
+public import Glibc
+
+/// A child of the test, started without a shell; killed when the last reference goes.
+public final class ChildProcess: Sendable {
+    /// How it ended.
+    public enum End: Sendable, Equatable {
+        /// By itself, with this status.
+        case exited(Int32)
+        /// By this signal.
+        case killed(Int32)
+    }
+
+    /// Its process number.
+    public let pid: pid_t
+
+    /// It could not be started.
+    public struct NotStarted: Error {
+        /// Which program.
+        public let program: String
+        /// Why.
+        public let number: Int32
+    }
+
+    /// It did not end in time.
+    public struct StillRunning: Error {
+        /// Which process.
+        public let pid: pid_t
+    }
+
+    /// Starts `program`; what it prints goes to the end of the file `log`.
+    ///
+    /// - Parameters:
+    ///   - program: Its path.
+    ///   - arguments: What follows its name.
+    ///   - environment: Variables beside ours.
+    ///   - log: A file.
+    /// - Throws: `NotStarted`.
+    public init(_ program: String, _ arguments: [String], environment: [String: String] = [:], log: String) throws {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        var variables: [String] = []
+        var entry = environ
+        while let pointer = entry.pointee {
+            variables.append(String(cString: pointer))
+            entry += 1
+        }
+        variables += environment.map { "\($0.key)=\($0.value)" }
+        let argv = ([program] + arguments).map { strdup($0) } + [nil]
+        let envp = variables.map { strdup($0) } + [nil]
+        defer { for pointer in argv + envp { free(pointer) } }
+        var pid = pid_t()
+        let number = posix_spawn(&pid, program, &actions, nil, argv, envp)
+        guard number == 0 else { throw NotStarted(program: program, number: number) }
+        self.pid = pid
+    }
+
+    deinit {
+        if kill(pid, 0) == 0, waitpid(pid, nil, WNOHANG) == 0 {
+            kill(pid, SIGKILL)
+            waitpid(pid, nil, 0)
+        }
+    }
+
+    /// Whether it has not ended; does not collect it.
+    public var isRunning: Bool {
+        var info = siginfo_t()
+        return waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info._sifields._sigchld.si_pid == 0
+    }
+
+    /// Sends it a signal.
+    public func send(_ signal: Int32) {
+        kill(pid, signal)
+    }
+
+    /// Waits until it has ended.
+    public func end(within limit: Duration = .seconds(20)) async throws -> End {
+        let last = ContinuousClock.now + limit
+        while ContinuousClock.now < last {
+            var status: Int32 = 0
+            if waitpid(pid, &status, WNOHANG) == pid {
+                let signal = status & 0x7F
+                return signal == 0 ? .exited((status >> 8) & 0xFF) : .killed(signal)
+            }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        throw StillRunning(pid: pid)
+    }
+
+    /// Asks it to end with SIGTERM and waits.
+    @discardableResult
+    public func stop() async throws -> End {
+        send(SIGTERM)
+        return try await end()
+    }
+}

@@ -1,0 +1,117 @@
+import Blocking
+public import Curl
+import Foundation
+import Secrets
+
+/// A real `nacre serve` on a socket of its own, to be killed and started again.
+public final class NacreProcess: Sendable {
+    /// Where it keeps its socket, its state and its log.
+    public let directory: String
+    private let cluster: MicroCluster
+    private let configurationPath: String
+    private let client = HTTPClient(pool: BlockingPool(threads: 32))
+
+    /// Prepares one in a fresh directory.
+    public init(_ cluster: MicroCluster, configurationPath: String? = nil) throws {
+        self.cluster = cluster
+        self.configurationPath = configurationPath ?? cluster.configurationPath
+        directory = "/tmp/nacre-t\(UInt32.random(in: 0...UInt32.max))"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: directory)
+    }
+
+    /// Its socket.
+    public var socketPath: String { "\(directory)/nacre.sock" }
+
+    /// Its log.
+    public var logPath: String { "\(directory)/log" }
+
+    /// Everything that it has logged.
+    public var log: String { (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? "" }
+
+    /// The program, beside this test's own bundle.
+    public static var program: String {
+        var folder = URL(filePath: CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0])
+        while folder.path != "/" {
+            folder.deleteLastPathComponent()
+            let candidate = folder.appending(path: "nacre").path
+            if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
+        }
+        return "nacre"
+    }
+
+    /// Starts it and waits until it answers.
+    ///
+    /// - Parameters:
+    ///   - arguments: Flags beside those that say where.
+    ///   - environment: Variables beside this process' own.
+    /// - Returns: The process.
+    /// - Throws: When it does not answer within ten seconds.
+    public func start(_ arguments: [String] = [], environment: [String: String] = [:]) async throws -> ChildProcess {
+        let process = try ChildProcess(
+            Self.program,
+            [
+                "serve", "--socket", socketPath, "--config", configurationPath,
+                "--secret-dir", cluster.provisionerSecret, "--state-dir", "\(directory)/state", "--log-level", "debug",
+            ] + arguments,
+            environment: environment,
+            log: logPath
+        )
+        let end = ContinuousClock.now + .seconds(10)
+        while ContinuousClock.now < end, process.isRunning {
+            if (try? await get("/metrics"))?.status == 200 { return process }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw NotServing(log: log)
+    }
+
+    /// It did not come up.
+    public struct NotServing: Error {
+        /// What it said.
+        public let log: String
+    }
+
+    /// Gets a page.
+    public func get(_ path: String) async throws -> HTTPResponse {
+        try await client.send(HTTPRequest(unixSocket: socketPath, path: path, timeout: .seconds(20)))
+    }
+
+    /// Makes a call with a body of JSON and returns the status and the answer.
+    public func call(
+        _ method: String,
+        _ body: String,
+        timeout: Duration = .seconds(60)
+    ) async throws -> (status: Int, body: String) {
+        let milliseconds = Int(timeout / .milliseconds(1))
+        let answer = try await client.send(
+            HTTPRequest(
+                "POST",
+                unixSocket: socketPath,
+                path: "/csi.v1.\(method)",
+                headers: [("Content-Type", "application/json"), ("Connect-Timeout-Ms", "\(milliseconds)")],
+                body: Array(body.utf8),
+                timeout: timeout + .seconds(20)
+            )
+        )
+        return (answer.status, String(decoding: answer.body, as: UTF8.self))
+    }
+
+    /// The JSON of a Secret for requests.
+    public func secrets() throws -> String {
+        let credentials = try cluster.provisioner
+        let key = credentials.userKey.withBytes { String(decoding: $0, as: UTF8.self) }
+        return #"{"userID":"\#(credentials.userID)","userKey":"\#(key)"}"#
+    }
+
+    /// The body of a CreateVolume.
+    public func createBody(_ name: String, pool: String = "replicapool", bytes: Int = 64 << 20) throws -> String {
+        """
+        {"name":"\(name)","capacityRange":{"requiredBytes":"\(bytes)"},
+        "volumeCapabilities":[{"mount":{},"accessMode":{"mode":"SINGLE_NODE_WRITER"}}],
+        "parameters":{"clusterID":"\(try cluster.clusterID)","pool":"\(pool)"},"secrets":\(try secrets())}
+        """
+    }
+}
