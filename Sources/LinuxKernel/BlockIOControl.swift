@@ -12,6 +12,22 @@ public struct BlockIOControl: ~Copyable, Sendable {
         descriptor = try OwnedDescriptor(opening: path, writable ? O_RDWR : O_RDONLY)
     }
 
+    /// Waits until nobody has the device exclusively: no mount, no mkfs.
+    ///
+    /// See: open(2), `O_EXCL` on block devices. Throws EBUSY after `limit`.
+    public static func waitUntilUnused(_ path: String, for limit: Duration) throws(KernelError) {
+        let deadline = ContinuousClock.now + limit
+        while true {
+            do throws(KernelError) {
+                _ = try OwnedDescriptor(opening: path, O_RDONLY | O_EXCL)
+                return
+            } catch {
+                guard error.errno == .resourceBusy, .now < deadline else { throw error }
+                usleep(20_000)
+            }
+        }
+    }
+
     /// The size now, in bytes.
     ///
     /// Implements `BLKGETSIZE64`.

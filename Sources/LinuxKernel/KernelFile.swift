@@ -57,6 +57,12 @@ public enum KernelFile {
         }
     }
 
+    /// Makes an empty file to mount on; fine when it is there.
+    public static func createEmpty(_ path: String) throws(KernelError) {
+        if let slash = path.lastIndex(of: "/") { try makeDirectories(String(path[..<slash]), mode: 0o750) }
+        _ = try OwnedDescriptor(opening: path, O_RDONLY | O_CREAT | O_NOFOLLOW)
+    }
+
     /// Removes an empty directory; fine when there is none.
     public static func removeDirectory(_ path: String) throws(KernelError) {
         guard rmdir(path) != 0, errno != ENOENT else { return }

@@ -1,1 +1,66 @@
-// placeholder
+import Glibc
+import LinuxKernel
+import Testing
+
+@testable import BlockDevices
+
+@Suite("What a device holds")
+struct ContentProbeTests {
+    @Test("A device of zeros is blank, whatever its size", arguments: [0, 512, 4 << 20, (4 << 20) + 512, 20 << 20])
+    func zerosAreBlank(size: Int) throws {
+        let file = try ImageFile(size: size)
+        #expect(try ContentProbe.content(of: file.path) == .blank)
+    }
+
+    @Test(
+        "A mark that we know has its name",
+        arguments: [
+            (Signature.xfs, 0, Array("XFSB".utf8)), (.gpt, 512, Array("EFI PART".utf8)),
+            (.lvm2, 512, Array("LABELONE".utf8)), (.blueStore, 0, Array("bluestore block device\n".utf8)),
+            (.luks2, 0, [0x4C, 0x55, 0x4B, 0x53, 0xBA, 0xBE, 0, 2]), (.swap, 4086, Array("SWAPSPACE2".utf8)),
+            (.mbr, 510, [0x55, 0xAA]), (.zfs, 128 << 10, [0x0C, 0xB1, 0xBA, 0, 0, 0, 0, 0]),
+            (.gpt, (20 << 20) - 512, Array("EFI PART".utf8)), (.ext2, 1080, [0x53, 0xEF]),
+            (.btrfs, 0x10040, Array("_BHRfS_M".utf8)), (.mdRAID, (20 << 20) - 8192, [0xFC, 0x4E, 0x2B, 0xA9]),
+        ] as [(Signature, Int, [UInt8])]
+    )
+    func marks(signature: Signature, offset: Int, magic: [UInt8]) throws {
+        let file = try ImageFile(size: 20 << 20)
+        file.write(magic, at: offset)
+        #expect(try ContentProbe.content(of: file.path) == .known(signature))
+    }
+
+    @Test("One byte near either end is not blank", arguments: [1, 4095, (4 << 20) - 1, (16 << 20), (20 << 20) - 1])
+    func oneByte(offset: Int) throws {
+        let file = try ImageFile(size: 20 << 20)
+        file.write([1], at: offset)
+        #expect(try ContentProbe.content(of: file.path) == .unknown(offset: UInt64(offset)))
+    }
+
+    @Test("What mkfs makes is told apart", arguments: [("mkfs.ext4", Signature.ext4), ("mkfs.ext3", .ext3), ("mkfs.ext2", .ext2)])
+    func realFileSystems(program: String, signature: Signature) throws {
+        let file = try ImageFile(size: 16 << 20)
+        #expect(system("\(program) -q -F \(file.path) > /dev/null 2>&1") == 0)
+        #expect(try ContentProbe.content(of: file.path) == .known(signature))
+    }
+}
+
+/// A sparse file that goes with its owner.
+final class ImageFile {
+    let path: String
+
+    init(size: Int) throws {
+        path = "/tmp/nacre-content-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+        let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
+        try #require(descriptor >= 0)
+        ftruncate(descriptor, off_t(size))
+        close(descriptor)
+    }
+
+    func write(_ bytes: [UInt8], at offset: Int) {
+        let descriptor = open(path, O_WRONLY)
+        pwrite(descriptor, bytes, bytes.count, off_t(offset))
+        close(descriptor)
+    }
+
+    deinit { unlink(path) }
+}

@@ -57,9 +57,12 @@ public struct ImageAddress: Sendable, Hashable, Codable, CustomStringConvertible
     public var description: String { namespace.isEmpty ? "\(pool)/\(name)" : "\(pool)/\(namespace)/\(name)" }
 
     /// A file name that is this image's alone: `cluster~pool~namespace~image`, other characters as `%XX`.
-    public var fileName: String {
+    public var fileName: String { Self.fileName(of: "\(clusterID)/\(pool)/\(namespace)/\(name)") }
+
+    /// The file name for a volume's handle.
+    public static func fileName(of handle: String) -> String {
         var escaped = ""
-        for byte in "\(clusterID)/\(pool)/\(namespace)/\(name)".utf8 {
+        for byte in handle.utf8 {
             switch byte {
             case UInt8(ascii: "/"): escaped += "~"
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -1,0 +1,80 @@
+internal import BlockDevices
+internal import Blocking
+internal import LinuxKernel
+internal import NodeMapping
+internal import SystemPackage
+public import Volumes
+
+extension NodeVolumeService {
+    /// Grows device and file system to the image's size and returns it in bytes.
+    public func expand(
+        _ request: NodeExpandRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> UInt64 {
+        let id = try VolumeID(parsing: request.volumeID)
+        if let range = request.range, range.limitBytes != 0, range.limitBytes < range.requiredBytes {
+            throw .invalid("the limit is below what is required")
+        }
+        let path = try await canonical(request.volumePath, "volume path")
+        return try await operations.run(
+            "expand volume '\(id)'",
+            on: request.volumeID,
+            fingerprint: "expand \(path) \(request.range?.requiredBytes ?? 0)",
+            deadline: deadline
+        ) { () throws(VolumeError) in
+            try await self.expand(id, path, request.range?.requiredBytes ?? 0)
+        }
+    }
+
+    private func expand(_ id: VolumeID, _ path: String, _ requiredBytes: UInt64) async throws(VolumeError) -> UInt64 {
+        let record = try await knownRecord(id, path)
+        let address = address(of: id)
+        let mapper = mapper
+        let size = try await mapping { (observer) throws(MappingError) in try mapper.grow(address, observer: observer) }
+        guard size >= requiredBytes else {
+            throw VolumeError(
+                .failedPrecondition,
+                "cannot grow volume '\(id)' to \(requiredBytes.inBinaryUnits) here: its image has "
+                    + "\(size.inBinaryUnits); expand it on the controller first"
+            )
+        }
+        guard !record.usage.isBlock, !record.usage.isReadOnly else { return size }
+        guard let device = try await mapping({ (_) throws(MappingError) in try mapper.device(of: address) }) else {
+            throw VolumeError(.failedPrecondition, "the image server of volume '\(id)' is gone; stage it again")
+        }
+        enter(NodeStep.growingFileSystem, record.stagingPath)
+        do throws(KernelError) {
+            try await pool.run { () throws(KernelError) in
+                if record.usage.fileSystem == "xfs" {
+                    try FileSystemControl.growXFS(at: record.stagingPath, toBytes: size)
+                } else {
+                    let present = try ExtSuperblock.sizeBytes(of: device.path)
+                    guard ExtSuperblock.canGrow(from: present, to: size) else { return }
+                    try FileSystemControl.growExt4(at: record.stagingPath, toBytes: size)
+                }
+            }
+        } catch where error.errno == .notPermitted && record.usage.fileSystem == "ext4" {
+            throw VolumeError(
+                .failedPrecondition,
+                "cannot grow ext4 on volume '\(id)' while it is mounted: this host's root lacks CAP_SYS_RESOURCE "
+                    + "(\(error.call): \(error.errnoName)); restart its pod, which grows it before mounting, "
+                    + "or use xfs"
+            )
+        } catch {
+            throw VolumeError(.internal, "cannot grow the file system of volume '\(id)': \(error)")
+        }
+        return size
+    }
+
+    /// The record of a volume that is staged or published at `path`.
+    func knownRecord(_ id: VolumeID, _ path: String) async throws(VolumeError) -> VolumeRecord {
+        guard let record = try await record(of: "\(id)") else {
+            throw VolumeError(.notFound, "volume '\(id)' is not staged on this node")
+        }
+        guard path == record.stagingPath || path == record.stagedMount || record.targets.contains(where: { $0.path == path })
+        else {
+            throw VolumeError(.notFound, "volume '\(id)' is not at '\(path.printable)' on this node")
+        }
+        return record
+    }
+}

@@ -1,0 +1,133 @@
+internal import BlockDevices
+internal import LinuxKernel
+internal import Logging
+internal import NodeMapping
+internal import SystemPackage
+public import Volumes
+
+extension NodeVolumeService {
+    /// Maps the image, makes a file system on a blank device, mounts it at the staging path.
+    public func stage(_ request: StageRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) {
+        let id = try VolumeID(parsing: request.volumeID)
+        if let refusal = request.capability.refusal { throw .invalid(refusal) }
+        let usage = VolumeRecord.Usage(request.capability)
+        let path = try await canonical(request.stagingPath, "staging path")
+        try await operations.run(
+            "stage volume '\(id)'",
+            on: request.volumeID,
+            fingerprint: "stage \(path) \(usage.description) \(request.context.sorted { $0.key < $1.key })",
+            deadline: deadline
+        ) { () throws(VolumeError) in
+            try await self.stage(id, path, usage, request)
+        }
+    }
+
+    private func stage(
+        _ id: VolumeID,
+        _ path: String,
+        _ usage: VolumeRecord.Usage,
+        _ request: StageRequest
+    ) async throws(VolumeError) {
+        let kind = try await kernel("look at the staging path") { () throws(KernelError) in try FileKind.of(path) }
+        guard kind == .directory else {
+            throw VolumeError(.failedPrecondition, "staging path '\(path.printable)' is not a directory; create it")
+        }
+        var record = VolumeRecord(volumeID: request.volumeID, stagingPath: path, usage: usage)
+        if let earlier = try await self.record(of: request.volumeID) {
+            try await refuseContradiction(earlier, record)
+            record = earlier.stagingPath == path && earlier.usage == usage ? earlier : record
+        }
+        let address = address(of: id)
+        enter(NodeStep.recordingVolume, "\(id)")
+        try await save(record)
+
+        let monitors = try clusters(id).monitors
+        let mapper = mapper
+        let device = try await mapping { (observer) throws(MappingError) in
+            try mapper.map(
+                address,
+                monitors: monitors,
+                credentials: request.credentials,
+                isReadOnly: usage.isReadOnly,
+                observer: observer
+            )
+        }
+        if usage.isBlock {
+            try await stageBlock(record, device)
+        } else if try await !isMounted(record, device) {
+            try await prepareFileSystem(&record, device, request.context["mkfsOptions"])
+            try await mountStage(record, device)
+        }
+        if !usage.isBlock, usage.fileSystem == "xfs", !usage.isReadOnly {
+            enter(NodeStep.growingFileSystem, path)
+            try await kernel("grow the file system of volume '\(id)'") { () throws(KernelError) in
+                try FileSystemControl.growXFS(at: path, toBytes: device.sizeBytes)
+            }
+        }
+        enter(NodeStep.recordingStaged, "\(id)")
+        record.isStaged = true
+        try await save(record)
+    }
+
+    /// A volume has one staging path and one capability at a time, while anything of it is mounted.
+    private func refuseContradiction(_ earlier: VolumeRecord, _ wanted: VolumeRecord) async throws(VolumeError) {
+        guard earlier.stagingPath != wanted.stagingPath || earlier.usage != wanted.usage else { return }
+        let isMounted = try await mountTable().mount(at: earlier.stagedMount) != nil
+        guard earlier.isStaged, isMounted else { return }
+        throw VolumeError(
+            .alreadyExists,
+            "volume '\(wanted.volumeID)' is staged at '\(earlier.stagingPath)' as \(earlier.usage.description), not at "
+                + "'\(wanted.stagingPath)' as \(wanted.usage.description); unstage it first"
+        )
+    }
+
+    /// Whether the staging path has this very device; a dead device that is still mounted there is taken away.
+    private func isMounted(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) -> Bool {
+        while let mount = try await mountTable().mount(at: record.stagingPath) {
+            if mount.device == device.device { return true }
+            guard mount.device.major == device.device.major else {
+                throw VolumeError(
+                    .failedPrecondition,
+                    "staging path '\(record.stagingPath)' has another mount, \(mount.source) (\(mount.fileSystem)); "
+                        + "unmount it first"
+                )
+            }
+            logger.warning("detaching the mount of a dead device", metadata: ["path": "\(record.stagingPath)"])
+            try await kernel("detach the dead mount at the staging path") { () throws(KernelError) in
+                try Mounting.detach(record.stagingPath)
+            }
+        }
+        return false
+    }
+
+    private func mountStage(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) {
+        let usage = record.usage
+        var options = usage.mountFlags
+        if usage.fileSystem == "xfs" { options.append("nouuid") }
+        if usage.isReadOnly {
+            // A read-only device cannot take the replay of a journal.
+            options += ["ro", usage.fileSystem == "xfs" ? "norecovery" : "noload"]
+        }
+        enter(NodeStep.mounting, record.stagingPath)
+        let mountOptions = MountOptions(options)
+        try await kernel("mount volume '\(record.volumeID)'") { () throws(KernelError) in
+            try Mounting.mount(device.path, at: record.stagingPath, fileSystem: usage.fileSystem, options: mountOptions)
+        }
+    }
+
+    private func stageBlock(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) {
+        let place = record.stagedDevice
+        let root = "/\(device.path.dropFirst(5))"
+        while let mount = try await mountTable().mount(at: place) {
+            if mount.root.hasSuffix(root) { return }
+            try await kernel("detach the dead device at the staging path") { () throws(KernelError) in
+                try Mounting.detach(place)
+            }
+        }
+        enter(NodeStep.mounting, place)
+        try await kernel("bind the device of volume '\(record.volumeID)'") { () throws(KernelError) in
+            try KernelFile.createEmpty(place)
+            try Mounting.bind(device.path, at: place)
+        }
+    }
+}

@@ -1,0 +1,78 @@
+internal import Blocking
+internal import LinuxKernel
+internal import NodeMapping
+internal import SystemPackage
+public import Volumes
+
+extension NodeVolumeService {
+    /// How full the volume at a path is, and how it is.
+    public func stats(
+        _ request: StatsRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> VolumeStats {
+        guard !request.volumePath.isEmpty else { throw .invalid("volume path is empty") }
+        guard let id = try? VolumeID(parsing: request.volumeID) else {
+            throw VolumeError(.notFound, "volume '\(request.volumeID.printable)' is not on this node")
+        }
+        let path = try await canonical(request.volumePath, "volume path")
+        // On a key of its own: a look must not wait for a long operation. The deadline bounds a server that hangs.
+        return try await operations.run(
+            "read the usage of volume '\(id)'",
+            on: "stats \(request.volumeID) \(path)",
+            fingerprint: "stats",
+            deadline: deadline
+        ) { () throws(VolumeError) in
+            try await self.stats(id, path)
+        }
+    }
+
+    private func stats(_ id: VolumeID, _ path: String) async throws(VolumeError) -> VolumeStats {
+        let record = try await knownRecord(id, path)
+        let place = path == record.stagingPath ? record.stagedMount : path
+        guard let mount = try await mountTable().mount(at: place) else {
+            throw VolumeError(.notFound, "volume '\(id)' is not mounted at '\(path.printable)'")
+        }
+        let address = address(of: id)
+        let mapper = mapper
+        guard let device = try await mapping({ (_) throws(MappingError) in try mapper.device(of: address) }) else {
+            return Self.abnormal("the image server of the volume is gone: all its I/O fails; restart its pod")
+        }
+        let healthy = VolumeCondition(isAbnormal: false, message: "mapped by FUSE at \(device.path)")
+        if record.usage.isBlock {
+            let size = device.sizeBytes
+            return VolumeStats(
+                bytes: .init(available: 0, total: size, used: size),
+                inodes: nil,
+                condition: healthy
+            )
+        }
+        guard mount.device == device.device else {
+            return Self.abnormal("the mount at '\(path)' is on a dead device; restart the pod")
+        }
+        if mount.superOptions.contains(where: { $0 == "shutdown" || $0 == "emergency_ro" }) {
+            return Self.abnormal("the file system has shut itself down after an I/O error; restart the pod")
+        }
+        do throws(KernelError) {
+            let usage = try await pool.run { () throws(KernelError) in try FileSystemUsage(of: place) }
+            return VolumeStats(
+                bytes: .init(
+                    available: usage.availableBytes,
+                    total: usage.totalBytes,
+                    used: usage.totalBytes - usage.freeBytes
+                ),
+                inodes: .init(
+                    available: usage.freeInodes,
+                    total: usage.totalInodes,
+                    used: usage.totalInodes - usage.freeInodes
+                ),
+                condition: healthy
+            )
+        } catch {
+            return Self.abnormal("the file system cannot be read: \(error); restart the pod")
+        }
+    }
+
+    private static func abnormal(_ message: String) -> VolumeStats {
+        VolumeStats(bytes: nil, inodes: nil, condition: VolumeCondition(isAbnormal: true, message: message))
+    }
+}

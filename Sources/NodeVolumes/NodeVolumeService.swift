@@ -1,0 +1,146 @@
+internal import BlockDevices
+public import Blocking
+internal import LinuxKernel
+public import Logging
+public import NodeMapping
+internal import SystemPackage
+public import Volumes
+
+/// Where a cluster is, for a node.
+public struct ClusterAddress: Sendable, Hashable {
+    /// The monitors' addresses.
+    public let monitors: [String]
+
+    /// Names the monitors.
+    public init(monitors: [String]) { self.monitors = monitors }
+}
+
+/// Stages and publishes volumes on this node.
+///
+/// Every operation looks at what is there, does what is missing, and may be repeated after any crash. What must be known
+/// to undo it is written down before it is done; what is really there is read from mountinfo and sysfs, never assumed.
+public final class NodeVolumeService: NodeService {
+    /// Finds a volume's cluster.
+    public typealias ClusterResolver = @Sendable (VolumeID) throws(VolumeError) -> ClusterAddress
+
+    /// Who this node is.
+    public let info: NodeInfo
+
+    let mapper: FuseLoopMapper
+    let records: VolumeRecords
+    let clusters: ClusterResolver
+    let pool: BlockingPool
+    let operations: Operations
+    let logger: Logger
+
+    /// Prepares the service; touches nothing.
+    ///
+    /// - Parameters:
+    ///   - info: Who this node is.
+    ///   - stateDirectory: Such as `/var/lib/nacre`; the mapper's too.
+    ///   - mapper: What makes devices of images.
+    ///   - pool: Threads for calls that block.
+    ///   - operations: The operations under way.
+    ///   - logger: Where to tell of repairs.
+    ///   - clusters: Finds a volume's cluster.
+    public init(
+        info: NodeInfo,
+        stateDirectory: String,
+        mapper: FuseLoopMapper,
+        pool: BlockingPool,
+        operations: Operations = Operations(),
+        logger: Logger,
+        clusters: @escaping ClusterResolver
+    ) {
+        self.info = info
+        self.mapper = mapper
+        records = VolumeRecords(directory: "\(stateDirectory)/volumes")
+        self.pool = pool
+        self.operations = operations
+        self.logger = logger
+        self.clusters = clusters
+    }
+
+    /// Runs blocking kernel work on the pool; `what` says what could not be done: `mount 'x'`.
+    func kernel<R: Sendable>(
+        _ what: String,
+        _ body: @escaping @Sendable () throws(KernelError) -> R
+    ) async throws(VolumeError) -> R {
+        do throws(KernelError) {
+            return try await pool.run(body)
+        } catch {
+            let code: VolumeError.Code =
+                switch error.errno {
+                case .resourceBusy: .failedPrecondition
+                case .noSpace: .resourceExhausted
+                default: .internal
+                }
+            throw VolumeError(code, "cannot \(what): \(error)")
+        }
+    }
+
+    /// Runs a mapper's call on the pool.
+    func mapping<R: Sendable>(
+        _ body: @escaping @Sendable (@escaping FuseLoopMapper.Observer) throws(MappingError) -> R
+    ) async throws(VolumeError) -> R {
+        // The pool's threads do not see this task's values.
+        let progress = OperationProgress.current
+        do throws(MappingError) {
+            return try await pool.run { () throws(MappingError) in
+                try body { step, subject in progress?.enter(NodeStep(step), subject) }
+            }
+        } catch {
+            throw VolumeError(error)
+        }
+    }
+
+    func address(of id: VolumeID) -> ImageAddress {
+        ImageAddress(clusterID: id.clusterID, pool: id.pool, namespace: id.namespace, name: id.image)
+    }
+
+    func canonical(_ path: String, _ name: String) async throws(VolumeError) -> String {
+        guard path.hasPrefix("/"), !path.utf8.contains(0) else {
+            throw .invalid("\(name) '\(path.printable)' is not an absolute path")
+        }
+        do throws(KernelError) {
+            return try await pool.run { () throws(KernelError) in try KernelFile.canonical(path) }
+        } catch where error.isNotFound {
+            // Nothing can be mounted below a directory that is not there.
+            return path
+        } catch {
+            throw VolumeError(.invalidArgument, "\(name) cannot be used: \(error)")
+        }
+    }
+
+    func record(of volumeID: String) async throws(VolumeError) -> VolumeRecord? {
+        let records = records
+        return try await kernel("read the record of volume '\(volumeID.printable)'") { () throws(KernelError) in
+            try records.record(of: volumeID)
+        }
+    }
+
+    func save(_ record: VolumeRecord) async throws(VolumeError) {
+        let records = records
+        try await kernel("write the record of volume '\(record.volumeID)'") { () throws(KernelError) in
+            try records.save(record)
+        }
+    }
+
+    func mountTable() async throws(VolumeError) -> MountTable {
+        try await kernel("read the mounts") { () throws(KernelError) in try MountTable.current() }
+    }
+}
+
+extension VolumeError {
+    init(_ error: MappingError) {
+        let code: Code =
+            switch error.kind {
+            case .notFound: .notFound
+            case .inUse: .failedPrecondition
+            case .denied: .permissionDenied
+            case .unavailable: .unavailable
+            case .host, .other: .internal
+            }
+        self.init(code, error.message)
+    }
+}

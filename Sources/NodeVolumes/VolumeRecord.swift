@@ -1,0 +1,86 @@
+internal import FoundationEssentials
+internal import LinuxKernel
+internal import NodeMapping
+internal import SystemPackage
+internal import Volumes
+
+/// What a node remembers of a volume: enough to undo, and to know a repetition from a contradiction. No secrets.
+struct VolumeRecord: Codable, Sendable {
+    /// A pod's path.
+    struct Target: Codable, Sendable, Hashable {
+        let path: String
+        let isReadOnly: Bool
+        let usage: Usage
+    }
+
+    /// A capability as it is written down.
+    struct Usage: Codable, Sendable, Hashable {
+        let isBlock: Bool
+        let fileSystem: String
+        let mountFlags: [String]
+        let mode: Int
+
+        init(_ capability: VolumeCapability) {
+            mode = capability.mode.rawValue
+            switch capability.access {
+            case .block: (isBlock, fileSystem, mountFlags) = (true, "", [])
+            case .mount(let mount): (isBlock, fileSystem, mountFlags) = (false, mount.fileSystem, mount.mountFlags)
+            }
+        }
+
+        var isReadOnly: Bool { VolumeCapability.Mode(rawValue: mode)?.isReadOnly ?? false }
+
+        var description: String {
+            let name = VolumeCapability.Mode(rawValue: mode)?.name ?? "\(mode)"
+            return isBlock ? "block, \(name)" : "\(fileSystem), \(name), flags \(mountFlags)"
+        }
+    }
+
+    var version = 1
+    let volumeID: String
+    let stagingPath: String
+    let usage: Usage
+    /// A file system is being made on a device that was blank: whatever it holds now is ours to overwrite.
+    var isFormatting = false
+    /// The staging path had the volume once.
+    var isStaged = false
+    var targets: [Target] = []
+
+    /// Where the device of a block volume shows up.
+    var stagedDevice: String { "\(stagingPath)/device" }
+    /// Where the volume is mounted.
+    var stagedMount: String { usage.isBlock ? stagedDevice : stagingPath }
+}
+
+/// The records, one small file each.
+struct VolumeRecords: Sendable {
+    let directory: String
+
+    /// The record of a volume; a file that cannot be read is an error, not an absence.
+    func record(of volumeID: String) throws(KernelError) -> VolumeRecord? {
+        let path = path(of: volumeID)
+        guard try FileKind.of(path) != nil else { return nil }
+        guard let record = try? JSONDecoder().decode(VolumeRecord.self, from: Data(KernelFile.bytes(path))) else {
+            throw KernelError("decode", .illegalByteSequence, path)
+        }
+        return record
+    }
+
+    func save(_ record: VolumeRecord) throws(KernelError) {
+        try KernelFile.makeDirectories(directory)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        guard let data = try? encoder.encode(record) else {
+            throw KernelError("encode", .invalidArgument, record.volumeID)
+        }
+        try KernelFile.replace(path(of: record.volumeID), with: Array(data))
+    }
+
+    func remove(_ volumeID: String) throws(KernelError) {
+        guard try FileKind.of(directory) != nil else { return }
+        try KernelFile.remove(path(of: volumeID) + ".new")
+        try KernelFile.remove(path(of: volumeID))
+    }
+
+    private func path(of volumeID: String) -> String { "\(directory)/\(ImageAddress.fileName(of: volumeID)).json" }
+}
