@@ -1,5 +1,6 @@
 internal import CRBD
 public import RADOS
+internal import Synchronization
 internal import SystemPackage
 
 /// An open image. We are one of its watchers until `close`.
@@ -20,6 +21,7 @@ public final class Image: Sendable {
     }
 
     private let handle: Handle
+    private let isClosed = Atomic(false)
 
     /// The pool it lies in; a child keeps its parent alive.
     public let context: IOContext
@@ -33,6 +35,14 @@ public final class Image: Sendable {
     }
 
     deinit {
+        close()
+    }
+
+    /// Closes it now, for who cannot tell when the last reference goes; nothing may use it afterwards.
+    ///
+    /// Implements `rbd_close`. A second call does nothing. Until it is closed, others see us as a watcher.
+    public func close() {
+        guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         rbd_close(handle.raw)
     }
 

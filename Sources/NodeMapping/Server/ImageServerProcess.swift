@@ -78,6 +78,8 @@ public enum ImageServerProcess {
         alarm(30)
         while system.engine.inFlight > 0 { usleep(10_000) }
         if !configuration.isReadOnly { lock.release() }
+        // Threads still refer to it, and a watch that nobody takes back looks like a live client for 30 s.
+        image.close()
         log("done with \(configuration.image)")
         _ = consume lockFile
     }

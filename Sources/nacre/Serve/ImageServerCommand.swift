@@ -3,8 +3,10 @@ import NodeMapping
 
 /// The process behind a mapped image; the mapper starts it, nobody types it.
 struct ImageServerCommand: ParsableCommand {
+    static let name = "image-server"
+
     static let configuration = CommandConfiguration(
-        commandName: "image-server",
+        commandName: name,
         abstract: "Serve one image's I/O; started by the fuse mapper.",
         shouldDisplay: false
     )

@@ -1,14 +1,46 @@
+import Blocking
+import CephVolumes
 import Logging
+import NodeMapping
+import NodeVolumes
 import ServiceLifecycle
 import Volumes
 
 /// The node service and all below it, wired.
 struct NodeStack: Sendable {
-    let service: any NodeService
-    let background: [any Service]
+    let service: NodeVolumeService
+    let watchdog: FuseWatchdog
+
+    /// Threads for mounts, file systems and devices; each volume's calls come one after the other.
+    private static let threads = 8
 
     /// Nothing when this process is not told which node it is on.
-    init?(_ options: ServeOptions, _ stack: ControllerStack, observer: StepObserver?, logger: Logger) throws {
-        return nil
+    init?(_ options: ServeOptions, _ configuration: ClusterConfiguration, observer: StepObserver?, logger: Logger) {
+        guard let nodeID = options.nodeID else { return nil }
+        let mapper = FuseLoopMapper(
+            stateDirectory: options.stateDir,
+            serverCommand: ["/proc/self/exe", ImageServerCommand.name],
+            logger: logger
+        )
+        service = NodeVolumeService(
+            info: NodeInfo(nodeID: nodeID, maxVolumes: 0),
+            stateDirectory: options.stateDir,
+            mapper: mapper,
+            pool: BlockingPool(threads: Self.threads),
+            operations: Operations(observer: observer),
+            logger: logger
+        ) { (id) throws(VolumeError) in
+            NodeVolumes::ClusterAddress(monitors: try configuration.cluster(id.clusterID).monitors)
+        }
+        watchdog = FuseWatchdog(mapper, logger: logger)
+    }
+}
+
+/// Runs the watchdog as long as the service runs.
+struct Watching: Service {
+    let watchdog: FuseWatchdog
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { await watchdog.run() }
     }
 }

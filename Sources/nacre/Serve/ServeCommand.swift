@@ -36,7 +36,7 @@ struct ServeCommand: AsyncParsableCommand {
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
         let stack = ControllerStack(options, observer: CrashPoint.observer, logger: logger)
         ServiceMetrics.register(stack, in: registry)
-        let node = try NodeStack(options, stack, observer: CrashPoint.observer, logger: logger)
+        let node = NodeStack(options, stack.configuration, observer: CrashPoint.observer, logger: logger)
         let report = HealthReport(stack: stack)
         var configuration = ServerConfiguration(
             socketPath: options.socket,
@@ -53,10 +53,15 @@ struct ServeCommand: AsyncParsableCommand {
             metrics: registry,
             logger: logger
         )
+        var background: [any Service] = [Housekeeping(stack: stack, logger: logger)]
+        if let node { background.append(Watching(watchdog: node.watchdog)) }
+        // Its own lines would repeat every service's whole description.
+        var quiet = logger
+        quiet.logLevel = max(level, .notice)
         let group = ServiceGroup(
-            services: [Housekeeping(stack: stack, logger: logger)] + (node?.background ?? []) + [server],
+            services: background + [server],
             gracefulShutdownSignals: [.sigterm, .sigint],
-            logger: logger
+            logger: quiet
         )
         try await group.run()
     }
