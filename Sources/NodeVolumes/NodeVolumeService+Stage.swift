@@ -10,6 +10,7 @@ extension NodeVolumeService {
     public func stage(_ request: StageRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) {
         let id = try VolumeID(parsing: request.volumeID)
         if let refusal = request.capability.refusal { throw .invalid(refusal) }
+        try Self.refuseUnsupported(request.context)
         let usage = VolumeRecord.Usage(request.capability)
         let path = try await canonical(request.stagingPath, "staging path")
         try await operations.run(
@@ -19,6 +20,25 @@ extension NodeVolumeService {
             deadline: deadline
         ) { () throws(VolumeError) in
             try await self.stage(id, path, usage, request)
+        }
+    }
+
+    /// What a class asks for and this node cannot do is refused here, before anything is written.
+    private static func refuseUnsupported(_ context: [String: String]) throws(VolumeError) {
+        if let flag = context["encrypted"], !["0", "f", "false"].contains(flag.lowercased()) {
+            throw VolumeError(
+                .unimplemented,
+                "the volume asks for encryption, which is not supported yet; nothing was written to it"
+            )
+        }
+        let mounter = context["mounter"] ?? "auto"
+        let mayUseOthers = ["1", "t", "true"].contains(context["tryOtherMounters"]?.lowercased() ?? "")
+        guard ["auto", "fuse"].contains(mounter) || mayUseOthers else {
+            throw VolumeError(
+                .unimplemented,
+                "the volume asks for mounter '\(mounter.printable)', which is not supported yet; use auto or fuse, or set "
+                    + "tryOtherMounters"
+            )
         }
     }
 
