@@ -130,11 +130,24 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: strict
         ),
+        .target(
+            name: "NodeTestSupport",
+            dependencies: ["NodeVolumes", "NodeMapping", "LinuxKernel", "Volumes", "Blocking", "Secrets", logging],
+            path: "Tests/NodeTestSupport",
+            swiftSettings: strict
+        ),
         .executableTarget(
             name: "NodeTestProcess",
-            dependencies: ["NodeVolumes", "NodeMapping", "LinuxKernel", "Volumes", "Secrets", logging],
+            dependencies: ["NodeTestSupport", "NodeVolumes", "NodeMapping", "Volumes"],
             path: "Tests/NodeTestProcess",
             swiftSettings: strict
+        ),
+        tests(
+            "NodeTests",
+            [
+                "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "LinuxKernel", "Volumes",
+                subprocess, system,
+            ]
         ),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("VolumeAPITests", ["VolumeAPI", "Secrets", collections]),

@@ -1,40 +1,23 @@
 // What the tests of nodes run in a process of its own: image servers, and services that are killed at a step.
 
 import Glibc
-import Logging
 import NodeMapping
-import Secrets
+import NodeTestSupport
+import Volumes
 
 let words = CommandLine.arguments
-if words.count > 1, words[1] == "image-server" { ImageServerProcess.main(readingConfigurationFrom: 0) }
-let mapper = FuseLoopMapper(
-    stateDirectory: words[2],
-    serverCommand: ["/proc/self/exe", "image-server"],
-    placement: .stay,
-    logger: Logger(label: "x")
-)
-let image = ImageAddress(clusterID: "c", pool: "rbd", namespace: "", name: words[3])
-let key = String(decoding: readKey(), as: UTF8.self)
-func readKey() -> [UInt8] {
-    let f = fopen("/tmp/c1/keys/client.csi-rbd-node.key", "r")!
-    var b = [UInt8](repeating: 0, count: 40)
-    let n = fread(&b, 1, 40, f)
-    return Array(b[..<n])
+if words.dropFirst().first == "image-server" { ImageServerProcess.main(readingConfigurationFrom: 0) }
+guard words.count == 6 else {
+    print("usage: NodeTestProcess image-server | NodeTestProcess DIRECTORY up|down IMAGE FSTYPE STEP")
+    exit(64)
 }
+let lab = try NodeLab(directory: words[1], placement: .stay)
+let step = words[5]
 do {
-    switch words[1] {
-    case "map":
-        print(
-            try mapper.map(
-                image,
-                monitors: ["127.0.0.1:41000"],
-                credentials: Credentials(userID: "csi-rbd-node", userKey: Secret(key)),
-                isReadOnly: false,
-                observer: { print($0, $1) }
-            )
-        )
-    case "grow": print(try mapper.grow(image))
-    case "unmap": try mapper.unmap(image, observer: { print($0, $1) })
-    default: print(try mapper.inspect())
+    try await lab.run(words[2], words[3], words[4] == "block" ? nil : words[4]) { entered in
+        if entered.name == step { kill(getpid(), SIGKILL) }
     }
-} catch { print("error:", error) }
+} catch {
+    print(error)
+    exit(1)
+}

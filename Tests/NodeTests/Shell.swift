@@ -1,0 +1,70 @@
+import Glibc
+import LinuxKernel
+import NodeMapping
+import NodeTestSupport
+import Subprocess
+import SystemPackage
+import Testing
+
+/// Runs a shell line within 120 s and returns what it printed; a failure is an issue of the test.
+@discardableResult
+func shell(_ line: String, sourceLocation: SourceLocation = #_sourceLocation) async throws -> String {
+    let result = try await Subprocess.run(
+        .path("/usr/bin/timeout"),
+        arguments: ["120", "/bin/sh", "-c", "exec 2>&1; " + line],
+        output: .string(limit: 1 << 20)
+    )
+    #expect(result.terminationStatus.isSuccess, "\(line): \(result.standardOutput)", sourceLocation: sourceLocation)
+    return result.standardOutput
+}
+
+/// The rbd program as the administrator.
+func rbd(_ words: String) async throws -> String {
+    try await shell("rbd -c \(NodeLab.clusterDirectory ?? "")/ceph.conf --no-progress \(words)")
+}
+
+extension NodeLab {
+    /// A lab in a directory of its own, its image made and its staging directory there.
+    static func fresh(_ image: String, megabytes: Int = 256, placement: ServerPlacement = .stay) async throws -> NodeLab {
+        let lab = try NodeLab(directory: "/tmp/nacre-node-\(getpid())-\(image)", placement: placement)
+        try KernelFile.makeDirectories(lab.stagingPath(image))
+        try KernelFile.makeDirectories("\(lab.directory)/pods")
+        _ = try await rbd("create rbd/\(image) --size \(megabytes)M")
+        return lab
+    }
+
+    /// Removes image and directory once nothing uses them.
+    func remove(_ image: String) async throws {
+        _ = try await rbd("rm rbd/\(image)")
+        try await shell("rmdir \(stagingPath(image)); rm -r --one-file-system \(directory)")
+    }
+
+    /// Everything that a volume leaves when it is not taken away wholly.
+    func remains() throws -> [String] {
+        var remains = try mapper().inspect().map { "mapping \($0.name)" }
+        remains += try MountTable.current().mounts.filter { $0.mountPoint.hasPrefix(directory) }
+            .map { "mount \($0.mountPoint)" }
+        for name in try KernelFile.names(in: "/sys/block") where name.hasPrefix("loop") {
+            if let file = KernelFile.firstLine("/sys/block/\(name)/loop/backing_file"), file.contains(directory) {
+                remains.append("loop \(name) on \(file)")
+            }
+        }
+        remains += ((try? KernelFile.names(in: "\(directory)/volumes")) ?? []).map { "record \($0)" }
+        for pid in try KernelFile.names(in: "/proc").compactMap({ Int32($0) }) {
+            guard let status = try? KernelFile.text("/proc/\(pid)/stat"), status.contains("(NodeTestProcess)"),
+                let log = try? shellFreeLink("/proc/\(pid)/fd/2"), log.contains(directory)
+            else { continue }
+            remains.append("server \(pid)")
+        }
+        return remains
+    }
+
+    private func shellFreeLink(_ path: String) throws -> String {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = readlink(path, &buffer, buffer.count)
+        return String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
+
+/// A deadline that no test should reach.
+var soon: ContinuousClock.Instant { .now + .seconds(100) }
