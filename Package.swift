@@ -136,12 +136,18 @@ let package = Package(
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
         tests("CephVolumesTests", ["CephVolumes", "Volumes"]),
-        tests("VolumeServerTests", ["VolumeServer", "VolumeAPI", "Volumes", "Curl", "TestSupport", logging]),
+        tests(
+            "VolumeServerTests",
+            [
+                "VolumeServer", "VolumeAPI", "VolumeClient", "Volumes", "Blocking", "Curl", "Secrets", "TestSupport",
+                coreMetrics, logging, serviceLifecycle,
+            ]
+        ),
         tests(
             "ClusterTests",
             [
                 "TestSupport", "CephVolumes", "Volumes", "VolumeAPI", "VolumeServer", "RBD", "RADOS", "Blocking",
-                "Secrets", "Curl", "NodeVolumes", "NodeMapping", "LinuxKernel", logging, system,
+                "Secrets", "Curl", "VolumeClient", "NodeVolumes", "NodeMapping", "LinuxKernel", logging, system,
             ]
         ),
     ]
