@@ -155,13 +155,19 @@ let package = Package(
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
         tests("CephVolumesTests", ["CephVolumes", "Volumes"]),
-        tests("VolumeServerTests", ["VolumeServer", "VolumeAPI", "Volumes", "Curl", "TestSupport", logging]),
+        tests(
+            "VolumeServerTests",
+            [
+                "VolumeServer", "VolumeAPI", "VolumeClient", "Volumes", "Blocking", "Curl", "Secrets", "TestSupport",
+                coreMetrics, logging, serviceLifecycle,
+            ]
+        ),
         // Tests start the program itself, so it must be built with them.
         tests(
             "ClusterTests",
             [
                 "TestSupport", "CephVolumes", "Volumes", "VolumeAPI", "VolumeServer", "RBD", "RADOS", "Blocking",
-                "Secrets", "Curl", "NodeVolumes", "NodeMapping", "LinuxKernel", "nacre", logging, system,
+                "Secrets", "Curl", "VolumeClient", "NodeVolumes", "NodeMapping", "LinuxKernel", "nacre", logging, system,
             ]
         ),
     ]

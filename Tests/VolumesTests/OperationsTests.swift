@@ -1,0 +1,139 @@
+import Synchronization
+import Testing
+import Volumes
+
+@Suite("Operations under way")
+struct OperationsTests {
+    /// Lets an operation wait until the test says go.
+    final class Gate: Sendable {
+        private let state = Mutex<(isOpen: Bool, waiters: [CheckedContinuation<Void, Never>])>((false, []))
+
+        func open() {
+            let waiters = state.withLock { state in
+                state.isOpen = true
+                defer { state.waiters = [] }
+                return state.waiters
+            }
+            for waiter in waiters { waiter.resume() }
+        }
+
+        func pass() async {
+            await withCheckedContinuation { continuation in
+                let isOpen = state.withLock { state in
+                    if !state.isOpen { state.waiters.append(continuation) }
+                    return state.isOpen
+                }
+                if isOpen { continuation.resume() }
+            }
+        }
+    }
+
+    @Test("Equal calls share one run, others wait for their turn")
+    func joins() async throws {
+        let operations = Operations()
+        let gate = Gate()
+        let runs = Atomic(0)
+        let end = ContinuousClock.now + .seconds(20)
+        try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<10 {
+                group.addTask {
+                    try await operations.run("create 'a'", on: "a", fingerprint: "create", deadline: end) {
+                        () async throws(VolumeError) in
+                        await gate.pass()
+                        return runs.add(1, ordering: .relaxed).newValue
+                    }
+                }
+            }
+            while operations.underWay.isEmpty { await Task.yield() }
+            group.addTask {
+                try await operations.run("delete 'a'", on: "a", fingerprint: "delete", deadline: end) {
+                    () async throws(VolumeError) in 100 + runs.load(ordering: .relaxed)
+                }
+            }
+            try await Task.sleep(for: .milliseconds(20))
+            gate.open()
+            var results: [Int] = []
+            for try await result in group { results.append(result) }
+            #expect(results.sorted() == Array(repeating: 1, count: 10) + [101])
+        }
+        #expect(operations.underWay.isEmpty)
+    }
+
+    @Test("A deadline tells step and age, the operation goes on, and a retry joins it")
+    func deadline() async throws {
+        let operations = Operations()
+        let gate = Gate()
+        let runs = Atomic(0)
+        @Sendable func create(_ limit: Duration) async throws -> Int {
+            try await operations.run("create 'a'", on: "a", fingerprint: "c", deadline: .now + limit) {
+                () async throws(VolumeError) in
+                enter(VolumeStep.creatingImage, "rbd/a")
+                await gate.pass()
+                return runs.add(1, ordering: .relaxed).newValue
+            }
+        }
+        await #expect {
+            _ = try await create(.milliseconds(50))
+        } throws: { error in
+            guard let error = error as? VolumeError else { return false }
+            return error.code == .deadlineExceeded && error.message.contains("creating image 'rbd/a' for 0.0 s")
+        }
+        async let joined = create(.seconds(20))
+        try await Task.sleep(for: .milliseconds(20))
+        gate.open()
+        #expect(try await joined == 1)
+    }
+
+    @Test("A call behind another one is told whom it waits for")
+    func busy() async throws {
+        let operations = Operations()
+        let gate = Gate()
+        defer { gate.open() }
+        let first = Task {
+            try await operations.run("expand 'a'", on: "a", fingerprint: "e", deadline: .now + .seconds(20)) {
+                () async throws(VolumeError) in await gate.pass()
+            }
+        }
+        while operations.underWay.isEmpty { await Task.yield() }
+        await #expect {
+            try await operations.run("delete 'a'", on: "a", fingerprint: "d", deadline: .now + .milliseconds(50)) {
+                () async throws(VolumeError) in
+            }
+        } throws: { error in
+            guard let error = error as? VolumeError else { return false }
+            return error.code == .aborted && error.message.contains("expand 'a' has been under way")
+        }
+        gate.open()
+        try await first.value
+    }
+
+    @Test("A failure reaches everybody who joined, and the next call starts afresh")
+    func failure() async throws {
+        let operations = Operations()
+        for round in 0..<3 {
+            await #expect(throws: VolumeError.self) {
+                try await operations.run("x", on: "k", fingerprint: "f", deadline: .now + .seconds(5)) {
+                    () async throws(VolumeError) in throw .invalid("round \(round)")
+                }
+            }
+        }
+        #expect(operations.underWay.isEmpty)
+    }
+
+    @Test("A caller whose task is cancelled stops waiting at once")
+    func cancellation() async throws {
+        let operations = Operations()
+        let gate = Gate()
+        defer { gate.open() }
+        let caller = Task {
+            try await operations.run("x", on: "k", fingerprint: "f", deadline: .now + .seconds(60)) {
+                () async throws(VolumeError) in await gate.pass()
+            }
+        }
+        while operations.underWay.isEmpty { await Task.yield() }
+        caller.cancel()
+        let before = ContinuousClock.now
+        _ = await caller.result
+        #expect(.now - before < .seconds(10))
+    }
+}

@@ -1,0 +1,82 @@
+import Testing
+import Volumes
+
+@Suite("Handles, names and sizes")
+struct ValuesTests {
+    @Test("A handle reads back as it was written", arguments: ["", "tenant-a"])
+    func roundTrip(_ namespace: String) throws {
+        let id = try VolumeID(clusterID: "c-1", pool: "replicapool", namespace: namespace, image: "csi-vol-x")
+        #expect(try VolumeID(parsing: id.description) == id)
+        #expect(id.imageSpec == (namespace.isEmpty ? "replicapool/csi-vol-x" : "replicapool/tenant-a/csi-vol-x"))
+    }
+
+    @Test(
+        "What is no handle is refused",
+        arguments: [
+            "", "a", "a/b/c", "a/b/c/d/e", "/p//i", "c///i", "c/p//", "c/p/../i", "c/p//..", "c/p//.", "c/p//i\u{0}",
+            "c/p//i\n", "c/p//i@snap", "c/\u{7F}//i", "c/p//\u{2028}", "0001-0009-rook-ceph-0000000000000002-b0285c97",
+            String(repeating: "x", count: 129),
+        ]
+    )
+    func refusesHandle(_ handle: String) {
+        #expect(throws: VolumeError.self) { _ = try VolumeID(parsing: handle) }
+    }
+
+    @Test("A handle that would be too long names its longest part")
+    func tooLong() {
+        #expect {
+            _ = try VolumeID(
+                clusterID: "c",
+                pool: String(repeating: "p", count: 90),
+                namespace: "",
+                image: "csi-vol-00000000-0000-0000-0000-000000000000"
+            )
+        } throws: { ($0 as? VolumeError)?.message.contains("pool with 90 bytes") == true }
+    }
+
+    @Test("Image names are a function of the request, the UUID of a claim kept")
+    func imageNames() throws {
+        let uuid = "3f1a7c5e-0d42-4b7e-9a1c-6f2b8d90e4aa"
+        #expect(try ImageName.image(forRequest: "pvc-\(uuid)", prefix: "csi-vol-") == "csi-vol-\(uuid)")
+        let derived = try ImageName.image(forRequest: "my volume / ünïcode", prefix: "v-")
+        #expect(try ImageName.image(forRequest: "my volume / ünïcode", prefix: "v-") == derived)
+        #expect(derived.hasPrefix("v-") && ImageName.endsInUUID(derived))
+        // The version and variant of RFC 9562 §5.5.
+        #expect(derived.dropFirst(2).dropFirst(14).first == "5")
+        // Pinned: a change here would make retries miss the images of earlier releases.
+        #expect(try ImageName.image(forRequest: "pinned", prefix: "") == "18b99a26-a8db-5ba8-9ae1-ad2c6f3ef30f")
+        #expect(
+            try ImageName.image(forRequest: "pvc-\(uuid.uppercased())", prefix: "")
+                != ImageName.image(forRequest: "pvc-\(uuid)", prefix: "")
+        )
+    }
+
+    @Test("Names that CSI does not allow are refused", arguments: ["", "a\u{7}b", String(repeating: "n", count: 129)])
+    func refusesName(_ name: String) {
+        #expect(throws: VolumeError.self) { _ = try ImageName.image(forRequest: name, prefix: "csi-vol-") }
+    }
+
+    @Test(
+        "A size is required rounded up to MiB, within the limit",
+        arguments: [
+            (0, 0, 1 << 30), (1, 0, 1 << 20), (1 << 20, 0, 1 << 20), ((1 << 20) + 1, 0, 2 << 20),
+            (0, 512 << 20, 512 << 20), (0, 2 << 30, 1 << 30), (10 << 30, 10 << 30, 10 << 30),
+        ] as [(Int64, Int64, UInt64)]
+    )
+    func sizes(_ required: Int64, _ limit: Int64, _ expected: UInt64) throws {
+        #expect(try CapacityRange(requiredBytes: required, limitBytes: limit).newSizeBytes() == expected)
+    }
+
+    @Test(
+        "A range that holds no size is refused",
+        arguments: [
+            (-1, 0, .invalidArgument), (0, -1, .invalidArgument), (2, 1, .invalidArgument), (1, 1000, .outOfRange),
+            (0, 1000, .outOfRange), ((1 << 20) + 1, (2 << 20) - 1, .outOfRange), (Int64.max, 0, .outOfRange),
+        ] as [(Int64, Int64, VolumeError.Code)]
+    )
+    func refusesRange(_ required: Int64, _ limit: Int64, _ code: VolumeError.Code) {
+        #expect {
+            _ = try CapacityRange(requiredBytes: required, limitBytes: limit).newSizeBytes()
+        } throws: { ($0 as? VolumeError)?.code == code }
+    }
+}
