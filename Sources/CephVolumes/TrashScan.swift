@@ -17,15 +17,23 @@ extension RBDImageStore {
                 try context.trashEntries()
             }
             for entry in entries ?? [] where entry.wasMovedByUser && ImageName.endsInUUID(entry.name) {
-                let metadata = try? await place.context.metadata(ofImageID: entry.id)
-                guard metadata?[VolumeService.requestNameKey] != nil, let id = try? place.id.sibling(entry.name) else {
-                    continue
-                }
+                guard await isOurs(entry, in: place), let id = try? place.id.sibling(entry.name) else { continue }
                 let own = Place(id: id, link: place.link, context: place.context, credentials: place.credentials)
                 purger.add(entry.id, named: entry.name, of: own)
                 adopted += 1
             }
         }
         return adopted
+    }
+
+    /// Whether Nacre made the image, or what is left of it is nothing but its entry: a removal that was killed takes the
+    /// header, and with it the metadata, before the entry.
+    private func isOurs(_ entry: TrashEntry, in place: Place) async -> Bool {
+        do throws(RBDError) {
+            guard let metadata = try await place.context.metadata(ofImageID: entry.id) else { return true }
+            return metadata[VolumeService.requestNameKey] != nil
+        } catch {
+            return false
+        }
     }
 }
