@@ -159,7 +159,7 @@ struct LimitTests {
         }
     }
 
-    @Test("A repeated CreateVolume costs this room less than half a millisecond, and no memory")
+    @Test("A repeated CreateVolume takes under 3 ms also in a debug build, and keeps no memory")
     func cost() async throws {
         try await Fixture.with { fixture in
             let body = BadRequest.body("Controller/CreateVolume")
@@ -178,7 +178,7 @@ struct LimitTests {
             let before = residentBytes(fixture.metrics.text)
             var best = Duration.seconds(1)
             for _ in 0..<20 { best = min(best, try await run(100)) }
-            // A debug build on a busy machine; a release build takes a fraction.
+            // The aim is 0.5 ms, measured 0.44 ms on a quiet machine; the limit leaves room for busy ones.
             #expect(best < .milliseconds(3), "\(best)")
             #expect(residentBytes(fixture.metrics.text) - before < 32 << 20)
             print("CreateVolume over one connection: \(best) a call")
