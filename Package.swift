@@ -167,7 +167,8 @@ let package = Package(
             "ClusterTests",
             [
                 "TestSupport", "CephVolumes", "Volumes", "VolumeAPI", "VolumeServer", "RBD", "RADOS", "Blocking",
-                "Secrets", "Curl", "VolumeClient", "NodeVolumes", "NodeMapping", "LinuxKernel", "nacre", logging, system,
+                "Secrets", "Curl", "VolumeClient", "NodeVolumes", "NodeMapping", "LinuxKernel", "nacre",
+                logging, system,
             ]
         ),
     ]

@@ -17,7 +17,10 @@ extension BadRequest {
         ("a comment", "{}//", "byte 2"),
         ("NaN", #"{"name":NaN}"#, "byte 8"),
         ("a name twice", #"{"name":"a","name":"b"}"#, "byte 12: expected a name that did not come before"),
-        ("a name both ways", #"{"volumeCapabilities":[],"volume_capabilities":[]}"#, "volumeCapabilities: given twice"),
+        (
+            "a name both ways", #"{"name":"a","volumeCapabilities":[],"volume_capabilities":[]}"#,
+            "volumeCapabilities: given twice"
+        ),
         ("a lone surrogate", #"{"name":"\ud800"}"#, "surrogate"),
         ("a raw line break", "{\"name\":\"a\nb\"}", "control character"),
         ("a form", "name=a&volumeCapabilities=b", "expected"),

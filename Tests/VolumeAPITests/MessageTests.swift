@@ -113,7 +113,10 @@ struct MessageTests {
                 #"{"capacityRange":{"requiredBytes":1.5}}"#,
                 "capacityRange.requiredBytes: expected an integer of 64 bits, found a number that is none"
             ),
-            (#"{"parameters":{"a":1}}"#, "parameters['a']: expected a string, found a number"),
+            (
+                #"{"volumeCapabilities":[{}],"parameters":{"a":1}}"#,
+                "parameters['a']: expected a string, found a number"
+            ),
             (
                 #"{"volumeCapabilities":[{"block":{},"mount":{}}]}"#,
                 "volumeCapabilities[0]: 'block' and 'mount' exclude each other"

@@ -68,7 +68,7 @@ struct BadRequestTests {
     }
 
     static let exchanges: [Exchange] =
-        ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"].map {
+        ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"].map {
             Exchange(method: $0, status: 405, words: $0 == "HEAD" ? "" : "POST", answerHeader: ("allow", "POST"))
         }
         + [

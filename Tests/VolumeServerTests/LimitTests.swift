@@ -62,7 +62,7 @@ struct LimitTests {
             let parts = [Self.head + "Content-Length: 1000\r\n\r\n{\"volumeId\":"]
             let answer = try await UnixSocket.exchange(fixture.socketPath, parts)
             #expect(.now - started < .seconds(5))
-            #expect(answer.isEmpty || answer.hasPrefix("HTTP/1.1 504"), "\(answer)")
+            #expect(answer.hasPrefix("HTTP/1.1 504"), "\(answer)")
             #expect(fixture.controller.calls.isEmpty)
         }
     }
@@ -76,7 +76,7 @@ struct LimitTests {
             let parts = [Self.head + "Content-Length: 1000\r\n\r\n"] + Array(repeating: " ", count: 100)
             let answer = try await UnixSocket.exchange(fixture.socketPath, parts, pause: .milliseconds(20))
             #expect(.now - started < .seconds(8))
-            #expect(answer.isEmpty || answer.hasPrefix("HTTP/1.1 504"), "\(answer)")
+            #expect(answer.hasPrefix("HTTP/1.1 504"), "\(answer)")
         }
     }
 
@@ -97,7 +97,8 @@ struct LimitTests {
     @Test(
         "What is not HTTP, or ends before it is whole, is refused and reaches no service",
         arguments: [
-            "\u{0}\u{1}\u{2}\r\n\r\n", "GET\r\n\r\n", "POST / HTTP/9.9\r\n\r\n", "hello\r\n\r\n",
+            "\u{0}\u{1}\u{2}\r\n\r\n", "GET\r\n\r\n", "POST / HTTP/9.9\r\n\r\n", "BREW / HTTP/1.1\r\n\r\n",
+            "hello\r\n\r\n",
             head + "Content-Length: -1\r\n\r\n", head + "Content-Length: x\r\n\r\n{}",
             head + "Content-Length: 10\r\nContent-Length: 20\r\n\r\n{}",
             head + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}",
@@ -158,7 +159,7 @@ struct LimitTests {
         }
     }
 
-    @Test("A repeated CreateVolume costs this room less than half a millisecond, and no memory")
+    @Test("A repeated CreateVolume takes under 3 ms also in a debug build, and keeps no memory")
     func cost() async throws {
         try await Fixture.with { fixture in
             let body = BadRequest.body("Controller/CreateVolume")
@@ -177,7 +178,7 @@ struct LimitTests {
             let before = residentBytes(fixture.metrics.text)
             var best = Duration.seconds(1)
             for _ in 0..<20 { best = min(best, try await run(100)) }
-            // A debug build on a busy machine; a release build takes a fraction.
+            // The aim is 0.5 ms, measured 0.44 ms on a quiet machine; the limit leaves room for busy ones.
             #expect(best < .milliseconds(3), "\(best)")
             #expect(residentBytes(fixture.metrics.text) - before < 32 << 20)
             print("CreateVolume over one connection: \(best) a call")
