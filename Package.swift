@@ -146,7 +146,7 @@ let package = Package(
             "NodeTests",
             [
                 "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "LinuxKernel", "Volumes",
-                subprocess, system,
+                logging, subprocess, system,
             ]
         ),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),

@@ -1,1 +1,108 @@
-// placeholder
+import Glibc
+import Testing
+
+@testable import LinuxKernel
+
+@Suite("What the kernel's files say")
+struct KernelTextTests {
+    @Test("A mount point with spaces, tabs and backslashes is read as it is")
+    func escapes() throws {
+        let table = MountTable(
+            text: #"41 27 0:39 /a\040b /var/x\011y\134z rw,noatime shared:5 master:1 - fuse.nacre na\040cre ro,user_id=0"# + "\n"
+        )
+        let mount = try #require(table.mounts.first)
+        #expect(mount.root == "/a b")
+        #expect(mount.mountPoint == "/var/x\ty\\z")
+        #expect(mount.source == "na cre")
+        #expect(mount.device == DeviceNumber(major: 0, minor: 39))
+        #expect(mount.options == ["rw", "noatime"])
+        #expect(mount.isReadOnly)
+    }
+
+    @Test("Of mounts on top of each other the uppermost counts, in whatever order they stand")
+    func stacked() {
+        let table = MountTable(text: "9 5 0:2 / /m rw - xfs b rw\n5 1 0:1 / /m rw - ext4 a rw\n")
+        #expect(table.mount(at: "/m")?.id == 9)
+        #expect(table.mount(at: "/") == nil)
+    }
+
+    @Test("A broken line is left out", arguments: ["", "1 2 3", "a b c d e f g h i j k", "1 2 0:1 / /m rw no dash here at all"])
+    func broken(line: String) {
+        #expect(MountTable(text: line).mounts.isEmpty)
+    }
+
+    @Test("A process name may hold spaces and parentheses")
+    func processStatus() throws {
+        let fields = (4...60).map(String.init).joined(separator: " ")
+        let status = try #require(ProcessStatus(text: "12 (a) b (c)) D \(fields)"))
+        #expect(status.command == "a) b (c)")
+        #expect(status.state == "D")
+        #expect(status.startTime == 22)
+        #expect(ProcessStatus(text: "12 (") == nil)
+    }
+
+    @Test("Bit 24 is CAP_SYS_RESOURCE", arguments: [("000001fffeffffff", false), ("000001ffffffffff", true), ("1000000", true)])
+    func capabilities(mask: String, allows: Bool) {
+        #expect(Capabilities(statusText: "Name:\tx\nCapEff:\t\(mask)\n")?.allowsResourceControl == allows)
+    }
+
+    @Test("Hierarchies of both versions are told apart")
+    func cgroups() {
+        let cgroups = Cgroups(text: "4:memory:/pods/a:b\n9:name=systemd:/x\n0::/unified\n")
+        #expect(cgroups.memberships.map(\.path) == ["/pods/a:b", "/x", "/unified"])
+        #expect(cgroups.memberships.map(\.controllers) == [["memory"], ["name=systemd"], []])
+        let table = MountTable(
+            text: """
+                1 0 0:1 / /c/memory rw - cgroup cgroup rw,memory
+                2 0 0:2 / /c/unified rw - cgroup2 none rw
+                3 0 0:3 /pod /c/systemd rw - cgroup cgroup rw,name=systemd
+                """
+        )
+        #expect(cgroups.memberships.map { Cgroups.root(of: $0, in: table) } == ["/c/memory", nil, "/c/unified"])
+    }
+
+    @Test("Mount options become flags, words for others are dropped, the rest is the file system's")
+    func mountOptions() {
+        let options = MountOptions(["ro,noatime", "nouuid", "_netdev", "x-systemd.automount", "rw", "context=a"])
+        #expect(options.flags == 1024)
+        #expect(options.data == "nouuid,context=a")
+        #expect(MountOptions(["ro"]).isReadOnly)
+    }
+
+    @Test("A device number survives its packing", arguments: [(7, 3), (259, 70_000), (0, 0), (4095, 1_048_575)] as [(UInt32, UInt32)])
+    func deviceNumbers(major: UInt32, minor: UInt32) {
+        let number = DeviceNumber(major: major, minor: minor)
+        #expect(DeviceNumber(rawValue: number.rawValue) == number)
+        #expect(DeviceNumber(parsing: number.description) == number)
+    }
+
+    @Test("Our own process is alive, and not once its start differs")
+    func identity() throws {
+        let own = try #require(ProcessIdentity(of: getpid()))
+        #expect(own.isAlive)
+        #expect(!ProcessIdentity(pid: own.pid, startTime: own.startTime + 1, bootID: own.bootID).isAlive)
+    }
+
+    @Test("A record is replaced whole and leaves nothing beside it")
+    func replace() throws {
+        let directory = "/tmp/nacre-kernel-\(getpid())"
+        try KernelFile.makeDirectories("\(directory)/a/b")
+        try KernelFile.replace("\(directory)/a/b/r", with: Array("one".utf8))
+        try KernelFile.replace("\(directory)/a/b/r", with: Array("two".utf8))
+        #expect(try KernelFile.text("\(directory)/a/b/r") == "two")
+        #expect(try KernelFile.names(in: "\(directory)/a/b") == ["r"])
+        #expect(try KernelFile.canonical("\(directory)/a/../a/b") == "/tmp/nacre-kernel-\(getpid())/a/b")
+        try KernelFile.remove("\(directory)/a/b/r")
+        try KernelFile.remove("\(directory)/a/b/r")
+        for path in ["a/b", "a", ""] { try KernelFile.removeDirectory("\(directory)/\(path)") }
+    }
+
+    @Test("An error names its call, its errno and its subject")
+    func errorText() {
+        #expect {
+            try OwnedDescriptor(opening: "/nonexistent/file", O_RDONLY).readToEnd()
+        } throws: {
+            "\($0)" == "'/nonexistent/file' (open: ENOENT)"
+        }
+    }
+}

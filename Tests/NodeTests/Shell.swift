@@ -20,7 +20,7 @@ func shell(_ line: String, sourceLocation: SourceLocation = #_sourceLocation) as
 
 /// The rbd program as the administrator.
 func rbd(_ words: String) async throws -> String {
-    try await shell("rbd -c \(NodeLab.clusterDirectory ?? "")/ceph.conf --no-progress \(words)")
+    try await shell("rbd -c \(NodeLab.clusterDirectory ?? "")/ceph.conf \(words)")
 }
 
 extension NodeLab {
@@ -35,7 +35,7 @@ extension NodeLab {
 
     /// Removes image and directory once nothing uses them.
     func remove(_ image: String) async throws {
-        _ = try await rbd("rm rbd/\(image)")
+        _ = try await rbd("rm --no-progress rbd/\(image)")
         try await shell("rmdir \(stagingPath(image)); rm -r --one-file-system \(directory)")
     }
 

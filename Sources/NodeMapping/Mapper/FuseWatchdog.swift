@@ -69,10 +69,10 @@ public final class FuseWatchdog: Sendable {
         thread.state == "D" && waitChannels.contains { thread.waitChannel.hasPrefix($0) }
     }
 
+    /// What reclaim and FUSE sleep in; a wait for another disk, such as the log's, must not count.
     private static let waitChannels = [
         "folio_wait_writeback", "folio_wait_bit", "wait_on_page_writeback", "wait_on_page_bit", "balance_dirty_pages",
-        "request_wait_answer", "fuse_", "__fuse_", "shrink_", "reclaim_throttle", "do_writepages", "blk_mq_get_tag",
-        "congestion_wait", "io_schedule", "jbd2_log_wait_commit", "xfs_buf_lock", "xlog_",
+        "request_wait_answer", "fuse_", "__fuse_", "shrink_", "reclaim_throttle", "congestion_wait",
     ]
 
     private func abort(_ mapping: Mapping, _ connection: Int, _ process: ProcessIdentity, _ thread: ThreadState) {

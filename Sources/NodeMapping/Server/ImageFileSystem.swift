@@ -54,7 +54,7 @@ final class ImageFileSystem: @unchecked Sendable {
     /// The image's size when it was last asked for.
     var sizeBytes: UInt64 { knownSize.load(ordering: .relaxed) }
 
-    /// Answers requests for attributes, in turn, with the size that the cluster knows; never returns.
+    /// Answers requests for attributes, in turn, with the size that the cluster knows, until `stop`.
     func serveAttributes() {
         var request: UInt = 0
         while read(attributeQueue.readEnd, &request, MemoryLayout<UInt>.size) == MemoryLayout<UInt>.size {
@@ -64,6 +64,12 @@ final class ImageFileSystem: @unchecked Sendable {
                 fuse_reply_attr(request, &status, 0)
             }
         }
+    }
+
+    /// Ends the engine's last requests and `serveAttributes`, so that nothing keeps the image open.
+    func stop() {
+        while engine.inFlight > 0 { usleep(10_000) }
+        close(attributeQueue.writeEnd)
     }
 
     func replyAttributes(_ request: fuse_req_t, _ node: fuse_ino_t) {

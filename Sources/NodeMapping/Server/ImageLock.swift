@@ -15,25 +15,26 @@ struct ImageLock {
     /// An image without the feature has no lock: then any other watcher is taken for a user of it.
     func acquire(predecessor: String?) throws(MappingError) {
         guard try hasExclusiveLock() else { return try refuseWatchers(but: predecessor) }
-        var result: CInt = 0
-        for _ in 0..<3 {
-            result = image.withRawImage { rbd_lock_acquire($0, RBD_LOCK_MODE_EXCLUSIVE) }
-            if result == 0 { return }
-            guard let owner = owners().first, let predecessor, Self.same(owner, predecessor) else { break }
-            let broken = image.withRawImage { rbd_lock_break($0, RBD_LOCK_MODE_EXCLUSIVE, owner) }
-            guard broken >= 0 || broken == -ENOENT else {
-                throw MappingError(
-                    "break the lock of the dead server at \(owner)",
-                    RBDError(call: "rbd_lock_break", code: .init(rawValue: -broken), subject: image.spec)
-                )
-            }
-        }
+        // Before asking for the lock: librbd would wait for the dead client's watch to run out, 30 s.
+        if let predecessor, let owner = owners().first, Self.same(owner, predecessor) { try breakLock(of: owner) }
+        let result = image.withRawImage { rbd_lock_acquire($0, RBD_LOCK_MODE_EXCLUSIVE) }
+        guard result < 0 else { return }
         let error = RBDError(call: "rbd_lock_acquire", code: .init(rawValue: -result), subject: image.spec)
         guard let owner = owners().first else { throw MappingError("lock the image", error) }
         throw MappingError(
             .inUse,
             "cannot lock the image \(error): the client at \(owner) has its exclusive lock; "
                 + "unmap it there first, or blocklist a dead client: ceph osd blocklist add \(owner)"
+        )
+    }
+
+    /// Blocklists a dead client and takes its lock away.
+    private func breakLock(of owner: String) throws(MappingError) {
+        let result = image.withRawImage { rbd_lock_break($0, RBD_LOCK_MODE_EXCLUSIVE, owner) }
+        guard result < 0, result != -ENOENT else { return }
+        throw MappingError(
+            "break the lock of the dead server at \(owner)",
+            RBDError(call: "rbd_lock_break", code: .init(rawValue: -result), subject: image.spec)
         )
     }
 

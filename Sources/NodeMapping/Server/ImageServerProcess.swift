@@ -64,8 +64,8 @@ public enum ImageServerProcess {
             throw MappingError("mount the image's file", error)
         }
         attempt("lock memory") { () throws(KernelError) in try ProcessControl.lockMemory() }
-        startThread { system.serveAttributes() }
-        startThread { unmountAtSignal(directory.mountPoint) }
+        let attributes = startThread { system.serveAttributes() }
+        _ = startThread { unmountAtSignal(directory.mountPoint) }
         guard report(.ready, to: parent) else {
             try? Mounting.detach(directory.mountPoint)
             log("the service went away before the image was ready")
@@ -76,7 +76,8 @@ public enum ImageServerProcess {
         session.run()
         // The mount is gone: unmounted, or its connection was aborted. A cluster that is away must not keep us.
         alarm(30)
-        while system.engine.inFlight > 0 { usleep(10_000) }
+        system.stop()
+        pthread_join(attributes, nil)
         if !configuration.isReadOnly { lock.release() }
         // Threads still refer to it, and a watch that nobody takes back looks like a live client for 30 s.
         image.close()
@@ -214,8 +215,8 @@ public enum ImageServerProcess {
     }
 }
 
-/// Starts a thread that lasts as long as the process.
-private func startThread(_ body: @escaping @Sendable () -> Void) {
+/// Starts a thread.
+private func startThread(_ body: @escaping @Sendable () -> Void) -> pthread_t {
     final class Body: Sendable {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -232,4 +233,5 @@ private func startThread(_ body: @escaping @Sendable () -> Void) {
         },
         context
     )
+    return thread
 }
