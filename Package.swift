@@ -154,7 +154,7 @@ let package = Package(
         tests("SecretsTests", ["Secrets"]),
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
-        tests("CephVolumesTests", ["CephVolumes", "Volumes"]),
+        tests("CephVolumesTests", ["CephVolumes", "Volumes", "Secrets"]),
         tests(
             "VolumeServerTests",
             [

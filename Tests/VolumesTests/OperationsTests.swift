@@ -28,11 +28,23 @@ struct OperationsTests {
         }
     }
 
+    /// Counts how often an operation ran.
+    final class Counter: Sendable {
+        private let count = Mutex(0)
+        var value: Int { count.withLock { $0 } }
+        func next() -> Int {
+            count.withLock { count in
+                count += 1
+                return count
+            }
+        }
+    }
+
     @Test("Equal calls share one run, others wait for their turn")
     func joins() async throws {
         let operations = Operations()
         let gate = Gate()
-        let runs = Atomic(0)
+        let runs = Counter()
         let end = ContinuousClock.now + .seconds(20)
         try await withThrowingTaskGroup(of: Int.self) { group in
             for _ in 0..<10 {
@@ -40,14 +52,14 @@ struct OperationsTests {
                     try await operations.run("create 'a'", on: "a", fingerprint: "create", deadline: end) {
                         () async throws(VolumeError) in
                         await gate.pass()
-                        return runs.add(1, ordering: .relaxed).newValue
+                        return runs.next()
                     }
                 }
             }
             while operations.underWay.isEmpty { await Task.yield() }
             group.addTask {
                 try await operations.run("delete 'a'", on: "a", fingerprint: "delete", deadline: end) {
-                    () async throws(VolumeError) in 100 + runs.load(ordering: .relaxed)
+                    () async throws(VolumeError) in 100 + runs.value
                 }
             }
             try await Task.sleep(for: .milliseconds(20))
@@ -63,13 +75,13 @@ struct OperationsTests {
     func deadline() async throws {
         let operations = Operations()
         let gate = Gate()
-        let runs = Atomic(0)
+        let runs = Counter()
         @Sendable func create(_ limit: Duration) async throws -> Int {
             try await operations.run("create 'a'", on: "a", fingerprint: "c", deadline: .now + limit) {
                 () async throws(VolumeError) in
                 enter(VolumeStep.creatingImage, "rbd/a")
                 await gate.pass()
-                return runs.add(1, ordering: .relaxed).newValue
+                return runs.next()
             }
         }
         await #expect {
@@ -78,10 +90,10 @@ struct OperationsTests {
             guard let error = error as? VolumeError else { return false }
             return error.code == .deadlineExceeded && error.message.contains("creating image 'rbd/a' for 0.0 s")
         }
-        async let joined = create(.seconds(20))
+        let joined = Task { try await create(.seconds(20)) }
         try await Task.sleep(for: .milliseconds(20))
         gate.open()
-        #expect(try await joined == 1)
+        #expect(try await joined.value == 1)
     }
 
     @Test("A call behind another one is told whom it waits for")

