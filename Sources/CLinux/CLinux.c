@@ -214,3 +214,4 @@ pid_t clinux_spawn_detached(const char *path, char *const arguments[], char *con
 const char *clinux_errno_name(int error) { return strerrorname_np(error); }
 
 void clinux_limit_malloc_arenas(int count) { (void)mallopt(M_ARENA_MAX, count); }
+void clinux_trim_malloc(void) { (void)malloc_trim(0); }

@@ -4,7 +4,9 @@ internal import Secrets
 internal import SystemPackage
 internal import Volumes
 
-/// What an errno of librados or librbd means to the caller of a volume operation. CSI: errors per call.
+/// What an errno of librados or librbd means to the caller of a volume operation.
+///
+/// CSI: errors per call.
 enum ErrorMapping {
     static func connecting(
         to cluster: ClusterEntry,

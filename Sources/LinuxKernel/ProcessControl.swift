@@ -25,6 +25,13 @@ public enum ProcessControl {
         clinux_limit_malloc_arenas(CInt(count))
     }
 
+    /// Gives memory that malloc keeps for later back to the kernel.
+    ///
+    /// See: malloc_trim(3).
+    public static func trimMalloc() {
+        clinux_trim_malloc()
+    }
+
     /// Keeps touched pages in memory: I/O must not wait for swap.
     ///
     /// Implements `mlockall` with `MCL_ONFAULT`.

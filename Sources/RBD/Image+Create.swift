@@ -8,9 +8,13 @@ public struct ImageOptions: Sendable, Hashable {
     public var features: ImageFeatures?
     /// The size of its objects in bytes: a power of two, 4 KiB to 32 MiB.
     public var objectSizeBytes: UInt64?
-    /// Bytes of a stripe in one object; divides the object size. Goes with `stripeCount`.
+    /// Bytes of a stripe in one object; divides the object size.
+    ///
+    /// Goes with `stripeCount`.
     public var stripeUnitBytes: UInt64?
-    /// Objects that a stripe spreads over. Goes with `stripeUnitBytes`.
+    /// Objects that a stripe spreads over.
+    ///
+    /// Goes with `stripeUnitBytes`.
     public var stripeCount: UInt64?
     /// The pool for its data, when that is another than the header's.
     public var dataPool: String?
@@ -20,7 +24,9 @@ public struct ImageOptions: Sendable, Hashable {
 }
 
 extension IOContext {
-    /// Makes an image. Blocks.
+    /// Makes an image.
+    ///
+    /// Blocks.
     ///
     /// Implements `rbd_create4`. Similar to: rbd create.
     ///
@@ -58,7 +64,9 @@ extension IOContext {
         try check(result, "rbd_create4", subject)
     }
 
-    /// Removes an image and its data at once, or what is left of one. Blocks as long as there are objects to delete.
+    /// Removes an image and its data at once, or what is left of one.
+    ///
+    /// Blocks as long as there are objects to delete.
     ///
     /// Implements `rbd_remove`. Similar to: rbd rm. It is what mends an image that was half made: an id without a
     /// header answers `ENOENT` to open and `EEXIST` to create.

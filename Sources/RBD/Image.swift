@@ -3,7 +3,9 @@ public import RADOS
 internal import Synchronization
 internal import SystemPackage
 
-/// An open image. We are one of its watchers until `close`.
+/// An open image.
+///
+/// We are one of its watchers until `close`.
 ///
 /// All calls block; they belong on a `BlockingPool`.
 public final class Image: Sendable {

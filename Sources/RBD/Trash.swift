@@ -17,7 +17,9 @@ public struct TrashEntry: Sendable, Hashable {
 }
 
 extension IOContext {
-    /// Moves an image to the trash: it loses its name and keeps its data. Blocks; its time does not grow with the data.
+    /// Moves an image to the trash: it loses its name and keeps its data.
+    ///
+    /// Blocks; its time does not grow with the data.
     ///
     /// Implements `rbd_trash_move` without a delay. Similar to: rbd trash mv. It also moves an image that another
     /// client has open and goes on writing to: ask `watchers` first.
@@ -26,7 +28,9 @@ extension IOContext {
         try check(result, "rbd_trash_move", "\(label)/\(name)")
     }
 
-    /// Takes an image out of the trash under the name it had, or another. Blocks.
+    /// Takes an image out of the trash under the name it had, or another.
+    ///
+    /// Blocks.
     ///
     /// Implements `rbd_trash_restore`. Similar to: rbd trash restore.
     public func restoreFromTrash(id: String, as name: String) throws(RBDError) {
@@ -34,7 +38,9 @@ extension IOContext {
         try check(result, "rbd_trash_restore", "\(label)/\(id)")
     }
 
-    /// Everything in the trash. Blocks.
+    /// Everything in the trash.
+    ///
+    /// Blocks.
     ///
     /// Implements `rbd_trash_list`. Similar to: rbd trash ls.
     public func trashEntries() throws(RBDError) -> [TrashEntry] {
@@ -57,7 +63,9 @@ extension IOContext {
         }
     }
 
-    /// Removes an image in the trash with all its data. Blocks as long as there are objects to delete.
+    /// Removes an image in the trash with all its data.
+    ///
+    /// Blocks as long as there are objects to delete.
     ///
     /// Implements `rbd_trash_remove_with_progress` without force. Similar to: rbd trash rm.
     ///

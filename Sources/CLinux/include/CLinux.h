@@ -37,6 +37,8 @@ int clinux_set_io_flusher(void);
 int clinux_set_dumpable(int dumpable);
 /// At most `count` malloc arenas: every thread of a library would get one otherwise. See mallopt(3), M_ARENA_MAX.
 void clinux_limit_malloc_arenas(int count);
+/// Gives free memory back to the kernel. See malloc_trim(3).
+void clinux_trim_malloc(void);
 /// Locks pages as they are touched, so that serving I/O never waits for swap.
 int clinux_lock_memory(void);
 int clinux_pidfd_open(pid_t pid);

@@ -4,7 +4,9 @@ internal import Logging
 internal import SystemPackage
 
 extension FuseLoopMapper {
-    /// Takes the device away and proves it: no loop device, no mount, no server, no record. Fine when nothing is there.
+    /// Takes the device away and proves it: no loop device, no mount, no server, no record.
+    ///
+    /// Fine when nothing is there.
     ///
     /// - Parameters:
     ///   - image: The image.

@@ -55,7 +55,9 @@ extension IOContext {
         }
     }
 
-    /// An image's header by its id, or nothing when it is missing. One round trip, two with striping.
+    /// An image's header by its id, or nothing when it is missing.
+    ///
+    /// One round trip, two with striping.
     ///
     /// Implements the class calls `rbd.get_size`, `rbd.get_features`, `rbd.get_data_pool`,
     /// `rbd.get_stripe_unit_count`.

@@ -7,7 +7,9 @@ public enum ImageName {
         0x6e, 0x61, 0x63, 0x72, 0x65, 0x00, 0x4d, 0x8f, 0x9a, 0x1e, 0x72, 0x62, 0x64, 0x2e, 0x69, 0x6f,
     ]
 
-    /// The longest request name, in bytes. CSI: size limits.
+    /// The longest request name, in bytes.
+    ///
+    /// CSI: size limits.
     public static let longestRequestBytes = 128
 
     /// The image's name for a request: `csi-vol-` and the UUID in `pvc-<uuid>`, or a version-5 UUID of the name.

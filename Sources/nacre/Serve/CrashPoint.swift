@@ -1,22 +1,22 @@
 #if DEBUG
-import Glibc
-import Volumes
+    import Glibc
+    import Volumes
 
-/// Ends a debug build by SIGKILL at the step that NACRE_CRASH_AT names: how the crash tests get there.
-enum CrashPoint {
-    static var observer: StepObserver? {
-        guard let wanted = getenv("NACRE_CRASH_AT").map({ String(cString: $0) }) else { return nil }
-        return { step in
-            guard step.name == wanted else { return }
-            kill(getpid(), SIGKILL)
+    /// Ends a debug build by SIGKILL at the step that NACRE_CRASH_AT names: how the crash tests get there.
+    enum CrashPoint {
+        static var observer: StepObserver? {
+            guard let wanted = getenv("NACRE_CRASH_AT").map({ String(cString: $0) }) else { return nil }
+            return { step in
+                guard step.name == wanted else { return }
+                kill(getpid(), SIGKILL)
+            }
         }
     }
-}
 #else
-import Volumes
+    import Volumes
 
-/// Nothing in a release build.
-enum CrashPoint {
-    static var observer: StepObserver? { nil }
-}
+    /// Nothing in a release build.
+    enum CrashPoint {
+        static var observer: StepObserver? { nil }
+    }
 #endif

@@ -41,7 +41,9 @@ struct HealthReport: Sendable {
             operations: stack.operations,
             deadline: deadline
         )
-        return health.parts.map { Health.Part("cluster/\(clusterID)/\($0.name)", isWell: $0.isWell, message: $0.message) }
+        return health.parts.map { part in
+            Health.Part("cluster/\(clusterID)/\(part.name)", isWell: part.isWell, message: part.message)
+        }
     }
 
     private var operations: Health.Part {

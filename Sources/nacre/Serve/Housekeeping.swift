@@ -1,4 +1,5 @@
 import CephVolumes
+import LinuxKernel
 import Logging
 import ServiceLifecycle
 import Volumes
@@ -17,6 +18,8 @@ struct Housekeeping: Service {
             while !Task.isCancelled {
                 stack.connections.releaseIdle()
                 stack.purger.wake()
+                // A burst leaves librbd's freed memory with malloc; a millisecond now and then gives it back.
+                ProcessControl.trimMalloc()
                 for cluster in stack.configuration.clusters {
                     let last = trashSeenAt[cluster.clusterID]
                     guard last.map({ .now - $0 > Self.trashInterval }) ?? true else { continue }

@@ -26,7 +26,10 @@ enum ServiceMetrics {
             ),
             ("nacre_trash_waiting", "Deleted images that wait for the purger.", { purger.status.waiting }),
             ("nacre_trash_removing", "Deleted images that the purger removes now.", { purger.status.running }),
-            ("nacre_trash_blocked", "Deleted images that something keeps from removal.", { purger.status.blocked.count }),
+            (
+                "nacre_trash_blocked", "Deleted images that something keeps from removal.",
+                { purger.status.blocked.count }
+            ),
             ("nacre_trash_removed", "Deleted images removed since the start.", { purger.status.removed }),
         ]
         for gauge in gauges {
