@@ -33,11 +33,11 @@ struct ConnectionsTests {
 
     @Test("An idle connection is let go of, and made again when it is wanted")
     func idles() async throws {
-        let connections = connections(idle: .milliseconds(50))
+        let connections = connections(idle: .seconds(1))
         _ = try await connections.link(to: try cluster.clusterID, as: try cluster.provisioner)
         connections.releaseIdle()
         #expect(connections.descriptions.count == 1)
-        try await Task.sleep(for: .milliseconds(100))
+        try await Task.sleep(for: .milliseconds(1100))
         connections.releaseIdle()
         #expect(connections.descriptions.isEmpty)
         _ = try await connections.link(to: try cluster.clusterID, as: try cluster.provisioner)
