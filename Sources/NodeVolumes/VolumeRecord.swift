@@ -4,7 +4,9 @@ internal import NodeMapping
 internal import SystemPackage
 internal import Volumes
 
-/// What a node remembers of a volume: enough to undo, and to know a repetition from a contradiction. No secrets.
+/// What a node remembers of a volume: enough to undo, and to know a repetition from a contradiction.
+///
+/// It holds no secrets.
 struct VolumeRecord: Codable, Sendable {
     /// A pod's path.
     struct Target: Codable, Sendable, Hashable {

@@ -4,7 +4,9 @@ internal import Logging
 internal import SystemPackage
 
 extension FuseLoopMapper {
-    /// Takes the device away and proves it: no loop device, no mount, no server, no record. Fine when nothing is there.
+    /// Takes the device away and proves it: no loop device, no mount, no server, no record.
+    ///
+    /// Fine when nothing is there.
     ///
     /// - Parameters:
     ///   - image: The image.
@@ -56,7 +58,11 @@ extension FuseLoopMapper {
         for loop in try sysfs.loopDevices(backedBy: directory.imageFile) {
             let users = try MountTable.current().mounts(of: loop.device).map(\.mountPoint)
             guard users.isEmpty else {
-                throw KernelError("LOOP_CLR_FD", .resourceBusy, "\(loop) is mounted at \(users.joined(separator: ", "))")
+                throw KernelError(
+                    "LOOP_CLR_FD",
+                    .resourceBusy,
+                    "\(loop) is mounted at \(users.joined(separator: ", "))"
+                )
             }
             try loop.detach()
             // Detaching happens when the last one closes it, which may be a program that only looks at all devices.
@@ -76,9 +82,9 @@ extension FuseLoopMapper {
                     do throws(KernelError) {
                         try Mounting.unmount(directory.mountPoint)
                         return true
-                    } catch where error.errno == .resourceBusy {
+                    } catch  where error.errno == .resourceBusy {
                         return false
-                    } catch where error.errno == .invalidArgument {
+                    } catch  where error.errno == .invalidArgument {
                         return true
                     }
                 }
