@@ -39,7 +39,7 @@ public enum ContentProbe {
     private static func openUncached(_ path: String) throws(KernelError) -> OwnedDescriptor {
         do throws(KernelError) {
             return try OwnedDescriptor(opening: path, O_RDONLY | directFlag)
-        } catch where error.errno == .invalidArgument {
+        } catch  where error.errno == .invalidArgument {
             return try OwnedDescriptor(opening: path, O_RDONLY)
         }
     }

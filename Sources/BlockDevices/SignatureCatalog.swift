@@ -80,7 +80,9 @@ enum SignatureCatalog {
     /// The super block stands at 1024; what kind it is follows from its feature words, as blkid sees them.
     private static func ext(_ marks: Marks) -> Signature? {
         guard marks.holds([0x53, 0xEF], at: 1024 + 56) else { return nil }
-        let (compatible, incompatible, readOnly) = (marks.word(1024 + 92), marks.word(1024 + 96), marks.word(1024 + 100))
+        let (compatible, incompatible, readOnly) = (
+            marks.word(1024 + 92), marks.word(1024 + 96), marks.word(1024 + 100)
+        )
         // Beyond filetype, recover, journal_dev and meta_bg; beyond sparse_super, large_file and btree_dir.
         if incompatible & ~0x1E != 0 || readOnly & ~0x7 != 0 { return .ext4 }
         return compatible & 0x4 != 0 ? .ext3 : .ext2

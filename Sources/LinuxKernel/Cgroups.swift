@@ -2,8 +2,8 @@ internal import SystemPackage
 
 /// The cgroups of a process, and ways out of them.
 ///
-/// See: cgroups(7). A process that serves I/O must not be in a limited memory cgroup: its allocations would wait for the
-/// writeback of pages that only it can write. Nor in the one of a unit or a container that is killed as a whole.
+/// See: cgroups(7). A process that serves I/O must not be in a limited memory cgroup: its allocations would wait for
+/// the writeback of pages that only it can write. Nor in the one of a unit or a container that is killed as a whole.
 public struct Cgroups: Sendable {
     /// One hierarchy: a cgroup v1 controller, or v2.
     public struct Membership: Sendable, Hashable {
@@ -39,7 +39,8 @@ public struct Cgroups: Sendable {
         }?.mountPoint
     }
 
-    /// Moves a process to the root of every hierarchy but `cpuset`, and returns what could not be done, a sentence each.
+    /// Moves a process to the root of every hierarchy but `cpuset`, and returns what could not be done, a sentence
+    /// each.
     public static func moveToRoot(_ pid: Int32) -> [String] {
         guard let cgroups = try? of("\(pid)"), let table = try? MountTable.current() else {
             return ["the cgroups of process \(pid) cannot be read"]

@@ -32,7 +32,7 @@ public struct FuseConnections: Sendable {
     public func abort(_ connection: Int) throws(KernelError) {
         do throws(KernelError) {
             try KernelFile.write("1", to: "\(root)/\(connection)/abort")
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             return
         }
     }

@@ -29,9 +29,9 @@ public struct LoopDevice: Sendable, Hashable, CustomStringConvertible {
 
     /// Attaches the file `backing` to a free device, with direct I/O and sectors of 512 bytes.
     ///
-    /// Implements `LOOP_CTL_GET_FREE` and `LOOP_CONFIGURE`; another process may take the free device first, so it tries.
-    /// Direct I/O keeps the pages of the volume out of the page cache of the file: one cache, and no dirty page that
-    /// only the file's server can clean.
+    /// Implements `LOOP_CTL_GET_FREE` and `LOOP_CONFIGURE`; another process may take the free device first, so it
+    /// tries. Direct I/O keeps the pages of the volume out of the page cache of the file: one cache, and no dirty
+    /// page that only the file's server can clean.
     public static func attach(backing path: String, isReadOnly: Bool) throws(KernelError) -> LoopDevice {
         let backing = try OwnedDescriptor(opening: path, isReadOnly ? O_RDONLY : O_RDWR)
         let control = try OwnedDescriptor(opening: "/dev/loop-control", O_RDWR)

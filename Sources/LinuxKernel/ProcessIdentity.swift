@@ -52,7 +52,7 @@ public struct ProcessIdentity: Sendable, Hashable, Codable {
 public struct ProcessStatus: Sendable, Hashable {
     /// The program's name, at most 15 bytes.
     public let command: String
-    /// `R`, `S`, `D`, `Z`, …
+    /// Such as `R`, `S`, `D` or `Z`.
     public let state: Character
     /// Clock ticks from boot to its start.
     public let startTime: UInt64

@@ -53,7 +53,7 @@ extension NodeVolumeService {
                     try FileSystemControl.growExt4(at: record.stagingPath, toBytes: size)
                 }
             }
-        } catch where error.errno == .notPermitted && record.usage.fileSystem == "ext4" {
+        } catch  where error.errno == .notPermitted && record.usage.fileSystem == "ext4" {
             throw VolumeError(
                 .failedPrecondition,
                 "cannot grow ext4 on volume '\(id)' while it is mounted: this host's root lacks CAP_SYS_RESOURCE "
@@ -71,7 +71,9 @@ extension NodeVolumeService {
         guard let record = try await record(of: "\(id)") else {
             throw VolumeError(.notFound, "volume '\(id)' is not staged on this node")
         }
-        guard path == record.stagingPath || path == record.stagedMount || record.targets.contains(where: { $0.path == path })
+        guard
+            path == record.stagingPath || path == record.stagedMount
+                || record.targets.contains(where: { $0.path == path })
         else {
             throw VolumeError(.notFound, "volume '\(id)' is not at '\(path.printable)' on this node")
         }

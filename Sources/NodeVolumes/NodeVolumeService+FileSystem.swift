@@ -44,7 +44,12 @@ extension NodeVolumeService {
         guard ExtSuperblock.canGrow(from: extSize, to: device.sizeBytes) else { return }
         enter(NodeStep.growingOffline, device.path)
         try await run("e2fsck", ["-f", "-p", device.path], succeeding: [0, 1, 2], "check volume '\(record.volumeID)'")
-        try await run("resize2fs", [device.path], succeeding: [0], "grow the file system of volume '\(record.volumeID)'")
+        try await run(
+            "resize2fs",
+            [device.path],
+            succeeding: [0],
+            "grow the file system of volume '\(record.volumeID)'"
+        )
     }
 
     private func format(

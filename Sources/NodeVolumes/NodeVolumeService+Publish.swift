@@ -33,7 +33,10 @@ extension NodeVolumeService {
         guard var record = try await record(of: "\(id)"), record.isStaged, record.stagingPath == staging,
             let stage = try await mountTable().mount(at: record.stagedMount)
         else {
-            throw VolumeError(.failedPrecondition, "volume '\(id)' is not staged at '\(staging.printable)'; stage it first")
+            throw VolumeError(
+                .failedPrecondition,
+                "volume '\(id)' is not staged at '\(staging.printable)'; stage it first"
+            )
         }
         guard record.usage.isBlock == target.usage.isBlock else {
             throw VolumeError(
@@ -50,10 +53,16 @@ extension NodeVolumeService {
         let address = address(of: id)
         let mapper = mapper
         guard let device = try await mapping({ (_) throws(MappingError) in try mapper.device(of: address) }) else {
-            throw VolumeError(.failedPrecondition, "the image server of volume '\(id)' is gone; unstage and stage it again")
+            throw VolumeError(
+                .failedPrecondition,
+                "the image server of volume '\(id)' is gone; unstage and stage it again"
+            )
         }
         guard stage.device == device.device || record.usage.isBlock else {
-            throw VolumeError(.failedPrecondition, "staging path '\(staging)' has a dead device; unstage and stage it again")
+            throw VolumeError(
+                .failedPrecondition,
+                "staging path '\(staging)' has a dead device; unstage and stage it again"
+            )
         }
         if let other = record.targets.first(where: { $0.path == target.path && $0 != target }),
             try await mountTable().mount(at: target.path) != nil

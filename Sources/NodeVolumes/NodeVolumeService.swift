@@ -17,8 +17,9 @@ public struct ClusterAddress: Sendable, Hashable {
 
 /// Stages and publishes volumes on this node.
 ///
-/// Every operation looks at what is there, does what is missing, and may be repeated after any crash. What must be known
-/// to undo it is written down before it is done; what is really there is read from mountinfo and sysfs, never assumed.
+/// Every operation looks at what is there, does what is missing, and may be repeated after any crash. What must be
+/// known to undo it is written down before it is done; what is really there is read from mountinfo and sysfs, never
+/// assumed.
 public final class NodeVolumeService: NodeService {
     /// Finds a volume's cluster.
     public typealias ClusterResolver = @Sendable (VolumeID) throws(VolumeError) -> ClusterAddress
@@ -104,7 +105,7 @@ public final class NodeVolumeService: NodeService {
         }
         do throws(KernelError) {
             return try await pool.run { () throws(KernelError) in try KernelFile.canonical(path) }
-        } catch where error.isNotFound {
+        } catch  where error.isNotFound {
             // Nothing can be mounted below a directory that is not there.
             return path
         } catch {

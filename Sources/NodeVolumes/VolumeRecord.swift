@@ -6,7 +6,7 @@ internal import Volumes
 
 /// What a node remembers of a volume: enough to undo, and to know a repetition from a contradiction.
 ///
-/// No secrets.
+/// It holds no secrets.
 struct VolumeRecord: Codable, Sendable {
     /// A pod's path.
     struct Target: Codable, Sendable, Hashable {

@@ -36,7 +36,10 @@ struct ContentProbeTests {
         #expect(try ContentProbe.content(of: file.path) == .unknown(offset: UInt64(offset)))
     }
 
-    @Test("What mkfs makes is told apart", arguments: [("mkfs.ext4", Signature.ext4), ("mkfs.ext3", .ext3), ("mkfs.ext2", .ext2)])
+    @Test(
+        "What mkfs makes is told apart",
+        arguments: [("mkfs.ext4", Signature.ext4), ("mkfs.ext3", .ext3), ("mkfs.ext2", .ext2)]
+    )
     func realFileSystems(program: String, signature: Signature) throws {
         let file = try ImageFile(size: 16 << 20)
         #expect(system("\(program) -q -F \(file.path) > /dev/null 2>&1") == 0)

@@ -8,7 +8,9 @@ struct KernelTextTests {
     @Test("A mount point with spaces, tabs and backslashes is read as it is")
     func escapes() throws {
         let table = MountTable(
-            text: #"41 27 0:39 /a\040b /var/x\011y\134z rw,noatime shared:5 master:1 - fuse.nacre na\040cre ro,user_id=0"# + "\n"
+            text:
+                #"41 27 0:39 /a\040b /var/x\011y\134z rw,noatime shared:5 master:1 - fuse.nacre na\040cre ro,user_id=0"#
+                + "\n"
         )
         let mount = try #require(table.mounts.first)
         #expect(mount.root == "/a b")
@@ -26,7 +28,10 @@ struct KernelTextTests {
         #expect(table.mount(at: "/") == nil)
     }
 
-    @Test("A broken line is left out", arguments: ["", "1 2 3", "a b c d e f g h i j k", "1 2 0:1 / /m rw no dash here at all"])
+    @Test(
+        "A broken line is left out",
+        arguments: ["", "1 2 3", "a b c d e f g h i j k", "1 2 0:1 / /m rw no dash here at all"]
+    )
     func broken(line: String) {
         #expect(MountTable(text: line).mounts.isEmpty)
     }
@@ -41,7 +46,10 @@ struct KernelTextTests {
         #expect(ProcessStatus(text: "12 (") == nil)
     }
 
-    @Test("Bit 24 is CAP_SYS_RESOURCE", arguments: [("000001fffeffffff", false), ("000001ffffffffff", true), ("1000000", true)])
+    @Test(
+        "Bit 24 is CAP_SYS_RESOURCE",
+        arguments: [("000001fffeffffff", false), ("000001ffffffffff", true), ("1000000", true)]
+    )
     func capabilities(mask: String, allows: Bool) {
         #expect(Capabilities(statusText: "Name:\tx\nCapEff:\t\(mask)\n")?.allowsResourceControl == allows)
     }
@@ -69,7 +77,10 @@ struct KernelTextTests {
         #expect(MountOptions(["ro"]).isReadOnly)
     }
 
-    @Test("A device number survives its packing", arguments: [(7, 3), (259, 70_000), (0, 0), (4095, 1_048_575)] as [(UInt32, UInt32)])
+    @Test(
+        "A device number survives its packing",
+        arguments: [(7, 3), (259, 70_000), (0, 0), (4095, 1_048_575)] as [(UInt32, UInt32)]
+    )
     func deviceNumbers(major: UInt32, minor: UInt32) {
         let number = DeviceNumber(major: major, minor: minor)
         #expect(DeviceNumber(rawValue: number.rawValue) == number)

@@ -139,7 +139,10 @@ extension NodeLab {
         switch operation {
         case "up":
             try await service.stage(stageRequest(image, fsType: fsType), deadline: deadline)
-            try await service.publish(publishRequest(image, fsType: fsType, isReadOnly: fsType != nil), deadline: deadline)
+            try await service.publish(
+                publishRequest(image, fsType: fsType, isReadOnly: fsType != nil),
+                deadline: deadline
+            )
         default:
             let id = handle(image)
             try await service.unpublish(volumeID: id, targetPath: targetPath(image), deadline: deadline)

@@ -25,7 +25,8 @@ func rbd(_ words: String) async throws -> String {
 
 extension NodeLab {
     /// A lab in a directory of its own, its image made and its staging directory there.
-    static func fresh(_ image: String, megabytes: Int = 256, placement: ServerPlacement = .stay) async throws -> NodeLab {
+    static func fresh(_ image: String, megabytes: Int = 256, placement: ServerPlacement = .stay) async throws -> NodeLab
+    {
         let lab = try NodeLab(directory: "/tmp/nacre-node-\(getpid())-\(image)", placement: placement)
         try KernelFile.makeDirectories(lab.stagingPath(image))
         try KernelFile.makeDirectories("\(lab.directory)/pods")

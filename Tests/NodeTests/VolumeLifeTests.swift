@@ -26,7 +26,13 @@ extension NodeTests {
         #expect(!stats.condition.isAbnormal)
         #expect((stats.bytes?.total ?? 0) > 200 << 20)
         #expect((stats.inodes?.used ?? 0) > 0)
-        await #expect { try await lab.service().unstage(volumeID: lab.handle(image), stagingPath: lab.stagingPath(image), deadline: soon) } throws: {
+        await #expect {
+            try await lab.service().unstage(
+                volumeID: lab.handle(image),
+                stagingPath: lab.stagingPath(image),
+                deadline: soon
+            )
+        } throws: {
             ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains(pod)
         }
         for _ in 0..<3 {
@@ -47,7 +53,9 @@ extension NodeTests {
         // A service in a process of its own, killed once the volume is published.
         try await shell("\(lab.program) \(lab.directory) up restart xfs none")
         let place = lab.stagingPath("restart")
-        async let written = shell("dd if=/dev/urandom of=\(place)/f bs=1M count=150 oflag=direct && sha1sum < \(place)/f")
+        async let written = shell(
+            "dd if=/dev/urandom of=\(place)/f bs=1M count=150 oflag=direct && sha1sum < \(place)/f"
+        )
         try await lab.service().stage(lab.stageRequest("restart", fsType: "xfs"), deadline: soon)
         let sum = try await written.split(separator: "\n").last
         #expect(try await shell("echo 3 > /proc/sys/vm/drop_caches; sha1sum < \(place)/f") == "\(sum ?? "")\n")
@@ -145,7 +153,9 @@ extension NodeTests {
         let lab = try await NodeLab.fresh("block")
         for _ in 0..<3 { try await lab.run("up", "block", nil, observer: nil) }
         let pod = lab.targetPath("block")
-        try await shell("test -b \(pod) && dd if=/dev/zero bs=64K count=16 | tr '\\0' x | dd of=\(pod) bs=64K oflag=direct iflag=fullblock")
+        try await shell(
+            "test -b \(pod) && dd if=/dev/zero bs=64K count=16 | tr '\\0' x | dd of=\(pod) bs=64K oflag=direct iflag=fullblock"
+        )
         do {
             let device = try BlockIOControl(opening: pod, writable: true)
             // Below librbd's granularity of discards: what a discard would leave as it is.
@@ -162,7 +172,9 @@ extension NodeTests {
     func readOnly() async throws {
         let lab = try await NodeLab.fresh("readonly")
         try await lab.service().stage(lab.stageRequest("readonly"), deadline: soon)
-        for _ in 0..<3 { try await lab.service().publish(lab.publishRequest("readonly", isReadOnly: true), deadline: soon) }
+        for _ in 0..<3 {
+            try await lab.service().publish(lab.publishRequest("readonly", isReadOnly: true), deadline: soon)
+        }
         #expect(open("\(lab.targetPath("readonly"))/x", O_WRONLY | O_CREAT, 0o600) == -1)
         #expect(errno == EROFS)
         await #expect { try await lab.service().publish(lab.publishRequest("readonly"), deadline: soon) } throws: {

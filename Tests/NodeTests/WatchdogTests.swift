@@ -32,7 +32,9 @@ extension NodeTests {
     private func outcome(_ log: String, within limit: Duration) async throws -> String? {
         let deadline = ContinuousClock.now + limit
         while ContinuousClock.now < deadline {
-            if let text = try? KernelFile.text(log), let line = text.split(separator: "\n").last(where: { $0.hasPrefix("done") }) {
+            if let text = try? KernelFile.text(log),
+                let line = text.split(separator: "\n").last(where: { $0.hasPrefix("done") })
+            {
                 return String(line)
             }
             try await Task.sleep(for: .milliseconds(100))
@@ -64,7 +66,12 @@ extension NodeTests {
         try await lab.service().stage(lab.stageRequest("stuck", fsType: "xfs"), deadline: soon)
         let link = "\(lab.directory)/f"
         try await shell("ln -s \(lab.stagingPath("stuck"))/f \(link)")
-        let watchdog = FuseWatchdog(lab.mapper(), limit: .seconds(3), interval: .milliseconds(200), logger: lab.quietLogger)
+        let watchdog = FuseWatchdog(
+            lab.mapper(),
+            limit: .seconds(3),
+            interval: .milliseconds(200),
+            logger: lab.quietLogger
+        )
         let watching = Task { await watchdog.run() }
         _ = try await writeInCgroup(limited, link, megabytes: 1000)
         let result = try await outcome("\(link).log", within: .seconds(90))

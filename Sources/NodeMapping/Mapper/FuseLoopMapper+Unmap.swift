@@ -58,7 +58,11 @@ extension FuseLoopMapper {
         for loop in try sysfs.loopDevices(backedBy: directory.imageFile) {
             let users = try MountTable.current().mounts(of: loop.device).map(\.mountPoint)
             guard users.isEmpty else {
-                throw KernelError("LOOP_CLR_FD", .resourceBusy, "\(loop) is mounted at \(users.joined(separator: ", "))")
+                throw KernelError(
+                    "LOOP_CLR_FD",
+                    .resourceBusy,
+                    "\(loop) is mounted at \(users.joined(separator: ", "))"
+                )
             }
             try loop.detach()
             // Detaching happens when the last one closes it, which may be a program that only looks at all devices.
@@ -78,9 +82,9 @@ extension FuseLoopMapper {
                     do throws(KernelError) {
                         try Mounting.unmount(directory.mountPoint)
                         return true
-                    } catch where error.errno == .resourceBusy {
+                    } catch  where error.errno == .resourceBusy {
                         return false
-                    } catch where error.errno == .invalidArgument {
+                    } catch  where error.errno == .invalidArgument {
                         return true
                     }
                 }

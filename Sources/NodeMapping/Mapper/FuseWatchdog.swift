@@ -4,8 +4,8 @@ public import Logging
 /// Ends a deadlock that an image server and the kernel's memory reclaim can get into.
 ///
 /// A server that allocates memory may be made to wait for the writeback of pages that only it can write. Then nothing
-/// ever moves again, not even SIGKILL. Servers are kept out of limited cgroups and marked as I/O flushers to prevent it,
-/// but not every host allows that. The way out is to abort the server's FUSE connection: all its I/O fails at once.
+/// ever moves again, not even SIGKILL. Servers are kept out of limited cgroups and marked as I/O flushers to prevent
+/// it, but not every host allows that. The way out is to abort the server's FUSE connection: all its I/O fails at once.
 public final class FuseWatchdog: Sendable {
     private let mapper: FuseLoopMapper
     private let limit: Duration

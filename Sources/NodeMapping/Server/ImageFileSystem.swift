@@ -2,8 +2,8 @@ internal import CFuse
 internal import Glibc
 internal import LinuxKernel
 internal import RBD
-internal import SystemPackage
 internal import Synchronization
+internal import SystemPackage
 
 /// A FUSE file system of one file, `image`, which is an RBD image.
 ///

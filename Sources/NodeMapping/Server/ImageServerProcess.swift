@@ -11,8 +11,8 @@ internal import SystemPackage
 public enum ImageServerProcess {
     /// Serves an image until its mount is taken away, then ends the process.
     ///
-    /// Must be called first thing in a process, on its first thread. Descriptor 3 is the pipe to the parent, 1 and 2 are
-    /// the log.
+    /// Must be called first thing in a process, on its first thread. Descriptor 3 is the pipe to the parent, 1 and 2
+    /// are the log.
     ///
     /// - Parameter descriptor: A pipe with the configuration, a line of JSON, and the key after it.
     public static func main(readingConfigurationFrom descriptor: Int32) -> Never {
