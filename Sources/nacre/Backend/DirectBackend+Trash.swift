@@ -1,0 +1,24 @@
+import CephVolumes
+
+extension DirectBackend {
+    /// Waits until the purger has removed every image that this process trashed, for no service is there to do it.
+    func emptyTrash(deadline: ContinuousClock.Instant) async -> String? {
+        while true {
+            let status = purger.status
+            guard status.waiting + status.running + status.blocked.count > 0 else { return nil }
+            guard ContinuousClock.now < deadline else {
+                let reason = status.blocked.first.map { "\($0.image): \($0.reason)" } ?? "it takes longer than --timeout"
+                return "\(reason); nacre serve removes it later"
+            }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    /// How far the purger is: `removing from Ceph, 120 of 2560 objects`.
+    var purgeStep: String? {
+        let status = purger.status
+        if let blocked = status.blocked.first { return "waiting, for \(blocked.reason)" }
+        guard let (done, total) = status.progress.values.first, total > 0 else { return nil }
+        return "\(done) of \(total) objects"
+    }
+}

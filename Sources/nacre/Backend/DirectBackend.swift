@@ -1,0 +1,96 @@
+import CephVolumes
+import Secrets
+import Synchronization
+import Volumes
+
+/// The step that an operation entered last.
+final class LatestStep: Sendable {
+    private let latest = Mutex<String?>(nil)
+
+    /// Takes note of a step.
+    func observe(_ step: any OperationStep) {
+        latest.withLock { $0 = step.phrase }
+    }
+
+    /// The step, for a person.
+    var phrase: String? { latest.withLock { $0 } }
+}
+
+/// The services in this process.
+struct DirectBackend: VolumeBackend {
+    let controller: any ControllerService
+    /// Nothing where only the controller's calls are wanted.
+    let node: (any NodeService)?
+    let operations: Operations
+    let nodeSteps: LatestStep
+    let purger: TrashPurger
+
+    var step: String? { operations.underWay.first?.progress.description ?? nodeSteps.phrase }
+
+    func create(_ request: CreateVolumeRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> Volume {
+        try await controller.createVolume(request, deadline: deadline)
+    }
+
+    func list(
+        maxEntries: Int32,
+        startingToken: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> VolumePage {
+        try await controller.listVolumes(maxEntries: maxEntries, startingToken: startingToken, deadline: deadline)
+    }
+
+    func status(of volumeID: String, deadline: ContinuousClock.Instant) async throws(VolumeError) -> VolumeStatus {
+        try await controller.status(of: volumeID, deadline: deadline)
+    }
+
+    func expand(
+        _ request: ExpandVolumeRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> ExpandedVolume {
+        try await controller.expandVolume(request, deadline: deadline)
+    }
+
+    func delete(
+        _ volumeID: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) {
+        try await controller.deleteVolume(volumeID, credentials: credentials, deadline: deadline)
+    }
+
+    func stage(_ request: StageRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) {
+        try await present(node).stage(request, deadline: deadline)
+    }
+
+    func publish(_ request: PublishRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) {
+        try await present(node).publish(request, deadline: deadline)
+    }
+
+    func unpublish(
+        _ volumeID: String,
+        targetPath: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) {
+        try await present(node).unpublish(volumeID: volumeID, targetPath: targetPath, deadline: deadline)
+    }
+
+    func unstage(
+        _ volumeID: String,
+        stagingPath: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) {
+        try await present(node).unstage(volumeID: volumeID, stagingPath: stagingPath, deadline: deadline)
+    }
+
+    func expandOnNode(
+        _ request: NodeExpandRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> UInt64 {
+        try await present(node).expand(request, deadline: deadline)
+    }
+
+    private func present(_ node: (any NodeService)?) throws(VolumeError) -> any NodeService {
+        guard let node else { throw VolumeError(.unimplemented, "this command was given no node service") }
+        return node
+    }
+}

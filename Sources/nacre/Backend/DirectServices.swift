@@ -1,0 +1,56 @@
+import ArgumentParser
+import Blocking
+import CephVolumes
+import LinuxKernel
+import Logging
+import VolumeAPI
+import VolumeClient
+import Volumes
+
+/// The services of `nacre serve`, wired by its own stacks, for one command.
+enum DirectServices {
+    /// Puts together the controller's side.
+    static func controller(_ options: ConnectionOptions) throws -> DirectBackend {
+        try backend(options, serveArguments: [], hasNode: false)
+    }
+
+    /// Puts together both sides.
+    ///
+    /// Refused where a node service answers: two of them on one state directory would each undo the other's work.
+    static func node(_ options: ConnectionOptions, _ local: LocalOptions) async throws -> DirectBackend {
+        let client = VolumeClient(socketPath: options.socket, pool: BlockingPool(threads: 1))
+        if (try? await client.call(CSI.Node.NodeGetInfo.self, EmptyMessage(), timeout: .seconds(5))) != nil {
+            throw CommandFailure(
+                .usage,
+                "a node service runs on this machine, at '\(options.socket)'; let it do the work: leave out --direct"
+            )
+        }
+        let name = KernelFile.firstLine("/proc/sys/kernel/hostname") ?? "localhost"
+        return try backend(options, serveArguments: ["--node-id", name, "--state-dir", local.stateDir], hasNode: true)
+    }
+
+    private static func backend(
+        _ options: ConnectionOptions,
+        serveArguments: [String],
+        hasNode: Bool
+    ) throws -> DirectBackend {
+        // As `nacre serve` does; a kernel that refuses it leaves us as any other process.
+        try? ProcessControl.forbidDumps()
+        let secret = options.secretDir.map { ["--secret-dir", $0] } ?? []
+        let serve = try ServeOptions.parse(["--config", options.config] + secret + serveArguments)
+        // What goes wrong is told by the command itself.
+        var logger = Logger(label: "nacre") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = .critical
+        let stack = ControllerStack(serve, observer: nil, logger: logger)
+        if let fault = stack.configuration.fault { throw CommandFailure(.notFound, fault) }
+        let steps = LatestStep()
+        let node = hasNode ? NodeStack(serve, stack.configuration, observer: steps.observe, logger: logger) : nil
+        return DirectBackend(
+            controller: stack.service,
+            node: node?.service,
+            operations: stack.operations,
+            nodeSteps: steps,
+            purger: stack.purger
+        )
+    }
+}

@@ -1,0 +1,75 @@
+import Secrets
+import VolumeAPI
+import Volumes
+
+extension CSI.CapacityRange {
+    /// The range for the wire.
+    init(_ range: CapacityRange) {
+        self.init()
+        requiredBytes = Int64(clamping: range.requiredBytes)
+        limitBytes = Int64(clamping: range.limitBytes)
+    }
+}
+
+extension CSI.VolumeCapability {
+    /// The capability for the wire.
+    init(_ capability: VolumeCapability) {
+        self.init()
+        switch capability.access {
+        case .block: block = CSI.BlockVolume()
+        case .mount(let access):
+            var mount = CSI.MountVolume()
+            mount.fsType = access.fsType
+            mount.mountFlags = access.mountFlags
+            self.mount = mount
+        }
+        var accessMode = CSI.AccessMode()
+        accessMode.mode = CSI.Mode(rawValue: capability.mode.name) ?? .unknown
+        self.accessMode = accessMode
+    }
+}
+
+extension Credentials {
+    /// The user for the wire, by ceph-csi's names.
+    var secrets: [String: Secret] { ["userID": Secret(userID), "userKey": userKey] }
+}
+
+extension Volume {
+    /// Reads a volume that the service told of.
+    init(_ message: CSI.Volume) throws(VolumeError) {
+        do throws(VolumeError) {
+            self.init(
+                id: try VolumeID(parsing: message.volumeID),
+                capacityBytes: UInt64(clamping: message.capacityBytes),
+                context: message.volumeContext
+            )
+        } catch {
+            throw VolumeError(.internal, "the service's answer cannot be read: \(error.message)")
+        }
+    }
+}
+
+extension VolumeError.Code {
+    /// Connect's code as CSI's outcome.
+    init(_ code: ConnectError.Code) {
+        self =
+            switch code {
+            case .canceled: .canceled
+            case .unknown: .unknown
+            case .invalidArgument: .invalidArgument
+            case .deadlineExceeded: .deadlineExceeded
+            case .notFound: .notFound
+            case .alreadyExists: .alreadyExists
+            case .permissionDenied: .permissionDenied
+            case .resourceExhausted: .resourceExhausted
+            case .failedPrecondition: .failedPrecondition
+            case .aborted: .aborted
+            case .outOfRange: .outOfRange
+            case .unimplemented: .unimplemented
+            case .internal: .internal
+            case .unavailable: .unavailable
+            case .dataLoss: .dataLoss
+            case .unauthenticated: .unauthenticated
+            }
+    }
+}

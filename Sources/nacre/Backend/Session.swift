@@ -1,0 +1,65 @@
+import Volumes
+
+/// One command at work: who does it, how long it may take, and how its progress is told.
+struct Session: Sendable {
+    let backend: any VolumeBackend
+    let timeout: Duration
+    let isQuiet: Bool
+    let format: OutputFormat
+    let terminal = Terminal()
+
+    /// For what the cluster does.
+    init(_ connection: ConnectionOptions, _ output: OutputOptions) async throws {
+        self.init(
+            try await connection.direct
+                ? DirectServices.controller(connection) : SocketBackend(path: connection.socket),
+            connection,
+            output
+        )
+    }
+
+    /// For what this machine does too.
+    init(_ connection: ConnectionOptions, _ local: LocalOptions, _ output: OutputOptions) async throws {
+        self.init(
+            try await connection.direct
+                ? DirectServices.node(connection, local) : SocketBackend(path: connection.socket),
+            connection,
+            output
+        )
+    }
+
+    private init(_ backend: any VolumeBackend, _ connection: ConnectionOptions, _ output: OutputOptions) {
+        self.backend = backend
+        timeout = connection.timeout.duration
+        isQuiet = output.quiet
+        format = output.output
+    }
+
+    /// Runs calls with a deadline and tells of them when they take long; `title` is such as `creating volume 'x'`.
+    func during<R: Sendable>(
+        _ title: String,
+        step: (@Sendable () -> String?)? = nil,
+        _ body: (ContinuousClock.Instant) async throws -> R
+    ) async throws -> R {
+        let backend = backend
+        let line = ProgressLine(isQuiet: isQuiet, columns: terminal.errorColumns)
+        return try await line.during(title, step: step ?? { backend.step }) {
+            try await body(.now + timeout)
+        }
+    }
+
+    /// Prints a result: as the table's lines, or in the form that was asked for.
+    func show(_ value: some Encodable, lines: [String]) throws {
+        if let text = try format.text(value) {
+            print(text)
+        } else {
+            lines.forEach { print($0) }
+        }
+    }
+
+    /// Tells a person something beside the result.
+    func note(_ text: String) {
+        guard !isQuiet else { return }
+        Terminal.say("nacre: \(text)\n")
+    }
+}

@@ -1,0 +1,129 @@
+import Blocking
+import Curl
+import LinuxKernel
+import Secrets
+import VolumeAPI
+import VolumeClient
+import Volumes
+
+/// The service behind its socket.
+struct SocketBackend: VolumeBackend {
+    private let client: VolumeClient
+
+    /// The service knows, but a call's caller hears of it only at its end.
+    var step: String? { nil }
+
+    /// The service empties the trash by itself.
+    var purgeStep: String? { nil }
+
+    /// Finds out that there is a service.
+    ///
+    /// - Parameter path: The socket's path.
+    /// - Throws: `CommandFailure` that says what is missing and how to do without.
+    init(path: String) async throws {
+        let pool = BlockingPool(threads: 2)
+        let remedy = "start it ('nacre serve --socket \(path) …'), name another by --socket, or use --direct"
+        guard let kind = try? FileKind.of(path) else {
+            throw CommandFailure(.serviceUnreachable, "no service runs here: there is no socket '\(path)'; \(remedy)")
+        }
+        guard kind == .other else {
+            throw CommandFailure(.serviceUnreachable, "'\(path)' is no socket; \(remedy)")
+        }
+        do {
+            _ = try await HTTPClient(pool: pool).post(
+                unixSocket: path,
+                path: CSI.Identity.Probe.path,
+                headers: [("Content-Type", "application/json")],
+                body: Array("{}".utf8),
+                timeout: .seconds(10)
+            )
+        } catch where error.isNotReachable {
+            throw CommandFailure(
+                .serviceUnreachable,
+                "no service answers at '\(path)': \(error.reason); \(remedy), as a user who may write to the socket"
+            )
+        } catch {
+            throw CommandFailure(.tryAgain, error.description)
+        }
+        client = VolumeClient(socketPath: path, pool: pool)
+    }
+
+    func create(_ request: CreateVolumeRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> Volume {
+        var message = CSI.Controller.CreateVolume.Request()
+        message.name = request.name
+        message.capacityRange = CSI.CapacityRange(request.range)
+        message.volumeCapabilities = request.capabilities.map { CSI.VolumeCapability($0) }
+        message.parameters = request.parameters
+        message.secrets = request.credentials.secrets
+        let answer = try await call(CSI.Controller.CreateVolume.self, message, deadline)
+        return try Volume(answer.volume ?? CSI.Volume())
+    }
+
+    func list(
+        maxEntries: Int32,
+        startingToken: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> VolumePage {
+        var message = CSI.Controller.ListVolumes.Request()
+        message.maxEntries = maxEntries
+        message.startingToken = startingToken
+        let answer = try await call(CSI.Controller.ListVolumes.self, message, deadline)
+        var volumes: [Volume] = []
+        for entry in answer.entries { volumes.append(try Volume(entry.volume ?? CSI.Volume())) }
+        return VolumePage(volumes: volumes, nextToken: answer.nextToken)
+    }
+
+    func status(of volumeID: String, deadline: ContinuousClock.Instant) async throws(VolumeError) -> VolumeStatus {
+        var message = CSI.Controller.ControllerGetVolume.Request()
+        message.volumeID = volumeID
+        let answer = try await call(CSI.Controller.ControllerGetVolume.self, message, deadline)
+        let condition = answer.status?.volumeCondition ?? CSI.VolumeCondition()
+        return VolumeStatus(
+            volume: try Volume(answer.volume ?? CSI.Volume()),
+            condition: VolumeCondition(isAbnormal: condition.abnormal, message: condition.message)
+        )
+    }
+
+    func expand(
+        _ request: ExpandVolumeRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> ExpandedVolume {
+        var message = CSI.Controller.ControllerExpandVolume.Request()
+        message.volumeID = request.volumeID
+        message.capacityRange = CSI.CapacityRange(request.range)
+        message.volumeCapability = request.capability.map { CSI.VolumeCapability($0) }
+        message.secrets = request.credentials.secrets
+        let answer = try await call(CSI.Controller.ControllerExpandVolume.self, message, deadline)
+        return ExpandedVolume(
+            capacityBytes: UInt64(clamping: answer.capacityBytes),
+            nodeExpansionRequired: answer.nodeExpansionRequired
+        )
+    }
+
+    func delete(
+        _ volumeID: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) {
+        var message = CSI.Controller.DeleteVolume.Request()
+        message.volumeID = volumeID
+        message.secrets = credentials.secrets
+        _ = try await call(CSI.Controller.DeleteVolume.self, message, deadline)
+    }
+
+    /// The service empties the trash by itself.
+    func emptyTrash(deadline: ContinuousClock.Instant) async -> String? { nil }
+
+    /// Makes a call that may last until the deadline, and reads its error.
+    func call<Call: Method>(
+        _ method: Call.Type,
+        _ message: Call.Request,
+        _ deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> Call.Response {
+        do throws(ConnectError) {
+            return try await client.call(method, message, timeout: deadline - .now)
+        } catch {
+            throw VolumeError(VolumeError.Code(error.code), error.message)
+        }
+    }
+}

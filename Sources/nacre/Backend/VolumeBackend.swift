@@ -1,0 +1,69 @@
+import Secrets
+import Volumes
+
+/// What the commands need of volumes, wherever it is done: by the service behind its socket, or in this process.
+protocol VolumeBackend: Sendable {
+    /// What is going on now, for a person; nothing when it cannot be told.
+    var step: String? { get }
+
+    /// How far `emptyTrash` is; nothing when it cannot be told.
+    var purgeStep: String? { get }
+
+    /// CSI: CreateVolume.
+    func create(_ request: CreateVolumeRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> Volume
+
+    /// CSI: ListVolumes.
+    func list(
+        maxEntries: Int32,
+        startingToken: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> VolumePage
+
+    /// CSI: ControllerGetVolume.
+    func status(of volumeID: String, deadline: ContinuousClock.Instant) async throws(VolumeError) -> VolumeStatus
+
+    /// CSI: ControllerExpandVolume.
+    func expand(
+        _ request: ExpandVolumeRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> ExpandedVolume
+
+    /// CSI: DeleteVolume.
+    func delete(
+        _ volumeID: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError)
+
+    /// Waits until what was deleted is gone from Ceph, if that is this process' work; says what is left, if anything.
+    func emptyTrash(deadline: ContinuousClock.Instant) async -> String?
+
+    /// CSI: NodeStageVolume.
+    func stage(_ request: StageRequest, deadline: ContinuousClock.Instant) async throws(VolumeError)
+
+    /// CSI: NodePublishVolume.
+    func publish(
+        _ request: PublishRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError)
+
+    /// CSI: NodeUnpublishVolume.
+    func unpublish(
+        _ volumeID: String,
+        targetPath: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError)
+
+    /// CSI: NodeUnstageVolume.
+    func unstage(
+        _ volumeID: String,
+        stagingPath: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError)
+
+    /// CSI: NodeExpandVolume.
+    func expandOnNode(
+        _ request: NodeExpandRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> UInt64
+}

@@ -1,0 +1,67 @@
+import Volumes
+
+/// How the program ends: sysexits(3), so that scripts can tell a mistake from a cluster that is away.
+enum ExitStatus: Int32, Sendable, CaseIterable {
+    case done = 0
+    case failed = 1
+    case usage = 64
+    case notFound = 66
+    case serviceUnreachable = 69
+    case alreadyExists = 73
+    case tryAgain = 75
+    case notPermitted = 77
+
+    /// What a volume's error means to who typed the command.
+    init(_ code: VolumeError.Code) {
+        self =
+            switch code {
+            case .invalidArgument, .outOfRange: .usage
+            case .notFound: .notFound
+            case .alreadyExists: .alreadyExists
+            case .canceled, .deadlineExceeded, .aborted, .unavailable: .tryAgain
+            case .permissionDenied, .unauthenticated: .notPermitted
+            case .unknown, .resourceExhausted, .failedPrecondition, .unimplemented, .internal, .dataLoss: .failed
+            }
+    }
+
+    /// The meaning, for a person.
+    var meaning: String {
+        switch self {
+        case .done: "done, or already so"
+        case .failed: "failed: in use, full, not supported, not confirmed; the message says which"
+        case .usage: "wrong usage, or a value that can never be right (EX_USAGE)"
+        case .notFound: "there is no such volume, path or file (EX_NOINPUT)"
+        case .serviceUnreachable: "no service at the socket; start it, or use --direct (EX_UNAVAILABLE)"
+        case .alreadyExists: "a volume of that name exists, but is another one (EX_CANTCREAT)"
+        case .tryAgain: "not done in time, or the cluster is away; the same command again goes on (EX_TEMPFAIL)"
+        case .notPermitted: "Ceph refuses the user or its key, or a file may not be read (EX_NOPERM)"
+        }
+    }
+
+    /// The whole table, for help.
+    static var table: String {
+        allCases
+            .map { status in
+                let number = String(status.rawValue)
+                return "  \(number)\(String(repeating: " ", count: 4 - number.count))\(status.meaning)"
+            }
+            .joined(separator: "\n")
+    }
+}
+
+/// The end of a command that did not do what it was asked for.
+struct CommandFailure: Error, CustomStringConvertible {
+    let status: ExitStatus
+    let message: String
+
+    init(_ status: ExitStatus, _ message: String) {
+        self.status = status
+        self.message = message
+    }
+
+    init(_ error: VolumeError) {
+        self.init(ExitStatus(error.code), error.message)
+    }
+
+    var description: String { message }
+}

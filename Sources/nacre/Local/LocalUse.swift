@@ -1,0 +1,23 @@
+import Volumes
+
+/// A volume that this command line mapped or mounted on this machine.
+struct LocalUse: Codable, Sendable, Equatable {
+    /// How it is used.
+    enum Kind: String, Codable, Sendable {
+        case device
+        case mount
+
+        /// The command that ends it.
+        var opposite: String {
+            switch self {
+            case .device: "nacre volume unmap"
+            case .mount: "nacre volume unmount"
+            }
+        }
+    }
+
+    let volumeID: String
+    let kind: Kind
+    /// Where the device or the file system shows up.
+    let path: String
+}

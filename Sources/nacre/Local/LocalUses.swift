@@ -1,0 +1,70 @@
+import FoundationEssentials
+import LinuxKernel
+import Volumes
+
+/// What this command line mapped and mounted on this machine: a small file a volume, written before the deed and removed
+/// after its undoing, so that a killed command can be repeated or undone.
+///
+/// `<state>/cli/<cluster@pool@namespace@image>/use.json`, and `staging/` beside it. A handle holds no `@`.
+struct LocalUses: Sendable {
+    let stateDirectory: String
+    let runDirectory: String
+
+    /// The use of a volume; nothing when there is none.
+    func use(of id: VolumeID) throws -> LocalUse? {
+        try read(Self.name(of: id))
+    }
+
+    /// The use that shows up at `path`; nothing when there is none.
+    func use(at path: String) throws -> LocalUse? {
+        let directory = "\(stateDirectory)/cli"
+        guard try FileKind.of(directory) != nil else { return nil }
+        return try KernelFile.names(in: directory).lazy.compactMap { try read($0) }.first { $0.path == path }
+    }
+
+    /// Takes note of a use and makes the directory to stage at.
+    ///
+    /// - Throws: `CommandFailure` when the volume is in use in another way.
+    func begin(_ use: LocalUse, of id: VolumeID) throws {
+        if let present = try self.use(of: id), present != use {
+            guard try MountTable.current().mount(at: present.path) == nil else {
+                throw CommandFailure(
+                    .failed,
+                    "volume '\(id)' is in use at '\(present.path)' already; end that by '\(present.kind.opposite) \(id)'"
+                )
+            }
+        }
+        try KernelFile.makeDirectories(stagingPath(of: id))
+        try KernelFile.replace("\(directory(of: id))/use.json", with: Array(JSONEncoder().encode(use)))
+    }
+
+    /// Forgets a use that has ended.
+    func end(_ id: VolumeID) throws {
+        try KernelFile.removeDirectory(stagingPath(of: id))
+        try KernelFile.removeDirectory("\(runDirectory)/cli/\(Self.name(of: id))")
+        try KernelFile.remove("\(directory(of: id))/use.json")
+        try KernelFile.removeDirectory(directory(of: id))
+    }
+
+    /// Where the volume is staged.
+    func stagingPath(of id: VolumeID) -> String { "\(directory(of: id))/staging" }
+
+    /// Where the volume's device shows up.
+    func devicePath(of id: VolumeID) -> String { "\(runDirectory)/cli/\(Self.name(of: id))/device" }
+
+    /// The volume's directory name, from which its handle can be read.
+    static func name(of id: VolumeID) -> String {
+        [id.clusterID, id.pool, id.namespace, id.image].joined(separator: "@")
+    }
+
+    private func directory(of id: VolumeID) -> String { "\(stateDirectory)/cli/\(Self.name(of: id))" }
+
+    private func read(_ name: String) throws -> LocalUse? {
+        let path = "\(stateDirectory)/cli/\(name)/use.json"
+        guard try FileKind.of(path) != nil else { return nil }
+        guard let use = try? JSONDecoder().decode(LocalUse.self, from: Data(KernelFile.bytes(path))) else {
+            throw CommandFailure(.failed, "'\(path)' cannot be read; remove it if no volume of that name is mounted")
+        }
+        return use
+    }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import CephVolumes
+import Secrets
+import Volumes
+
+/// Where the commands take effect, and as whom.
+struct ConnectionOptions: ParsableArguments {
+    @Option(help: "The service's UNIX socket (NACRE_SOCKET).", completion: .file())
+    var socket = Environment.value("NACRE_SOCKET") ?? "/run/nacre/nacre.sock"
+
+    @Flag(help: "Work on Ceph from this process, without the service; needs --config and --secret-dir.")
+    var direct = false
+
+    @Option(
+        help: "ceph-csi's config.json: which clusters there are (NACRE_CONFIG).",
+        completion: .file(extensions: ["json"])
+    )
+    var config = Environment.value("NACRE_CONFIG") ?? "/etc/ceph-csi-config/config.json"
+
+    @Option(
+        name: .customLong("secret-dir"),
+        help: ArgumentHelp(
+            "Directory with the files userID and userKey of a Ceph user (NACRE_SECRET_DIR).",
+            discussion: """
+                As Kubernetes mounts a ceph-csi Secret. csi-rbd-provisioner's is for create, expand and delete, \
+                csi-rbd-node's for map and mount.
+                """,
+            valueName: "directory"
+        ),
+        completion: .directory
+    )
+    var givenSecretDir: String?
+
+    @Option(help: "How long to wait: 60s, 500ms, 2m; what was begun goes on, and the same command again joins it.")
+    var timeout = TimeLimit(seconds: 60)
+
+    /// The Secret's directory, as given or by the environment.
+    var secretDir: String? { givenSecretDir ?? Environment.value("NACRE_SECRET_DIR") }
+
+    /// The user of the Secret that `--secret-dir` names; keys are never arguments.
+    func credentials() throws -> Credentials {
+        guard let secretDir else {
+            throw CommandFailure(
+                .usage,
+                "no Ceph user is given; name the directory with userID and userKey by --secret-dir or NACRE_SECRET_DIR"
+            )
+        }
+        return try ServiceCredentials(directory: secretDir).read()
+    }
+}

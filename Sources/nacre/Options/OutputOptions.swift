@@ -1,0 +1,17 @@
+import ArgumentParser
+
+/// How results are shown.
+struct OutputOptions: ParsableArguments {
+    @Option(name: .shortAndLong, help: "How results are written.")
+    var output = OutputFormat.table
+
+    @Flag(name: .shortAndLong, help: "No progress and no notes; list and create print volume ids alone.")
+    var quiet = false
+}
+
+/// The forms of results; the keys of the last two do not change.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case table
+    case json
+    case yaml
+}

@@ -1,0 +1,22 @@
+/// Columns of text, as wide as their widest cell.
+struct Table {
+    let headings: [String]
+    var rows: [[String]] = []
+
+    init(_ headings: String...) {
+        self.headings = headings
+    }
+
+    /// The lines, headings first; the last column is not padded.
+    func lines(heading: (String) -> String = { $0 }) -> [String] {
+        let widths = headings.indices.map { column in
+            ([headings] + rows).map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+        }
+        let texts = ([headings] + rows).map { row in
+            row.enumerated()
+                .map { $0 + 1 == row.count ? $1 : $1 + String(repeating: " ", count: widths[$0] - $1.count) }
+                .joined(separator: "  ")
+        }
+        return texts.enumerated().map { $0 == 0 ? heading($1) : $1 }
+    }
+}

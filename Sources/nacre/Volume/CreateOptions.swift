@@ -1,0 +1,105 @@
+import ArgumentParser
+import CephVolumes
+import Volumes
+
+/// What a new volume is to be like: a StorageClass' parameters as options.
+struct CreateOptions: ParsableArguments {
+    @Option(help: "The cluster's clusterID in config.json; not needed when there is one alone.")
+    var cluster: String?
+
+    @Option(help: "The RBD pool of the image.")
+    var pool: String?
+
+    @Option(help: "The pool of the image's data, such as an erasure-coded one.")
+    var dataPool: String?
+
+    @Option(
+        help: "The image's features, separated by commas; Ceph's choice without.",
+        completion: .list(["layering", "exclusive-lock", "object-map", "fast-diff", "journaling", "deep-flatten"])
+    )
+    var features: String?
+
+    @Option(help: "The size of the image's objects, 4Ki to 32Mi; Ceph's choice without.", transform: quantity)
+    var objectSize: Quantity?
+
+    @Option(help: "Bytes of a stripe in one object; goes with --stripe-count.", transform: quantity)
+    var stripeUnit: Quantity?
+
+    @Option(help: "Objects that a stripe spreads over.")
+    var stripeCount: UInt64?
+
+    @Option(
+        name: .customLong("parameter"),
+        help: ArgumentHelp("Any parameter of a ceph-csi StorageClass; may be repeated.", valueName: "key=value")
+    )
+    var pairs: [String] = []
+
+    @Flag(help: "For use as a raw device, without a file system.")
+    var block = false
+
+    @Option(name: .customLong("fs"), help: "The file system that the node will make.")
+    var fileSystem: FileSystemChoice?
+
+    @Option(help: "Who may use it at once.")
+    var accessMode = AccessModeChoice.readWriteOnce
+
+    mutating func validate() throws {
+        guard !block || fileSystem == nil else { throw ValidationError("--block and --fs exclude each other") }
+        for pair in pairs where pair.firstIndex(of: "=").map({ $0 == pair.startIndex }) ?? true {
+            throw ValidationError("--parameter '\(pair)' is not key=value")
+        }
+    }
+
+    /// How it will be used.
+    var capability: VolumeCapability {
+        VolumeCapability(
+            block ? .block : .mount(MountAccess(fsType: fileSystem?.rawValue ?? "")),
+            mode: accessMode.mode
+        )
+    }
+
+    /// The StorageClass' parameters; `config` is asked for the cluster when none is named.
+    func parameters(config: String) throws -> [String: String] {
+        var parameters: [String: String] = [:]
+        for pair in pairs {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            guard parameters.updateValue(parts[1], forKey: parts[0]) == nil else {
+                throw ValidationError("--parameter \(parts[0]) is given twice")
+            }
+        }
+        let options: [(flag: String, key: String, value: String?)] = [
+            ("--cluster", "clusterID", cluster), ("--pool", "pool", pool), ("--data-pool", "dataPool", dataPool),
+            ("--features", "imageFeatures", features), ("--object-size", "objectSize", objectSize.map { "\($0.bytes)" }),
+            ("--stripe-unit", "stripeUnit", stripeUnit.map { "\($0.bytes)" }),
+            ("--stripe-count", "stripeCount", stripeCount.map { "\($0)" }),
+        ]
+        for (flag, key, value) in options {
+            guard let value else { continue }
+            guard parameters.updateValue(value, forKey: key) == nil else {
+                throw ValidationError("\(flag) and --parameter \(key)=… say the same; drop one")
+            }
+        }
+        guard parameters["pool"] != nil else { throw ValidationError("the RBD pool is missing; name it by --pool") }
+        if parameters["clusterID"] == nil { parameters["clusterID"] = try onlyCluster(config) }
+        return parameters
+    }
+
+    private func onlyCluster(_ config: String) throws -> String {
+        let configuration = ClusterConfiguration(path: config)
+        let clusters = configuration.clusters.map(\.clusterID)
+        if let only = clusters.first, clusters.count == 1 { return only }
+        let reason =
+            configuration.fault
+            ?? "'\(config)' names \(clusters.isEmpty ? "no cluster" : clusters.joined(separator: ", "))"
+        throw CommandFailure(.usage, "which cluster? name it by --cluster: \(reason)")
+    }
+}
+
+/// Reads a quantity for ArgumentParser, with its own words on what is wrong.
+@Sendable func quantity(_ text: String) throws -> Quantity {
+    do throws(Quantity.Fault) {
+        return try Quantity(parsing: text)
+    } catch {
+        throw ValidationError(error.description)
+    }
+}

@@ -1,0 +1,43 @@
+import ArgumentParser
+import Volumes
+
+/// `nacre volume map`.
+struct VolumeMap: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "map",
+        abstract: "Make a volume a block device of this machine.",
+        discussion: """
+            Prints the device's path. The same command again finds the device. Stages and publishes the volume as a
+            Block volume, as CSI has it; nacre volume unmap takes it back.
+
+            EXAMPLES
+              device=$(nacre volume map wal)
+              nacre volume map wal --read-only
+            """
+    )
+
+    @Argument(help: VolumeName.help)
+    var volume: VolumeName
+
+    @Flag(help: "Refuse writes.")
+    var readOnly = false
+
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "This machine") var local: LocalOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func run() async throws {
+        let credentials = try connection.credentials()
+        let session = try await Session(connection, local, output)
+        let id = try await session.volume(volume)
+        let use = LocalUse(volumeID: "\(id)", kind: .device, path: local.uses.devicePath(of: id))
+        try await session.begin(
+            use,
+            of: id,
+            in: local.uses,
+            as: VolumeCapability(.block, mode: readOnly ? .singleNodeReaderOnly : .singleNodeWriter),
+            credentials: credentials
+        )
+        try session.show(use, inUse: true)
+    }
+}

@@ -1,0 +1,60 @@
+import ArgumentParser
+import Volumes
+
+/// `nacre volume mount`.
+struct VolumeMount: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mount",
+        abstract: "Mount a volume's file system on this machine, making it on a blank volume.",
+        discussion: """
+            PATH is made when it is missing, and removed by nacre volume unmount; a directory that holds anything is
+            refused, and so is a volume that holds anything but the file system.
+
+            EXAMPLES
+              nacre volume mount data /mnt/data
+              nacre volume mount data /mnt/data --fs xfs --mount-option noatime
+            """
+    )
+
+    @Argument(help: VolumeName.help)
+    var volume: VolumeName
+
+    @Argument(help: "Where to mount it.")
+    var path: LocalPath
+
+    @Option(name: .customLong("fs"), help: "The file system.")
+    var fileSystem = FileSystemChoice.ext4
+
+    @Flag(help: "Mount it read-only; its file system must be there.")
+    var readOnly = false
+
+    @Option(name: .customLong("mount-option"), help: "A mount option such as noatime; may be repeated.")
+    var mountOptions: [String] = []
+
+    @Option(help: "Options for mkfs in place of our own, separated by spaces.")
+    var mkfsOptions: String?
+
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "This machine") var local: LocalOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func run() async throws {
+        let credentials = try connection.credentials()
+        try path.checkMountable()
+        let session = try await Session(connection, local, output)
+        let id = try await session.volume(volume)
+        let use = LocalUse(volumeID: "\(id)", kind: .mount, path: path.absolute)
+        try await session.begin(
+            use,
+            of: id,
+            in: local.uses,
+            as: VolumeCapability(
+                .mount(MountAccess(fsType: fileSystem.rawValue, mountFlags: mountOptions)),
+                mode: readOnly ? .singleNodeReaderOnly : .singleNodeWriter
+            ),
+            credentials: credentials,
+            context: mkfsOptions.map { ["mkfsOptions": $0] } ?? [:]
+        )
+        try session.show(use, inUse: true)
+    }
+}
