@@ -1,0 +1,123 @@
+import Blocking
+public import RADOS
+import RBD
+
+/// An entry of `rbd_trash` as it lies there; `rbd_trash_list` hides those that a removal left.
+public struct RawTrashEntry: Sendable, Hashable {
+    /// Who moved it there. See: cls/rbd/cls_rbd_types.h, `TrashImageSource`.
+    public enum Source: UInt8, Sendable {
+        /// `rbd_trash_move`.
+        case user
+        /// rbd-mirror.
+        case mirroring
+        /// A migration.
+        case migration
+        /// `rbd_remove`.
+        case removing
+        /// The removal of a clone's last snapshot.
+        case userParent
+    }
+
+    /// What is being done with it. See: `TrashImageState`.
+    public enum State: UInt8, Sendable {
+        /// It lies there.
+        case normal
+        /// `rbd_trash_move` is under way, or was killed.
+        case moving
+        /// `rbd_trash_remove` is under way, or was killed.
+        case removing
+        /// `rbd_trash_restore` is under way, or was killed.
+        case restoring
+    }
+
+    /// The image's id.
+    public var id: String
+    /// The name it had.
+    public var name: String
+    /// Who moved it there.
+    public var source: Source
+    /// What is being done with it.
+    public var state: State
+
+    /// Makes an entry.
+    public init(id: String, name: String, source: Source = .user, state: State = .normal) {
+        self.id = id
+        self.name = name
+        self.source = source
+        self.state = state
+    }
+}
+
+extension PoolCensus {
+    /// Everything in the trash, whatever its state.
+    public func rawTrash() async throws -> [RawTrashEntry] {
+        var input = CephEncoding()
+        input.append("")
+        input.append(UInt64(1024))
+        guard try await holds("rbd_trash") else { return [] }
+        let answers = try await pool.read([ClassCall("rbd", "trash_list", input: input.bytes)], on: "rbd_trash")
+        var decoding = CephDecoding(answers[0])
+        let count: UInt32 = try decoding.number()
+        var entries: [RawTrashEntry] = []
+        for _ in 0..<count {
+            let id = try decoding.string()
+            var spec = try decoding.structure()
+            let source: UInt8 = try spec.number()
+            let name = try spec.string()
+            let _: UInt64 = try spec.number()
+            let _: UInt64 = try spec.number()
+            let state: UInt8 = try spec.number()
+            guard let source = RawTrashEntry.Source(rawValue: source), let state = RawTrashEntry.State(rawValue: state)
+            else { throw CephDecoding.Malformed() }
+            entries.append(RawTrashEntry(id: id, name: name, source: source, state: state))
+        }
+        return entries
+    }
+
+    /// Writes an entry to the trash as a call of librbd does before it is killed.
+    ///
+    /// Implements the class call `rbd.trash_add`.
+    public func addToTrash(_ entry: RawTrashEntry) async throws {
+        var spec = CephEncoding()
+        spec.append(entry.source.rawValue)
+        spec.append(entry.name)
+        spec.append(UInt64(0))
+        spec.append(UInt64(0))
+        spec.append(entry.state.rawValue)
+        var input = CephEncoding()
+        input.append(entry.id)
+        input.append(version: 2, compatible: 1, spec)
+        try await pool.execute(ClassCall("rbd", "trash_add", input: input.bytes), on: "rbd_trash")
+    }
+
+    /// Takes a name out of the directory and nothing else.
+    ///
+    /// Implements the class call `rbd.dir_remove_image`.
+    public func unlist(_ name: String, id: String) async throws {
+        var input = CephEncoding()
+        input.append(name)
+        input.append(id)
+        try await pool.execute(ClassCall("rbd", "dir_remove_image", input: input.bytes), on: ImageObject.directory)
+    }
+
+    /// Takes an object away.
+    public func removeObject(_ object: String) async throws {
+        let pool = pool
+        try await Self.threads.run { () throws(RADOSError) in try pool.remove(object) }
+    }
+
+    /// Opens an image, or does something else with the pool that blocks, on a thread that may.
+    public func blocking<R: Sendable, Failure: Error>(
+        _ body: @escaping @Sendable (IOContext) throws(Failure) -> R
+    ) async throws(Failure) -> R {
+        let pool = pool
+        return try await Self.threads.run { () throws(Failure) in try body(pool) }
+    }
+
+    private static let threads = BlockingPool(threads: 8)
+
+    /// Whether an object of the pool is there.
+    public func holds(_ object: String) async throws -> Bool {
+        try await pool.sizeBytes(of: object) != nil
+    }
+}
