@@ -7,7 +7,7 @@ struct VolumeMount: AsyncParsableCommand {
         commandName: "mount",
         abstract: "Mount a volume's file system on this machine, making it on a blank volume.",
         discussion: """
-            PATH is made when it is missing, and removed by nacre volume unmount; a directory that holds anything is
+            PATH is made when it is missing, and removed by nacre volume unmount; a directory that holds anything is \
             refused, and so is a volume that holds anything but the file system.
 
             EXAMPLES
