@@ -40,9 +40,9 @@ struct VolumeMount: AsyncParsableCommand {
 
     func run() async throws {
         let credentials = try connection.credentials()
-        try path.checkMountable()
         let session = try await Session(connection, local, output)
         let id = try await session.volume(volume)
+        if try local.uses.use(of: id)?.path != path.absolute { try path.checkMountable() }
         let use = LocalUse(volumeID: "\(id)", kind: .mount, path: path.absolute)
         try await session.begin(
             use,
