@@ -149,6 +149,7 @@ let package = Package(
                 logging, subprocess, system,
             ]
         ),
+        tests("NacreTests", ["nacre", "VolumeAPI", "Volumes", argumentParser]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("VolumeAPITests", ["VolumeAPI", "Secrets", collections]),
         tests("SecretsTests", ["Secrets"]),

@@ -28,13 +28,13 @@ enum ExitStatus: Int32, Sendable, CaseIterable {
     var meaning: String {
         switch self {
         case .done: "done, or already so"
-        case .failed: "failed: in use, full, not supported, not confirmed; the message says which"
+        case .failed: "failed: in use, full, not supported, not confirmed"
         case .usage: "wrong usage, or a value that can never be right (EX_USAGE)"
         case .notFound: "there is no such volume, path or file (EX_NOINPUT)"
-        case .serviceUnreachable: "no service at the socket; start it, or use --direct (EX_UNAVAILABLE)"
-        case .alreadyExists: "a volume of that name exists, but is another one (EX_CANTCREAT)"
-        case .tryAgain: "not done in time, or the cluster is away; the same command again goes on (EX_TEMPFAIL)"
-        case .notPermitted: "Ceph refuses the user or its key, or a file may not be read (EX_NOPERM)"
+        case .serviceUnreachable: "no service at the socket (EX_UNAVAILABLE)"
+        case .alreadyExists: "there is another volume of that name (EX_CANTCREAT)"
+        case .tryAgain: "not done in time, or no cluster; the same again goes on (EX_TEMPFAIL)"
+        case .notPermitted: "Ceph refuses the user, or a file may not be read (EX_NOPERM)"
         }
     }
 

@@ -34,17 +34,27 @@ struct Nacre: AsyncParsableCommand {
             } else {
                 try command.run()
             }
+            end(.done)
         } catch let error as VolumeError {
-            end(CommandFailure(error))
+            Terminal.say("\(_errorPrefix)\(error.message)\n")
+            end(ExitStatus(error.code))
         } catch let error as CommandFailure {
-            end(error)
-        } catch {
+            Terminal.say("\(_errorPrefix)\(error.message)\n")
+            end(error.status)
+        } catch  where exitCode(for: error).isSuccess {
+            // Help, the version, a completion script.
             exit(withError: error)
+        } catch {
+            Terminal.say("\(fullMessage(for: error))\n")
+            end(exitCode(for: error) == .validationFailure ? .usage : .failed)
         }
     }
 
-    private static func end(_ failure: CommandFailure) -> Never {
-        Terminal.say("\(_errorPrefix)\(failure.message)\n")
-        Glibc.exit(failure.status.rawValue)
+    /// Ends the process at once.
+    ///
+    /// librados' threads do not stop for exit(3): they would use what its static destructors have taken down, and crash.
+    private static func end(_ status: ExitStatus) -> Never {
+        fflush(nil)
+        _exit(status.rawValue)
     }
 }

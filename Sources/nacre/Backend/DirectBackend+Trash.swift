@@ -7,7 +7,8 @@ extension DirectBackend {
             let status = purger.status
             guard status.waiting + status.running + status.blocked.count > 0 else { return nil }
             guard ContinuousClock.now < deadline else {
-                let reason = status.blocked.first.map { "\($0.image): \($0.reason)" } ?? "it takes longer than --timeout"
+                let blocked = status.blocked.first.map { "\($0.image): \($0.reason)" }
+                let reason = blocked ?? "it takes longer than --timeout"
                 return "\(reason); nacre serve removes it later"
             }
             try? await Task.sleep(for: .milliseconds(50))

@@ -34,6 +34,8 @@ enum DirectServices {
         serveArguments: [String],
         hasNode: Bool
     ) throws -> DirectBackend {
+        // Lists and conditions are read as this user; without one the error would come late, in the service's words.
+        _ = try options.credentials()
         // As `nacre serve` does; a kernel that refuses it leaves us as any other process.
         try? ProcessControl.forbidDumps()
         let secret = options.secretDir.map { ["--secret-dir", $0] } ?? []

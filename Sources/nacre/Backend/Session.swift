@@ -4,6 +4,7 @@ import Volumes
 struct Session: Sendable {
     let backend: any VolumeBackend
     let timeout: Duration
+    let isDirect: Bool
     let isQuiet: Bool
     let format: OutputFormat
     let terminal = Terminal()
@@ -31,6 +32,7 @@ struct Session: Sendable {
     private init(_ backend: any VolumeBackend, _ connection: ConnectionOptions, _ output: OutputOptions) {
         self.backend = backend
         timeout = connection.timeout.duration
+        isDirect = connection.direct
         isQuiet = output.quiet
         format = output.output
     }
@@ -44,7 +46,16 @@ struct Session: Sendable {
         let backend = backend
         let line = ProgressLine(isQuiet: isQuiet, columns: terminal.errorColumns)
         return try await line.during(title, step: step ?? { backend.step }) {
-            try await body(.now + timeout)
+            do {
+                return try await body(.now + timeout)
+            } catch let error as VolumeError where error.code == .deadlineExceeded && isDirect {
+                // The service goes on after a deadline and says so; this process ends here, and its work with it.
+                throw CommandFailure(
+                    .tryAgain,
+                    "\(title) took longer than \(timeout.seconds): \(backend.step ?? "waiting"); look at the cluster, "
+                        + "then repeat the command or raise --timeout"
+                )
+            }
         }
     }
 

@@ -37,7 +37,7 @@ struct SocketBackend: VolumeBackend {
                 body: Array("{}".utf8),
                 timeout: .seconds(10)
             )
-        } catch where error.isNotReachable {
+        } catch  where error.isNotReachable {
             throw CommandFailure(
                 .serviceUnreachable,
                 "no service answers at '\(path)': \(error.reason); \(remedy), as a user who may write to the socket"

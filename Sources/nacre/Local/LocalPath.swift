@@ -21,7 +21,9 @@ struct LocalPath: ExpressibleByArgument, Sendable {
         switch try FileKind.of(absolute) {
         case nil: return
         case .directory?:
-            guard try MountTable.current().mount(at: absolute) == nil else { return }
+            guard try MountTable.current().mount(at: absolute) == nil else {
+                throw CommandFailure(.failed, "'\(absolute)' has something else mounted; name another path")
+            }
             guard try KernelFile.names(in: absolute).isEmpty else {
                 throw CommandFailure(.failed, "directory '\(absolute)' is not empty; name an empty one, or none yet")
             }

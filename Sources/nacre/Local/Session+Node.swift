@@ -3,6 +3,8 @@ import Volumes
 
 extension Session {
     /// Stages and publishes a volume; fine when that is so already.
+    ///
+    /// What cannot be is undone at once; after a deadline or an absent cluster it stays begun, for the repetition.
     func begin(
         _ use: LocalUse,
         of id: VolumeID,
@@ -11,8 +13,24 @@ extension Session {
         credentials: Credentials,
         context: [String: String] = [:]
     ) async throws {
+        let isNew = try uses.use(of: id) == nil
         try uses.begin(use, of: id)
-        let staging = uses.stagingPath(of: id)
+        do {
+            try await stage(use, of: id, at: uses.stagingPath(of: id), as: capability, credentials, context)
+        } catch let error as VolumeError where isNew && ExitStatus(error.code) != .tryAgain {
+            try? await end(use, in: uses)
+            throw error
+        }
+    }
+
+    private func stage(
+        _ use: LocalUse,
+        of id: VolumeID,
+        at staging: String,
+        as capability: VolumeCapability,
+        _ credentials: Credentials,
+        _ context: [String: String]
+    ) async throws {
         try await during("staging volume '\(id)'") { deadline in
             try await backend.stage(
                 StageRequest(

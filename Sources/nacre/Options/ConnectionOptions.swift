@@ -1,5 +1,6 @@
 import ArgumentParser
 import CephVolumes
+import LinuxKernel
 import Secrets
 import Volumes
 
@@ -31,7 +32,7 @@ struct ConnectionOptions: ParsableArguments {
     )
     var givenSecretDir: String?
 
-    @Option(help: "How long to wait: 60s, 500ms, 2m; what was begun goes on, and the same command again joins it.")
+    @Option(help: "How long to wait: 60s, 500ms, 2m; the service goes on, and the same command again joins it.")
     var timeout = TimeLimit(seconds: 60)
 
     /// The Secret's directory, as given or by the environment.
@@ -45,6 +46,14 @@ struct ConnectionOptions: ParsableArguments {
                 "no Ceph user is given; name the directory with userID and userKey by --secret-dir or NACRE_SECRET_DIR"
             )
         }
-        return try ServiceCredentials(directory: secretDir).read()
+        do throws(VolumeError) {
+            return try ServiceCredentials(directory: secretDir).read()
+        } catch {
+            let isThere = (try? FileKind.of("\(secretDir)/userKey")) != nil
+            throw CommandFailure(
+                isThere ? .notPermitted : .notFound,
+                "cannot read userID and userKey in '\(secretDir)'; name a directory as a ceph-csi Secret is mounted"
+            )
+        }
     }
 }

@@ -4,6 +4,15 @@ import Volumes
 
 /// What a new volume is to be like: a StorageClass' parameters as options.
 struct CreateOptions: ParsableArguments {
+    @Option(
+        help: "Its size: 10GiB, 10Gi (of 1024), 10G (of 1000) or bytes; rounded up to whole MiB (default: 1GiB).",
+        transform: quantity
+    )
+    var size: Quantity?
+
+    @Option(help: "The most that it may have.", transform: quantity)
+    var limit: Quantity?
+
     @Option(help: "The cluster's clusterID in config.json; not needed when there is one alone.")
     var cluster: String?
 
@@ -58,28 +67,41 @@ struct CreateOptions: ParsableArguments {
         )
     }
 
+    /// The sizes it may have.
+    var range: CapacityRange {
+        get throws {
+            try CapacityRange(
+                requiredBytes: Int64(clamping: size?.bytes ?? 0),
+                limitBytes: Int64(clamping: limit?.bytes ?? 0)
+            )
+        }
+    }
+
     /// The StorageClass' parameters; `config` is asked for the cluster when none is named.
     func parameters(config: String) throws -> [String: String] {
         var parameters: [String: String] = [:]
         for pair in pairs {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             guard parameters.updateValue(parts[1], forKey: parts[0]) == nil else {
-                throw ValidationError("--parameter \(parts[0]) is given twice")
+                throw CommandFailure(.usage, "--parameter \(parts[0]) is given twice")
             }
         }
         let options: [(flag: String, key: String, value: String?)] = [
             ("--cluster", "clusterID", cluster), ("--pool", "pool", pool), ("--data-pool", "dataPool", dataPool),
-            ("--features", "imageFeatures", features), ("--object-size", "objectSize", objectSize.map { "\($0.bytes)" }),
+            ("--features", "imageFeatures", features),
+            ("--object-size", "objectSize", objectSize.map { "\($0.bytes)" }),
             ("--stripe-unit", "stripeUnit", stripeUnit.map { "\($0.bytes)" }),
             ("--stripe-count", "stripeCount", stripeCount.map { "\($0)" }),
         ]
         for (flag, key, value) in options {
             guard let value else { continue }
             guard parameters.updateValue(value, forKey: key) == nil else {
-                throw ValidationError("\(flag) and --parameter \(key)=… say the same; drop one")
+                throw CommandFailure(.usage, "\(flag) and --parameter \(key) say the same; drop one")
             }
         }
-        guard parameters["pool"] != nil else { throw ValidationError("the RBD pool is missing; name it by --pool") }
+        guard parameters["pool"] != nil else {
+            throw CommandFailure(.usage, "the RBD pool is missing; name it by --pool")
+        }
         if parameters["clusterID"] == nil { parameters["clusterID"] = try onlyCluster(config) }
         return parameters
     }

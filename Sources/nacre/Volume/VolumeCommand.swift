@@ -6,7 +6,7 @@ struct VolumeCommand: ParsableCommand {
         commandName: "volume",
         abstract: "Make, list, grow, use and delete volumes.",
         discussion: """
-            The commands ask the service at --socket, or with --direct work on Ceph themselves. Those that change
+            The commands ask the service at --socket, or with --direct work on Ceph themselves. Those that change \
             something need a Ceph user: --secret-dir names a directory with the files userID and userKey.
 
             EXAMPLES

@@ -7,29 +7,21 @@ struct VolumeCreate: AsyncParsableCommand {
         commandName: "create",
         abstract: "Make a volume, or find the one of that name.",
         discussion: """
-            The same command again finds the volume it made. The image is named after the volume: pvc-UUID gives
+            The same command again finds the volume it made. The image is named after the volume: pvc-UUID gives \
             csi-vol-UUID, any other name a UUID that follows from it.
 
             EXAMPLES
               nacre volume create data --pool replicapool --size 10GiB
-              nacre volume create wal --pool replicapool --size 20Gi --block --features layering,exclusive-lock
-              nacre volume create logs --cluster ceph-a --pool meta --data-pool ec42 --parameter mkfsOptions=-m1
+              nacre volume create wal --pool replicapool --size 20Gi --block
+              nacre volume create logs --cluster ceph-a --pool meta --data-pool ec42
+              nacre volume create one --pool rbd --parameter mkfsOptions=-m1
             """
     )
 
     @Argument(help: "The volume's name, 1 to 128 bytes.")
     var name: String
 
-    @Option(
-        help: "Its size: 10GiB, 10Gi (powers of 1024), 10G (of 1000), or bytes; rounded up to whole MiB.",
-        transform: quantity
-    )
-    var size = Quantity(bytes: CapacityRange.defaultBytes)
-
-    @Option(help: "The most that it may have.", transform: quantity)
-    var limit: Quantity?
-
-    @OptionGroup var properties: CreateOptions
+    @OptionGroup(title: "Volume") var properties: CreateOptions
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -37,10 +29,7 @@ struct VolumeCreate: AsyncParsableCommand {
         let parameters = try properties.parameters(config: connection.config)
         let request = CreateVolumeRequest(
             name: name,
-            range: try CapacityRange(
-                requiredBytes: Int64(clamping: size.bytes),
-                limitBytes: Int64(clamping: limit?.bytes ?? 0)
-            ),
+            range: try properties.range,
             capabilities: [properties.capability],
             parameters: parameters,
             credentials: try connection.credentials()

@@ -7,12 +7,12 @@ struct VolumeDelete: AsyncParsableCommand {
         commandName: "delete",
         abstract: "Delete a volume and what it holds.",
         discussion: """
-            Shows the volume and asks for its image's name. Refused while anybody has the image open. A volume that is
+            Shows the volume and asks for its image's name. Refused while anybody has the image open. A volume that is \
             gone is a success. With --direct the command stays until the image is gone from Ceph's trash.
 
             EXAMPLES
               nacre volume delete data
-              nacre volume delete ceph-a/replicapool//csi-vol-0f3a7c52-8f0e-4a5e-9d5a-2f6c3b1d7e90 --yes
+              nacre volume delete data --yes
             """
     )
 

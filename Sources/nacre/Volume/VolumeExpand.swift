@@ -7,7 +7,7 @@ struct VolumeExpand: AsyncParsableCommand {
         commandName: "expand",
         abstract: "Grow a volume; one that is large enough stays as it is.",
         discussion: """
-            Where the volume is in use, its device and file system have to be told: --path names where it is mounted or
+            Where the volume is in use, its device and file system have to be told: --path names where it is mounted or \
             mapped on this machine.
 
             EXAMPLES
@@ -37,7 +37,12 @@ struct VolumeExpand: AsyncParsableCommand {
             ? Session(connection, output) : Session(connection, local, output)
         let id = try await session.volume(volume)
         let grown = try await session.during("growing volume '\(id)'") { deadline in
-            let request = ExpandVolumeRequest(volumeID: "\(id)", range: range, capability: nil, credentials: credentials)
+            let request = ExpandVolumeRequest(
+                volumeID: "\(id)",
+                range: range,
+                capability: nil,
+                credentials: credentials
+            )
             var grown = try await session.backend.expand(request, deadline: deadline)
             guard let path else { return grown }
             let onNode = NodeExpandRequest(

@@ -7,7 +7,7 @@ struct VolumeMap: AsyncParsableCommand {
         commandName: "map",
         abstract: "Make a volume a block device of this machine.",
         discussion: """
-            Prints the device's path. The same command again finds the device. Stages and publishes the volume as a
+            Prints the device's path. The same command again finds the device. Stages and publishes the volume as a \
             Block volume, as CSI has it; nacre volume unmap takes it back.
 
             EXAMPLES

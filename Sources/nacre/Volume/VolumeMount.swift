@@ -7,7 +7,7 @@ struct VolumeMount: AsyncParsableCommand {
         commandName: "mount",
         abstract: "Mount a volume's file system on this machine, making it on a blank volume.",
         discussion: """
-            PATH is made when it is missing, and removed by nacre volume unmount; a directory that holds anything is
+            PATH is made when it is missing, and removed by nacre volume unmount; a directory that holds anything is \
             refused, and so is a volume that holds anything but the file system.
 
             EXAMPLES
@@ -40,9 +40,9 @@ struct VolumeMount: AsyncParsableCommand {
 
     func run() async throws {
         let credentials = try connection.credentials()
-        try path.checkMountable()
         let session = try await Session(connection, local, output)
         let id = try await session.volume(volume)
+        if try local.uses.use(of: id)?.path != path.absolute { try path.checkMountable() }
         let use = LocalUse(volumeID: "\(id)", kind: .mount, path: path.absolute)
         try await session.begin(
             use,

@@ -9,7 +9,8 @@ struct VolumeShow: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               nacre volume show data
-              nacre volume show ceph-a/replicapool//csi-vol-0f3a7c52-8f0e-4a5e-9d5a-2f6c3b1d7e90 --output yaml
+              nacre volume show replicapool/csi-vol-0f3a7c52-8f0e-4a5e-9d5a-2f6c3b1d7e90
+              nacre volume show data --output yaml
             """
     )
 

@@ -14,7 +14,7 @@ struct VolumeUnmount: AsyncParsableCommand {
     )
 
     @Argument(
-        help: "Where the volume is mounted (a path that starts with / or .), or the volume.",
+        help: "Where the volume is mounted, or the volume.",
         completion: .directory
     )
     var target: String
@@ -37,10 +37,11 @@ struct VolumeUnmount: AsyncParsableCommand {
     }
 
     private func use(_ session: Session) async throws -> LocalUse? {
-        if target.hasPrefix("/") || target.hasPrefix("."), let path = LocalPath(argument: target) {
-            return try local.uses.use(at: path.absolute)
+        if let path = LocalPath(argument: target), let use = try local.uses.use(at: path.absolute) { return use }
+        // No volume's name starts so: it was meant as a path.
+        guard !target.hasPrefix("/"), !target.hasPrefix("."), let name = VolumeName(argument: target) else {
+            return nil
         }
-        guard let name = VolumeName(argument: target) else { return nil }
         return try local.uses.use(of: try await session.volume(name))
     }
 }

@@ -1,0 +1,113 @@
+import ArgumentParser
+import Testing
+import VolumeAPI
+import Volumes
+
+@testable import nacre
+
+@Suite("Commands and their arguments")
+struct CommandTests {
+    @Test("Options become a StorageClass' parameters")
+    func parameters() throws {
+        let command = try VolumeCreate.parse([
+            "data", "--cluster", "a", "--pool", "meta", "--data-pool", "ec", "--features", "layering,exclusive-lock",
+            "--object-size", "8MiB", "--stripe-unit", "64Ki", "--stripe-count", "4",
+            "--parameter", "mkfsOptions=-m1 -b=4", "--size", "10Gi", "--limit", "12Gi", "--block", "--access-mode", "rwx",
+        ])
+        let parameters = try command.properties.parameters(config: "/nonexistent")
+        #expect(
+            parameters == [
+                "clusterID": "a", "pool": "meta", "dataPool": "ec", "imageFeatures": "layering,exclusive-lock",
+                "objectSize": "8388608", "stripeUnit": "65536", "stripeCount": "4", "mkfsOptions": "-m1 -b=4",
+            ]
+        )
+        #expect(try command.properties.range == CapacityRange(requiredBytes: 10 << 30, limitBytes: 12 << 30))
+        #expect(command.properties.capability == VolumeCapability(.block, mode: .multiNodeMultiWriter))
+        #expect(throws: Never.self) { try VolumeParameters(parameters) }
+    }
+
+    @Test(
+        "A create that contradicts itself is refused before anything is done",
+        arguments: [
+            ["x", "--pool", "p", "--block", "--fs", "xfs"], ["x", "--pool", "p", "--parameter", "novalue"],
+            ["x", "--pool", "p", "--parameter", "=v"], ["x", "--pool", "p", "--size", "10K"],
+            ["x", "--pool", "p", "--fs", "ntfs"], ["x", "--pool", "p", "--access-mode", "rw"], ["--pool", "p"],
+        ]
+    )
+    func refuses(arguments: [String]) {
+        let error = #expect(throws: (any Error).self) { try VolumeCreate.parse(arguments) }
+        #expect(error.map { Nacre.exitCode(for: $0) } == .validationFailure)
+    }
+
+    @Test(
+        "Parameters that say the same twice, or too little, are wrong usage",
+        arguments: [
+            (["x", "--cluster", "a"], "--pool"), (["x", "--pool", "p", "--parameter", "pool=q"], "--parameter pool"),
+            (["x", "--pool", "p", "--parameter", "a=1", "--parameter", "a=2"], "given twice"),
+            (["x", "--pool", "p"], "--cluster"),
+        ]
+    )
+    func contradicts(arguments: [String], hint: String) throws {
+        let command = try VolumeCreate.parse(arguments)
+        let failure = #expect(throws: CommandFailure.self) {
+            try command.properties.parameters(config: "/nonexistent/config.json")
+        }
+        #expect(failure?.status == .usage)
+        #expect(failure?.message.contains(hint) == true)
+    }
+
+    @Test("A volume is found by image, by spec, and by the name it was created with")
+    func names() throws {
+        let uuid = "0f3a7c52-8f0e-4a5e-9d5a-2f6c3b1d7e90"
+        let id = try VolumeID(clusterID: "a", pool: "p", namespace: "n", image: "csi-vol-\(uuid)")
+        for name in ["csi-vol-\(uuid)", "p/n/csi-vol-\(uuid)", "pvc-\(uuid)"] {
+            #expect(VolumeName(argument: name)?.names(id) == true, "\(name)")
+        }
+        for name in [uuid.dropLast(1).description, "p/csi-vol-\(uuid)", "csi-vol-", "pvc-\(uuid.uppercased())", "n"] {
+            #expect(VolumeName(argument: name)?.names(id) == false, "\(name)")
+        }
+        let made = try ImageName.image(forRequest: "data", prefix: "csi-vol-")
+        let own = try VolumeID(clusterID: "a", pool: "p", namespace: "", image: made)
+        #expect(VolumeName(argument: "data")?.names(own) == true)
+        #expect(VolumeName(argument: "Data")?.names(own) == false)
+        #expect(VolumeName(argument: "\(own)")?.handle == own)
+    }
+
+    @Test("Every outcome of CSI has an exit code, and no failure looks like a success")
+    func exitCodes() {
+        for code in VolumeError.Code.allCases {
+            #expect(ExitStatus(code) != .done, "\(code)")
+        }
+        #expect(ExitStatus(.deadlineExceeded).rawValue == 75)
+        #expect(ExitStatus(.notFound).rawValue == 66)
+        #expect(ExitStatus(.permissionDenied).rawValue == 77)
+        #expect(ExitStatus.table.split(separator: "\n").count == ExitStatus.allCases.count)
+        #expect(ExitStatus.table.split(separator: "\n").allSatisfy { $0.count <= 80 })
+    }
+
+    @Test("Connect's codes and CSI's outcomes are the same")
+    func connectCodes() {
+        let codes = ConnectError.Code.allCases.map { VolumeError.Code($0) }
+        #expect(Set(codes).count == VolumeError.Code.allCases.count)
+        for (connect, csi) in zip(ConnectError.Code.allCases, codes) {
+            #expect(connect.rawValue.replacing("_", with: "") == csi.rawValue.lowercased())
+        }
+    }
+
+    @Test("Every access mode goes over the wire as what it is", arguments: AccessModeChoice.allCases)
+    func accessModes(choice: AccessModeChoice) {
+        let message = CSI.VolumeCapability(VolumeCapability(.block, mode: choice.mode))
+        #expect(message.accessMode?.mode.rawValue == choice.mode.name)
+        #expect(message.block != nil && message.mount == nil)
+    }
+
+    @Test("A socket that is not there is told with the remedy, as its own exit code")
+    func missingSocket() async {
+        let failure = await #expect(throws: CommandFailure.self) {
+            try await SocketBackend(path: "/nonexistent/n.sock")
+        }
+        #expect(failure?.status == .serviceUnreachable)
+        #expect(failure?.message.contains("nacre serve --socket /nonexistent/n.sock") == true)
+        #expect(failure?.message.contains("--direct") == true)
+    }
+}
