@@ -121,7 +121,9 @@ let package = Package(
                 "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient",
                 argumentParser, logging, metrics, serviceLifecycle, unixSignals, yams, system,
             ],
-            swiftSettings: strict
+            swiftSettings: strict,
+            // With --static-swift-stdlib, as tools/try and tools/bench build: no relocations, so 10 MiB less is resident.
+            linkerSettings: [.unsafeFlags(["-Xclang-linker", "-no-pie"], .when(configuration: .release))]
         ),
 
         .target(
