@@ -12,7 +12,8 @@ struct CommandTests {
         let command = try VolumeCreate.parse([
             "data", "--cluster", "a", "--pool", "meta", "--data-pool", "ec", "--features", "layering,exclusive-lock",
             "--object-size", "8MiB", "--stripe-unit", "64Ki", "--stripe-count", "4",
-            "--parameter", "mkfsOptions=-m1 -b=4", "--size", "10Gi", "--limit", "12Gi", "--block", "--access-mode", "rwx",
+            "--parameter", "mkfsOptions=-m1 -b=4", "--size", "10Gi", "--limit", "12Gi", "--block", "--access-mode",
+            "rwx",
         ])
         let parameters = try command.properties.parameters(config: "/nonexistent")
         #expect(
