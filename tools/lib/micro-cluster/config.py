@@ -208,5 +208,6 @@ def write_nacre_files(cluster):
     """config.json in ceph-csi's form. A plain address with a port that is neither
     6789 nor 3300 makes librados try msgr2 and msgr1 there; we name the msgr2 port."""
     write_file(cluster.path("fsid"), cluster.state["fsid"] + "\n")
-    clusters = [{"clusterID": cluster.state["fsid"], "monitors": [cluster.monitor]}]
+    # A bare address on a port that is not Ceph's own is tried in both protocols, and the wrong one hides a refused key.
+    clusters = [{"clusterID": cluster.state["fsid"], "monitors": ["v2:" + cluster.monitor]}]
     write_file(cluster.path("config.json"), json.dumps(clusters, indent=1) + "\n")
