@@ -1,3 +1,4 @@
+import CephVolumes
 import Foundation
 import RBD
 import TestSupport
