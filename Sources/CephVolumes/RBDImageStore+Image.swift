@@ -22,6 +22,9 @@ extension RBDImageStore {
                     throw RBDError(error)
                 }
             }
+            guard try await place.context.directoryHolds(id.image) else {
+                return .halfMade("the pool's directory does not list it")
+            }
             guard header.dataPoolID < 0 else { return nil }
             return .present(Self.record(header, dataPool: nil))
         }
@@ -81,6 +84,7 @@ extension RBDImageStore {
     /// | what is left | what is done |
     /// | --- | --- |
     /// | a directory entry or an id, no header | waited for: another process may be at it; then `rbd_remove` |
+    /// | a header, not listed | it is listed: the image may hold data |
     /// | a header, no object map | `rbd_rebuild_object_map`: the image may hold data |
     public func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
@@ -91,6 +95,9 @@ extension RBDImageStore {
             }
         }
         if try await hasHeader(place) {
+            try await list(place)
+            // Where that was all that lacked, its object map is good, and to rebuild it takes an operation an object.
+            guard case .halfMade = try await image(id, credentials: credentials) else { return }
             return try await place.blocking("mend image") { (context) throws(RBDError) in
                 try Image.open(id.image, in: context, access: .readWrite).rebuildObjectMap()
             }
@@ -99,6 +106,21 @@ extension RBDImageStore {
             try context.removeImage(id.image)
         }
         ids.forget(id)
+    }
+
+    /// Puts a named image into the pool's directory: a restore from the trash was killed in between.
+    private func list(_ place: Place) async throws(VolumeError) {
+        try await place.trying("list image") { () async throws(RBDError) in
+            guard try await !place.context.directoryHolds(place.id.image),
+                let imageID = try await place.context.imageID(named: place.id.image)
+            else { return }
+            do throws(RBDError) {
+                try await place.context.listImage(place.id.image, id: imageID)
+            } catch {
+                guard !error.isAlreadyThere else { return }
+                throw error
+            }
+        }
     }
 
     /// Looks for a header for two seconds: a create that is under way elsewhere takes milliseconds to write it.

@@ -1,6 +1,7 @@
 internal import RADOS
 internal import RBD
 public import Secrets
+internal import SystemPackage
 public import Volumes
 
 extension RBDImageStore {
@@ -27,7 +28,7 @@ extension RBDImageStore {
                 return try await removeTraces(place)
             }
             enter(VolumeStep.movingToTrash, id.imageSpec)
-            try await move(place)
+            try await move(place, imageID)
             enter(VolumeStep.recheckingUse, id.imageSpec)
             try await undoIfInUse(place, imageID)
             ids.forget(id)
@@ -43,15 +44,40 @@ extension RBDImageStore {
         return true
     }
 
-    private func move(_ place: Place) async throws(VolumeError) {
-        do throws(VolumeError) {
-            try await place.blocking("move to the trash image") { (context) throws(RBDError) in
-                try context.moveToTrash(place.id.image)
+    /// Moves the image; twice when it has a name that the pool's directory does not list, and librbd does not see it.
+    private func move(_ place: Place, _ imageID: String) async throws(VolumeError) {
+        let image = place.id.image
+        for _ in 0..<2 {
+            let isMoved = try await place.blocking("move to the trash image") { (context) throws(RBDError) in
+                try Self.move(image, imageID, context)
             }
-        } catch {
+            guard !isMoved else { return }
+            let named = try await place.trying("look up image") { () async throws(RBDError) in
+                try await place.context.imageID(named: image)
+            }
             // Another process was faster; its image is where ours should be.
-            guard error.code != .notFound else { return }
-            throw error
+            guard named == imageID else { return }
+            try await mendImage(place.id, credentials: place.credentials)
+        }
+    }
+
+    /// Whether there was such an image.
+    private static func move(_ image: String, _ imageID: String, _ context: IOContext) throws(RBDError) -> Bool {
+        do throws(RBDError) {
+            try context.moveToTrash(image)
+            return true
+        } catch {
+            switch error.code {
+            case .noSuchFileOrDirectory:
+                return false
+            case .staleNFSFileHandle:
+                // Its restoration from the trash was killed just before the end.
+                try context.restoreFromTrash(id: imageID, as: image)
+                try context.moveToTrash(image)
+                return true
+            default:
+                throw error
+            }
         }
     }
 

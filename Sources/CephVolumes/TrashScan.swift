@@ -13,11 +13,10 @@ extension RBDImageStore {
         for pool in try await pools(of: clusterID) {
             let anchor = try VolumeID(clusterID: clusterID, pool: pool, namespace: namespace, image: "trash")
             guard let place = try? await place(of: anchor, as: nil) else { continue }
-            let entries = try? await place.blocking("list the trash of") { (context) throws(RBDError) in
-                try context.trashEntries()
-            }
-            for entry in entries ?? [] where entry.wasMovedByUser && ImageName.endsInUUID(entry.name) {
+            for entry in (try? await trash(of: place)) ?? [] where ImageName.endsInUUID(entry.name) {
+                guard entry.source == .user || entry.source == .removing else { continue }
                 guard await isOurs(entry, in: place), let id = try? place.id.sibling(entry.name) else { continue }
+                guard await isThere(entry, in: place) else { continue }
                 let own = Place(id: id, link: place.link, context: place.context, credentials: place.credentials)
                 purger.add(entry.id, named: entry.name, of: own)
                 adopted += 1
@@ -28,10 +27,34 @@ extension RBDImageStore {
 
     /// Whether Nacre made the image, or what is left of it is nothing but its entry: a removal that was killed takes the
     /// header, and with it the metadata, before the entry.
-    private func isOurs(_ entry: TrashEntry, in place: Place) async -> Bool {
+    private func isOurs(_ entry: TrashRecord, in place: Place) async -> Bool {
         do throws(RBDError) {
             guard let metadata = try await place.context.metadata(ofImageID: entry.id) else { return true }
             return metadata[VolumeService.requestNameKey] != nil
+        } catch {
+            return false
+        }
+    }
+
+    private func trash(of place: Place) async throws(RBDError) -> [TrashRecord] {
+        var all: [TrashRecord] = []
+        while true {
+            let page = try await place.context.trashRecords(after: all.last?.id ?? "", limit: 1024)
+            all += page
+            guard page.count == 1024 else { return all }
+        }
+    }
+
+    /// Whether the entry can be removed. A move to the trash that was killed after it took the name away, but before it
+    /// said that it is done, is ended here; one that still has the name is under way, or the next delete's to do.
+    private func isThere(_ entry: TrashRecord, in place: Place) async -> Bool {
+        guard entry.state == .moving else { return true }
+        do throws(RBDError) {
+            guard try await place.context.imageID(named: entry.name) != entry.id,
+                try await place.context.listedID(of: entry.name) != entry.id
+            else { return false }
+            try await place.context.setTrashState(of: entry.id, to: .normal, expecting: .moving)
+            return true
         } catch {
             return false
         }

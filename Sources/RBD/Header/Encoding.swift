@@ -43,6 +43,13 @@ struct Decoder {
         return String(decoding: rest.prefix(Int(length)), as: UTF8.self)
     }
 
+    /// The body of a structure that has its version and its length before it.
+    mutating func structure() -> Decoder? {
+        guard number(UInt16.self) != nil, let length = number(UInt32.self), rest.count >= Int(length) else { return nil }
+        defer { rest = rest.dropFirst(Int(length)) }
+        return Decoder(Array(rest.prefix(Int(length))))
+    }
+
     mutating func map() -> [(key: String, value: String)]? {
         guard let count = number(UInt32.self), Int(count) <= rest.count / 8 else { return nil }
         var pairs: [(key: String, value: String)] = []

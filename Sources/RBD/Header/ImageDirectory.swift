@@ -26,9 +26,37 @@ extension IOContext {
     ///
     /// Implements the class call `rbd.dir_get_id`.
     public func directoryHolds(_ name: String) async throws(RBDError) -> Bool {
+        try await listedID(of: name) != nil
+    }
+
+    /// The id that the pool's directory has for a name.
+    ///
+    /// Implements the class call `rbd.dir_get_id`.
+    public func listedID(of name: String) async throws(RBDError) -> String? {
         var input = Encoder()
         input.append(name)
-        return try await classCalls([ClassCall("rbd", "dir_get_id", input: input.bytes)], on: ImageObject.directory)
-            != nil
+        let call = ClassCall("rbd", "dir_get_id", input: input.bytes)
+        guard let answers = try await classCalls([call], on: ImageObject.directory) else { return nil }
+        var decoder = Decoder(answers[0])
+        return decoder.string()
+    }
+
+    /// Lists an image that has a name, but not in the pool's directory.
+    ///
+    /// Implements the class call `rbd.dir_add_image`.
+    ///
+    /// - Parameters:
+    ///   - name: The image's name.
+    ///   - id: Its id.
+    /// - Throws: `RBDError` with `.fileExists` or `.badFileDescriptor` when the name or the id is listed.
+    public func listImage(_ name: String, id: String) async throws(RBDError) {
+        var input = Encoder()
+        input.append(name)
+        input.append(id)
+        do throws(RADOSError) {
+            try await execute(ClassCall("rbd", "dir_add_image", input: input.bytes), on: ImageObject.directory)
+        } catch {
+            throw RBDError(error)
+        }
     }
 }

@@ -1,0 +1,100 @@
+public import RADOS
+internal import SystemPackage
+
+/// An entry of the trash as it lies there, also one that a killed call of librbd left half-way.
+///
+/// `rbd_trash_list` hides what `rbd_remove` put there, and tells no states. See: cls_rbd_types.h, `TrashImageSpec`.
+public struct TrashRecord: Sendable, Hashable {
+    /// Who put it there.
+    public enum Source: UInt8, Sendable {
+        /// A person or program, by `rbd_trash_move`.
+        case user
+        /// rbd-mirror.
+        case mirroring
+        /// A migration.
+        case migration
+        /// `rbd_remove`, on its way.
+        case removing
+        /// The removal of a clone's last snapshot.
+        case userParent
+    }
+
+    /// What is being done with it, or was when somebody was killed.
+    public enum State: UInt8, Sendable {
+        /// Nothing.
+        case normal
+        /// `rbd_trash_move`; until its end `rbd_trash_remove` answers EBUSY.
+        case moving
+        /// `rbd_trash_remove`.
+        case removing
+        /// `rbd_trash_restore`; until its end `rbd_trash_move` answers ESTALE.
+        case restoring
+    }
+
+    /// The image's id.
+    public let id: String
+    /// The name it had.
+    public let name: String
+    /// Who put it there.
+    public let source: Source
+    /// What is being done with it.
+    public let state: State
+}
+
+extension IOContext {
+    /// A page of the trash in the order of ids.
+    ///
+    /// Implements the class call `rbd.trash_list`. Similar to: rbd trash ls --all.
+    ///
+    /// - Parameters:
+    ///   - id: The page starts behind this id; empty for the first.
+    ///   - limit: The longest page wanted, 1 to 1024.
+    /// - Returns: The entries; empty behind the last, and in a pool that never had any.
+    /// - Throws: `RBDError` for anything but a missing trash.
+    public func trashRecords(after id: String, limit: Int) async throws(RBDError) -> [TrashRecord] {
+        var input = Encoder()
+        input.append(id)
+        input.append(UInt64(limit))
+        let call = ClassCall("rbd", "trash_list", input: input.bytes)
+        guard let answers = try await classCalls([call], on: ImageObject.trash) else { return [] }
+        var decoder = Decoder(answers[0])
+        let malformed = RBDError(call: "rbd.trash_list", code: .ioError, subject: "\(label)/\(ImageObject.trash)")
+        guard let count = decoder.number(UInt32.self) else { throw malformed }
+        var records: [TrashRecord] = []
+        for _ in 0..<count {
+            guard let id = decoder.string(), var entry = decoder.structure(),
+                let source = entry.number(UInt8.self).flatMap(TrashRecord.Source.init), let name = entry.string(),
+                entry.number(UInt64.self) != nil, entry.number(UInt64.self) != nil,
+                // Releases before Mimic wrote no state.
+                let state = TrashRecord.State(rawValue: entry.number(UInt8.self) ?? 0)
+            else { throw malformed }
+            records.append(TrashRecord(id: id, name: name, source: source, state: state))
+        }
+        return records
+    }
+
+    /// Says what is being done with an entry of the trash, if it is in the state that the caller saw.
+    ///
+    /// Implements the class call `rbd.trash_state_set`.
+    ///
+    /// - Parameters:
+    ///   - id: The image's id.
+    ///   - state: The new state.
+    ///   - expected: The state it must be in; being in the new one is fine too.
+    /// - Throws: `RBDError` with `.staleNFSFileHandle` when it is in another.
+    public func setTrashState(
+        of id: String,
+        to state: TrashRecord.State,
+        expecting expected: TrashRecord.State
+    ) async throws(RBDError) {
+        var input = Encoder()
+        input.append(id)
+        input.append(state.rawValue)
+        input.append(expected.rawValue)
+        do throws(RADOSError) {
+            try await execute(ClassCall("rbd", "trash_state_set", input: input.bytes), on: ImageObject.trash)
+        } catch {
+            throw RBDError(error)
+        }
+    }
+}

@@ -1,0 +1,180 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A cluster that is ill, seen by those who use the service: each test makes a Ceph of its own and hurts it.
+@Suite("A cluster at fault", .serialized, .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
+struct FaultTests {
+    /// What callers give the service in these tests, and what it may take beyond.
+    static let deadline = Duration.seconds(2)
+    static let slack = Duration.seconds(1)
+
+    let uuid = UUID().uuidString.lowercased()
+    var image: String { "csi-vol-\(uuid)" }
+
+    /// Makes calls on one volume of a cluster.
+    struct Caller {
+        let nacre: NacreProcess
+        let uuid: String
+        let clusterID: String
+
+        func create(_ timeout: Duration = .seconds(30), uuid other: String? = nil) async throws -> Answer {
+            try await nacre.ask(
+                "Controller/CreateVolume",
+                nacre.createBody("pvc-\(other ?? uuid)", pool: "rbd"),
+                timeout: timeout
+            )
+        }
+
+        func delete(_ timeout: Duration = .seconds(30)) async throws -> Answer {
+            let body = #"{"volumeId":"\#(clusterID)/rbd//csi-vol-\#(uuid)","secrets":\#(try nacre.secrets())}"#
+            return try await nacre.ask("Controller/DeleteVolume", body, timeout: timeout)
+        }
+
+        /// Retries until it succeeds, as Kubernetes does.
+        func createAfterAll(at location: SourceLocation = #_sourceLocation) async throws {
+            try await eventually("create succeeds", at: location) { try await create(.seconds(5)).isOK }
+        }
+    }
+
+    /// Starts a service on a cluster of its own.
+    private func withService(
+        _ arguments: [String] = [],
+        _ body: (FaultyCluster, Caller, PoolCensus) async throws -> Void
+    ) async throws {
+        try await FaultyCluster.with { faulty in
+            let nacre = try NacreProcess(faulty.cluster)
+            let process = try await nacre.start(arguments)
+            let caller = Caller(nacre: nacre, uuid: uuid, clusterID: try faulty.cluster.clusterID)
+            #expect(try await nacre.health().isOK)
+            try await body(faulty, caller, try PoolCensus(faulty.cluster, pool: "rbd"))
+            #expect(try await process.stop() == .exited(0))
+        }
+    }
+
+    private func expectOverdue(_ answer: Answer, _ words: String..., at location: SourceLocation = #_sourceLocation) {
+        #expect(answer.code == "deadline_exceeded", "\(answer)", sourceLocation: location)
+        #expect(answer.status == 504 && answer.time < Self.deadline + Self.slack, "\(answer)", sourceLocation: location)
+        for word in words + [" s;", "retry"] {
+            #expect(answer.message.contains(word), "should say '\(word)': \(answer)", sourceLocation: location)
+        }
+    }
+
+    private func expectOneImage(_ caller: Caller, _ census: PoolCensus) async throws {
+        #expect(try await census.images() == [image])
+        #expect(try await census.isWhole(image))
+        let answer = try await caller.delete()
+        #expect(answer.isOK, "\(answer)")
+        #expect(try await census.hasNoTrace(of: image))
+        try await eventually("the trash is empty") { try await census.rawTrash().isEmpty }
+    }
+
+    private func expectHealth(of part: String, _ nacre: NacreProcess, at location: SourceLocation = #_sourceLocation)
+        async throws
+    {
+        let ill = try await nacre.health()
+        #expect(ill.status == 503 && ill.body.contains(part), "\(ill)", sourceLocation: location)
+        #expect(ill.time < .seconds(5), "\(ill)", sourceLocation: location)
+    }
+
+    private func expectWell(_ nacre: NacreProcess, at location: SourceLocation = #_sourceLocation) async throws {
+        try await eventually("/healthz is well", at: location) { try await nacre.health().isOK }
+    }
+
+    @Test("A frozen OSD: the deadline holds, the step and its age are told, the retry joins and succeeds")
+    func frozenOSD() async throws {
+        try await withService { faulty, caller, census in
+            try await faulty.freeze("osd.0")
+            expectOverdue(try await caller.create(Self.deadline), "create volume", "image 'rbd/\(image)'", "joins it")
+            expectOverdue(try await caller.create(Self.deadline), "image 'rbd/\(image)'")
+            let other = try await caller.delete(Self.deadline)
+            #expect(other.code == "aborted" && other.time < Self.deadline + Self.slack, "\(other)")
+            #expect(other.message.contains("create volume"), "\(other)")
+            try await faulty.thaw("osd.0")
+            try await caller.createAfterAll()
+            try await expectWell(caller.nacre)
+            try await expectOneImage(caller, census)
+        }
+    }
+
+    @Test("A frozen monitor: what needs none goes on, health says which part, a new connection is overdue")
+    func frozenMonitor() async throws {
+        try await withService { faulty, caller, census in
+            let other = NacreProcess.self
+            _ = other
+            #expect(try await caller.create().isOK)
+            try await faulty.freeze("mon.x")
+            // The map is known and the OSDs serve.
+            #expect(try await caller.create(Self.deadline).isOK)
+            try await expectHealth(of: "monitors", caller.nacre)
+            let fresh = try NacreProcess(faulty.cluster)
+            let process = try await fresh.start()
+            let newcomer = Caller(nacre: fresh, uuid: uuid, clusterID: caller.clusterID)
+            expectOverdue(try await newcomer.create(Self.deadline), "create volume", caller.clusterID)
+            try await faulty.thaw("mon.x")
+            try await newcomer.createAfterAll()
+            try await expectWell(fresh)
+            try await expectWell(caller.nacre)
+            try await expectOneImage(caller, census)
+            #expect(try await process.stop() == .exited(0))
+        }
+    }
+
+    @Test("A killed monitor: a new connection is refused with its address, and works when it is back")
+    func stoppedMonitor() async throws {
+        try await withService(["--ceph-option", "client_mount_timeout=2"]) { faulty, caller, census in
+            // The cluster's user has no connection yet: nothing but health has asked.
+            try await faulty.stop("mon.x")
+            try await expectHealth(of: "monitors", caller.nacre)
+            let fresh = try NacreProcess(faulty.cluster)
+            let process = try await fresh.start(["--ceph-option", "client_mount_timeout=2"])
+            let newcomer = Caller(nacre: fresh, uuid: uuid, clusterID: caller.clusterID)
+            let answer = try await newcomer.create(.seconds(10))
+            #expect(answer.code == "unavailable" && answer.time < .seconds(6), "\(answer)")
+            #expect(answer.message.contains("127.0.0.1:") && answer.message.contains("monitor"), "\(answer)")
+            try await faulty.start("mon.x")
+            try await newcomer.createAfterAll()
+            try await expectWell(fresh)
+            try await expectWell(caller.nacre)
+            try await expectOneImage(newcomer, census)
+            #expect(try await process.stop() == .exited(0))
+        }
+    }
+
+    @Test("A second, healthy cluster in the same config.json does not notice")
+    func neighbour() async throws {
+        try await FaultyCluster.with { ill in
+            try await FaultyCluster.with { well in
+                try await well.adoptUsers(of: ill)
+                let nacre = try NacreProcess(ill.cluster, configurationPath: try ill.joinedConfiguration(with: well))
+                let process = try await nacre.start(["--ceph-threads", "2"])
+                try await ill.freeze("osd.0", "mon.x")
+                let sick = Caller(nacre: nacre, uuid: uuid, clusterID: try ill.cluster.clusterID)
+                // More than the cluster has threads for.
+                async let stuck = withThrowingTaskGroup(of: Answer.self) { group in
+                    for _ in 0..<6 {
+                        group.addTask { try await sick.create(Self.deadline, uuid: UUID().uuidString.lowercased()) }
+                    }
+                    return try await group.reduce(into: [Answer]()) { $0.append($1) }
+                }
+                for _ in 0..<5 {
+                    let uuid = UUID().uuidString.lowercased()
+                    let body = try nacre.createBody("pvc-\(uuid)", pool: "rbd").replacing(
+                        try ill.cluster.clusterID,
+                        with: try well.cluster.clusterID
+                    )
+                    let answer = try await nacre.ask("Controller/CreateVolume", body, timeout: .seconds(2))
+                    #expect(answer.isOK && answer.time < .seconds(1), "\(answer)")
+                }
+                for answer in try await stuck { expectOverdue(answer) }
+                let health = try await nacre.health()
+                #expect(health.status == 503, "\(health)")
+                #expect(try await PoolCensus(well.cluster, pool: "rbd").images().count == 5)
+                try await ill.thaw("osd.0", "mon.x")
+                try await sick.createAfterAll()
+                try await expectWell(nacre)
+                #expect(try await process.stop() == .exited(0))
+            }
+        }
+    }
+}

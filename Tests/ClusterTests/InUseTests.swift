@@ -1,0 +1,132 @@
+import Foundation
+import RADOS
+import RBD
+import Synchronization
+import TestSupport
+import Testing
+import Volumes
+
+/// `rbd_trash_move` takes an image away from under a client that writes to it; Delete must not.
+@Suite("Images in use", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
+struct InUseTests {
+    let cluster: MicroCluster
+    /// A connection of its own: another client than the service.
+    let other: PoolCensus
+    let uuid = UUID().uuidString.lowercased()
+    var image: String { "csi-vol-\(uuid)" }
+
+    init() throws {
+        cluster = try #require(MicroCluster.current)
+        other = try PoolCensus(cluster, pool: "rbd")
+    }
+
+    private func bench(_ lab: MicroCluster.Lab) throws -> VolumeBehaviour.Bench {
+        VolumeBehaviour.Bench(
+            service: lab.service,
+            parameters: ["clusterID": try cluster.clusterID, "pool": "rbd"],
+            credentials: try cluster.provisioner,
+            prefix: "pvc"
+        )
+    }
+
+    private func expectRefused(_ bench: VolumeBehaviour.Bench, _ handle: String) async throws {
+        let address = "client.\(other.pool.cluster.instanceID) at "
+        do {
+            try await bench.delete(handle)
+            Issue.record("an image in use was deleted")
+        } catch let error as VolumeError {
+            #expect(error.code == .failedPrecondition)
+            #expect(error.message.contains(address) && error.message.contains("unmap"), "\(error.message)")
+        }
+    }
+
+    @Test("An image that is open elsewhere stays, and its reader is named; when it is closed, it goes")
+    func refuses() async throws {
+        let lab = cluster.lab()
+        let bench = try bench(lab)
+        let volume = try await bench.create(bench.request(uuid))
+        let id = try #require(try await other.pool.imageID(named: image))
+        try await open { try await expectRefused(bench, volume.id.description) }
+        #expect(try await other.isWhole(image))
+        #expect(try await other.pool.imageID(named: image) == id)
+        #expect(try await !other.rawTrash().contains { $0.id == id })
+        try await bench.delete(volume.id.description)
+        #expect(try await other.hasNoTrace(of: image))
+    }
+
+    @Test("An image that is opened between the look and the move comes back under its name, with its data")
+    func undoes() async throws {
+        let other = other
+        let image = image
+        let slot = Mutex<Image?>(nil)
+        let isArmed = Mutex(true)
+        let lab = cluster.lab { step in
+            guard step.name == VolumeStep.movingToTrash.name, isArmed.withLock({ $0 }) else { return }
+            // The step must not be left before the image is open; that takes milliseconds.
+            let opened = try? Image.open(image, in: other.pool, access: .readWrite)
+            slot.withLock { $0 = opened }
+        }
+        let bench = try bench(lab)
+        let volume = try await bench.create(bench.request(uuid))
+        let id = try #require(try await other.pool.imageID(named: image))
+        try await writeData()
+        try await expectRefused(bench, volume.id.description)
+        #expect(slot.withLock { $0 != nil }, "the test came too late")
+        #expect(try await other.isWhole(image))
+        #expect(try await other.pool.imageID(named: image) == id)
+        #expect(try await !other.rawTrash().contains { $0.id == id })
+        #expect(try await readData() == Self.data)
+        isArmed.withLock { $0 = false }
+        await other.blocking { _ in slot.withLock { $0.take() }?.close() }
+        try await eventually("the image is deleted once it is closed") {
+            do {
+                try await bench.delete(volume.id.description)
+                return true
+            } catch let error as VolumeError where error.code == .failedPrecondition {
+                return false
+            }
+        }
+        #expect(try await other.hasNoTrace(of: image))
+    }
+
+    private static let data = "a live database"
+
+    private func writeData() async throws {
+        try await python("image.write(b'\(Self.data)', 0)")
+    }
+
+    private func readData() async throws -> String {
+        try await python("print(image.read(0, \(Self.data.utf8.count)).decode(), end='')")
+    }
+
+    /// The image's data by Ceph's own Python, a third client.
+    @discardableResult
+    private func python(_ statement: String) async throws -> String {
+        try await cluster.execute(
+            "/usr/bin/python3",
+            "-c",
+            """
+            import os, rados, rbd
+            with rados.Rados(conffile=os.environ['CEPH_CONF']) as cluster, cluster.open_ioctx('rbd') as pool:
+                with rbd.Image(pool, '\(image)') as image:
+                    \(statement)
+            """
+        )
+    }
+
+    /// Keeps the image open on the other connection while `body` runs.
+    private func open(_ body: () async throws -> Void) async throws {
+        let image = image
+        let opened = try await other.blocking { (pool) throws(RBDError) in
+            try Image.open(image, in: pool, access: .readWrite)
+        }
+        let outcome: Result<Void, any Error>
+        do {
+            outcome = .success(try await body())
+        } catch {
+            outcome = .failure(error)
+        }
+        await other.blocking { _ in opened.close() }
+        try outcome.get()
+    }
+}

@@ -1,0 +1,25 @@
+public import Testing
+
+/// Waits until `condition` holds; records an issue when it does not in time.
+///
+/// - Parameters:
+///   - what: What is waited for, as a sentence.
+///   - limit: How long.
+///   - location: Where the issue is recorded.
+///   - condition: Asked again and again.
+/// - Throws: What `condition` throws.
+public func eventually(
+    _ what: String,
+    within limit: Duration = .seconds(20),
+    at location: SourceLocation = #_sourceLocation,
+    _ condition: () async throws -> Bool
+) async throws {
+    let end = ContinuousClock.now + limit
+    while try await !condition() {
+        guard .now < end else {
+            Issue.record("not within \(limit): \(what)", sourceLocation: location)
+            return
+        }
+        try await Task.sleep(for: .milliseconds(50))
+    }
+}

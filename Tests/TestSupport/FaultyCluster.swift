@@ -1,0 +1,126 @@
+import Foundation
+import Glibc
+
+/// A Ceph of one test's own, to be hurt: `tools/micro-cluster` on memory, two seconds to start, gone with the test.
+public struct FaultyCluster: Sendable {
+    /// The cluster.
+    public let cluster: MicroCluster
+
+    /// A command did not end well.
+    public struct Failed: Error, CustomStringConvertible {
+        /// The command and what it said.
+        public let description: String
+    }
+
+    /// Starts a cluster, lends it to `body`, and takes it down, whether `body` returns or throws.
+    ///
+    /// - Parameters:
+    ///   - osds: How many; 3 copies of everything from 3 on.
+    ///   - body: What is done with it.
+    /// - Throws: What `body` throws, or `Failed` when the cluster does not start.
+    public static func with(osds: Int = 1, _ body: (FaultyCluster) async throws -> Void) async throws {
+        let directory = "/tmp/nacre-f\(UInt32.random(in: 0...UInt32.max))"
+        let faulty = FaultyCluster(cluster: MicroCluster(directory: directory))
+        let outcome: Result<Void, any Error>
+        do {
+            try await faulty.run("up", ["--osds", "\(osds)", "--store", "memstore"])
+            outcome = .success(try await body(faulty))
+        } catch {
+            outcome = .failure(error)
+        }
+        // A frozen daemon does not hear that it shall end.
+        _ = try? await faulty.run("down", [])
+        try outcome.get()
+    }
+
+    /// SIGSTOPs daemons.
+    public func freeze(_ daemons: String...) async throws { try await run("freeze", daemons) }
+
+    /// SIGCONTs daemons and waits until they serve.
+    public func thaw(_ daemons: String...) async throws { try await run("thaw", daemons + ["--wait"]) }
+
+    /// SIGKILLs daemons.
+    public func stop(_ daemons: String...) async throws { try await run("stop", daemons) }
+
+    /// Starts daemons again and waits until they serve.
+    public func start(_ daemons: String...) async throws { try await run("start", daemons + ["--wait"]) }
+
+    /// Runs `ceph` as the cluster's administrator and returns what it printed.
+    @discardableResult
+    public func ceph(_ arguments: String...) async throws -> String {
+        try await run("exec", ["--", "ceph"] + arguments)
+    }
+
+    @discardableResult
+    private func run(_ verb: String, _ arguments: [String]) async throws -> String {
+        try await cluster.run(verb, arguments)
+    }
+}
+
+extension MicroCluster {
+    /// `tools/micro-cluster`, where this file was built.
+    private static var tool: String {
+        URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../tools/micro-cluster").path
+    }
+
+    /// Runs a program with the cluster's ceph.conf, as its administrator or another user, and returns what it printed.
+    @discardableResult
+    public func execute(_ program: String..., as user: String = "client.admin") async throws -> String {
+        try await run("exec", ["--as", user, "--"] + program)
+    }
+
+    /// Runs a verb of `tools/micro-cluster` and returns what it printed.
+    func run(_ verb: String, _ arguments: [String]) async throws -> String {
+        let outputPath = "\(directory)-\(UInt32.random(in: 0...UInt32.max)).out"
+        defer { try? FileManager.default.removeItem(atPath: outputPath) }
+        let process = try ChildProcess(
+            Self.tool,
+            [verb, "--dir", directory, "--quiet"] + arguments,
+            log: outputPath
+        )
+        let end = try await process.end(within: .seconds(90))
+        let output = (try? String(contentsOfFile: outputPath, encoding: .utf8)) ?? ""
+        guard end == .exited(0) else {
+            throw FaultyCluster.Failed(
+                description: "micro-cluster \(verb) \(arguments.joined(separator: " ")): \(end): \(output)"
+            )
+        }
+        return output
+    }
+}
+
+extension FaultyCluster {
+    /// The path of a config.json that the test may change.
+    public func ownConfiguration() throws -> String {
+        try write(try configurationText())
+        return "\(cluster.directory)/changing.json"
+    }
+
+    /// The cluster's config.json as `tools/micro-cluster` wrote it.
+    public func configurationText() throws -> String {
+        try String(contentsOfFile: cluster.configurationPath, encoding: .utf8)
+    }
+
+    /// Replaces the config.json that the test may change, as an edited ConfigMap does.
+    public func write(_ text: String) throws {
+        try text.write(toFile: "\(cluster.directory)/changing.json", atomically: true, encoding: .utf8)
+    }
+
+    /// Writes one config.json of two clusters.
+    public func joinedConfiguration(with other: FaultyCluster) throws -> String {
+        let ours = try configurationText().trimmingPrefix { $0 != "[" }.dropFirst()
+        let theirs = try other.configurationText().split(separator: "]").dropLast().joined(separator: "]")
+        try write("\(theirs)],\(ours)")
+        return "\(cluster.directory)/changing.json"
+    }
+
+    /// Gives this cluster's provisioner the key that it has in another.
+    public func adoptUsers(of other: FaultyCluster) async throws {
+        let keyring = "\(other.cluster.directory)/keys/ceph.client.csi-rbd-provisioner.keyring"
+        let text = try String(contentsOfFile: keyring, encoding: .utf8)
+        let path = "\(cluster.directory)/adopted.keyring"
+        let caps = ["mon", "mgr", "osd"].map { "\tcaps \($0) = \"profile rbd\"\n" }.joined()
+        try "\(text)\n\(caps)".write(toFile: path, atomically: true, encoding: .utf8)
+        try await ceph("auth", "import", "-i", path)
+    }
+}
