@@ -32,6 +32,15 @@ extension RBDImageStore {
         return try await imageWithDataPool(place)
     }
 
+    /// An image's size: two reads.
+    public func sizeBytes(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> UInt64? {
+        let place = try await place(of: id, as: credentials)
+        return try await place.trying("look up image") { () async throws(RBDError) in
+            guard let imageID = try await place.context.imageID(named: id.image) else { return nil }
+            return try await place.context.imageHeader(id: imageID)?.sizeBytes
+        }
+    }
+
     /// The rare case: the name of another pool needs the cluster map.
     private func imageWithDataPool(_ place: Place) async throws(VolumeError) -> ImageState {
         guard let imageID = ids[place.id] else { return .absent }

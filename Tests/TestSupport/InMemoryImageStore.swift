@@ -59,6 +59,12 @@ public final class InMemoryImageStore: ImageStore {
         state.withLock { $0.images[id]?.state ?? .absent }
     }
 
+    /// An image's size.
+    public func sizeBytes(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> UInt64? {
+        guard case .present(let record) = try await image(id, credentials: credentials) else { return nil }
+        return record.sizeBytes
+    }
+
     /// Makes an image.
     public func createImage(
         _ id: VolumeID,

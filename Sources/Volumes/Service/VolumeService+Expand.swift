@@ -21,15 +21,17 @@ extension VolumeService {
             fingerprint: "expand \(request.range) \(request.credentials.userID)",
             deadline: deadline
         ) { () async throws(VolumeError) -> ExpandedVolume in
-            let record = try await self.presentImage(id, credentials: request.credentials)
-            guard request.range.limitBytes == 0 || record.sizeBytes <= request.range.limitBytes else {
+            enter(VolumeStep.lookingUp, id.imageSpec)
+            guard var sizeBytes = try await self.store.sizeBytes(of: id, credentials: request.credentials) else {
+                throw VolumeError(.notFound, "volume '\(id)' does not exist: there is no image '\(id.imageSpec)'")
+            }
+            guard request.range.limitBytes == 0 || sizeBytes <= request.range.limitBytes else {
                 throw VolumeError(
                     .outOfRange,
-                    "cannot expand volume '\(id)': it has \(record.sizeBytes.inBinaryUnits) already, above the limit of "
+                    "cannot expand volume '\(id)': it has \(sizeBytes.inBinaryUnits) already, above the limit of "
                         + "\(request.range.limitBytes.inBinaryUnits); volumes never shrink"
                 )
             }
-            var sizeBytes = record.sizeBytes
             if sizeBytes < wanted {
                 enter(VolumeStep.growingImage, id.imageSpec)
                 sizeBytes = try await self.store.growImage(id, toBytes: wanted, credentials: request.credentials)

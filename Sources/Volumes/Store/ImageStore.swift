@@ -13,6 +13,9 @@ public protocol ImageStore: Sendable {
     /// What there is under a name.
     func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState
 
+    /// An image's size in bytes, or nothing when there is none or it was never finished; a shorter look than `image`.
+    func sizeBytes(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> UInt64?
+
     /// Makes an image; throws `.alreadyExists` when there is one, or a part of one that `image` does not see.
     func createImage(
         _ id: VolumeID,
