@@ -1,0 +1,232 @@
+"""The provisioning benchmark: Nacre's service, the bare calls and the rbd command line, side by side.
+
+tools/bench starts it inside a cluster of its own; see `tools/bench provisioning --help`.
+"""
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+
+import report
+from lab import Failure, Lab, Samples, Service, say
+
+CREATED = "csi-vol-"  # what Nacre names its images
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="tools/bench provisioning")
+    parser.add_argument("--volumes", type=int, default=150)
+    parser.add_argument("--concurrency", default="1,8,32")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--many", type=int, default=0)
+    parser.add_argument("--json")
+    parser.add_argument("--floor-only", action="store_true")
+    parser.add_argument("--nacre", default="")
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--programs", required=True)
+    return parser.parse_args()
+
+
+def table(lab, service, options, concurrency):
+    """One concurrency: creates, expansions and deletes of all three, by turns."""
+    floor, nacre, command = ({verb: Samples() for verb in ("create", "grow", "trash")} for _ in range(3))
+    empty_s = []
+    for _ in range(options.rounds):
+        run = lab.fresh()
+        prefix, count = f"floor-{run}", options.volumes
+        floor["create"].add(lab.floor("create", prefix, count, concurrency))
+        if service:
+            nacre["create"].add(service.load("create", run, count, concurrency))
+        floor["grow"].add(lab.floor("grow", prefix, count, concurrency))
+        if service:
+            nacre["grow"].add(service.load("expand", run, count, concurrency))
+        floor["trash"].add(lab.floor("trash", prefix, count, concurrency))
+        lab.floor("purge", prefix, 0, 4)
+        if service:
+            nacre["trash"].add(service.load("delete", run, count, concurrency))
+            empty_s.append(lab.wait_trash_empty(CREATED))
+    count, prefix = max(24, 2 * concurrency), f"cli-{lab.fresh()}"
+    for verb in ("create", "trash"):
+        command[verb].add(lab.rbd(verb, prefix, count, concurrency))
+    lab.floor("purge", prefix, 0, 4)
+    kinds = {"floor": floor, "rbd": command, **({"nacre": nacre} if service else {})}
+    result = {kind: {verb: s.summary() for verb, s in verbs.items() if s.ms} for kind, verbs in kinds.items()}
+    if empty_s:
+        result["trash_empty_s"] = round(max(empty_s), 2)
+    return result
+
+
+class OpCounter:
+    """RADOS operations of a verb: the difference of the OSDs' counters, less what runs by itself."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        before, begin = lab.osd_ops(), time.monotonic()
+        time.sleep(3)
+        self.noise_per_s = (lab.osd_ops() - before) / (time.monotonic() - begin)
+
+    def of(self, count, work):
+        before, begin = self.lab.osd_ops(), time.monotonic()
+        work()
+        ops = self.lab.osd_ops() - before
+        return (ops - self.noise_per_s * (time.monotonic() - begin)) / count
+
+
+def operations(lab, service, count=20):
+    """RADOS operations of one call each, at concurrency 1 and with nothing to purge but what the call leaves."""
+    counter = OpCounter(lab)
+    result = {"background_per_s": round(counter.noise_per_s, 2)}
+    prefix = f"ops-{lab.fresh()}"
+    result["floor"] = {
+        "create": counter.of(count, lambda: lab.floor("create", prefix, count, 1)),
+        "grow": counter.of(count, lambda: lab.floor("grow", prefix, count, 1)),
+        "trash": counter.of(count, lambda: lab.floor("trash", prefix, count, 1))}
+    listing = counter.of(1, lambda: lab.floor("purge", "no-such-name", 0, 1))
+    purge = counter.of(count, lambda: lab.floor("purge", prefix, 0, 1)) - listing / count
+    result["floor"]["purge"] = purge
+    if service:
+        run = lab.fresh()
+        result["nacre"] = {
+            "create": counter.of(count, lambda: service.load("create", run, count, 1)),
+            "repeat": counter.of(count, lambda: service.load("repeat", run, count, 1)),
+            "expand": counter.of(count, lambda: service.load("expand", run, count, 1)),
+            # The purger starts at once and sends just what rbd_trash_remove sends; what is above that is the delete.
+            "delete": deleted(lab, service, counter, run, count) - purge}
+        run = lab.fresh()
+        service.load("create", run, count, 1)
+        service.stop()
+        service.start()
+        warm(lab, service)
+        result["nacre"]["delete_after_restart"] = deleted(lab, service, counter, run, count) - purge
+    for kind in ("floor", "nacre"):
+        if kind in result:
+            result[kind] = {verb: round(ops, 2) for verb, ops in result[kind].items()}
+    return result
+
+
+def deleted(lab, service, counter, run, count):
+    """Operations of a delete and of emptying the trash behind it; the waiting itself sends none."""
+    def work():
+        service.load("delete", run, count, 1)
+        # Looking into the trash would be counted: a purged image takes about 0.1 s.
+        time.sleep(count * 0.1)
+        deadline = time.monotonic() + 60
+        before = lab.osd_ops()
+        while time.monotonic() < deadline:
+            time.sleep(1)
+            after = lab.osd_ops()
+            if after - before <= counter.noise_per_s * 1 + 3:
+                return
+            before = after
+        raise Failure("the OSDs do not come to rest after the deletes")
+    ops = counter.of(count, work)
+    lab.wait_trash_empty(CREATED)
+    return ops
+
+
+def warm(lab, service):
+    """The first call connects to Ceph and starts the threads; it is not what is measured."""
+    run = lab.fresh()
+    service.load("create", run, 8, 8)
+    service.load("delete", run, 8, 8)
+    lab.wait_trash_empty(CREATED)
+
+
+def beside_the_purger(lab, service, options):
+    """Creates while the trash is being emptied, between creates while it is not."""
+    count, idle, busy, runs = min(options.volumes, 60), [], [], []
+
+    def creates(into):
+        run = lab.fresh()
+        into += service.load("create", run, count, 1)["ms"]
+        runs.append(run)
+
+    victims = lab.fresh()
+    service.load("create", victims, options.volumes, 8)
+    creates(idle)
+    service.load("delete", victims, options.volumes, 32)
+    creates(busy)
+    left = lab.trash_count(CREATED)
+    lab.wait_trash_empty(CREATED)
+    creates(idle)
+    for run in runs:
+        service.load("delete", run, count, 8)
+    lab.wait_trash_empty(CREATED)
+    return {"idle_p50_ms": round(statistics.median(idle), 3), "busy_p50_ms": round(statistics.median(busy), 3),
+            "images_left_in_trash_at_the_end": left}
+
+
+def repeats(lab, service, options):
+    run, samples = lab.fresh(), Samples()
+    service.load("create", run, options.volumes, 1)
+    samples.add(service.load("repeat", run, options.volumes, 1))
+    service.load("delete", run, options.volumes, 8)
+    lab.wait_trash_empty(CREATED)
+    return samples.summary()
+
+
+def among_many(lab, service, options):
+    """Creates in a pool of that many images against creates in the pool before."""
+    def p50():
+        run, samples = lab.fresh(), Samples()
+        samples.add(service.load("create", run, options.volumes, 1))
+        service.load("delete", run, options.volumes, 8)
+        lab.wait_trash_empty(CREATED)
+        return round(samples.percentile(50), 3)
+
+    empty = p50()
+    say(f"making {options.many} images")
+    lab.floor("image", "many", options.many, 32)
+    return {"images": options.many, "empty_p50_ms": empty, "full_p50_ms": p50()}
+
+
+def main():
+    options = arguments()
+    lab = Lab(os.environ["NACRE_CLUSTER_DIR"], options.programs, options.work)
+    service = None if options.floor_only else Service(lab, options.nacre)
+    result = {"volumes": options.volumes, "rounds": options.rounds, "cores": os.cpu_count(),
+              "load_at_start": os.getloadavg()[0], "by_concurrency": {}}
+    try:
+        if service:
+            service.start()
+            warm(lab, service)
+            result["memory_mib"] = {"idle": service.memory_mib()}
+            result["door"] = {str(c): Samples.summary(samples_of(service.load("info", 0, 2000, c))) for c in (1, 32)}
+        for concurrency in [int(c) for c in options.concurrency.split(",")]:
+            say(f"concurrency {concurrency}")
+            result["by_concurrency"][str(concurrency)] = table(lab, service, options, concurrency)
+        if service:
+            result["memory_mib"]["after_load"] = service.memory_mib()
+            say("repeats, purger")
+            result["repeat"] = repeats(lab, service, options)
+            result["purger"] = beside_the_purger(lab, service, options)
+        say("operations")
+        result["operations"] = operations(lab, service)
+        if service and options.many:
+            result["many"] = among_many(lab, service, options)
+    except Failure as e:
+        print(f"bench: {e}", file=sys.stderr)
+        return 1
+    finally:
+        if service:
+            service.stop()
+    result["load_at_end"] = os.getloadavg()[0]
+    result["bars"] = report.bars(result)
+    report.show(result)
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(result, file, indent=1)
+            file.write("\n")
+        say(f"written: {options.json}")
+    return 0 if all(bar["pass"] for bar in result["bars"]) else 1
+
+
+def samples_of(run):
+    samples = Samples()
+    samples.add(run)
+    return samples
+
+
+sys.exit(main())

@@ -1,0 +1,93 @@
+"""The benchmark's bars and its tables."""
+
+# ceph-csi on a quiet machine of two cores, 150 volumes: p50 in ms and calls a second, by concurrency.
+CEPH_CSI = {"create": {"1": (21.5, 44), "8": (115, 69), "32": (444, 70)},
+            "trash": {"1": (127, 7.8), "8": (327, 24), "32": (1497, 20)}}
+WORDS = {"create": "create", "trash": "delete", "grow": "expand"}
+
+
+def bar(what, value, limit, at_most, unit=""):
+    ok = value <= limit if at_most else value >= limit
+    return {"what": what, "value": round(value, 3), "limit": f"{'≤' if at_most else '≥'} {limit:g}{unit}",
+            "unit": unit, "pass": ok}
+
+
+def bars(result):
+    """What it must reach: one row each."""
+    rows = []
+    for c, at in result["by_concurrency"].items():
+        if "nacre" not in at:
+            continue
+        for verb in ("create", "trash"):
+            nacre, floor, word = at["nacre"][verb], at["floor"][verb], WORDS[verb]
+            if c == "1":
+                rows.append(bar(f"{word} p50 at 1, against the bare calls", nacre["p50_ms"] / floor["p50_ms"],
+                                1.35, True, "×"))
+            else:
+                rows.append(bar(f"{word} throughput at {c}, against the bare calls",
+                                nacre["per_second"] / floor["per_second"], 0.85, False, "×"))
+        if c == str(max(map(int, result["by_concurrency"]))):
+            rows.append(bar("trash empty after the last delete", at["trash_empty_s"], 15, True, " s"))
+    for verb, factor in (("create", 2), ("trash", 4)):
+        for c, (p50, per_second) in CEPH_CSI[verb].items():
+            if "nacre" in result["by_concurrency"].get(c, {}):
+                nacre = result["by_concurrency"][c]["nacre"][verb]
+                rows.append(bar(f"{WORDS[verb]} p50 at {c}, times faster than ceph-csi's", p50 / nacre["p50_ms"],
+                                factor, False, "×"))
+                rows.append(bar(f"{WORDS[verb]} throughput at {c}, against ceph-csi's",
+                                nacre["per_second"] / per_second, factor, False, "×"))
+    if "repeat" in result:
+        rows.append(bar("repeated create p50", result["repeat"]["p50_ms"], 5, True, " ms"))
+    if "purger" in result:
+        purger = result["purger"]
+        rows.append(bar("create p50 while the trash is emptied, against idle",
+                        purger["busy_p50_ms"] / purger["idle_p50_ms"], 1.30, True, "×"))
+    if "memory_mib" in result:
+        rows.append(bar("resident memory idle", result["memory_mib"]["idle"]["VmRSS"], 64, True, " MiB"))
+        rows.append(bar("resident memory after load", result["memory_mib"]["after_load"]["VmRSS"], 64, True, " MiB"))
+    # Half an operation is background that the subtraction missed; a whole one never is.
+    for verb, limit in (("create", 11), ("repeat", 16), ("delete", 31), ("expand", 30)):
+        if "nacre" in result["operations"]:
+            rows.append(bar(f"RADOS operations of a {verb}", result["operations"]["nacre"][verb], limit + 0.5, True))
+    if "many" in result:
+        many = result["many"]
+        rows.append(bar(f"create p50 among {many['images']} images, against an empty pool",
+                        many["full_p50_ms"] / many["empty_p50_ms"], 1.10, True, "×"))
+    return rows
+
+
+def show(result):
+    print(f"{result['volumes']} volumes × {result['rounds']} rounds, {result['cores']} cores,"
+          f" load {result['load_at_start']:.1f} → {result['load_at_end']:.1f}")
+    print(f"\n{'ms':34} {'p50':>8} {'p95':>8} {'p99':>8} {'per s':>8}")
+    for c, at in result["by_concurrency"].items():
+        for verb in ("create", "grow", "trash"):
+            for kind in ("floor", "nacre", "rbd"):
+                if s := at.get(kind, {}).get(verb):
+                    name = f"{WORDS[verb]:7} at {c:>2}  {kind}"
+                    print(f"{name:34} {s['p50_ms']:8.1f} {s['p95_ms']:8.1f} {s['p99_ms']:8.1f} {s['per_second']:8.1f}")
+        if "trash_empty_s" in at:
+            print(f"{'trash empty after the last delete':34} {at['trash_empty_s']:8.1f} s")
+    if "repeat" in result:
+        s = result["repeat"]
+        print(f"{'repeated create at 1':34} {s['p50_ms']:8.1f} {s['p95_ms']:8.1f} {s['p99_ms']:8.1f}"
+              f" {s['per_second']:8.1f}")
+    for c, s in result.get("door", {}).items():
+        print(f"{'GetPluginInfo at ' + c + ' (no Ceph)':34} {s['p50_ms']:8.2f} {s['p95_ms']:8.2f} {s['p99_ms']:8.2f}"
+              f" {s['per_second']:8.0f}")
+    operations = result["operations"]
+    print(f"\nRADOS operations (background {operations['background_per_s']}/s subtracted)")
+    for kind in ("floor", "nacre"):
+        for verb, ops in operations.get(kind, {}).items():
+            print(f"  {kind:6} {verb.replace('_', ' '):24} {ops:6.2f}")
+    if "purger" in result:
+        p = result["purger"]
+        print(f"\ncreate p50: {p['idle_p50_ms']:.1f} ms idle, {p['busy_p50_ms']:.1f} ms while the trash is emptied"
+              f" ({p['images_left_in_trash_at_the_end']} images were left in it)")
+    for when, m in result.get("memory_mib", {}).items():
+        print(f"resident memory {when.replace('_', ' ')}: {m['VmRSS']:.1f} MiB (highest {m['VmHWM']:.1f})")
+    if result["bars"]:
+        print("\nbars (ceph-csi's figures are of another, quiet machine of this kind)")
+        for row in result["bars"]:
+            print(f"  {'PASS' if row['pass'] else 'FAIL'}  {row['what']:56} {row['value']:8.2f}{row['unit']:4}"
+                  f"  {row['limit']}")
