@@ -29,6 +29,7 @@ public final class ClusterConnections: Sendable {
         var monitors: [String]
         var userKey: Secret
         var link: Task<ClusterLink, any Error>
+        var isUp = false
         var lastUse: ContinuousClock.Instant
     }
 
@@ -68,10 +69,12 @@ public final class ClusterConnections: Sendable {
         as credentials: Credentials
     ) async throws(VolumeError) -> ClusterLink {
         let entry = try configuration.cluster(clusterID)
-        let (task, isNew) = connecting(entry, credentials)
-        if isNew { enter(VolumeStep.connecting, clusterID) }
+        let (task, isUp) = connecting(entry, credentials)
+        if !isUp { enter(VolumeStep.connecting, clusterID) }
         do {
-            return try await task.value
+            let link = try await task.value
+            if !isUp { remember(task, clusterID, credentials.userID) }
+            return link
         } catch {
             forget(task, clusterID, credentials.userID)
             if let error = error as? RADOSError { throw ErrorMapping.connecting(to: entry, as: credentials, error) }
@@ -109,7 +112,7 @@ public final class ClusterConnections: Sendable {
     private func connecting(
         _ cluster: ClusterEntry,
         _ credentials: Credentials
-    ) -> (Task<ClusterLink, any Error>, isNew: Bool) {
+    ) -> (Task<ClusterLink, any Error>, isUp: Bool) {
         state.withLock { state in
             let key = Key(clusterID: cluster.clusterID, userID: credentials.userID)
             if let entry = state.entries[key],
@@ -117,7 +120,7 @@ public final class ClusterConnections: Sendable {
                 entry.userKey == credentials.userKey
             {
                 state.entries[key]?.lastUse = .now
-                return (entry.link, false)
+                return (entry.link, entry.isUp)
             }
             let pool = state.pools[cluster.clusterID] ?? BlockingPool(threads: threadsPerCluster)
             state.pools[cluster.clusterID] = pool
@@ -134,7 +137,15 @@ public final class ClusterConnections: Sendable {
                 link: link,
                 lastUse: .now
             )
-            return (link, true)
+            return (link, false)
+        }
+    }
+
+    private func remember(_ task: Task<ClusterLink, any Error>, _ clusterID: String, _ userID: String) {
+        state.withLock { state in
+            let key = Key(clusterID: clusterID, userID: userID)
+            guard state.entries[key]?.link == task else { return }
+            state.entries[key]?.isUp = true
         }
     }
 
@@ -160,7 +171,7 @@ public struct ClusterLink: Sendable {
     func context(pool: String, namespace: String) async throws(RADOSError) -> IOContext {
         let connection = connection
         return try await threads.run { () throws(RADOSError) in
-            try connection.ioContext(pool: pool, namespace: namespace)
+            try connection.ioContext(pool: pool, namespace: namespace, failsWhenFull: true)
         }
     }
 }

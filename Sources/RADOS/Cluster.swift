@@ -145,18 +145,25 @@ public final class Cluster: Sendable {
 
     /// Opens a pool, at its default RADOS namespace or another.
     ///
-    /// Implements `rados_ioctx_create` and `rados_ioctx_set_namespace`.
+    /// Implements `rados_ioctx_create`, `rados_ioctx_set_namespace` and `rados_set_pool_full_try`.
     ///
     /// - Parameters:
     ///   - pool: The pool's name.
     ///   - namespace: Empty for the default namespace.
+    ///   - failsWhenFull: Whether a write to a full pool answers `ENOSPC` or `EDQUOT`, and what frees space is let
+    ///     through; otherwise writes wait until there is room, which is what a mounted file system needs.
     /// - Returns: The context, which keeps this cluster connected.
     /// - Throws: `RADOSError` with `.noSuchFileOrDirectory` when there is no such pool.
-    public func ioContext(pool: String, namespace: String) throws(RADOSError) -> IOContext {
+    public func ioContext(
+        pool: String,
+        namespace: String,
+        failsWhenFull: Bool = false
+    ) throws(RADOSError) -> IOContext {
         var raw: rados_ioctx_t?
         try check(rados_ioctx_create(handle.raw, pool, &raw), "rados_ioctx_create", pool)
         guard let raw else { throw RADOSError(call: "rados_ioctx_create", code: .noMemory, subject: pool) }
         if !namespace.isEmpty { rados_ioctx_set_namespace(raw, namespace) }
+        if failsWhenFull { rados_set_pool_full_try(raw) }
         return IOContext(adopting: raw, cluster: self, pool: pool, namespace: namespace)
     }
 

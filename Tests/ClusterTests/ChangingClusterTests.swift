@@ -79,7 +79,7 @@ struct ChangingClusterTests {
             let caps = ["mon", "profile rbd", "mgr", "profile rbd", "osd", "profile rbd"]
             let user = "client.csi-rbd-provisioner"
             try await faulty.cluster.execute("ceph", "auth", "rm", user)
-            let fresh = try NacreProcess(faulty.cluster)
+            let fresh = try NacreProcess(faulty.cluster, configurationPath: faulty.ownConfiguration())
             let process = try await fresh.start(["--ceph-option", "client_mount_timeout=2"])
             let answer = try await create(fresh)
             #expect(answer.code == "unauthenticated" && answer.message.contains(user), "\(answer)")

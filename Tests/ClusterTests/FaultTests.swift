@@ -100,8 +100,6 @@ struct FaultTests {
     @Test("A frozen monitor: what needs none goes on, health says which part, a new connection is overdue")
     func frozenMonitor() async throws {
         try await withService { faulty, caller, census in
-            let other = NacreProcess.self
-            _ = other
             #expect(try await caller.create().isOK)
             try await faulty.freeze("mon.x")
             // The map is known and the OSDs serve.
@@ -110,7 +108,7 @@ struct FaultTests {
             let fresh = try NacreProcess(faulty.cluster)
             let process = try await fresh.start()
             let newcomer = Caller(nacre: fresh, uuid: uuid, clusterID: caller.clusterID)
-            expectOverdue(try await newcomer.create(Self.deadline), "create volume", caller.clusterID)
+            expectOverdue(try await newcomer.create(Self.deadline), "create volume", "connecting to cluster")
             try await faulty.thaw("mon.x")
             try await newcomer.createAfterAll()
             try await expectWell(fresh)

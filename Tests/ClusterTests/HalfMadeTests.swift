@@ -10,6 +10,8 @@ import Volumes
 struct HalfMadeTests {
     let cluster: MicroCluster
     let census: PoolCensus
+    /// One for all tests: many purgers at once would stand in each other's way.
+    static let shared = MicroCluster.current?.lab()
     let lab: MicroCluster.Lab
     let uuid = UUID().uuidString.lowercased()
     var image: String { "csi-vol-\(uuid)" }
@@ -17,7 +19,7 @@ struct HalfMadeTests {
     init() throws {
         cluster = try #require(MicroCluster.current)
         census = try PoolCensus(cluster, pool: "rbd")
-        lab = cluster.lab()
+        lab = try #require(Self.shared)
     }
 
     private var bench: VolumeBehaviour.Bench {

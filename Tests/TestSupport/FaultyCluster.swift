@@ -96,9 +96,13 @@ extension FaultyCluster {
         return "\(cluster.directory)/changing.json"
     }
 
-    /// The cluster's config.json as `tools/micro-cluster` wrote it.
+    /// The cluster's config.json with the messenger's version at each address.
+    ///
+    /// Without one, and at another port than 3300 and 6789, librados tries both versions by turns; the wrong one's time-out
+    /// then hides what the right one says.
     public func configurationText() throws -> String {
         try String(contentsOfFile: cluster.configurationPath, encoding: .utf8)
+            .replacing("\"127.0.0.1:", with: "\"v2:127.0.0.1:")
     }
 
     /// Replaces the config.json that the test may change, as an edited ConfigMap does.
@@ -108,9 +112,10 @@ extension FaultyCluster {
 
     /// Writes one config.json of two clusters.
     public func joinedConfiguration(with other: FaultyCluster) throws -> String {
-        let ours = try configurationText().trimmingPrefix { $0 != "[" }.dropFirst()
-        let theirs = try other.configurationText().split(separator: "]").dropLast().joined(separator: "]")
-        try write("\(theirs)],\(ours)")
+        let lists = try [self, other].map { faulty in
+            try JSONSerialization.jsonObject(with: Data(faulty.configurationText().utf8)) as? [Any] ?? []
+        }
+        try write(String(decoding: JSONSerialization.data(withJSONObject: lists[0] + lists[1]), as: UTF8.self))
         return "\(cluster.directory)/changing.json"
     }
 

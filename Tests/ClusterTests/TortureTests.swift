@@ -1,0 +1,91 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Kills at any moment, also inside librbd, where no step is.
+@Suite("Torture", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
+struct TortureTests {
+    static let rounds = 40
+    let uuids = (0..<6).map { _ in UUID().uuidString.lowercased() }
+
+    @Test("Killed forty times at random, the service then brings every volume to the state that is asked for")
+    func survives() async throws {
+        try await FaultyCluster.with { faulty in
+            let seed =
+                ProcessInfo.processInfo.environment["NACRE_TORTURE_SEED"].flatMap(UInt64.init)
+                ?? UInt64.random(in: 0...UInt64.max)
+            print("NACRE_TORTURE_SEED=\(seed)")
+            var random = SeededRandom(seed: seed)
+            let nacre = try NacreProcess(faulty.cluster)
+            let census = try PoolCensus(faulty.cluster, pool: "rbd")
+            for round in 0..<Self.rounds {
+                let victim = try await nacre.start()
+                try await fire(nacre, faulty, &random)
+                victim.send(SIGKILL)
+                #expect(try await victim.end() == .killed(SIGKILL))
+                // To a known state every few rounds; in between, one crash falls on the ruins of another.
+                guard round % 4 == 3 else { continue }
+                let wanted = uuids.filter { _ in Bool.random(using: &random) }
+                try await settle(nacre, faulty, census, wanted: Set(wanted), "round \(round) of seed \(seed)")
+            }
+        }
+    }
+
+    /// Starts calls at random and lets them run for a random time, 150 ms at most; how they end does not matter.
+    private func fire(_ nacre: NacreProcess, _ faulty: FaultyCluster, _ random: inout SeededRandom) async throws {
+        for _ in 0..<Int.random(in: 1...12, using: &random) {
+            let call = try body(of: Int.random(in: 0..<3, using: &random), uuids.randomElement(using: &random) ?? "", nacre, faulty)
+            Task { try? await nacre.call(call.method, call.body, timeout: .seconds(5)) }
+            try await Task.sleep(for: .milliseconds(Int.random(in: 0...10, using: &random)))
+        }
+        try await Task.sleep(for: .milliseconds(Int.random(in: 0...60, using: &random)))
+    }
+
+    private func body(
+        of kind: Int,
+        _ uuid: String,
+        _ nacre: NacreProcess,
+        _ faulty: FaultyCluster
+    ) throws -> (method: String, body: String) {
+        let handle = "\(try faulty.cluster.clusterID)/rbd//csi-vol-\(uuid)"
+        let secrets = try nacre.secrets()
+        return switch kind {
+        case 0: ("Controller/CreateVolume", try nacre.createBody("pvc-\(uuid)", pool: "rbd"))
+        case 1: ("Controller/DeleteVolume", #"{"volumeId":"\#(handle)","secrets":\#(secrets)}"#)
+        default:
+            (
+                "Controller/ControllerExpandVolume",
+                #"{"volumeId":"\#(handle)","capacityRange":{"requiredBytes":"134217728"},"secrets":\#(secrets)}"#
+            )
+        }
+    }
+
+    private func settle(
+        _ nacre: NacreProcess,
+        _ faulty: FaultyCluster,
+        _ census: PoolCensus,
+        wanted: Set<String>,
+        _ place: String
+    ) async throws {
+        let service = try await nacre.start()
+        for uuid in uuids {
+            let call = try body(of: wanted.contains(uuid) ? 0 : 1, uuid, nacre, faulty)
+            var answer = try await nacre.ask(call.method, call.body, timeout: .seconds(20))
+            // One that was expanded is larger than a new one may be; who asked for both wants the larger.
+            if answer.code == "already_exists" { answer = try await nacre.ask(call.method, call.body) }
+            #expect(answer.isOK, "\(place): \(call.method) \(uuid): \(answer)")
+        }
+        let images = try await census.images()
+        #expect(Set(images) == Set(wanted.map { "csi-vol-\($0)" }), "\(place)")
+        #expect(images.count == wanted.count, "\(place)")
+        for image in images { #expect(try await census.isWhole(image), "\(place): \(image)") }
+        for uuid in uuids where !wanted.contains(uuid) {
+            #expect(try await census.hasNoTrace(of: "csi-vol-\(uuid)"), "\(place)")
+        }
+        // The dead one's watches last up to half a minute; what they block waits for them.
+        try await eventually("\(place): the trash is empty", within: .seconds(60)) {
+            try await census.rawTrash().isEmpty
+        }
+        #expect(try await service.stop() == .exited(0))
+    }
+}
