@@ -45,8 +45,10 @@ extension RBDImageStore {
         }
     }
 
-    /// Whether the entry can be removed. A move to the trash that was killed after it took the name away, but before it
-    /// said that it is done, is ended here; one that still has the name is under way, or the next delete's to do.
+    /// Whether the entry can be removed.
+    ///
+    /// A move to the trash that was killed after it took the name away, but before it said that it is done, is ended
+    /// here; one that still has the name is under way, or the next delete's to do.
     private func isThere(_ entry: TrashRecord, in place: Place) async -> Bool {
         guard entry.state == .moving else { return true }
         do throws(RBDError) {

@@ -3,7 +3,9 @@ internal import Glibc
 internal import SystemPackage
 
 extension IOContext {
-    /// Takes an advisory lock on an object for a time, or renews it. Blocks.
+    /// Takes an advisory lock on an object for a time, or renews it.
+    ///
+    /// Blocks.
     ///
     /// Implements `rados_lock_exclusive` with `LIBRADOS_LOCK_FLAG_MAY_RENEW`. Similar to: rados lock get.
     ///
@@ -29,7 +31,9 @@ extension IOContext {
         try check(result, "rados_lock_exclusive", "\(label)/\(object)")
     }
 
-    /// Gives a lock back; one that has run out is fine. Blocks.
+    /// Gives a lock back; one that has run out is fine.
+    ///
+    /// Blocks.
     ///
     /// Implements `rados_unlock`.
     public func unlock(_ name: String, on object: String, cookie: String) throws(RADOSError) {

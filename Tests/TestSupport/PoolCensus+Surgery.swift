@@ -4,7 +4,9 @@ import RBD
 
 /// An entry of `rbd_trash` as it lies there; `rbd_trash_list` hides those that a removal left.
 public struct RawTrashEntry: Sendable, Hashable {
-    /// Who moved it there. See: cls/rbd/cls_rbd_types.h, `TrashImageSource`.
+    /// Who moved it there.
+    ///
+    /// See: cls/rbd/cls_rbd_types.h, `TrashImageSource`.
     public enum Source: UInt8, Sendable {
         /// `rbd_trash_move`.
         case user
@@ -18,7 +20,9 @@ public struct RawTrashEntry: Sendable, Hashable {
         case userParent
     }
 
-    /// What is being done with it. See: `TrashImageState`.
+    /// What is being done with it.
+    ///
+    /// See: `TrashImageState`.
     public enum State: UInt8, Sendable {
         /// It lies there.
         case normal

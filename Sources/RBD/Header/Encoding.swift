@@ -45,7 +45,9 @@ struct Decoder {
 
     /// The body of a structure that has its version and its length before it.
     mutating func structure() -> Decoder? {
-        guard number(UInt16.self) != nil, let length = number(UInt32.self), rest.count >= Int(length) else { return nil }
+        guard number(UInt16.self) != nil, let length = number(UInt32.self), rest.count >= Int(length) else {
+            return nil
+        }
         defer { rest = rest.dropFirst(Int(length)) }
         return Decoder(Array(rest.prefix(Int(length))))
     }
