@@ -45,10 +45,11 @@ def bars(result):
     if "memory_mib" in result:
         rows.append(bar("resident memory idle", result["memory_mib"]["idle"]["VmRSS"], 64, True, " MiB"))
         rows.append(bar("resident memory after load", result["memory_mib"]["after_load"]["VmRSS"], 64, True, " MiB"))
-    # Half an operation is background that the subtraction missed; a whole one never is.
+    # A fraction is background that the subtraction missed.
     for verb, limit in (("create", 11), ("repeat", 16), ("delete", 31), ("expand", 30)):
         if "nacre" in result["operations"]:
-            rows.append(bar(f"RADOS operations of a {verb}", result["operations"]["nacre"][verb], limit + 0.5, True))
+            rows.append(bar(f"RADOS operations of a {verb}", round(result["operations"]["nacre"][verb]),
+                            limit, True))
     if "many" in result:
         many = result["many"]
         rows.append(bar(f"create p50 among {many['images']} images, against an empty pool",
