@@ -158,20 +158,3 @@ public final class ClusterConnections: Sendable {
         }
     }
 }
-
-/// A connection and the threads to use it on.
-public struct ClusterLink: Sendable {
-    /// The cluster's key in config.json.
-    public let clusterID: String
-    let connection: Cluster
-    /// The threads for calls that block on this cluster.
-    public let threads: BlockingPool
-
-    /// Opens a pool at a namespace, on a thread that may block: an unknown pool is looked for in a fresh map.
-    func context(pool: String, namespace: String) async throws(RADOSError) -> IOContext {
-        let connection = connection
-        return try await threads.run { () throws(RADOSError) in
-            try connection.ioContext(pool: pool, namespace: namespace, failsWhenFull: true)
-        }
-    }
-}

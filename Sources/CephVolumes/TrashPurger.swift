@@ -5,7 +5,7 @@ internal import RBD
 internal import Secrets
 internal import Synchronization
 internal import SystemPackage
-internal import Volumes
+public import Volumes
 
 /// Empties the trash behind deleted volumes, beside everything else and never in its way.
 ///
@@ -48,6 +48,11 @@ public final class TrashPurger: Sendable {
         var reason = ""
     }
 
+    /// Nothing must have been under way for so long before the trash is emptied.
+    private static let quiet = Duration.milliseconds(100)
+    /// An image that has waited for quiet so long is removed beside other work, one at a time.
+    private static let patience = Duration.seconds(10)
+
     /// How long a purger that was killed keeps others from its image.
     private static let lockSeconds = 6
 
@@ -60,6 +65,8 @@ public final class TrashPurger: Sendable {
 
     private let state = Mutex(State())
     private let workers: Int
+    private let foreground: Operations?
+    private let isWaitingForQuiet = Atomic(false)
     private let threads: BlockingPool
     /// One thread that locks, so that a removal which blocks does not keep its own lock from being renewed.
     private let renewals = BlockingPool(threads: 1)
@@ -72,16 +79,19 @@ public final class TrashPurger: Sendable {
     ///
     /// - Parameters:
     ///   - workers: Images removed at once, 1 or more.
+    ///   - foreground: Operations that go first: an image waits while any is under way, but not for ever.
     ///   - firstDelay: How long a blocked image waits for its second try; doubles each time.
     ///   - longestDelay: The longest such wait.
     ///   - logger: Where it reports.
     public init(
         workers: Int = 2,
+        yieldingTo foreground: Operations? = nil,
         firstDelay: Duration = .seconds(1),
         longestDelay: Duration = .seconds(300),
         logger: Logger
     ) {
         self.workers = workers
+        self.foreground = foreground
         self.firstDelay = firstDelay
         self.longestDelay = longestDelay
         self.logger = logger
@@ -137,15 +147,36 @@ public final class TrashPurger: Sendable {
         while let (key, item) = next() {
             Task { await work(key, item) }
         }
+        lookAgainWhenQuiet()
+    }
+
+    /// Whether callers are being served, who must not wait for the trash.
+    private var isForegroundBusy: Bool {
+        guard let foreground else { return false }
+        return foreground.idle.map { $0 < Self.quiet } ?? true
+    }
+
+    private func lookAgainWhenQuiet() {
+        let isWanted = state.withLock { $0.items.count > $0.running.count && !$0.isStopped }
+        guard isWanted, isForegroundBusy, !isWaitingForQuiet.exchange(true, ordering: .acquiringAndReleasing) else {
+            return
+        }
+        Task {
+            try? await Task.sleep(for: Self.quiet)
+            isWaitingForQuiet.store(false, ordering: .releasing)
+            startWorkers()
+        }
     }
 
     /// The next image that is due, if a worker is free.
     private func next() -> (String, Item)? {
-        state.withLock { state in
-            guard !state.isStopped, state.running.count < workers else { return nil }
+        let isBusy = isForegroundBusy
+        return state.withLock { state in
+            guard !state.isStopped, state.running.count < (isBusy ? 1 : workers) else { return nil }
             let now = ContinuousClock.now
             let due = state.items.filter { state.running[$0.key] == nil && $0.value.notBefore <= now }
             guard let (key, item) = due.min(by: { $0.value.addedAt < $1.value.addedAt }) else { return nil }
+            guard !isBusy || now - item.addedAt > Self.patience else { return nil }
             state.running[key] = (0, 0)
             return (key, item)
         }

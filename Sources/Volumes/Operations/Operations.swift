@@ -25,6 +25,7 @@ public final class Operations: Sendable {
 
     private let running = Mutex<[String: Entry]>([:])
     private let ticket = Atomic<UInt64>(0)
+    private let lastEnd = Mutex(ContinuousClock.now)
     private let observer: StepObserver?
 
     /// Makes an empty table.
@@ -39,6 +40,12 @@ public final class Operations: Sendable {
         running.withLock { Array($0.values) }
             .sorted { $0.startedAt < $1.startedAt }
             .map { Description(title: $0.title, progress: $0.progress.snapshot, age: .now - $0.startedAt) }
+    }
+
+    /// For how long nothing has been under way; nothing while something is.
+    public var idle: Duration? {
+        guard running.withLock({ $0.isEmpty }) else { return nil }
+        return lastEnd.withLock { .now - $0 }
     }
 
     /// Runs `body` as the only operation on `key`, or joins the one that runs with the same fingerprint.
@@ -119,6 +126,7 @@ public final class Operations: Sendable {
                 }
                 // Gone from the table before anyone hears of the outcome: whoever comes then starts afresh.
                 self.running.withLock { $0[key] = nil }
+                self.lastEnd.withLock { $0 = .now }
                 entry.outcome.resolve(outcome)
             }
             return (entry, true)

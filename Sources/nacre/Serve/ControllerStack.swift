@@ -19,14 +19,14 @@ struct ControllerStack: Sendable {
             idleLimit: .seconds(options.idleTimeout),
             options: options.cephOptionPairs
         )
-        purger = TrashPurger(workers: options.purgeWorkers, logger: logger)
+        operations = Operations(observer: observer)
+        purger = TrashPurger(workers: options.purgeWorkers, yieldingTo: operations, logger: logger)
         store = RBDImageStore(
             configuration: configuration,
             connections: connections,
             service: ServiceCredentials(directory: options.secretDir),
             purger: purger
         )
-        operations = Operations(observer: observer)
         service = VolumeService(store: store, operations: operations)
     }
 }
