@@ -128,25 +128,28 @@ private final class ReadBuffer: Sendable {
 }
 
 /// A compound read operation and the places where its answers land.
+///
+/// The places are memory of their own: librados keeps their addresses until the completion, which a Swift property or an
+/// `inout` argument must not be used for.
 private final class ReadOperation: Sendable {
-    private struct Answer {
-        var bytes: UnsafeMutablePointer<CChar>?
-        var length: Int = 0
-        var result: CInt = 0
-    }
-
     /// Written by librados before the completion, read after it; one owner, one task.
     nonisolated(unsafe) let raw: rados_read_op_t?
-    nonisolated(unsafe) private let slots: UnsafeMutableBufferPointer<Answer>
+    nonisolated(unsafe) private let bytes: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+    nonisolated(unsafe) private let lengths: UnsafeMutablePointer<Int>
+    nonisolated(unsafe) private let results: UnsafeMutablePointer<CInt>
     private let calls: [ClassCall]
 
     init(_ calls: [ClassCall]) {
         self.calls = calls
         raw = rados_create_read_op()
-        slots = .allocate(capacity: calls.count)
-        slots.initialize(repeating: Answer())
+        bytes = .allocate(capacity: calls.count)
+        bytes.initialize(repeating: nil, count: calls.count)
+        lengths = .allocate(capacity: calls.count)
+        lengths.initialize(repeating: 0, count: calls.count)
+        results = .allocate(capacity: calls.count)
+        results.initialize(repeating: 0, count: calls.count)
         for (index, call) in calls.enumerated() {
-            guard let slot = slots.baseAddress.map({ $0 + index }) else { continue }
+            // librados copies the input before it returns.
             call.input.withUnsafeBytes { input in
                 rados_read_op_exec(
                     raw,
@@ -154,29 +157,33 @@ private final class ReadOperation: Sendable {
                     call.method,
                     input.baseAddress?.assumingMemoryBound(to: CChar.self),
                     input.count,
-                    &slot.pointee.bytes,
-                    &slot.pointee.length,
-                    &slot.pointee.result
+                    bytes + index,
+                    lengths + index,
+                    results + index
                 )
             }
         }
     }
 
     deinit {
-        for slot in slots where slot.bytes != nil { rados_buffer_free(slot.bytes) }
-        slots.deallocate()
         rados_release_read_op(raw)
+        for index in calls.indices {
+            if let answer = bytes[index] { rados_buffer_free(answer) }
+        }
+        bytes.deallocate()
+        lengths.deallocate()
+        results.deallocate()
     }
 
     func answers(subject: String) throws(RADOSError) -> [[UInt8]] {
         var answers: [[UInt8]] = []
-        for (call, slot) in zip(calls, slots) {
-            try check(slot.result, "rados_read_op_exec \(call.className).\(call.method)", subject)
-            guard let bytes = slot.bytes else {
+        for (index, call) in calls.enumerated() {
+            try check(results[index], "rados_read_op_exec \(call.className).\(call.method)", subject)
+            guard let answer = bytes[index] else {
                 answers.append([])
                 continue
             }
-            answers.append(Array(UnsafeRawBufferPointer(start: bytes, count: slot.length)))
+            answers.append(Array(UnsafeRawBufferPointer(start: answer, count: lengths[index])))
         }
         return answers
     }
