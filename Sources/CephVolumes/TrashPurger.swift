@@ -249,7 +249,8 @@ public final class TrashPurger: Sendable {
         let reason = await obstacle(item, error)
         var delay = firstDelay
         for _ in 0..<min(item.attempts, 16) { delay = min(delay * 2, longestDelay) }
-        let wait = delay
+        // Purgers that got in each other's way would meet again if all waited equally long.
+        let wait = delay * Double.random(in: 0.5...1.5)
         state.withLock { state in
             state.running[key] = nil
             state.items[key]?.attempts += 1
