@@ -12,7 +12,8 @@ struct BadRequestsOnCephTests {
     func refuses() async throws {
         try await FaultyCluster.with { faulty in
             let nacre = try NacreProcess(faulty.cluster)
-            let process = try await nacre.start()
+            // With the node's calls too: a malformed one touches no mount.
+            let process = try await nacre.start(["--node-id", "test"])
             let clusterID = try faulty.cluster.clusterID
             #expect(try await nacre.ask("Controller/CreateVolume", nacre.createBody("pvc-keep", pool: "rbd")).isOK)
             let pools = try ["rbd", "replicapool"].map { try PoolCensus(faulty.cluster, pool: $0) }
@@ -26,7 +27,7 @@ struct BadRequestsOnCephTests {
                 // A handle with a cluster's 36 characters is longer than the table's.
                 let isLonger = answer.message.contains("limit is 128")
                 #expect(answer.code == request.code, "\(request): \(answer)")
-                for word in request.words where !isLonger {
+                for word in request.words where !isLonger && !word.isEmpty {
                     #expect(answer.message.contains(word), "\(request) should say '\(word)': \(answer)")
                 }
                 #expect(answer.time < .seconds(2), "\(request): \(answer)")

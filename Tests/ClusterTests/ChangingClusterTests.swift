@@ -87,7 +87,18 @@ struct ChangingClusterTests {
             let ill = try await fresh.health()
             #expect(ill.status == 503 && ill.body.contains("refuse"), "\(ill)")
             try await process.stop()
-            try await faulty.cluster.execute("ceph", "auth", "add", user, caps[0], caps[1], caps[2], caps[3], caps[4], caps[5])
+            try await faulty.cluster.execute(
+                "ceph",
+                "auth",
+                "add",
+                user,
+                caps[0],
+                caps[1],
+                caps[2],
+                caps[3],
+                caps[4],
+                caps[5]
+            )
             let key = try await faulty.ceph("auth", "print-key", user)
             let old = try nacre.secrets()
             #expect(!old.contains(key))

@@ -1,9 +1,8 @@
 import RBD
 import TestSupport
-import Testing
 
 /// What a kill inside a call of librbd leaves of an image, made by hand out of a whole one.
-enum HalfMade: String, CaseIterable, CustomTestStringConvertible {
+enum HalfMade: String, CaseIterable, CustomStringConvertible {
     case directoryEntryOnly = "create: only the directory entry is there"
     case idWithoutHeader = "create: the id is there, the header is not"
     case headerWithoutObjectMap = "create: the header is there, the object map is not"
@@ -20,7 +19,7 @@ enum HalfMade: String, CaseIterable, CustomTestStringConvertible {
     case purgedWithoutHeader = "trash remove: an entry of a delete in the trash, all else gone"
     case purgingWithHeader = "trash remove: an entry that says it is being removed, a header"
 
-    var testDescription: String { rawValue }
+    var description: String { rawValue }
 
     /// Whether the name still leads to the image and its data, so that Create must find it and not lose it.
     var isAVolume: Bool {

@@ -6,104 +6,169 @@ import TestSupport
 import Testing
 import Volumes
 
-@Suite("The trash purger", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
+/// On clusters of their own: the purgers of other tests would help.
+@Suite("The trash purger", .serialized, .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct PurgerTests {
-    let cluster: MicroCluster
-    let census: PoolCensus
-    let uuid = UUID().uuidString.lowercased()
-    var image: String { "csi-vol-\(uuid)" }
+    /// A cluster, a service on it, and a volume.
+    struct Scene {
+        let cluster: MicroCluster
+        let census: PoolCensus
+        let lab: MicroCluster.Lab
+        let bench: VolumeBehaviour.Bench
+        let uuid = UUID().uuidString.lowercased()
+        var image: String { "csi-vol-\(uuid)" }
 
-    init() throws {
-        cluster = try #require(MicroCluster.current)
-        census = try PoolCensus(cluster, pool: "replicapool")
-    }
+        init(_ cluster: MicroCluster) throws {
+            self.cluster = cluster
+            census = try PoolCensus(cluster, pool: "rbd")
+            lab = cluster.lab()
+            bench = VolumeBehaviour.Bench(
+                service: lab.service,
+                parameters: ["clusterID": try cluster.clusterID, "pool": "rbd"],
+                credentials: try cluster.provisioner,
+                prefix: "pvc"
+            )
+        }
 
-    private func create(_ lab: MicroCluster.Lab) async throws -> (bench: VolumeBehaviour.Bench, handle: String, id: String) {
-        let bench = VolumeBehaviour.Bench(
-            service: lab.service,
-            parameters: ["clusterID": try cluster.clusterID, "pool": "replicapool"],
-            credentials: try cluster.provisioner,
-            prefix: "pvc"
-        )
-        let volume = try await bench.create(bench.request(uuid))
-        return (bench, volume.id.description, try #require(try await census.pool.imageID(named: image)))
-    }
+        func create() async throws -> (handle: String, id: String) {
+            let volume = try await bench.create(bench.request(uuid))
+            return (volume.id.description, try #require(try await census.pool.imageID(named: image)))
+        }
 
-    private func isInTrash(_ id: String) async throws -> Bool {
-        try await census.rawTrash().contains { $0.id == id }
+        func isInTrash(_ id: String) async throws -> Bool {
+            try await census.rawTrash().contains { $0.id == id }
+        }
     }
 
     @Test("A watcher blocks an image and is named; once it is gone, the image goes")
     func watcher() async throws {
-        let lab = cluster.lab()
-        let (bench, handle, id) = try await create(lab)
-        let image = image
-        // In the trash by another way than ours, which would have seen the watcher.
-        try await census.blocking { (pool) throws(RBDError) in try pool.moveToTrash(image) }
-        let watcher = try await census.blocking { (pool) throws(RBDError) in
-            try Image.openInTrash(id: id, in: pool)
+        try await FaultyCluster.with { faulty in
+            let scene = try Scene(faulty.cluster)
+            let lab = scene.lab
+            let (handle, id) = try await scene.create()
+            let image = scene.image
+            let other = try PoolCensus(scene.cluster, pool: "rbd")
+            let watcher = try await other.blocking { (pool) throws(RBDError) in
+                try Image.open(image, in: pool, access: .readWrite)
+            }
+            // By librbd alone, which does not look: Delete would have seen the watcher.
+            try await scene.census.blocking { (pool) throws(RBDError) in try pool.moveToTrash(image) }
+            _ = try await lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
+            let name = "client.\(other.pool.cluster.instanceID) at "
+            try await eventually("the watcher is named") {
+                lab.purger.status.blocked.contains { $0.image.hasSuffix(scene.image) && $0.reason.contains(name) }
+            }
+            #expect(try await scene.isInTrash(id))
+            await other.blocking { _ in watcher.close() }
+            try await eventually("the image is removed") { try await !scene.isInTrash(id) }
+            try await scene.bench.delete(handle)
         }
-        _ = try await lab.store.adoptTrash(ofCluster: cluster.clusterID)
-        // A reader does not watch: it does not block either.
-        await census.blocking { _ in watcher.close() }
-        try await eventually("the image is removed") { try await !isInTrash(id) }
-        try await bench.delete(handle)
     }
 
     @Test("A snapshot blocks an image and is named; once it is gone, the image goes")
     func snapshot() async throws {
-        let lab = cluster.lab()
-        let (bench, handle, id) = try await create(lab)
-        try await cluster.execute("rbd", "snap", "create", "--no-progress", "replicapool/\(image)@nightly")
-        try await bench.delete(handle)
-        try await eventually("the snapshot is named") {
-            let blocked = lab.purger.status.blocked.first { $0.image.hasSuffix(image) }
-            return blocked?.reason.contains("nightly") == true && (blocked?.attempts ?? 0) > 1
+        try await FaultyCluster.with { faulty in
+            let scene = try Scene(faulty.cluster)
+            let lab = scene.lab
+            let (handle, id) = try await scene.create()
+            try await scene.cluster.execute("rbd", "snap", "create", "--no-progress", "rbd/\(scene.image)@nightly")
+            try await scene.bench.delete(handle)
+            try await eventually("the snapshot is named") {
+                let blocked = lab.purger.status.blocked.first { $0.image.hasSuffix(scene.image) }
+                return blocked?.reason.contains("nightly") == true && (blocked?.attempts ?? 0) > 1
+            }
+            #expect(try await scene.isInTrash(id))
+            try await scene.cluster.execute(
+                "rbd",
+                "snap",
+                "rm",
+                "--no-progress",
+                "--pool",
+                "rbd",
+                "--image-id",
+                id,
+                "--snap",
+                "nightly"
+            )
+            try await eventually("the image is removed", within: .seconds(30)) { try await !scene.isInTrash(id) }
+            try await eventually("it is no longer reported") {
+                lab.purger.status.blocked.allSatisfy { !$0.image.hasSuffix(scene.image) }
+            }
         }
-        #expect(try await isInTrash(id))
-        try await cluster.execute("rbd", "snap", "rm", "--no-progress", "--pool", "replicapool", "--image-id", id, "--snap", "nightly")
-        try await eventually("the image is removed", within: .seconds(30)) { try await !isInTrash(id) }
-        #expect(lab.purger.status.blocked.isEmpty)
-        #expect(lab.purger.status.removed >= 1)
     }
 
     @Test("Other programs' trash is never touched, whatever it is named")
     func strangers() async throws {
-        let lab = cluster.lab()
-        let census = census
-        let names = ["database-\(uuid.prefix(8))", "csi-vol-\(UUID().uuidString.lowercased())"]
-        for name in names {
-            // The second has the name of ours but not the metadata that says so: ceph-csi's.
-            try await census.blocking { (pool) throws(RBDError) in
-                try pool.createImage(name, sizeBytes: 4 << 20, options: ImageOptions())
-                try pool.moveToTrash(name)
+        try await FaultyCluster.with { faulty in
+            let scene = try Scene(faulty.cluster)
+            let lab = scene.lab
+            let names = ["database-\(scene.uuid.prefix(8))", "csi-vol-\(UUID().uuidString.lowercased())"]
+            for name in names {
+                // The second has the name of ours but not the metadata that says so: ceph-csi's.
+                try await scene.census.blocking { (pool) throws(RBDError) in
+                    try pool.createImage(name, sizeBytes: 4 << 20, options: ImageOptions())
+                    try pool.moveToTrash(name)
+                }
             }
-        }
-        for _ in 0..<3 {
-            _ = try await lab.store.adoptTrash(ofCluster: cluster.clusterID)
-            try await Task.sleep(for: .milliseconds(200))
-        }
-        let left = try await census.rawTrash().filter { names.contains($0.name) }
-        #expect(Set(left.map(\.name)) == Set(names))
-        for entry in left {
-            try await census.blocking { (pool) throws(RBDError) in
-                try pool.removeFromTrash(id: entry.id) { _, _ in }
+            for _ in 0..<3 {
+                _ = try await lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
+                try await Task.sleep(for: .milliseconds(200))
+            }
+            let left = try await scene.census.rawTrash().filter { names.contains($0.name) }
+            #expect(Set(left.map(\.name)) == Set(names))
+            for entry in left {
+                try await scene.census.blocking { (pool) throws(RBDError) in
+                    try pool.removeFromTrash(id: entry.id) { _, _ in }
+                }
             }
         }
     }
 
     @Test("What a killed service left in the trash, the next one empties")
     func inherits() async throws {
-        let nacre = try NacreProcess(cluster)
-        let first = try await nacre.start(environment: ["NACRE_CRASH_AT": VolumeStep.recheckingUse.rawValue])
-        #expect(try await nacre.ask("Controller/CreateVolume", nacre.createBody("pvc-\(uuid)")).isOK)
-        let id = try #require(try await census.pool.imageID(named: image))
-        let body = #"{"volumeId":"\#(try cluster.clusterID)/replicapool//\#(image)","secrets":\#(try nacre.secrets())}"#
-        await #expect(throws: (any Error).self) { try await nacre.call("Controller/DeleteVolume", body) }
-        #expect(try await first.end() == .killed(SIGKILL))
-        #expect(try await isInTrash(id))
-        let second = try await nacre.start()
-        try await eventually("the trash is emptied") { try await !isInTrash(id) }
-        #expect(try await second.stop() == .exited(0))
+        try await FaultyCluster.with { faulty in
+            let scene = try Scene(faulty.cluster)
+            let nacre = try NacreProcess(scene.cluster)
+            let first = try await nacre.start(environment: ["NACRE_CRASH_AT": VolumeStep.recheckingUse.rawValue])
+            #expect(
+                try await nacre.ask("Controller/CreateVolume", nacre.createBody("pvc-\(scene.uuid)", pool: "rbd")).isOK
+            )
+            let id = try #require(try await scene.census.pool.imageID(named: scene.image))
+            let body =
+                #"{"volumeId":"\#(try scene.cluster.clusterID)/rbd//\#(scene.image)","secrets":\#(try nacre.secrets())}"#
+            await #expect(throws: (any Error).self) { try await nacre.call("Controller/DeleteVolume", body) }
+            #expect(try await first.end() == .killed(SIGKILL))
+            #expect(try await scene.isInTrash(id))
+            let second = try await nacre.start()
+            try await eventually("the trash is emptied") { try await !scene.isInTrash(id) }
+            #expect(try await second.stop() == .exited(0))
+        }
+    }
+
+    @Test("What was removed leaves nothing in the pool that grows with it")
+    func leavesNothing() async throws {
+        try await FaultyCluster.with { faulty in
+            let scene = try Scene(faulty.cluster)
+            try await withThrowingTaskGroup { group in
+                for _ in 0..<100 {
+                    group.addTask {
+                        let bench = scene.bench
+                        let volume = try await bench.create(bench.request(UUID().uuidString.lowercased()))
+                        try await bench.delete(volume.id.description)
+                    }
+                }
+                try await group.waitForAll()
+            }
+            try await eventually("the trash is empty", within: .seconds(40)) {
+                scene.lab.purger.wake()
+                return try await scene.census.rawTrash().isEmpty
+            }
+            let objects = try await faulty.cluster.execute("rados", "--pool", "rbd", "ls").split(separator: "\n")
+            #expect(Set(objects) == ["rbd_directory", "rbd_info", "rbd_trash"], "\(objects)")
+            for object in objects {
+                let attributes = try await faulty.cluster.execute("rados", "--pool", "rbd", "listxattr", "\(object)")
+                #expect(attributes.split(separator: "\n").count <= 64, "\(object): \(attributes)")
+            }
+        }
     }
 }

@@ -58,7 +58,9 @@ struct SecretTests {
         seen.append(("/metrics", String(decoding: try await nacre.get("/metrics").body, as: UTF8.self)))
         seen.append(("/healthz", try await nacre.health().body))
         for name in ["cmdline", "environ", "comm", "mountinfo"] {
-            seen.append(("/proc/PID/\(name)", String(decoding: contents("/proc/\(process.pid)/\(name)"), as: UTF8.self)))
+            seen.append(
+                ("/proc/PID/\(name)", String(decoding: contents("/proc/\(process.pid)/\(name)"), as: UTF8.self))
+            )
         }
         #expect(try await process.stop() == .exited(0))
         #expect(nacre.log.utf8.count > 1000, "the search must have something to search")

@@ -127,5 +127,9 @@ extension FaultyCluster {
         let caps = ["mon", "mgr", "osd"].map { "\tcaps \($0) = \"profile rbd\"\n" }.joined()
         try "\(text)\n\(caps)".write(toFile: path, atomically: true, encoding: .utf8)
         try await ceph("auth", "import", "-i", path)
+        for name in ["userID", "userKey"] {
+            let value = try String(contentsOfFile: "\(other.cluster.provisionerSecret)/\(name)", encoding: .utf8)
+            try value.write(toFile: "\(cluster.provisionerSecret)/\(name)", atomically: true, encoding: .utf8)
+        }
     }
 }

@@ -77,6 +77,10 @@ extension [String: Secret] {
         guard !userID.isEmpty, userID.utf8.count <= 128, !userID.holdsControlCharacters, !userID.contains("/") else {
             throw .invalid("secrets: 'userID' is no name of a Ceph user")
         }
+        // Messages and logs name the user; a key that came as one must not get there.
+        guard !userID.looksLikeKey else {
+            throw .invalid("secrets: what 'userID' holds looks like a key; were userID and userKey swapped?")
+        }
         return Credentials(userID: userID, userKey: self["userKey"] ?? Secret(""))
     }
 }
@@ -132,5 +136,12 @@ extension VolumeError {
             case .unauthenticated: .unauthenticated
             }
         return ConnectError(code, message)
+    }
+}
+
+extension String {
+    /// Whether it has the form of a cephx key: 28 bytes in base64.
+    fileprivate var looksLikeKey: Bool {
+        utf8.count == 40 && hasSuffix("==")
     }
 }
