@@ -58,6 +58,10 @@ def table(lab, service, options, concurrency):
     return result
 
 
+# RADOS operations by which the purger keeps others from the image that it removes.
+PURGE_LOCK = 2
+
+
 class OpCounter:
     """RADOS operations of a verb: the difference of the OSDs' counters, less what runs by itself."""
 
@@ -92,14 +96,14 @@ def operations(lab, service, count=20):
             "create": counter.of(count, lambda: service.load("create", run, count, 1)),
             "repeat": counter.of(count, lambda: service.load("repeat", run, count, 1)),
             "expand": counter.of(count, lambda: service.load("expand", run, count, 1)),
-            # The purger starts at once and sends just what rbd_trash_remove sends; what is above that is the delete.
-            "delete": deleted(lab, service, counter, run, count) - purge}
+            # The purger sends what rbd_trash_remove sends, and a lock and an unlock; what is above that is the delete.
+            "delete": deleted(lab, service, counter, run, count) - purge - PURGE_LOCK}
         run = lab.fresh()
         service.load("create", run, count, 1)
         service.stop()
         service.start()
         warm(lab, service)
-        result["nacre"]["delete_after_restart"] = deleted(lab, service, counter, run, count) - purge
+        result["nacre"]["delete_after_restart"] = deleted(lab, service, counter, run, count) - purge - PURGE_LOCK
     for kind in ("floor", "nacre"):
         if kind in result:
             result[kind] = {verb: round(ops, 2) for verb, ops in result[kind].items()}
