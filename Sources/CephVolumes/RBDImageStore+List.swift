@@ -69,11 +69,15 @@ extension RBDImageStore {
         let found = await withTaskGroup(of: (Int, Result<ImageHeader?, RBDError>).self) { group in
             for (index, name) in names.enumerated() {
                 group.addTask {
+                    // Not returned from inside the `do`: optimised by Swift 6.3.1, a child task's closure that
+                    // returns a tuple from there returns another index.
+                    let header: Result<ImageHeader?, RBDError>
                     do throws(RBDError) {
-                        return (index, .success(try await context.imageHeader(id: name.id)))
+                        header = .success(try await context.imageHeader(id: name.id))
                     } catch {
-                        return (index, .failure(error))
+                        header = .failure(error)
                     }
+                    return (index, header)
                 }
             }
             return await group.reduce(into: [Int: Result<ImageHeader?, RBDError>]()) { $0[$1.0] = $1.1 }
