@@ -49,6 +49,11 @@ let system = Target.Dependency.product(name: "SystemPackage", package: "swift-sy
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
+/// With --static-swift-stdlib a program needs no relocations, so 10 MiB less of it is resident; a program that is linked
+/// with the runtime's shared libraries does need them. tools/try and tools/bench ask for both.
+let fixedAddress: [LinkerSetting] =
+    Context.environment["NACRE_STATIC"] == nil ? [] : [.unsafeFlags(["-Xclang-linker", "-no-pie"])]
+
 let package = Package(
     name: "nacre",
     products: [
@@ -122,8 +127,8 @@ let package = Package(
                 argumentParser, logging, metrics, serviceLifecycle, unixSignals, yams, system,
             ],
             swiftSettings: strict,
-            // With --static-swift-stdlib, as tools/try and tools/bench build: no relocations, so 10 MiB less is resident.
-            linkerSettings: [.unsafeFlags(["-Xclang-linker", "-no-pie"], .when(configuration: .release))]
+            linkerSettings: fixedAddress
+, .when(configuration: .release))]
         ),
 
         .target(
