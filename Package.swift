@@ -49,8 +49,8 @@ let system = Target.Dependency.product(name: "SystemPackage", package: "swift-sy
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
-/// With --static-swift-stdlib a program needs no relocations, so 10 MiB less of it is resident; a program that is linked
-/// with the runtime's shared libraries does need them. tools/try and tools/bench ask for both.
+// With --static-swift-stdlib a program needs no relocations, so 10 MiB less of it is resident; a program that is linked
+// with the runtime's shared libraries does need them. tools/try and tools/bench ask for both.
 let fixedAddress: [LinkerSetting] =
     Context.environment["NACRE_STATIC"] == nil ? [] : [.unsafeFlags(["-Xclang-linker", "-no-pie"])]
 
@@ -128,7 +128,6 @@ let package = Package(
             ],
             swiftSettings: strict,
             linkerSettings: fixedAddress
-, .when(configuration: .release))]
         ),
 
         .target(
