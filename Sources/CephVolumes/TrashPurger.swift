@@ -54,6 +54,8 @@ public final class TrashPurger: Sendable {
     private static let patience = Duration.seconds(10)
 
     /// How long a purger that was killed keeps others from its image.
+    /// Locks on a pool's trash.
+    private static let locks: UInt64 = 64
     private static let lockSeconds = 6
 
     private struct State {
@@ -122,7 +124,7 @@ public final class TrashPurger: Sendable {
     /// Takes on an image that was just moved to the trash.
     func add(_ imageID: String, named name: String, of place: Place) {
         state.withLock { state in
-            let key = Self.key(imageID, place.context)
+            let key = Self.key(imageID, place)
             guard state.items[key] == nil else { return }
             state.items[key] = Item(imageID: imageID, name: name, place: place)
         }
@@ -139,8 +141,8 @@ public final class TrashPurger: Sendable {
         startWorkers()
     }
 
-    private static func key(_ imageID: String, _ context: IOContext) -> String {
-        "\(context.label)#\(imageID)"
+    private static func key(_ imageID: String, _ place: Place) -> String {
+        "\(place.id.clusterID)/\(place.context.label)#\(imageID)"
     }
 
     private func startWorkers() {
@@ -204,11 +206,14 @@ public final class TrashPurger: Sendable {
     /// Does `body` as the only purger of that image: two that remove one image at once run librbd 16.2 into an assertion
     /// (TrimRequest.cc, "is_lock_owner"), which ends the process.
     ///
-    /// The lock is on the pool's trash, not on the image, whose header it would bring back to life.
+    /// The lock is on the pool's trash, not on the image, whose header it would bring back to life. A lock that was given
+    /// back leaves an attribute on its object for ever, so there are few of them, which images share by chance.
     private func removing(_ item: Item, _ body: () async throws(RBDError) -> Void) async throws(RBDError) {
         let context = item.place.context
-        let name = "nacre.purge.\(item.imageID)"
-        let lock = { @Sendable [cookie] () throws(RADOSError) in
+        let name = "nacre.purge.\(item.imageID.utf8.reduce(0) { ($0 &* 31 &+ UInt64($1)) } % Self.locks)"
+        // Each image's own: of two in this process that share a lock, one must wait too.
+        let cookie = "\(cookie).\(item.imageID)"
+        let lock = { @Sendable () throws(RADOSError) in
             try context.lock(name, on: ImageObject.trash, cookie: cookie, seconds: Self.lockSeconds)
         }
         do throws(RADOSError) {
@@ -232,7 +237,7 @@ public final class TrashPurger: Sendable {
         renewing.cancel()
         // The renewal that may be under way comes first: both use the one thread.
         try? await renewals.run { () throws(RADOSError) in
-            try context.unlock(name, on: ImageObject.trash, cookie: self.cookie)
+            try context.unlock(name, on: ImageObject.trash, cookie: cookie)
         }
         try outcome.get()
     }
