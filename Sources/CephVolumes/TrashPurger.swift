@@ -53,9 +53,9 @@ public final class TrashPurger: Sendable {
     /// An image that has waited for quiet so long is removed beside other work, one at a time.
     private static let patience = Duration.seconds(10)
 
-    /// How long a purger that was killed keeps others from its image.
     /// Locks on a pool's trash.
     private static let locks: UInt64 = 64
+    /// How long a purger that was killed keeps others from its image.
     private static let lockSeconds = 6
 
     private struct State {
