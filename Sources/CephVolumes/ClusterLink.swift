@@ -24,7 +24,7 @@ public final class ClusterLink: Sendable {
 
     /// How long an open pool is used again: a pool that was removed and made anew has another number, which only opening
     /// it afresh finds out.
-    private static let lifetime = Duration.seconds(1)
+    private static let lifetime = Duration.milliseconds(100)
 
     init(clusterID: String, connection: Cluster, threads: BlockingPool) {
         self.clusterID = clusterID
