@@ -7,7 +7,7 @@ import Testing
 import Volumes
 
 /// All tests of a node share this host's loop devices and its processor, so they run one after the other.
-@Suite("A node", .serialized, .enabled(if: NodeLab.isAvailable))
+@Suite("A node", .serialized, .enabled(if: NodeLab.isAvailable, Comment(rawValue: NodeLab.lack)))
 struct NodeTests {}
 
 extension NodeTests {
