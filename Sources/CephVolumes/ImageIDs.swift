@@ -7,9 +7,16 @@ internal import Volumes
 /// header is gone, which whoever uses the id finds out and reads it afresh. Entries age in two generations: when the
 /// young one is full it becomes the old one, whose entries go unless they were seen again.
 final class ImageIDs: Sendable {
+    private struct Known {
+        var id: String
+        var isMarked: Bool
+    }
+
     private struct State {
-        var young: [VolumeID: String] = [:]
-        var old: [VolumeID: String] = [:]
+        var young: [VolumeID: Known] = [:]
+        var old: [VolumeID: Known] = [:]
+
+        func known(_ volume: VolumeID) -> Known? { young[volume] ?? old[volume] }
     }
 
     private let state = Mutex(State())
@@ -20,12 +27,20 @@ final class ImageIDs: Sendable {
     }
 
     subscript(_ volume: VolumeID) -> String? {
-        state.withLock { $0.young[volume] ?? $0.old[volume] }
+        state.withLock { $0.known(volume)?.id }
     }
 
-    func remember(_ id: String, of volume: VolumeID) {
+    /// Whether we have seen the metadata on it that says it is ours.
+    func isMarked(_ id: String, of volume: VolumeID) -> Bool {
         state.withLock { state in
-            state.young[volume] = id
+            state.known(volume).map { $0.id == id && $0.isMarked } ?? false
+        }
+    }
+
+    func remember(_ id: String, of volume: VolumeID, isMarked: Bool = false) {
+        state.withLock { state in
+            let known = state.known(volume)
+            state.young[volume] = Known(id: id, isMarked: isMarked || known?.id == id && known?.isMarked == true)
             guard state.young.count >= generation else { return }
             state.old = state.young
             state.young = [:]

@@ -9,7 +9,11 @@ extension RBDImageStore {
     public func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState {
         let place = try await place(of: id, as: credentials)
         let found = try await place.trying("look up image") { () async throws(RBDError) -> ImageState? in
-            guard let imageID = try await place.context.imageID(named: id.image) else { return .absent }
+            guard let imageID = try await place.context.imageID(named: id.image) else {
+                // Another process deleted it: the id must not lead what follows to the old image in the trash.
+                ids.forget(id)
+                return .absent
+            }
             guard let header = try await place.context.imageHeader(id: imageID) else {
                 return .halfMade("it has an id but no header")
             }
@@ -157,7 +161,8 @@ extension RBDImageStore {
             // Right after a create, nobody has read the id yet.
             if let known = ids[id] {
                 do throws(RBDError) {
-                    return try await place.context.setMetadata(metadata, ofImageID: known)
+                    try await place.context.setMetadata(metadata, ofImageID: known)
+                    return ids.remember(known, of: id, isMarked: true)
                 } catch {
                     guard error.isNotFound else { throw error }
                 }
@@ -166,7 +171,7 @@ extension RBDImageStore {
                 throw RBDError(call: "rados_aio_read", code: .noSuchFileOrDirectory, subject: id.imageSpec)
             }
             try await place.context.setMetadata(metadata, ofImageID: imageID)
-            ids.remember(imageID, of: id)
+            ids.remember(imageID, of: id, isMarked: true)
         }
     }
 

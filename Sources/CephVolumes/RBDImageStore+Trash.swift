@@ -27,6 +27,7 @@ extension RBDImageStore {
                 guard known == nil else { continue }
                 return try await removeTraces(place)
             }
+            try await mark(place, imageID)
             enter(VolumeStep.movingToTrash, id.imageSpec)
             try await move(place, imageID)
             enter(VolumeStep.recheckingUse, id.imageSpec)
@@ -42,6 +43,19 @@ extension RBDImageStore {
         guard let watchers = try await watchers(place, imageID) else { return false }
         guard watchers.isEmpty else { throw Self.inUse(place.id, watchers) }
         return true
+    }
+
+    /// Says on the image that it is ours, unless a create of this process did: one that was killed did not get there, and
+    /// without it nobody would take the image out of the trash if we were killed as well.
+    private func mark(_ place: Place, _ imageID: String) async throws(VolumeError) {
+        guard !ids.isMarked(imageID, of: place.id) else { return }
+        try await place.trying("mark image") { () async throws(RBDError) in
+            let key = VolumeService.requestNameKey
+            guard let metadata = try await place.context.metadata(ofImageID: imageID), metadata[key] == nil else {
+                return
+            }
+            try await place.context.setMetadata([key: place.id.image], ofImageID: imageID)
+        }
     }
 
     /// Moves the image; twice when it has a name that the pool's directory does not list, and librbd does not see it.

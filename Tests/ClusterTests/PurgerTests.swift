@@ -145,6 +145,29 @@ struct PurgerTests {
         }
     }
 
+    @Test("A volume whose create was killed before it was marked, and whose delete was killed, is emptied out as well")
+    func inheritsUnmarked() async throws {
+        try await FaultyCluster.with { faulty in
+            let scene = try Scene(faulty.cluster)
+            let nacre = try NacreProcess(scene.cluster)
+            let create = try nacre.createBody("pvc-\(scene.uuid)", pool: "rbd")
+            let handle = "\(try scene.cluster.clusterID)/rbd//\(scene.image)"
+            let delete = #"{"volumeId":"\#(handle)","secrets":\#(try nacre.secrets())}"#
+            for (step, method, body) in [
+                (VolumeStep.settingMetadata, "Controller/CreateVolume", create),
+                (VolumeStep.recheckingUse, "Controller/DeleteVolume", delete),
+            ] {
+                let process = try await nacre.start(environment: ["NACRE_CRASH_AT": step.rawValue])
+                await #expect(throws: (any Error).self) { try await nacre.call(method, body) }
+                #expect(try await process.end() == .killed(SIGKILL))
+            }
+            #expect(try await scene.census.rawTrash().map(\.name) == [scene.image])
+            let last = try await nacre.start()
+            try await eventually("the trash is emptied") { try await scene.census.rawTrash().isEmpty }
+            #expect(try await last.stop() == .exited(0))
+        }
+    }
+
     @Test("What was removed leaves nothing in the pool that grows with it")
     func leavesNothing() async throws {
         try await FaultyCluster.with { faulty in
