@@ -146,6 +146,7 @@ public final class ClusterConnections: Sendable {
             let key = Key(clusterID: clusterID, userID: userID)
             guard state.entries[key]?.link == task else { return }
             state.entries[key]?.isUp = true
+            state.entries[key]?.lastUse = .now
         }
     }
 

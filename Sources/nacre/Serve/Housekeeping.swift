@@ -10,7 +10,8 @@ struct Housekeeping: Service {
     let logger: Logger
 
     private static let interval = Duration.seconds(10)
-    private static let trashInterval = Duration.seconds(300)
+    /// What a killed process sent may arrive after our first look, so there is a next one soon.
+    private static let trashInterval = Duration.seconds(20)
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
