@@ -131,9 +131,15 @@ public final class TrashPurger: Sendable {
         startWorkers()
     }
 
-    /// Starts nothing new; what is being removed is finished or left, as the process ends.
-    public func stop() {
+    /// Starts nothing new and waits for what is being removed, but not beyond `limit`.
+    ///
+    /// What is left in the middle keeps its watch for half a minute, in which nobody else can remove it.
+    public func stop(within limit: Duration = .seconds(5)) async {
         state.withLock { $0.isStopped = true }
+        let end = ContinuousClock.now + limit
+        while .now < end, state.withLock({ !$0.running.isEmpty }) {
+            try? await Task.sleep(for: .milliseconds(20))
+        }
     }
 
     /// Tries again what is due; called now and then.

@@ -29,7 +29,7 @@ struct Housekeeping: Service {
                 try? await Task.sleep(for: Self.interval)
             }
         }
-        stack.purger.stop()
+        await stack.purger.stop()
     }
 
     /// Whether the trash could be looked into; a cluster that is away is tried again soon.
