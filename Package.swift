@@ -40,7 +40,6 @@ let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-htt
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -97,7 +96,7 @@ let package = Package(
         room("BlockDevices", ["LinuxKernel", system]),
 
         // Storey 3
-        room("CephVolumes", ["Volumes", "RBD", "RADOS", "Blocking", "Secrets", collections, logging, metrics, system]),
+        room("CephVolumes", ["Volumes", "RBD", "RADOS", "Blocking", "Secrets", collections, logging, coreMetrics, system]),
         room("NodeMapping", ["LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "CFuse", "CRBD", logging, system]),
 
         // Storey 4
@@ -124,7 +123,7 @@ let package = Package(
             dependencies: [
                 "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping",
                 "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient",
-                argumentParser, logging, metrics, serviceLifecycle, unixSignals, yams, system,
+                argumentParser, logging, coreMetrics, serviceLifecycle, unixSignals, yams, system,
             ],
             swiftSettings: strict,
             linkerSettings: fixedAddress

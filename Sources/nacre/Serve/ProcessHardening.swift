@@ -7,7 +7,7 @@ enum ProcessHardening {
     static func apply() {
         // A kernel that refuses it leaves us as safe as any other process; no reason not to serve.
         try? ProcessControl.forbidDumps()
-        ProcessControl.limitMallocArenas(to: 2)
+        ProcessControl.limitMallocArenas(to: 8)
         // A peer that hangs up is an error of one write, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
     }

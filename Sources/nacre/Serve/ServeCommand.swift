@@ -1,6 +1,6 @@
 import ArgumentParser
 import Logging
-import Metrics
+import CoreMetrics
 import ServiceLifecycle
 import UnixSignals
 import VolumeServer
