@@ -56,7 +56,7 @@ def _own_process(cluster, name):
     pid, start = known
     stat = read_text(f"/proc/{pid}/stat")
     cmdline = read_text(f"/proc/{pid}/cmdline")
-    if not stat or not cmdline or cluster.conf not in cmdline.split("\0"):
+    if not stat or not cmdline or cluster.dir + "/" not in cmdline:
         return None
     letter, started = _parse_stat(stat)
     # A dead process that its parent has not collected has no cmdline; X and Z
@@ -107,7 +107,7 @@ def check_namespace(cluster):
 
 def start(cluster, name, command=None):
     """Starts a daemon in a session of its own, with nothing of the caller's open.
-    Given a command (which must name our ceph.conf), runs and records that instead."""
+    Given a command (which must name a file of ours), runs and records that instead."""
     record = _record_path(cluster, name)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(record)
