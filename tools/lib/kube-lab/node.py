@@ -67,7 +67,8 @@ def hierarchies():
     found = []
     for line in (read_text("/proc/self/mountinfo") or "").splitlines():
         fields = line.split()
-        if fields[fields.index("-") + 1] == "cgroup":
+        # Hybrid: runc makes its groups in version 2's hierarchy as well.
+        if fields[fields.index("-") + 1] in ("cgroup", "cgroup2"):
             found.append(fields[4])
     return found
 
@@ -115,7 +116,7 @@ def kubelet_configuration(lab, node):
         "evictionHard": {"memory.available": "1Mi", "nodefs.available": "1%", "imagefs.available": "1%",
                          "nodefs.inodesFree": "0%"},
         "imageGCHighThresholdPercent": 100, "cpuManagerPolicy": "none",
-        "syncFrequency": "10s", "nodeStatusUpdateFrequency": "5s", "resolvConf": "/dev/null",
+        "syncFrequency": "10s", "nodeStatusUpdateFrequency": "1s", "resolvConf": "/dev/null",
     }
     if lab.state["gates"]:
         configuration["featureGates"] = {
@@ -188,7 +189,8 @@ class Node:
     def kubelet_command(self):
         lab = self.lab
         return self.enter(
-            lab.program_path("kubelet"), f"--kubeconfig={lab.kubeconfig(self.name)}",
+            # Its pull credentials of Amazon's registry are asked for by HTTP at start-up, and nobody answers for 4 s.
+            "env", "AWS_EC2_METADATA_DISABLED=true", lab.program_path("kubelet"), f"--kubeconfig={lab.kubeconfig(self.name)}",
             f"--config={self.path('kubelet.json')}", "--cert-dir=/var/lib/kubelet/pki",
             *(["--container-runtime=remote"] if lab.version < (1, 27) else []),
             "--container-runtime-endpoint=unix:///run/containerd/containerd.sock",
