@@ -104,12 +104,12 @@ def start(lab, progress, deadline):
     for name in lab.daemons:
         if "." not in name and daemons.state(lab, name)[1] == "stopped":
             daemons.start(lab, name, control_plane.argv(lab, name))
-    control_plane.wait_ready(lab, deadline, progress)
-    api = control_plane.API(lab)
     nodes = [Node(lab, name) for name in lab.nodes]
     for node in nodes:
         node.start(deadline)
         progress(f"containerd of {node.name} ready")
+    control_plane.wait_ready(lab, deadline, progress)
+    api = control_plane.API(lab)
     for node in nodes:
         control_plane.wait(lab, f"node {node.name}", [f"containerd.{node.name}", f"kubelet.{node.name}"],
                            lambda n=node: n.is_ready(api), deadline)

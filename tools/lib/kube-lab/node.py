@@ -21,11 +21,15 @@ CGROUPS = "/sys/fs/cgroup"
 SANDBOX_IMAGE = "docker.io/local/busybox:1"
 CNI = {"cniVersion": "0.4.0", "name": "loopback", "plugins": [{"type": "loopback"}]}
 
-# Shared: a container with Bidirectional mount
-# propagation passes its mounts on to kubelet's containers, as on a real node.
+# The lock says that a node needs the directory below its mount; no look into other namespaces could. Shared: a container
+# with Bidirectional mount propagation passes its mounts on to kubelet's containers, as on a real node.
 HOLD = """\
 set -eu
-for directory in $2; do mount --bind "$1$directory" "$directory"; done
+for directory in $2; do
+    exec {held}< "$directory"
+    flock --shared "$held"
+    mount --bind "$1$directory" "$directory"
+done
 mount --make-rshared /
 exec -a "$1/namespace" sleep infinity
 """
