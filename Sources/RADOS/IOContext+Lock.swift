@@ -52,6 +52,7 @@ extension IOContext {
     ///   - name: The lock's name: `rbd_lock` is the exclusive lock of an image.
     ///   - object: The object.
     /// - Returns: Its owners; more than one only where it is shared, none where there is no such lock or object.
+    /// - Throws: `RADOSError`.
     public func lockOwners(_ name: String, on object: String) throws(RADOSError) -> [LockOwner] {
         var capacity = 4096
         while true {
@@ -163,7 +164,7 @@ public struct LockOwner: Sendable, Hashable, CustomStringConvertible {
     public init(client: String, cookie: String, address: String) {
         self.client = client
         self.cookie = cookie
-        self.address = address
+        self.address = ClientAddress.plain(address)
     }
 
     /// N of `client.N`.

@@ -69,7 +69,9 @@ public struct HolderRecord: Sendable, Hashable, Codable {
         self.process = process
     }
 
-    /// Reads what `text` writes; nothing when a word is missing. Words that are not known are passed over.
+    /// Reads what `text` writes; nothing when a word is missing.
+    ///
+    /// Words that are not known are passed over.
     public init?(parsing text: String) {
         var words: [Substring: Substring] = [:]
         for word in text.split(separator: " ") {
