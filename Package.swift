@@ -157,6 +157,19 @@ let package = Package(
                 logging, subprocess, system,
             ]
         ),
+        // In a guest of tools/kernel-lab, against a real Ceph.
+        tests(
+            "KernelTests",
+            [
+                "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "LinuxKernel", "Volumes", "RBD",
+                "RADOS", "Secrets", logging, subprocess, system,
+            ]
+        ),
+        // Drives guests of tools/kernel-lab from outside: nodes that are frozen and killed.
+        tests(
+            "GuestTests",
+            ["NodeTestSupport", "NodeMapping", "LinuxKernel", "RBD", "RADOS", "Secrets", subprocess, system]
+        ),
         tests("NacreTests", ["nacre", "VolumeAPI", "Volumes", argumentParser]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("JSONTests", ["JSON", collections]),
