@@ -30,6 +30,9 @@ public struct NodeLab: Sendable {
     public static let lack =
         "needs a real Ceph, root and a mount namespace of its own: run tools/test node"
 
+    /// Whether this is a guest of tools/kernel-lab with a cluster beside it: a kernel of our own.
+    public static var isInGuest: Bool { getenv("NACRE_GUEST") != nil && clusterDirectory != nil }
+
     /// Whether tests can run here: a cluster, root, and a mount namespace that is not the host's.
     ///
     /// Where process 1 is of our namespaces too, as under tools/test, NACRE_OWN_MOUNTS says so.
@@ -73,7 +76,7 @@ public struct NodeLab: Sendable {
         return NodeVolumeService(
             info: NodeInfo(nodeID: nodeID, maxVolumes: 0),
             stateDirectory: directory,
-            mapper: mapper(),
+            mapper: ImageMappers([mapper()], stateDirectory: directory, logger: quietLogger),
             pool: BlockingPool(threads: 4),
             operations: Operations(observer: observer),
             logger: quietLogger,
