@@ -1,0 +1,23 @@
+import ArgumentParser
+
+/// `nacre node`: which node has which volume, and what to do about one that is dead.
+struct NodeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "node",
+        abstract: "See which node has which volume; fence a dead one.",
+        discussion: """
+            A volume for one node is locked for as long as it is mapped. When its node dies, the next one waits until \
+            Ceph has not heard of it for 30 s, fences it and takes the volume. Fencing by hand is for a node that must not \
+            be waited for, or that only seems to live.
+
+            The commands work on Ceph themselves, as the user of --secret-dir; --socket and --direct mean nothing here.
+
+            EXAMPLES
+              nacre node locks
+              nacre node fence worker-3
+              nacre node fence 10.0.0.7:0/2893421 --confirm 10.0.0.7:0/2893421
+              nacre node unfence 10.0.0.7:0/2893421
+            """,
+        subcommands: [NodeLocks.self, NodeFence.self, NodeUnfence.self]
+    )
+}
