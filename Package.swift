@@ -54,7 +54,8 @@ let fixedAddress: [LinkerSetting] =
 let package = Package(
     name: "nacre",
     products: [
-        .executable(name: "nacre", targets: ["nacre"])
+        .executable(name: "nacre", targets: ["nacre"]),
+        .executable(name: "nacre-flex", targets: ["nacre-flex"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -125,11 +126,18 @@ let package = Package(
             name: "nacre",
             dependencies: [
                 "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping",
-                "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
-                argumentParser, logging, coreMetrics, serviceLifecycle, unixSignals, system,
+"LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
+                argumentParser, collections, coreMetrics, logging, nioCore, nioPosix, serviceLifecycle, system,
+                unixSignals,
             ],
             swiftSettings: strict,
             linkerSettings: fixedAddress
+        ),
+        // kubelet runs it in a mount namespace that may have nothing of ours, not even Swift's libraries.
+        .executableTarget(
+            name: "nacre-flex",
+            swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "--strip-all"])]
         ),
 
         .target(
