@@ -87,17 +87,20 @@ let package = Package(
 
         // Storey 1: one library or kernel each.
         room("RADOS", ["CRados", "CRadosWatchers", "Blocking", "Secrets", system]),
-        room("Curl", ["CCurl", "Blocking"]),
+        room("Curl", ["CCurl", "Blocking", "Secrets"]),
         room("LinuxKernel", ["CLinux", system]),
 
         // Storey 2
         room("VolumeClient", ["VolumeAPI", "Curl", "Blocking"]),
+        room("KubernetesAPI", ["VolumeAPI", "Curl", "Secrets", collections], settings: pointerFree),
         room("RBD", ["CRBD", "RADOS", "Blocking", system]),
         room("BlockDevices", ["LinuxKernel", system]),
 
         // Storey 3
         room("CephVolumes", ["Volumes", "RBD", "RADOS", "Blocking", "Secrets", collections, logging, coreMetrics, system]),
         room("NodeMapping", ["LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "CFuse", "CRBD", logging, system]),
+
+        room("Provisioner", ["KubernetesAPI", "VolumeAPI", "Volumes", "Secrets", coreMetrics, logging], settings: pointerFree),
 
         // Storey 4
         room(
@@ -122,7 +125,7 @@ let package = Package(
             name: "nacre",
             dependencies: [
                 "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping",
-                "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient",
+                "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "KubernetesAPI", "Provisioner",
                 argumentParser, logging, coreMetrics, serviceLifecycle, unixSignals, yams, system,
             ],
             swiftSettings: strict,
