@@ -1,4 +1,4 @@
-package import VolumeAPI
+package import JSON
 
 /// One call of the API server.
 package struct APICall: Sendable {

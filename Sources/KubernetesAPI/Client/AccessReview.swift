@@ -1,4 +1,4 @@
-internal import VolumeAPI
+internal import JSON
 
 /// Something that RBAC must allow us.
 package struct Permission: Sendable, Hashable, CustomStringConvertible {

@@ -1,7 +1,7 @@
 internal import Curl
 internal import Secrets
 internal import Synchronization
-package import VolumeAPI
+package import JSON
 
 /// Calls of the API server.
 ///

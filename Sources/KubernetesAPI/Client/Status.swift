@@ -1,4 +1,4 @@
-package import VolumeAPI
+package import JSON
 
 /// The API server's word on what it did not do, kept whole.
 ///

@@ -1,5 +1,5 @@
 internal import Synchronization
-internal import VolumeAPI
+internal import JSON
 
 /// An object that events are about.
 package struct ObjectReference: Sendable, Hashable {

@@ -1,5 +1,6 @@
 internal import Secrets
-package import VolumeAPI
+internal import YAML
+package import JSON
 
 /// A kubeconfig file's current context, or the one that is named.
 ///
@@ -64,24 +65,26 @@ extension ClusterIdentity {
     /// The identity that a kubeconfig file gives; see the other method.
     ///
     /// - Parameters:
-    ///   - path: The file, JSON or what `parse` takes.
+    ///   - path: The file, YAML or JSON.
     ///   - context: Which context; nothing for `current-context`.
     ///   - allowsInsecure: Whether `insecure-skip-tls-verify` is obeyed.
-    ///   - parse: Reads a file that is no JSON; returns nothing when it cannot.
     /// - Returns: The identity.
     /// - Throws: `IdentityError`.
     package static func kubeconfig(
         at path: String,
         context: String? = nil,
-        allowsInsecure: Bool = false,
-        parse: (String) -> JSONValue?
+        allowsInsecure: Bool = false
     ) throws(IdentityError) -> ClusterIdentity {
         guard let bytes = IdentityFile.bytes(path) else { throw IdentityError("cannot read kubeconfig '\(path)'") }
-        let parsed = (try? JSONValue(parsing: bytes)) ?? parse(String(decoding: bytes, as: UTF8.self))
-        guard let parsed else { throw IdentityError("kubeconfig '\(path)' is neither JSON nor YAML") }
+        let document: JSONValue
+        do throws(YAMLError) {
+            document = try JSONValue(yaml: bytes)
+        } catch {
+            throw IdentityError("cannot read kubeconfig '\(path)': \(error)")
+        }
         let slash = path.lastIndex(of: "/")
         return try kubeconfig(
-            parsed,
+            document,
             directory: slash.map { String(path[..<$0]) } ?? ".",
             context: context,
             allowsInsecure: allowsInsecure

@@ -1,5 +1,5 @@
 internal import Synchronization
-internal import VolumeAPI
+internal import JSON
 
 /// Which of several processes acts: the one that holds a Lease.
 ///

@@ -1,5 +1,5 @@
 internal import OrderedCollections
-package import VolumeAPI
+package import JSON
 
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
     /// A string.

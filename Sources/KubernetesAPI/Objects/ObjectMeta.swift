@@ -1,4 +1,4 @@
-package import VolumeAPI
+package import JSON
 
 /// What every object has, as far as we use it.
 package struct ObjectMeta: Sendable, Hashable {

@@ -1,4 +1,4 @@
-package import VolumeAPI
+package import JSON
 
 /// A PersistentVolume, as far as we use it.
 ///

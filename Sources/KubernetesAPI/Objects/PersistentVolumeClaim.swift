@@ -1,4 +1,4 @@
-package import VolumeAPI
+package import JSON
 
 /// A claim, as far as we use it.
 ///

@@ -1,4 +1,4 @@
-package import VolumeAPI
+package import JSON
 
 /// A StorageClass.
 package struct StorageClass: WatchedObject {

@@ -1,4 +1,4 @@
-package import VolumeAPI
+package import JSON
 
 /// A kind of object that can be listed and watched.
 package protocol WatchedObject: Sendable {

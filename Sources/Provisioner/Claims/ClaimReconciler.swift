@@ -2,7 +2,7 @@ internal import KubernetesAPI
 internal import Logging
 internal import Secrets
 internal import Synchronization
-internal import VolumeAPI
+internal import JSON
 internal import Volumes
 
 /// From a claim that wants a volume to a claim that has one.

@@ -1,6 +1,6 @@
 internal import KubernetesAPI
 internal import Secrets
-internal import VolumeAPI
+internal import JSON
 internal import Volumes
 
 /// Makes the image of one claim and saves its PersistentVolume.

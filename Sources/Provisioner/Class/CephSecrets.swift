@@ -1,7 +1,7 @@
 internal import FoundationEssentials
 internal import KubernetesAPI
 internal import Secrets
-internal import VolumeAPI
+internal import JSON
 internal import Volumes
 
 /// Reads Ceph users out of Secrets, as ceph-csi keeps them; nothing is remembered, so that a rotated key counts at once.

@@ -1,6 +1,6 @@
 internal import KubernetesAPI
 internal import Logging
-internal import VolumeAPI
+internal import JSON
 internal import Volumes
 
 /// From a volume that nobody wants to no volume: reclaiming, and the finalizer that goes with it.
