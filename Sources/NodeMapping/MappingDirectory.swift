@@ -23,7 +23,7 @@ struct MappingDirectory: Sendable, Hashable, Codable {
 struct MappingRecord: Codable, Sendable {
     let version: Int
     let image: ImageAddress
-    let isReadOnly: Bool
+    let sharing: ImageSharing
 }
 
 /// What a server writes down of itself before it does anything else.

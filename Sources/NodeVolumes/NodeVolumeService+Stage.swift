@@ -68,7 +68,7 @@ extension NodeVolumeService {
                 address,
                 monitors: monitors,
                 credentials: request.credentials,
-                isReadOnly: usage.isReadOnly,
+                sharing: usage.sharing,
                 observer: observer
             )
         }

@@ -30,6 +30,15 @@ struct VolumeRecord: Codable, Sendable {
             }
         }
 
+        /// Whom the image may be shared with; a mode that is not known is taken for the strictest.
+        var sharing: ImageSharing {
+            switch VolumeCapability.Mode(rawValue: mode) {
+            case .singleNodeReaderOnly, .multiNodeReaderOnly: .readers
+            case .multiNodeMultiWriter: .manyNodes
+            default: .oneNode
+            }
+        }
+
         var isReadOnly: Bool { VolumeCapability.Mode(rawValue: mode)?.isReadOnly ?? false }
 
         var description: String {

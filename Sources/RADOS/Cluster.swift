@@ -167,6 +167,9 @@ public final class Cluster: Sendable {
         return IOContext(adopting: raw, cluster: self, pool: pool, namespace: namespace)
     }
 
+    /// Lends the raw handle to this room's other files.
+    func withRawCluster<R>(_ body: (UnsafeMutableRawPointer) -> R) -> R { body(handle.raw) }
+
     private static func words(_ text: UnsafeMutablePointer<CChar>?, _ length: Int, or other: String) -> String {
         length == 0 ? other : String(decoding: bytes(text, length), as: UTF8.self)
     }

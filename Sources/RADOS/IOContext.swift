@@ -77,7 +77,7 @@ public struct Watcher: Sendable, Hashable, CustomStringConvertible {
 
     init(_ raw: nacre_watcher) {
         address = withUnsafeBytes(of: raw.address) { bytes in
-            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            ClientAddress.plain(String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self))
         }
         clientID = UInt64(bitPattern: raw.client_id)
         cookie = raw.cookie

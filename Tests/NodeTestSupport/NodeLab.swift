@@ -18,6 +18,8 @@ public struct NodeLab: Sendable {
     public let credentials: Credentials
     /// Where its servers go.
     public let placement: ServerPlacement
+    /// The node's name: its directory's, so that two labs are two nodes.
+    public var nodeID: String { directory.split(separator: "/").last.map(String.init) ?? "lab" }
     /// The program that serves images and is killed at steps.
     public let program: String
 
@@ -58,6 +60,7 @@ public struct NodeLab: Sendable {
     public func mapper() -> FuseLoopMapper {
         FuseLoopMapper(
             stateDirectory: directory,
+            nodeID: nodeID,
             serverCommand: [program, "image-server"],
             placement: placement,
             logger: quietLogger
@@ -68,7 +71,7 @@ public struct NodeLab: Sendable {
     public func service(observer: StepObserver? = nil) -> NodeVolumeService {
         let monitors = monitors
         return NodeVolumeService(
-            info: NodeInfo(nodeID: "lab", maxVolumes: 0),
+            info: NodeInfo(nodeID: nodeID, maxVolumes: 0),
             stateDirectory: directory,
             mapper: mapper(),
             pool: BlockingPool(threads: 4),

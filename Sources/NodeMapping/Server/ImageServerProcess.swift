@@ -45,15 +45,19 @@ public enum ImageServerProcess {
             throw MappingError(.host, "cannot read /proc/self/stat")
         }
         let lockFile = try claim(directory, identity)
-        let (cluster, image) = try open(configuration, key)
+        let context = try connect(configuration, key)
         do throws(KernelError) {
-            identity.addresses = try? cluster.addresses()
+            // With those of the server before us: if we die before its lock is broken, our successor must know them.
+            let own = (try? context.cluster.addresses()).map(ClientAddress.plain)
+            identity.addresses = ([own].compactMap { $0 } + configuration.dead).joined(separator: " ")
             try KernelFile.replace(directory.server, with: encode(identity))
         } catch {
             throw MappingError("start an image server", error)
         }
-        let lock = ImageLock(image: image, cluster: cluster)
-        if !configuration.isReadOnly { try lock.acquire(predecessor: configuration.predecessor) }
+        let lock = ImageLock(context: context, configuration: configuration, process: identity.process, log: log)
+        let imageID = try lock.settle()
+        let image = try open(configuration, context)
+        try lock.acquire(image, imageID)
         let system = try ImageFileSystem(image: image, isReadOnly: configuration.isReadOnly)
         let session = try FuseSession(system)
         do throws(KernelError) {
@@ -69,7 +73,8 @@ public enum ImageServerProcess {
         guard report(.ready, to: parent) else {
             try? Mounting.detach(directory.mountPoint)
             log("the service went away before the image was ready")
-            lock.release()
+            lock.release(image, imageID)
+            image.close()
             return
         }
         log("serving \(configuration.image) at \(directory.imageFile)")
@@ -78,7 +83,7 @@ public enum ImageServerProcess {
         alarm(30)
         system.stop()
         pthread_join(attributes, nil)
-        if !configuration.isReadOnly { lock.release() }
+        lock.release(image, imageID)
         // Threads still refer to it, and a watch that nobody takes back looks like a live client for 30 s.
         image.close()
         log("done with \(configuration.image)")
@@ -120,34 +125,41 @@ public enum ImageServerProcess {
         }
     }
 
-    private static func open(
+    private static func connect(
         _ configuration: ImageServerConfiguration,
         _ key: Secret
-    ) throws(MappingError) -> (Cluster, Image) {
+    ) throws(MappingError) -> IOContext {
         let address = configuration.image
-        let cluster: Cluster
-        let context: IOContext
         do throws(RADOSError) {
-            cluster = try Cluster.connect(
+            let cluster = try Cluster.connect(
                 monitors: configuration.monitors,
                 credentials: Credentials(userID: configuration.userID, userKey: key),
                 // An outage stalls I/O and must never fail it: the file system would give up for good.
                 options: [
                     "rados_osd_op_timeout": "0",
                     "rados_mon_op_timeout": "0",
-                    "rbd_cache": "true",
+                    // Two nodes' caches would not know of each other's writes.
+                    "rbd_cache": configuration.sharing == .manyNodes ? "false" : "true",
                     "rbd_cache_writethrough_until_flush": "true",
                 ]
             )
-            context = try cluster.ioContext(pool: address.pool, namespace: address.namespace)
+            // A client that was blocklisted a moment ago must not be ahead of our knowledge of it.
+            try cluster.refreshMap()
+            return try cluster.ioContext(pool: address.pool, namespace: address.namespace)
         } catch {
             throw MappingError("reach image \(address)", error)
         }
+    }
+
+    private static func open(
+        _ configuration: ImageServerConfiguration,
+        _ context: IOContext
+    ) throws(MappingError) -> Image {
         do throws(RBDError) {
             let access: Image.Access = configuration.isReadOnly ? .readOnly : .readWrite
-            return (cluster, try Image.open(address.name, in: context, access: access))
+            return try Image.open(configuration.image.name, in: context, access: access)
         } catch {
-            throw MappingError("open image \(address)", error)
+            throw MappingError("open image \(configuration.image)", error)
         }
     }
 

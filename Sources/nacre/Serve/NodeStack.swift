@@ -19,6 +19,7 @@ struct NodeStack: Sendable {
         guard let nodeID = options.nodeID else { return nil }
         let mapper = FuseLoopMapper(
             stateDirectory: options.stateDir,
+            nodeID: nodeID,
             serverCommand: ["/proc/self/exe", ImageServerCommand.name],
             logger: logger
         )
