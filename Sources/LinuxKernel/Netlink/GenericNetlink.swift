@@ -8,7 +8,6 @@ internal import SystemPackage
 public struct GenericNetlink: ~Copyable, Sendable {
     private let socket: OwnedDescriptor
     private let family: UInt16
-    private let name: String
 
     /// How long the kernel may take to answer: `nbd` waits for the queue of a device to be empty.
     private static let answerLimit: CInt = 60
@@ -18,20 +17,18 @@ public struct GenericNetlink: ~Copyable, Sendable {
 
     /// Finds the family by its name; ENOENT when no driver has registered it.
     public init(family name: String) throws(KernelError) {
-        self.name = name
-        let raw = clinux_generic_netlink(Self.answerLimit)
-        socket = OwnedDescriptor(
-            adopting: try accepted("socket", "generic netlink", raw),
-            subject: "netlink family '\(name)'"
-        )
+        let subject = "netlink family '\(name)'"
+        let raw = try accepted("socket", subject, clinux_generic_netlink(Self.answerLimit))
+        let socket = OwnedDescriptor(adopting: raw, subject: subject)
         var attributes = NetlinkAttributes()
         // CTRL_ATTR_FAMILY_NAME; the answer has CTRL_ATTR_FAMILY_ID.
         attributes.append(2, name)
         let answers = try Self.exchange(socket, Self.controller, command: 3, version: 1, attributes)
         guard let id = answers.first?.first(where: { $0.type == 1 })?.number else {
-            throw KernelError("CTRL_CMD_GETFAMILY", .badMessage, "netlink family '\(name)'")
+            throw KernelError("CTRL_CMD_GETFAMILY", .badMessage, subject)
         }
         family = UInt16(truncatingIfNeeded: id)
+        self.socket = socket
     }
 
     /// Sends a command and returns the attributes of each message that comes back before it is acknowledged.

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import SystemPackage
 
 /// A network block device of the kernel's.
 public struct NBDDevice: Sendable, Hashable, Codable, CustomStringConvertible {

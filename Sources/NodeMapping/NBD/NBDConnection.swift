@@ -86,7 +86,7 @@ final class NBDConnection: @unchecked Sendable {
         left -= buffered
         place += buffered
         while left > 0 {
-            let count = recv(socket.rawValue, place, left, CInt(MSG_WAITALL.rawValue))
+            let count = recv(socket.rawValue, place, left, CInt(MSG_WAITALL))
             if count < 0, errno == EINTR { continue }
             guard count > 0 else {
                 engine.release(written)

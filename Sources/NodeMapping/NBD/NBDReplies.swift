@@ -46,7 +46,6 @@ final class NBDReplies: @unchecked Sendable {
     /// The ring always has room: the kernel has fewer requests under way.
     func acknowledge(_ handle: UInt64) {
         let place = acknowledgedIn.load(ordering: .relaxed)
-        if place - acknowledgedOut.load(ordering: .acquiring) == Self.ringSize { sendAll() }
         acknowledged[place % Self.ringSize] = handle
         acknowledgedIn.store(place + 1, ordering: .releasing)
     }
@@ -144,7 +143,7 @@ final class NBDReplies: @unchecked Sendable {
         message.msg_iov = vectors
         message.msg_iovlen = vectorCount
         while message.msg_iovlen > 0 {
-            var count = sendmsg(socket, &message, CInt(MSG_NOSIGNAL.rawValue))
+            var count = sendmsg(socket, &message, CInt(MSG_NOSIGNAL))
             if count < 0 {
                 if errno == EINTR { continue }
                 // The kernel has given up on this connection, and sends its requests again on another one.

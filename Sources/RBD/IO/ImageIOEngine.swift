@@ -35,6 +35,7 @@ package final class ImageIOEngine: @unchecked Sendable {
     private let starved = Atomic<Int>(0)
     private let room = Room()
     private let flushesLibrary: Bool
+    private let acknowledgesEarly: Bool
 
     /// Acknowledged bytes that may be unstable at once; more are acknowledged when they are stable.
     private static let unstableLimit = 32 << 20
@@ -47,18 +48,21 @@ package final class ImageIOEngine: @unchecked Sendable {
     /// - Parameters:
     ///   - image: The open image; it stays open as long as the engine. Its cluster's `rbd_cache` must be off.
     ///   - memory: What is shared with the servers before and after.
+    ///   - acknowledgesEarly: Whether a write may be acknowledged before it is stable: nobody else may use the image.
     ///   - hasJournal: Whether the image has the journaling feature: then a flush goes to librbd too.
     ///   - handler: Called once a pending request, mostly from librbd's threads; must not block for long.
     package init(
         image: Image,
         memory: SharedRequestMemory,
-        hasJournal: Bool = false,
+        acknowledgesEarly: Bool,
+        hasJournal: Bool,
         handler: @escaping @Sendable (IORequest) -> Void
     ) {
         self.image = image
         self.memory = memory
         self.handler = handler
         flushesLibrary = hasJournal
+        self.acknowledgesEarly = acknowledgesEarly
         raw = image.withRawImage { $0 }
         slots = .allocate(capacity: memory.count)
         for index in 0..<memory.count {
@@ -234,7 +238,7 @@ package final class ImageIOEngine: @unchecked Sendable {
     }
 
     private func claimUnstable(_ length: UInt64) -> Bool {
-        guard memory.failure.pointee.load(ordering: .relaxed) == 0 else { return false }
+        guard acknowledgesEarly, memory.failure.pointee.load(ordering: .relaxed) == 0 else { return false }
         // Some requests must be left for reads and flushes.
         guard changes.load(ordering: .relaxed) < memory.count / 2 else { return false }
         let after = unstableBytes.add(Int(length), ordering: .relaxed).newValue

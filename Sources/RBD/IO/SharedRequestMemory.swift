@@ -104,7 +104,10 @@ package final class SharedRequestMemory: @unchecked Sendable {
         }
         set {
             let bytes = newValue.prefix(3064)
-            bytes.withUnsafeBytes { UnsafeMutableRawPointer(base + 1032).copyMemory(from: $0.baseAddress ?? base, byteCount: $0.count) }
+            bytes.withUnsafeBytes { bytes in
+                guard let source = bytes.baseAddress else { return }
+                UnsafeMutableRawPointer(base + 1032).copyMemory(from: source, byteCount: bytes.count)
+            }
             word(128).pointee.store(UInt64(bytes.count), ordering: .releasing)
         }
     }
