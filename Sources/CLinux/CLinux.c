@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/keyctl.h>
 #include <linux/loop.h>
 #include <linux/netlink.h>
 #include <signal.h>
@@ -21,7 +22,7 @@
 
 #define CHECKED(call) ((call) < 0 ? -errno : 0)
 
-static inline int value(int result) { return result < 0 ? -errno : result; }
+static int value_or_errno(long result) { return result < 0 ? -errno : (int)result; }
 
 int clinux_block_size_bytes(int fd, uint64_t *bytes) { return CHECKED(ioctl(fd, BLKGETSIZE64, bytes)); }
 int clinux_block_is_read_only(int fd, int *is_read_only) { return CHECKED(ioctl(fd, BLKROGET, is_read_only)); }
@@ -125,7 +126,7 @@ int clinux_pidfd_send_signal(int pidfd, int signal) {
     return CHECKED(syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0));
 }
 
-pid_t clinux_fork(void) { return value(fork()); }
+pid_t clinux_fork(void) { return value_or_errno(fork()); }
 
 int clinux_shared_memory(const char *name, uint64_t size) {
     int fd = memfd_create(name, MFD_CLOEXEC);
@@ -269,3 +270,13 @@ const char *clinux_errno_name(int error) { return strerrorname_np(error); }
 
 void clinux_limit_malloc_arenas(int count) { (void)mallopt(M_ARENA_MAX, count); }
 void clinux_trim_malloc(void) { (void)malloc_trim(0); }
+
+int clinux_add_thread_key(const char *type, const char *description, const void *payload, size_t length) {
+    return value_or_errno(syscall(SYS_add_key, type, description, payload, length, KEY_SPEC_THREAD_KEYRING));
+}
+
+int clinux_forget_thread_key(int serial) {
+    if (syscall(SYS_keyctl, KEYCTL_INVALIDATE, serial) == 0)
+        return 0;
+    return CHECKED(syscall(SYS_keyctl, KEYCTL_UNLINK, serial, KEY_SPEC_THREAD_KEYRING));
+}

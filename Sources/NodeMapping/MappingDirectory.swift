@@ -34,6 +34,8 @@ struct MappingRecord: Codable, Sendable {
     let version: Int
     let image: ImageAddress
     let sharing: ImageSharing
+    /// Which mapper has it; nothing in the records of a version that had only `fuse`.
+    var mapper: MapperKind?
 }
 
 /// What a server writes down of itself before it does anything else.

@@ -62,5 +62,11 @@ int clinux_generic_netlink(int seconds);
 pid_t clinux_spawn_detached(const char *path, char *const arguments[], char *const environment[],
                             const int *descriptors, int count, const char **stage);
 
+// Keys that the kernel keeps, keyrings(7)
+/// Adds a key to the calling thread's own keyring; its serial.
+int clinux_add_thread_key(const char *type, const char *description, const void *payload, size_t length);
+/// Makes a key of the thread's keyring unusable at once.
+int clinux_forget_thread_key(int serial);
+
 /// The symbolic name of an errno, such as EPERM; "errno N" never: NULL when it has none.
 const char *clinux_errno_name(int error);

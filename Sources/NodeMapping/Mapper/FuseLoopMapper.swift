@@ -13,7 +13,7 @@ internal import SystemPackage
 /// must use the host's process numbers: the servers and their mounts outlive it.
 public final class FuseLoopMapper: Sendable {
     /// Told of each step before it is taken, with its subject.
-    public typealias Observer = (MappingStep, _ subject: String) -> Void
+    public typealias Observer = MappingObserver
 
     let stateDirectory: String
     let nodeID: String
@@ -73,7 +73,7 @@ public final class FuseLoopMapper: Sendable {
         do throws(KernelError) {
             node = try NodeIdentity.current(name: nodeID, stateDirectory: stateDirectory)
             try KernelFile.makeDirectories(directory.path)
-            let record = MappingRecord(version: 1, image: image, sharing: sharing)
+            let record = MappingRecord(version: 1, image: image, sharing: sharing, mapper: .fuse)
             if let earlier: MappingRecord = read(directory.record), earlier.sharing != sharing,
                 try isServed(directory)
             {
@@ -171,7 +171,8 @@ public final class FuseLoopMapper: Sendable {
             path: loop.path,
             sizeBytes: try control.sizeBytes(),
             isReadOnly: try control.isReadOnly(),
-            device: loop.device
+            device: loop.device,
+            mapper: .fuse
         )
     }
 }

@@ -13,7 +13,7 @@ internal import SystemPackage
 /// it.
 public final class NBDMapper: Sendable {
     /// Told of each step before it is taken, with its subject.
-    public typealias Observer = (MappingStep, _ subject: String) -> Void
+    public typealias Observer = MappingObserver
 
     let stateDirectory: String
     let nodeID: String
@@ -46,12 +46,6 @@ public final class NBDMapper: Sendable {
         let processors = sysconf(CInt(_SC_NPROCESSORS_ONLN))
         self.connections = min(max(connections ?? min(processors / 2, 4), 1), 16)
         self.logger = logger
-    }
-
-    /// What this node lacks for it; nothing when it can be used.
-    public func lack() -> String? {
-        if NBDControl.isAvailable { return nil }
-        return "the kernel has no nbd driver, or this process may not use it"
     }
 
     func directory(of image: ImageAddress) -> MappingDirectory {
@@ -89,7 +83,7 @@ public final class NBDMapper: Sendable {
                 throw KernelError("map", .resourceBusy, "\(image) is mapped for \(earlier.sharing) here")
             }
             observer(.recordingMapping, image.description)
-            try MappingRecord(version: 1, image: image, sharing: sharing).write(directory)
+            try MappingRecord(version: 1, image: image, sharing: sharing, mapper: .nbd).write(directory)
             if let device = try servedDevice(directory) { return try describe(device) }
             observer(.clearingRemains, image.description)
             try server(of: directory).kill()
@@ -166,7 +160,8 @@ public final class NBDMapper: Sendable {
             path: device.path,
             sizeBytes: try control.sizeBytes(),
             isReadOnly: try control.isReadOnly(),
-            device: try device.number()
+            device: try device.number(),
+            mapper: .nbd
         )
     }
 }
