@@ -107,7 +107,9 @@ extension NodeLab {
         for place in ["volumes", "mappings"] {
             remains += ((try? KernelFile.names(in: "\(directory)/\(place)")) ?? []).map { "\(place)/\($0)" }
         }
-        remains += try KernelFile.text("/proc/keys").split(separator: "\n").filter { $0.contains("nacre.") }.map(String.init)
+        remains += try KernelFile.text("/proc/keys").split(separator: "\n").filter { $0.contains("nacre.") }.map(
+            String.init
+        )
         try Administrator().context.removeImage(image)
         return remains
     }

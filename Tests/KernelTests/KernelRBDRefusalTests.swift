@@ -66,7 +66,9 @@ extension KernelTests {
         // Left to itself it takes what is spoken there.
         _ = try lab.map(lab.mapRequest("old", monitors: [old]))
         try lab.unmap("old")
-        _ = try lab.map(lab.mapRequest("old", monitors: [old, "\(new.host):\(new.port)"], mapOptions: "ms_mode=secure"))
+        _ = try lab.map(
+            lab.mapRequest("old", monitors: [old, "\(new.host):\(new.port)"], mapOptions: "ms_mode=secure")
+        )
         try lab.unmap("old")
         #expect(try lab.remains("old") == [])
     }

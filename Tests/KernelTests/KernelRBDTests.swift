@@ -9,7 +9,10 @@ import Testing
 import Volumes
 
 extension KernelTests {
-    @Test("krbd: a volume is staged, grows under checked writes, is trimmed and taken away", arguments: ["ext4", "xfs"])
+    @Test(
+        "krbd: a volume is staged, grows under checked writes, is trimmed and taken away",
+        arguments: ["ext4", "xfs"]
+    )
     func life(fsType: String) async throws {
         let image = "life-\(fsType)"
         let lab = try NodeLab.kernel(image, megabytes: 384)
@@ -70,7 +73,9 @@ extension KernelTests {
             try device.discard(offset: 4 << 20, length: 4 << 20)
             #expect(try device.sizeBytes() == 128 << 20)
         }
-        #expect(try await shell("dd if=\(pod) iflag=direct bs=4M count=8 status=none | tr -d '\\0' | wc -c") == "29360128\n")
+        #expect(
+            try await shell("dd if=\(pod) iflag=direct bs=4M count=8 status=none | tr -d '\\0' | wc -c") == "29360128\n"
+        )
         try Administrator().grow("block", megabytes: 256)
         let size = try await lab.service().expand(
             NodeExpandRequest(
@@ -114,7 +119,9 @@ extension KernelTests {
         let request = lab.mapRequest("hidden", mapOptions: "queue_depth=32;nbd:try-netlink")
         let device = try mapper.map(request) { _, _ in }
         let info = try await shell("cat /sys/bus/rbd/devices/*/config_info")
-        for word in ["key=nacre.", "queue_depth=32", "ms_mode=prefer-crc", "exclusive", "crush_location=host:here|rack:r1"] {
+        for word in [
+            "key=nacre.", "queue_depth=32", "ms_mode=prefer-crc", "exclusive", "crush_location=host:here|rack:r1",
+        ] {
             #expect(info.contains(word), "\(info)")
         }
         #expect(!info.contains("secret"))

@@ -1,6 +1,6 @@
+package import JSON
 internal import Secrets
 internal import YAML
-package import JSON
 
 /// A kubeconfig file's current context, or the one that is named.
 ///
@@ -78,7 +78,7 @@ extension ClusterIdentity {
         guard let bytes = IdentityFile.bytes(path) else { throw IdentityError("cannot read kubeconfig '\(path)'") }
         let document: JSONValue
         do throws(YAMLError) {
-            document = try JSONValue(yaml: bytes)
+            document = try JSONValue(parsingYAML: bytes)
         } catch {
             throw IdentityError("cannot read kubeconfig '\(path)': \(error)")
         }

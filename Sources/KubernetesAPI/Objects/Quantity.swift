@@ -13,7 +13,8 @@ package enum Quantity {
         let fraction = (parts.count == 2 ? parts[1] : "").reversed().drop { $0 == "0" }.reversed()
         let whole = parts[0].drop { $0 == "0" }
         // More digits than these cannot make a difference of a byte below 2^63, or are above it.
-        guard whole.count <= 19, fraction.count <= 18, var number = UInt128(whole + fraction + "") ?? zero(whole + fraction)
+        guard whole.count <= 19, fraction.count <= 18,
+            var number = UInt128(whole + fraction + "") ?? zero(whole + fraction)
         else { return nil }
         var divisor = power(10, fraction.count)
         switch scale {

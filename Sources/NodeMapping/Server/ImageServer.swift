@@ -198,25 +198,3 @@ struct ImageServer {
         return poll(&entry, 1, 0) > 0 && entry.revents & Int16(POLLERR) != 0
     }
 }
-
-/// Starts a thread.
-@discardableResult
-func startThread(_ body: @escaping @Sendable () -> Void) -> pthread_t {
-    final class Body: Sendable {
-        let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
-    }
-    var thread = pthread_t()
-    let context = Unmanaged.passRetained(Body(body)).toOpaque()
-    pthread_create(
-        &thread,
-        nil,
-        { context in
-            guard let context else { return nil }
-            Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
-            return nil
-        },
-        context
-    )
-    return thread
-}

@@ -1,5 +1,5 @@
-internal import KubernetesAPI
 internal import JSON
+internal import KubernetesAPI
 internal import Volumes
 
 /// What a PersistentVolume says to the node agent and to later deletes: names only, never a key.

@@ -1,6 +1,6 @@
+internal import JSON
 internal import KubernetesAPI
 internal import Logging
-internal import JSON
 internal import Volumes
 
 /// From a volume that nobody wants to no volume: reclaiming, and the finalizer that goes with it.
@@ -71,7 +71,8 @@ final class VolumeReconciler: Sendable {
         case .nothing:
             return .done
         case .addFinalizer:
-            guard !volume.hasProvisionerFinalizer, volume.reclaimPolicy == .delete, !volume.metadata.isBeingDeleted else {
+            guard !volume.hasProvisionerFinalizer, volume.reclaimPolicy == .delete, !volume.metadata.isBeingDeleted
+            else {
                 return .done
             }
             try await setFinalizers(

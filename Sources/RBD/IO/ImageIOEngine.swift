@@ -70,7 +70,8 @@ package final class ImageIOEngine: @unchecked Sendable {
             (slots + index).initialize(to: IORequest.Slot(engine: .passUnretained(self), index: index, buffer: buffer))
         }
         // The first ones are taken first, so that few buffers are ever touched.
-        for index in (0..<memory.count).reversed() where memory.sequence(of: index).pointee.load(ordering: .relaxed) == 0 {
+        for index in (0..<memory.count).reversed()
+        where memory.sequence(of: index).pointee.load(ordering: .relaxed) == 0 {
             free.push(slots + index)
         }
     }
