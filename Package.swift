@@ -186,6 +186,7 @@ let package = Package(
             "GuestTests",
             ["NodeTestSupport", "NodeMapping", "LinuxKernel", "RBD", "RADOS", "Secrets", subprocess, system]
         ),
+        tests("NodeMappingTests", ["NodeMapping", "LinuxKernel", "RBD", "Secrets", system]),
         tests("NacreTests", ["nacre", "VolumeAPI", "Volumes", argumentParser]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("JSONTests", ["JSON", collections]),

@@ -23,8 +23,8 @@ extension KernelTests {
         #expect(before.condition.message.contains("krbd at /dev/rbd"))
         async let checked = shell(
             """
-            fio --name=v --directory=\(pod) --size=32M --rw=randwrite --bs=4k --direct=1 --iodepth=8 --ioengine=libaio \
-            --verify=crc32c --do_verify=1 --verify_fatal=1 --loops=2 --output=/tmp/\(image).fio
+            fio --name=v --directory=\(pod) --size=12M --rw=randwrite --bs=4k --direct=1 --iodepth=8 --ioengine=libaio \
+            --verify=crc32c --do_verify=1 --verify_fatal=1 --output=/tmp/\(image).fio
             """
         )
         try await Task.sleep(for: .seconds(1))
@@ -120,7 +120,7 @@ extension KernelTests {
         let device = try mapper.map(request) { _, _ in }
         let info = try await shell("cat /sys/bus/rbd/devices/*/config_info")
         for word in [
-            "key=nacre.", "queue_depth=32", "ms_mode=prefer-crc", "exclusive", "crush_location=host:here|rack:r1",
+            "key=nacre.", "queue_depth=32", "ms_mode=prefer-crc", "noshare", "crush_location=host:here|rack:r1",
         ] {
             #expect(info.contains(word), "\(info)")
         }
@@ -134,11 +134,24 @@ extension KernelTests {
         #expect(try lab.remains("hidden") == [])
     }
 
-    @Test("krbd: an image without the exclusive-lock feature is mapped, too; and one in a namespace")
+    @Test("krbd: an image without the exclusive-lock feature is mapped, and one in a namespace")
     func plainImages() async throws {
         let lab = try NodeLab.kernel("plain", megabytes: 16, features: .layering)
         #expect(try lab.map(lab.mapRequest("plain")).sizeBytes == 16 << 20)
+        let conf = "\(NodeLab.clusterDirectory ?? "")/ceph.conf"
+        try await shell("rbd -c \(conf) namespace create rbd/team && rbd -c \(conf) create rbd/team/plain --size 32M")
+        let other = ImageAddress(clusterID: "lab", pool: "rbd", namespace: "team", name: "plain")
+        let request = MapRequest(
+            image: other,
+            monitors: lab.monitors,
+            credentials: lab.credentials,
+            sharing: .oneNode
+        )
+        #expect(try lab.map(request).sizeBytes == 32 << 20)
+        #expect(try lab.kernelMapper().devices().count == 2)
+        try lab.kernelMapper().unmap(other) { _, _ in }
         try lab.unmap("plain")
+        try await shell("rbd -c \(conf) rm --no-progress rbd/team/plain && rbd -c \(conf) namespace rm rbd/team")
         #expect(try lab.remains("plain") == [])
     }
 }
