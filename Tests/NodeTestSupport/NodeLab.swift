@@ -22,6 +22,10 @@ public struct NodeLab: Sendable {
     public var nodeID: String { directory.split(separator: "/").last.map(String.init) ?? "lab" }
     /// The program that serves images and is killed at steps.
     public let program: String
+    /// What its volumes are mapped by, the first that can.
+    public var mappers: [MapperKind] = [.fuse]
+    /// A class's parameters, for every volume that is staged.
+    public var context: [String: String] = [:]
 
     /// The directory of the cluster to test with, from the environment.
     public static var clusterDirectory: String? { getenv("NACRE_CLUSTER_DIR").map { String(cString: $0) } }
@@ -70,13 +74,42 @@ public struct NodeLab: Sendable {
         )
     }
 
+    /// The nbd mapper as after a restart of the service.
+    public func nbdMapper(connections: Int = 2) -> NBDMapper {
+        NBDMapper(
+            stateDirectory: directory,
+            nodeID: nodeID,
+            serverCommand: [program, "image-server"],
+            placement: placement,
+            connections: connections,
+            logger: quietLogger
+        )
+    }
+
+    /// The kernel's client as after a restart of the service.
+    public func kernelMapper(crushLocation: String = "") -> KernelRBDMapper {
+        KernelRBDMapper(stateDirectory: directory, crushLocation: crushLocation, owner: nil, logger: quietLogger)
+    }
+
+    /// All mappers of this lab.
+    public func imageMappers() -> ImageMappers {
+        let mappers: [any ImageMapper] = mappers.compactMap { kind in
+            switch kind {
+            case .krbd: kernelMapper()
+            case .fuse: mapper()
+            case .nbd: nbdMapper()
+            }
+        }
+        return ImageMappers(mappers, stateDirectory: directory, logger: quietLogger)
+    }
+
     /// A service as after a restart.
     public func service(observer: StepObserver? = nil) -> NodeVolumeService {
         let monitors = monitors
         return NodeVolumeService(
             info: NodeInfo(nodeID: nodeID, maxVolumes: 0),
             stateDirectory: directory,
-            mapper: ImageMappers([mapper()], stateDirectory: directory, logger: quietLogger),
+            mapper: imageMappers(),
             pool: BlockingPool(threads: 4),
             operations: Operations(observer: observer),
             logger: quietLogger,
@@ -116,7 +149,7 @@ extension NodeLab {
             stagingPath: stagingPath(image),
             capability: capability(fsType, mode, flags),
             credentials: credentials,
-            context: [:]
+            context: context
         )
     }
 

@@ -32,12 +32,6 @@ struct KernelRBDFailure {
         return nil
     }
 
-    /// Whether it was told to hold a lock that the image has not.
-    var lacksExclusiveLock: Bool {
-        guard error.errno == .invalidArgument, request.sharing == .oneNode else { return false }
-        return messages.isEmpty || messages.contains { $0.contains("exclusive-lock feature is not enabled") }
-    }
-
     func mappingError(_ bus: KernelRBDBus) -> MappingError {
         let (image, user) = (request.image, request.credentials.userID)
         let what = "cannot map image \(image) by krbd"

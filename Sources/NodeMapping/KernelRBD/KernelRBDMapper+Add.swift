@@ -7,30 +7,23 @@ extension KernelRBDMapper {
     /// Tells the kernel to map the image, and waits for it within limits.
     func add(_ request: MapRequest, _ monitors: KernelMonitors, _ options: KernelMapOptions) throws(MappingError) {
         let log = KernelLog()
-        var extra = request.sharing == .oneNode && options["exclusive"] == nil ? ["exclusive"] : []
-        var failure: KernelRBDFailure?
-        // Each of the two cures is tried once.
-        for _ in 0..<3 {
-            guard let error = try write(line(request, monitors, options, extra), request) else { return }
-            let found = KernelRBDFailure(request: request, error: error, messages: log?.messages() ?? [])
-            failure = found
-            if found.lacksExclusiveLock, extra.contains("exclusive") {
-                extra.removeAll { $0 == "exclusive" }
-            } else if error.errno.rawValue == KernelRBDFailure.blocklisted, !extra.contains("noshare") {
-                // This node was fenced, and other images still have the client that was. One of its own is a new one.
-                logger.warning(
-                    "this node's Ceph client in the kernel is blocklisted; mapping with another",
-                    metadata: ["image": "\(request.image)"]
-                )
-                extra.append("noshare")
-            } else {
-                break
-            }
+        guard var error = try write(line(request, monitors, options, []), request) else { return }
+        if error.errno.rawValue == KernelRBDFailure.blocklisted, options["noshare"] == nil {
+            // This node was fenced, and other images still have the client that was. One of its own is a new one.
+            logger.warning(
+                "this node's Ceph client in the kernel is blocklisted; mapping with another",
+                metadata: ["image": "\(request.image)"]
+            )
+            guard let second = try write(line(request, monitors, options, ["noshare"]), request) else { return }
+            error = second
         }
-        if let failure { throw failure.mappingError(bus) }
+        throw KernelRBDFailure(request: request, error: error, messages: log?.messages() ?? []).mappingError(bus)
     }
 
     /// What is written: monitors, options, pool, image, and no snapshot.
+    ///
+    /// `exclusive` is left to the class: the kernel then refuses its lock also to whoever grows the image, and no volume
+    /// could be expanded in use. `owner` sees to it that an image has one node.
     func line(
         _ request: MapRequest,
         _ monitors: KernelMonitors,
@@ -43,7 +36,7 @@ extension KernelRBDMapper {
         if request.sharing.isReadOnly { words.append("ro") }
         // The monitors have just answered.
         if options["mount_timeout"] == nil { words.append("mount_timeout=30") }
-        if extra.contains("exclusive") || options["exclusive"] != nil, options["lock_timeout"] == nil {
+        if options["exclusive"] != nil, options["lock_timeout"] == nil {
             // A dead holder's watch lasts 30 s.
             words.append("lock_timeout=45")
         }
