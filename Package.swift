@@ -133,7 +133,7 @@ let package = Package(
             name: "nacre",
             dependencies: [
                 "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping",
-"LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
+                "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
                 "KubernetesAPI", "Provisioner",
                 argumentParser, collections, coreMetrics, logging, nioCore, nioPosix, serviceLifecycle, system,
                 unixSignals,

@@ -78,7 +78,7 @@ extension ClusterIdentity {
         guard let bytes = IdentityFile.bytes(path) else { throw IdentityError("cannot read kubeconfig '\(path)'") }
         let document: JSONValue
         do throws(YAMLError) {
-            document = try JSONValue(yaml: bytes)
+            document = try JSONValue(parsingYAML: bytes)
         } catch {
             throw IdentityError("cannot read kubeconfig '\(path)': \(error)")
         }
