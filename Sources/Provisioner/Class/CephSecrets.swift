@@ -1,7 +1,7 @@
 internal import FoundationEssentials
+internal import JSON
 internal import KubernetesAPI
 internal import Secrets
-internal import JSON
 internal import Volumes
 
 /// Reads Ceph users out of Secrets, as ceph-csi keeps them; nothing is remembered, so that a rotated key counts at once.
@@ -40,7 +40,10 @@ struct CephSecrets: Sendable {
         }
         let bytes = Array(data.prefix { $0 != 0x0A && $0 != 0x0D })
         guard !bytes.isEmpty else {
-            throw VolumeError(.failedPrecondition, "\(key) of Secret \(reference) is empty; it needs userID and userKey")
+            throw VolumeError(
+                .failedPrecondition,
+                "\(key) of Secret \(reference) is empty; it needs userID and userKey"
+            )
         }
         return bytes
     }
