@@ -20,7 +20,8 @@ struct Nacre: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            VolumeCommand.self, ServeCommand.self, NodeCommand.self, ExitCodesCommand.self, ImageServerCommand.self,
+            VolumeCommand.self, ServeCommand.self, ControllerCommand.self, NodeCommand.self, ExitCodesCommand.self,
+            ImageServerCommand.self,
         ]
     )
 
