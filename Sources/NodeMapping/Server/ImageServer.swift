@@ -85,7 +85,7 @@ struct ImageServer {
         }
         try front.start(isSuccessor: generation > 0)
         ServerLog.attempt("lock memory") { () throws(KernelError) in try ProcessControl.lockMemory() }
-        startThread { ServerSignals.onTermination { front.endIfUnused() } }
+        startServerThread { ServerSignals.onTermination { front.endIfUnused() } }
         let engine = front.engine
         ServerLog.attempt("listen at \(directory.control)") { () throws(KernelError) in
             try ServerControl.start(at: directory.control, front: front)
@@ -201,7 +201,7 @@ struct ImageServer {
 
 /// Starts a thread.
 @discardableResult
-func startThread(_ body: @escaping @Sendable () -> Void) -> pthread_t {
+func startServerThread(_ body: @escaping @Sendable () -> Void) -> pthread_t {
     final class Body: Sendable {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
