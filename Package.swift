@@ -56,7 +56,8 @@ let fixedAddress: [LinkerSetting] =
 let package = Package(
     name: "nacre",
     products: [
-        .executable(name: "nacre", targets: ["nacre"])
+        .executable(name: "nacre", targets: ["nacre"]),
+        .executable(name: "nacre-disk", targets: ["nacre-disk"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -96,7 +97,11 @@ let package = Package(
         room("BlockDevices", ["LinuxKernel", system]),
 
         // Storey 3
-        room("CephVolumes", ["Volumes", "RBD", "RADOS", "Blocking", "Secrets", collections, logging, coreMetrics, system]),
+        room(
+            "CephVolumes",
+            ["Volumes", "RBD", "RADOS", "Blocking", "Secrets", collections, logging, coreMetrics, system]
+        ),
+        room("DiskZap", ["BlockDevices", "LinuxKernel"], settings: pointerFree),
         room("NodeMapping", ["LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "CFuse", "CRBD", logging, system]),
 
         // Storey 4
@@ -125,6 +130,14 @@ let package = Package(
                 "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient",
                 argumentParser, logging, coreMetrics, serviceLifecycle, unixSignals, yams, system,
             ],
+            swiftSettings: strict,
+            linkerSettings: fixedAddress
+        ),
+
+        // For rescue hosts: links neither Ceph nor curl.
+        .executableTarget(
+            name: "nacre-disk",
+            dependencies: ["DiskZap", "BlockDevices", "LinuxKernel", argumentParser],
             swiftSettings: strict,
             linkerSettings: fixedAddress
         ),
@@ -160,6 +173,9 @@ let package = Package(
         tests("SecretsTests", ["Secrets"]),
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
+        tests("DiskZapTests", ["DiskZap", "BlockDevices", "LinuxKernel"]),
+        // On loop devices, as root: tools/test disk.
+        tests("DiskTests", ["DiskZap", "BlockDevices", "LinuxKernel", "nacre-disk"]),
         tests("CephVolumesTests", ["CephVolumes", "Volumes", "Secrets"]),
         tests(
             "VolumeServerTests",
