@@ -122,7 +122,7 @@ public enum NBDControl {
         attributes.append(Attribute.index, UInt32(device.index))
         do throws(KernelError) {
             _ = try call(.disconnect, attributes)
-        } catch where error.errno == .invalidArgument {
+        } catch  where error.errno == .invalidArgument {
             return
         }
     }
@@ -160,7 +160,7 @@ public enum NBDControl {
     ) throws(KernelError) -> [[NetlinkAttributes.Attribute]] {
         do throws(KernelError) {
             return try GenericNetlink(family: family).call(command.rawValue, version: 1, attributes)
-        } catch where error.call.hasPrefix("command \(command.rawValue)") {
+        } catch  where error.call.hasPrefix("command \(command.rawValue)") {
             throw KernelError("NBD_CMD_\("\(command)".uppercased())", error.errno, error.subject)
         }
     }
