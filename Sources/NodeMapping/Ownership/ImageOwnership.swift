@@ -6,8 +6,8 @@ internal import Secrets
 internal import Synchronization
 internal import SystemPackage
 
-/// Claims images for mappers whose client is the kernel's: it can take librbd's lock, but cannot write down whose it is,
-/// nor see who is dead before the lock's time.
+/// Claims images for mappers whose client is the kernel's: that takes librbd's lock with its first write only, hands it
+/// over to whoever asks, and tells nobody which node it is.
 ///
 /// An image server does all of this by itself (`ImageLock`).
 ///
@@ -61,7 +61,7 @@ public final class ImageOwnership: KernelImageOwner {
         try claim.settle()
     }
 
-    /// Writes down that the kernel has the image, and locks it where the kernel cannot.
+    /// Takes the holder's lock for the kernel.
     ///
     /// - Parameters:
     ///   - request: The image, mapped by now, and its cluster.
@@ -71,16 +71,12 @@ public final class ImageOwnership: KernelImageOwner {
         let image = request.image
         let context = try context(for: request)
         let node = try node()
-        let found = try ImageClaim(context: context, image: image, node: node).look()
-        let record = node.record(imageID: found.imageID, address: address, mapper: "krbd", process: nil)
-        if !found.features.contains(.exclusiveLock) { try lock(image, found, record, context) }
+        let claim = ImageClaim(context: context, image: image, node: node)
+        let found = try claim.look()
+        let record = node.record(address: address, mapper: "krbd")
+        let known = found.clients.first { $0.address == record.address && $0.record?.host == record.host }
+        if known?.locks[.holder] == nil { try lock(image, found, record, context) }
         state.withLock { $0.held[image] = (context, found.imageID) }
-        guard found.record?.address != record.address || found.record?.host != record.host else { return }
-        do throws(RBDError) {
-            try context.setHolder(record, ofImageID: found.imageID)
-        } catch {
-            throw MappingError("write down who has image \(image)", error)
-        }
     }
 
     /// Takes back what `hold` did, once the image is unmapped; does what it can.
@@ -88,11 +84,10 @@ public final class ImageOwnership: KernelImageOwner {
         guard let held = state.withLock({ $0.held.removeValue(forKey: image) }), let node = try? node() else { return }
         guard let found = try? held.context.clients(ofImageID: held.imageID) else { return }
         let header = ImageObject.header(ofID: held.imageID)
-        for client in found.clients where client.lock == .advisory && client.record?.host == node.host {
-            guard let owner = client.owner else { continue }
-            try? held.context.breakLock(ImageLockName.advisory.rawValue, on: header, of: owner)
+        for client in found.clients where client.record?.host == node.host && client.record?.mapper == "krbd" {
+            guard let owner = client.locks[.holder] else { continue }
+            try? held.context.breakLock(ImageLockName.holder.rawValue, on: header, of: owner)
         }
-        if found.record?.host == node.host { try? held.context.removeHolder(ofImageID: held.imageID) }
         let unused = state.withLock { state -> [Link] in
             let inUse = Set(state.held.values.map { ObjectIdentifier($0.context.cluster) })
             let unused = state.links.filter { !inUse.contains(ObjectIdentifier($0.value.cluster)) }
@@ -109,19 +104,16 @@ public final class ImageOwnership: KernelImageOwner {
         _ record: HolderRecord,
         _ context: IOContext
     ) throws(MappingError) {
-        let header = ImageObject.header(ofID: found.imageID)
-        let owners = found.clients.filter { $0.lock == .advisory }
-        if owners.contains(where: { $0.address == record.address && $0.record?.host == record.host }) { return }
-        let failure: RADOSError
-        do throws(RADOSError) {
-            return try context.lock(ImageLockName.advisory.rawValue, on: header, cookie: record.text, seconds: 0)
+        let failure: RBDError
+        do throws(RBDError) {
+            return try context.lockAsHolder(record, ofImageID: found.imageID)
         } catch {
             failure = error
         }
-        guard failure.code == .resourceBusy, let owner = owners.first else {
-            throw MappingError("lock image \(image)", failure)
-        }
-        throw ImageClaim.inUse(image, owner)
+        let other = try ImageClaim(context: context, image: image, node: try node()).look().clients
+            .first { $0.locks[.holder] != nil && $0.address != record.address }
+        guard failure.isBusy, let other else { throw MappingError("lock image \(image)", failure) }
+        throw ImageClaim.inUse(image, other)
     }
 
     private func node() throws(MappingError) -> NodeIdentity {
