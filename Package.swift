@@ -54,7 +54,8 @@ let fixedAddress: [LinkerSetting] =
 let package = Package(
     name: "nacre",
     products: [
-        .executable(name: "nacre", targets: ["nacre"])
+        .executable(name: "nacre", targets: ["nacre"]),
+        .executable(name: "nacre-flex", targets: ["nacre-flex"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -85,13 +86,14 @@ let package = Package(
 
         // Storey 1: one library or kernel each.
         room("RADOS", ["CRados", "CRadosWatchers", "Blocking", "Secrets", system]),
-        room("Curl", ["CCurl", "Blocking"]),
+        room("Curl", ["CCurl", "Blocking", "Secrets"]),
         room("YAML", ["CYAML", "JSON", collections]),
         room("VolumeAPI", ["JSON", "Secrets", collections], settings: pointerFree),
         room("LinuxKernel", ["CLinux", system]),
 
         // Storey 2
         room("VolumeClient", ["VolumeAPI", "JSON", "Curl", "Blocking"]),
+        room("KubernetesAPI", ["JSON", "YAML", "Curl", "Secrets", collections], settings: pointerFree),
         room("RBD", ["CRBD", "RADOS", "Blocking", system]),
         room("BlockDevices", ["LinuxKernel", system]),
 
@@ -101,6 +103,12 @@ let package = Package(
             ["Volumes", "RBD", "RADOS", "Blocking", "Secrets", collections, logging, coreMetrics, system]
         ),
         room("NodeMapping", ["LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "CFuse", "CRBD", logging, system]),
+
+        room(
+            "Provisioner",
+            ["KubernetesAPI", "JSON", "Volumes", "Secrets", coreMetrics, logging],
+            settings: pointerFree
+        ),
 
         // Storey 4
         room(
@@ -126,10 +134,18 @@ let package = Package(
             dependencies: [
                 "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping",
                 "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
-                argumentParser, logging, coreMetrics, serviceLifecycle, unixSignals, system,
+                "KubernetesAPI", "Provisioner",
+                argumentParser, collections, coreMetrics, logging, nioCore, nioPosix, serviceLifecycle, system,
+                unixSignals,
             ],
             swiftSettings: strict,
             linkerSettings: fixedAddress
+        ),
+        // kubelet runs it in a mount namespace that may have nothing of ours, not even Swift's libraries.
+        .executableTarget(
+            name: "nacre-flex",
+            swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "--strip-all"])]
         ),
 
         .target(

@@ -53,6 +53,8 @@ public enum NodeStep: String, Sendable, CaseIterable, OperationStep {
     case unmountingStage
     /// Detaching the loop device.
     case detachingLoop
+    /// Disconnecting the network block device.
+    case disconnectingDevice
     /// Unmounting the image's file.
     case unmountingFile
     /// Waiting for the image's server to end.
@@ -85,6 +87,7 @@ public enum NodeStep: String, Sendable, CaseIterable, OperationStep {
             case .waitingForServer: .waitingForServer
             case .attachingLoop: .attachingLoop
             case .detachingLoop: .detachingLoop
+            case .disconnectingDevice: .disconnectingDevice
             case .unmountingFile: .unmountingFile
             case .endingServer: .endingServer
             case .removingRecord: .removingMapping

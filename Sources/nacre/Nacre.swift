@@ -20,7 +20,8 @@ struct Nacre: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            VolumeCommand.self, NodeCommand.self, ServeCommand.self, ExitCodesCommand.self, ImageServerCommand.self,
+            VolumeCommand.self, NodeCommand.self, ControllerCommand.self, ServeCommand.self, ExitCodesCommand.self,
+            ImageServerCommand.self,
         ]
     )
 

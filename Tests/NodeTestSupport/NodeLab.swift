@@ -74,6 +74,18 @@ public struct NodeLab: Sendable {
         )
     }
 
+    /// The nbd mapper as after a restart of the service.
+    public func nbdMapper(connections: Int = 2) -> NBDMapper {
+        NBDMapper(
+            stateDirectory: directory,
+            nodeID: nodeID,
+            serverCommand: [program, "image-server"],
+            placement: placement,
+            connections: connections,
+            logger: quietLogger
+        )
+    }
+
     /// The kernel's client as after a restart of the service.
     public func kernelMapper(crushLocation: String = "") -> KernelRBDMapper {
         KernelRBDMapper(stateDirectory: directory, crushLocation: crushLocation, owner: nil, logger: quietLogger)
@@ -85,7 +97,7 @@ public struct NodeLab: Sendable {
             switch kind {
             case .krbd: kernelMapper()
             case .fuse: mapper()
-            case .nbd: nil
+            case .nbd: nbdMapper()
             }
         }
         return ImageMappers(mappers, stateDirectory: directory, logger: quietLogger)

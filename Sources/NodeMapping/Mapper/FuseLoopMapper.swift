@@ -22,11 +22,6 @@ public final class FuseLoopMapper: Sendable {
     let logger: Logger
     let sysfs = Sysfs()
 
-    /// How long a server may take to be ready: a dead client's watch lasts 30 s.
-    static let startLimit = Duration.seconds(60)
-    /// How long a server may take to end before it is killed: everything was flushed by then.
-    static let endLimit = Duration.seconds(10)
-
     /// Prepares a mapper; touches nothing.
     ///
     /// - Parameters:
@@ -104,10 +99,12 @@ public final class FuseLoopMapper: Sendable {
                 node: node,
                 directory: directory,
                 placement: placement,
-                predecessor: predecessor
+                predecessor: predecessor,
+                front: .fuse
             )
             observer(.startingServer, image.description)
-            try startServer(configuration, credentials.userKey) { observer(.waitingForServer, image.description) }
+            let launcher = ServerLauncher(command: serverCommand, logger: logger)
+            try launcher.start(configuration, credentials.userKey) { observer(.waitingForServer, image.description) }
         }
         do throws(KernelError) {
             return try attachedDevice(directory, sharing.isReadOnly) { observer(.attachingLoop, image.description) }

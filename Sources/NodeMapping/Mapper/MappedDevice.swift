@@ -42,6 +42,8 @@ public enum MappingStep: String, Sendable, CaseIterable {
     case attachingLoop
     /// Taking the loop device off.
     case detachingLoop
+    /// Disconnecting the network block device.
+    case disconnectingDevice
     /// Unmounting the file.
     case unmountingFile
     /// Waiting for the server to end.

@@ -29,10 +29,16 @@ struct NodeStack: Sendable {
             owner: nil,
             logger: logger
         )
+        let nbd = NBDMapper(
+            stateDirectory: options.stateDir,
+            nodeID: nodeID,
+            serverCommand: ["/proc/self/exe", ImageServerCommand.name],
+            logger: logger
+        )
         service = NodeVolumeService(
             info: NodeInfo(nodeID: nodeID, maxVolumes: 0),
             stateDirectory: options.stateDir,
-            mapper: ImageMappers([krbd, fuse], stateDirectory: options.stateDir, logger: logger),
+            mapper: ImageMappers([krbd, nbd, fuse], stateDirectory: options.stateDir, logger: logger),
             defaultChoice: options.mounterChoice,
             pool: BlockingPool(threads: Self.threads),
             operations: Operations(observer: observer),
