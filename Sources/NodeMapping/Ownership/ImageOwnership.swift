@@ -2,7 +2,7 @@ internal import LinuxKernel
 public import Logging
 internal import RADOS
 internal import RBD
-public import Secrets
+internal import Secrets
 internal import Synchronization
 internal import SystemPackage
 
@@ -17,7 +17,7 @@ internal import SystemPackage
 /// next fences the kernel's client before that.
 ///
 /// All calls block.
-public final class ImageOwnership: Sendable {
+public final class ImageOwnership: KernelImageOwner {
     private struct Key: Hashable {
         var monitors: [String]
         var userID: String
@@ -52,18 +52,10 @@ public final class ImageOwnership: Sendable {
 
     /// Returns when no other node has the image; fences who is dead.
     ///
-    /// - Parameters:
-    ///   - image: The image.
-    ///   - monitors: Where its cluster's monitors are.
-    ///   - credentials: Who we are to it.
+    /// - Parameter request: The image and its cluster.
     /// - Throws: `MappingError` with `.inUse` that names node, address and since when.
-    public func claim(
-        _ image: ImageAddress,
-        monitors: [String],
-        credentials: Credentials
-    ) throws(MappingError) {
-        let context = try context(of: image, monitors, credentials)
-        var claim = ImageClaim(context: context, image: image, node: try node())
+    public func claim(_ request: MapRequest) throws(MappingError) {
+        var claim = ImageClaim(context: try context(for: request), image: request.image, node: try node())
         let logger = logger
         claim.log = { logger.warning("fencing a client that is dead", metadata: ["what": "\($0)"]) }
         try claim.settle()
@@ -72,18 +64,12 @@ public final class ImageOwnership: Sendable {
     /// Writes down that the kernel has the image, and locks it where the kernel cannot.
     ///
     /// - Parameters:
-    ///   - image: The image, mapped by now.
-    ///   - monitors: Where its cluster's monitors are.
-    ///   - credentials: Who we are to it.
+    ///   - request: The image, mapped by now, and its cluster.
     ///   - address: The kernel's client: `client_addr` in sysfs.
     /// - Throws: `MappingError` with `.inUse` when another node was faster; then unmap it.
-    public func hold(
-        _ image: ImageAddress,
-        monitors: [String],
-        credentials: Credentials,
-        address: String
-    ) throws(MappingError) {
-        let context = try context(of: image, monitors, credentials)
+    public func hold(_ request: MapRequest, address: String) throws(MappingError) {
+        let image = request.image
+        let context = try context(for: request)
         let node = try node()
         let record = node.record(address: address, mapper: "krbd", process: nil)
         let claim = ImageClaim(context: context, image: image, node: node)
@@ -147,12 +133,9 @@ public final class ImageOwnership: Sendable {
         }
     }
 
-    private func context(
-        of image: ImageAddress,
-        _ monitors: [String],
-        _ credentials: Credentials
-    ) throws(MappingError) -> IOContext {
-        let key = Key(monitors: monitors, userID: credentials.userID)
+    private func context(for request: MapRequest) throws(MappingError) -> IOContext {
+        let (image, credentials) = (request.image, request.credentials)
+        let key = Key(monitors: request.monitors, userID: credentials.userID)
         let known = state.withLock { state in
             state.links[key].flatMap { $0.userKey == credentials.userKey ? $0.cluster : nil }
         }
@@ -161,7 +144,7 @@ public final class ImageOwnership: Sendable {
             if let known {
                 cluster = known
             } else {
-                cluster = try Cluster.connect(monitors: monitors, credentials: credentials)
+                cluster = try Cluster.connect(monitors: request.monitors, credentials: credentials)
             }
             try cluster.refreshMap()
             state.withLock { $0.links[key] = Link(userKey: credentials.userKey, cluster: cluster) }
