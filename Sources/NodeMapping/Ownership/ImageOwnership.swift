@@ -6,15 +6,15 @@ internal import Secrets
 internal import Synchronization
 internal import SystemPackage
 
-/// Claims images for mappers whose client is the kernel's: it can take librbd's lock, but cannot write down whose it is,
-/// nor see who is dead before the lock's time.
+/// Claims images for mappers whose client is the kernel's: it cannot write down whose it is, nor see who is dead before
+/// the lock's time.
 ///
 /// An image server does all of this by itself (`ImageLock`).
 ///
-/// Needs a connection of its own to the cluster, which is kept for as long as an image is held through it: at unmap
-/// there is no user to make one as. After a restart of the service the first call for an image brings it back; until
-/// then `release` leaves the lock of an image without the exclusive-lock feature behind, and whoever takes the image
-/// next fences the kernel's client before that.
+/// Needs a connection of its own to each cluster, which is kept: at unmap there is no user to make one as, and to make one
+/// takes longer than to map. After a restart of the service the first call for an image brings it back; until
+/// then `release` leaves the lock behind, and whoever takes the image next fences the kernel's client before that. It
+/// is the client of this one image, and gone.
 ///
 /// All calls block.
 public final class ImageOwnership: KernelImageOwner {
@@ -61,7 +61,10 @@ public final class ImageOwnership: KernelImageOwner {
         try claim.settle()
     }
 
-    /// Writes down that the kernel has the image, and locks it where the kernel cannot.
+    /// Writes down that the kernel has the image, and locks it.
+    ///
+    /// The kernel takes librbd's lock at its first write, and hands it over to whoever asks: it must, or nobody could grow
+    /// the image. So the lock that nodes observe is the advisory one.
     ///
     /// - Parameters:
     ///   - request: The image, mapped by now, and its cluster.
@@ -74,7 +77,7 @@ public final class ImageOwnership: KernelImageOwner {
         let record = node.record(address: address, mapper: "krbd", process: nil)
         let claim = ImageClaim(context: context, image: image, node: node)
         let found = try claim.look()
-        if !found.features.contains(.exclusiveLock) { try lock(image, found, record, context) }
+        try lock(image, found, record, context)
         state.withLock { $0.held[image] = (context, found.imageID) }
         guard found.record?.address != record.address || found.record?.host != record.host else { return }
         do throws(RBDError) {
@@ -94,14 +97,6 @@ public final class ImageOwnership: KernelImageOwner {
             try? held.context.breakLock(ImageLockName.advisory.rawValue, on: header, of: owner)
         }
         if found.record?.host == node.host { try? held.context.removeHolder(ofImageID: held.imageID) }
-        let unused = state.withLock { state -> [Link] in
-            let inUse = Set(state.held.values.map { ObjectIdentifier($0.context.cluster) })
-            let unused = state.links.filter { !inUse.contains(ObjectIdentifier($0.value.cluster)) }
-            for key in unused.keys { state.links[key] = nil }
-            return Array(unused.values)
-        }
-        // Their connections end here, outside of the lock.
-        withExtendedLifetime(unused) {}
     }
 
     private func lock(
