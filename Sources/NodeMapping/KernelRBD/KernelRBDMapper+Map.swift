@@ -30,6 +30,8 @@ extension KernelRBDMapper: ImageMapper {
             mode: options["ms_mode"],
             subject: "map image \(request.image) by krbd"
         )
+        var request = request
+        request.monitors = monitors.forLibrados
         let known = (record(of: request.image)?.hosts ?? []) + monitors.addresses
         if let device = try reusable(request, hosts: known) { return try finish(device, request, observer) }
         do throws(KernelError) {
