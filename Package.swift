@@ -56,6 +56,7 @@ let package = Package(
     products: [
         .executable(name: "nacre", targets: ["nacre"]),
         .executable(name: "nacre-flex", targets: ["nacre-flex"]),
+        .executable(name: "nacre-disk", targets: ["nacre-disk"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -102,6 +103,7 @@ let package = Package(
             "CephVolumes",
             ["Volumes", "RBD", "RADOS", "Blocking", "Secrets", collections, logging, coreMetrics, system]
         ),
+        room("DiskZap", ["BlockDevices", "LinuxKernel"], settings: pointerFree),
         room("NodeMapping", ["LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "CFuse", "CRBD", logging, system]),
 
         room(
@@ -146,6 +148,14 @@ let package = Package(
             name: "nacre-flex",
             swiftSettings: strict,
             linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "--strip-all"])]
+        ),
+
+        // For rescue hosts: links neither Ceph nor curl.
+        .executableTarget(
+            name: "nacre-disk",
+            dependencies: ["DiskZap", "BlockDevices", "LinuxKernel", argumentParser],
+            swiftSettings: strict,
+            linkerSettings: fixedAddress
         ),
 
         .target(
@@ -195,6 +205,9 @@ let package = Package(
         tests("SecretsTests", ["Secrets"]),
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
+        tests("DiskZapTests", ["DiskZap", "BlockDevices", "LinuxKernel"]),
+        // On loop devices, as root: tools/test disk.
+        tests("DiskTests", ["DiskZap", "BlockDevices", "LinuxKernel", "nacre-disk"]),
         tests("CephVolumesTests", ["CephVolumes", "Volumes", "Secrets"]),
         tests(
             "VolumeServerTests",

@@ -102,8 +102,9 @@ final class VolumeReconciler: Sendable {
         }
     }
 
-    /// The volume when its claim is gone for certain: the server itself is asked. Its phase then says so, as the binder's
-    /// would, which needs a second for twenty of them.
+    /// The volume when its claim is gone for certain.
+    ///
+    /// The server itself is asked. The phase then says so, as the binder would have it, which needs a second for twenty.
     private func released(_ volume: PersistentVolume) async throws -> PersistentVolume? {
         switch volume.phase {
         case .released: return volume

@@ -130,6 +130,7 @@ package final class ImageIOEngine: @unchecked Sendable {
     /// - Parameters:
     ///   - request: A request; the front must not touch it again unless it is pending.
     ///   - isDurable: Whether a write must be stable when it is answered.
+    /// - Returns: What became of it; a pending one is answered later.
     package func submit(_ request: IORequest, isDurable: Bool = false) -> Outcome {
         let slot = request.slot
         count(slot)

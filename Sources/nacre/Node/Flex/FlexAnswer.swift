@@ -1,6 +1,5 @@
 import JSON
 import OrderedCollections
-import VolumeAPI
 import Volumes
 
 /// What kubelet is told of a call: its status, and for a person why not.

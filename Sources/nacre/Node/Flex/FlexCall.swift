@@ -1,4 +1,3 @@
-import VolumeAPI
 import Volumes
 
 /// A call of kubelet's to its FlexVolume driver.

@@ -1,6 +1,5 @@
 import JSON
 import OrderedCollections
-import VolumeAPI
 import Volumes
 
 /// The options of a FlexVolume: what the PersistentVolume says, and what kubelet adds.
