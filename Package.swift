@@ -54,7 +54,9 @@ let fixedAddress: [LinkerSetting] =
 let package = Package(
     name: "nacre",
     products: [
-        .executable(name: "nacre", targets: ["nacre"])
+        .executable(name: "nacre", targets: ["nacre"]),
+        .executable(name: "nacre-flex", targets: ["nacre-flex"]),
+        .executable(name: "nacre-disk", targets: ["nacre-disk"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -85,13 +87,14 @@ let package = Package(
 
         // Storey 1: one library or kernel each.
         room("RADOS", ["CRados", "CRadosWatchers", "Blocking", "Secrets", system]),
-        room("Curl", ["CCurl", "Blocking"]),
+        room("Curl", ["CCurl", "Blocking", "Secrets"]),
         room("YAML", ["CYAML", "JSON", collections]),
         room("VolumeAPI", ["JSON", "Secrets", collections], settings: pointerFree),
         room("LinuxKernel", ["CLinux", system]),
 
         // Storey 2
         room("VolumeClient", ["VolumeAPI", "JSON", "Curl", "Blocking"]),
+        room("KubernetesAPI", ["JSON", "YAML", "Curl", "Secrets", collections], settings: pointerFree),
         room("RBD", ["CRBD", "RADOS", "Blocking", system]),
         room("BlockDevices", ["LinuxKernel", system]),
 
@@ -100,7 +103,14 @@ let package = Package(
             "CephVolumes",
             ["Volumes", "RBD", "RADOS", "Blocking", "Secrets", collections, logging, coreMetrics, system]
         ),
+        room("DiskZap", ["BlockDevices", "LinuxKernel"], settings: pointerFree),
         room("NodeMapping", ["LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "CFuse", "CRBD", logging, system]),
+
+        room(
+            "Provisioner",
+            ["KubernetesAPI", "JSON", "Volumes", "Secrets", coreMetrics, logging],
+            settings: pointerFree
+        ),
 
         // Storey 4
         room(
@@ -126,8 +136,24 @@ let package = Package(
             dependencies: [
                 "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping",
                 "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
-                argumentParser, logging, coreMetrics, serviceLifecycle, unixSignals, system,
+                "KubernetesAPI", "Provisioner",
+                argumentParser, collections, coreMetrics, logging, nioCore, nioPosix, serviceLifecycle, system,
+                unixSignals,
             ],
+            swiftSettings: strict,
+            linkerSettings: fixedAddress
+        ),
+        // kubelet runs it in a mount namespace that may have nothing of ours, not even Swift's libraries.
+        .executableTarget(
+            name: "nacre-flex",
+            swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "--strip-all"])]
+        ),
+
+        // For rescue hosts: links neither Ceph nor curl.
+        .executableTarget(
+            name: "nacre-disk",
+            dependencies: ["DiskZap", "BlockDevices", "LinuxKernel", argumentParser],
             swiftSettings: strict,
             linkerSettings: fixedAddress
         ),
@@ -170,6 +196,7 @@ let package = Package(
             "GuestTests",
             ["NodeTestSupport", "NodeMapping", "LinuxKernel", "RBD", "RADOS", "Secrets", subprocess, system]
         ),
+        tests("NodeMappingTests", ["NodeMapping", "LinuxKernel", "RBD", "Secrets", system]),
         tests("NacreTests", ["nacre", "VolumeAPI", "Volumes", argumentParser]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("JSONTests", ["JSON", collections]),
@@ -178,6 +205,9 @@ let package = Package(
         tests("SecretsTests", ["Secrets"]),
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
+        tests("DiskZapTests", ["DiskZap", "BlockDevices", "LinuxKernel"]),
+        // On loop devices, as root: tools/test disk.
+        tests("DiskTests", ["DiskZap", "BlockDevices", "LinuxKernel", "nacre-disk"]),
         tests("CephVolumesTests", ["CephVolumes", "Volumes", "Secrets"]),
         tests(
             "VolumeServerTests",

@@ -7,6 +7,11 @@ public struct BlockIOControl: ~Copyable, Sendable {
     /// The open device.
     public let descriptor: OwnedDescriptor
 
+    /// Takes over a device that is open.
+    public init(descriptor: consuming OwnedDescriptor) {
+        self.descriptor = descriptor
+    }
+
     /// Opens a device, read-only unless told.
     public init(opening path: String, writable: Bool = false) throws(KernelError) {
         descriptor = try OwnedDescriptor(opening: path, writable ? O_RDWR : O_RDONLY)

@@ -1,6 +1,5 @@
 import Glibc
 import LinuxKernel
-import NodeMapping
 import NodeTestSupport
 import RADOS
 import RBD
@@ -9,6 +8,8 @@ import Subprocess
 import SystemPackage
 import Testing
 import Volumes
+
+@testable import NodeMapping
 
 /// Runs a shell line within 120 s and returns what it printed; a failure is an issue of the test.
 @discardableResult
@@ -25,8 +26,9 @@ func shell(_ line: String, sourceLocation: SourceLocation = #_sourceLocation) as
 /// A deadline that no test should reach.
 var soon: ContinuousClock.Instant { .now + .seconds(120) }
 
-/// The cluster as its administrator sees it. One connection for all tests: a start of the rbd program takes half a second
-/// in a guest.
+/// The cluster as its administrator sees it.
+///
+/// A start of the rbd program takes half a second in a guest.
 struct Administrator {
     let context: IOContext
 
@@ -99,6 +101,20 @@ extension NodeLab {
     /// Unmaps without a service.
     func unmap(_ image: String) throws { try kernelMapper().unmap(address(image)) { _, _ in } }
 
+    /// A mapper that does not wait long for who only looks at a device.
+    func impatientMapper() -> KernelRBDMapper {
+        var limits = KernelRBDMapper.Limits()
+        limits.busy = .milliseconds(300)
+        return KernelRBDMapper(
+            stateDirectory: directory,
+            crushLocation: "",
+            owner: nil,
+            bus: KernelRBDBus(),
+            limits: limits,
+            logger: quietLogger
+        )
+    }
+
     /// What a volume leaves when it is not taken away wholly, and the image itself, which goes.
     func remains(_ image: String) throws -> [String] {
         var remains = try KernelFile.names(in: "/sys/bus/rbd/devices").map { "device rbd\($0)" }
@@ -107,7 +123,9 @@ extension NodeLab {
         for place in ["volumes", "mappings"] {
             remains += ((try? KernelFile.names(in: "\(directory)/\(place)")) ?? []).map { "\(place)/\($0)" }
         }
-        remains += try KernelFile.text("/proc/keys").split(separator: "\n").filter { $0.contains("nacre.") }.map(String.init)
+        remains += try KernelFile.text("/proc/keys").split(separator: "\n").filter { $0.contains("nacre.") }.map(
+            String.init
+        )
         try Administrator().context.removeImage(image)
         return remains
     }

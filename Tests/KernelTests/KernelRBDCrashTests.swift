@@ -6,11 +6,10 @@ import Testing
 
 extension KernelTests {
     private static let up: [NodeStep] = [
-        .recordingVolume, .askingMonitors, .recordingMapping, .mappingInKernel, .waitingForNode, .probingDevice,
-        .recordingFormat, .formatting, .mounting, .recordingStaged, .binding,
+        .recordingVolume, .mappingInKernel, .waitingForNode, .recordingFormat, .mounting, .recordingStaged, .binding,
     ]
     private static let down: [NodeStep] = [
-        .unmountingTarget, .forgettingTarget, .unmountingStage, .unmappingInKernel, .removingMapping, .forgettingVolume,
+        .forgettingTarget, .unmountingStage, .unmappingInKernel, .removingMapping, .forgettingVolume,
     ]
 
     @Test("krbd: a service killed at any step of stage and publish comes up when it is repeated")

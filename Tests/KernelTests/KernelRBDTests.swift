@@ -9,7 +9,10 @@ import Testing
 import Volumes
 
 extension KernelTests {
-    @Test("krbd: a volume is staged, grows under checked writes, is trimmed and taken away", arguments: ["ext4", "xfs"])
+    @Test(
+        "krbd: a volume is staged, grows under checked writes, is trimmed and taken away",
+        arguments: ["ext4", "xfs"]
+    )
     func life(fsType: String) async throws {
         let image = "life-\(fsType)"
         let lab = try NodeLab.kernel(image, megabytes: 384)
@@ -20,8 +23,8 @@ extension KernelTests {
         #expect(before.condition.message.contains("krbd at /dev/rbd"))
         async let checked = shell(
             """
-            fio --name=v --directory=\(pod) --size=32M --rw=randwrite --bs=4k --direct=1 --iodepth=8 --ioengine=libaio \
-            --verify=crc32c --do_verify=1 --verify_fatal=1 --loops=2 --output=/tmp/\(image).fio
+            fio --name=v --directory=\(pod) --size=12M --rw=randwrite --bs=4k --direct=1 --iodepth=8 --ioengine=libaio \
+            --verify=crc32c --do_verify=1 --verify_fatal=1 --output=/tmp/\(image).fio
             """
         )
         try await Task.sleep(for: .seconds(1))
@@ -70,7 +73,9 @@ extension KernelTests {
             try device.discard(offset: 4 << 20, length: 4 << 20)
             #expect(try device.sizeBytes() == 128 << 20)
         }
-        #expect(try await shell("dd if=\(pod) iflag=direct bs=4M count=8 status=none | tr -d '\\0' | wc -c") == "29360128\n")
+        #expect(
+            try await shell("dd if=\(pod) iflag=direct bs=4M count=8 status=none | tr -d '\\0' | wc -c") == "29360128\n"
+        )
         try Administrator().grow("block", megabytes: 256)
         let size = try await lab.service().expand(
             NodeExpandRequest(
@@ -114,7 +119,9 @@ extension KernelTests {
         let request = lab.mapRequest("hidden", mapOptions: "queue_depth=32;nbd:try-netlink")
         let device = try mapper.map(request) { _, _ in }
         let info = try await shell("cat /sys/bus/rbd/devices/*/config_info")
-        for word in ["key=nacre.", "queue_depth=32", "ms_mode=prefer-crc", "exclusive", "crush_location=host:here|rack:r1"] {
+        for word in [
+            "key=nacre.", "queue_depth=32", "ms_mode=prefer-crc", "noshare", "crush_location=host:here|rack:r1",
+        ] {
             #expect(info.contains(word), "\(info)")
         }
         #expect(!info.contains("secret"))
@@ -127,11 +134,24 @@ extension KernelTests {
         #expect(try lab.remains("hidden") == [])
     }
 
-    @Test("krbd: an image without the exclusive-lock feature is mapped, too; and one in a namespace")
+    @Test("krbd: an image without the exclusive-lock feature is mapped, and one in a namespace")
     func plainImages() async throws {
         let lab = try NodeLab.kernel("plain", megabytes: 16, features: .layering)
         #expect(try lab.map(lab.mapRequest("plain")).sizeBytes == 16 << 20)
+        let conf = "\(NodeLab.clusterDirectory ?? "")/ceph.conf"
+        try await shell("rbd -c \(conf) namespace create rbd/team && rbd -c \(conf) create rbd/team/plain --size 32M")
+        let other = ImageAddress(clusterID: "lab", pool: "rbd", namespace: "team", name: "plain")
+        let request = MapRequest(
+            image: other,
+            monitors: lab.monitors,
+            credentials: lab.credentials,
+            sharing: .oneNode
+        )
+        #expect(try lab.map(request).sizeBytes == 32 << 20)
+        #expect(try lab.kernelMapper().devices().count == 2)
+        try lab.kernelMapper().unmap(other) { _, _ in }
         try lab.unmap("plain")
+        try await shell("rbd -c \(conf) rm --no-progress rbd/team/plain && rbd -c \(conf) namespace rm rbd/team")
         #expect(try lab.remains("plain") == [])
     }
 }

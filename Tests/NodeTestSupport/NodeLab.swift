@@ -184,7 +184,7 @@ extension NodeLab {
         return VolumeCapability(.mount(MountAccess(fsType: fsType, mountFlags: flags)), mode: mode)
     }
 
-    /// Everything from stage to publish, or all the way back.
+    /// Everything from stage to publish (`up`), a part of it, or all the way back (`down`).
     public func run(_ operation: String, _ image: String, _ fsType: String?, observer: StepObserver?) async throws {
         let service = service(observer: observer)
         let deadline = ContinuousClock.now + .seconds(90)
@@ -195,6 +195,21 @@ extension NodeLab {
                 publishRequest(image, fsType: fsType, isReadOnly: fsType != nil),
                 deadline: deadline
             )
+        case "stage":
+            try await service.stage(stageRequest(image, fsType: fsType), deadline: deadline)
+        case "grow":
+            _ = try await service.expand(
+                NodeExpandRequest(
+                    volumeID: handle(image),
+                    volumePath: stagingPath(image),
+                    stagingPath: "",
+                    range: nil,
+                    capability: nil
+                ),
+                deadline: deadline
+            )
+        case "reconcile":
+            await service.reconcile(deadline: deadline)
         default:
             let id = handle(image)
             try await service.unpublish(volumeID: id, targetPath: targetPath(image), deadline: deadline)

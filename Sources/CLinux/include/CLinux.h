@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "CLinuxBlock.h"
+
 // Block devices, <linux/fs.h>
 int clinux_block_size_bytes(int fd, uint64_t *bytes);
 int clinux_block_is_read_only(int fd, int *is_read_only);

@@ -112,7 +112,9 @@ public enum NBDControl {
         _ = try call(.reconfigure, attributes)
     }
 
-    /// Ends a device, though it be in use: requests that are under way fail. Fine when it is not connected.
+    /// Ends a device, though it be in use: requests that are under way fail.
+    ///
+    /// Fine when it is not connected.
     ///
     /// Implements `NBD_CMD_DISCONNECT`.
     public static func disconnect(_ device: NBDDevice) throws(KernelError) {

@@ -7,14 +7,16 @@ extension KernelRBDMapper {
     /// Tells the kernel to map the image, and waits for it within limits.
     func add(_ request: MapRequest, _ monitors: KernelMonitors, _ options: KernelMapOptions) throws(MappingError) {
         let log = KernelLog()
-        guard var error = try write(line(request, monitors, options, []), request) else { return }
-        if error.errno.rawValue == KernelRBDFailure.blocklisted, options["noshare"] == nil {
-            // This node was fenced, and other images still have the client that was. One of its own is a new one.
+        // A client of its own can be fenced without the node's other volumes.
+        let sharesClient = request.sharing != .oneNode && options["noshare"] == nil || options["share"] != nil
+        guard var error = try write(line(request, monitors, options, sharesClient), request) else { return }
+        if sharesClient, error.errno.rawValue == KernelRBDFailure.blocklisted {
+            // This node was fenced, and other images still have the client that was.
             logger.warning(
                 "this node's Ceph client in the kernel is blocklisted; mapping with another",
                 metadata: ["image": "\(request.image)"]
             )
-            guard let second = try write(line(request, monitors, options, ["noshare"]), request) else { return }
+            guard let second = try write(line(request, monitors, options, false), request) else { return }
             error = second
         }
         throw KernelRBDFailure(request: request, error: error, messages: log?.messages() ?? []).mappingError(bus)
@@ -28,7 +30,7 @@ extension KernelRBDMapper {
         _ request: MapRequest,
         _ monitors: KernelMonitors,
         _ options: KernelMapOptions,
-        _ extra: [String]
+        _ sharesClient: Bool
     ) -> String {
         var words = ["name=\(request.credentials.userID)", "key=\(keyName(request.credentials))"]
         if let mode = monitors.mode { words.append("ms_mode=\(mode)") }
@@ -43,7 +45,8 @@ extension KernelRBDMapper {
         if !crushLocation.isEmpty, options["read_from_replica"] == nil, options["crush_location"] == nil {
             words += ["read_from_replica=localize", "crush_location=\(crushLocation)"]
         }
-        words += extra + options.options.filter { $0.name != "ms_mode" }.map(\.text)
+        if !sharesClient { words.append("noshare") }
+        words += options.options.filter { !["ms_mode", "share", "noshare"].contains($0.name) }.map(\.text)
         return "\(monitors.addresses.joined(separator: ",")) \(words.joined(separator: ",")) \(request.image.pool) "
             + "\(request.image.name) -"
     }

@@ -91,29 +91,3 @@ private final class Pending: Sendable {
         }
     }
 }
-
-/// Starts a thread that nobody joins.
-private func startThread(_ body: @escaping @Sendable () -> Void) {
-    final class Body: Sendable {
-        let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
-    }
-    var thread = pthread_t()
-    let context = Unmanaged.passRetained(Body(body)).toOpaque()
-    let status = pthread_create(
-        &thread,
-        nil,
-        { context in
-            guard let context else { return nil }
-            Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
-            return nil
-        },
-        context
-    )
-    guard status == 0 else {
-        // Without a thread the caller waits as long as the kernel does.
-        Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
-        return
-    }
-    pthread_detach(thread)
-}

@@ -109,6 +109,26 @@ public final class ImageMappers: Sendable {
         try present(image)?.unmap(image, observer: observer)
     }
 
+    /// The images that have left a trace here, mapped or half-way; what has no record yet is nobody's.
+    public func images() throws(MappingError) -> [ImageAddress] {
+        do throws(KernelError) {
+            let directory = "\(stateDirectory)/mappings"
+            guard try FileKind.of(directory) != nil else { return [] }
+            return try KernelFile.names(in: directory).compactMap { name in
+                let record = MappingDirectory(path: "\(directory)/\(name)").record
+                guard let bytes = try? KernelFile.bytes(record) else { return nil }
+                return try? JSONDecoder().decode(NamedImage.self, from: Data(bytes)).image
+            }
+        } catch {
+            throw MappingError("list the mappings", error)
+        }
+    }
+
+    /// What the records of all mappers begin with.
+    private struct NamedImage: Decodable {
+        let image: ImageAddress
+    }
+
     /// Which of the mappers has a record of the image.
     private func present(_ image: ImageAddress) throws(MappingError) -> (any ImageMapper)? {
         let directory = MappingDirectory(path: "\(stateDirectory)/mappings/\(image.fileName)")

@@ -160,7 +160,7 @@ final class NBDFront: ServerFront {
             guard kernels >= 0 else { throw KernelError("fcntl", Errno(rawValue: errno), theirs.subject) }
             let connection = NBDConnection(socket: ours, engine: engine, longestTransfer: longestTransfer)
             state.withLock { $0.all.append(connection) }
-            startServerThread { [self] in
+            startThread { [self] in
                 switch connection.serve() {
                 case .disconnected: end()
                 case .lost: connectAnew()

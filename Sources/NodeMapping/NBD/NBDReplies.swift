@@ -119,7 +119,8 @@ final class NBDReplies: @unchecked Sendable {
         NBDProtocol.putReply(place, handle: handle, errno: errno)
         inBatch += 1
         // Headers that follow each other go as one piece.
-        if vectorCount > 0, let base = vectors[vectorCount - 1].iov_base, base + vectors[vectorCount - 1].iov_len == place
+        if vectorCount > 0, let base = vectors[vectorCount - 1].iov_base,
+            base + vectors[vectorCount - 1].iov_len == place
         {
             vectors[vectorCount - 1].iov_len += NBDProtocol.replyBytes
         } else {

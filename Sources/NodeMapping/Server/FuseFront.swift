@@ -38,7 +38,7 @@ final class FuseFront: ServerFront {
         } catch {
             throw MappingError("mount the image's file", error)
         }
-        startServerThread { system.serveAttributes() }
+        startThread { system.serveAttributes() }
         guard isSuccessor else {
             if !FuseSession.canAskAgain(memory.note) {
                 ServerLog.say(

@@ -89,7 +89,7 @@ final class FuseSession: @unchecked Sendable {
 
     /// Answers requests until the connection ends.
     func run() {
-        let threads = (1..<Self.threads).map { _ in startServerThread { [self] in serve() } }
+        let threads = (1..<Self.threads).compactMap { _ in startThread(isJoined: true) { [self] in serve() } }
         serve()
         for thread in threads { pthread_join(thread, nil) }
     }

@@ -85,7 +85,7 @@ struct ImageServer {
         }
         try front.start(isSuccessor: generation > 0)
         ServerLog.attempt("lock memory") { () throws(KernelError) in try ProcessControl.lockMemory() }
-        startServerThread { ServerSignals.onTermination { front.endIfUnused() } }
+        startThread { ServerSignals.onTermination { front.endIfUnused() } }
         let engine = front.engine
         ServerLog.attempt("listen at \(directory.control)") { () throws(KernelError) in
             try ServerControl.start(at: directory.control, front: front)
@@ -197,26 +197,4 @@ struct ImageServer {
         var entry = pollfd(fd: parent, events: 0, revents: 0)
         return poll(&entry, 1, 0) > 0 && entry.revents & Int16(POLLERR) != 0
     }
-}
-
-/// Starts a thread.
-@discardableResult
-func startServerThread(_ body: @escaping @Sendable () -> Void) -> pthread_t {
-    final class Body: Sendable {
-        let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
-    }
-    var thread = pthread_t()
-    let context = Unmanaged.passRetained(Body(body)).toOpaque()
-    pthread_create(
-        &thread,
-        nil,
-        { context in
-            guard let context else { return nil }
-            Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
-            return nil
-        },
-        context
-    )
-    return thread
 }

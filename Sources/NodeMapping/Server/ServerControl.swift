@@ -18,7 +18,7 @@ enum ServerControl {
     /// Answers on a thread of its own, one after the other.
     static func start(at path: String, front: any ServerFront) throws(KernelError) {
         let listener = Listener(try OwnedDescriptor.listening(at: path))
-        startServerThread {
+        startThread {
             while let connection = try? listener.socket.accept() {
                 guard let word = line(of: connection) else { continue }
                 try? connection.writeAll(answer(to: word, front) + [UInt8(ascii: "\n")])

@@ -70,7 +70,8 @@ package final class ImageIOEngine: @unchecked Sendable {
             (slots + index).initialize(to: IORequest.Slot(engine: .passUnretained(self), index: index, buffer: buffer))
         }
         // The first ones are taken first, so that few buffers are ever touched.
-        for index in (0..<memory.count).reversed() where memory.sequence(of: index).pointee.load(ordering: .relaxed) == 0 {
+        for index in (0..<memory.count).reversed()
+        where memory.sequence(of: index).pointee.load(ordering: .relaxed) == 0 {
             free.push(slots + index)
         }
     }
@@ -129,6 +130,7 @@ package final class ImageIOEngine: @unchecked Sendable {
     /// - Parameters:
     ///   - request: A request; the front must not touch it again unless it is pending.
     ///   - isDurable: Whether a write must be stable when it is answered.
+    /// - Returns: What became of it; a pending one is answered later.
     package func submit(_ request: IORequest, isDurable: Bool = false) -> Outcome {
         let slot = request.slot
         count(slot)

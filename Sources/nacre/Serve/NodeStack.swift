@@ -26,7 +26,7 @@ struct NodeStack: Sendable {
         let krbd = KernelRBDMapper(
             stateDirectory: options.stateDir,
             crushLocation: options.crushLocation,
-            owner: nil,
+            owner: ImageOwnership(stateDirectory: options.stateDir, nodeID: nodeID, logger: logger),
             logger: logger
         )
         let nbd = NBDMapper(
@@ -47,6 +47,20 @@ struct NodeStack: Sendable {
             NodeVolumes::ClusterAddress(monitors: try configuration.cluster(id.clusterID).monitors)
         }
         watchdog = FuseWatchdog(fuse, logger: logger)
+    }
+}
+
+/// Finishes or undoes, once, what an earlier service left half-done.
+struct Reconciling: Service {
+    let service: NodeVolumeService
+
+    /// Volumes are looked at one after the other, and one that waits for its cluster must not hide the others for long.
+    private static let limit = Duration.seconds(60)
+
+    func run() async throws {
+        await service.reconcile(deadline: .now + Self.limit)
+        // A service that returns ends its group.
+        try? await gracefulShutdown()
     }
 }
 
