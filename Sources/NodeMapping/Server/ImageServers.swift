@@ -20,14 +20,14 @@ public struct ImageServers: Sendable {
 
     /// How an image's server is; nothing when the image has none, since it is not mapped or the kernel serves it.
     ///
-    /// Asks the server, which answers at once, or not within 30 s when it is stopped.
+    /// Asks the server, which answers at once, or not within 2 s when it is stopped.
     public func status(of image: ImageAddress) -> ImageServerStatus? {
         let directory = MappingDirectory(path: "\(stateDirectory)/mappings/\(image.fileName)")
         guard let record = ServerRecord.read(directory) else { return nil }
         return ImageServerStatus(
             server: record.process != record.keeper && record.process.isAlive ? record.process : nil,
             keeper: record.keeper?.isAlive == true ? record.keeper : nil,
-            statistics: ServerControl.ask("statistics", at: directory.control)
+            statistics: ServerControl.ask("statistics", at: directory.control, within: 2)
         )
     }
 
