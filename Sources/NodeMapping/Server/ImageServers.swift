@@ -9,6 +9,9 @@ public struct ImageServerStatus: Sendable {
     public let keeper: ProcessIdentity?
     /// What was done since the image was mapped, if the server says so.
     public let statistics: IOStatistics?
+
+    /// How often a server of the image has died and was replaced.
+    public var replacements: UInt64 { statistics?.successions ?? 0 }
 }
 
 /// The servers of a node's images, to look at.

@@ -1,3 +1,4 @@
+internal import CRBD
 internal import Glibc
 internal import Synchronization
 
@@ -96,7 +97,7 @@ package final class SharedRequestMemory: @unchecked Sendable {
     func forget(_ index: Int) {
         // madvise(2) would not take pages away that are locked, and ours are.
         let place = Self.tableBytes(count) + index * longestTransfer
-        fallocate(descriptor, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, off_t(place), off_t(longestTransfer))
+        nacre_punch_hole(descriptor, Int64(place), Int64(longestTransfer))
     }
 
     /// A few bytes that a front leaves for its successor, at most 3,064.
@@ -115,7 +116,3 @@ package final class SharedRequestMemory: @unchecked Sendable {
         }
     }
 }
-
-// From <linux/falloc.h>, which the C library's module leaves out.
-private let FALLOC_FL_KEEP_SIZE: CInt = 1
-private let FALLOC_FL_PUNCH_HOLE: CInt = 2
