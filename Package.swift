@@ -179,7 +179,7 @@ let package = Package(
         tests(
             "NodeTests",
             [
-                "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "LinuxKernel", "Volumes",
+                "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "LinuxKernel", "RBD", "Volumes",
                 logging, subprocess, system,
             ]
         ),

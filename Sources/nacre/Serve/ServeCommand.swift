@@ -37,6 +37,7 @@ struct ServeCommand: AsyncParsableCommand {
         let stack = ControllerStack(options, observer: CrashPoint.observer, logger: logger)
         ServiceMetrics.register(stack, in: registry)
         let node = NodeStack(options, stack.configuration, observer: CrashPoint.observer, logger: logger)
+        if node != nil { NodeMetrics.register(stateDirectory: options.stateDir, in: registry) }
         let report = HealthReport(stack: stack)
         var configuration = ServerConfiguration(
             socketPath: options.socket,
