@@ -37,7 +37,7 @@ struct ConnectionsTests {
         let server = try ScriptedServer { _, connection in
             connection.head(200)
             // Half of an é, half of a line, two lines at once.
-            for part in ["{\"a\":\"\u{E9}\"}".utf8.prefix(6).map(\.self), [0xA9], Array("\"}\nse".utf8)] {
+            for part in ["{\"a\":\"\u{E9}\"}".utf8.prefix(7).map(\.self), [0xA9], Array("\"}\nse".utf8)] {
                 connection.send(part)
                 connection.pause(milliseconds: 20)
             }

@@ -93,7 +93,7 @@ struct ObjectTests {
         let date = Duration.seconds(951_782_400) + .microseconds(120)
         #expect(KubernetesTime.seconds(date) == "2000-02-29T00:00:00Z")
         #expect(KubernetesTime.microseconds(date) == "2000-02-29T00:00:00.000120Z")
-        #expect(KubernetesTime.seconds(.seconds(1_795_158_247)) == "2026-11-20T03:44:07Z")
+        #expect(KubernetesTime.seconds(.seconds(1_795_158_247)) == "2026-11-20T07:04:07Z")
     }
 
     @Test("A lease is named for its driver")
