@@ -173,7 +173,7 @@ let package = Package(
                 logging, subprocess, system,
             ]
         ),
-        tests("NacreTests", ["nacre", "VolumeAPI", "Volumes", argumentParser]),
+        tests("NacreTests", ["nacre", "KubernetesAPI", "Provisioner", "JSON", "VolumeAPI", "Volumes", argumentParser]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("JSONTests", ["JSON", collections]),
         tests("YAMLTests", ["YAML", "JSON", collections]),
