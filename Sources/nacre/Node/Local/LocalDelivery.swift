@@ -130,7 +130,7 @@ final class LocalDelivery: Service {
                 .contains { $0.volumeID == "\(id)" && $0.targets.contains(volume.path) && isDevice(volume.path) }
             if !isThere {
                 let credentials = try await secrets.credentials(volume.attributes.nodeSecret)
-                try makeDirectories(staging)
+                try note(staging, of: volume.name)
                 try await service.stage(
                     StageRequest(
                         volumeID: "\(id)",
@@ -187,45 +187,73 @@ final class LocalDelivery: Service {
 
     /// Takes away the devices that nobody wants or has had for a while.
     private func releaseAllBut(_ wanted: Set<String>) async throws(VolumeError) {
-        let known = try await service.knownVolumes()
-        for volume in known {
-            guard let path = volume.targets.first(where: { $0.hasPrefix("\(place.directory)/") }) else { continue }
-            let name = String(path.dropFirst(place.directory.count + 1).dropLast("/dev".count))
-            guard !wanted.contains(name), try !DeviceUse.isInUse(path) else {
-                idleSince.withLock { $0[name] = nil }
+        for directory in try directories() where !wanted.contains(directory) {
+            let path = "\(place.directory)/\(directory)/dev"
+            guard try !DeviceUse.isInUse(path) else {
+                idleSince.withLock { $0[directory] = nil }
                 continue
             }
             let since = idleSince.withLock { idle in
-                if idle[name] == nil { idle[name] = .now }
-                return idle[name] ?? .now
+                let since = idle[directory] ?? .now
+                idle[directory] = since
+                return since
             }
             guard .now - since > Self.grace else { continue }
-            try await release(volume, path)
-            idleSince.withLock { $0[name] = nil }
-            grown.withLock { $0[name] = nil }
+            try await release(directory, path)
+            idleSince.withLock { $0[directory] = nil }
+            grown.withLock { $0[directory] = nil }
+        }
+        idleSince.withLock { idle in idle = idle.filter { !wanted.contains($0.key) } }
+    }
+
+    /// The directory goes last, so that a release that was cut short is found again.
+    private func release(_ name: String, _ path: String) async throws(VolumeError) {
+        let deadline = ContinuousClock.now + Self.limit
+        let staging = staged(name)
+        let known = try await service.knownVolumes()
+        if let volume = known.first(where: { $0.targets.contains(path) || $0.stagingPath == staging }) {
+            try await service.unpublish(volumeID: volume.volumeID, targetPath: path, deadline: deadline)
+            try await service.unstage(volumeID: volume.volumeID, stagingPath: volume.stagingPath, deadline: deadline)
+            try? KernelFile.removeDirectory(volume.stagingPath)
+            try? KernelFile.removeDirectory(String(volume.stagingPath.dropLast("/globalmount".count)))
+            logger.info("took a device away", metadata: ["path": "\(path)", "csi.volume.id": "\(volume.volumeID)"])
+        }
+        do throws(KernelError) {
+            try KernelFile.remove("\(place.directory)/\(name)/staging")
+            try KernelFile.removeDirectory("\(place.directory)/\(name)")
+        } catch {
+            throw VolumeError(.internal, "cannot remove '\(place.directory)/\(name)': \(error)")
         }
     }
 
-    private func release(_ volume: KnownVolume, _ path: String) async throws(VolumeError) {
-        let deadline = ContinuousClock.now + Self.limit
-        try await service.unpublish(volumeID: volume.volumeID, targetPath: path, deadline: deadline)
-        try await service.unstage(volumeID: volume.volumeID, stagingPath: volume.stagingPath, deadline: deadline)
-        try? KernelFile.removeDirectory(String(path.dropLast("/dev".count)))
-        try? KernelFile.removeDirectory(volume.stagingPath)
-        try? KernelFile.removeDirectory(String(volume.stagingPath.dropLast("/globalmount".count)))
-        logger.info("took a device away", metadata: ["path": "\(path)", "csi.volume.id": "\(volume.volumeID)"])
+    private func directories() throws(VolumeError) -> [String] {
+        do throws(KernelError) {
+            guard try FileKind.of(place.directory) != nil else { return [] }
+            return try KernelFile.names(in: place.directory)
+        } catch {
+            throw VolumeError(.internal, "cannot read '\(place.directory)': \(error)")
+        }
+    }
+
+    private func staged(_ name: String) -> String? {
+        KernelFile.firstLine("\(place.directory)/\(name)/staging")
+    }
+
+    /// Notes where the volume of a path is staged: once it is unpublished, nothing else says so.
+    private func note(_ staging: String, of name: String) throws(VolumeError) {
+        let file = "\(place.directory)/\(name)/staging"
+        do throws(KernelError) {
+            try KernelFile.makeDirectories(staging)
+            try KernelFile.makeDirectories("\(place.directory)/\(name)")
+            guard KernelFile.firstLine(file) != staging else { return }
+            try KernelFile.replace(file, with: Array("\(staging)\n".utf8))
+        } catch {
+            throw VolumeError(.internal, "cannot prepare '\(place.directory)/\(name)': \(error)")
+        }
     }
 
     private func isDevice(_ path: String) -> Bool {
         guard case .blockDevice? = try? FileKind.of(path) else { return false }
         return true
-    }
-
-    private func makeDirectories(_ path: String) throws(VolumeError) {
-        do throws(KernelError) {
-            try KernelFile.makeDirectories(path)
-        } catch {
-            throw VolumeError(.internal, "cannot make '\(path)': \(error)")
-        }
     }
 }
