@@ -81,6 +81,9 @@ struct NodeRunCommand: AsyncParsableCommand {
             logger.notice("no API server is asked: no Secrets are read, and no raw block volumes are delivered")
         }
         let report = HealthReport(stack: stack)
+        if let address = options.metricsAddress {
+            background.append(address.server(registry, health: report.health, logger: logger))
+        }
         let server = VolumeServer(
             configuration: ServerConfiguration(
                 socketPath: options.socket,

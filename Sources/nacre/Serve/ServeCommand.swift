@@ -55,6 +55,9 @@ struct ServeCommand: AsyncParsableCommand {
         )
         var background: [any Service] = [Housekeeping(stack: stack, logger: logger)]
         if let node { background.append(Watching(watchdog: node.watchdog)) }
+        if let address = options.metricsAddress {
+            background.append(address.server(registry, health: report.health, logger: logger))
+        }
         // Its own lines would repeat every service's whole description.
         var quiet = logger
         quiet.logLevel = max(level, .notice)
