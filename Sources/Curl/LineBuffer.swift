@@ -97,7 +97,9 @@ final class LineBuffer: Answer, @unchecked Sendable {
     /// The transfer is over.
     func end(_ outcome: Result<HTTPResponse, CurlError>) {
         let waiters = state.withLock { state in
-            if case .success(let response) = outcome, !state.hasHead { state.head = (response.status, response.headers) }
+            if case .success(let response) = outcome, !state.hasHead {
+                state.head = (response.status, response.headers)
+            }
             state.outcome = outcome
             return [state.headWaiter.take(), state.lineWaiter.take()]
         }
@@ -107,7 +109,11 @@ final class LineBuffer: Answer, @unchecked Sendable {
 
     /// Waits for the head; returns why there will be none.
     func waitForHead() async -> CurlError? {
-        await wait { $0.hasHead } park: { $0.headWaiter = $1 }
+        await wait {
+            $0.hasHead
+        } park: {
+            $0.headWaiter = $1
+        }
         let (hasHead, outcome) = state.withLock { ($0.hasHead, $0.outcome) }
         guard !hasHead, case .failure(let error) = outcome else { return nil }
         return error
@@ -128,7 +134,12 @@ final class LineBuffer: Answer, @unchecked Sendable {
             switch outcome {
             case .some(.failure(let error)): return .failure(error)
             case .some(.success): return .success(rest())
-            case .none: await wait { $0.scanned < $0.bytes.count } park: { $0.lineWaiter = $1 }
+            case .none:
+                await wait {
+                    $0.scanned < $0.bytes.count
+                } park: {
+                    $0.lineWaiter = $1
+                }
             }
         }
     }

@@ -22,7 +22,6 @@ struct Workshop: Sendable {
 
     /// Indexes of `claims`: the unbound ones by class.
     static let unboundByClass = 0
-    
 
     /// The name of a claim's volume; the volume service's name for it, too.
     func volumeName(of claim: PersistentVolumeClaim) -> String {

@@ -1,7 +1,7 @@
 internal import Curl
+package import JSON
 internal import Secrets
 internal import Synchronization
-package import JSON
 
 /// Calls of the API server.
 ///

@@ -1,5 +1,5 @@
-internal import Synchronization
 internal import JSON
+internal import Synchronization
 
 /// An object that events are about.
 package struct ObjectReference: Sendable, Hashable {

@@ -1,6 +1,6 @@
+package import JSON
 internal import Secrets
 internal import YAML
-package import JSON
 
 /// A kubeconfig file's current context, or the one that is named.
 ///

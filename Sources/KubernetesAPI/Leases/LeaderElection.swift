@@ -1,5 +1,5 @@
-internal import Synchronization
 internal import JSON
+internal import Synchronization
 
 /// Which of several processes acts: the one that holds a Lease.
 ///

@@ -1,5 +1,5 @@
-internal import OrderedCollections
 package import JSON
+internal import OrderedCollections
 
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
     /// A string.

@@ -13,8 +13,8 @@ package enum Quantity {
         let fraction = (parts.count == 2 ? parts[1] : "").reversed().drop { $0 == "0" }.reversed()
         let whole = parts[0].drop { $0 == "0" }
         // More digits than these cannot make a difference of a byte below 2^63, or are above it.
-        guard whole.count <= 19, fraction.count <= 18, var number = UInt128(whole + fraction + "") ?? zero(whole + fraction)
-        else { return nil }
+        let all = whole + fraction
+        guard whole.count <= 19, fraction.count <= 18, var number = all.isEmpty ? 0 : UInt128(all) else { return nil }
         var divisor = power(10, fraction.count)
         switch scale {
         case .binary(let shift): number <<= UInt128(shift)
@@ -42,8 +42,6 @@ package enum Quantity {
         case binary(Int)
         case decimal(Int)
     }
-
-    private static func zero(_ digits: Substring) -> UInt128? { digits.isEmpty ? 0 : nil }
 
     private static func power(_ base: UInt128, _ exponent: Int) -> UInt128 {
         (0..<exponent).reduce(1) { product, _ in product * base }

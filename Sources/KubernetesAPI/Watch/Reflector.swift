@@ -1,6 +1,6 @@
 internal import Curl
-internal import Synchronization
 internal import JSON
+internal import Synchronization
 
 /// Keeps an `ObjectCache` equal to what the API server has: lists in pages, then watches; lists again only when the server
 /// no longer knows where the watch stood.

@@ -40,7 +40,9 @@ struct ImageClaim {
     /// Between the looks at a client whose watch has run out: an OSD that comes back has it renewed within that time.
     private static let secondLook: UInt32 = 2_000_000
 
-    /// Returns when nobody has the image, and says its id. Blocks.
+    /// Returns when nobody has the image, and says its id.
+    ///
+    /// Blocks.
     @discardableResult
     func settle() throws(MappingError) -> String {
         let deadline = ContinuousClock.now + patience
@@ -111,7 +113,8 @@ struct ImageClaim {
         }
     }
 
-    private func look() throws(MappingError) -> ImageClients {
+    /// The image and who has it now.
+    func look() throws(MappingError) -> ImageClients {
         do throws(RBDError) {
             if let id = try context.idOfImage(named: image.name), let found = try context.clients(ofImageID: id) {
                 return found

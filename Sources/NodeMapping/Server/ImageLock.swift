@@ -65,7 +65,7 @@ struct ImageLock {
     private func record() throws(MappingError) -> HolderRecord {
         do throws(RADOSError) {
             let address = try context.cluster.addresses()
-            return configuration.node.record(address: address, mapper: "fuse", process: process)
+            return configuration.node.record(address: address, mapper: configuration.front.name, process: process)
         } catch {
             throw MappingError("lock image \(image)", error)
         }
@@ -100,12 +100,17 @@ struct ImageLock {
     }
 
     private func hasExclusiveLock(_ open: Image) throws(MappingError) -> Bool {
+        try Self.features(of: open).contains(.exclusiveLock)
+    }
+
+    /// What an open image can do.
+    static func features(of open: Image) throws(MappingError) -> ImageFeatures {
         var bits: UInt64 = 0
         let result = open.withRawImage { rbd_get_features($0, &bits) }
         guard result >= 0 else {
             let error = RBDError(call: "rbd_get_features", code: .init(rawValue: -result), subject: open.spec)
             throw MappingError("read the image's features", error)
         }
-        return ImageFeatures(rawValue: bits).contains(.exclusiveLock)
+        return ImageFeatures(rawValue: bits)
     }
 }

@@ -1,6 +1,6 @@
+internal import JSON
 internal import KubernetesAPI
 internal import Logging
-internal import JSON
 
 /// Completes a binding in the binder's own terms, and faster than it: kube-controller-manager binds four claims a second.
 ///

@@ -1,8 +1,8 @@
+internal import JSON
 internal import KubernetesAPI
 internal import Logging
 internal import Secrets
 internal import Synchronization
-internal import JSON
 internal import Volumes
 
 /// From a claim that wants a volume to a claim that has one.
@@ -48,7 +48,9 @@ final class ClaimReconciler: Sendable {
     func reconcile(_ key: String) async -> WorkQueue.Outcome {
         let claim = shop.claims.object(key)
         let orphans = state.withLock { state in
-            state.attempts.values.filter { $0.claim.metadata.key == key && $0.claim.metadata.uid != claim?.metadata.uid }
+            state.attempts.values.filter {
+                $0.claim.metadata.key == key && $0.claim.metadata.uid != claim?.metadata.uid
+            }
         }
         for orphan in orphans {
             guard await clean(orphan) else { return .retry }

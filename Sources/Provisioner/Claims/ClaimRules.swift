@@ -32,7 +32,9 @@ enum ClaimRules {
             !storageClass.metadata.isBeingDeleted
         else { return .skip }
         let annotated = provisionerKeys.compactMap { details.annotations[$0] }.first
-        guard annotated == nil || annotated == driver || details.annotations[migratedKey] == driver else { return .skip }
+        guard annotated == nil || annotated == driver || details.annotations[migratedKey] == driver else {
+            return .skip
+        }
         if storageClass.waitsForConsumer, details.annotations[selectedNodeKey, default: ""].isEmpty { return .skip }
         if let source = details.dataSource { return .foreignSource(source) }
         // The annotation is the binder's word that nothing there is fits; before it, a free volume may.

@@ -1,6 +1,6 @@
+internal import JSON
 internal import KubernetesAPI
 internal import Secrets
-internal import JSON
 internal import Volumes
 
 /// Makes the image of one claim and saves its PersistentVolume.
@@ -60,7 +60,9 @@ struct VolumeMaker: Sendable {
     private func plan() throws(VolumeError) -> Plan {
         guard let details = claim.details else { throw VolumeError(.internal, "the claim is not whole") }
         guard !details.hasSelector else {
-            throw .invalid("a claim with a selector cannot be provisioned; drop spec.selector or make the volume by hand")
+            throw .invalid(
+                "a claim with a selector cannot be provisioned; drop spec.selector or make the volume by hand"
+            )
         }
         let parameters = try ClassParameters(storageClass.parameters)
         let delivery = claim.isBlock ? .local : parameters.delivery

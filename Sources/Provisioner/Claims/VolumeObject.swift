@@ -1,5 +1,5 @@
-internal import KubernetesAPI
 internal import JSON
+internal import KubernetesAPI
 internal import Volumes
 
 /// The PersistentVolume of a claim, as external-provisioner would write it, with our source.

@@ -1,8 +1,14 @@
 internal import FoundationEssentials
 internal import JSON
+<<<<<<< HEAD
 package import KubernetesAPI
 package import Secrets
 package import Volumes
+=======
+internal import KubernetesAPI
+internal import Secrets
+internal import Volumes
+>>>>>>> be5ff0820e87dbbc9799c7c7b34dfbc075a2c404
 
 /// Reads Ceph users out of Secrets, as ceph-csi keeps them; nothing is remembered, so that a rotated key counts at once.
 package struct CephSecrets: Sendable {
@@ -53,7 +59,10 @@ package struct CephSecrets: Sendable {
         }
         let bytes = Array(data.prefix { $0 != 0x0A && $0 != 0x0D })
         guard !bytes.isEmpty else {
-            throw VolumeError(.failedPrecondition, "\(key) of Secret \(reference) is empty; it needs userID and userKey")
+            throw VolumeError(
+                .failedPrecondition,
+                "\(key) of Secret \(reference) is empty; it needs userID and userKey"
+            )
         }
         return bytes
     }

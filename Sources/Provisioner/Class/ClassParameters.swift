@@ -81,7 +81,9 @@ struct ClassParameters: Sendable {
         for role in SecretRole.allCases {
             let key = Self.prefix + role.rawValue + "-secret-"
             var template = try Self.pair(key + "name", key + "namespace", &ours)
-            if template == nil, let old = role.oldKey { template = try Self.pair(old + "Name", old + "Namespace", &ours) }
+            if template == nil, let old = role.oldKey {
+                template = try Self.pair(old + "Name", old + "Namespace", &ours)
+            }
             secrets[role] = template ?? usual
         }
         self.secrets = secrets

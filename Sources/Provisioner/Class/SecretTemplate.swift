@@ -98,6 +98,7 @@ enum DNSName {
 
     /// RFC 1123's subdomain: labels between dots, at most 253 bytes.
     static func isSubdomain(_ text: String) -> Bool {
-        text.utf8.count <= 253 && text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { isLabel($0) }
+        text.utf8.count <= 253
+            && text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { isLabel($0) }
     }
 }

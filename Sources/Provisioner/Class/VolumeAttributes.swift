@@ -1,5 +1,5 @@
-internal import KubernetesAPI
 internal import JSON
+internal import KubernetesAPI
 internal import Volumes
 
 /// What a PersistentVolume says to the node agent and to later deletes: names only, never a key.
@@ -13,7 +13,7 @@ package struct VolumeAttributes: Sendable, Hashable {
     package var nodeSecret: SecretReference?
     /// The Secret of the user that grows the image.
     package var expandSecret: SecretReference?
-    /// What the class says beside: `mapOptions`, `mkfsOptions`, …
+    /// What the class says beside, such as `mapOptions`.
     package var others: [String: String]
 
     /// The annotation that a `local` PersistentVolume carries it in.

@@ -1,7 +1,7 @@
+internal import JSON
 internal import KubernetesAPI
 internal import Logging
 internal import Synchronization
-internal import JSON
 internal import Volumes
 
 /// From a claim that asks for more to an image that has it.

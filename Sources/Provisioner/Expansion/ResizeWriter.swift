@@ -1,5 +1,5 @@
-internal import KubernetesAPI
 internal import JSON
+internal import KubernetesAPI
 
 /// What a resize writes into a claim's status; conditions that are not about it stay as they are.
 ///

@@ -1,6 +1,6 @@
+internal import JSON
 internal import KubernetesAPI
 internal import Logging
-internal import JSON
 internal import Volumes
 
 /// From a volume that nobody wants to no volume: reclaiming, and the finalizer that goes with it.
@@ -71,7 +71,8 @@ final class VolumeReconciler: Sendable {
         case .nothing:
             return .done
         case .addFinalizer:
-            guard !volume.hasProvisionerFinalizer, volume.reclaimPolicy == .delete, !volume.metadata.isBeingDeleted else {
+            guard !volume.hasProvisionerFinalizer, volume.reclaimPolicy == .delete, !volume.metadata.isBeingDeleted
+            else {
                 return .done
             }
             try await setFinalizers(
@@ -101,8 +102,9 @@ final class VolumeReconciler: Sendable {
         }
     }
 
-    /// The volume when its claim is gone for certain: the server itself is asked. Its phase then says so, as the binder's
-    /// would, which needs a second for twenty of them.
+    /// The volume when its claim is gone for certain.
+    ///
+    /// The server itself is asked. The phase then says so, as the binder would have it, which needs a second for twenty.
     private func released(_ volume: PersistentVolume) async throws -> PersistentVolume? {
         switch volume.phase {
         case .released: return volume

@@ -1,6 +1,6 @@
+internal import JSON
 internal import KubernetesAPI
 internal import Secrets
-internal import JSON
 internal import Volumes
 
 /// Takes an image and its PersistentVolume away: image, object, finalizer, in this order, so that the object is there to

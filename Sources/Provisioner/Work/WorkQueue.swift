@@ -102,7 +102,9 @@ final class WorkQueue: Sendable {
         }
     }
 
-    private static func handOver(_ state: inout State, _ parallel: Int) -> (CheckedContinuation<String?, Never>, String)? {
+    private static func handOver(_ state: inout State, _ parallel: Int) -> (
+        CheckedContinuation<String?, Never>, String
+    )? {
         guard state.waiter != nil, state.running.count < parallel, let key = state.pop() else { return nil }
         guard let waiter = state.waiter.take() else { return nil }
         return (waiter, key)

@@ -194,6 +194,17 @@ extension IOContext {
         }
     }
 
+    /// Takes a lock of an image away from its owner, who must be fenced; fine when it does not have it.
+    ///
+    /// Blocks.
+    public func breakLock(_ lock: ImageLockName, ofImageID id: String, of owner: LockOwner) throws(RBDError) {
+        do throws(RADOSError) {
+            try breakLock(lock.rawValue, on: ImageObject.header(ofID: id), of: owner)
+        } catch {
+            throw RBDError(error)
+        }
+    }
+
     /// The id of the image of that name, for who has no task to wait in.
     ///
     /// Blocks. Implements the class call `rbd.get_id`.

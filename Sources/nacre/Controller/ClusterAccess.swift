@@ -21,6 +21,9 @@ struct ClusterAccess {
         } catch {
             throw CommandFailure(.usage, error.description)
         }
-        throw CommandFailure(.usage, "this is no pod, and no kubeconfig is given; name one by --kubeconfig or KUBECONFIG")
+        throw CommandFailure(
+            .usage,
+            "this is no pod, and no kubeconfig is given; name one by --kubeconfig or KUBECONFIG"
+        )
     }
 }
