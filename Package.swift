@@ -202,6 +202,9 @@ let package = Package(
         tests("JSONTests", ["JSON", collections]),
         tests("YAMLTests", ["YAML", "JSON", collections]),
         tests("VolumeAPITests", ["VolumeAPI", "JSON", "Secrets", collections]),
+        tests("CurlTests", ["Curl", "Blocking", "TestSupport"]),
+        tests("KubernetesAPITests", ["KubernetesAPI", "Curl", "JSON", "Secrets", "TestSupport"]),
+        tests("ProvisionerTests", ["Provisioner", "KubernetesAPI", "JSON", "Volumes", "TestSupport"]),
         tests("SecretsTests", ["Secrets"]),
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
@@ -216,6 +219,10 @@ let package = Package(
                 "TestSupport",
                 coreMetrics, logging, serviceLifecycle,
             ]
+        ),
+        tests(
+            "KubernetesTests",
+            ["KubernetesAPI", "JSON", "Secrets", "TestSupport", "CephVolumes", "Volumes", "nacre", logging]
         ),
         // Tests start the program itself, so it must be built with them.
         tests(
