@@ -197,7 +197,7 @@ let package = Package(
             ["NodeTestSupport", "NodeMapping", "LinuxKernel", "RBD", "RADOS", "Secrets", subprocess, system]
         ),
         tests("NodeMappingTests", ["NodeMapping", "LinuxKernel", "RBD", "Secrets", system]),
-        tests("NacreTests", ["nacre", "VolumeAPI", "Volumes", argumentParser]),
+        tests("NacreTests", ["nacre", "KubernetesAPI", "Provisioner", "JSON", "VolumeAPI", "Volumes", argumentParser]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("JSONTests", ["JSON", collections]),
         tests("YAMLTests", ["YAML", "JSON", collections]),
