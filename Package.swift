@@ -38,7 +38,6 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
-let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
@@ -46,7 +45,6 @@ let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", packa
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
-let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 // With --static-swift-stdlib a program needs no relocations, so 10 MiB less of it is resident; a program that is linked
 // with the runtime's shared libraries does need them. tools/try and tools/bench ask for both.
@@ -57,6 +55,7 @@ let package = Package(
     name: "nacre",
     products: [
         .executable(name: "nacre", targets: ["nacre"]),
+        .executable(name: "nacre-flex", targets: ["nacre-flex"]),
         .executable(name: "nacre-disk", targets: ["nacre-disk"]),
     ],
     dependencies: [
@@ -68,8 +67,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
-        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
@@ -79,20 +77,24 @@ let package = Package(
         door("CRBD", apt: "librbd-dev"),
         door("CFuse", apt: "libfuse3-dev"),
         door("CCurl", apt: "libcurl4-openssl-dev"),
+        door("CYAML", apt: "libyaml-dev"),
         .target(name: "CRadosWatchers", linkerSettings: [.linkedLibrary("rados")]),
         .target(name: "CLinux"),
         room("Blocking", [nioPosix]),
         room("Secrets"),
         room("Volumes", ["Secrets", crypto], settings: pointerFree),
-        room("VolumeAPI", ["Secrets", collections], settings: pointerFree),
+        room("JSON", [collections], settings: pointerFree),
 
         // Storey 1: one library or kernel each.
         room("RADOS", ["CRados", "CRadosWatchers", "Blocking", "Secrets", system]),
-        room("Curl", ["CCurl", "Blocking"]),
+        room("Curl", ["CCurl", "Blocking", "Secrets"]),
+        room("YAML", ["CYAML", "JSON", collections]),
+        room("VolumeAPI", ["JSON", "Secrets", collections], settings: pointerFree),
         room("LinuxKernel", ["CLinux", system]),
 
         // Storey 2
-        room("VolumeClient", ["VolumeAPI", "Curl", "Blocking"]),
+        room("VolumeClient", ["VolumeAPI", "JSON", "Curl", "Blocking"]),
+        room("KubernetesAPI", ["JSON", "YAML", "Curl", "Secrets", collections], settings: pointerFree),
         room("RBD", ["CRBD", "RADOS", "Blocking", system]),
         room("BlockDevices", ["LinuxKernel", system]),
 
@@ -103,6 +105,12 @@ let package = Package(
         ),
         room("DiskZap", ["BlockDevices", "LinuxKernel"], settings: pointerFree),
         room("NodeMapping", ["LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "CFuse", "CRBD", logging, system]),
+
+        room(
+            "Provisioner",
+            ["KubernetesAPI", "JSON", "Volumes", "Secrets", coreMetrics, logging],
+            settings: pointerFree
+        ),
 
         // Storey 4
         room(
@@ -117,8 +125,8 @@ let package = Package(
         room(
             "VolumeServer",
             [
-                "VolumeAPI", "Volumes", "Secrets",
-                collections, coreMetrics, httpTypes, hummingbird, hummingbirdCore, logging, nioCore, serviceLifecycle,
+                "VolumeAPI", "JSON", "Volumes", "Secrets",
+                collections, coreMetrics, httpTypes, hummingbirdCore, logging, nioCore, nioPosix, serviceLifecycle,
             ]
         ),
 
@@ -127,11 +135,19 @@ let package = Package(
             name: "nacre",
             dependencies: [
                 "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping",
-                "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient",
-                argumentParser, logging, coreMetrics, serviceLifecycle, unixSignals, yams, system,
+                "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
+                "KubernetesAPI", "Provisioner",
+                argumentParser, collections, coreMetrics, logging, nioCore, nioPosix, serviceLifecycle, system,
+                unixSignals,
             ],
             swiftSettings: strict,
             linkerSettings: fixedAddress
+        ),
+        // kubelet runs it in a mount namespace that may have nothing of ours, not even Swift's libraries.
+        .executableTarget(
+            name: "nacre-flex",
+            swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "--strip-all"])]
         ),
 
         // For rescue hosts: links neither Ceph nor curl.
@@ -167,9 +183,25 @@ let package = Package(
                 logging, subprocess, system,
             ]
         ),
+        // In a guest of tools/kernel-lab, against a real Ceph.
+        tests(
+            "KernelTests",
+            [
+                "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "LinuxKernel", "Volumes", "RBD",
+                "RADOS", "Secrets", logging, subprocess, system,
+            ]
+        ),
+        // Drives guests of tools/kernel-lab from outside: nodes that are frozen and killed.
+        tests(
+            "GuestTests",
+            ["NodeTestSupport", "NodeMapping", "LinuxKernel", "RBD", "RADOS", "Secrets", subprocess, system]
+        ),
+        tests("NodeMappingTests", ["NodeMapping", "LinuxKernel", "RBD", "Secrets", system]),
         tests("NacreTests", ["nacre", "VolumeAPI", "Volumes", argumentParser]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
-        tests("VolumeAPITests", ["VolumeAPI", "Secrets", collections]),
+        tests("JSONTests", ["JSON", collections]),
+        tests("YAMLTests", ["YAML", "JSON", collections]),
+        tests("VolumeAPITests", ["VolumeAPI", "JSON", "Secrets", collections]),
         tests("SecretsTests", ["Secrets"]),
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
@@ -180,7 +212,8 @@ let package = Package(
         tests(
             "VolumeServerTests",
             [
-                "VolumeServer", "VolumeAPI", "VolumeClient", "Volumes", "Blocking", "Curl", "Secrets", "TestSupport",
+                "VolumeServer", "VolumeAPI", "JSON", "VolumeClient", "Volumes", "Blocking", "Curl", "Secrets",
+                "TestSupport",
                 coreMetrics, logging, serviceLifecycle,
             ]
         ),

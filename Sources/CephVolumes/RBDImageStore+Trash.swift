@@ -119,11 +119,11 @@ extension RBDImageStore {
 
     /// Who else has the image open; nothing when it has no header.
     func watchers(_ place: Place, _ imageID: String) async throws(VolumeError) -> [Watcher]? {
-        let context = place.context
-        return try await place.blocking("read the watchers of image") { (_) throws(RBDError) -> [Watcher]? in
+        try await place.trying("read the watchers of image") { () async throws(RBDError) -> [Watcher]? in
             do throws(RADOSError) {
-                let ours = context.cluster.instanceID
-                return try context.watchers(of: ImageObject.header(ofID: imageID)).filter { $0.clientID != ours }
+                let ours = place.context.cluster.instanceID
+                let all = try await place.context.watchers(of: ImageObject.header(ofID: imageID))
+                return all.filter { $0.clientID != ours }
             } catch {
                 guard error.isNotFound else { throw RBDError(error) }
                 return nil

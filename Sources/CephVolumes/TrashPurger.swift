@@ -289,9 +289,7 @@ public final class TrashPurger: Sendable {
         case .resourceBusy where error.call == "rados_lock_exclusive":
             return "another process removes it \(call)"
         case .resourceBusy:
-            let watchers = try? await threads.run { () throws(RADOSError) in
-                try context.watchers(of: ImageObject.header(ofID: item.imageID))
-            }
+            let watchers = try? await context.watchers(of: ImageObject.header(ofID: item.imageID))
             let who = (watchers ?? []).map(\.description).joined(separator: ", ")
             return who.isEmpty ? "it is in use \(call)" : "\(who) has it open \(call)"
         case .directoryNotEmpty:

@@ -20,6 +20,8 @@ public struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let outOfMemory = Code(rawValue: 27)
         /// CURLE_OPERATION_TIMEDOUT.
         public static let operationTimedout = Code(rawValue: 28)
+        /// CURLE_ABORTED_BY_CALLBACK; ours when the caller no longer wants the answer.
+        public static let abortedByCallback = Code(rawValue: 42)
         /// CURLE_BAD_FUNCTION_ARGUMENT.
         public static let badFunctionArgument = Code(rawValue: 43)
         /// CURLE_GOT_NOTHING.
@@ -45,6 +47,9 @@ public struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
 
     /// The time was up.
     public var isTimeout: Bool { code == .operationTimedout }
+
+    /// The caller, or the end of the program, called it off.
+    public var isCanceled: Bool { code == .abortedByCallback }
 
     /// Where, and why not.
     public var description: String { "cannot reach '\(subject)': \(reason) (curl error \(code.rawValue))" }

@@ -43,8 +43,6 @@ public struct HTTPClient: Sendable {
     ///
     /// Implements `curl_easy_perform`.
     public static func send(_ request: HTTPRequest) throws(CurlError) -> HTTPResponse {
-        var transfer = try Transfer(request)
-        try transfer.prepare(request)
-        return try transfer.perform()
+        try Transfer(request).perform()
     }
 }

@@ -1,19 +1,54 @@
-/// An HTTP request over a UNIX socket.
+public import Secrets
+
+/// An HTTP request.
 public struct HTTPRequest: Sendable {
+    /// Where a request goes.
+    public enum Target: Sendable {
+        /// A UNIX socket by its path, at most 107 bytes; HTTP/1.1.
+        case unixSocket(String)
+        /// `https://10.96.0.1:443`: HTTP/2 where the server speaks it.
+        case server(String, TLSIdentity)
+    }
+
     /// `GET`, `POST`.
     public var method: String
-    /// The socket's path, at most 107 bytes.
-    public var unixSocket: String
+    /// Where it goes.
+    public var target: Target
     /// Path and query, percent-encoded: `/healthz`.
     public var path: String
     /// The headers, in order.
     public var headers: [(name: String, value: String)]
+    /// What `Authorization: Bearer` carries, if anything.
+    public var bearer: Secret?
     /// The body; nothing for none at all.
     public var body: [UInt8]?
     /// From the start to the last byte of the answer.
     public var timeout: Duration
+    /// How long the answer may pause, in whole seconds; nothing for as long as `timeout`.
+    public var idleTimeout: Duration?
 
     /// Puts a request together.
+    public init(
+        _ method: String = "GET",
+        to target: Target,
+        path: String,
+        headers: [(name: String, value: String)] = [],
+        bearer: Secret? = nil,
+        body: [UInt8]? = nil,
+        timeout: Duration = .seconds(60),
+        idleTimeout: Duration? = nil
+    ) {
+        self.method = method
+        self.target = target
+        self.path = path
+        self.headers = headers
+        self.bearer = bearer
+        self.body = body
+        self.timeout = timeout
+        self.idleTimeout = idleTimeout
+    }
+
+    /// Puts a request to a UNIX socket together.
     public init(
         _ method: String = "GET",
         unixSocket: String,
@@ -22,12 +57,44 @@ public struct HTTPRequest: Sendable {
         body: [UInt8]? = nil,
         timeout: Duration = .seconds(60)
     ) {
-        self.method = method
-        self.unixSocket = unixSocket
-        self.path = path
-        self.headers = headers
-        self.body = body
-        self.timeout = timeout
+        self.init(method, to: .unixSocket(unixSocket), path: path, headers: headers, body: body, timeout: timeout)
+    }
+
+    /// Where it goes, for a message; never holds a query, which may name what is nobody's business.
+    var subject: String {
+        switch target {
+        case .unixSocket(let socket): "unix:\(socket) \(path)"
+        case .server(let server, _): "\(server)\(path.prefix { $0 != "?" })"
+        }
+    }
+}
+
+/// Whom to trust and who we are, as PEM in memory: nothing of it needs a file.
+public struct TLSIdentity: Sendable {
+    /// The authorities that may have signed the server's certificate; nothing for the system's.
+    public var authorities: [UInt8]?
+    /// Our certificate, if we have one.
+    public var certificate: [UInt8]?
+    /// Our certificate's key.
+    public var key: Secret?
+    /// The name that the server's certificate must have, when it is not the URL's.
+    public var serverName: String?
+    /// Whether the server must prove who it is.
+    public var verifiesServer: Bool
+
+    /// Puts an identity together.
+    public init(
+        authorities: [UInt8]? = nil,
+        certificate: [UInt8]? = nil,
+        key: Secret? = nil,
+        serverName: String? = nil,
+        verifiesServer: Bool = true
+    ) {
+        self.authorities = authorities
+        self.certificate = certificate
+        self.key = key
+        self.serverName = serverName
+        self.verifiesServer = verifiesServer
     }
 }
 

@@ -35,8 +35,15 @@ public enum KernelFile {
             try file.writeAll(bytes)
             try checked("fsync", temporary, fsync(file.rawValue))
         }
-        try checked("rename", path, rename(temporary, path))
-        try syncDirectory(of: path)
+        try rename(temporary, to: path)
+    }
+
+    /// Gives a file or a directory another name, on disk too when this returns.
+    ///
+    /// See: rename(2).
+    public static func rename(_ path: String, to newPath: String) throws(KernelError) {
+        try checked("rename", newPath, Glibc.rename(path, newPath))
+        try syncDirectory(of: newPath)
     }
 
     /// Removes a file; fine when there is none.

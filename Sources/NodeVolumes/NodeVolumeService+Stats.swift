@@ -37,7 +37,7 @@ extension NodeVolumeService {
         guard let device = try await mapping({ (_) throws(MappingError) in try mapper.device(of: address) }) else {
             return Self.abnormal("the image server of the volume is gone: all its I/O fails; restart its pod")
         }
-        let healthy = VolumeCondition(isAbnormal: false, message: "mapped by FUSE at \(device.path)")
+        let healthy = VolumeCondition(isAbnormal: false, message: "mapped by \(device.mapper) at \(device.path)")
         if record.usage.isBlock {
             let size = device.sizeBytes
             return VolumeStats(

@@ -55,6 +55,8 @@ public final class Cluster: Sendable {
         let keySet = credentials.userKey.withCString { rados_conf_set(raw, "key", $0) }
         try check(keySet, "rados_conf_set", "key of \(credentials.entityName)")
         try check(rados_connect(raw), "rados_connect", label)
+        // Waits for the first map of the pools, so that nothing later has to.
+        try check(rados_pool_list(raw, nil, 0), "rados_pool_list", label)
         return cluster
     }
 
@@ -98,6 +100,13 @@ public final class Cluster: Sendable {
             }
             size = needed
         }
+    }
+
+    /// Whether our map of the cluster has the pool: then `ioContext` asks nobody and does not block.
+    ///
+    /// Implements `rados_pool_list`, which reads that map.
+    public func knows(pool: String) -> Bool {
+        (try? poolNames().contains(pool)) ?? false
     }
 
     /// Fetches the newest cluster map, so that a pool made or removed a moment ago is known.
@@ -166,6 +175,9 @@ public final class Cluster: Sendable {
         if failsWhenFull { rados_set_pool_full_try(raw) }
         return IOContext(adopting: raw, cluster: self, pool: pool, namespace: namespace)
     }
+
+    /// Lends the raw handle to this room's other files.
+    func withRawCluster<R>(_ body: (UnsafeMutableRawPointer) -> R) -> R { body(handle.raw) }
 
     private static func words(_ text: UnsafeMutablePointer<CChar>?, _ length: Int, or other: String) -> String {
         length == 0 ? other : String(decoding: bytes(text, length), as: UTF8.self)

@@ -13,7 +13,7 @@ extension IOContext {
     ///   - name: The lock's name; an object can have many.
     ///   - object: The object; made when there is none.
     ///   - cookie: Tells us from ourselves.
-    ///   - seconds: How long it lasts unless it is renewed, 1 or more.
+    ///   - seconds: How long it lasts unless it is renewed; 0 for until it is given back or broken.
     /// - Throws: `RADOSError` with `.resourceBusy` when another client, or another cookie, has it.
     public func lock(_ name: String, on object: String, cookie: String, seconds: Int) throws(RADOSError) {
         var duration = timeval(tv_sec: seconds, tv_usec: 0)
@@ -41,4 +41,135 @@ extension IOContext {
         guard result != -Errno.noSuchFileOrDirectory.rawValue else { return }
         try check(result, "rados_unlock", "\(label)/\(object)")
     }
+
+    /// Who has a lock of an object.
+    ///
+    /// Blocks.
+    ///
+    /// Implements `rados_list_lockers`. Similar to: rados lock info.
+    ///
+    /// - Parameters:
+    ///   - name: The lock's name: `rbd_lock` is the exclusive lock of an image.
+    ///   - object: The object.
+    /// - Returns: Its owners; more than one only where it is shared, none where there is no such lock or object.
+    /// - Throws: `RADOSError`.
+    public func lockOwners(_ name: String, on object: String) throws(RADOSError) -> [LockOwner] {
+        var capacity = 4096
+        while true {
+            let found = listLockers(name, object, capacity)
+            if found.result == -Errno.outOfRange.rawValue, capacity < 1 << 20 {
+                capacity *= 4
+                continue
+            }
+            guard found.result != -Errno.noSuchFileOrDirectory.rawValue else { return [] }
+            try check(found.result, "rados_list_lockers", "\(label)/\(object)")
+            return (0..<min(Int(found.result), found.clients.count, found.cookies.count, found.addresses.count)).map {
+                LockOwner(client: found.clients[$0], cookie: found.cookies[$0], address: found.addresses[$0])
+            }
+        }
+    }
+
+    private func listLockers(
+        _ name: String,
+        _ object: String,
+        _ capacity: Int
+    ) -> (result: CInt, clients: [String], cookies: [String], addresses: [String]) {
+        // A place of its own for each of tag, clients, cookies and addresses; the tag is asked for and not needed.
+        let texts = UnsafeMutablePointer<CChar>.allocate(capacity: 4 * capacity)
+        texts.initialize(repeating: 0, count: 4 * capacity)
+        let lengths = UnsafeMutablePointer<Int>.allocate(capacity: 4)
+        lengths.initialize(repeating: capacity, count: 4)
+        let isExclusive = UnsafeMutablePointer<CInt>.allocate(capacity: 1)
+        defer {
+            texts.deallocate()
+            lengths.deallocate()
+            isExclusive.deallocate()
+        }
+        let places = (0..<4).map { texts + $0 * capacity }
+        let result = withRawContext { raw in
+            rados_list_lockers(
+                raw,
+                object,
+                name,
+                isExclusive,
+                places[0],
+                lengths,
+                places[1],
+                lengths + 1,
+                places[2],
+                lengths + 2,
+                places[3],
+                lengths + 3
+            )
+        }
+        let strings = places.map { place in
+            // One after the other, a zero behind each; some may be empty.
+            UnsafeRawBufferPointer(start: place, count: capacity)
+                .split(separator: 0, omittingEmptySubsequences: false)
+                .map { String(decoding: $0, as: UTF8.self) }
+        }
+        return (CInt(result), strings[1], strings[2], strings[3])
+    }
+
+    /// Takes a lock away from its owner; one that does not have it any more is fine.
+    ///
+    /// Blocks. The owner is not told: fence it first.
+    ///
+    /// Implements `rados_break_lock`. Similar to: rados lock break.
+    public func breakLock(_ name: String, on object: String, of owner: LockOwner) throws(RADOSError) {
+        let result = withRawContext { rados_break_lock($0, object, name, owner.client, owner.cookie) }
+        guard result != -Errno.noSuchFileOrDirectory.rawValue else { return }
+        try check(result, "rados_break_lock", "\(label)/\(object)")
+    }
+
+    /// Runs a class call on one object and returns its answer.
+    ///
+    /// Blocks: for who has no task to wait in.
+    ///
+    /// Implements `rados_exec`.
+    public func call(_ call: ClassCall, on object: String) throws(RADOSError) -> [UInt8] {
+        // The longest answer that is asked for so, a metadata value, is far below it.
+        let capacity = 64 << 10
+        let answer = UnsafeMutablePointer<CChar>.allocate(capacity: capacity)
+        defer { answer.deallocate() }
+        let result = withRawContext { raw in
+            call.input.withUnsafeBytes { input in
+                rados_exec(
+                    raw,
+                    object,
+                    call.className,
+                    call.method,
+                    input.baseAddress?.assumingMemoryBound(to: CChar.self),
+                    input.count,
+                    answer,
+                    capacity
+                )
+            }
+        }
+        let count = try check(result, "rados_exec \(call.className).\(call.method)", "\(label)/\(object)")
+        return Array(UnsafeRawBufferPointer(start: answer, count: Int(count)))
+    }
+}
+
+/// Who has a lock.
+public struct LockOwner: Sendable, Hashable, CustomStringConvertible {
+    /// `client.4123`.
+    public let client: String
+    /// What it gave to tell its locks apart.
+    public let cookie: String
+    /// Where it was when it took the lock: `10.0.0.7:0/123456`.
+    public let address: String
+
+    /// Names an owner.
+    public init(client: String, cookie: String, address: String) {
+        self.client = client
+        self.cookie = cookie
+        self.address = ClientAddress.plain(address)
+    }
+
+    /// N of `client.N`.
+    public var clientID: UInt64? { client.hasPrefix("client.") ? UInt64(client.dropFirst(7)) : nil }
+
+    /// `client.4123 at 10.0.0.7:0/123456`.
+    public var description: String { "\(client) at \(address)" }
 }

@@ -40,7 +40,29 @@ public final class IOContext: Sendable {
         try body(handle.raw)
     }
 
+    /// The clients that watch an object.
+    ///
+    /// An open image is watched on its header.
+    /// Implements `librados::ObjectReadOperation::list_watchers`. Similar to: rados listwatchers.
+    ///
+    /// - Parameter object: The object's name.
+    /// - Returns: The watchers, in no order.
+    /// - Throws: `RADOSError` with `.noSuchFileOrDirectory` when there is no such object.
+    public func watchers(of object: String) async throws(RADOSError) -> [Watcher] {
+        let answer = await withCheckedContinuation { continuation in
+            let waiter = Unmanaged.passRetained(WatchersWaiter(continuation))
+            let submitted = nacre_aio_list_watchers(handle.raw, object, takeWatchers, waiter.toOpaque())
+            guard submitted < 0 else { return }
+            waiter.release()
+            continuation.resume(returning: WatchersWaiter.Answer(result: submitted, watchers: []))
+        }
+        try check(answer.result, "list_watchers", "\(label)/\(object)")
+        return answer.watchers
+    }
+
     /// The clients that watch an object; an open image is watched on its header.
+    ///
+    /// Blocks.
     ///
     /// Implements `librados::IoCtx::list_watchers`. Similar to: rados listwatchers.
     ///
@@ -77,7 +99,7 @@ public struct Watcher: Sendable, Hashable, CustomStringConvertible {
 
     init(_ raw: nacre_watcher) {
         address = withUnsafeBytes(of: raw.address) { bytes in
-            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            ClientAddress.plain(String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self))
         }
         clientID = UInt64(bitPattern: raw.client_id)
         cookie = raw.cookie
@@ -85,4 +107,30 @@ public struct Watcher: Sendable, Hashable, CustomStringConvertible {
 
     /// `client.4123 at 10.0.0.7:0/123456`.
     public var description: String { "client.\(clientID) at \(address)" }
+}
+
+private final class WatchersWaiter: Sendable {
+    struct Answer: Sendable {
+        let result: CInt
+        let watchers: [Watcher]
+    }
+
+    let continuation: CheckedContinuation<Answer, Never>
+
+    init(_ continuation: CheckedContinuation<Answer, Never>) {
+        self.continuation = continuation
+    }
+}
+
+@c
+private func takeWatchers(
+    _ context: UnsafeMutableRawPointer?,
+    _ result: CInt,
+    _ watchers: UnsafePointer<nacre_watcher>?,
+    _ count: CInt
+) {
+    guard let context else { return }
+    let waiter = Unmanaged<WatchersWaiter>.fromOpaque(context).takeRetainedValue()
+    let found = UnsafeBufferPointer(start: watchers, count: Int(count)).map(Watcher.init)
+    waiter.continuation.resume(returning: WatchersWaiter.Answer(result: result, watchers: found))
 }

@@ -1,3 +1,4 @@
+package import JSON
 internal import OrderedCollections
 
 /// A call that failed, as Connect tells it: a code for the program, a sentence for the person.

@@ -1,5 +1,6 @@
 package import Blocking
 internal import Curl
+internal import JSON
 package import VolumeAPI
 
 /// The typed client of the JSON service on a UNIX socket.

@@ -1,7 +1,7 @@
-internal import Hummingbird
 internal import HummingbirdCore
 package import Logging
 internal import NIOCore
+internal import NIOPosix
 internal import ServiceLifecycle
 internal import Synchronization
 package import Volumes
@@ -63,19 +63,9 @@ package struct VolumeServer: Service {
         // Its own lines name the socket's temporary place.
         var quiet = logger
         quiet.logLevel = max(quiet.logLevel, .error)
-        let application = Application(
-            responder: responder,
-            server: .http1(
-                configuration: HTTP1Channel.Configuration(
-                    idleTimeout: TimeAmount(configuration.idleTimeout),
-                    httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
-                        maxHeaderFieldSize: 16 << 10,
-                        maxHeaderListSize: 32 << 10,
-                        maxHeaderFieldCount: 100
-                    )
-                )
-            ),
-            configuration: ApplicationConfiguration(
+        let server = HummingbirdCore.Server(
+            childChannelSetup: HTTP1Channel(responder: answer, configuration: http),
+            configuration: HummingbirdCore.ServerConfiguration(
                 address: .unixDomainSocket(path: place.stagingPath),
                 availableConnectionsDelegate: .maximum(configuration.mostConnections, logger: quiet)
             ),
@@ -90,10 +80,42 @@ package struct VolumeServer: Service {
                 logger.info("serving", metadata: [LogKey.socket: "\(place.path)"])
                 await onServing()
             },
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
             logger: quiet
         )
-        try await application.run()
+        try await server.run()
         if let error = publishing.withLock({ $0 }) { throw error }
         logger.info("no longer serving", metadata: [LogKey.socket: "\(place.path)"])
     }
+
+    private var http: HTTP1Channel.Configuration {
+        HTTP1Channel.Configuration(
+            idleTimeout: TimeAmount(configuration.idleTimeout),
+            httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
+                maxHeaderFieldSize: 16 << 10,
+                maxHeaderListSize: 32 << 10,
+                maxHeaderFieldCount: 100
+            )
+        )
+    }
+
+    @Sendable @concurrent
+    private func answer(
+        _ request: Request,
+        _ writer: consuming ResponseWriter,
+        _ channel: any Channel
+    ) async throws {
+        let response = try await responder.respond(to: request, on: channel)
+        do {
+            try await writer.write(response: response.head, body: response.body)
+        } catch {
+            // Thrown on as it is, a parser's error would have a second answer written.
+            throw AnswerNotWritten(cause: error)
+        }
+    }
+}
+
+/// The connection broke while an answer was written to it.
+private struct AnswerNotWritten: Error {
+    let cause: any Error
 }

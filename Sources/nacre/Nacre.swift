@@ -19,7 +19,10 @@ struct Nacre: AsyncParsableCommand {
             Exit codes: nacre exit-codes.
             """,
         version: version,
-        subcommands: [VolumeCommand.self, ServeCommand.self, ExitCodesCommand.self, ImageServerCommand.self]
+        subcommands: [
+            VolumeCommand.self, NodeCommand.self, ControllerCommand.self, ServeCommand.self, ExitCodesCommand.self,
+            ImageServerCommand.self,
+        ]
     )
 
     /// What messages start with, ArgumentParser's own too.

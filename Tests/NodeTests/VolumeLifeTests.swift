@@ -162,7 +162,8 @@ extension NodeTests {
             try device.zeroOut(offset: 4096, length: 4096)
             #expect(try device.sizeBytes() == 256 << 20)
         }
-        #expect(try await shell("dd if=\(pod) iflag=direct bs=4K count=4 | tr -d '\\0' | wc -c").hasSuffix("12288\n"))
+        let rest = try await shell("dd if=\(pod) iflag=direct bs=4K count=4 status=none | tr -d '\\0' | wc -c")
+        #expect(rest == "12288\n")
         try await lab.run("down", "block", nil, observer: nil)
         #expect(try lab.remains() == [])
         try await lab.remove("block")

@@ -1,3 +1,4 @@
+import JSON
 import Secrets
 import Testing
 import VolumeAPI

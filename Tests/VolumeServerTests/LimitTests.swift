@@ -159,29 +159,23 @@ struct LimitTests {
         }
     }
 
-    @Test("A repeated CreateVolume takes under 3 ms also in a debug build, and keeps no memory")
-    func cost() async throws {
+    @Test("Two thousand calls on one connection keep no memory")
+    func memory() async throws {
         try await Fixture.with { fixture in
             let body = BadRequest.body("Controller/CreateVolume")
             let request =
                 "POST /csi.v1.Controller/CreateVolume HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
                 + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
             let last = request.replacing("Host: x\r\n", with: "Host: x\r\nConnection: close\r\n")
-            func run(_ count: Int) async throws -> Duration {
-                let started = ContinuousClock.now
+            func run(_ count: Int) async throws {
                 let parts = Array(repeating: request, count: count - 1) + [last]
                 let answer = try await UnixSocket.exchange(fixture.socketPath, [parts.joined()])
                 #expect(answer.split(separator: "HTTP/1.1 200").count == count)
-                return (.now - started) / count
             }
-            _ = try await run(100)
+            try await run(100)
             let before = residentBytes(fixture.metrics.text)
-            var best = Duration.seconds(1)
-            for _ in 0..<20 { best = min(best, try await run(100)) }
-            // The aim is 0.5 ms, measured 0.44 ms on a quiet machine; the limit leaves room for busy ones.
-            #expect(best < .milliseconds(3), "\(best)")
+            for _ in 0..<20 { try await run(100) }
             #expect(residentBytes(fixture.metrics.text) - before < 32 << 20)
-            print("CreateVolume over one connection: \(best) a call")
         }
     }
 

@@ -14,11 +14,20 @@ struct nacre_watcher {
     uint64_t cookie;
 };
 
-/// Lists the watchers of an object: at most `capacity` into `watchers`.
+/// Lists the watchers of an object: at most `capacity` into `watchers`. Blocks.
 ///
 /// librados' C interface has no such call, only its C++ one (librados::IoCtx::list_watchers).
 /// Returns how many there are (may exceed `capacity`), or a negative errno.
 int nacre_list_watchers(void *ioctx, const char *object, struct nacre_watcher *watchers, int capacity);
+
+/// Takes the watchers of an object, or a negative errno; `watchers` is gone when it returns.
+typedef void (*nacre_watchers_answer)(void *context, int result, const struct nacre_watcher *watchers, int count);
+
+/// Asks for the watchers of an object; `answer` comes once, from a thread of librados.
+///
+/// librados' C interface has no such call, only its C++ one (librados::ObjectReadOperation::list_watchers).
+/// Returns 0, or a negative errno: then there is no answer.
+int nacre_aio_list_watchers(void *ioctx, const char *object, nacre_watchers_answer answer, void *context);
 
 #ifdef __cplusplus
 }

@@ -13,33 +13,32 @@ internal import SystemPackage
 /// must use the host's process numbers: the servers and their mounts outlive it.
 public final class FuseLoopMapper: Sendable {
     /// Told of each step before it is taken, with its subject.
-    public typealias Observer = (MappingStep, _ subject: String) -> Void
+    public typealias Observer = MappingObserver
 
     let stateDirectory: String
+    let nodeID: String
     let serverCommand: [String]
     let placement: ServerPlacement
     let logger: Logger
     let sysfs = Sysfs()
 
-    /// How long a server may take to be ready: a dead client's watch lasts 30 s.
-    static let startLimit = Duration.seconds(60)
-    /// How long a server may take to end before it is killed: everything was flushed by then.
-    static let endLimit = Duration.seconds(10)
-
     /// Prepares a mapper; touches nothing.
     ///
     /// - Parameters:
     ///   - stateDirectory: Where mappings are kept, such as `/var/lib/nacre`; survives restarts.
+    ///   - nodeID: This node's name, for other nodes to know who has an image.
     ///   - serverCommand: A program and arguments that run `ImageServerProcess.main(readingConfigurationFrom: 0)`.
     ///   - placement: Which cgroups servers go to.
     ///   - logger: Where to tell of remains and repairs.
     public init(
         stateDirectory: String,
+        nodeID: String,
         serverCommand: [String],
         placement: ServerPlacement = .root,
         logger: Logger
     ) {
         self.stateDirectory = stateDirectory
+        self.nodeID = nodeID
         self.serverCommand = serverCommand
         self.placement = placement
         self.logger = logger
@@ -57,27 +56,28 @@ public final class FuseLoopMapper: Sendable {
     ///   - image: The image.
     ///   - monitors: The addresses of its cluster.
     ///   - credentials: Who we are to it.
-    ///   - isReadOnly: Whether the device refuses writes; then no lock is taken.
+    ///   - sharing: Who else may use it.
     ///   - observer: Told of each step.
     /// - Returns: The device.
-    /// - Throws: `MappingError` with `.inUse` that names the client which has the image.
+    /// - Throws: `MappingError` with `.inUse` that names the node and the client which have the image.
     public func map(
         _ image: ImageAddress,
         monitors: [String],
         credentials: Credentials,
-        isReadOnly: Bool,
+        sharing: ImageSharing,
         observer: Observer = { _, _ in }
     ) throws(MappingError) -> MappedDevice {
         let directory = directory(of: image)
         var predecessor: String?
+        let node: NodeIdentity
         do throws(KernelError) {
+            node = try NodeIdentity.current(name: nodeID, stateDirectory: stateDirectory)
             try KernelFile.makeDirectories(directory.path)
-            let record = MappingRecord(version: 1, image: image, isReadOnly: isReadOnly)
-            if let earlier: MappingRecord = read(directory.record), earlier.isReadOnly != isReadOnly,
+            let record = MappingRecord(version: 1, image: image, sharing: sharing, mapper: .fuse)
+            if let earlier: MappingRecord = read(directory.record), earlier.sharing != sharing,
                 try isServed(directory)
             {
-                let mode = earlier.isReadOnly ? "read-only" : "read-write"
-                throw KernelError("map", .resourceBusy, "\(image) is mapped \(mode) here")
+                throw KernelError("map", .resourceBusy, "\(image) is mapped for \(earlier.sharing) here")
             }
             observer(.recordingMapping, image.description)
             try KernelFile.replace(directory.record, with: json(record))
@@ -95,16 +95,19 @@ public final class FuseLoopMapper: Sendable {
                 image: image,
                 monitors: monitors,
                 userID: credentials.userID,
-                isReadOnly: isReadOnly,
+                sharing: sharing,
+                node: node,
                 directory: directory,
                 placement: placement,
-                predecessor: predecessor
+                predecessor: predecessor,
+                front: .fuse
             )
             observer(.startingServer, image.description)
-            try startServer(configuration, credentials.userKey) { observer(.waitingForServer, image.description) }
+            let launcher = ServerLauncher(command: serverCommand, logger: logger)
+            try launcher.start(configuration, credentials.userKey) { observer(.waitingForServer, image.description) }
         }
         do throws(KernelError) {
-            return try attachedDevice(directory, isReadOnly) { observer(.attachingLoop, image.description) }
+            return try attachedDevice(directory, sharing.isReadOnly) { observer(.attachingLoop, image.description) }
         } catch {
             throw MappingError("attach a loop device to image \(image)", error)
         }
@@ -168,7 +171,8 @@ public final class FuseLoopMapper: Sendable {
             path: loop.path,
             sizeBytes: try control.sizeBytes(),
             isReadOnly: try control.isReadOnly(),
-            device: loop.device
+            device: loop.device,
+            mapper: .fuse
         )
     }
 }

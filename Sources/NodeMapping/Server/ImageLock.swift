@@ -1,98 +1,116 @@
 internal import CRBD
-internal import Glibc
+internal import LinuxKernel
 internal import RADOS
 internal import RBD
 internal import SystemPackage
 
-/// The exclusive lock of an image, held by a server for as long as it lives.
+/// The lock of an image, held by a server for as long as it lives.
+///
+/// librbd's own where the image has the exclusive-lock feature, taken so that it is never handed over; otherwise an
+/// advisory one, which nothing but other nodes of ours observes. A watch says of both whether their owner lives, so
+/// neither is renewed: a lock that ran out by itself would free the image of an owner who is only slow, unfenced.
 struct ImageLock {
-    let image: Image
-    let cluster: Cluster
+    let context: IOContext
+    let configuration: ImageServerConfiguration
+    let process: ProcessIdentity
+    let log: (String) -> Void
 
-    /// Takes the lock; breaks that of `predecessor`, a server of this node that is known to be dead.
-    ///
-    /// A client that took the lock for one change gives it up when asked; one that holds it on purpose does not.
-    /// An image without the feature has no lock: then any other watcher is taken for a user of it.
-    func acquire(predecessor: String?) throws(MappingError) {
-        guard try hasExclusiveLock() else { return try refuseWatchers(but: predecessor) }
-        // Before asking for the lock: librbd would wait for the dead client's watch to run out, 30 s.
-        if let predecessor, let owner = owners().first, Self.same(owner, predecessor) { try breakLock(of: owner) }
-        let result = image.withRawImage { rbd_lock_acquire($0, RBD_LOCK_MODE_EXCLUSIVE) }
+    private var image: ImageAddress { configuration.image }
+
+    /// Waits until no other node has the image, fences who is dead, and says the image's id.
+    func settle() throws(MappingError) -> String {
+        var claim = ImageClaim(context: context, image: image, node: configuration.node)
+        claim.dead = configuration.dead
+        claim.log = log
+        guard configuration.sharing != .oneNode else { return try claim.settle() }
+        do throws(RBDError) {
+            if let id = try context.idOfImage(named: image.name) { return id }
+        } catch {
+            throw MappingError("look up image \(image)", error)
+        }
+        throw MappingError(.notFound, "there is no image \(image)")
+    }
+
+    /// Takes the lock where the image is for one node, and writes down who has it.
+    func acquire(_ open: Image, _ imageID: String) throws(MappingError) {
+        guard configuration.sharing == .oneNode else { return }
+        let record = try record()
+        if try hasExclusiveLock(open) {
+            try acquireExclusive(open, imageID)
+        } else {
+            try acquireAdvisory(imageID, record)
+        }
+        do throws(RBDError) {
+            try context.setHolder(record, ofImageID: imageID)
+        } catch {
+            throw MappingError("write down who has image \(image)", error)
+        }
+    }
+
+    /// Gives the lock up, and takes back what was written down.
+    func release(_ open: Image, _ imageID: String) {
+        guard configuration.sharing == .oneNode else { return }
+        // Where any of it fails the image is not ours any more, or the next one finds us dead.
+        let header = ImageObject.header(ofID: imageID)
+        if let own = try? record(), let found = try? context.clients(ofImageID: imageID) {
+            if found.record?.address == own.address { try? context.removeHolder(ofImageID: imageID) }
+            for client in found.clients where client.lock == .advisory && client.address == own.address {
+                guard let owner = client.owner else { continue }
+                try? context.unlock(ImageLockName.advisory.rawValue, on: header, cookie: owner.cookie)
+            }
+        }
+        _ = open.withRawImage { rbd_lock_release($0) }
+    }
+
+    private func record() throws(MappingError) -> HolderRecord {
+        do throws(RADOSError) {
+            let address = try context.cluster.addresses()
+            return configuration.node.record(address: address, mapper: configuration.front.name, process: process)
+        } catch {
+            throw MappingError("lock image \(image)", error)
+        }
+    }
+
+    private func acquireExclusive(_ open: Image, _ imageID: String) throws(MappingError) {
+        let result = open.withRawImage { rbd_lock_acquire($0, RBD_LOCK_MODE_EXCLUSIVE) }
         guard result < 0 else { return }
-        let error = RBDError(call: "rbd_lock_acquire", code: .init(rawValue: -result), subject: image.spec)
-        guard let owner = owners().first else { throw MappingError("lock the image", error) }
-        throw MappingError(
-            .inUse,
-            "cannot lock the image \(error): the client at \(owner) has its exclusive lock; "
-                + "unmap it there first, or blocklist a dead client: ceph osd blocklist add \(owner)"
-        )
+        let error = RBDError(call: "rbd_lock_acquire", code: .init(rawValue: -result), subject: open.spec)
+        throw try lost(to: .exclusive, imageID) ?? MappingError("lock the image", error)
     }
 
-    /// Blocklists a dead client and takes its lock away.
-    private func breakLock(of owner: String) throws(MappingError) {
-        let result = image.withRawImage { rbd_lock_break($0, RBD_LOCK_MODE_EXCLUSIVE, owner) }
-        guard result < 0, result != -ENOENT else { return }
-        throw MappingError(
-            "break the lock of the dead server at \(owner)",
-            RBDError(call: "rbd_lock_break", code: .init(rawValue: -result), subject: image.spec)
-        )
+    private func acquireAdvisory(_ imageID: String, _ record: HolderRecord) throws(MappingError) {
+        let header = ImageObject.header(ofID: imageID)
+        do throws(RADOSError) {
+            try context.lock(ImageLockName.advisory.rawValue, on: header, cookie: record.text, seconds: 0)
+        } catch {
+            throw try lost(to: .advisory, imageID) ?? MappingError("lock the image", error)
+        }
     }
 
-    /// Gives the lock up.
-    func release() {
-        _ = image.withRawImage { rbd_lock_release($0) }
+    /// Who took the lock since we looked.
+    private func lost(to lock: ImageLockName, _ imageID: String) throws(MappingError) -> MappingError? {
+        do throws(RBDError) {
+            let ours = context.cluster.instanceID
+            let owner = try context.clients(ofImageID: imageID)?.clients
+                .first { $0.lock == lock && $0.clientID != ours }
+            return owner.map { ImageClaim.inUse(image, $0) }
+        } catch {
+            throw MappingError("read who has image \(image)", error)
+        }
     }
 
-    private func hasExclusiveLock() throws(MappingError) -> Bool {
+    private func hasExclusiveLock(_ open: Image) throws(MappingError) -> Bool {
+        try Self.features(of: open).contains(.exclusiveLock)
+    }
+
+    /// What an open image can do.
+    static func features(of open: Image) throws(MappingError) -> ImageFeatures {
         var bits: UInt64 = 0
-        let result = image.withRawImage { rbd_get_features($0, &bits) }
+        let result = open.withRawImage { rbd_get_features($0, &bits) }
         guard result >= 0 else {
-            let error = RBDError(call: "rbd_get_features", code: .init(rawValue: -result), subject: image.spec)
+            let error = RBDError(call: "rbd_get_features", code: .init(rawValue: -result), subject: open.spec)
             throw MappingError("read the image's features", error)
         }
-        return ImageFeatures(rawValue: bits).contains(.exclusiveLock)
-    }
-
-    private func owners() -> [String] {
-        var mode = RBD_LOCK_MODE_EXCLUSIVE
-        var owners = [UnsafeMutablePointer<CChar>?](repeating: nil, count: 8)
-        var count = owners.count
-        let result = image.withRawImage { rbd_lock_get_owners($0, &mode, &owners, &count) }
-        guard result >= 0 else { return [] }
-        defer { rbd_lock_get_owners_cleanup(&owners, count) }
-        return owners.prefix(count).compactMap { $0.map { String(cString: $0) } }
-    }
-
-    private func refuseWatchers(but predecessor: String?) throws(MappingError) {
-        var watchers = [rbd_image_watcher_t](repeating: rbd_image_watcher_t(), count: 32)
-        var count = watchers.count
-        let result = image.withRawImage { rbd_watchers_list($0, &watchers, &count) }
-        guard result >= 0 else {
-            let error = RBDError(call: "rbd_watchers_list", code: .init(rawValue: -result), subject: image.spec)
-            throw MappingError("list the image's watchers", error)
-        }
-        defer { rbd_watchers_list_cleanup(&watchers, count) }
-        let ourselves = Int64(bitPattern: cluster.instanceID)
-        for watcher in watchers.prefix(count) where watcher.id != ourselves {
-            let address = watcher.addr.map { String(cString: $0) } ?? "client.\(watcher.id)"
-            if let predecessor, Self.same(address, predecessor) { continue }
-            throw MappingError(
-                .inUse,
-                "image '\(image.spec)' has no exclusive-lock feature and the client at \(address) has it open; "
-                    + "unmap it there first"
-            )
-        }
-    }
-
-    /// Whether two texts name one client; librados writes `[v2:…]` in some places, a bare address in others.
-    private static func same(_ left: String, _ right: String) -> Bool {
-        let (left, right) = (nonces(left), nonces(right))
-        return !left.isDisjoint(with: right)
-    }
-
-    /// `address:port/nonce` without the protocol; a port of 0 is a client's.
-    private static func nonces(_ text: String) -> Set<Substring> {
-        let parts = text.split { "[], ".contains($0) }
-        return Set(parts.map { $0.hasPrefix("v1:") || $0.hasPrefix("v2:") ? $0.dropFirst(3) : $0 })
+        return ImageFeatures(rawValue: bits)
     }
 }

@@ -1,3 +1,5 @@
+internal import RADOS
+
 /// What an image server is told by its parent, but for the key, which follows it in the pipe.
 struct ImageServerConfiguration: Codable, Sendable {
     /// Which image.
@@ -6,14 +8,42 @@ struct ImageServerConfiguration: Codable, Sendable {
     let monitors: [String]
     /// The user, without `client.`.
     let userID: String
-    /// Whether the image is only read.
-    let isReadOnly: Bool
+    /// Who else may use the image.
+    let sharing: ImageSharing
+    /// Which node we are on, for others to know who has the image.
+    let node: NodeIdentity
     /// The mapping's directory.
     let directory: MappingDirectory
     /// Which cgroups the server goes to.
     let placement: ServerPlacement
     /// Addresses of a server of ours that has died, whose lock may be broken.
-    let predecessor: String?
+    var predecessor: String?
+    /// By which of the kernel's doors the image is served.
+    let front: ServerFrontKind
+
+    /// The addresses of that server and of those before it.
+    var dead: [String] {
+        (predecessor ?? "").split(separator: " ").map { ClientAddress.plain(String($0)) }
+    }
+
+    /// Whether the image is only read.
+    var isReadOnly: Bool { sharing.isReadOnly }
+}
+
+/// By which of the kernel's doors an image is served.
+enum ServerFrontKind: Codable, Sendable, Hashable {
+    /// As a file.
+    case fuse
+    /// As a network block device, with this many connections.
+    case nbd(connections: Int)
+
+    /// The mapper's name.
+    var name: String {
+        switch self {
+        case .fuse: "fuse"
+        case .nbd: "nbd"
+        }
+    }
 }
 
 /// What an image server tells its parent, once.

@@ -1,3 +1,5 @@
+internal import JSON
+
 extension Field {
     /// A string.
     static func string(

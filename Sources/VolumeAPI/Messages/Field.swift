@@ -1,3 +1,4 @@
+internal import JSON
 internal import OrderedCollections
 
 /// A field of a message: its name and the way from and to JSON.

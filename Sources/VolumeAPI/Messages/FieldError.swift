@@ -1,3 +1,5 @@
+internal import JSON
+
 /// A member of a message that cannot be taken, and why.
 package struct FieldError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Where it is: `volumeCapabilities[1].accessMode.mode`; empty for the message itself.

@@ -1,3 +1,4 @@
+package import JSON
 internal import OrderedCollections
 
 /// One of CSI's messages: what it holds is told once, in a table that serves both directions.

@@ -1,3 +1,5 @@
+internal import JSON
+
 /// One of CSI's enums: the cases are in the order of the proto's numbers, from 0, without a gap.
 package protocol WireEnum: RawRepresentable<String>, CaseIterable, Sendable, Hashable
 where AllCases == [Self] {}

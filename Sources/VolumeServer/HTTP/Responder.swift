@@ -1,6 +1,6 @@
 internal import HTTPTypes
-internal import Hummingbird
 internal import HummingbirdCore
+internal import JSON
 internal import Logging
 internal import NIOCore
 internal import OrderedCollections
@@ -8,19 +8,10 @@ internal import Synchronization
 internal import VolumeAPI
 internal import Volumes
 
-/// What a request's answer needs of its connection.
-struct ConnectionContext: InitializableFromSource {
-    let channel: any Channel
-
-    init(source: ApplicationRequestContextSource) {
-        channel = source.channel
-    }
-}
-
 /// Takes a request apart, has it handled, and puts the answer together.
 ///
 /// In the order of Connect: path, method, media type, headers, body, message; what fails first is told.
-final class Responder: HTTPResponder {
+final class Responder: Sendable {
     private let configuration: ServerConfiguration
     private let handlers: [String: Handler]
     private let health: @Sendable () async -> Health
@@ -47,7 +38,7 @@ final class Responder: HTTPResponder {
         inFlight = metrics.gauge("nacre_requests_in_flight")
     }
 
-    func respond(to request: Request, context: ConnectionContext) async throws -> Response {
+    func respond(to request: Request, on channel: any Channel) async throws -> Response {
         let body = try await ReceivedBody.read(
             request,
             largestBytes: configuration.largestBodyBytes,
@@ -62,7 +53,7 @@ final class Responder: HTTPResponder {
         }
         switch body {
         case .complete, .tooLarge(drained: true): return response
-        case .incomplete, .tooLarge(drained: false): return response.closing(context.channel)
+        case .incomplete, .tooLarge(drained: false): return response.closing(channel)
         }
     }
 

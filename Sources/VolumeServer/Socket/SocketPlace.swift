@@ -6,8 +6,9 @@ internal import Synchronization
 /// The socket is bound in a directory of mode 0700 next to its place, made 0600, and then renamed: nobody else can reach it
 /// for a moment, nor find it half-made. The parent directory is locked from the look at the old socket until the new
 /// one is there, so of two servers that start at once one serves and the other is told so.
-final class SocketPlace: Sendable {
-    let path: String
+package final class SocketPlace: Sendable {
+    /// Where the socket shows up.
+    package let path: String
     private let directory: String
     private let lock = Mutex<Int32?>(nil)
     /// Device and inode of what we put there.
@@ -16,7 +17,8 @@ final class SocketPlace: Sendable {
     /// A `sockaddr_un` takes 107 bytes; we need some for the temporary name.
     static let longestPathBytes = 101
 
-    init(_ path: String) throws(SocketError) {
+    /// Takes the path; touches nothing.
+    package init(_ path: String) throws(SocketError) {
         guard path.utf8.first == UInt8(ascii: "/"), path.utf8.last != UInt8(ascii: "/"), !path.utf8.contains(0) else {
             throw SocketError("cannot serve on '\(path)': the path of a socket starts with '/' and ends in a name")
         }
@@ -34,10 +36,10 @@ final class SocketPlace: Sendable {
     private var stagingDirectory: String { path + ".new" }
 
     /// Where the socket is bound before it is renamed.
-    var stagingPath: String { stagingDirectory + "/s" }
+    package var stagingPath: String { stagingDirectory + "/s" }
 
     /// Makes the parent, locks it, and looks whether the place is free or holds a socket that nobody serves.
-    func claim() async throws(SocketError) {
+    package func claim() async throws(SocketError) {
         try makeDirectories()
         try await lockDirectory()
         do throws(SocketError) {
@@ -54,7 +56,7 @@ final class SocketPlace: Sendable {
     }
 
     /// Moves the bound socket to its place.
-    func publish() throws(SocketError) {
+    package func publish() throws(SocketError) {
         guard chmod(stagingPath, 0o600) == 0 else {
             throw SocketError("restrict '\(stagingPath)'", call: "chmod", errno: errno)
         }
@@ -71,7 +73,7 @@ final class SocketPlace: Sendable {
     }
 
     /// Takes away what we put there, and only that.
-    func abandon() {
+    package func abandon() {
         if let (device, inode) = published.withLock({ $0 }) {
             var status = stat()
             if lstat(path, &status) == 0, status.st_dev == device, status.st_ino == inode { unlink(path) }

@@ -1,6 +1,7 @@
 import FoundationEssentials
+import JSON
 import Volumes
-import Yams
+import YAML
 
 /// A result as JSON and YAML show it; its keys are CSI's where CSI has them, and do not change.
 struct VolumeReport: Encodable, Equatable {
@@ -56,18 +57,12 @@ struct UseReport: Encodable {
 extension OutputFormat {
     /// The value in this form; nothing for the table, whose form is each command's own.
     func text(_ value: some Encodable) throws -> String? {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         switch self {
-        case .table:
-            return nil
-        case .json:
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            return String(decoding: try encoder.encode(value), as: UTF8.self)
-        case .yaml:
-            let encoder = YAMLEncoder()
-            encoder.options.sortKeys = true
-            let text = try encoder.encode(value)
-            return text.hasSuffix("\n") ? String(text.dropLast()) : text
+        case .table: return nil
+        case .json: return String(decoding: try encoder.encode(value), as: UTF8.self)
+        case .yaml: return String(try JSONValue(parsing: Array(encoder.encode(value))).yaml.dropLast())
         }
     }
 }

@@ -1,6 +1,6 @@
 import ArgumentParser
-import Logging
 import CoreMetrics
+import Logging
 import ServiceLifecycle
 import UnixSignals
 import VolumeServer
@@ -54,7 +54,9 @@ struct ServeCommand: AsyncParsableCommand {
             logger: logger
         )
         var background: [any Service] = [Housekeeping(stack: stack, logger: logger)]
-        if let node { background.append(Watching(watchdog: node.watchdog)) }
+        if let node {
+            background += [Watching(watchdog: node.watchdog), Reconciling(service: node.service)] as [any Service]
+        }
         // Its own lines would repeat every service's whole description.
         var quiet = logger
         quiet.logLevel = max(level, .notice)

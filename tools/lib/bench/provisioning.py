@@ -202,6 +202,8 @@ def main():
             say(f"concurrency {concurrency}")
             result["by_concurrency"][str(concurrency)] = table(lab, service, options, concurrency)
         if service:
+            # The service gives malloc's free memory back every ten seconds.
+            time.sleep(15)
             result["memory_mib"]["after_load"] = service.memory_mib()
             say("repeats, purger")
             result["repeat"] = repeats(lab, service, options)

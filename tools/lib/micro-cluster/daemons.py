@@ -56,12 +56,14 @@ def _own_process(cluster, name):
     pid, start = known
     stat = read_text(f"/proc/{pid}/stat")
     cmdline = read_text(f"/proc/{pid}/cmdline")
-    if not stat or not cmdline or cluster.conf not in cmdline.split("\0"):
+    if not stat:
         return None
     letter, started = _parse_stat(stat)
-    # A dead process that its parent has not collected has no cmdline; X and Z
-    # here are only the moment before.
-    return (pid, letter) if started == start and letter not in "XZ" else None
+    # A dead process that its parent has not collected has no cmdline.
+    if started != start or letter in "XZ":
+        return None
+    # In the midst of an exec a process has none either, for a moment; its start time is proof enough.
+    return (pid, letter) if not cmdline or cluster.dir + "/" in cmdline else None
 
 
 def state(cluster, name):
@@ -107,7 +109,7 @@ def check_namespace(cluster):
 
 def start(cluster, name, command=None):
     """Starts a daemon in a session of its own, with nothing of the caller's open.
-    Given a command (which must name our ceph.conf), runs and records that instead."""
+    Given a command (which must name a file of ours), runs and records that instead."""
     record = _record_path(cluster, name)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(record)

@@ -5,8 +5,9 @@ import json
 import os
 import re
 
-FORMAT = "nacre-micro-cluster/1"
 MARKER = "micro-cluster.json"
+# kube-lab's directories are of the same kind, and its ports come from the same range.
+MARKERS = (MARKER, "kube-lab.json")
 LOCK = ".lock"
 # A unix socket's path has at most 107 bytes, and the longest that a daemon
 # makes below the directory is "/run/osd.NN.asok" (plus room for clients).
@@ -32,6 +33,10 @@ def usage(message):
 
 class Cluster:
     """One cluster's directory. Nothing is read before load()."""
+
+    program = "micro-cluster"
+    format = "nacre-micro-cluster/1"
+    marker = MARKER
 
     def __init__(self, directory):
         self.dir = os.path.realpath(directory)
@@ -71,15 +76,15 @@ class Cluster:
     def load(self):
         """Reads what is recorded; False if the directory holds no micro-cluster."""
         try:
-            with open(self.path(MARKER), encoding="utf-8") as f:
+            with open(self.path(self.marker), encoding="utf-8") as f:
                 state = json.load(f)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except ValueError:
             state = None
-        if not isinstance(state, dict) or state.get("format") != FORMAT:
+        if not isinstance(state, dict) or state.get("format") != self.format:
             raise Failure(
-                f"cannot use {self.dir}: its {MARKER} is not of this tool's format ({FORMAT});"
+                f"cannot use {self.dir}: its {self.marker} is not of this tool's format ({self.format});"
                 " remove the directory by hand or pick another --dir")
         self.state = state
         return True
@@ -87,14 +92,14 @@ class Cluster:
     def need(self):
         """load(), for a verb that works only on a cluster that `up` has finished."""
         if not self.load():
-            raise Failure(f"no cluster in {self.dir}; make one with `micro-cluster up --dir {self.dir}`", 3)
+            raise Failure(f"no cluster in {self.dir}; make one with `{self.program} up --dir {self.dir}`", 3)
         if self.state["phase"] != "made":
             raise Failure(f"the cluster in {self.dir} is half made (its `up` did not finish);"
-                          f" run `micro-cluster up --dir {self.dir}` again", 3)
+                          f" run `{self.program} up --dir {self.dir}` again", 3)
 
     def save(self):
-        self.state["format"] = FORMAT
-        write_file(self.path(MARKER), json.dumps(self.state, indent=1) + "\n")
+        self.state["format"] = self.format
+        write_file(self.path(self.marker), json.dumps(self.state, indent=1) + "\n")
 
     @contextlib.contextmanager
     def locked(self):

@@ -10,7 +10,7 @@ import fcntl
 import os
 import socket
 
-from layout import MARKER, Cluster, Failure, read_text, same_file
+from layout import MARKERS, Cluster, Failure, read_text, same_file
 
 UNIT = 100
 # Below Linux's range for outgoing connections (32768 up), whose sockets would
@@ -63,7 +63,7 @@ def _locked_entry(port):
 def _owner(fd):
     """The directory of the cluster that owns a unit, or None if its cluster is gone."""
     directory = os.pread(fd, 4096, 0).decode("utf-8", "replace").strip()
-    return directory if directory and os.path.exists(os.path.join(directory, MARKER)) else None
+    return directory if directory and any(os.path.exists(os.path.join(directory, m)) for m in MARKERS) else None
 
 
 def listening():

@@ -3,7 +3,6 @@
 usage: summary.py KIND XUNIT LOG EXIT-STATUS
 Prints for the reader, and as its last line for tools/test: PASSED FAILED SKIPPED
 """
-import os
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -21,11 +20,20 @@ def started_and_not_ended(log):
     return open_tests
 
 
+def whole_file(xunit):
+    """The file's test cases; None when a process that died left no file, or half of one."""
+    try:
+        return list(ElementTree.parse(xunit).iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        return None
+
+
 def main():
     kind, xunit, log_path, status = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
     with open(log_path, encoding="utf-8", errors="replace") as file:
         log = file.read()
-    if not os.path.exists(xunit):
+    cases = whole_file(xunit)
+    if cases is None:
         print(f"{kind}: the test process ended before its tests did (swift test: exit status {status})")
         for name in started_and_not_ended(log):
             print(f"  under way: {name}")
@@ -33,7 +41,7 @@ def main():
         return
     passed = failed = 0
     skipped = []
-    for case in ElementTree.parse(xunit).iter("testcase"):
+    for case in cases:
         name = f"{case.get('classname')}/{case.get('name')}"
         if (reason := case.find("skipped")) is not None:
             skipped.append((name, (reason.text or "").strip() or "gives no reason"))
@@ -46,9 +54,9 @@ def main():
             passed += 1
     for name, reason in skipped:
         print(f"{kind}: skipped: {name}: {reason}")
-    cases = sum(int(n) for n in re.findall(r"^\S Test (?!case |run ).* with (\d+) test cases? (?:passed|failed)", log, re.M))
+    in_tables = sum(int(n) for n in re.findall(r"^\S Test (?!case |run ).* with (\d+) test cases? (?:passed|failed)", log, re.M))
     print(f"{kind}: {passed} passed, {failed} failed, {len(skipped)} skipped"
-          + (f"; {cases} cases in tables" if cases else ""))
+          + (f"; {in_tables} cases in tables" if in_tables else ""))
     if passed + failed == 0:
         print(f"{kind}: no test ran, and a kind that ran nothing has failed")
         failed = 1

@@ -1,6 +1,6 @@
+import JSON
 import OrderedCollections
 import Testing
-import VolumeAPI
 
 @Suite("JSON")
 struct JSONTests {

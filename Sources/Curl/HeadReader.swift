@@ -1,0 +1,27 @@
+/// The head of an answer, as libcurl hands it over line by line.
+struct HeadReader {
+    private(set) var headers: [(name: String, value: String)] = []
+    private(set) var isComplete = false
+    private(set) var status = 0
+
+    /// Takes one line with its end.
+    mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        let line = String(decoding: bytes, as: UTF8.self)
+        // A status line starts anew: after a 100 comes the answer proper.
+        if line.hasPrefix("HTTP/") {
+            headers = []
+            isComplete = false
+            status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+            return
+        }
+        if line == "\r\n" || line == "\n" { isComplete = status >= 200 }
+        guard let colon = line.firstIndex(of: ":") else { return }
+        let value = line[line.index(after: colon)...]
+        headers.append(
+            (
+                String(line[..<colon]).lowercased(),
+                String(value.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+            )
+        )
+    }
+}

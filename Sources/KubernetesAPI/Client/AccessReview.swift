@@ -1,0 +1,59 @@
+internal import JSON
+
+/// Something that RBAC must allow us.
+package struct Permission: Sendable, Hashable, CustomStringConvertible {
+    /// `get`, `patch`.
+    package var verb: String
+    /// `storage.k8s.io`; empty for core.
+    package var group: String
+    /// `persistentvolumeclaims`.
+    package var resource: String
+    /// `status`; empty for the object itself.
+    package var subresource: String
+    /// Where; empty for all namespaces, or for what has none.
+    package var namespace: String
+
+    /// Names a permission.
+    package init(
+        _ verb: String,
+        _ resource: String,
+        group: String = "",
+        subresource: String = "",
+        namespace: String = ""
+    ) {
+        self.verb = verb
+        self.group = group
+        self.resource = resource
+        self.subresource = subresource
+        self.namespace = namespace
+    }
+
+    /// As one would write it in a role: `patch persistentvolumeclaims/status`.
+    package var description: String {
+        let name = resource + (subresource.isEmpty ? "" : "/\(subresource)")
+        let group = group.isEmpty ? "" : ".\(group)"
+        return "\(verb) \(name)\(group)" + (namespace.isEmpty ? "" : " in namespace \(namespace)")
+    }
+}
+
+extension KubernetesClient {
+    /// Which of these RBAC does not allow us.
+    package func missing(of permissions: [Permission]) async throws(KubernetesError) -> [Permission] {
+        var missing: [Permission] = []
+        for permission in permissions {
+            let review: JSONValue = [
+                "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+                "spec": [
+                    "resourceAttributes": [
+                        "verb": .string(permission.verb), "group": .string(permission.group),
+                        "resource": .string(permission.resource), "subresource": .string(permission.subresource),
+                        "namespace": .string(permission.namespace),
+                    ]
+                ],
+            ]
+            let answer = try await call(APICall(.post, APIPath.selfSubjectAccessReviews, body: review))
+            if !(answer["status", "allowed"]?.bool ?? false) { missing.append(permission) }
+        }
+        return missing
+    }
+}

@@ -1,0 +1,117 @@
+package import JSON
+
+/// The API server's word on what it did not do, kept whole.
+///
+/// See: meta/v1 Status.
+package struct Status: Sendable, Hashable, CustomStringConvertible {
+    /// The HTTP status, or the event's code: 409.
+    package var code: Int
+    /// `Conflict`, `AlreadyExists`, `Expired`; empty when the answer was no Status.
+    package var reason: String
+    /// What it says, for a person.
+    package var message: String
+    /// How long to wait before the next try, when it says so.
+    package var retryAfter: Duration?
+    /// Its causes, one sentence each: `spec.capacity: Required value`.
+    package var causes: [String]
+
+    /// Puts a status together.
+    package init(code: Int, reason: String, message: String, retryAfter: Duration? = nil, causes: [String] = []) {
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.retryAfter = retryAfter
+        self.causes = causes
+    }
+
+    /// Reads a Status object.
+    package init(_ object: JSONValue) {
+        let details = object["details"]
+        self.init(
+            code: Int(object["code"]?.int64 ?? 0),
+            reason: object["reason"]?.string ?? "",
+            message: object["message"]?.string ?? "",
+            retryAfter: details?["retryAfterSeconds"]?.int64.map { .seconds(max(0, min($0, 3600))) },
+            causes: (details?["causes"]?.elements ?? []).map(Self.sentence)
+        )
+    }
+
+    private static func sentence(_ cause: JSONValue) -> String {
+        let message = cause["message"]?.string ?? ""
+        guard let field = cause["field"]?.string, !field.isEmpty else { return message }
+        return "\(field): \(message)"
+    }
+
+    /// What it is that could not be had or done, for a person; the server's own words.
+    package var description: String {
+        message.isEmpty ? "HTTP status \(code)\(reason.isEmpty ? "" : " \(reason)")" : message
+    }
+
+    /// The object is not there.
+    package var isNotFound: Bool { reason == "NotFound" || (reason.isEmpty && code == 404) }
+    /// Another object has the name.
+    package var isAlreadyExists: Bool { reason == "AlreadyExists" }
+    /// The object is not as it was when we read it; a precondition that fails says the same.
+    package var isConflict: Bool { reason == "Conflict" || (reason.isEmpty && code == 409) }
+    /// The resourceVersion is older than what the server remembers.
+    package var isExpired: Bool { reason == "Expired" || reason == "Gone" || code == 410 }
+    /// The token is not, or no longer, known.
+    package var isUnauthorized: Bool { reason == "Unauthorized" || code == 401 }
+    /// RBAC says no.
+    package var isForbidden: Bool { reason == "Forbidden" || code == 403 }
+    /// The object cannot be as we want it.
+    package var isInvalid: Bool { reason == "Invalid" || code == 422 }
+    /// The namespace is being deleted, so nothing can be made in it.
+    package var isNamespaceTerminating: Bool { isForbidden && message.contains("being terminated") }
+    /// The server's cache has not come as far as what we have seen.
+    package var isTooLargeResourceVersion: Bool {
+        message.contains("Too large resource version") || causes.contains { $0.contains("Too large resource version") }
+    }
+    /// The server cannot now.
+    package var isTemporary: Bool {
+        code == 429 || code >= 500
+            || ["TooManyRequests", "ServerTimeout", "Timeout", "InternalError", "ServiceUnavailable"].contains(reason)
+    }
+}
+
+/// A call of the API server that failed.
+package enum KubernetesError: Error, Sendable, CustomStringConvertible {
+    /// The server said no.
+    case refused(call: String, Status)
+    /// The server could not be asked; whether it acted is not known unless `wasSent` is false.
+    case unreachable(call: String, reason: String, wasSent: Bool)
+    /// The answer is not what it should be.
+    case malformed(call: String, reason: String)
+    /// We may not write: another process leads, or this one cannot prove that it does.
+    case notLeading(call: String)
+    /// The task was cancelled.
+    case canceled
+
+    /// For a person; holds no secret.
+    package var description: String {
+        switch self {
+        case .refused(let call, let status): "cannot \(call): \(status)"
+        case .unreachable(let call, let reason, _): "cannot \(call): \(reason)"
+        case .malformed(let call, let reason): "cannot \(call): the answer cannot be read: \(reason)"
+        case .notLeading(let call): "cannot \(call): this process does not hold the lease"
+        case .canceled: "canceled"
+        }
+    }
+
+    /// The server's word, if it gave one.
+    package var status: Status? {
+        guard case .refused(_, let status) = self else { return nil }
+        return status
+    }
+
+    /// Whether the server is known not to have acted.
+    package var isDefinite: Bool {
+        switch self {
+        case .refused(_, let status): status.code < 500
+        case .unreachable(_, _, let wasSent): !wasSent
+        case .malformed: false
+        case .notLeading: true
+        case .canceled: false
+        }
+    }
+}

@@ -1,0 +1,200 @@
+internal import JSON
+internal import Synchronization
+
+/// An object that events are about.
+package struct ObjectReference: Sendable, Hashable {
+    /// `PersistentVolumeClaim`.
+    package var kind: String
+    /// Empty for what has none.
+    package var namespace: String
+    /// The name.
+    package var name: String
+    /// The uid.
+    package var uid: String
+    /// The version that the event is about.
+    package var resourceVersion: String
+
+    /// Names an object of core/v1.
+    package init(kind: String, _ metadata: ObjectMeta) {
+        self.kind = kind
+        namespace = metadata.namespace
+        name = metadata.name
+        uid = metadata.uid
+        resourceVersion = metadata.resourceVersion
+    }
+}
+
+/// Tells users what happens to their objects, as core/v1 Events.
+///
+/// Never holds work up: events wait in a short queue and are dropped when it is full. The same event again counts up the
+/// first one; an object has a budget of 25 events, which fills by one every five minutes.
+package final class EventRecorder: Sendable {
+    /// How an event is meant.
+    package enum Kind: String, Sendable {
+        /// All is well.
+        case normal = "Normal"
+        /// Somebody should look.
+        case warning = "Warning"
+    }
+
+    private struct Key: Hashable {
+        var uid: String
+        var reason: String
+        var message: String
+    }
+
+    private struct Known {
+        var path: String
+        var count: Int64
+    }
+
+    private struct Budget {
+        var left = 25.0
+        var at = ContinuousClock.now
+    }
+
+    private struct Event: Sendable {
+        var object: ObjectReference
+        var kind: Kind
+        var reason: String
+        var message: String
+    }
+
+    private struct State {
+        var known: [Key: Known] = [:]
+        var budgets: [String: Budget] = [:]
+        var dropped = 0
+
+        /// Takes one event out of an object's budget, if there is one left.
+        mutating func allows(_ uid: String) -> Bool {
+            if budgets.count > EventRecorder.mostKnown { budgets = [:] }
+            var budget = budgets[uid] ?? Budget()
+            let now = ContinuousClock.now
+            budget.left = min(25, budget.left + (now - budget.at) / .seconds(300))
+            budget.at = now
+            defer { budgets[uid] = budget }
+            guard budget.left >= 1 else { return false }
+            budget.left -= 1
+            return true
+        }
+    }
+
+    private let client: KubernetesClient
+    private let component: String
+    private let instance: String
+    private let queue: AsyncStream<Event>
+    private let entrance: AsyncStream<Event>.Continuation
+    private let state = Mutex(State())
+
+    /// So many events are remembered to be counted up; beyond, all are forgotten at once.
+    private static let mostKnown = 2048
+    private static let longestMessage = 1024
+
+    /// Makes a recorder that sends nothing before `run`.
+    ///
+    /// - Parameters:
+    ///   - client: Whom to tell.
+    ///   - component: The driver's name: the same after a restart, so that events go on being counted up.
+    ///   - instance: The pod's name.
+    package init(_ client: KubernetesClient, component: String, instance: String) {
+        self.client = client
+        self.component = component
+        self.instance = instance
+        // The newest are dropped when full: the first ones of a burst say what it is about.
+        (queue, entrance) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(4096))
+    }
+
+    /// Events that were not sent.
+    package var dropped: Int { state.withLock { $0.dropped } }
+
+    /// Tells of something; returns at once.
+    package func record(_ kind: Kind, _ reason: String, _ message: String, on object: ObjectReference) {
+        guard state.withLock({ $0.allows(object.uid) }) else {
+            return state.withLock { $0.dropped += 1 }
+        }
+        let event = Event(object: object, kind: kind, reason: reason, message: Self.shortened(message))
+        if case .dropped = entrance.yield(event) { state.withLock { $0.dropped += 1 } }
+    }
+
+    /// Sends events until the task is cancelled.
+    package func run() async {
+        await withTaskGroup { group in
+            // Four at once: a burst of claims is not told one round trip after the other.
+            for _ in 0..<4 {
+                group.addTask {
+                    for await event in self.queue { await self.send(event) }
+                }
+            }
+        }
+    }
+
+    private func send(_ event: Event) async {
+        var backoff = Backoff(first: .milliseconds(500), longest: .seconds(10))
+        while backoff.count < 5, !Task.isCancelled {
+            do throws(KubernetesError) {
+                return try await sendOnce(event)
+            } catch {
+                // Of a namespace that goes, or of rights that we lack, no later try makes an event.
+                if error.isDefinite { return }
+                try? await Task.sleep(for: backoff.next())
+            }
+        }
+        state.withLock { $0.dropped += 1 }
+    }
+
+    private func sendOnce(_ event: Event) async throws(KubernetesError) {
+        let key = Key(uid: event.object.uid, reason: event.reason, message: event.message)
+        let now = JSONValue.string(KubernetesTime.seconds())
+        let known = state.withLock { state in
+            state.known[key]?.count += 1
+            return state.known[key]
+        }
+        if let known {
+            let patch: JSONValue = ["count": .number(JSONNumber(known.count)), "lastTimestamp": now]
+            do throws(KubernetesError) {
+                _ = try await client.call(.patch(known.path, .merge, patch))
+                return
+            } catch {
+                // An event lives an hour; this one is gone.
+                guard error.status?.isNotFound ?? false else { throw error }
+            }
+        }
+        // Events of what has no namespace are in this one.
+        let namespace = event.object.namespace.isEmpty ? "default" : event.object.namespace
+        let suffix = String(UInt64.random(in: 0...UInt64.max), radix: 16)
+        let name = "\(event.object.name.prefix(200)).\(suffix)"
+        _ = try await client.call(.create(APIPath.events(namespace), object(event, namespace, name, now)))
+        state.withLock { state in
+            if state.known.count >= Self.mostKnown { state.known = [:] }
+            state.known[key] = Known(path: APIPath.events(namespace, name), count: 1)
+        }
+    }
+
+    private func object(_ event: Event, _ namespace: String, _ name: String, _ now: JSONValue) -> JSONValue {
+        let involved: JSONValue = [
+            "apiVersion": "v1", "kind": .string(event.object.kind), "name": .string(event.object.name),
+            "uid": .string(event.object.uid), "resourceVersion": .string(event.object.resourceVersion),
+        ]
+        return [
+            "apiVersion": "v1", "kind": "Event",
+            "metadata": ["namespace": .string(namespace), "name": .string(name)],
+            "involvedObject": event.object.namespace.isEmpty
+                ? involved : involved.with("namespace", .string(event.object.namespace)),
+            "type": .string(event.kind.rawValue), "reason": .string(event.reason), "message": .string(event.message),
+            "source": ["component": .string(component)], "reportingComponent": .string(component),
+            "reportingInstance": .string(instance), "firstTimestamp": now, "lastTimestamp": now, "count": 1,
+        ]
+    }
+
+    private static func shortened(_ message: String) -> String {
+        guard message.utf8.count > longestMessage else { return message }
+        var short = ""
+        var bytes = 3
+        for character in message {
+            bytes += character.utf8.count
+            guard bytes <= longestMessage else { break }
+            short.append(character)
+        }
+        return short + "…"
+    }
+}

@@ -1,0 +1,98 @@
+package import JSON
+internal import OrderedCollections
+
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByStringInterpolation {
+    /// A string.
+    package init(stringLiteral value: String) { self = .string(value) }
+}
+
+extension JSONValue: ExpressibleByBooleanLiteral {
+    /// `true` or `false`.
+    package init(booleanLiteral value: Bool) { self = .bool(value) }
+}
+
+extension JSONValue: ExpressibleByIntegerLiteral {
+    /// A whole number.
+    package init(integerLiteral value: Int64) { self = .number(JSONNumber(value)) }
+}
+
+extension JSONValue: ExpressibleByNilLiteral {
+    /// `null`.
+    package init(nilLiteral: ()) { self = .null }
+}
+
+extension JSONValue: ExpressibleByArrayLiteral {
+    /// An array.
+    package init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+}
+
+extension JSONValue: ExpressibleByDictionaryLiteral {
+    /// An object; of two members of one name the later counts.
+    package init(dictionaryLiteral elements: (String, JSONValue)...) {
+        self = .object(OrderedDictionary(elements, uniquingKeysWith: { $1 }))
+    }
+}
+
+extension JSONValue {
+    /// An object of strings, in the order of their names.
+    package init(_ strings: [String: String]) {
+        let members = strings.sorted { $0.key < $1.key }.map { ($0.key, JSONValue.string($0.value)) }
+        self = .object(OrderedDictionary(uniqueKeysWithValues: members))
+    }
+
+    /// An array of strings.
+    package init(_ strings: [String]) {
+        self = .array(strings.map { .string($0) })
+    }
+
+    /// The string that this is.
+    package var string: String? {
+        guard case .string(let value) = self else { return nil }
+        return value
+    }
+
+    /// The truth value that this is.
+    package var bool: Bool? {
+        guard case .bool(let value) = self else { return nil }
+        return value
+    }
+
+    /// The whole number that this is.
+    package var int64: Int64? {
+        guard case .number(let number) = self else { return nil }
+        return number.int64
+    }
+
+    /// The elements of an array; none of anything else.
+    package var elements: [JSONValue] {
+        guard case .array(let elements) = self else { return [] }
+        return elements
+    }
+
+    /// The strings of an array; what is no string is left out.
+    package var strings: [String] { elements.compactMap(\.string) }
+
+    /// The members of an object whose values are strings.
+    package var stringMembers: [String: String] {
+        guard case .object(let members) = self else { return [:] }
+        var strings: [String: String] = [:]
+        for (name, value) in members {
+            if let value = value.string { strings[name] = value }
+        }
+        return strings
+    }
+
+    /// The member at the end of a path: `value["spec", "claimRef", "uid"]`.
+    package subscript(_ path: String...) -> JSONValue? {
+        var value: JSONValue? = self
+        for name in path { value = value?[name] }
+        return value
+    }
+
+    /// The object with one more member, or another value for it.
+    package func with(_ name: String, _ value: JSONValue?) -> JSONValue {
+        guard case .object(var members) = self, let value else { return self }
+        members[name] = value
+        return .object(members)
+    }
+}

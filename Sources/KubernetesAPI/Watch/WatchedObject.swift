@@ -1,0 +1,21 @@
+package import JSON
+
+/// A kind of object that can be listed and watched.
+package protocol WatchedObject: Sendable {
+    /// Reads an object; nothing when it is not whole.
+    init?(_ object: JSONValue)
+
+    /// Name, uid, version.
+    var metadata: ObjectMeta { get }
+
+    /// The part of it that the cache keeps.
+    var compact: Self { get }
+}
+
+/// What happened to an object, or that it was found to be there.
+package enum Change<Object: WatchedObject>: Sendable {
+    /// It is there, whole, as it is now.
+    case present(Object)
+    /// It is gone; as it was last known.
+    case gone(Object)
+}

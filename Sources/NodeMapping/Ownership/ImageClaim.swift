@@ -1,0 +1,170 @@
+internal import Glibc
+internal import LinuxKernel
+internal import RADOS
+internal import RBD
+internal import SystemPackage
+
+/// Sees to it that no other node can write to an image before we take it.
+///
+/// For an image with the exclusive-lock feature, who owns the lock has it: all others ask the owner before they write.
+/// For one without, everybody who watches it may be writing.
+///
+/// | who has it | what is done |
+/// | --- | --- |
+/// | nobody | it is ours to take |
+/// | this node before its last boot, or a process of this node that is dead | it is fenced at once |
+/// | a client whose watch has run out: it was not heard of for 30 s | it is fenced, once a second look agrees |
+/// | a client that is heard of, and a node has written down that it has the image | refused |
+/// | a client that is heard of, and nobody knows | waited for, it may be a resize; then refused |
+/// | a lock that somebody took by hand | refused |
+///
+/// To fence is to blocklist the client's address first, so that the cluster refuses what it may still send, and to break
+/// its lock then.
+struct ImageClaim {
+    let context: IOContext
+    let image: ImageAddress
+    let node: NodeIdentity
+    /// Clients of this node that are known to be dead, whatever else is written down.
+    var dead: [String] = []
+    /// How long a client is waited for that may be there for one change alone.
+    var patience = Duration.seconds(8)
+    /// Told of what is fenced and why.
+    var log: (String) -> Void = { _ in }
+
+    /// A client of this node sends nothing more once its process is gone; the cluster's default of an hour is plenty.
+    static let ownSeconds: UInt32 = 3600
+    /// Another node may be a frozen machine that thaws; 30 days.
+    static let foreignSeconds: UInt32 = 30 * 86_400
+
+    private static let pause: UInt32 = 200_000
+    /// Between the looks at a client whose watch has run out: an OSD that comes back has it renewed within that time.
+    private static let secondLook: UInt32 = 2_000_000
+
+    /// Returns when nobody has the image, and says its id.
+    ///
+    /// Blocks.
+    @discardableResult
+    func settle() throws(MappingError) -> String {
+        let deadline = ContinuousClock.now + patience
+        var fenced: Set<String> = []
+        var silent: Set<String> = []
+        while true {
+            let found = try look()
+            var alive: ImageClient?
+            var isSilent = false
+            for client in relevant(found) where !fenced.contains(client.address) || client.lock != nil {
+                switch verdict(client) {
+                case .ours(let why):
+                    try fence(client, found.imageID, Self.ownSeconds, why)
+                    fenced.insert(client.address)
+                case .silent where silent.contains(client.address):
+                    try fence(client, found.imageID, Self.foreignSeconds, "it was not heard of for 30 s")
+                    fenced.insert(client.address)
+                case .silent:
+                    silent.insert(client.address)
+                    isSilent = true
+                case .byHand(let owner): throw Self.lockedByHand(image, owner)
+                case .alive: alive = client
+                }
+            }
+            if isSilent {
+                usleep(Self.secondLook)
+                continue
+            }
+            guard let alive else { return found.imageID }
+            guard .now < deadline, alive.record == nil || isOurs(alive) else { throw Self.inUse(image, alive) }
+            usleep(Self.pause)
+        }
+    }
+
+    private enum Verdict {
+        /// A client of this node that is dead.
+        case ours(String)
+        /// A client whose watch has run out.
+        case silent
+        case alive
+        /// A lock that no client of librbd or krbd takes by itself.
+        case byHand(LockOwner)
+    }
+
+    private func verdict(_ client: ImageClient) -> Verdict {
+        if dead.contains(client.address) { return .ours("its process is gone") }
+        if let record = client.record, record.host == node.host {
+            if record.bootID != node.bootID { return .ours("this node has booted since") }
+            // The kernel's own client serves other volumes too, and cannot be dead while we run.
+            guard let process = record.process else { return .alive }
+            let identity = ProcessIdentity(pid: process.pid, startTime: process.startTime, bootID: record.bootID)
+            return identity.isAlive ? .alive : .ours("process \(process.pid) is gone")
+        }
+        if client.lock == .exclusive, let owner = client.owner, !owner.cookie.hasPrefix("auto ") {
+            return .byHand(owner)
+        }
+        return client.isWatching ? .alive : .silent
+    }
+
+    private func isOurs(_ client: ImageClient) -> Bool { client.record?.host == node.host }
+
+    /// Who may write, or could in a moment.
+    private func relevant(_ found: ImageClients) -> [ImageClient] {
+        let ours = context.cluster.instanceID
+        return found.clients.filter { client in
+            guard client.clientID != ours else { return false }
+            return client.lock != nil || !found.features.contains(.exclusiveLock)
+        }
+    }
+
+    /// The image and who has it now.
+    func look() throws(MappingError) -> ImageClients {
+        do throws(RBDError) {
+            if let id = try context.idOfImage(named: image.name), let found = try context.clients(ofImageID: id) {
+                return found
+            }
+        } catch {
+            throw MappingError("read who has image \(image)", error)
+        }
+        throw MappingError(.notFound, "there is no image \(image)")
+    }
+
+    private func fence(
+        _ client: ImageClient,
+        _ imageID: String,
+        _ seconds: UInt32,
+        _ why: String
+    ) throws(MappingError) {
+        log("fencing \(client), which has image \(image): \(why)")
+        do throws(RBDError) {
+            try context.fence(client, ofImageID: imageID, seconds: seconds)
+        } catch {
+            guard error.code == .permissionDenied || error.code == .notPermitted else {
+                throw MappingError("fence \(client), which has image \(image) and is dead", error)
+            }
+            throw MappingError(
+                .denied,
+                "cannot fence \(client), which has image \(image) and is dead \(error): this user may not blocklist; "
+                    + "its mon caps must be 'profile rbd', or run: nacre node fence \(client.address)"
+            )
+        }
+    }
+
+    static func inUse(_ image: ImageAddress, _ client: ImageClient) -> MappingError {
+        let fence = "if it is dead for good: nacre node fence \(client.address)"
+        guard let record = client.record else {
+            return MappingError(
+                .inUse,
+                "image \(image) is in use by \(client), of which no node has made a note; unmap it there first, or \(fence)"
+            )
+        }
+        return MappingError(
+            .inUse,
+            "image \(image) is in use on \(client), mapped by \(record.mapper); unmap it there first, or \(fence)"
+        )
+    }
+
+    private static func lockedByHand(_ image: ImageAddress, _ owner: LockOwner) -> MappingError {
+        MappingError(
+            .inUse,
+            "image \(image) is locked by hand, as '\(owner.cookie)' by \(owner); when that is not needed any more: "
+                + "rbd lock rm \(image) '\(owner.cookie)' \(owner.client)"
+        )
+    }
+}

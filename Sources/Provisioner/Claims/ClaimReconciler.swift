@@ -1,0 +1,300 @@
+internal import JSON
+internal import KubernetesAPI
+internal import Logging
+internal import Secrets
+internal import Synchronization
+internal import Volumes
+
+/// From a claim that wants a volume to a claim that has one.
+///
+/// The whole way: judge (`ClaimRules`), read the class (`ClassParameters`), make the image (`VolumeService`), save the
+/// PersistentVolume (`VolumeObject`), bind (`ClaimBinder`). Every step may be repeated; `ProvisionStep` lists what a crash
+/// at each leaves.
+final class ClaimReconciler: Sendable {
+    /// A claim that was being worked on, remembered until it has its volume or all of it is taken back.
+    private struct Attempt: Sendable {
+        var claim: PersistentVolumeClaim
+        var storageClass: StorageClass
+        var startedAt = ContinuousClock.now
+        var failures = 0
+    }
+
+    /// A claim that cannot be served as it is.
+    private struct Infeasible: Sendable {
+        var classUID: String
+        var until: ContinuousClock.Instant
+    }
+
+    private struct State {
+        var attempts: [String: Attempt] = [:]
+        var infeasible: [String: Infeasible] = [:]
+        /// Bound by us; the cache may not know it yet.
+        var settled: [String: ContinuousClock.Instant] = [:]
+    }
+
+    private let shop: Workshop
+    private let binder: ClaimBinder
+    private let state = Mutex(State())
+
+    /// So long the watch has to show what we wrote, before we look ourselves.
+    private static let settleTime = Duration.seconds(30)
+
+    init(_ shop: Workshop) {
+        self.shop = shop
+        binder = ClaimBinder(shop: shop)
+    }
+
+    /// Works on the claim of that key.
+    func reconcile(_ key: String) async -> WorkQueue.Outcome {
+        let claim = shop.claims.object(key)
+        let orphans = state.withLock { state in
+            state.attempts.values.filter {
+                $0.claim.metadata.key == key && $0.claim.metadata.uid != claim?.metadata.uid
+            }
+        }
+        for orphan in orphans {
+            guard await clean(orphan) else { return .retry }
+        }
+        guard let claim else { return .done }
+        if isSettled(claim) { return .done }
+        let storageClass = claim.className.flatMap { shop.classes.object($0) }
+        let verdict = ClaimRules.judge(
+            claim,
+            class: storageClass,
+            driver: shop.settings.driverName,
+            hasCandidates: hasCandidates(claim)
+        )
+        switch verdict {
+        case .skip:
+            return await abandonIfNeeded(claim)
+        case .leaveToBinder:
+            // The binder looks at a claim every 15 s at the latest, and says so by an event of the claim.
+            return .done
+        case .foreignSource(let kind):
+            shop.events.record(
+                .normal,
+                "Provisioning",
+                "a volume with content from \(kind.printable) is made by whoever fills it; waiting for that",
+                on: reference(claim)
+            )
+            return .done
+        case .provision(let storageClass):
+            if let wait = infeasibleWait(claim, storageClass) { return .after(wait) }
+            return await provision(claim, storageClass)
+        }
+    }
+
+    /// A claim is no longer: forget it, or have what was made for it taken away.
+    func forget(_ claim: PersistentVolumeClaim) {
+        state.withLock { state in
+            state.infeasible[claim.metadata.uid] = nil
+            state.settled[claim.metadata.uid] = nil
+        }
+    }
+
+    private func isSettled(_ claim: PersistentVolumeClaim) -> Bool {
+        state.withLock { state in
+            guard let at = state.settled[claim.metadata.uid] else { return false }
+            if !claim.volumeName.isEmpty || .now - at > Self.settleTime {
+                state.settled[claim.metadata.uid] = nil
+                return !claim.volumeName.isEmpty
+            }
+            return true
+        }
+    }
+
+    /// A claim that we had begun with and that is no longer ours to serve: it was bound, or is being deleted.
+    private func abandonIfNeeded(_ claim: PersistentVolumeClaim) async -> WorkQueue.Outcome {
+        let attempt = state.withLock { $0.attempts[claim.metadata.uid] }
+        guard let attempt else { return .done }
+        if claim.volumeName == shop.volumeName(of: claim) {
+            finish(claim)
+            return .done
+        }
+        guard !claim.volumeName.isEmpty || claim.metadata.isBeingDeleted else { return .done }
+        return await clean(attempt) ? .done : .retry
+    }
+
+    private func hasCandidates(_ claim: PersistentVolumeClaim) -> Bool {
+        let keys = ["class \(claim.className ?? "")", "claim \(claim.metadata.key)"]
+        return keys.contains { key in
+            shop.volumes.objects(in: Workshop.freeVolumes, key).contains { ClaimRules.fits($0, claim) }
+        }
+    }
+
+    private func infeasibleWait(_ claim: PersistentVolumeClaim, _ storageClass: StorageClass) -> Duration? {
+        state.withLock { state in
+            guard let known = state.infeasible[claim.metadata.uid], known.classUID == storageClass.metadata.uid,
+                known.until > .now
+            else { return nil }
+            return known.until - .now
+        }
+    }
+
+    private func provision(
+        _ claim: PersistentVolumeClaim,
+        _ storageClass: StorageClass
+    ) async -> WorkQueue.Outcome {
+        let start = ContinuousClock.now
+        let failures = state.withLock { state in
+            let attempt = state.attempts[claim.metadata.uid]
+            state.attempts[claim.metadata.uid, default: Attempt(claim: claim, storageClass: storageClass)].claim = claim
+            return attempt?.failures ?? 0
+        }
+        // One event tells of a claim that is served at once; one that was not gets told of every new try.
+        if failures > 0 {
+            shop.events.record(.normal, "Provisioning", "making a volume, try \(failures + 1)", on: reference(claim))
+        }
+        do {
+            let outcome = try await makeAndBind(claim, storageClass)
+            ProvisionerMetrics.provisioned(class: storageClass.metadata.name, in: .now - start, nil)
+            return await concluded(claim, storageClass, outcome, start)
+        } catch let error as VolumeError {
+            ProvisionerMetrics.provisioned(class: storageClass.metadata.name, in: .now - start, error)
+            return await failed(claim, storageClass, error)
+        } catch {
+            // Of a call that was called off because we stop or no longer lead, nobody needs to hear.
+            if case KubernetesError.canceled = error { return .retry }
+            ProvisionerMetrics.provisioned(class: storageClass.metadata.name, in: .now - start, error)
+            if case KubernetesError.notLeading = error { return .retry }
+            return await failed(claim, storageClass, VolumeError(.unavailable, "\(error)"))
+        }
+    }
+
+    private func concluded(
+        _ claim: PersistentVolumeClaim,
+        _ storageClass: StorageClass,
+        _ outcome: ClaimBinder.Outcome,
+        _ start: ContinuousClock.Instant
+    ) async -> WorkQueue.Outcome {
+        let name = shop.volumeName(of: claim)
+        switch outcome {
+        case .bound:
+            finish(claim)
+            ProvisionerMetrics.bound(in: .now - start)
+            shop.events.record(
+                .normal,
+                "ProvisioningSucceeded",
+                "Successfully provisioned volume \(name)",
+                on: reference(claim)
+            )
+            shop.logger.info(
+                "provisioned",
+                metadata: [
+                    LogKey.claim: "\(claim.metadata.key)", LogKey.volume: "\(name)",
+                    LogKey.duration: "\(Int((.now - start) / .milliseconds(1)))",
+                ]
+            )
+            return .done
+        case .lost(let reason):
+            shop.logger.notice(
+                "taking a volume back",
+                metadata: [
+                    LogKey.claim: "\(claim.metadata.key)", LogKey.volume: "\(name)", LogKey.reason: "\(reason)",
+                ]
+            )
+            let attempt = Attempt(claim: claim, storageClass: storageClass)
+            return await clean(attempt) ? .done : .retry
+        }
+    }
+
+    private func finish(_ claim: PersistentVolumeClaim) {
+        state.withLock { state in
+            state.attempts[claim.metadata.uid] = nil
+            state.infeasible[claim.metadata.uid] = nil
+            state.settled[claim.metadata.uid] = .now
+            if state.settled.count > 10_000 {
+                state.settled = state.settled.filter { .now - $0.value < Self.settleTime }
+            }
+        }
+    }
+
+    private func failed(
+        _ claim: PersistentVolumeClaim,
+        _ storageClass: StorageClass,
+        _ error: VolumeError
+    ) async -> WorkQueue.Outcome {
+        shop.events.record(.warning, "ProvisioningFailed", error.message, on: reference(claim))
+        shop.log(error, "cannot provision", [LogKey.claim: "\(claim.metadata.key)"])
+        let isInfeasible = error.code == .invalidArgument || error.code == .unimplemented || error.code == .outOfRange
+        state.withLock { state in
+            state.attempts[claim.metadata.uid]?.failures += 1
+            guard isInfeasible else { return }
+            state.infeasible[claim.metadata.uid] = Infeasible(
+                classUID: storageClass.metadata.uid,
+                until: .now + shop.settings.longestRetry
+            )
+            // Nothing was made for it.
+            state.attempts[claim.metadata.uid] = nil
+        }
+        if error.code == .resourceExhausted, storageClass.waitsForConsumer, !storageClass.allowedTopologies.isEmpty {
+            await askForAnotherNode(claim)
+        }
+        return isInfeasible ? .after(shop.settings.longestRetry) : .retry
+    }
+
+    /// Takes the scheduler's choice back: there is no room where it leads.
+    private func askForAnotherNode(_ claim: PersistentVolumeClaim) async {
+        let call = APICall.patch(
+            APIPath.claim(claim.metadata.namespace, claim.metadata.name),
+            .merge,
+            [
+                "metadata": [
+                    "resourceVersion": .string(claim.metadata.resourceVersion),
+                    "annotations": [ClaimRules.selectedNodeKey: nil],
+                ]
+            ]
+        )
+        // A conflict means that somebody was faster; the next try sees what they did.
+        _ = try? await shop.client.call(call)
+    }
+
+    private func makeAndBind(
+        _ claim: PersistentVolumeClaim,
+        _ storageClass: StorageClass
+    ) async throws -> ClaimBinder.Outcome {
+        let name = shop.volumeName(of: claim)
+        if let known = shop.volumes.object(name), known.claim?.uid == claim.metadata.uid,
+            let volume = try await shop.liveVolume(name), !volume.metadata.isBeingDeleted
+        {
+            return try await binder.bind(volume, to: claim)
+        }
+        let maker = VolumeMaker(shop: shop, claim: claim, storageClass: storageClass, name: name)
+        let volume = try await maker.make()
+        return try await binder.bind(volume, to: claim)
+    }
+
+    /// Takes away what was made for a claim that no longer wants it; whether all is done.
+    ///
+    /// The volume is made to its end first: only then there is an answer to what there is to take away.
+    private func clean(_ attempt: Attempt) async -> Bool {
+        let claim = attempt.claim
+        let name = shop.volumeName(of: claim)
+        let maker = VolumeMaker(shop: shop, claim: claim, storageClass: attempt.storageClass, name: name)
+        do {
+            if let volume = try await shop.liveVolume(name), volume.claim?.uid == claim.metadata.uid {
+                // Whoever had it bound has its reclaim policy, too: `VolumeReconciler` sees to it.
+                guard volume.phase == .pending || volume.phase == .available else { return forget(attempt) }
+                try await VolumeRemoval(shop: shop).remove(volume)
+            } else {
+                try await maker.undo()
+            }
+            return forget(attempt)
+        } catch let error as VolumeError where error.code == .invalidArgument {
+            return forget(attempt)
+        } catch {
+            if case KubernetesError.canceled = error { return false }
+            shop.log(error, "cannot take a volume back yet", [LogKey.volume: "\(name)"])
+            return false
+        }
+    }
+
+    private func forget(_ attempt: Attempt) -> Bool {
+        state.withLock { $0.attempts[attempt.claim.metadata.uid] = nil }
+        return true
+    }
+
+    private func reference(_ claim: PersistentVolumeClaim) -> ObjectReference {
+        ObjectReference(kind: "PersistentVolumeClaim", claim.metadata)
+    }
+}

@@ -1,0 +1,155 @@
+internal import JSON
+internal import KubernetesAPI
+internal import Secrets
+internal import Volumes
+
+/// Makes the image of one claim and saves its PersistentVolume.
+struct VolumeMaker: Sendable {
+    let shop: Workshop
+    let claim: PersistentVolumeClaim
+    let storageClass: StorageClass
+    let name: String
+
+    /// mkfs.xfs makes nothing smaller.
+    private static let smallestXFSBytes: Int64 = 300 << 20
+
+    /// The PersistentVolume, made or found.
+    func make() async throws -> PersistentVolume {
+        let plan = try plan()
+        shop.enter(.readingSecret)
+        let credentials = try await shop.secrets.credentials(plan.provisionSecret)
+        let made = try await shop.service.createVolume(plan.request(credentials), deadline: shop.deadline)
+        guard made.capacityBytes >= UInt64(clamping: claim.requestBytes) else {
+            throw VolumeError(
+                .outOfRange,
+                "the volume has \(made.capacityBytes) bytes, fewer than the \(claim.requestBytes) asked for"
+            )
+        }
+        shop.enter(.savingVolume)
+        return try await save(plan.object(made))
+    }
+
+    /// Takes the image away again; the volume is brought to its end before, for it may still be in the making.
+    func undo() async throws {
+        let plan = try plan()
+        let credentials = try await shop.secrets.credentials(plan.provisionSecret)
+        let made = try await shop.service.createVolume(plan.request(credentials), deadline: shop.deadline)
+        shop.enter(.deletingImage)
+        try await shop.service.deleteVolume(made.id.description, credentials: credentials, deadline: shop.deadline)
+    }
+
+    private func save(_ object: JSONValue) async throws(KubernetesError) -> PersistentVolume {
+        let call = APICall.create(APIPath.persistentVolumes, object)
+        let answer: JSONValue
+        do throws(KubernetesError) {
+            answer = try await shop.client.call(call)
+        } catch {
+            guard error.status?.isAlreadyExists ?? false else { throw error }
+            // Ours from a try whose answer was lost, or a namesake that is none of our business.
+            guard let volume = try await shop.liveVolume(name), volume.claim?.uid == claim.metadata.uid,
+                volume.provisionedBy == shop.settings.driverName
+            else { throw error }
+            return volume
+        }
+        guard let volume = PersistentVolume(answer) else {
+            throw .malformed(call: "create \(name)", reason: "it is no PersistentVolume")
+        }
+        return volume
+    }
+
+    private func plan() throws(VolumeError) -> Plan {
+        guard let details = claim.details else { throw VolumeError(.internal, "the claim is not whole") }
+        guard !details.hasSelector else {
+            throw .invalid(
+                "a claim with a selector cannot be provisioned; drop spec.selector or make the volume by hand"
+            )
+        }
+        let parameters = try ClassParameters(storageClass.parameters)
+        let delivery = claim.isBlock ? .local : parameters.delivery
+        guard claim.requestBytes > 0 else {
+            throw .invalid("the claim asks for '\(details.requestText.printable)', which is no size")
+        }
+        let capabilities = try ClaimRules.capabilities(
+            claim,
+            fileSystem: parameters.fileSystem,
+            mountOptions: storageClass.mountOptions
+        )
+        if parameters.fileSystem == "xfs", !claim.isBlock, claim.requestBytes < Self.smallestXFSBytes {
+            throw .invalid("xfs needs 300 MiB at least, the claim asks for \(details.requestText.printable)")
+        }
+        let values = SecretTemplate.Values(
+            volumeName: name,
+            claimNamespace: claim.metadata.namespace,
+            claimName: claim.metadata.name,
+            claimAnnotations: details.annotations
+        )
+        var secrets: [ClassParameters.SecretRole: SecretReference] = [:]
+        for role in ClassParameters.SecretRole.allCases { secrets[role] = try parameters.secret(for: role, values) }
+        return Plan(
+            shop: shop,
+            claim: claim,
+            storageClass: storageClass,
+            name: name,
+            parameters: parameters,
+            delivery: delivery,
+            capabilities: capabilities,
+            range: try CapacityRange(requiredBytes: claim.requestBytes, limitBytes: 0),
+            secrets: secrets
+        )
+    }
+
+    /// Everything about a volume that can be said before it is made.
+    private struct Plan: Sendable {
+        let shop: Workshop
+        let claim: PersistentVolumeClaim
+        let storageClass: StorageClass
+        let name: String
+        let parameters: ClassParameters
+        let delivery: ClassParameters.Delivery
+        let capabilities: [VolumeCapability]
+        let range: CapacityRange
+        let secrets: [ClassParameters.SecretRole: SecretReference]
+
+        var provisionSecret: SecretReference? { secrets[.provisioner] }
+
+        func request(_ credentials: Credentials) -> CreateVolumeRequest {
+            let metadata = [
+                "csi.storage.k8s.io/pvc/name": claim.metadata.name,
+                "csi.storage.k8s.io/pvc/namespace": claim.metadata.namespace,
+                "csi.storage.k8s.io/pv/name": name,
+            ]
+            return CreateVolumeRequest(
+                name: name,
+                range: range,
+                capabilities: capabilities,
+                parameters: parameters.driver.merging(metadata) { $1 },
+                credentials: credentials
+            )
+        }
+
+        func object(_ made: Volume) -> JSONValue {
+            var others = made.context
+            // The node takes the pool from here; the image under the name that people look for.
+            others["image"] = others.removeValue(forKey: "imageName")
+            if !storageClass.mountOptions.isEmpty, delivery == .flexvolume {
+                others["mountOptions"] = storageClass.mountOptions.joined(separator: ",")
+            }
+            return VolumeObject(
+                name: name,
+                claim: claim,
+                storageClass: storageClass,
+                capacityBytes: made.capacityBytes,
+                fileSystem: parameters.fileSystem ?? "ext4",
+                delivery: delivery,
+                attributes: VolumeAttributes(
+                    handle: made.id.description,
+                    nodeSecret: secrets[.nodeStage],
+                    expandSecret: secrets[.controllerExpand] ?? secrets[.provisioner],
+                    others: others
+                ),
+                deletionSecret: provisionSecret,
+                settings: shop.settings
+            ).json
+        }
+    }
+}

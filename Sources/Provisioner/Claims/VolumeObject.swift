@@ -1,0 +1,90 @@
+internal import JSON
+internal import KubernetesAPI
+internal import Volumes
+
+/// The PersistentVolume of a claim, as external-provisioner would write it, with our source.
+struct VolumeObject {
+    var name: String
+    var claim: PersistentVolumeClaim
+    var storageClass: StorageClass
+    var capacityBytes: UInt64
+    var fileSystem: String
+    var delivery: ClassParameters.Delivery
+    var attributes: VolumeAttributes
+    var deletionSecret: SecretReference?
+    var settings: DriverSettings
+
+    static let deletionSecretNameKey = "volume.kubernetes.io/provisioner-deletion-secret-name"
+    static let deletionSecretNamespaceKey = "volume.kubernetes.io/provisioner-deletion-secret-namespace"
+    static let boundByControllerKey = "pv.kubernetes.io/bound-by-controller"
+
+    var json: JSONValue {
+        var annotations: [String: String] = [
+            PersistentVolume.provisionedByKey: storageClass.provisioner,
+            Self.deletionSecretNameKey: deletionSecret?.name ?? "",
+            Self.deletionSecretNamespaceKey: deletionSecret?.namespace ?? "",
+            Self.boundByControllerKey: "yes",
+        ]
+        if delivery == .local { annotations[VolumeAttributes.annotation] = attributes.annotationText }
+        let metadata: JSONValue = ["name": .string(name), "annotations": JSONValue(annotations)]
+        // Only what is to be deleted is held until its image is gone.
+        let finalizers: JSONValue? =
+            storageClass.reclaimPolicy == .delete ? [.string(PersistentVolume.provisionerFinalizer)] : nil
+        return [
+            "apiVersion": "v1", "kind": "PersistentVolume",
+            "metadata": metadata.with("finalizers", finalizers), "spec": spec,
+        ]
+    }
+
+    private var spec: JSONValue {
+        let spec: JSONValue = [
+            "capacity": ["storage": .string(Quantity.text(Int64(clamping: capacityBytes)))],
+            "accessModes": JSONValue(claim.details?.accessModes ?? []),
+            "persistentVolumeReclaimPolicy": .string(storageClass.reclaimPolicy.name),
+            "storageClassName": .string(storageClass.metadata.name),
+            "volumeMode": .string(claim.isBlock ? "Block" : "Filesystem"),
+            "claimRef": [
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                "namespace": .string(claim.metadata.namespace), "name": .string(claim.metadata.name),
+                "uid": .string(claim.metadata.uid), "resourceVersion": .string(claim.metadata.resourceVersion),
+            ],
+        ]
+        switch delivery {
+        case .flexvolume:
+            // kubelet refuses a FlexVolume with mountOptions; they are among the options.
+            let flex: JSONValue = [
+                "driver": .string(settings.flexDriver), "fsType": .string(fileSystem),
+                "options": JSONValue(attributes.options),
+            ]
+            return spec.with("flexVolume", flex).with("nodeAffinity", affinity)
+        case .local:
+            let source: JSONValue = ["path": .string("\(settings.localDirectory)/\(name)/dev")]
+            let options = storageClass.mountOptions
+            return
+                spec
+                .with("local", claim.isBlock ? source : source.with("fsType", .string(fileSystem)))
+                .with("mountOptions", options.isEmpty || claim.isBlock ? nil : JSONValue(options))
+                // A local volume must say where it is; ours is everywhere.
+                .with("nodeAffinity", affinity ?? Self.anywhere)
+        }
+    }
+
+    private static let anywhere: JSONValue = [
+        "required": [
+            "nodeSelectorTerms": [
+                ["matchExpressions": [["key": "kubernetes.io/os", "operator": "In", "values": ["linux"]]]]
+            ]
+        ]
+    ]
+
+    /// The class' topologies: a node outside of them may not reach the cluster.
+    private var affinity: JSONValue? {
+        let terms = storageClass.allowedTopologies.filter { !$0.labels.isEmpty }.map { term -> JSONValue in
+            let expressions = term.labels.sorted { $0.key < $1.key }.map { key, values -> JSONValue in
+                ["key": .string(key), "operator": "In", "values": JSONValue(values)]
+            }
+            return ["matchExpressions": .array(expressions)]
+        }
+        return terms.isEmpty ? nil : ["required": ["nodeSelectorTerms": .array(terms)]]
+    }
+}

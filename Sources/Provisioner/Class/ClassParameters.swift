@@ -1,0 +1,124 @@
+internal import Volumes
+
+/// A StorageClass' parameters, sorted by whom they are for: Kubernetes' own keys are ours, all others the driver's.
+///
+/// See: kubernetes-csi.github.io, "external-provisioner", StorageClass parameters.
+struct ClassParameters: Sendable {
+    /// What a Secret is for.
+    enum SecretRole: String, CaseIterable, Sendable {
+        case provisioner
+        case controllerPublish = "controller-publish"
+        case nodeStage = "node-stage"
+        case nodePublish = "node-publish"
+        case controllerExpand = "controller-expand"
+        case nodeExpand = "node-expand"
+        case controllerModify = "controller-modify"
+
+        /// The names from before there was a prefix.
+        var oldKey: String? {
+            switch self {
+            case .provisioner: "csiProvisionerSecret"
+            case .controllerPublish: "csiControllerPublishSecret"
+            case .nodeStage: "csiNodeStageSecret"
+            case .nodePublish: "csiNodePublishSecret"
+            case .controllerExpand, .nodeExpand, .controllerModify: nil
+            }
+        }
+    }
+
+    /// How a volume gets to kubelet.
+    enum Delivery: String, Sendable {
+        /// kubelet runs `nacre-flex`.
+        case flexvolume
+        /// A `local` PersistentVolume whose device the node agent makes.
+        case local
+    }
+
+    /// The file system asked for, if any.
+    let fileSystem: String?
+    /// How a volume gets to kubelet.
+    let delivery: Delivery
+    /// What the driver gets to see.
+    let driver: [String: String]
+    private let secrets: [SecretRole: SecretTemplate]
+
+    private static let prefix = "csi.storage.k8s.io/"
+    private static let deliveryKey = "nodeDelivery"
+
+    init(_ parameters: [String: String]) throws(VolumeError) {
+        var driver: [String: String] = [:]
+        var ours: [String: String] = [:]
+        var fileSystems: [String: String] = [:]
+        var delivery = Delivery.flexvolume
+        for (key, value) in parameters.sorted(by: { $0.key < $1.key }) {
+            if key == Self.prefix + "fstype" || key.lowercased() == "fstype" {
+                fileSystems[key] = value
+            } else if key == Self.deliveryKey {
+                guard let known = Delivery(rawValue: value) else {
+                    throw .invalid("parameter \(key) '\(value.printable)' is not flexvolume or local")
+                }
+                delivery = known
+            } else if key.hasPrefix(Self.prefix) || Self.oldSecretKeys.contains(key) {
+                ours[key] = value
+            } else {
+                driver[key] = value
+            }
+        }
+        guard fileSystems.count <= 1 else {
+            throw .invalid(
+                "parameters \(fileSystems.keys.sorted().joined(separator: " and ")) both name a file system; drop one"
+            )
+        }
+        if let (key, value) = fileSystems.first, !VolumeCapability.fileSystems.contains(value) {
+            let known = VolumeCapability.fileSystems.joined(separator: " or ")
+            throw .invalid("parameter \(key) '\(value.printable)' is not \(known)")
+        }
+        fileSystem = fileSystems.values.first
+        self.delivery = delivery
+        self.driver = driver
+        var secrets: [SecretRole: SecretTemplate] = [:]
+        let usual = try Self.pair(Self.prefix + "secret-name", Self.prefix + "secret-namespace", &ours)
+        for role in SecretRole.allCases {
+            let key = Self.prefix + role.rawValue + "-secret-"
+            var template = try Self.pair(key + "name", key + "namespace", &ours)
+            if template == nil, let old = role.oldKey {
+                template = try Self.pair(old + "Name", old + "Namespace", &ours)
+            }
+            secrets[role] = template ?? usual
+        }
+        self.secrets = secrets
+        if let unknown = ours.keys.sorted().first {
+            throw .invalid("parameter \(unknown.printable) is not known; keys with \(Self.prefix) are Kubernetes' own")
+        }
+    }
+
+    /// The Secret for a role; nothing when the class names none.
+    func secret(for role: SecretRole, _ values: SecretTemplate.Values) throws(VolumeError) -> SecretReference? {
+        try secrets[role]?.resolved(values)
+    }
+
+    private static let oldSecretKeys = Set(
+        SecretRole.allCases.compactMap(\.oldKey).flatMap { [$0 + "Name", $0 + "Namespace"] }
+    )
+
+    /// Takes a pair of keys out of `parameters`: both or neither.
+    private static func pair(
+        _ nameKey: String,
+        _ namespaceKey: String,
+        _ parameters: inout [String: String]
+    ) throws(VolumeError) -> SecretTemplate? {
+        let name = parameters.removeValue(forKey: nameKey)
+        let namespace = parameters.removeValue(forKey: namespaceKey)
+        switch (name, namespace) {
+        case (nil, nil): return nil
+        case (let name?, let namespace?):
+            guard !name.isEmpty else { throw .invalid("parameter \(nameKey) is empty; name a Secret or drop the key") }
+            guard !namespace.isEmpty else {
+                throw .invalid("parameter \(namespaceKey) is empty; name a namespace or drop the key")
+            }
+            return SecretTemplate(nameKey: nameKey, namespaceKey: namespaceKey, name: name, namespace: namespace)
+        case (nil, _): throw .invalid("parameter \(namespaceKey) is given without \(nameKey); give both or none")
+        case (_, nil): throw .invalid("parameter \(nameKey) is given without \(namespaceKey); give both or none")
+        }
+    }
+}

@@ -1,0 +1,221 @@
+package import KubernetesAPI
+package import Logging
+package import Secrets
+internal import Synchronization
+package import Volumes
+
+/// Watches claims, volumes and classes, and works on what is to be done with them while this process leads.
+package final class ProvisioningController: Sendable {
+    /// How a controller is doing, for metrics.
+    package struct Load: Sendable {
+        /// Claims, expansions and volumes that wait for their turn.
+        package var waiting: Int
+        /// Those that are worked on.
+        package var running: Int
+        /// Those that wait after a failure.
+        package var delayed: Int
+        /// PersistentVolumes and claims known.
+        package var volumes: Int
+        /// Claims known.
+        package var claims: Int
+        /// Lists made; after the start only when a watch could not go on.
+        package var lists: Int
+    }
+
+    private let shop: Workshop
+    private let claimWork: ClaimReconciler
+    private let volumeWork: VolumeReconciler
+    private let expansionWork: ExpansionReconciler
+    private let claimQueue: WorkQueue
+    private let volumeQueue: WorkQueue
+    private let expansionQueue: WorkQueue
+    private let leads = Mutex(false)
+    private let reflectors = Mutex<Reflectors?>(nil)
+
+    private struct Reflectors: Sendable {
+        let claims: Reflector<PersistentVolumeClaim>
+        let volumes: Reflector<PersistentVolume>
+        let classes: Reflector<StorageClass>
+    }
+
+    /// Everything is looked at again this often, whatever the watches say.
+    private static let sweepInterval = Duration.seconds(600)
+    /// So long work that is under way may take when we are asked to stop.
+    private static let stopTime = Duration.seconds(20)
+
+    /// Puts a controller together.
+    ///
+    /// - Parameters:
+    ///   - settings: What it is told about itself.
+    ///   - client: Asks before every write whether this process leads.
+    ///   - service: Makes, grows and deletes volumes.
+    ///   - ownCredentials: The Ceph user for classes that name no Secret.
+    ///   - events: Where users are told.
+    ///   - observer: Told of every `ProvisionStep`.
+    ///   - logger: Where operators are told.
+    package init(
+        settings: DriverSettings,
+        client: KubernetesClient,
+        service: any ControllerService,
+        ownCredentials: @escaping @Sendable () throws(VolumeError) -> Credentials,
+        events: EventRecorder,
+        observer: StepObserver? = nil,
+        logger: Logger
+    ) {
+        let driver = settings.driverName
+        let shop = Workshop(
+            settings: settings,
+            client: client,
+            service: service,
+            secrets: CephSecrets(client: client, own: ownCredentials),
+            events: events,
+            claims: ObjectCache(indexes: [
+                { $0.volumeName.isEmpty ? $0.className : nil }
+            ]),
+            volumes: ObjectCache(indexes: [
+                { $0.provisionedBy == driver ? $0.claim?.uid : nil },
+                { volume in
+                    guard volume.isFree else { return nil }
+                    return volume.claim.map { "claim \($0.namespace)/\($0.name)" } ?? "class \(volume.className)"
+                },
+            ]),
+            classes: ObjectCache(),
+            observer: observer,
+            logger: logger
+        )
+        self.shop = shop
+        let claimWork = ClaimReconciler(shop)
+        let volumeWork = VolumeReconciler(shop)
+        let expansionWork = ExpansionReconciler(shop)
+        self.claimWork = claimWork
+        self.volumeWork = volumeWork
+        self.expansionWork = expansionWork
+        let backoff = Backoff(first: settings.firstRetry, longest: settings.longestRetry)
+        claimQueue = WorkQueue(parallel: settings.parallel, backoff: backoff) { await claimWork.reconcile($0) }
+        volumeQueue = WorkQueue(parallel: settings.parallel, backoff: backoff) { await volumeWork.reconcile($0) }
+        expansionQueue = WorkQueue(parallel: settings.parallel, backoff: backoff) { await expansionWork.reconcile($0) }
+    }
+
+    /// Whether all that is watched has been listed once.
+    package var isSynced: Bool { shop.claims.isSynced && shop.volumes.isSynced && shop.classes.isSynced }
+
+    /// How it is doing.
+    package var load: Load {
+        let queues = [claimQueue, volumeQueue, expansionQueue]
+        let lists = reflectors.withLock { reflectors in
+            guard let reflectors else { return 0 }
+            return reflectors.claims.counts.lists + reflectors.volumes.counts.lists + reflectors.classes.counts.lists
+        }
+        return Load(
+            waiting: queues.reduce(0) { $0 + $1.length },
+            running: queues.reduce(0) { $0 + $1.running },
+            delayed: queues.reduce(0) { $0 + $1.delayed },
+            volumes: shop.volumes.count,
+            claims: shop.claims.count,
+            lists: lists
+        )
+    }
+
+    /// Keeps the caches up to date until the task is cancelled; a process that does not lead does so too, to be ready.
+    package func watch() async {
+        let logger = shop.logger
+        let onFailure: @Sendable (KubernetesError) -> Void = { error in
+            logger.warning("cannot watch, trying again", metadata: [LogKey.reason: "\(error)"])
+        }
+        let reflectors = Reflectors(
+            claims: Reflector(
+                shop.client,
+                APIPath.persistentVolumeClaims,
+                cache: shop.claims,
+                onFailure: onFailure
+            ) { [self] in changed($0) },
+            volumes: Reflector(
+                shop.client,
+                APIPath.persistentVolumes,
+                cache: shop.volumes,
+                onFailure: onFailure
+            ) { [self] in changed($0) },
+            classes: Reflector(
+                shop.client,
+                APIPath.storageClasses,
+                cache: shop.classes,
+                onFailure: onFailure
+            ) { [self] in changed($0) }
+        )
+        self.reflectors.withLock { $0 = reflectors }
+        await withTaskGroup { group in
+            group.addTask { await reflectors.classes.run() }
+            group.addTask { await reflectors.volumes.run() }
+            group.addTask { await reflectors.claims.run() }
+        }
+    }
+
+    /// Works until the task is cancelled, and then until what is under way has ended or the time for that is up.
+    package func work() async {
+        while !isSynced, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(20)) }
+        leads.withLock { $0 = true }
+        defer { leads.withLock { $0 = false } }
+        let running = Task {
+            await withTaskGroup { group in
+                group.addTask { await self.claimQueue.run() }
+                group.addTask { await self.volumeQueue.run() }
+                group.addTask { await self.expansionQueue.run() }
+            }
+        }
+        while !Task.isCancelled {
+            sweep()
+            try? await Task.sleep(for: Self.sweepInterval)
+        }
+        for queue in [claimQueue, volumeQueue, expansionQueue] { queue.stop() }
+        let timer = Task {
+            try? await Task.sleep(for: Self.stopTime)
+            running.cancel()
+        }
+        await running.value
+        timer.cancel()
+    }
+
+    /// Looks at everything.
+    private func sweep() {
+        let driver = shop.settings.driverName
+        for claim in shop.claims.filter({ $0.volumeName.isEmpty || ExpansionReconciler.isDue($0) }) { look(at: claim) }
+        for volume in shop.volumes.filter({ $0.provisionedBy == driver }) { volumeQueue.add(volume.metadata.name) }
+    }
+
+    private func look(at claim: PersistentVolumeClaim) {
+        if claim.phase == .bound {
+            if ExpansionReconciler.isDue(claim) { expansionQueue.add(claim.metadata.key) }
+        } else if let name = claim.className, shop.classes.object(name)?.provisioner == shop.settings.driverName {
+            claimQueue.add(claim.metadata.key)
+        }
+    }
+
+    private var isLeading: Bool { leads.withLock(\.self) }
+
+    private func changed(_ change: Change<PersistentVolumeClaim>) {
+        guard isLeading else { return }
+        switch change {
+        case .present(let claim):
+            look(at: claim)
+        case .gone(let claim):
+            claimWork.forget(claim)
+            expansionWork.forget(claim)
+            claimQueue.add(claim.metadata.key)
+            for volume in shop.volumes.objects(in: Workshop.volumesByClaim, claim.metadata.uid) {
+                volumeQueue.add(volume.metadata.name)
+            }
+        }
+    }
+
+    private func changed(_ change: Change<PersistentVolume>) {
+        guard isLeading, case .present(let volume) = change, volume.provisionedBy == shop.settings.driverName else {
+            return
+        }
+        volumeQueue.add(volume.metadata.name)
+    }
+
+    private func changed(_ change: Change<StorageClass>) {
+        guard isLeading, case .present(let storageClass) = change else { return }
+        for claim in shop.claims.objects(in: Workshop.unboundByClass, storageClass.metadata.name) { look(at: claim) }
+    }
+}

@@ -1,0 +1,107 @@
+internal import KubernetesAPI
+internal import Logging
+internal import Secrets
+internal import Volumes
+
+/// What every reconciler works with.
+struct Workshop: Sendable {
+    let settings: DriverSettings
+    let client: KubernetesClient
+    let service: any ControllerService
+    let secrets: CephSecrets
+    let events: EventRecorder
+    let claims: ObjectCache<PersistentVolumeClaim>
+    let volumes: ObjectCache<PersistentVolume>
+    let classes: ObjectCache<StorageClass>
+    let observer: StepObserver?
+    let logger: Logger
+
+    /// Indexes of `volumes`: by the uid of the claim they are for, and the free ones by class or by the claim they want.
+    static let volumesByClaim = 0
+    static let freeVolumes = 1
+
+    /// Indexes of `claims`: the unbound ones by class.
+    static let unboundByClass = 0
+
+    /// The name of a claim's volume; the volume service's name for it, too.
+    func volumeName(of claim: PersistentVolumeClaim) -> String {
+        "\(settings.volumeNamePrefix)-\(claim.metadata.uid)"
+    }
+
+    /// Says that a step begins: the crash tests' way in.
+    func enter(_ step: ProvisionStep) { observer?(step) }
+
+    var deadline: ContinuousClock.Instant { .now + settings.callTimeout }
+
+    func log(_ error: any Error, _ message: Logger.Message, _ metadata: Logger.Metadata) {
+        logger.warning(message, metadata: metadata.merging([LogKey.reason: "\(error)"]) { $1 })
+    }
+}
+
+/// The keys of what is logged.
+enum LogKey {
+    static let claim = "k8s.claim"
+    static let volume = "k8s.volume"
+    static let reason = "reason"
+    static let duration = "duration.ms"
+    static let lease = "k8s.lease"
+    static let permission = "k8s.permission"
+    static let image = "rbd.image"
+}
+
+/// The steps between the API server and the volume service: the places where a controller can be killed.
+///
+/// | operation | killed at | leaves | the next controller |
+/// | --- | --- | --- | --- |
+/// | provision | readingSecret | nothing | starts afresh |
+/// | provision | savingVolume | the image | finds it by its name; if the claim is gone, the scan reports it |
+/// | provision | bindingClaim | image and PersistentVolume | completes the binding, as the binder would |
+/// | provision | settingPhases | a claim that names its volume | completes the phases, as the binder would |
+/// | take back | removingVolume | a PersistentVolume without claim | finds it released |
+/// | delete | releasingVolume, deletingImage | the PersistentVolume | starts afresh |
+/// | delete | removingVolume | a PersistentVolume without image | finds no image, goes on |
+/// | delete | removingFinalizer | a PersistentVolume being deleted | finds no image, removes the finalizer |
+package enum ProvisionStep: String, OperationStep, CaseIterable {
+    /// Reading a Ceph user.
+    case readingSecret
+    /// POST of the PersistentVolume.
+    case savingVolume
+    /// PATCH of the claim.
+    case bindingClaim
+    /// PATCH of both statuses.
+    case settingPhases
+    /// PATCH of a volume's phase: its claim is gone.
+    case releasingVolume
+    /// Moving the image to the trash.
+    case deletingImage
+    /// DELETE of the PersistentVolume.
+    case removingVolume
+    /// PATCH of its finalizers.
+    case removingFinalizer
+    /// Growing the image.
+    case growingImage
+    /// PATCH of the PersistentVolume's capacity.
+    case recordingCapacity
+    /// PATCH of the claim's status.
+    case recordingResize
+
+    /// The step's name in the crash matrix.
+    package var name: String { rawValue }
+
+    /// What is going on, for a person.
+    package var phrase: String {
+        switch self {
+        case .readingSecret: "reading the Secret for"
+        case .savingVolume: "saving PersistentVolume"
+        case .bindingClaim: "binding claim"
+        case .settingPhases: "setting the phases of"
+        case .releasingVolume: "releasing PersistentVolume"
+        case .deletingImage: "deleting the image of"
+        case .removingVolume: "removing PersistentVolume"
+        case .removingFinalizer: "removing the finalizer of"
+        case .growingImage: "growing the image of"
+        case .recordingCapacity: "recording the capacity of"
+        case .recordingResize: "recording the resize of claim"
+        }
+    }
+}

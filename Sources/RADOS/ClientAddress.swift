@@ -1,0 +1,14 @@
+/// The spellings of a client's address.
+public enum ClientAddress {
+    /// Brings an address to the form of watches and blocklists, `10.0.0.7:0/123456`.
+    ///
+    /// Locks have it as `v1:10.0.0.7:0/123456`, lists of addresses as `[v2:10.0.0.7:0/123456,v1:10.0.0.7:0/123456]`. A
+    /// client's protocol says nothing of who it is: it binds no port and has one nonce for both.
+    public static func plain(_ text: String) -> String {
+        var rest = text[...]
+        // Brackets around a list; those of an IPv6 address come behind the protocol, or before a digit.
+        if rest.hasPrefix("[v"), rest.hasSuffix("]") { rest = rest.dropFirst().dropLast() }
+        if let comma = rest.firstIndex(of: ",") { rest = rest[..<comma] }
+        return String(["v1:", "v2:"].contains { rest.hasPrefix($0) } ? rest.dropFirst(3) : rest)
+    }
+}

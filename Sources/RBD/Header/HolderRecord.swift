@@ -1,0 +1,142 @@
+internal import Glibc
+
+/// Which node has an image, as it wrote it into the image's metadata: `rbd image-meta list` shows it.
+///
+/// It tells people and other nodes more than Ceph does, which knows addresses alone. It proves nothing: only where its
+/// address is that of a client which has the lock, or watches the image, does it speak of that client. A clone may carry
+/// its parent's, a node that was cut off leaves it behind; neither matters.
+///
+/// Words `name=value`, separated by spaces:
+///
+/// | name | value |
+/// | --- | --- |
+/// | node | the node's name |
+/// | address | the client's address in the cluster: `10.0.0.7:0/123456` |
+/// | since | when it took the image: `2026-11-21T08:09:47Z` |
+/// | mapper | `krbd`, `nbd`, `fuse` |
+/// | host | a random number that the node keeps in its state directory, for its name may be another's tomorrow |
+/// | boot | `/proc/sys/kernel/random/boot_id` |
+/// | process | `PID/START` of the process that serves the image; absent where the kernel does |
+public struct HolderRecord: Sendable, Hashable, Codable {
+    /// The node's name.
+    public var node: String
+    /// The client's address in the cluster.
+    public var address: String
+    /// When it took the image, in seconds since 1970.
+    public var since: Int64
+    /// What makes a device of the image.
+    public var mapper: String
+    /// The node's state directory, by a random number.
+    public var host: String
+    /// The node's boot.
+    public var bootID: String
+    /// The process that serves the image: its number and its start in clock ticks since the boot.
+    public var process: ServingProcess?
+
+    /// A process of a node.
+    public struct ServingProcess: Sendable, Hashable, Codable {
+        /// Its number.
+        public let pid: Int32
+        /// Clock ticks from boot to its start.
+        public let startTime: UInt64
+
+        /// Names a process.
+        public init(pid: Int32, startTime: UInt64) {
+            self.pid = pid
+            self.startTime = startTime
+        }
+    }
+
+    /// The record's key in the image's metadata.
+    public static let metadataKey = "nacre.io/holder"
+
+    /// Puts a record together.
+    public init(
+        node: String,
+        address: String,
+        since: Int64,
+        mapper: String,
+        host: String,
+        bootID: String,
+        process: ServingProcess? = nil
+    ) {
+        self.node = node
+        self.address = address
+        self.since = since
+        self.mapper = mapper
+        self.host = host
+        self.bootID = bootID
+        self.process = process
+    }
+
+    /// Reads what `text` writes; nothing when a word is missing.
+    ///
+    /// Words that are not known are passed over.
+    public init?(parsing text: String) {
+        var words: [Substring: Substring] = [:]
+        for word in text.split(separator: " ") {
+            guard let equals = word.firstIndex(of: "=") else { return nil }
+            words[word[..<equals]] = word[word.index(after: equals)...]
+        }
+        guard let node = words["node"], let address = words["address"], let mapper = words["mapper"],
+            let host = words["host"], let boot = words["boot"], let since = words["since"].flatMap(Self.seconds)
+        else { return nil }
+        let process = (words["process"] ?? "").split(separator: "/")
+        self.init(
+            node: String(node),
+            address: String(address),
+            since: since,
+            mapper: String(mapper),
+            host: String(host),
+            bootID: String(boot),
+            process: process.count == 2
+                ? Int32(process[0]).flatMap { pid in
+                    UInt64(process[1]).map { ServingProcess(pid: pid, startTime: $0) }
+                } : nil
+        )
+    }
+
+    /// The record as it is written down.
+    public var text: String {
+        var words = [
+            "node=\(Self.word(node))", "address=\(Self.word(address))", "since=\(Self.time(since))",
+            "mapper=\(Self.word(mapper))", "host=\(Self.word(host))", "boot=\(Self.word(bootID))",
+        ]
+        if let process { words.append("process=\(process.pid)/\(process.startTime)") }
+        return words.joined(separator: " ")
+    }
+
+    /// When it took the image, for people: `2026-11-21T08:09:47Z`.
+    public var sinceTime: String { Self.time(since) }
+
+    /// No space may part a word, and a record must have all of them.
+    private static func word(_ text: String) -> String {
+        let word = String(text.unicodeScalars.map { $0.value > 0x20 && $0.value != 0x7F ? Character($0) : "_" })
+        return word.isEmpty ? "-" : word
+    }
+
+    private static func time(_ seconds: Int64) -> String {
+        var clock = time_t(seconds)
+        var parts = tm()
+        gmtime_r(&clock, &parts)
+        func digits(_ number: CInt, _ count: Int) -> String {
+            let text = String(number)
+            return String(repeating: "0", count: max(0, count - text.count)) + text
+        }
+        return "\(digits(parts.tm_year + 1900, 4))-\(digits(parts.tm_mon + 1, 2))-\(digits(parts.tm_mday, 2))T"
+            + "\(digits(parts.tm_hour, 2)):\(digits(parts.tm_min, 2)):\(digits(parts.tm_sec, 2))Z"
+    }
+
+    private static func seconds(_ text: Substring) -> Int64? {
+        let numbers = text.split { "-T:Z".contains($0) }.compactMap { CInt($0) }
+        guard numbers.count == 6 else { return nil }
+        var parts = tm()
+        parts.tm_year = numbers[0] - 1900
+        parts.tm_mon = numbers[1] - 1
+        parts.tm_mday = numbers[2]
+        parts.tm_hour = numbers[3]
+        parts.tm_min = numbers[4]
+        parts.tm_sec = numbers[5]
+        return Int64(timegm(&parts))
+    }
+}

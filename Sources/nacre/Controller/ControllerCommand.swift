@@ -1,0 +1,75 @@
+import ArgumentParser
+import CoreMetrics
+import Glibc
+import KubernetesAPI
+import Logging
+import Provisioner
+import ServiceLifecycle
+import UnixSignals
+import VolumeServer
+import Volumes
+
+/// `nacre controller`: claims become volumes.
+struct ControllerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "controller",
+        abstract: "Provision, grow and delete the volumes of a Kubernetes cluster's claims.",
+        discussion: """
+            Does what external-provisioner and external-resizer do, in one process. Of several only one works: the one \
+            that holds the lease. Health and metrics are served on the socket.
+
+            EXAMPLE
+              nacre controller --config /etc/ceph-csi-config/config.json
+              nacre controller --kubeconfig ~/.kube/config --lease-namespace nacre
+            """
+    )
+
+    @OptionGroup var serve: ServeOptions
+    @OptionGroup var options: ControllerOptions
+
+    func run() async throws {
+        ProcessHardening.apply()
+        guard let level = Logger.Level(rawValue: serve.logLevel) else {
+            throw ValidationError("--log-level '\(serve.logLevel)' is not a level")
+        }
+        var logger = Logger(label: "nacre") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = level
+        let registry = MetricsRegistry()
+        MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
+        let stack = ControllerStack(serve, observer: CrashPoint.observer, logger: logger)
+        ServiceMetrics.register(stack, in: registry)
+        let cluster = try KubernetesStack(serve, options, stack, observer: CrashPoint.observer, logger: logger)
+        cluster.register(in: registry)
+        let report = HealthReport(stack: stack)
+        let server = VolumeServer(
+            configuration: ServerConfiguration(
+                socketPath: serve.socket,
+                driverName: serve.driverName,
+                version: Nacre.version
+            ),
+            controller: stack.service,
+            node: nil,
+            readiness: report.readiness,
+            health: { cluster.health(beside: await report.health()) },
+            metrics: registry,
+            logger: logger
+        )
+        var quiet = logger
+        quiet.logLevel = max(level, .notice)
+        var configuration = ServiceGroupConfiguration(
+            services: [
+                .init(service: Housekeeping(stack: stack, logger: logger)),
+                .init(service: server),
+                // A leader that lost its lease ends the process: nothing that it remembers may be trusted any more.
+                .init(service: cluster, successTerminationBehavior: .gracefullyShutdownGroup),
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: quiet
+        )
+        configuration.maximumGracefulShutdownDuration = .seconds(30)
+        try await ServiceGroup(configuration: configuration).run()
+        guard !cluster.lostLease else {
+            throw CommandFailure(.tryAgain, "the lease went to another process; start again to stand by")
+        }
+    }
+}

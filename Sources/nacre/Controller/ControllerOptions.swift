@@ -1,0 +1,40 @@
+import ArgumentParser
+
+/// What `nacre controller` is told beside what `nacre serve` is.
+struct ControllerOptions: ParsableArguments {
+    @Option(
+        name: .customLong("kubeconfig"),
+        help: "A kubeconfig; without one the pod's own service account (KUBECONFIG).",
+        completion: .file()
+    )
+    var givenKubeconfig: String?
+
+    /// The kubeconfig, as given or by the environment.
+    var kubeconfig: String? { givenKubeconfig ?? Environment.value("KUBECONFIG") }
+
+    @Option(help: "The kubeconfig's context; its current one without.")
+    var context: String?
+
+    @Flag(help: "Obey insecure-skip-tls-verify of the kubeconfig: Secrets may then go to anyone.")
+    var insecureSkipTLSVerify = false
+
+    @Option(help: "Namespace of the lease; the pod's own without.")
+    var leaseNamespace: String?
+
+    @Option(help: "This process' name on the lease; the host's name and a random part without.")
+    var identity: String?
+
+    @Option(help: "Seconds after which another takes a lease over that is not renewed (5 to 600).")
+    var leaseDuration = 15
+
+    @Option(help: "Claims, expansions or volumes worked on at once, of each (1 to 256).")
+    var parallel = 48
+
+    @Option(help: "What FlexVolume sources name as their driver.")
+    var flexDriver = "nacre.io/rbd"
+
+    mutating func validate() throws {
+        guard (5...600).contains(leaseDuration) else { throw ValidationError("--lease-duration must be 5 to 600") }
+        guard (1...256).contains(parallel) else { throw ValidationError("--parallel must be 1 to 256") }
+    }
+}

@@ -1,0 +1,184 @@
+import CephVolumes
+import Glibc
+import KubernetesAPI
+import Logging
+import Provisioner
+import ServiceLifecycle
+import Synchronization
+import VolumeServer
+import Volumes
+
+/// The controller and all that it needs of Kubernetes, wired.
+final class KubernetesStack: Service, Sendable {
+    private let client: KubernetesClient
+    private let election: LeaderElection
+    private let events: EventRecorder
+    private let controller: ProvisioningController
+    private let leaseNamespace: String
+    private let volumes: VolumeService
+    private let logger: Logger
+    private let lost = Atomic<Bool>(false)
+    private let missing = Mutex<[Permission]>([])
+
+    /// Whether the lease went to another while we had it.
+    var lostLease: Bool { lost.load(ordering: .relaxed) }
+
+    init(
+        _ serve: ServeOptions,
+        _ options: ControllerOptions,
+        _ stack: ControllerStack,
+        observer: StepObserver?,
+        logger: Logger
+    ) throws {
+        let identity = try ClusterAccess(options).identity()
+        let agent = "nacre/\(Nacre.version)"
+        let namespace = options.leaseNamespace ?? identity.namespace ?? "default"
+        let name = options.identity ?? Self.processName
+        // With connections of its own, so that a thousand claims do not stand before a renewal.
+        let election = LeaderElection(
+            try KubernetesClient(identity, userAgent: agent),
+            namespace: namespace,
+            name: LeaderElection.leaseName(for: serve.driverName),
+            identity: name,
+            timing: .init(
+                leaseDuration: .seconds(options.leaseDuration),
+                renewDeadline: .seconds(options.leaseDuration) * 2 / 3,
+                retryPeriod: .seconds(options.leaseDuration) / 5
+            )
+        )
+        client = try KubernetesClient(identity, userAgent: agent) { election.leadsUntil }
+        events = EventRecorder(client, component: serve.driverName, instance: name)
+        var settings = DriverSettings()
+        settings.driverName = serve.driverName
+        settings.flexDriver = options.flexDriver
+        settings.parallel = options.parallel
+        let own = ServiceCredentials(directory: serve.secretDir)
+        controller = ProvisioningController(
+            settings: settings,
+            client: client,
+            service: stack.service,
+            ownCredentials: own.read,
+            events: events,
+            observer: observer,
+            logger: logger
+        )
+        volumes = stack.service
+        leaseNamespace = namespace
+        self.election = election
+        self.logger = logger
+    }
+
+    func run() async throws {
+        await checkPermissions()
+        await withTaskGroup { group in
+            group.addTask { await self.controller.watch() }
+            group.addTask { await self.events.run() }
+            await cancelWhenGracefulShutdown { await self.lead() }
+            // What was just told of should still be sent.
+            try? await Task.sleep(for: .milliseconds(200))
+            group.cancelAll()
+        }
+        await election.release()
+    }
+
+    private func lead() async {
+        let logger = logger
+        do {
+            try await election.acquire { error in
+                logger.warning("cannot get the lease", metadata: ["reason": "\(error)"])
+            }
+        } catch {
+            return
+        }
+        logger.notice("leading", metadata: ["k8s.lease": "\(leaseNamespace)"])
+        await withTaskGroup { group in
+            group.addTask { await self.controller.work() }
+            await election.renew { error in
+                logger.warning("cannot renew the lease", metadata: ["reason": "\(error)"])
+            }
+            if !Task.isCancelled {
+                lost.store(true, ordering: .relaxed)
+                logger.error("lost the lease", metadata: ["k8s.lease": "\(election.holder)"])
+            }
+            group.cancelAll()
+        }
+    }
+
+    /// Names what RBAC and Ceph do not let us do; rights may come later, so nothing ends for the lack of one.
+    private func checkPermissions() async {
+        do throws(KubernetesError) {
+            let missing = try await client.missing(of: SelfCheck.permissions(leaseNamespace: leaseNamespace))
+            self.missing.withLock { $0 = missing }
+            for permission in missing {
+                logger.error("RBAC does not allow what is needed", metadata: ["k8s.permission": "\(permission)"])
+            }
+        } catch {
+            logger.warning("cannot check what RBAC allows", metadata: ["reason": "\(error)"])
+        }
+        do throws(VolumeError) {
+            _ = try await volumes.listVolumes(maxEntries: 1, startingToken: "", deadline: .now + .seconds(20))
+        } catch {
+            guard error.code != .failedPrecondition else { return }
+            logger.error("Ceph does not allow what is needed", metadata: ["reason": "\(error.message)"])
+        }
+    }
+
+    /// The process' health beside that of what it leans on.
+    func health(beside other: Health) -> Health {
+        var parts = other.parts
+        let missing = missing.withLock(\.self)
+        parts.append(
+            Health.Part(
+                "kubernetes/permissions",
+                isWell: missing.isEmpty,
+                message: missing.isEmpty
+                    ? "all are there" : "missing: " + missing.map(\.description).joined(separator: ", ")
+            )
+        )
+        parts.append(
+            Health.Part(
+                "kubernetes/caches",
+                isWell: controller.isSynced,
+                message: controller.isSynced ? "all is listed" : "listing"
+            )
+        )
+        parts.append(
+            Health.Part(
+                "kubernetes/lease",
+                isWell: true,
+                message: election.leads ? "held by this process" : "held by '\(election.holder)'"
+            )
+        )
+        return Health(parts)
+    }
+
+    /// The gauges of the controller.
+    func register(in registry: MetricsRegistry) {
+        let controller = controller
+        let client = client
+        let election = election
+        let gauges: [(name: String, help: String, read: @Sendable () -> Int)] = [
+            ("nacre_controller_leading", "Whether this process works.", { election.leads ? 1 : 0 }),
+            ("nacre_controller_waiting", "Claims and volumes that wait for their turn.", { controller.load.waiting }),
+            ("nacre_controller_running", "Claims and volumes that are worked on.", { controller.load.running }),
+            ("nacre_controller_delayed", "Claims and volumes that wait after a failure.", { controller.load.delayed }),
+            ("nacre_controller_volumes", "PersistentVolumes known.", { controller.load.volumes }),
+            ("nacre_controller_claims", "Claims known.", { controller.load.claims }),
+            ("nacre_kubernetes_lists_total", "Lists made since the start.", { controller.load.lists }),
+            ("nacre_kubernetes_reads_total", "Reads of the API server, watches included.", { client.counts.reads }),
+            ("nacre_kubernetes_writes_total", "Writes to the API server.", { client.counts.writes }),
+            ("nacre_kubernetes_put_off_total", "Requests that the API server put off.", { client.counts.putOff }),
+        ]
+        for gauge in gauges {
+            let read = gauge.read
+            registry.registerGauge(gauge.name, gauge.help) { Double(read()) }
+        }
+    }
+
+    private static var processName: String {
+        var name = [CChar](repeating: 0, count: 256)
+        gethostname(&name, 255)
+        let host = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return "\(host)_\(String(UInt64.random(in: 0...UInt64.max), radix: 16))"
+    }
+}

@@ -1,0 +1,226 @@
+import LinuxKernel
+import Logging
+import NodeVolumes
+import Secrets
+import Volumes
+
+/// Does what kubelet asks of its FlexVolume driver, in the node service's words.
+///
+/// | kubelet | the node service |
+/// | --- | --- |
+/// | mount | stage, once for a node and volume; publish, for each pod |
+/// | unmount | unpublish; unstage after the last |
+/// | expandfs | the image grows, for nobody else grows it; then device and file system |
+///
+/// kubelet has no time limit of its own, so a call ends after `limit` and says what it waits for; what is under way goes
+/// on, and kubelet's next try finds it.
+struct FlexDriver: Sendable {
+    /// Below the driver program's limit.
+    static let limit = Duration.seconds(100)
+    /// Leaves time to pass on which step it is that lasts.
+    private static let innerLimit = Duration.seconds(90)
+    /// Longer than kubelet waits between two tries.
+    static let patience = Duration.seconds(300)
+
+    let service: NodeVolumeService
+    /// Grows images.
+    let images: any ControllerService
+    let secrets: any NodeSecrets
+    /// Where volumes are staged: on a file system that kubelet and this process see alike.
+    let stagingRoot: String
+    let logger: Logger
+    private let operations = Operations()
+
+    init(
+        service: NodeVolumeService,
+        images: any ControllerService,
+        secrets: any NodeSecrets,
+        stagingRoot: String,
+        logger: Logger
+    ) {
+        self.service = service
+        self.images = images
+        self.secrets = secrets
+        self.stagingRoot = stagingRoot
+        self.logger = logger
+    }
+
+    /// Answers a call, whatever it says.
+    func answer(_ arguments: [String]) async -> FlexAnswer {
+        do throws(VolumeError) {
+            try await perform(FlexCall(arguments))
+            return .success
+        } catch {
+            logger.warning(
+                "a call of kubelet's failed",
+                metadata: [
+                    "call": "\(arguments.first ?? "")", "error.code": "\(error.code)", "reason": "\(error.message)",
+                ]
+            )
+            return FlexAnswer(error)
+        }
+    }
+
+    private func perform(_ call: FlexCall) async throws(VolumeError) {
+        switch call {
+        case .mount(let directory, let options): try await mount(directory, options)
+        case .unmount(let directory): try await unmount(directory)
+        case .expand(let options, let path, let bytes): try await expand(options, path, bytes)
+        case .ping: return
+        }
+    }
+
+    private func mount(_ directory: String, _ options: FlexOptions) async throws(VolumeError) {
+        try await run("mount volume '\(options.id)'", on: options.id, "mount \(directory) \(options)") {
+            (deadline) throws(VolumeError) in
+            let credentials = try await secrets.credentials(options.nodeSecret)
+            let staging = try makeStagingPath(of: options.id)
+            do throws(VolumeError) {
+                try await service.stage(
+                    StageRequest(
+                        volumeID: options.id.description,
+                        stagingPath: staging,
+                        capability: options.capability,
+                        credentials: credentials,
+                        context: options.parameters
+                    ),
+                    deadline: deadline
+                )
+                try await service.publish(
+                    PublishRequest(
+                        volumeID: options.id.description,
+                        stagingPath: staging,
+                        targetPath: directory,
+                        capability: options.capability,
+                        isReadOnly: options.isReadOnly,
+                        context: options.parameters
+                    ),
+                    deadline: deadline
+                )
+            } catch {
+                try await release(options.id, after: error)
+                throw error
+            }
+        }
+    }
+
+    /// kubelet unmounts nothing that it does not know to be mounted, so what a failed call leaves is taken away here: at
+    /// once, or when kubelet has not come back for long.
+    private func release(_ id: VolumeID, after error: VolumeError) async throws(VolumeError) {
+        guard error.code == .deadlineExceeded || error.code == .aborted else {
+            try? await unstageIfUnused(id.description, .now + Self.innerLimit)
+            return
+        }
+        Task {
+            try? await Task.sleep(for: Self.patience)
+            await releaseIfUnused(id)
+        }
+    }
+
+    private func unmount(_ directory: String) async throws(VolumeError) {
+        let known = try await service.knownVolumes()
+        guard let volume = known.first(where: { $0.targets.contains(directory) }) else {
+            // Nothing of ours, or the record is lost: what is mounted there still has to go.
+            try await service.unpublish(
+                volumeID: "unknown at \(directory)",
+                targetPath: directory,
+                deadline: .now + Self.innerLimit
+            )
+            return
+        }
+        let id = try VolumeID(parsing: volume.volumeID)
+        try await run("unmount volume '\(id)'", on: id, "unmount \(directory)") { (deadline) throws(VolumeError) in
+            try await service.unpublish(volumeID: volume.volumeID, targetPath: directory, deadline: deadline)
+            try await unstageIfUnused(volume.volumeID, deadline)
+        }
+    }
+
+    private func expand(_ options: FlexOptions, _ path: String, _ bytes: UInt64) async throws(VolumeError) {
+        try await run("expand volume '\(options.id)'", on: options.id, "expand \(path) \(bytes)") {
+            (deadline) throws(VolumeError) in
+            let credentials = try await secrets.credentials(options.expandSecret ?? options.nodeSecret)
+            let range = try CapacityRange(requiredBytes: Int64(clamping: bytes), limitBytes: 0)
+            _ = try await images.expandVolume(
+                ExpandVolumeRequest(
+                    volumeID: options.id.description,
+                    range: range,
+                    capability: options.capability,
+                    credentials: credentials
+                ),
+                deadline: deadline
+            )
+            _ = try await service.expand(
+                NodeExpandRequest(
+                    volumeID: options.id.description,
+                    volumePath: path,
+                    stagingPath: stagingPath(of: options.id),
+                    range: range,
+                    capability: options.capability
+                ),
+                deadline: deadline
+            )
+        }
+    }
+
+    /// Takes away what calls left that nobody repeated, once at the start.
+    func releaseAbandoned() async {
+        try? await Task.sleep(for: Self.patience)
+        guard let known = try? await service.knownVolumes() else { return }
+        for volume in known where volume.stagingPath.hasPrefix(stagingRoot + "/") && volume.targets.isEmpty {
+            guard let id = try? VolumeID(parsing: volume.volumeID) else { continue }
+            await releaseIfUnused(id)
+        }
+    }
+
+    private func releaseIfUnused(_ id: VolumeID) async {
+        do throws(VolumeError) {
+            try await run("release volume '\(id)'", on: id, "release") { (deadline) throws(VolumeError) in
+                try await unstageIfUnused(id.description, deadline)
+            }
+        } catch {
+            logger.warning(
+                "cannot release a volume",
+                metadata: ["csi.volume.id": "\(id)", "reason": "\(error.message)"]
+            )
+        }
+    }
+
+    private func unstageIfUnused(_ volumeID: String, _ deadline: ContinuousClock.Instant) async throws(VolumeError) {
+        let known = try await service.knownVolumes()
+        guard let volume = known.first(where: { $0.volumeID == volumeID }), volume.targets.isEmpty,
+            volume.stagingPath.hasPrefix(stagingRoot + "/")
+        else { return }
+        try await service.unstage(volumeID: volumeID, stagingPath: volume.stagingPath, deadline: deadline)
+        try? KernelFile.removeDirectory(volume.stagingPath)
+        try? KernelFile.removeDirectory(String(volume.stagingPath.dropLast("/globalmount".count)))
+    }
+
+    /// One call a volume at a time, and a repeated one joins the first.
+    private func run(
+        _ title: String,
+        on id: VolumeID,
+        _ fingerprint: String,
+        _ body: @escaping @Sendable (ContinuousClock.Instant) async throws(VolumeError) -> Void
+    ) async throws(VolumeError) {
+        try await operations.run(
+            title,
+            on: id.description,
+            fingerprint: fingerprint,
+            deadline: .now + Self.limit
+        ) { () throws(VolumeError) in
+            try await body(.now + Self.innerLimit)
+        }
+    }
+
+    private func stagingPath(of id: VolumeID) -> String { "\(stagingRoot)/\(LocalUses.name(of: id))/globalmount" }
+
+    private func makeStagingPath(of id: VolumeID) throws(VolumeError) -> String {
+        let path = stagingPath(of: id)
+        do throws(KernelError) {
+            try KernelFile.makeDirectories(path)
+        } catch {
+            throw VolumeError(.internal, "cannot make the staging path of volume '\(id)': \(error)")
+        }
+        return path
+    }
+}

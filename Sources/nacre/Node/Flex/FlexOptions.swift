@@ -1,0 +1,119 @@
+import JSON
+import OrderedCollections
+import Volumes
+
+/// The options of a FlexVolume: what the PersistentVolume says, and what kubelet adds.
+///
+/// | key | who writes it | what |
+/// | --- | --- | --- |
+/// | `schema` | PV | `1`; what a later release writes may be refused |
+/// | `volumeHandle` | PV | the volume |
+/// | `clusterID`, `pool`, `radosNamespace`, `image` | PV | the volume, where a person wrote the PV without a handle |
+/// | `nodeSecretName`, `nodeSecretNamespace` | PV | the Secret of who maps it |
+/// | `expandSecretName`, `expandSecretNamespace` | PV | the Secret of who grows it; without them the node's |
+/// | `mountOptions` | PV | separated by commas; a FlexVolume cannot have the PV's own |
+/// | `accessMode` | PV | `ReadOnlyMany`, when nobody ever writes |
+/// | `kubernetes.io/fsType`, `kubernetes.io/readwrite`, … | kubelet | |
+/// | all others | PV | the StorageClass' parameters that the node needs |
+struct FlexOptions: Sendable, Equatable {
+    /// Where a Secret is.
+    struct SecretReference: Sendable, Equatable, CustomStringConvertible {
+        let name: String
+        let namespace: String
+
+        var description: String { "\(namespace)/\(name)" }
+    }
+
+    let id: VolumeID
+    let fileSystem: String
+    let mountOptions: [String]
+    let isReadOnly: Bool
+    /// Nobody writes, on any node.
+    let isForReadersOnly: Bool
+    let nodeSecret: SecretReference?
+    let expandSecret: SecretReference?
+    let parameters: [String: String]
+
+    private static let own: Set<String> = [
+        "schema", "volumeHandle", "image", "nodeSecretName", "nodeSecretNamespace", "expandSecretName",
+        "expandSecretNamespace", "mountOptions", "accessMode",
+    ]
+    private static let kubernetesPrefix = "kubernetes.io/"
+
+    /// Reads kubelet's JSON.
+    ///
+    /// - Parameter text: An object whose members are strings.
+    /// - Throws: `VolumeError` with `.invalidArgument` that names the key.
+    init(parsing text: String) throws(VolumeError) {
+        let options = try Self.members(of: text)
+        if let schema = options["schema"], schema != "1" {
+            throw .invalid(
+                "the PersistentVolume has options of schema '\(schema.printable)', and this node agent reads schema 1; "
+                    + "upgrade the node agent"
+            )
+        }
+        if let handle = options["volumeHandle"] {
+            id = try VolumeID(parsing: handle)
+        } else {
+            guard let clusterID = options["clusterID"], let pool = options["pool"], let image = options["image"] else {
+                throw .invalid(
+                    "the PersistentVolume's flexVolume.options name no volume; give volumeHandle, or clusterID, pool "
+                        + "and image"
+                )
+            }
+            id = try VolumeID(
+                clusterID: clusterID,
+                pool: pool,
+                namespace: options["radosNamespace"] ?? "",
+                image: image
+            )
+        }
+        fileSystem = options["kubernetes.io/fsType"] ?? ""
+        isReadOnly = options["kubernetes.io/readwrite"] == "ro"
+        isForReadersOnly = options["accessMode"] == "ReadOnlyMany"
+        mountOptions = (options["mountOptions"] ?? "").split(separator: ",").map(String.init)
+        nodeSecret = try Self.secret("node", options)
+        expandSecret = try Self.secret("expand", options)
+        parameters = options.filter { !Self.own.contains($0.key) && !$0.key.hasPrefix(Self.kubernetesPrefix) }
+    }
+
+    /// How the pod uses the volume.
+    var capability: VolumeCapability {
+        VolumeCapability(
+            .mount(MountAccess(fsType: fileSystem, mountFlags: mountOptions)),
+            mode: isForReadersOnly ? .multiNodeReaderOnly : .singleNodeWriter
+        )
+    }
+
+    private static func members(of text: String) throws(VolumeError) -> [String: String] {
+        let document: JSONValue
+        do throws(JSONError) {
+            document = try JSONValue(parsing: Array(text.utf8))
+        } catch {
+            throw .invalid("kubelet's options cannot be read: \(error)")
+        }
+        guard case .object(let members) = document else {
+            throw .invalid("kubelet's options are \(document.kind), not an object")
+        }
+        var options: [String: String] = [:]
+        for (name, value) in members {
+            guard case .string(let string) = value else {
+                throw .invalid("kubelet's option '\(name.printable)' is \(value.kind), not a string")
+            }
+            options[name] = string
+        }
+        return options
+    }
+
+    private static func secret(_ use: String, _ options: [String: String]) throws(VolumeError) -> SecretReference? {
+        let name = options["\(use)SecretName"] ?? ""
+        let namespace = options["\(use)SecretNamespace"] ?? ""
+        guard name.isEmpty == namespace.isEmpty else {
+            throw .invalid(
+                "the PersistentVolume's flexVolume.options have one of \(use)SecretName and \(use)SecretNamespace "
+                    + "without the other"
+            )
+        }
+        return name.isEmpty ? nil : SecretReference(name: name, namespace: namespace)
+    }
+}

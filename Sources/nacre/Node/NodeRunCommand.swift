@@ -1,0 +1,105 @@
+import ArgumentParser
+import CephVolumes
+import CoreMetrics
+import FoundationEssentials
+import LinuxKernel
+import Logging
+import NodeVolumes
+import ServiceLifecycle
+import UnixSignals
+import VolumeServer
+import Volumes
+
+/// `nacre node run`: the agent of a node.
+struct NodeRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Serve kubelet: mount, grow and unmount volumes on this node.",
+        discussion: """
+            Installs the FlexVolume driver nacre.io/rbd, which kubelet runs, and answers it. Serves the Node service as \
+            JSON too. Volumes that are mounted stay so when it ends.
+
+            EXAMPLE
+              nacre node run --config /etc/ceph-csi-config/config.json
+            """
+    )
+
+    @OptionGroup var options: ServeOptions
+    @OptionGroup var agent: NodeRunOptions
+
+    func run() async throws {
+        ProcessHardening.apply()
+        guard let level = Logger.Level(rawValue: options.logLevel) else {
+            throw ValidationError("--log-level '\(options.logLevel)' is not a level")
+        }
+        var logger = Logger(label: "nacre") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = level
+        let registry = MetricsRegistry()
+        MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
+        var options = options
+        options.nodeID = options.nodeID ?? Environment.value("NODE_NAME") ?? Self.hostName
+        let stack = ControllerStack(options, observer: nil, logger: logger)
+        guard
+            let node = NodeStack(options, stack.configuration, observer: CrashPoint.observer, logger: logger)
+        else { throw CommandFailure(.usage, "this node has no name; name it by --node-id") }
+        let driver = FlexDriver(
+            service: node.service,
+            images: stack.service,
+            secrets: DirectorySecrets(own: ServiceCredentials(directory: options.secretDir)),
+            stagingRoot: "\(agent.kubeletDir)/plugins/\(options.driverName)",
+            logger: logger
+        )
+        let report = HealthReport(stack: stack)
+        let server = VolumeServer(
+            configuration: ServerConfiguration(
+                socketPath: options.socket,
+                driverName: options.driverName,
+                version: Nacre.version
+            ),
+            controller: nil,
+            node: node.service,
+            readiness: report.readiness,
+            health: report.health,
+            metrics: registry,
+            logger: logger
+        )
+        try install(logger)
+        // Its own lines would repeat every service's whole description.
+        var quiet = logger
+        quiet.logLevel = max(level, .notice)
+        let group = ServiceGroup(
+            services: [
+                Watching(watchdog: node.watchdog), AgentUpkeep(connections: stack.connections, driver: driver), server,
+                FlexSocket(path: agent.flexSocket, driver: driver, logger: logger),
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: quiet
+        )
+        try await group.run()
+    }
+
+    /// The driver comes before its socket: a call in between is told that nobody serves yet, and comes again.
+    private func install(_ logger: Logger) throws {
+        guard agent.install else { return }
+        let installation = FlexInstallation(
+            pluginDirectory: agent.pluginDir,
+            program: agent.flexProgram ?? Self.programBesideThis,
+            socket: agent.flexSocket
+        )
+        let isNew = try installation.install()
+        logger.info(
+            isNew ? "installed the FlexVolume driver" : "the FlexVolume driver is there already",
+            metadata: ["directory": "\(agent.pluginDir)"]
+        )
+    }
+
+    private static var hostName: String? {
+        KernelFile.firstLine("/proc/sys/kernel/hostname").flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    private static var programBesideThis: String {
+        let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let directory = (own ?? "/usr/bin/nacre").split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        return "\(directory.joined(separator: "/"))/nacre-flex"
+    }
+}
