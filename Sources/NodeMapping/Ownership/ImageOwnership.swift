@@ -74,9 +74,8 @@ public final class ImageOwnership: KernelImageOwner {
         let image = request.image
         let context = try context(for: request)
         let node = try node()
-        let record = node.record(address: address, mapper: "krbd", process: nil)
-        let claim = ImageClaim(context: context, image: image, node: node)
-        let found = try claim.look()
+        let found = try ImageClaim(context: context, image: image, node: node).look()
+        let record = node.record(imageID: found.imageID, address: address, mapper: "krbd", process: nil)
         try lock(image, found, record, context)
         state.withLock { $0.held[image] = (context, found.imageID) }
         guard found.record?.address != record.address || found.record?.host != record.host else { return }
