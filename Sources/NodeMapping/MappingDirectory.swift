@@ -47,6 +47,8 @@ struct ServerRecord: Codable, Sendable {
     var addresses: String?
     /// The nbd device that it serves.
     var device: NBDDevice?
+    /// Who connected it: how a kernel that notes no backend knows it.
+    var connector: Int32?
 }
 
 extension MappingRecord {

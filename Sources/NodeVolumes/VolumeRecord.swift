@@ -91,6 +91,15 @@ struct VolumeRecords: Sendable {
         try KernelFile.replace(path(of: record.volumeID), with: Array(data))
     }
 
+    /// All that can be read, in the order of their files' names; a file that cannot be read is left to who asks for it.
+    func all() throws(KernelError) -> [VolumeRecord] {
+        guard try FileKind.of(directory) != nil else { return [] }
+        return try KernelFile.names(in: directory).filter { $0.hasSuffix(".json") }.compactMap { name in
+            guard let bytes = try? KernelFile.bytes("\(directory)/\(name)") else { return nil }
+            return try? JSONDecoder().decode(VolumeRecord.self, from: Data(bytes))
+        }
+    }
+
     func remove(_ volumeID: String) throws(KernelError) {
         guard try FileKind.of(directory) != nil else { return }
         try KernelFile.remove(path(of: volumeID) + ".new")

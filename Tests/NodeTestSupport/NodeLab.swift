@@ -99,6 +99,12 @@ public struct NodeLab: Sendable {
         )
     }
 
+    /// How the server of an image of pool rbd is.
+    public func status(_ image: String) -> ImageServerStatus? {
+        ImageServers(stateDirectory: directory)
+            .status(of: ImageAddress(clusterID: "lab", pool: "rbd", namespace: "", name: image))
+    }
+
     /// All mappers of this lab.
     public func imageMappers() -> ImageMappers {
         let mappers: [any ImageMapper] = mappers.compactMap { kind in

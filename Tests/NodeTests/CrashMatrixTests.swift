@@ -56,7 +56,7 @@ extension NodeTests {
         // Growing is killed in ReconcileTests, the kernel's mapper in KernelTests.
         let apart: Set<NodeStep> = [
             .growingOffline, .growingFileSystem, .growingDevice, .askingMonitors, .mappingInKernel, .waitingForNode,
-            .unmappingInKernel,
+            .unmappingInKernel, .disconnectingDevice,
         ]
         #expect(Set(Self.up + Self.down).union(apart) == Set(NodeStep.allCases))
     }

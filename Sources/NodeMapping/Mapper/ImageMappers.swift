@@ -129,6 +129,11 @@ public final class ImageMappers: Sendable {
         let image: ImageAddress
     }
 
+    /// How the image's server is; nothing when it has none.
+    public func serverStatus(of image: ImageAddress) -> ImageServerStatus? {
+        ImageServers(stateDirectory: stateDirectory).status(of: image)
+    }
+
     /// Which of the mappers has a record of the image.
     private func present(_ image: ImageAddress) throws(MappingError) -> (any ImageMapper)? {
         let directory = MappingDirectory(path: "\(stateDirectory)/mappings/\(image.fileName)")

@@ -56,7 +56,7 @@ final class NBDFront: ServerFront {
         isReadOnly = configuration.isReadOnly
         directory = configuration.directory
         backend = NBDMapping.backend(of: configuration.directory)
-        state = Mutex(State(record: record, device: record.device))
+        state = Mutex(State(record: record))
         var pipe: [CInt] = [-1, -1]
         guard Glibc.pipe(&pipe) == 0 else {
             throw MappingError("serve the image", KernelError("pipe", Errno(rawValue: errno), "end of the device"))
@@ -67,12 +67,11 @@ final class NBDFront: ServerFront {
     func start(isSuccessor: Bool) throws(MappingError) {
         let size = try size()
         do throws(KernelError) {
-            var known = state.withLock { $0.device }
-            if known == nil { known = try NBDMapping.device(of: backend) }
+            let known = try NBDMapping.device(directory, state.withLock { $0.record })
             var sockets: [CInt] = []
             defer { for socket in sockets { close(socket) } }
             for _ in 0..<connections { sockets.append(try connect()) }
-            if let known, try NBDMapping.isConnected(known, backend) {
+            if let known {
                 try NBDControl.reconfigure(
                     known,
                     sockets: sockets,
@@ -81,7 +80,7 @@ final class NBDFront: ServerFront {
                     deadConnectionTimeout: Self.deadConnectionTimeout,
                     backend: backend
                 )
-                return try remember(known)
+                return try remember(known, connector: nil)
             }
             guard !isSuccessor else {
                 // It was taken away while nobody served it.
@@ -96,7 +95,7 @@ final class NBDFront: ServerFront {
                 backend: backend
             )
             let device = try NBDControl.connect(connection, sockets: sockets)
-            try remember(device)
+            try remember(device, connector: getpid())
             try device.makeNode()
         } catch {
             throw MappingError("connect the image to a network block device", error)
@@ -144,10 +143,11 @@ final class NBDFront: ServerFront {
         }
     }
 
-    private func remember(_ device: NBDDevice) throws(KernelError) {
+    private func remember(_ device: NBDDevice, connector: Int32?) throws(KernelError) {
         let record = state.withLock { state in
             state.device = device
             state.record.device = device
+            if let connector { state.record.connector = connector }
             return state.record
         }
         try record.write(directory)

@@ -146,11 +146,7 @@ public final class NBDMapper: Sendable {
 
     /// The device of a mapping, whether anybody serves it or not.
     func connectedDevice(_ directory: MappingDirectory) throws(KernelError) -> NBDDevice? {
-        let backend = NBDMapping.backend(of: directory)
-        if let device = ServerRecord.read(directory)?.device, try NBDMapping.isConnected(device, backend) {
-            return device
-        }
-        return try NBDMapping.device(of: backend)
+        try NBDMapping.device(directory, ServerRecord.read(directory))
     }
 
     private func describe(_ device: NBDDevice) throws(KernelError) -> MappedDevice {

@@ -48,6 +48,7 @@ final class ImageFileSystem: @unchecked Sendable {
         case .write: fuse_reply_write(asked, Int(request.length))
         case .flush, .zero, .discard: fuse_reply_err(asked, 0)
         }
+        request.release()
     }
 
     /// The image's size when it was last asked for.

@@ -165,15 +165,17 @@ final class ServerHeritage: Sendable {
             guard attempts < 200 else { throw KernelError("flock", .resourceBusy, directory.lock) }
             usleep(10_000)
         }
-        let device = ServerRecord.read(directory)?.device
-        let addresses = configuration.predecessor
-        try ServerRecord(process: identity, keeper: identity, addresses: addresses, device: device).write(directory)
+        let earlier = ServerRecord.read(directory)
+        var record = ServerRecord(process: identity, keeper: identity, addresses: configuration.predecessor)
+        // After a reboot a number says nothing.
+        if earlier?.process.bootID == identity.bootID { (record.device, record.connector) = (earlier?.device, earlier?.connector) }
+        try record.write(directory)
         return file
     }
 
     /// Lets the kernel fail what waits: the connection ends with us, an nbd device must be told.
     func giveUp() {
-        guard let device = ServerRecord.read(directory)?.device else { return }
+        guard let device = try? NBDMapping.device(directory, ServerRecord.read(directory)) else { return }
         ServerLog.attempt("disconnect \(device)") { () throws(KernelError) in try NBDControl.disconnect(device) }
     }
 }

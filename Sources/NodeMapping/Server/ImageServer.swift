@@ -60,7 +60,8 @@ struct ImageServer {
             process: process,
             keeper: heritage.keeper,
             addresses: earlier?.addresses,
-            device: earlier?.device
+            device: earlier?.device,
+            connector: earlier?.connector
         )
         try write(record)
         let context = try connect()

@@ -27,11 +27,11 @@ enum ServerControl {
     }
 
     /// Asks the server of a mapping; nothing when none answers.
-    static func ask<Answer: Decodable>(_ word: String, at path: String) -> Answer? {
+    static func ask<Answer: Decodable>(_ word: String, at path: String, within seconds: Int = 30) -> Answer? {
         guard let connection = try? OwnedDescriptor.connected(to: path),
             (try? connection.writeAll(Array("\(word)\n".utf8))) != nil
         else { return nil }
-        var limit = timeval(tv_sec: 30, tv_usec: 0)
+        var limit = timeval(tv_sec: seconds, tv_usec: 0)
         setsockopt(connection.rawValue, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         guard let bytes = try? connection.readToEnd() else { return nil }
         return try? JSONDecoder().decode(Answer.self, from: Data(bytes))

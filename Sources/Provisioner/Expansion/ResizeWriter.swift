@@ -22,7 +22,8 @@ struct ResizeWriter: Sendable {
         try await patch(
             claim,
             conditions: ["Resizing"],
-            annotations: claim.details?.annotations[Self.notRequiredKey] == nil ? nil : [Self.notRequiredKey: nil],
+            annotations: claim.details?.annotations[Self.notRequiredKey] == nil
+                ? JSONValue?.none : [Self.notRequiredKey: nil],
             status: [
                 "allocatedResources": ["storage": .string(Quantity.text(target))],
                 "allocatedResourceStatuses": ["storage": "ControllerResizeInProgress"],

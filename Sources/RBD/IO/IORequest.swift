@@ -54,6 +54,9 @@ package struct IORequest: @unchecked Sendable {
     /// Its place in the engine's table.
     package var index: Int { slot.pointee.index }
 
+    /// Gives it back to its engine.
+    package func release() { slot.pointee.engine._withUnsafeGuaranteedRef { $0.release(self) } }
+
     /// A link for a list of the front's: an index + 1, or 0.
     package var next: UInt32 {
         get { slot.pointee.next.load(ordering: .relaxed) }

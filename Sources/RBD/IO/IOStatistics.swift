@@ -47,6 +47,27 @@ public struct IOStatistics: Codable, Sendable, Hashable {
     /// Starts at zero.
     public init() {}
 
+    /// Adds what another engine has done.
+    public mutating func add(_ other: IOStatistics) {
+        reads += other.reads
+        readBytes += other.readBytes
+        writes += other.writes
+        writeBytes += other.writeBytes
+        flushes += other.flushes
+        zeroings += other.zeroings
+        discards += other.discards
+        acknowledgedEarly += other.acknowledgedEarly
+        waitedForWrites += other.waitedForWrites
+        waitedForRoom += other.waitedForRoom
+        mergedFlushes += other.mergedFlushes
+        errors += other.errors
+        successions += other.successions
+        writtenAgain += other.writtenAgain
+        reconnections += other.reconnections
+        inFlight += other.inFlight
+        unstableBytes += other.unstableBytes
+    }
+
     init(_ memory: SharedRequestMemory) {
         func value(_ counter: IOCounter) -> UInt64 { memory.counter(counter).pointee.load(ordering: .relaxed) }
         reads = value(.reads)

@@ -1,3 +1,4 @@
+internal import CRBD
 internal import Glibc
 internal import Synchronization
 
@@ -29,6 +30,7 @@ package final class SharedRequestMemory: @unchecked Sendable {
     /// How many bytes a request may carry.
     package let longestTransfer: Int
     private let base: UnsafeMutableRawPointer
+    private let descriptor: CInt
 
     private static let magic: UInt64 = 0x3130_4f49_4552_434e
     private static let pageSize = 4096
@@ -42,7 +44,7 @@ package final class SharedRequestMemory: @unchecked Sendable {
     /// Maps the file, which is all zeros or what another server has left; nothing when it cannot be, or is not ours.
     ///
     /// - Parameters:
-    ///   - descriptor: A memory file of `fileBytes`; it may be closed afterwards.
+    ///   - descriptor: A memory file of `fileBytes`; it stays open as long.
     ///   - count: How many requests; the same for all servers of a file.
     ///   - longestTransfer: The largest read or write, in bytes, a multiple of the page size.
     package init?(descriptor: CInt, count: Int, longestTransfer: Int) {
@@ -51,6 +53,7 @@ package final class SharedRequestMemory: @unchecked Sendable {
             base != MAP_FAILED
         else { return nil }
         self.base = base
+        self.descriptor = descriptor
         self.count = count
         self.longestTransfer = longestTransfer
         let header = [Self.magic, UInt64(count), UInt64(longestTransfer)]
@@ -92,8 +95,9 @@ package final class SharedRequestMemory: @unchecked Sendable {
 
     /// Gives the memory of a buffer back, so that one large transfer does not keep it for good.
     func forget(_ index: Int) {
-        // A file's pages go with MADV_REMOVE alone.
-        madvise(buffer(of: index), longestTransfer, MADV_REMOVE)
+        // madvise(2) would not take pages away that are locked, and ours are.
+        let place = Self.tableBytes(count) + index * longestTransfer
+        nacre_punch_hole(descriptor, Int64(place), Int64(longestTransfer))
     }
 
     /// A few bytes that a front leaves for its successor, at most 3,064.
@@ -112,6 +116,3 @@ package final class SharedRequestMemory: @unchecked Sendable {
         }
     }
 }
-
-// From <linux/mman.h>, which the C library's module leaves out.
-private let MADV_REMOVE: CInt = 9
