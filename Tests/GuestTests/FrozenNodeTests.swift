@@ -1,4 +1,5 @@
 import Glibc
+import NodeMapping
 import NodeTestSupport
 import Testing
 
