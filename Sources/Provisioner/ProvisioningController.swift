@@ -62,7 +62,6 @@ package final class ProvisioningController: Sendable {
         observer: StepObserver? = nil,
         logger: Logger
     ) {
-        let driver = settings.driverName
         let shop = Workshop(
             settings: settings,
             client: client,
@@ -73,7 +72,7 @@ package final class ProvisioningController: Sendable {
                 { $0.volumeName.isEmpty ? $0.className : nil }
             ]),
             volumes: ObjectCache(indexes: [
-                { $0.provisionedBy == driver ? $0.claim?.uid : nil },
+                { $0.claim.flatMap { $0.uid.isEmpty ? nil : $0.uid } },
                 { volume in
                     guard volume.isFree else { return nil }
                     return volume.claim.map { "claim \($0.namespace)/\($0.name)" } ?? "class \(volume.className)"

@@ -126,7 +126,7 @@ final class VolumeReconciler: Sendable {
         let patch: JSONValue = [
             "metadata": [
                 "resourceVersion": .string(volume.metadata.resourceVersion),
-                "finalizers": finalizers.isEmpty ? nil : JSONValue(finalizers),
+                "finalizers": finalizers.isEmpty ? .null : JSONValue(finalizers),
             ]
         ]
         _ = try await shop.client.call(.patch(APIPath.persistentVolume(volume.metadata.name), .merge, patch))
