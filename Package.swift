@@ -56,6 +56,7 @@ let package = Package(
     products: [
         .executable(name: "nacre", targets: ["nacre"]),
         .executable(name: "nacre-flex", targets: ["nacre-flex"]),
+        .executable(name: "nacre-disk", targets: ["nacre-disk"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -102,6 +103,7 @@ let package = Package(
             "CephVolumes",
             ["Volumes", "RBD", "RADOS", "Blocking", "Secrets", collections, logging, coreMetrics, system]
         ),
+        room("DiskZap", ["BlockDevices", "LinuxKernel"], settings: pointerFree),
         room("NodeMapping", ["LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "CFuse", "CRBD", logging, system]),
 
         room(
@@ -148,6 +150,14 @@ let package = Package(
             linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "--strip-all"])]
         ),
 
+        // For rescue hosts: links neither Ceph nor curl.
+        .executableTarget(
+            name: "nacre-disk",
+            dependencies: ["DiskZap", "BlockDevices", "LinuxKernel", argumentParser],
+            swiftSettings: strict,
+            linkerSettings: fixedAddress
+        ),
+
         .target(
             name: "TestSupport",
             dependencies: ["Volumes", "Secrets", "RADOS", "RBD", "CephVolumes", "Blocking", "Curl", logging, system],
@@ -169,11 +179,25 @@ let package = Package(
         tests(
             "NodeTests",
             [
-                "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "LinuxKernel", "Volumes",
+                "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "LinuxKernel", "RBD", "Volumes",
                 logging, subprocess, system,
             ]
         ),
-        tests("NacreTests", ["nacre", "VolumeAPI", "Volumes", argumentParser]),
+        // In a guest of tools/kernel-lab, against a real Ceph.
+        tests(
+            "KernelTests",
+            [
+                "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "LinuxKernel", "Volumes", "RBD",
+                "RADOS", "Secrets", logging, subprocess, system,
+            ]
+        ),
+        // Drives guests of tools/kernel-lab from outside: nodes that are frozen and killed.
+        tests(
+            "GuestTests",
+            ["NodeTestSupport", "NodeMapping", "LinuxKernel", "RBD", "RADOS", "Secrets", subprocess, system]
+        ),
+        tests("NodeMappingTests", ["NodeMapping", "LinuxKernel", "RBD", "Secrets", system]),
+        tests("NacreTests", ["nacre", "KubernetesAPI", "Provisioner", "JSON", "VolumeAPI", "Volumes", argumentParser]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("JSONTests", ["JSON", collections]),
         tests("YAMLTests", ["YAML", "JSON", collections]),
@@ -184,6 +208,9 @@ let package = Package(
         tests("SecretsTests", ["Secrets"]),
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
+        tests("DiskZapTests", ["DiskZap", "BlockDevices", "LinuxKernel"]),
+        // On loop devices, as root: tools/test disk.
+        tests("DiskTests", ["DiskZap", "BlockDevices", "LinuxKernel", "nacre-disk"]),
         tests("CephVolumesTests", ["CephVolumes", "Volumes", "Secrets"]),
         tests(
             "VolumeServerTests",

@@ -5,18 +5,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/keyctl.h>
 #include <linux/loop.h>
+#include <linux/netlink.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define CHECKED(call) ((call) < 0 ? -errno : 0)
+
+static int value_or_errno(long result) { return result < 0 ? -errno : (int)result; }
 
 int clinux_block_size_bytes(int fd, uint64_t *bytes) { return CHECKED(ioctl(fd, BLKGETSIZE64, bytes)); }
 int clinux_block_is_read_only(int fd, int *is_read_only) { return CHECKED(ioctl(fd, BLKROGET, is_read_only)); }
@@ -120,6 +126,55 @@ int clinux_pidfd_send_signal(int pidfd, int signal) {
     return CHECKED(syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0));
 }
 
+pid_t clinux_fork(void) { return value_or_errno(fork()); }
+
+int clinux_shared_memory(const char *name, uint64_t size) {
+    int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0) return -errno;
+    if (ftruncate(fd, (off_t)size) == 0) return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
+int clinux_socket_pair(int ends[2]) { return CHECKED(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)); }
+
+static int unix_socket(const char *path, int (*bring_up)(int, const struct sockaddr *, socklen_t)) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) return -ENAMETOOLONG;
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    if (bring_up(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
+int clinux_connect(const char *path) { return unix_socket(path, connect); }
+
+int clinux_listen(const char *path) {
+    int fd = unix_socket(path, bind);
+    if (fd < 0 || listen(fd, 16) == 0) return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
+int clinux_generic_netlink(int seconds) {
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+    if (fd < 0) return -errno;
+    struct timeval limit = {.tv_sec = seconds};
+    struct sockaddr_nl address = {.nl_family = AF_NETLINK};
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
+        bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+        connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
 // What the grandchild and the child tell the parent: which call failed, and how; or the grandchild's id.
 struct spawn_report {
     int error;
@@ -215,3 +270,13 @@ const char *clinux_errno_name(int error) { return strerrorname_np(error); }
 
 void clinux_limit_malloc_arenas(int count) { (void)mallopt(M_ARENA_MAX, count); }
 void clinux_trim_malloc(void) { (void)malloc_trim(0); }
+
+int clinux_add_thread_key(const char *type, const char *description, const void *payload, size_t length) {
+    return value_or_errno(syscall(SYS_add_key, type, description, payload, length, KEY_SPEC_THREAD_KEYRING));
+}
+
+int clinux_forget_thread_key(int serial) {
+    if (syscall(SYS_keyctl, KEYCTL_INVALIDATE, serial) == 0)
+        return 0;
+    return CHECKED(syscall(SYS_keyctl, KEYCTL_UNLINK, serial, KEY_SPEC_THREAD_KEYRING));
+}

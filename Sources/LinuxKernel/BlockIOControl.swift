@@ -7,6 +7,11 @@ public struct BlockIOControl: ~Copyable, Sendable {
     /// The open device.
     public let descriptor: OwnedDescriptor
 
+    /// Takes over a device that is open.
+    public init(descriptor: consuming OwnedDescriptor) {
+        self.descriptor = descriptor
+    }
+
     /// Opens a device, read-only unless told.
     public init(opening path: String, writable: Bool = false) throws(KernelError) {
         descriptor = try OwnedDescriptor(opening: path, writable ? O_RDWR : O_RDONLY)
@@ -16,11 +21,17 @@ public struct BlockIOControl: ~Copyable, Sendable {
     ///
     /// See: open(2), `O_EXCL` on block devices. Throws EBUSY after `limit`.
     public static func waitUntilUnused(_ path: String, for limit: Duration) throws(KernelError) {
+        _ = try exclusively(path, within: limit)
+    }
+
+    /// Opens a device for ourselves alone, as soon as nobody else has it so.
+    ///
+    /// See: open(2), `O_EXCL` on block devices. Throws EBUSY after `limit`.
+    public static func exclusively(_ path: String, within limit: Duration) throws(KernelError) -> OwnedDescriptor {
         let deadline = ContinuousClock.now + limit
         while true {
             do throws(KernelError) {
-                _ = try OwnedDescriptor(opening: path, O_RDONLY | O_EXCL)
-                return
+                return try OwnedDescriptor(opening: path, O_RDONLY | O_EXCL)
             } catch {
                 guard error.errno == .resourceBusy, .now < deadline else { throw error }
                 usleep(20_000)

@@ -15,6 +15,10 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
         case denied
         /// The cluster does not answer.
         case unavailable
+        /// What was asked for is wrong in itself.
+        case invalid
+        /// This mapper cannot do it, another one may.
+        case unsupported
         /// The host does not allow what is needed.
         case host
         /// Anything else.

@@ -15,6 +15,12 @@ public enum NodeStep: String, Sendable, CaseIterable, OperationStep {
     case waitingForServer
     /// Attaching a loop device.
     case attachingLoop
+    /// Asking the monitors which protocol they speak.
+    case askingMonitors
+    /// Waiting for the kernel to map the image.
+    case mappingInKernel
+    /// Waiting for the device's node.
+    case waitingForNode
     /// Looking at what the device holds.
     case probingDevice
     /// Noting that a file system will be made.
@@ -47,10 +53,14 @@ public enum NodeStep: String, Sendable, CaseIterable, OperationStep {
     case unmountingStage
     /// Detaching the loop device.
     case detachingLoop
+    /// Disconnecting the network block device.
+    case disconnectingDevice
     /// Unmounting the image's file.
     case unmountingFile
     /// Waiting for the image's server to end.
     case endingServer
+    /// Waiting for the kernel to unmap the image.
+    case unmappingInKernel
     /// Removing the mapping's record.
     case removingMapping
     /// Removing the volume's record.
@@ -77,10 +87,15 @@ public enum NodeStep: String, Sendable, CaseIterable, OperationStep {
             case .waitingForServer: .waitingForServer
             case .attachingLoop: .attachingLoop
             case .detachingLoop: .detachingLoop
+            case .disconnectingDevice: .disconnectingDevice
             case .unmountingFile: .unmountingFile
             case .endingServer: .endingServer
             case .removingRecord: .removingMapping
             case .growingDevice: .growingDevice
+            case .askingMonitors: .askingMonitors
+            case .mappingInKernel: .mappingInKernel
+            case .waitingForNode: .waitingForNode
+            case .unmappingInKernel: .unmappingInKernel
             }
     }
 }

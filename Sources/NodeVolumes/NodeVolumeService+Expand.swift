@@ -30,7 +30,9 @@ extension NodeVolumeService {
         let record = try await knownRecord(id, path)
         let address = address(of: id)
         let mapper = mapper
-        let size = try await mapping { (observer) throws(MappingError) in try mapper.grow(address, observer: observer) }
+        let size = try await mapping { (observer) throws(MappingError) in
+            try mapper.grow(address, toAtLeast: requiredBytes, observer: observer)
+        }
         guard size >= requiredBytes else {
             throw VolumeError(
                 .failedPrecondition,
@@ -40,7 +42,7 @@ extension NodeVolumeService {
         }
         guard !record.usage.isBlock, !record.usage.isReadOnly else { return size }
         guard let device = try await mapping({ (_) throws(MappingError) in try mapper.device(of: address) }) else {
-            throw VolumeError(.failedPrecondition, "the image server of volume '\(id)' is gone; stage it again")
+            throw VolumeError(.failedPrecondition, "the device of volume '\(id)' is gone; stage it again")
         }
         enter(NodeStep.growingFileSystem, record.stagingPath)
         do throws(KernelError) {

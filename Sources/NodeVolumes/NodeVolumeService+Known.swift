@@ -1,6 +1,4 @@
-internal import FoundationEssentials
 internal import LinuxKernel
-internal import SystemPackage
 public import Volumes
 
 /// A volume that this node remembers.
@@ -31,23 +29,5 @@ extension NodeVolumeService {
                 isBlock: record.usage.isBlock
             )
         }
-    }
-}
-
-extension VolumeRecords {
-    /// Every record that is there.
-    func all() throws(KernelError) -> [VolumeRecord] {
-        guard try FileKind.of(directory) != nil else { return [] }
-        var records: [VolumeRecord] = []
-        for name in try KernelFile.names(in: directory) where name.hasSuffix(".json") {
-            let path = "\(directory)/\(name)"
-            // Another volume's record may go while we read.
-            guard try FileKind.of(path) != nil else { continue }
-            guard let record = try? JSONDecoder().decode(VolumeRecord.self, from: Data(KernelFile.bytes(path))) else {
-                throw KernelError("decode", .illegalByteSequence, path)
-            }
-            records.append(record)
-        }
-        return records
     }
 }

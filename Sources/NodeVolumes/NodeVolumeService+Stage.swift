@@ -11,6 +11,7 @@ extension NodeVolumeService {
         let id = try VolumeID(parsing: request.volumeID)
         if let refusal = request.capability.refusal { throw .invalid(refusal) }
         try Self.refuseUnsupported(request.context)
+        _ = try choice(request.context)
         let usage = VolumeRecord.Usage(request.capability)
         let path = try await canonical(request.stagingPath, "staging path")
         try await operations.run(
@@ -31,15 +32,18 @@ extension NodeVolumeService {
                 "the volume asks for encryption, which is not supported yet; nothing was written to it"
             )
         }
-        let mounter = context["mounter"] ?? "auto"
-        let mayUseOthers = ["1", "t", "true"].contains(context["tryOtherMounters"]?.lowercased() ?? "")
-        guard ["auto", "fuse"].contains(mounter) || mayUseOthers else {
-            throw VolumeError(
-                .unimplemented,
-                "the volume asks for mounter '\(mounter.printable)', which is not supported yet; use auto or fuse, or set "
-                    + "tryOtherMounters"
+    }
+
+    /// Which mapper the class asks for, or else this node.
+    private func choice(_ context: [String: String]) throws(VolumeError) -> MapperChoice {
+        guard let mounter = context["mounter"], !mounter.isEmpty else { return defaultChoice }
+        let mayFallBack = ["1", "t", "true"].contains(context["tryOtherMounters"]?.lowercased() ?? "")
+        guard let choice = MapperChoice(mounter: mounter, mayFallBack: mayFallBack) else {
+            throw .invalid(
+                "mounter '\(mounter.printable)' is not known; use auto, krbd (or rbd), nbd (or rbd-nbd) or fuse"
             )
         }
+        return choice
     }
 
     private func stage(
@@ -61,16 +65,18 @@ extension NodeVolumeService {
         enter(NodeStep.recordingVolume, "\(id)")
         try await save(record)
 
-        let monitors = try clusters(id).monitors
+        let choice = try choice(request.context)
+        let wanted = MapRequest(
+            image: address,
+            monitors: try clusters(id).monitors,
+            credentials: request.credentials,
+            sharing: usage.sharing,
+            mapOptions: request.context["mapOptions"] ?? "",
+            unmapOptions: request.context["unmapOptions"] ?? ""
+        )
         let mapper = mapper
         let device = try await mapping { (observer) throws(MappingError) in
-            try mapper.map(
-                address,
-                monitors: monitors,
-                credentials: request.credentials,
-                sharing: usage.sharing,
-                observer: observer
-            )
+            try mapper.map(wanted, by: choice, observer: observer)
         }
         if usage.isBlock {
             try await stageBlock(record, device)

@@ -37,7 +37,13 @@ extension NodeVolumeService {
         guard let device = try await mapping({ (_) throws(MappingError) in try mapper.device(of: address) }) else {
             return Self.abnormal("the image server of the volume is gone: all its I/O fails; restart its pod")
         }
-        let healthy = VolumeCondition(isAbnormal: false, message: "mapped by FUSE at \(device.path)")
+        let server = await pool.run { mapper.serverStatus(of: address) }
+        let replaced = server?.replacements ?? 0
+        let history = replaced == 0 ? "" : ", its server was replaced \(replaced) times"
+        let healthy = VolumeCondition(
+            isAbnormal: false,
+            message: "mapped by \(device.mapper) at \(device.path)\(history)"
+        )
         if record.usage.isBlock {
             let size = device.sizeBytes
             return VolumeStats(

@@ -27,7 +27,8 @@ public final class NodeVolumeService: NodeService {
     /// Who this node is.
     public let info: NodeInfo
 
-    let mapper: FuseLoopMapper
+    let mapper: ImageMappers
+    let defaultChoice: MapperChoice
     let records: VolumeRecords
     let clusters: ClusterResolver
     let pool: BlockingPool
@@ -40,6 +41,7 @@ public final class NodeVolumeService: NodeService {
     ///   - info: Who this node is.
     ///   - stateDirectory: Such as `/var/lib/nacre`; the mapper's too.
     ///   - mapper: What makes devices of images.
+    ///   - defaultChoice: Which of them, for a volume whose class does not say.
     ///   - pool: Threads for calls that block.
     ///   - operations: The operations under way.
     ///   - logger: Where to tell of repairs.
@@ -47,7 +49,8 @@ public final class NodeVolumeService: NodeService {
     public init(
         info: NodeInfo,
         stateDirectory: String,
-        mapper: FuseLoopMapper,
+        mapper: ImageMappers,
+        defaultChoice: MapperChoice = .auto,
         pool: BlockingPool,
         operations: Operations = Operations(),
         logger: Logger,
@@ -55,6 +58,7 @@ public final class NodeVolumeService: NodeService {
     ) {
         self.info = info
         self.mapper = mapper
+        self.defaultChoice = defaultChoice
         records = VolumeRecords(directory: "\(stateDirectory)/volumes")
         self.pool = pool
         self.operations = operations
@@ -82,7 +86,7 @@ public final class NodeVolumeService: NodeService {
 
     /// Runs a mapper's call on the pool.
     func mapping<R: Sendable>(
-        _ body: @escaping @Sendable (@escaping FuseLoopMapper.Observer) throws(MappingError) -> R
+        _ body: @escaping @Sendable (@escaping MappingObserver) throws(MappingError) -> R
     ) async throws(VolumeError) -> R {
         // The pool's threads do not see this task's values.
         let progress = OperationProgress.current
@@ -140,6 +144,8 @@ extension VolumeError {
             case .inUse: .failedPrecondition
             case .denied: .permissionDenied
             case .unavailable: .unavailable
+            case .invalid: .invalidArgument
+            case .unsupported: .failedPrecondition
             case .host, .other: .internal
             }
         self.init(code, error.message)

@@ -56,6 +56,8 @@ struct VolumeRecord: Codable, Sendable {
     /// The staging path had the volume once.
     var isStaged = false
     var targets: [Target] = []
+    /// The boot in which it was written; nothing in the records of a version that did not write it.
+    var bootID: String?
 
     /// Where the device of a block volume shows up.
     var stagedDevice: String { "\(stagingPath)/device" }
@@ -79,12 +81,23 @@ struct VolumeRecords: Sendable {
 
     func save(_ record: VolumeRecord) throws(KernelError) {
         try KernelFile.makeDirectories(directory)
+        var record = record
+        record.bootID = KernelFile.firstLine("/proc/sys/kernel/random/boot_id")
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
         guard let data = try? encoder.encode(record) else {
             throw KernelError("encode", .invalidArgument, record.volumeID)
         }
         try KernelFile.replace(path(of: record.volumeID), with: Array(data))
+    }
+
+    /// All that can be read, in the order of their files' names; a file that cannot be read is left to who asks for it.
+    func all() throws(KernelError) -> [VolumeRecord] {
+        guard try FileKind.of(directory) != nil else { return [] }
+        return try KernelFile.names(in: directory).filter { $0.hasSuffix(".json") }.compactMap { name in
+            guard let bytes = try? KernelFile.bytes("\(directory)/\(name)") else { return nil }
+            return try? JSONDecoder().decode(VolumeRecord.self, from: Data(bytes))
+        }
     }
 
     func remove(_ volumeID: String) throws(KernelError) {

@@ -40,8 +40,9 @@ public final class IOContext: Sendable {
         try body(handle.raw)
     }
 
-    /// The clients that watch an object; an open image is watched on its header.
+    /// The clients that watch an object.
     ///
+    /// An open image is watched on its header.
     /// Implements `librados::ObjectReadOperation::list_watchers`. Similar to: rados listwatchers.
     ///
     /// - Parameter object: The object's name.
@@ -59,7 +60,9 @@ public final class IOContext: Sendable {
         return answer.watchers
     }
 
-    /// The clients that watch an object; an open image is watched on its header. Blocks.
+    /// The clients that watch an object; an open image is watched on its header.
+    ///
+    /// Blocks.
     ///
     /// Implements `librados::IoCtx::list_watchers`. Similar to: rados listwatchers.
     ///

@@ -20,7 +20,7 @@ struct Nacre: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            VolumeCommand.self, ServeCommand.self, ControllerCommand.self, NodeCommand.self, ExitCodesCommand.self,
+            VolumeCommand.self, NodeCommand.self, ControllerCommand.self, ServeCommand.self, ExitCodesCommand.self,
             ImageServerCommand.self,
         ]
     )

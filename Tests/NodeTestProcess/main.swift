@@ -7,11 +7,22 @@ import Volumes
 
 let words = CommandLine.arguments
 if words.dropFirst().first == "image-server" { ImageServerProcess.main(readingConfigurationFrom: 0) }
-guard words.count == 6 else {
-    print("usage: NodeTestProcess image-server | NodeTestProcess DIRECTORY up|down IMAGE FSTYPE STEP")
+if words.dropFirst().first == "latency", words.count == 4 {
+    try printMapLatency(of: words[2], rounds: Int(words[3]) ?? 1)
+    exit(0)
+}
+guard words.count == 6 || words.count == 7 else {
+    print(
+        """
+        usage: NodeTestProcess image-server
+               NodeTestProcess latency IMAGE ROUNDS
+               NodeTestProcess DIRECTORY up|down IMAGE FSTYPE STEP [MAPPER]
+        """
+    )
     exit(64)
 }
-let lab = try NodeLab(directory: words[1], placement: .stay)
+var lab = try NodeLab(directory: words[1], placement: .stay)
+if words.count == 7, let mapper = MapperKind(rawValue: words[6]) { lab.mappers = [mapper] }
 let step = words[5]
 do {
     try await lab.run(words[2], words[3], words[4] == "block" ? nil : words[4]) { entered in

@@ -19,9 +19,16 @@ public struct NodeLab: Sendable {
     /// Where its servers go.
     public let placement: ServerPlacement
     /// The node's name: its directory's, so that two labs are two nodes.
-    public var nodeID: String { directory.split(separator: "/").last.map(String.init) ?? "lab" }
+    public var nodeID: String {
+        getenv("NACRE_GUEST").map { String(cString: $0) } ?? directory.split(separator: "/").last.map(String.init)
+            ?? "lab"
+    }
     /// The program that serves images and is killed at steps.
     public let program: String
+    /// What its volumes are mapped by, the first that can.
+    public var mappers: [MapperKind] = [.fuse]
+    /// A class's parameters, for every volume that is staged.
+    public var context: [String: String] = [:]
 
     /// The directory of the cluster to test with, from the environment.
     public static var clusterDirectory: String? { getenv("NACRE_CLUSTER_DIR").map { String(cString: $0) } }
@@ -29,6 +36,9 @@ public struct NodeLab: Sendable {
     /// What tests that cannot run here say.
     public static let lack =
         "needs a real Ceph, root and a mount namespace of its own: run tools/test node"
+
+    /// Whether this is a guest of tools/kernel-lab with a cluster beside it: a kernel of our own.
+    public static var isInGuest: Bool { getenv("NACRE_GUEST") != nil && clusterDirectory != nil }
 
     /// Whether tests can run here: a cluster, root, and a mount namespace that is not the host's.
     ///
@@ -67,13 +77,53 @@ public struct NodeLab: Sendable {
         )
     }
 
+    /// The nbd mapper as after a restart of the service.
+    public func nbdMapper(connections: Int = 2) -> NBDMapper {
+        NBDMapper(
+            stateDirectory: directory,
+            nodeID: nodeID,
+            serverCommand: [program, "image-server"],
+            placement: placement,
+            connections: connections,
+            logger: quietLogger
+        )
+    }
+
+    /// The kernel's client as after a restart of the service.
+    public func kernelMapper(crushLocation: String = "") -> KernelRBDMapper {
+        KernelRBDMapper(
+            stateDirectory: directory,
+            crushLocation: crushLocation,
+            owner: ImageOwnership(stateDirectory: directory, nodeID: nodeID, logger: quietLogger),
+            logger: quietLogger
+        )
+    }
+
+    /// How the server of an image of pool rbd is.
+    public func status(_ image: String) -> ImageServerStatus? {
+        ImageServers(stateDirectory: directory)
+            .status(of: ImageAddress(clusterID: "lab", pool: "rbd", namespace: "", name: image))
+    }
+
+    /// All mappers of this lab.
+    public func imageMappers() -> ImageMappers {
+        let mappers: [any ImageMapper] = mappers.compactMap { kind in
+            switch kind {
+            case .krbd: kernelMapper()
+            case .fuse: mapper()
+            case .nbd: nbdMapper()
+            }
+        }
+        return ImageMappers(mappers, stateDirectory: directory, logger: quietLogger)
+    }
+
     /// A service as after a restart.
     public func service(observer: StepObserver? = nil) -> NodeVolumeService {
         let monitors = monitors
         return NodeVolumeService(
             info: NodeInfo(nodeID: nodeID, maxVolumes: 0),
             stateDirectory: directory,
-            mapper: mapper(),
+            mapper: imageMappers(),
             pool: BlockingPool(threads: 4),
             operations: Operations(observer: observer),
             logger: quietLogger,
@@ -113,7 +163,7 @@ extension NodeLab {
             stagingPath: stagingPath(image),
             capability: capability(fsType, mode, flags),
             credentials: credentials,
-            context: [:]
+            context: context
         )
     }
 
@@ -142,7 +192,7 @@ extension NodeLab {
         return VolumeCapability(.mount(MountAccess(fsType: fsType, mountFlags: flags)), mode: mode)
     }
 
-    /// Everything from stage to publish, or all the way back.
+    /// Everything from stage to publish (`up`), a part of it, or all the way back (`down`).
     public func run(_ operation: String, _ image: String, _ fsType: String?, observer: StepObserver?) async throws {
         let service = service(observer: observer)
         let deadline = ContinuousClock.now + .seconds(90)
@@ -153,6 +203,21 @@ extension NodeLab {
                 publishRequest(image, fsType: fsType, isReadOnly: fsType != nil),
                 deadline: deadline
             )
+        case "stage":
+            try await service.stage(stageRequest(image, fsType: fsType), deadline: deadline)
+        case "grow":
+            _ = try await service.expand(
+                NodeExpandRequest(
+                    volumeID: handle(image),
+                    volumePath: stagingPath(image),
+                    stagingPath: "",
+                    range: nil,
+                    capability: nil
+                ),
+                deadline: deadline
+            )
+        case "reconcile":
+            await service.reconcile(deadline: deadline)
         default:
             let id = handle(image)
             try await service.unpublish(volumeID: id, targetPath: targetPath(image), deadline: deadline)

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "CLinuxBlock.h"
+
 // Block devices, <linux/fs.h>
 int clinux_block_size_bytes(int fd, uint64_t *bytes);
 int clinux_block_is_read_only(int fd, int *is_read_only);
@@ -44,11 +46,29 @@ int clinux_lock_memory(void);
 int clinux_pidfd_open(pid_t pid);
 int clinux_pidfd_send_signal(int pidfd, int signal);
 
+/// A copy of this process; fork(2) is not imported. The child goes on with this thread alone.
+pid_t clinux_fork(void);
+/// Memory that several processes map, `size` bytes of zeros, closed at exec. See memfd_create(2).
+int clinux_shared_memory(const char *name, uint64_t size);
+/// Two ends of a UNIX stream, closed at exec.
+int clinux_socket_pair(int ends[2]);
+/// A UNIX stream socket that listens at `path`, or one that is connected to who listens there.
+int clinux_listen(const char *path);
+int clinux_connect(const char *path);
+/// A generic netlink socket whose answers are waited for `seconds` at most.
+int clinux_generic_netlink(int seconds);
+
 /// Runs a program that outlives its parent: double fork, new session, descriptors 0 to count-1 from `descriptors`.
 ///
 /// Returns the process id; *stage names the call that failed otherwise.
 pid_t clinux_spawn_detached(const char *path, char *const arguments[], char *const environment[],
                             const int *descriptors, int count, const char **stage);
+
+// Keys that the kernel keeps, keyrings(7)
+/// Adds a key to the calling thread's own keyring; its serial.
+int clinux_add_thread_key(const char *type, const char *description, const void *payload, size_t length);
+/// Makes a key of the thread's keyring unusable at once.
+int clinux_forget_thread_key(int serial);
 
 /// The symbolic name of an errno, such as EPERM; "errno N" never: NULL when it has none.
 const char *clinux_errno_name(int error);

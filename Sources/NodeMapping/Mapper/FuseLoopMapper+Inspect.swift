@@ -15,7 +15,7 @@ extension FuseLoopMapper {
                     Mapping(
                         name: name,
                         image: (read(directory.record) as MappingRecord?)?.image,
-                        server: liveServer(directory),
+                        server: server(of: directory).live,
                         connection: connection(directory, table),
                         loopDevices: try sysfs.loopDevices(backedBy: directory.imageFile)
                     )
@@ -27,9 +27,11 @@ extension FuseLoopMapper {
         }
     }
 
-    /// Whether a live server has the directory and its file is mounted.
+    /// Whether a server, or its keeper, has the directory and its file is mounted.
+    ///
+    /// A keeper without a server starts one; until then I/O waits.
     func isServed(_ directory: MappingDirectory) throws(KernelError) -> Bool {
-        guard liveServer(directory) != nil, try isLocked(directory) else { return false }
+        guard try server(of: directory).isKept() else { return false }
         return connection(directory, try MountTable.current()) != nil
     }
 
@@ -41,10 +43,8 @@ extension FuseLoopMapper {
         }
     }
 
-    /// The server that wrote its identity into the directory, if it is still the same process.
-    func liveServer(_ directory: MappingDirectory) -> ProcessIdentity? {
-        guard let record: ServerRecord = read(directory.server), record.process.isAlive else { return nil }
-        return record.process
+    func server(of directory: MappingDirectory) -> MappedServer {
+        MappedServer(directory: directory, logger: logger)
     }
 
     /// The number of the FUSE connection at the directory's mount point.
@@ -53,12 +53,6 @@ extension FuseLoopMapper {
             return nil
         }
         return Int(mount.device.minor)
-    }
-
-    /// Whether a server lives that has taken the directory, started or starting.
-    func isLocked(_ directory: MappingDirectory) throws(KernelError) -> Bool {
-        guard try FileKind.of(directory.lock) != nil else { return false }
-        return try !OwnedDescriptor(opening: directory.lock, O_RDWR).tryLock()
     }
 
     func read<Value: Decodable>(_ path: String) -> Value? {

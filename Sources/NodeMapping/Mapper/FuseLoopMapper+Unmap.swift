@@ -21,11 +21,11 @@ extension FuseLoopMapper {
             observer(.unmountingFile, image.description)
             try unmountFile(directory)
             observer(.endingServer, image.description)
-            try endServer(directory)
+            try server(of: directory).end()
             observer(.removingRecord, image.description)
             try KernelFile.removeDirectory(directory.mountPoint)
             // The record goes last: as long as it is there, someone knows that something may be left.
-            for file in [directory.log, directory.server, directory.lock, directory.record] {
+            for file in directory.files {
                 try KernelFile.remove(file)
                 try KernelFile.remove("\(file).new")
             }
@@ -44,10 +44,7 @@ extension FuseLoopMapper {
         }
         for loop in try sysfs.loopDevices(backedBy: directory.imageFile) { try loop.detach() }
         while connection(directory, try MountTable.current()) != nil { try Mounting.detach(directory.mountPoint) }
-        if try isLocked(directory) {
-            try liveServer(directory)?.send(SIGKILL)
-            try wait(Self.endLimit, "kill", directory.path) { () throws(KernelError) in try !isLocked(directory) }
-        }
+        try server(of: directory).kill()
     }
 
     func fuseConnections() throws(KernelError) -> FuseConnections {
@@ -66,7 +63,7 @@ extension FuseLoopMapper {
             }
             try loop.detach()
             // Detaching happens when the last one closes it, which may be a program that only looks at all devices.
-            try wait(.seconds(5), "LOOP_CLR_FD", "\(loop) is still open somewhere") {
+            try Waiting.wait(.seconds(5), "LOOP_CLR_FD", "\(loop) is still open somewhere") {
                 sysfs.backingFile(of: loop) != directory.imageFile
             }
         }
@@ -74,11 +71,11 @@ extension FuseLoopMapper {
 
     private func unmountFile(_ directory: MappingDirectory) throws(KernelError) {
         while let connection = connection(directory, try MountTable.current()) {
-            if liveServer(directory) == nil {
+            if try !server(of: directory).isKept() {
                 try fuseConnections().abort(connection)
                 try Mounting.detach(directory.mountPoint)
             } else {
-                try wait(.seconds(5), "umount2", directory.mountPoint) { () throws(KernelError) in
+                try Waiting.wait(.seconds(5), "umount2", directory.mountPoint) { () throws(KernelError) in
                     do throws(KernelError) {
                         try Mounting.unmount(directory.mountPoint)
                         return true
@@ -89,37 +86,6 @@ extension FuseLoopMapper {
                     }
                 }
             }
-        }
-    }
-
-    private func endServer(_ directory: MappingDirectory) throws(KernelError) {
-        guard try !isGone(directory) else { return }
-        do throws(KernelError) {
-            try wait(Self.endLimit, "wait", directory.path) { () throws(KernelError) in try isGone(directory) }
-        } catch {
-            logger.warning("killing an image server that does not end", metadata: ["mapping": "\(directory.path)"])
-            try liveServer(directory)?.send(SIGKILL)
-            try wait(Self.endLimit, "kill", directory.path) { () throws(KernelError) in try isGone(directory) }
-        }
-    }
-
-    private func isGone(_ directory: MappingDirectory) throws(KernelError) -> Bool {
-        guard liveServer(directory) == nil else { return false }
-        return try !isLocked(directory)
-    }
-
-    private func wait(
-        _ limit: Duration,
-        _ call: String,
-        _ subject: String,
-        until done: () throws(KernelError) -> Bool
-    ) throws(KernelError) {
-        let deadline = ContinuousClock.now + limit
-        var pause: UInt32 = 1000
-        while try !done() {
-            guard .now < deadline else { throw KernelError(call, .resourceBusy, subject) }
-            usleep(pause)
-            pause = min(pause * 2, 50_000)
         }
     }
 }

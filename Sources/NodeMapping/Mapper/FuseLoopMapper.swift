@@ -13,7 +13,7 @@ internal import SystemPackage
 /// must use the host's process numbers: the servers and their mounts outlive it.
 public final class FuseLoopMapper: Sendable {
     /// Told of each step before it is taken, with its subject.
-    public typealias Observer = (MappingStep, _ subject: String) -> Void
+    public typealias Observer = MappingObserver
 
     let stateDirectory: String
     let nodeID: String
@@ -21,11 +21,6 @@ public final class FuseLoopMapper: Sendable {
     let placement: ServerPlacement
     let logger: Logger
     let sysfs = Sysfs()
-
-    /// How long a server may take to be ready: a dead client's watch lasts 30 s.
-    static let startLimit = Duration.seconds(60)
-    /// How long a server may take to end before it is killed: everything was flushed by then.
-    static let endLimit = Duration.seconds(10)
 
     /// Prepares a mapper; touches nothing.
     ///
@@ -78,7 +73,7 @@ public final class FuseLoopMapper: Sendable {
         do throws(KernelError) {
             node = try NodeIdentity.current(name: nodeID, stateDirectory: stateDirectory)
             try KernelFile.makeDirectories(directory.path)
-            let record = MappingRecord(version: 1, image: image, sharing: sharing)
+            let record = MappingRecord(version: 1, image: image, sharing: sharing, mapper: .fuse)
             if let earlier: MappingRecord = read(directory.record), earlier.sharing != sharing,
                 try isServed(directory)
             {
@@ -104,10 +99,12 @@ public final class FuseLoopMapper: Sendable {
                 node: node,
                 directory: directory,
                 placement: placement,
-                predecessor: predecessor
+                predecessor: predecessor,
+                front: .fuse
             )
             observer(.startingServer, image.description)
-            try startServer(configuration, credentials.userKey) { observer(.waitingForServer, image.description) }
+            let launcher = ServerLauncher(command: serverCommand, logger: logger)
+            try launcher.start(configuration, credentials.userKey) { observer(.waitingForServer, image.description) }
         }
         do throws(KernelError) {
             return try attachedDevice(directory, sharing.isReadOnly) { observer(.attachingLoop, image.description) }
@@ -174,7 +171,8 @@ public final class FuseLoopMapper: Sendable {
             path: loop.path,
             sizeBytes: try control.sizeBytes(),
             isReadOnly: try control.isReadOnly(),
-            device: loop.device
+            device: loop.device,
+            mapper: .fuse
         )
     }
 }

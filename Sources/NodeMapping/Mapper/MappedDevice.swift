@@ -10,6 +10,8 @@ public struct MappedDevice: Sendable, Hashable {
     public let isReadOnly: Bool
     /// The device's number, as it stands in mountinfo.
     public let device: DeviceNumber
+    /// What made it.
+    public let mapper: MapperKind
 }
 
 /// A mapping as it is found: whole, or what is left of one.
@@ -40,6 +42,8 @@ public enum MappingStep: String, Sendable, CaseIterable {
     case attachingLoop
     /// Taking the loop device off.
     case detachingLoop
+    /// Disconnecting the network block device.
+    case disconnectingDevice
     /// Unmounting the file.
     case unmountingFile
     /// Waiting for the server to end.
@@ -48,4 +52,12 @@ public enum MappingStep: String, Sendable, CaseIterable {
     case removingRecord
     /// Taking over the image's new size.
     case growingDevice
+    /// Asking the monitors which protocol they speak.
+    case askingMonitors
+    /// Waiting for the kernel to map the image.
+    case mappingInKernel
+    /// Waiting for the device's node.
+    case waitingForNode
+    /// Waiting for the kernel to unmap the image.
+    case unmappingInKernel
 }

@@ -6,14 +6,16 @@ internal import SystemPackage
 
 /// Sees to it that no other node can write to an image before we take it.
 ///
-/// For an image with the exclusive-lock feature, who owns the lock has it: all others ask the owner before they write.
-/// For one without, everybody who watches it may be writing.
+/// For an image with the exclusive-lock feature, who owns the lock has it: all others ask the owner before they write. So
+/// has a node that wrote down that it maps the image: the kernel's client takes the lock with its first write only, and
+/// hands it over to whoever asks. For an image without the feature, everybody who watches it may be writing.
 ///
 /// | who has it | what is done |
 /// | --- | --- |
 /// | nobody | it is ours to take |
 /// | this node before its last boot, or a process of this node that is dead | it is fenced at once |
 /// | a client whose watch has run out: it was not heard of for 30 s | it is fenced, once a second look agrees |
+/// | a node that wrote it down, and whose client is not there | the same: it was cut off, or could not say that it let go |
 /// | a client that is heard of, and a node has written down that it has the image | refused |
 /// | a client that is heard of, and nobody knows | waited for, it may be a resize; then refused |
 /// | a lock that somebody took by hand | refused |
@@ -40,7 +42,9 @@ struct ImageClaim {
     /// Between the looks at a client whose watch has run out: an OSD that comes back has it renewed within that time.
     private static let secondLook: UInt32 = 2_000_000
 
-    /// Returns when nobody has the image, and says its id. Blocks.
+    /// Returns when nobody has the image, and says its id.
+    ///
+    /// Blocks.
     @discardableResult
     func settle() throws(MappingError) -> String {
         let deadline = ContinuousClock.now + patience
@@ -89,8 +93,10 @@ struct ImageClaim {
         if dead.contains(client.address) { return .ours("its process is gone") }
         if let record = client.record, record.host == node.host {
             if record.bootID != node.bootID { return .ours("this node has booted since") }
-            // The kernel's own client serves other volumes too, and cannot be dead while we run.
-            guard let process = record.process else { return .alive }
+            // The kernel's own client is dead when it is unmapped, and then it does not watch.
+            guard let process = record.process else {
+                return client.isWatching ? .alive : .ours("this node's kernel has unmapped it")
+            }
             let identity = ProcessIdentity(pid: process.pid, startTime: process.startTime, bootID: record.bootID)
             return identity.isAlive ? .alive : .ours("process \(process.pid) is gone")
         }
@@ -107,11 +113,12 @@ struct ImageClaim {
         let ours = context.cluster.instanceID
         return found.clients.filter { client in
             guard client.clientID != ours else { return false }
-            return client.lock != nil || !found.features.contains(.exclusiveLock)
+            return client.lock != nil || client.record != nil || !found.features.contains(.exclusiveLock)
         }
     }
 
-    private func look() throws(MappingError) -> ImageClients {
+    /// The image and who has it now.
+    func look() throws(MappingError) -> ImageClients {
         do throws(RBDError) {
             if let id = try context.idOfImage(named: image.name), let found = try context.clients(ofImageID: id) {
                 return found

@@ -38,12 +38,19 @@ public struct NodeIdentity: Sendable, Hashable, Codable {
     /// What is written into the metadata of an image that this node has.
     ///
     /// - Parameters:
+    ///   - imageID: The image's id.
     ///   - address: The client's address in the cluster; `Cluster.addresses()` in any form.
     ///   - mapper: `krbd`, `nbd`, `fuse`.
     ///   - process: Who serves the image; nothing where the kernel does.
     /// - Returns: The record, as of now.
-    public func record(address: String, mapper: String, process: ProcessIdentity?) -> HolderRecord {
+    public func record(
+        imageID: String,
+        address: String,
+        mapper: String,
+        process: ProcessIdentity?
+    ) -> HolderRecord {
         HolderRecord(
+            imageID: imageID,
             node: name,
             address: ClientAddress.plain(address),
             since: Int64(time(nil)),

@@ -46,16 +46,12 @@ extension ImageFileSystem {
         operations.write = { request, _, bytes, length, offset, _ in
             guard let request else { return }
             lend(request) { system in
-                system.engine.write(
-                    offset: UInt64(offset),
-                    bytes: UnsafeRawBufferPointer(start: bytes, count: length),
-                    token: request
-                )
+                system.replyWrite(request, offset: offset, bytes: UnsafeRawBufferPointer(start: bytes, count: length))
             }
         }
         operations.fsync = { request, _, _, _ in
             guard let request else { return }
-            lend(request) { $0.engine.flush(token: request) }
+            lend(request) { $0.ask(.flush, request, offset: 0, length: 0) }
         }
         operations.fallocate = { request, _, mode, offset, length, _ in
             guard let request else { return }

@@ -21,34 +21,34 @@ final class ImageFileSystem: @unchecked Sendable {
     private let knownSize: Atomic<UInt64>
     private let attributeQueue: (readEnd: CInt, writeEnd: CInt)
 
-    /// Reads the size once and prepares the requests.
-    init(image: Image, isReadOnly: Bool) throws(MappingError) {
+    /// Reads the size once.
+    init(image: Image, engine: ImageIOEngine, isReadOnly: Bool) throws(MappingError) {
         self.image = image
+        self.engine = engine
         self.isReadOnly = isReadOnly
         do throws(RBDError) {
             knownSize = Atomic(try image.sizeBytes())
         } catch {
             throw MappingError("read the image's size", error)
         }
-        engine = ImageIOEngine(
-            image: image,
-            slots: Self.backgroundRequests,
-            longestTransfer: Self.longestTransfer
-        ) { completion in
-            switch completion.kind {
-            case _ where completion.result < 0: fuse_reply_err(completion.token, CInt(-completion.result))
-            case .read:
-                let bytes = completion.bytes
-                fuse_reply_buf(completion.token, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
-            case .write: fuse_reply_write(completion.token, completion.result)
-            case .flush, .zero: fuse_reply_err(completion.token, 0)
-            }
-        }
         var ends: [CInt] = [-1, -1]
         guard pipe(&ends) == 0 else {
             throw MappingError("serve the image", KernelError("pipe", Errno(rawValue: errno), "attributes"))
         }
         attributeQueue = (ends[0], ends[1])
+    }
+
+    /// Answers a request that has ended.
+    static func answer(_ request: IORequest) {
+        let asked = OpaquePointer(bitPattern: request.owner)
+        switch request.kind {
+        case _ where request.result < 0: fuse_reply_err(asked, CInt(-request.result))
+        case .read:
+            fuse_reply_buf(asked, request.buffer.assumingMemoryBound(to: CChar.self), request.result)
+        case .write: fuse_reply_write(asked, Int(request.length))
+        case .flush, .zero, .discard: fuse_reply_err(asked, 0)
+        }
+        request.release()
     }
 
     /// The image's size when it was last asked for.
@@ -66,9 +66,8 @@ final class ImageFileSystem: @unchecked Sendable {
         }
     }
 
-    /// Ends the engine's last requests and `serveAttributes`, so that nothing keeps the image open.
+    /// Ends `serveAttributes`.
     func stop() {
-        while engine.inFlight > 0 { usleep(10_000) }
         close(attributeQueue.writeEnd)
     }
 
@@ -102,7 +101,7 @@ final class ImageFileSystem: @unchecked Sendable {
             fuse_reply_buf(request, nil, 0)
             return
         }
-        engine.read(offset: offset, length: Int(min(UInt64(length), size - offset)), token: request)
+        ask(.read, request, offset: offset, length: min(UInt64(length), size - offset))
     }
 
     func replyFallocate(_ request: fuse_req_t, mode: CInt, offset: off_t, length: off_t) {
@@ -116,7 +115,28 @@ final class ImageFileSystem: @unchecked Sendable {
             fuse_reply_err(request, 0)
             return
         }
-        engine.zero(offset: UInt64(offset), length: min(UInt64(length), size - UInt64(offset)), token: request)
+        ask(.zero, request, offset: UInt64(offset), length: min(UInt64(length), size - UInt64(offset)))
+    }
+
+    func replyWrite(_ request: fuse_req_t, offset: off_t, bytes: UnsafeRawBufferPointer) {
+        guard bytes.count <= Self.longestTransfer else {
+            fuse_reply_err(request, EINVAL)
+            return
+        }
+        let written = engine.take(
+            .write,
+            offset: UInt64(offset),
+            length: UInt64(bytes.count),
+            owner: UInt(bitPattern: request),
+            tag: 0
+        )
+        if let source = bytes.baseAddress { written.buffer.copyMemory(from: source, byteCount: bytes.count) }
+        if case .acknowledged = engine.submit(written) { fuse_reply_write(request, bytes.count) }
+    }
+
+    func ask(_ kind: IOKind, _ request: fuse_req_t, offset: UInt64, length: UInt64) {
+        let asked = engine.take(kind, offset: offset, length: length, owner: UInt(bitPattern: request), tag: 0)
+        _ = engine.submit(asked)
     }
 }
 

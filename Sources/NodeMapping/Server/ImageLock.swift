@@ -34,7 +34,7 @@ struct ImageLock {
     /// Takes the lock where the image is for one node, and writes down who has it.
     func acquire(_ open: Image, _ imageID: String) throws(MappingError) {
         guard configuration.sharing == .oneNode else { return }
-        let record = try record()
+        let record = try record(imageID)
         if try hasExclusiveLock(open) {
             try acquireExclusive(open, imageID)
         } else {
@@ -52,7 +52,7 @@ struct ImageLock {
         guard configuration.sharing == .oneNode else { return }
         // Where any of it fails the image is not ours any more, or the next one finds us dead.
         let header = ImageObject.header(ofID: imageID)
-        if let own = try? record(), let found = try? context.clients(ofImageID: imageID) {
+        if let own = try? record(imageID), let found = try? context.clients(ofImageID: imageID) {
             if found.record?.address == own.address { try? context.removeHolder(ofImageID: imageID) }
             for client in found.clients where client.lock == .advisory && client.address == own.address {
                 guard let owner = client.owner else { continue }
@@ -62,10 +62,15 @@ struct ImageLock {
         _ = open.withRawImage { rbd_lock_release($0) }
     }
 
-    private func record() throws(MappingError) -> HolderRecord {
+    private func record(_ imageID: String) throws(MappingError) -> HolderRecord {
         do throws(RADOSError) {
             let address = try context.cluster.addresses()
-            return configuration.node.record(address: address, mapper: "fuse", process: process)
+            return configuration.node.record(
+                imageID: imageID,
+                address: address,
+                mapper: configuration.front.name,
+                process: process
+            )
         } catch {
             throw MappingError("lock image \(image)", error)
         }
@@ -100,12 +105,17 @@ struct ImageLock {
     }
 
     private func hasExclusiveLock(_ open: Image) throws(MappingError) -> Bool {
+        try Self.features(of: open).contains(.exclusiveLock)
+    }
+
+    /// What an open image can do.
+    static func features(of open: Image) throws(MappingError) -> ImageFeatures {
         var bits: UInt64 = 0
         let result = open.withRawImage { rbd_get_features($0, &bits) }
         guard result >= 0 else {
             let error = RBDError(call: "rbd_get_features", code: .init(rawValue: -result), subject: open.spec)
             throw MappingError("read the image's features", error)
         }
-        return ImageFeatures(rawValue: bits).contains(.exclusiveLock)
+        return ImageFeatures(rawValue: bits)
     }
 }

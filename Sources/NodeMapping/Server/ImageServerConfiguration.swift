@@ -17,7 +17,9 @@ struct ImageServerConfiguration: Codable, Sendable {
     /// Which cgroups the server goes to.
     let placement: ServerPlacement
     /// Addresses of a server of ours that has died, whose lock may be broken.
-    let predecessor: String?
+    var predecessor: String?
+    /// By which of the kernel's doors the image is served.
+    let front: ServerFrontKind
 
     /// The addresses of that server and of those before it.
     var dead: [String] {
@@ -26,6 +28,22 @@ struct ImageServerConfiguration: Codable, Sendable {
 
     /// Whether the image is only read.
     var isReadOnly: Bool { sharing.isReadOnly }
+}
+
+/// By which of the kernel's doors an image is served.
+enum ServerFrontKind: Codable, Sendable, Hashable {
+    /// As a file.
+    case fuse
+    /// As a network block device, with this many connections.
+    case nbd(connections: Int)
+
+    /// The mapper's name.
+    var name: String {
+        switch self {
+        case .fuse: "fuse"
+        case .nbd: "nbd"
+        }
+    }
 }
 
 /// What an image server tells its parent, once.

@@ -3,13 +3,15 @@ internal import Glibc
 /// Which node has an image, as it wrote it into the image's metadata: `rbd image-meta list` shows it.
 ///
 /// It tells people and other nodes more than Ceph does, which knows addresses alone. It proves nothing: only where its
-/// address is that of a client which has the lock, or watches the image, does it speak of that client. A clone may carry
-/// its parent's, a node that was cut off leaves it behind; neither matters.
+/// address is that of a client which has the lock, or watches the image, does it speak of that client. One that is there
+/// without such a client was left by a node that died, or was cut off. A clone gets its parent's metadata: a record counts
+/// only for the image whose id it names.
 ///
 /// Words `name=value`, separated by spaces:
 ///
 /// | name | value |
 /// | --- | --- |
+/// | image | the image's id |
 /// | node | the node's name |
 /// | address | the client's address in the cluster: `10.0.0.7:0/123456` |
 /// | since | when it took the image: `2026-11-21T08:09:47Z` |
@@ -18,6 +20,8 @@ internal import Glibc
 /// | boot | `/proc/sys/kernel/random/boot_id` |
 /// | process | `PID/START` of the process that serves the image; absent where the kernel does |
 public struct HolderRecord: Sendable, Hashable, Codable {
+    /// The image's id.
+    public var imageID: String
     /// The node's name.
     public var node: String
     /// The client's address in the cluster.
@@ -52,6 +56,7 @@ public struct HolderRecord: Sendable, Hashable, Codable {
 
     /// Puts a record together.
     public init(
+        imageID: String,
         node: String,
         address: String,
         since: Int64,
@@ -60,6 +65,7 @@ public struct HolderRecord: Sendable, Hashable, Codable {
         bootID: String,
         process: ServingProcess? = nil
     ) {
+        self.imageID = imageID
         self.node = node
         self.address = address
         self.since = since
@@ -78,11 +84,12 @@ public struct HolderRecord: Sendable, Hashable, Codable {
             guard let equals = word.firstIndex(of: "=") else { return nil }
             words[word[..<equals]] = word[word.index(after: equals)...]
         }
-        guard let node = words["node"], let address = words["address"], let mapper = words["mapper"],
+        guard let imageID = words["image"], let node = words["node"], let address = words["address"], let mapper = words["mapper"],
             let host = words["host"], let boot = words["boot"], let since = words["since"].flatMap(Self.seconds)
         else { return nil }
         let process = (words["process"] ?? "").split(separator: "/")
         self.init(
+            imageID: String(imageID),
             node: String(node),
             address: String(address),
             since: since,
@@ -99,7 +106,7 @@ public struct HolderRecord: Sendable, Hashable, Codable {
     /// The record as it is written down.
     public var text: String {
         var words = [
-            "node=\(Self.word(node))", "address=\(Self.word(address))", "since=\(Self.time(since))",
+            "image=\(Self.word(imageID))", "node=\(Self.word(node))", "address=\(Self.word(address))", "since=\(Self.time(since))",
             "mapper=\(Self.word(mapper))", "host=\(Self.word(host))", "boot=\(Self.word(bootID))",
         ]
         if let process { words.append("process=\(process.pid)/\(process.startTime)") }

@@ -1,7 +1,7 @@
 public import RADOS
 internal import SystemPackage
 
-/// A client that has an image: it owns the image's lock, watches it, or both.
+/// A client that has an image: it owns the image's lock, watches it, or both; or neither any more, but its node noted it.
 public struct ImageClient: Sendable, Hashable, CustomStringConvertible {
     /// Where it is: `10.0.0.7:0/123456`; what a blocklist wants.
     public let address: String
@@ -37,7 +37,7 @@ public struct ImageClients: Sendable {
     public let imageID: String
     /// What it can do.
     public let features: ImageFeatures
-    /// Who has it, owners of a lock first.
+    /// Who has it, owners of a lock first, a client that was only noted last.
     public let clients: [ImageClient]
     /// What the last node to have it wrote down; it may be gone.
     public let record: HolderRecord?
@@ -62,7 +62,7 @@ extension IOContext {
             // Locks before watches: a client that takes both between the reads is seen to live.
             let exclusive = try lockOwners(ImageLockName.exclusive.rawValue, on: header)
             let advisory = try lockOwners(ImageLockName.advisory.rawValue, on: header)
-            let record = try holderRecord(header)
+            let record = try holderRecord(header).flatMap { $0.imageID == id ? $0 : nil }
             let watchers = try watchers(of: header)
             return ImageClients(
                 imageID: id,
@@ -135,6 +135,18 @@ extension IOContext {
                 )
             )
         }
+        if let record, !clients.contains(where: { $0.address == record.address }) {
+            clients.append(
+                ImageClient(
+                    address: record.address,
+                    clientID: nil,
+                    lock: nil,
+                    owner: nil,
+                    isWatching: false,
+                    record: record
+                )
+            )
+        }
         return clients
     }
 }
@@ -188,6 +200,17 @@ extension IOContext {
         do throws(RADOSError) {
             try cluster.addToBlocklist(client.address, seconds: seconds)
             guard let lock = client.lock, let owner = client.owner else { return }
+            try breakLock(lock.rawValue, on: ImageObject.header(ofID: id), of: owner)
+        } catch {
+            throw RBDError(error)
+        }
+    }
+
+    /// Takes a lock of an image away from its owner, who must be fenced; fine when it does not have it.
+    ///
+    /// Blocks.
+    public func breakLock(_ lock: ImageLockName, ofImageID id: String, of owner: LockOwner) throws(RBDError) {
+        do throws(RADOSError) {
             try breakLock(lock.rawValue, on: ImageObject.header(ofID: id), of: owner)
         } catch {
             throw RBDError(error)

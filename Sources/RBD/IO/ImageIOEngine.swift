@@ -2,196 +2,273 @@ internal import CRBD
 internal import Glibc
 internal import Synchronization
 
-/// Asynchronous reads, writes, flushes and zeroings of one open image, for who serves them to a kernel.
+/// Serves the requests that a kernel has for one open image; both FUSE and nbd are fronts of it.
 ///
-/// In the steady state nothing of ours is allocated a request: contexts and buffers come from a slab. The critical section
-/// of the free list is a few loads and stores; completions run on librbd's threads and do no more than hand over the
-/// outcome.
+/// In the steady state a request takes no lock, allocates nothing of ours and wakes no thread of ours: requests and
+/// buffers come from a table, librbd's completions hand the outcome to the front.
+///
+/// **Writes behind.** librbd's own cache is off, for it would die with the process. Instead a write is acknowledged as
+/// soon as it stands in memory that outlives us (`SharedRequestMemory`), up to `unstableLimit` bytes, and is stable when
+/// the cluster says so; a flush waits for those. So the device is what the kernel takes it for, a disk with a volatile
+/// cache, and a server that is killed loses nothing: `writeAgain` of its successor has it all.
+///
+/// **Order.** A request that touches the place of an earlier change which has not ended waits for that one. Requests wait
+/// for lower sequence numbers alone, so they cannot wait for each other.
 package final class ImageIOEngine: @unchecked Sendable {
-    /// What a request asked for.
-    package enum Kind: UInt8, Sendable {
-        /// Bytes out of the image.
-        case read
-        /// Bytes into the image.
-        case write
-        /// All acknowledged writes on stable storage.
-        case flush
-        /// A range that reads as zeros, its objects given back where it covers them.
-        case zero
+    /// What becomes of a request that was submitted.
+    package enum Outcome: Sendable {
+        /// It is done as far as the kernel is concerned: answer it now; the request is not yours any more.
+        case acknowledged
+        /// The handler is called, perhaps before `submit` returns; release the request after it.
+        case pending
     }
 
-    /// A request that has ended; valid during the handler's call alone.
-    package struct Completion {
-        /// What was asked for.
-        package let kind: Kind
-        /// What the caller gave to know it by.
-        package let token: OpaquePointer
-        /// Bytes read or written, 0, or a negative errno.
-        package let result: Int
-        /// What was read.
-        package let bytes: UnsafeRawBufferPointer
-    }
-
-    private struct Slot {
-        let engine: Unmanaged<ImageIOEngine>
-        let index: Int
-        let buffer: UnsafeMutableRawPointer
-        var kind = Kind.flush
-        var token: OpaquePointer
-        var length = 0
-        var next: UnsafeMutablePointer<Slot>?
-    }
-
-    private struct FreeList: @unchecked Sendable {
-        var first: UnsafeMutablePointer<Slot>?
-        var count = 0
-    }
-
-    private let image: Image
-    private let raw: UnsafeMutableRawPointer
-    private let longestTransfer: Int
-    private let handler: (borrowing Completion) -> Void
-    private let free = Mutex(FreeList())
+    let image: Image
+    let raw: UnsafeMutableRawPointer
+    let memory: SharedRequestMemory
+    let slots: UnsafeMutablePointer<IORequest.Slot>
+    let changes = Atomic<Int>(0)
+    private let handler: @Sendable (IORequest) -> Void
+    private let free = FreeStack()
     private let running = Atomic<Int>(0)
+    private let unstableBytes = Atomic<Int>(0)
+    private let starved = Atomic<Int>(0)
+    private let room = Room()
+    private let flushesLibrary: Bool
+    private let acknowledgesEarly: Bool
 
-    /// The slots below this index keep their buffers' memory; the others give it back after a large transfer.
-    private static let warmSlots = 32
+    /// Acknowledged bytes that may be unstable at once; more are acknowledged when they are stable.
+    private static let unstableLimit = 32 << 20
+    /// The requests below this index keep their buffers' memory; the others give it back after a large transfer.
+    private static let warmSlots = 64
     private static let smallTransfer = 128 << 10
 
-    /// Prepares `slots` requests of up to `longestTransfer` bytes; more at once are possible, and allocate.
+    /// Prepares the requests.
     ///
     /// - Parameters:
-    ///   - image: The open image; it stays open as long as the engine.
-    ///   - slots: How many requests run at once, usually.
-    ///   - longestTransfer: The largest read or write, in bytes.
-    ///   - handler: Called once a request, from librbd's threads.
+    ///   - image: The open image; it stays open as long as the engine. Its cluster's `rbd_cache` must be off.
+    ///   - memory: What is shared with the servers before and after.
+    ///   - acknowledgesEarly: Whether a write may be acknowledged before it is stable: nobody else may use the image.
+    ///   - hasJournal: Whether the image has the journaling feature: then a flush goes to librbd too.
+    ///   - handler: Called once a pending request, mostly from librbd's threads; must not block for long.
     package init(
         image: Image,
-        slots: Int,
-        longestTransfer: Int,
-        handler: @escaping (borrowing Completion) -> Void
+        memory: SharedRequestMemory,
+        acknowledgesEarly: Bool,
+        hasJournal: Bool,
+        handler: @escaping @Sendable (IORequest) -> Void
     ) {
         self.image = image
-        self.longestTransfer = longestTransfer
+        self.memory = memory
         self.handler = handler
+        flushesLibrary = hasJournal
+        self.acknowledgesEarly = acknowledgesEarly
         raw = image.withRawImage { $0 }
-        for _ in 0..<slots {
-            if let slot = makeSlot() { release(slot) }
+        slots = .allocate(capacity: memory.count)
+        for index in 0..<memory.count {
+            let buffer = memory.buffer(of: index)
+            (slots + index).initialize(to: IORequest.Slot(engine: .passUnretained(self), index: index, buffer: buffer))
+        }
+        // The first ones are taken first, so that few buffers are ever touched.
+        for index in (0..<memory.count).reversed()
+        where memory.sequence(of: index).pointee.load(ordering: .relaxed) == 0 {
+            free.push(slots + index)
         }
     }
 
-    /// How many requests are under way.
+    /// How many requests are under way, acknowledged ones included.
     package var inFlight: Int { running.load(ordering: .relaxed) }
 
-    /// Reads `length` bytes at `offset`.
-    package func read(offset: UInt64, length: Int, token: OpaquePointer) {
-        submit(.read, token, length) { slot, completion in
-            rbd_aio_read(raw, offset, length, slot.pointee.buffer.assumingMemoryBound(to: CChar.self), completion)
-        }
+    /// What was done so far.
+    package var statistics: IOStatistics {
+        var statistics = IOStatistics(memory)
+        statistics.inFlight = inFlight
+        statistics.unstableBytes = UInt64(max(0, unstableBytes.load(ordering: .relaxed)))
+        return statistics
     }
 
-    /// Writes a copy of `bytes` at `offset`.
-    package func write(offset: UInt64, bytes: UnsafeRawBufferPointer, token: OpaquePointer) {
-        submit(.write, token, bytes.count) { slot, completion in
-            if let source = bytes.baseAddress { memcpy(slot.pointee.buffer, source, bytes.count) }
-            let buffer = slot.pointee.buffer.assumingMemoryBound(to: CChar.self)
-            return rbd_aio_write(raw, offset, bytes.count, buffer, completion)
-        }
-    }
-
-    /// Puts all acknowledged writes on stable storage.
-    package func flush(token: OpaquePointer) {
-        submit(.flush, token, 0) { _, completion in rbd_aio_flush(raw, completion) }
-    }
-
-    /// Makes a range read as zeros and gives back the objects that it covers.
+    /// Lends a request; waits while all are in use, which is how the kernel learns to wait.
     ///
-    /// Not `rbd_aio_discard`: that leaves what does not fill its granularity of 64 KiB as it was, but the kernel's loop
-    /// driver punches holes for zeroing too, and then reads must return zeros.
-    package func zero(offset: UInt64, length: UInt64, token: OpaquePointer) {
-        submit(.zero, token, 0) { _, completion in
-            rbd_aio_write_zeroes(raw, offset, Int(length), completion, 0, 0)
-        }
+    /// - Parameters:
+    ///   - kind: What is asked for.
+    ///   - offset: Where in the image.
+    ///   - length: How many bytes; those of a read or write are at most `longestTransfer`.
+    ///   - owner: For the front to know it by.
+    ///   - tag: For the front to know it by.
+    /// - Returns: The request; a write's bytes are to be put into its buffer.
+    package func take(_ kind: IOKind, offset: UInt64, length: UInt64, owner: UInt, tag: UInt64) -> IORequest {
+        let slot = free.pop(slots) ?? waitForRoom()
+        slot.pointee.kind = kind
+        slot.pointee.offset = offset
+        slot.pointee.length = length
+        slot.pointee.owner = owner
+        slot.pointee.tag = tag
+        slot.pointee.result = 0
+        slot.pointee.isAcknowledged = false
+        slot.pointee.isCounted = false
+        running.add(1, ordering: .relaxed)
+        return IORequest(slot: slot)
     }
 
-    private func submit(
-        _ kind: Kind,
-        _ token: OpaquePointer,
-        _ length: Int,
-        _ start: (UnsafeMutablePointer<Slot>, rbd_completion_t) -> CInt
-    ) {
-        guard length <= longestTransfer, let slot = takeSlot() ?? makeSlot() else {
-            let errno = length <= longestTransfer ? ENOMEM : EINVAL
-            handler(Completion(kind: kind, token: token, result: -Int(errno), bytes: .init(start: nil, count: 0)))
-            return
+    /// The request at a place of the table, for lists of the front's.
+    package func request(at index: Int) -> IORequest { IORequest(slot: slots + index) }
+
+    /// Gives a request back.
+    package func release(_ request: IORequest) {
+        let slot = request.slot
+        let transferred = slot.pointee.kind == .read || slot.pointee.kind == .write ? slot.pointee.length : 0
+        if slot.pointee.index >= Self.warmSlots, transferred > UInt64(Self.smallTransfer) {
+            memory.forget(slot.pointee.index)
         }
-        slot.pointee.kind = kind
-        slot.pointee.token = token
-        slot.pointee.length = length
-        running.add(1, ordering: .relaxed)
+        running.subtract(1, ordering: .relaxed)
+        free.push(slot)
+        if starved.load(ordering: .sequentiallyConsistent) > 0 { room.signal() }
+    }
+
+    /// Does what the request asks for.
+    ///
+    /// - Parameters:
+    ///   - request: A request; the front must not touch it again unless it is pending.
+    ///   - isDurable: Whether a write must be stable when it is answered.
+    /// - Returns: What became of it; a pending one is answered later.
+    package func submit(_ request: IORequest, isDurable: Bool = false) -> Outcome {
+        let slot = request.slot
+        count(slot)
+        let sequence = memory.sequence.pointee.add(1, ordering: .relaxed).newValue
+        slot.pointee.sequence = sequence
+        guard slot.pointee.kind != .read, slot.pointee.kind != .flush else {
+            advance(slot)
+            return .pending
+        }
+        let isEarly = slot.pointee.kind == .write && !isDurable && claimUnstable(slot.pointee.length)
+        slot.pointee.isAcknowledged = isEarly
+        publish(slot)
+        // From here on it may end, and be another one's, at any time.
+        advance(slot)
+        if isEarly { memory.counter(.acknowledgedEarly).pointee.add(1, ordering: .relaxed) }
+        return isEarly ? .acknowledged : .pending
+    }
+
+    /// Ends a request with an error, without doing anything.
+    package func refuse(_ request: IORequest, errno: CInt) {
+        request.slot.pointee.result = -Int(errno)
+        handler(request)
+    }
+
+    /// Writes again what another server has acknowledged and not brought to stable storage; returns how much that is.
+    ///
+    /// Must come first. Does not wait: what follows is ordered behind it.
+    package func writeAgain() -> Int {
+        var left: [UnsafeMutablePointer<IORequest.Slot>] = []
+        for index in 0..<memory.count {
+            let sequence = memory.sequence(of: index).pointee.load(ordering: .acquiring)
+            let length = memory.length(of: index).pointee.load(ordering: .relaxed)
+            guard sequence != 0 else { continue }
+            let slot = slots + index
+            guard length & SharedRequestMemory.acknowledgedBit != 0 else {
+                // The kernel has no answer to it, so it comes again.
+                memory.sequence(of: index).pointee.store(0, ordering: .releasing)
+                free.push(slot)
+                continue
+            }
+            slot.pointee.kind = .write
+            slot.pointee.isAcknowledged = true
+            slot.pointee.sequence = sequence
+            slot.pointee.offset = memory.offset(of: index).pointee.load(ordering: .relaxed)
+            slot.pointee.length = length & ~SharedRequestMemory.acknowledgedBit
+            running.add(1, ordering: .relaxed)
+            unstableBytes.add(Int(slot.pointee.length), ordering: .relaxed)
+            publish(slot)
+            left.append(slot)
+        }
+        memory.counter(.writtenAgain).pointee.add(UInt64(left.count), ordering: .relaxed)
+        for slot in left.sorted(by: { $0.pointee.sequence < $1.pointee.sequence }) { advance(slot) }
+        return left.count
+    }
+
+    /// Adds one to how often a server took over, or made a connection anew.
+    package func note(succession: Bool) {
+        memory.counter(succession ? .successions : .reconnections).pointee.add(1, ordering: .relaxed)
+    }
+
+    /// Starts the request in librbd.
+    func start(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
+        if slot.pointee.kind == .flush {
+            let failure = memory.failure.pointee.load(ordering: .acquiring)
+            guard failure == 0, flushesLibrary else {
+                memory.counter(.mergedFlushes).pointee.add(1, ordering: .relaxed)
+                return finish(slot, failure == 0 ? 0 : -Int(EIO))
+            }
+        }
         var completion: rbd_completion_t?
         var result = rbd_aio_create_completion(slot, requestCompleted, &completion)
         if result >= 0, let completion {
-            result = start(slot, completion)
+            let buffer = slot.pointee.buffer.assumingMemoryBound(to: CChar.self)
+            let (offset, length) = (slot.pointee.offset, slot.pointee.length)
+            result =
+                switch slot.pointee.kind {
+                case .read: rbd_aio_read(raw, offset, Int(length), buffer, completion)
+                case .write: rbd_aio_write(raw, offset, Int(length), buffer, completion)
+                case .flush: rbd_aio_flush(raw, completion)
+                // Not rbd_aio_discard: that leaves what does not fill its granularity of 64 KiB as it was.
+                case .zero: rbd_aio_write_zeroes(raw, offset, Int(length), completion, 0, 0)
+                case .discard: rbd_aio_discard(raw, offset, length, completion)
+                }
             if result >= 0 { return }
             rbd_aio_release(completion)
         }
         finish(slot, Int(result))
     }
 
-    fileprivate static func complete(_ context: UnsafeMutableRawPointer, _ result: Int) {
-        let slot = context.assumingMemoryBound(to: Slot.self)
-        slot.pointee.engine._withUnsafeGuaranteedRef { $0.finish(slot, result) }
-    }
-
-    private func finish(_ slot: UnsafeMutablePointer<Slot>, _ result: Int) {
-        let read = slot.pointee.kind == .read && result > 0 ? min(result, slot.pointee.length) : 0
-        handler(
-            Completion(
-                kind: slot.pointee.kind,
-                token: slot.pointee.token,
-                result: slot.pointee.kind == .write && result >= 0 ? slot.pointee.length : result,
-                bytes: UnsafeRawBufferPointer(start: slot.pointee.buffer, count: read)
-            )
-        )
-        release(slot)
-        running.subtract(1, ordering: .relaxed)
-    }
-
-    private func takeSlot() -> UnsafeMutablePointer<Slot>? {
-        free.withLock { free in
-            guard let slot = free.first else { return FreeList() }
-            free.first = slot.pointee.next
-            return FreeList(first: slot)
-        }.first
-    }
-
-    private func release(_ slot: UnsafeMutablePointer<Slot>) {
-        if slot.pointee.index >= Self.warmSlots, slot.pointee.length > Self.smallTransfer {
-            madvise(slot.pointee.buffer, longestTransfer, CInt(MADV_DONTNEED))
+    func finish(_ slot: UnsafeMutablePointer<IORequest.Slot>, _ result: Int) {
+        slot.pointee.result = result
+        if result < 0 { memory.counter(.errors).pointee.add(1, ordering: .relaxed) }
+        let isAcknowledged = slot.pointee.isAcknowledged
+        if isAcknowledged {
+            // Nobody can be told but by a flush, and nothing that follows would be in order: it stays.
+            if result < 0 { memory.failure.pointee.store(UInt64(-result), ordering: .releasing) }
+            unstableBytes.subtract(Int(slot.pointee.length), ordering: .relaxed)
         }
-        let returned = FreeList(first: slot)
-        free.withLock { free in
-            returned.first?.pointee.next = free.first
-            free.first = returned.first
+        var waiting: UInt32 = 0
+        if slot.pointee.kind != .read, slot.pointee.kind != .flush { waiting = withdraw(slot) }
+        if isAcknowledged { release(IORequest(slot: slot)) } else { handler(IORequest(slot: slot)) }
+        while waiting != 0 {
+            let next = slots + Int(waiting - 1)
+            waiting = next.pointee.next.load(ordering: .relaxed)
+            advance(next)
         }
     }
 
-    /// Buffers are address space until they are first written.
-    private func makeSlot() -> UnsafeMutablePointer<Slot>? {
-        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-        guard let buffer = mmap(nil, longestTransfer, PROT_READ | PROT_WRITE, flags, -1, 0), buffer != MAP_FAILED else {
-            return nil
+    private func claimUnstable(_ length: UInt64) -> Bool {
+        guard acknowledgesEarly, memory.failure.pointee.load(ordering: .relaxed) == 0 else { return false }
+        // Some requests must be left for reads and flushes.
+        guard changes.load(ordering: .relaxed) < memory.count / 2 else { return false }
+        let after = unstableBytes.add(Int(length), ordering: .relaxed).newValue
+        if after <= Self.unstableLimit { return true }
+        unstableBytes.subtract(Int(length), ordering: .relaxed)
+        return false
+    }
+
+    private func waitForRoom() -> UnsafeMutablePointer<IORequest.Slot> {
+        memory.counter(.waitedForRoom).pointee.add(1, ordering: .relaxed)
+        starved.add(1, ordering: .sequentiallyConsistent)
+        defer { starved.subtract(1, ordering: .relaxed) }
+        return room.wait { free.pop(slots) }
+    }
+
+    private func count(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
+        let bytes = slot.pointee.length
+        switch slot.pointee.kind {
+        case .read:
+            memory.counter(.reads).pointee.add(1, ordering: .relaxed)
+            memory.counter(.readBytes).pointee.add(bytes, ordering: .relaxed)
+        case .write:
+            memory.counter(.writes).pointee.add(1, ordering: .relaxed)
+            memory.counter(.writeBytes).pointee.add(bytes, ordering: .relaxed)
+        case .flush: memory.counter(.flushes).pointee.add(1, ordering: .relaxed)
+        case .zero: memory.counter(.zeroings).pointee.add(1, ordering: .relaxed)
+        case .discard: memory.counter(.discards).pointee.add(1, ordering: .relaxed)
         }
-        let index = free.withLock { free in
-            free.count += 1
-            return free.count - 1
-        }
-        let slot = UnsafeMutablePointer<Slot>.allocate(capacity: 1)
-        slot.initialize(
-            to: Slot(engine: .passUnretained(self), index: index, buffer: buffer, token: OpaquePointer(buffer))
-        )
-        return slot
     }
 }
 
@@ -200,5 +277,6 @@ private func requestCompleted(_ completion: rbd_completion_t?, _ context: Unsafe
     guard let completion, let context else { return }
     let result = rbd_aio_get_return_value(completion)
     rbd_aio_release(completion)
-    ImageIOEngine.complete(context, result)
+    let slot = context.assumingMemoryBound(to: IORequest.Slot.self)
+    slot.pointee.engine._withUnsafeGuaranteedRef { $0.finish(slot, result) }
 }

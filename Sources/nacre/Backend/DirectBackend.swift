@@ -24,6 +24,7 @@ struct DirectBackend: VolumeBackend {
     let operations: Operations
     let nodeSteps: LatestStep
     let purger: TrashPurger
+    let store: RBDImageStore
 
     var step: String? { operations.underWay.first?.progress.description ?? nodeSteps.phrase }
 

@@ -52,7 +52,8 @@ enum DirectServices {
             node: node?.service,
             operations: stack.operations,
             nodeSteps: steps,
-            purger: stack.purger
+            purger: stack.purger,
+            store: stack.store
         )
     }
 }

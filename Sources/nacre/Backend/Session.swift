@@ -29,10 +29,11 @@ struct Session: Sendable {
         )
     }
 
-    private init(_ backend: any VolumeBackend, _ connection: ConnectionOptions, _ output: OutputOptions) {
+    /// For a backend that is there.
+    init(_ backend: any VolumeBackend, _ connection: ConnectionOptions, _ output: OutputOptions) {
         self.backend = backend
         timeout = connection.timeout.duration
-        isDirect = connection.direct
+        isDirect = backend is DirectBackend
         isQuiet = output.quiet
         format = output.output
     }

@@ -1,11 +1,27 @@
 import ArgumentParser
 
-/// `nacre node`: what is done on a node of Kubernetes.
+/// `nacre node`: the agent of a node, which node has which volume, and what to do about one that is dead.
 struct NodeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "node",
-        abstract: "The agent of a Kubernetes node.",
-        subcommands: [NodeRunCommand.self],
+        abstract: "Run a node's agent; see which node has which volume; fence a dead one.",
+        discussion: """
+            Without a subcommand it runs the agent of a Kubernetes node.
+
+            A volume for one node is locked for as long as it is mapped. When its node dies, the next one waits until \
+            Ceph has not heard of it for 30 s, fences it and takes the volume. Fencing by hand is for a node that must not \
+            be waited for, or that only seems to live.
+
+            locks, fence and unfence work on Ceph themselves, as the user of --secret-dir; --socket and --direct mean \
+            nothing there.
+
+            EXAMPLES
+              nacre node locks
+              nacre node fence worker-3
+              nacre node fence 10.0.0.7:0/2893421 --confirm 10.0.0.7:0/2893421
+              nacre node unfence 10.0.0.7:0/2893421
+            """,
+        subcommands: [NodeRunCommand.self, NodeLocks.self, NodeFence.self, NodeUnfence.self],
         defaultSubcommand: NodeRunCommand.self
     )
 }

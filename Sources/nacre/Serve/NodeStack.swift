@@ -17,7 +17,19 @@ struct NodeStack: Sendable {
     /// Nothing when this process is not told which node it is on.
     init?(_ options: ServeOptions, _ configuration: ClusterConfiguration, observer: StepObserver?, logger: Logger) {
         guard let nodeID = options.nodeID else { return nil }
-        let mapper = FuseLoopMapper(
+        let fuse = FuseLoopMapper(
+            stateDirectory: options.stateDir,
+            nodeID: nodeID,
+            serverCommand: ["/proc/self/exe", ImageServerCommand.name],
+            logger: logger
+        )
+        let krbd = KernelRBDMapper(
+            stateDirectory: options.stateDir,
+            crushLocation: options.crushLocation,
+            owner: ImageOwnership(stateDirectory: options.stateDir, nodeID: nodeID, logger: logger),
+            logger: logger
+        )
+        let nbd = NBDMapper(
             stateDirectory: options.stateDir,
             nodeID: nodeID,
             serverCommand: ["/proc/self/exe", ImageServerCommand.name],
@@ -26,14 +38,29 @@ struct NodeStack: Sendable {
         service = NodeVolumeService(
             info: NodeInfo(nodeID: nodeID, maxVolumes: 0),
             stateDirectory: options.stateDir,
-            mapper: mapper,
+            mapper: ImageMappers([krbd, nbd, fuse], stateDirectory: options.stateDir, logger: logger),
+            defaultChoice: options.mounterChoice,
             pool: BlockingPool(threads: Self.threads),
             operations: Operations(observer: observer),
             logger: logger
         ) { (id) throws(VolumeError) in
             NodeVolumes::ClusterAddress(monitors: try configuration.cluster(id.clusterID).monitors)
         }
-        watchdog = FuseWatchdog(mapper, logger: logger)
+        watchdog = FuseWatchdog(fuse, logger: logger)
+    }
+}
+
+/// Finishes or undoes, once, what an earlier service left half-done.
+struct Reconciling: Service {
+    let service: NodeVolumeService
+
+    /// Volumes are looked at one after the other, and one that waits for its cluster must not hide the others for long.
+    private static let limit = Duration.seconds(60)
+
+    func run() async throws {
+        await service.reconcile(deadline: .now + Self.limit)
+        // A service that returns ends its group.
+        try? await gracefulShutdown()
     }
 }
 

@@ -37,6 +37,7 @@ struct ServeCommand: AsyncParsableCommand {
         let stack = ControllerStack(options, observer: CrashPoint.observer, logger: logger)
         ServiceMetrics.register(stack, in: registry)
         let node = NodeStack(options, stack.configuration, observer: CrashPoint.observer, logger: logger)
+        if node != nil { NodeMetrics.register(stateDirectory: options.stateDir, in: registry) }
         let report = HealthReport(stack: stack)
         var configuration = ServerConfiguration(
             socketPath: options.socket,
@@ -54,7 +55,15 @@ struct ServeCommand: AsyncParsableCommand {
             logger: logger
         )
         var background: [any Service] = [Housekeeping(stack: stack, logger: logger)]
+<<<<<<< HEAD
         if let node { background.append(Watching(watchdog: node.watchdog)) }
+        if let address = options.metricsAddress {
+            background.append(address.server(registry, health: report.health, logger: logger))
+=======
+        if let node {
+            background += [Watching(watchdog: node.watchdog), Reconciling(service: node.service)] as [any Service]
+>>>>>>> be5ff0820e87dbbc9799c7c7b34dfbc075a2c404
+        }
         // Its own lines would repeat every service's whole description.
         var quiet = logger
         quiet.logLevel = max(level, .notice)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import NodeMapping
 
 /// What `nacre serve` is told.
 struct ServeOptions: ParsableArguments {
@@ -19,6 +20,12 @@ struct ServeOptions: ParsableArguments {
 
     @Option(help: "This node's name; without one the Node service is not offered.")
     var nodeID: String?
+
+    @Option(help: "What makes devices of images whose class does not say: auto, krbd, nbd or fuse.")
+    var mounter = "auto"
+
+    @Option(help: "Where this node is in the CRUSH map, 'zone:a|host:b': krbd then reads from the nearest OSD.")
+    var crushLocation = ""
 
     @Option(help: "The driver's name.")
     var driverName = "rbd.nacre.io"
@@ -41,6 +48,11 @@ struct ServeOptions: ParsableArguments {
     )
     var cephOptions: [String] = []
 
+    @Option(
+        help: ArgumentHelp("Serve /metrics and /healthz on a TCP port too: 0.0.0.0:9808.", valueName: "host:port")
+    )
+    var metricsAddress: MetricsAddress?
+
     @Option(help: "trace, debug, info, notice, warning, error.")
     var logLevel = "info"
 
@@ -49,10 +61,16 @@ struct ServeOptions: ParsableArguments {
         guard (1...32).contains(purgeWorkers) else { throw ValidationError("--purge-workers must be 1 to 32") }
         guard (1...600).contains(requestTimeout) else { throw ValidationError("--request-timeout must be 1 to 600") }
         guard idleTimeout >= 1 else { throw ValidationError("--idle-timeout must be at least 1") }
+        guard MapperChoice(mounter: mounter, mayFallBack: false) != nil else {
+            throw ValidationError("--mounter '\(mounter)' is not auto, krbd, nbd or fuse")
+        }
         for option in cephOptions where !option.contains("=") {
             throw ValidationError("--ceph-option '\(option)' is not NAME=VALUE")
         }
     }
+
+    /// `--mounter`, which `validate` has looked at.
+    var mounterChoice: MapperChoice { MapperChoice(mounter: mounter, mayFallBack: false) ?? .auto }
 
     /// The `--ceph-option`s as a dictionary.
     var cephOptionPairs: [String: String] {

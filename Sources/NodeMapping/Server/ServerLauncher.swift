@@ -5,9 +5,17 @@ internal import Logging
 internal import Secrets
 internal import SystemPackage
 
-extension FuseLoopMapper {
-    /// Starts a server and waits until its file is there, or it says why not.
-    func startServer(
+/// Starts servers.
+struct ServerLauncher: Sendable {
+    /// A program and arguments that run `ImageServerProcess.main(readingConfigurationFrom: 0)`.
+    let command: [String]
+    let logger: Logger
+
+    /// How long a server may take to be ready: a dead client's watch lasts 30 s.
+    private static let startLimit = Duration.seconds(60)
+
+    /// Starts a server and waits until its device or file is there, or it says why not.
+    func start(
         _ configuration: ImageServerConfiguration,
         _ key: Secret,
         didStart: () -> Void
@@ -39,8 +47,8 @@ extension FuseLoopMapper {
         let input = try configurationPipe(configuration, key)
         return try OwnedDescriptor.withPipe { (answer, report) throws(KernelError) in
             let pid = try ProcessControl.spawnDetached(
-                serverCommand.first ?? "/proc/self/exe",
-                arguments: serverCommand,
+                command.first ?? "/proc/self/exe",
+                arguments: command,
                 environment: inheritedEnvironment,
                 descriptors: [input.rawValue, log.rawValue, log.rawValue, report.rawValue]
             )

@@ -1,0 +1,116 @@
+public import LinuxKernel
+internal import SystemPackage
+
+/// What is known of one disk, partition or mapping: who it is, what stands on it, who uses it.
+public struct DiskInspection: Sendable {
+    /// As sysfs shows it.
+    public let node: BlockNode
+    /// Who it is.
+    public let identity: DiskIdentity
+    /// What stands on it; nothing when it could not be opened.
+    public let contents: DeviceContents?
+    /// What could not be read.
+    public let failures: [KernelError]
+    /// Everything made of it, itself first, each before what stands on it.
+    public let tree: [BlockNode]
+    /// Where it or anything on it is mounted.
+    public let mounts: [Mounted]
+    /// What of it is swap space in use.
+    public let swaps: [String]
+    /// Whether a running ceph-osd holds it.
+    public let isLocked: Bool
+    /// Links below `/dev` that lead to it.
+    public let links: [String]
+    /// How much was read to know all this.
+    public let bytesRead: UInt64
+
+    /// A mount of the disk or of something on it.
+    public struct Mounted: Sendable, Hashable {
+        /// The node that is mounted.
+        public let name: String
+        /// Where.
+        public let mountPoint: String
+        /// A process in whose namespace it is; nothing for ours.
+        public let process: Int?
+    }
+}
+
+/// The host whose disks are looked at.
+public struct Host: Sendable {
+    /// Its sysfs.
+    public let sysfs: Sysfs
+    /// Its procfs.
+    public let proc: String
+    /// What udevd noted.
+    public let udev: UdevDatabase
+    /// Where device nodes are.
+    public let dev: String
+
+    /// This host, or one that a test made of directories.
+    public init(
+        sysfs: Sysfs = Sysfs(),
+        proc: String = "/proc",
+        udev: UdevDatabase = UdevDatabase(),
+        dev: String = "/dev"
+    ) {
+        self.sysfs = sysfs
+        self.proc = proc
+        self.udev = udev
+        self.dev = dev
+    }
+
+    /// All its block devices now.
+    public func tree() throws(KernelError) -> BlockTree { try BlockTree(reading: sysfs, udev: udev) }
+
+    /// Who uses them now.
+    public func use() -> DeviceUse { DeviceUse(proc: proc) }
+
+    /// Looks at one device, reading only.
+    ///
+    /// - Parameters:
+    ///   - node: The device.
+    ///   - tree: All devices.
+    ///   - use: Who uses them.
+    ///   - path: Where to open it, if not by its name.
+    /// - Returns: What is known.
+    public func inspect(_ node: BlockNode, in tree: BlockTree, use: DeviceUse, path: String? = nil) -> DiskInspection {
+        var failures: [KernelError] = []
+        var contents: DeviceContents?
+        var isLocked = false
+        var bytesRead: UInt64 = 0
+        let path = path ?? "\(dev)/\(node.name)"
+        do throws(KernelError) {
+            let reader = try DiskReader(path: path)
+            // The name may be another device's by now.
+            if let opened = reader.deviceNumber(), opened != node.device {
+                throw KernelError("open", .noSuchAddressOrDevice, path)
+            }
+            contents = DeviceContents(reader, sectorBytes: UInt64(max(512, node.queue.logicalSectorBytes)))
+            isLocked = reader.isWriteLocked()
+            failures = reader.failures
+            bytesRead = reader.bytesRead
+        } catch {
+            failures.append(error)
+        }
+        let above = tree.above(node.name)
+        // A mount that several namespaces share is told once.
+        var seen: Set<[String]> = []
+        let mounts = above.flatMap { upper in
+            use.mounts(of: upper).filter { seen.insert([upper.name, $0.mountPoint]).inserted }.map {
+                DiskInspection.Mounted(name: upper.name, mountPoint: $0.mountPoint, process: $0.process)
+            }
+        }
+        return DiskInspection(
+            node: node,
+            identity: DiskIdentity(node),
+            contents: contents,
+            failures: failures,
+            tree: above,
+            mounts: mounts,
+            swaps: above.filter { use.swaps.contains($0) }.map(\.name),
+            isLocked: isLocked,
+            links: udev.links(of: node.device),
+            bytesRead: bytesRead
+        )
+    }
+}

@@ -1,0 +1,54 @@
+/// The header of an encrypted device.
+///
+/// | offset | size | field |
+/// | --- | --- | --- |
+/// | 0 | 6 | `LUKS` BA BE |
+/// | 6 | 2 | version |
+/// | 0x18 | 48 | label (2); in version 1 the cipher |
+/// | 0x68 | 4 | where the data begins, in sectors (1) |
+/// | 0xA8 | 40 | UUID |
+/// | 0xD0 | 48 | subsystem (2) |
+/// | 0x100 | 8 | where this header is (2) |
+///
+/// Big-endian. See: LUKS2 On-Disk Format Specification 1.1.
+public struct LUKSHeader: Sendable, Hashable {
+    /// 1 or 2.
+    public let version: Int
+    /// Who it is.
+    public let uuid: String
+    /// Rook writes `pvc_name=…` here.
+    public let label: String
+    /// Rook writes `ceph_fsid=…` here.
+    public let subsystem: String
+    /// Headers and key slots: what has to be erased so that no passphrase opens it again.
+    public let keyArea: ByteExtent
+
+    /// Reads the primary header, or the second one of version 2 where the first was wiped.
+    public init?(_ source: any ByteSource) {
+        let copies = [(UInt64(0), "LUKS")] + Self.secondaryOffsets.map { ($0, "SKUL") }
+        let found = copies.lazy.compactMap { place, name -> [UInt8]? in
+            let header = source.bytes(at: place, count: 512)
+            guard header.count == 512, header.holds(name, at: 0), header[4] == 0xBA, header[5] == 0xBE else {
+                return nil
+            }
+            return place == 0 || header.big(UInt64.self, at: 0x100) == place ? header : nil
+        }.first
+        guard let header = found, let version = header.big(UInt16.self, at: 6), (1...2).contains(version) else {
+            return nil
+        }
+        self.version = Int(version)
+        uuid = header.text(0xA8, 40)
+        label = version == 2 ? header.text(0x18, 48) : ""
+        subsystem = version == 2 ? header.text(0xD0, 48) : ""
+        let payload = version == 1 ? UInt64(header.big(UInt32.self, at: 0x68) ?? 0) * 512 : 16 << 20
+        keyArea = ByteExtent(offset: 0, length: min(source.sizeBytes, max(payload, 2 << 20)))
+    }
+
+    static let secondaryOffsets: [UInt64] = (14...22).map { 1 << $0 }
+
+    /// The cluster that Rook noted, once an OSD was made on it.
+    public var clusterID: String? {
+        let prefix = "ceph_fsid="
+        return subsystem.hasPrefix(prefix) ? String(subsystem.dropFirst(prefix.count)) : nil
+    }
+}

@@ -1,0 +1,118 @@
+/// A volume group as one of its physical volumes tells it.
+public struct LVMVolumeGroup: Sendable, Hashable {
+    /// Its name: `ceph-…` when ceph-volume made it.
+    public let name: String
+    /// Its id, without dashes.
+    public let id: String
+    /// How often it was changed.
+    public let sequenceNumber: UInt64
+    /// The size of an extent in bytes.
+    public let extentBytes: UInt64
+    /// Its physical volumes by the names that segments use.
+    public let physicalVolumes: [String: PhysicalVolume]
+    /// Its logical volumes by name.
+    public let logicalVolumes: [LVMLogicalVolume]
+
+    /// A physical volume of the group.
+    public struct PhysicalVolume: Sendable, Hashable {
+        /// Its id, without dashes.
+        public let id: String
+        /// Where its first extent begins, in bytes.
+        public let firstExtentOffset: UInt64
+        /// How many extents it has.
+        public let extentCount: UInt64
+    }
+
+    /// Reads the text of a metadata area; nothing when it is none.
+    init?(text: [UInt8]) {
+        guard let root = LVMParser.parse(text),
+            let (name, group) = root.first(where: { $0.value["extent_size"] != nil }),
+            let sectors = group["extent_size"]?.number, sectors > 0, sectors <= 1 << 40
+        else { return nil }
+        self.name = name
+        id = (group["id"]?.text ?? "").filter { $0 != "-" }
+        sequenceNumber = group["seqno"]?.number ?? 0
+        extentBytes = sectors * 512
+        physicalVolumes = (group["physical_volumes"]?.section ?? [:]).compactMapValues { value in
+            guard let id = value["id"]?.text, let start = value["pe_start"]?.number, start <= 1 << 50 else {
+                return nil
+            }
+            let count = value["pe_count"]?.number ?? 0
+            return PhysicalVolume(id: id.filter { $0 != "-" }, firstExtentOffset: start * 512, extentCount: count)
+        }
+        logicalVolumes = (group["logical_volumes"]?.section ?? [:])
+            .map { LVMLogicalVolume(name: $0.key, $0.value) }
+            .sorted { $0.name < $1.name }
+    }
+
+    /// The extents that no logical volume has taken.
+    public var freeExtents: UInt64 {
+        let all = physicalVolumes.values.reduce(UInt64(0)) { $0.addingReportingOverflow($1.extentCount).partialValue }
+        let used = logicalVolumes.flatMap(\.segments)
+            .reduce(UInt64(0)) { $0.addingReportingOverflow($1.extentCount).partialValue }
+        return all - min(all, used)
+    }
+}
+
+/// A logical volume as the group's metadata tells it.
+public struct LVMLogicalVolume: Sendable, Hashable {
+    /// Its name: `osd-block-…` when ceph-volume made it.
+    public let name: String
+    /// Its id, without dashes.
+    public let id: String
+    /// Its tags, secrets left out.
+    public let tags: [String: String]
+    /// Its parts in order.
+    public let segments: [Segment]
+
+    /// A part of a logical volume.
+    public struct Segment: Sendable, Hashable {
+        /// Such as `striped` or `thin`.
+        public let type: String
+        /// Its first logical extent.
+        public let startExtent: UInt64
+        /// How many extents it has.
+        public let extentCount: UInt64
+        /// The physical volumes under it, and the extent on each where it begins.
+        public let stripes: [Stripe]
+    }
+
+    /// Where a segment lies on a physical volume.
+    public struct Stripe: Sendable, Hashable {
+        /// The physical volume, by the name in the metadata.
+        public let physicalVolume: String
+        /// The first extent.
+        public let startExtent: UInt64
+    }
+
+    init(name: String, _ value: LVMValue) {
+        self.name = name
+        id = (value["id"]?.text ?? "").filter { $0 != "-" }
+        tags = Self.tags(value["tags"]?.list.compactMap(\.text) ?? [])
+        segments = value.section.filter { $0.key.hasPrefix("segment") && $0.key != "segment_count" }
+            .compactMap { Self.segment($0.value) }
+            .sorted { $0.startExtent < $1.startExtent }
+    }
+
+    private static func segment(_ value: LVMValue) -> Segment? {
+        guard let start = value["start_extent"]?.number, let count = value["extent_count"]?.number else { return nil }
+        let list = value["stripes"]?.list ?? []
+        let stripes = stride(from: 0, to: list.count - 1, by: 2).compactMap { index -> Stripe? in
+            guard let volume = list[index].text, let extent = list[index + 1].number else { return nil }
+            return Stripe(physicalVolume: volume, startExtent: extent)
+        }
+        return Segment(type: value["type"]?.text ?? "", startExtent: start, extentCount: count, stripes: stripes)
+    }
+
+    /// Tags as ceph-volume makes them: `key=value`.
+    ///
+    /// The lockbox secret opens the OSD's key: it goes no further than this.
+    private static func tags(_ list: [String]) -> [String: String] {
+        var tags: [String: String] = [:]
+        for tag in list {
+            let pair = tag.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            if !pair[0].contains("secret") { tags[pair[0]] = pair.count > 1 ? pair[1] : "" }
+        }
+        return tags
+    }
+}

@@ -1,0 +1,61 @@
+/// What of a GUID partition table stands on a device: two copies, and one that was left behind when the device grew.
+public struct GPT: Sendable, Hashable {
+    /// The unit of its addresses, in bytes.
+    public let sectorBytes: UInt64
+    /// How many of them the device has.
+    public let blocks: UInt64
+    /// At block 1.
+    public let primary: GPTCopy
+    /// At the last block.
+    public let backup: GPTCopy
+    /// Where the primary says its backup is, if that is elsewhere and there is one.
+    public let stray: GPTCopy?
+
+    /// Looks for a table in units of `sectorBytes`; nothing when no copy has even its signature.
+    public init?(_ source: any ByteSource, sectorBytes: UInt64) {
+        let blocks = source.sizeBytes / max(sectorBytes, 1)
+        guard sectorBytes >= 512, blocks > 2 else { return nil }
+        self.sectorBytes = sectorBytes
+        self.blocks = blocks
+        primary = GPTCopy(source, lba: 1, sectorBytes: sectorBytes)
+        backup = GPTCopy(source, lba: blocks - 1, sectorBytes: sectorBytes)
+        var stray: GPTCopy?
+        if let other = primary.header?.alternateLBA, other != blocks - 1, other > 1, other < blocks {
+            let copy = GPTCopy(source, lba: other, sectorBytes: sectorBytes)
+            if copy.header != nil { stray = copy }
+        }
+        self.stray = stray
+        guard primary.header != nil || backup.header != nil else { return nil }
+    }
+
+    /// The copy to go by: the primary if it is valid, else the backup, else the one left behind.
+    public var current: GPTCopy? {
+        [primary, backup, stray].compactMap(\.self).first(where: \.isValid)
+    }
+
+    /// Partitions by number, from a valid copy, or from what is left of the primary.
+    public var partitions: [(number: Int, entry: GPTEntry)] {
+        let copy = current ?? (primary.header != nil ? primary : backup)
+        return copy.entries.sorted { $0.key < $1.key }.map { ($0.key + 1, $0.value) }
+    }
+
+    /// Where a partition lies, cut where the device ends; nothing when that is no byte of it.
+    public func extent(of entry: GPTEntry) -> ByteExtent? {
+        guard entry.firstLBA <= entry.lastLBA, entry.firstLBA < blocks else { return nil }
+        let last = min(entry.lastLBA, blocks - 1)
+        return ByteExtent(offset: entry.firstLBA * sectorBytes, length: (last - entry.firstLBA + 1) * sectorBytes)
+    }
+
+    /// Every place that has to be erased so that no reader finds a copy.
+    public var extents: [ByteExtent] {
+        [primary, backup, stray].compactMap(\.self).flatMap { copy -> [ByteExtent] in
+            guard let header = copy.header else { return [] }
+            let bytes = UInt64(header.entryCount) * UInt64(header.entryBytes)
+            let own = ByteExtent(offset: copy.lba * sectorBytes, length: sectorBytes)
+            guard bytes <= GPTCopy.maximumEntriesBytes, header.entriesLBA < blocks else { return [own] }
+            let length = (bytes + sectorBytes - 1) / sectorBytes * sectorBytes
+            let start = header.entriesLBA * sectorBytes
+            return [own, ByteExtent(offset: start, length: min(length, blocks * sectorBytes - start))]
+        }
+    }
+}

@@ -1,0 +1,6 @@
+/// The hash device of dm-verity.
+///
+/// See: util-linux libblkid/src/superblocks.
+extension Format {
+    static let dmVerity = Format("DM_verity_hash", .crypto, Magic("verity\0\0", at: 0))
+}

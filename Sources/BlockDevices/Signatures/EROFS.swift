@@ -1,0 +1,6 @@
+/// EROFS.
+///
+/// See: util-linux libblkid/src/superblocks.
+extension Format {
+    static let erofs = Format("erofs", .fileSystem, Magic([0xE2, 0xE1, 0xF5, 0xE0], at: 0x400))
+}

@@ -1,0 +1,34 @@
+/// The ext family: the magic at 0x438; which member it is follows from the feature words, as blkid sees them.
+///
+/// See: Documentation/filesystems/ext4/super.rst.
+extension Format {
+    static let ext2 = ext("ext2") { !$0.isJournal && !$0.isNewer && !$0.hasJournal }
+    static let ext3 = ext("ext3") { !$0.isJournal && !$0.isNewer && $0.hasJournal }
+    static let ext4 = ext("ext4") { !$0.isJournal && $0.isNewer }
+    static let extJournal = ext("jbd") { $0.isJournal }
+
+    private static func ext(_ name: String, _ isThis: @escaping @Sendable (ExtFeatures) -> Bool) -> Format {
+        Format(name, .fileSystem, minimumBytes: 2048) { device in
+            let block = device.bytes(1024, 256)
+            guard block.slice(56, 2)?.elementsEqual([0x53, 0xEF]) ?? false, isThis(ExtFeatures(block)) else {
+                return []
+            }
+            let label = block.text(120, 16)
+            return [Mark(0x438, 2, label.isEmpty ? nil : "label \(label)")]
+        }
+    }
+}
+
+private struct ExtFeatures {
+    let hasJournal: Bool
+    let isJournal: Bool
+    let isNewer: Bool
+
+    init(_ block: [UInt8]) {
+        let incompatible = block.little(UInt32.self, at: 96) ?? 0
+        hasJournal = (block.little(UInt32.self, at: 92) ?? 0) & 0x4 != 0
+        isJournal = incompatible & 0x8 != 0
+        // Beyond filetype, recover, journal_dev and meta_bg; beyond sparse_super, large_file and btree_dir.
+        isNewer = incompatible & ~0x1E != 0 || (block.little(UInt32.self, at: 100) ?? 0) & ~0x7 != 0
+    }
+}

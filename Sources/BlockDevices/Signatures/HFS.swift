@@ -1,0 +1,23 @@
+/// HFS and HFS+: the volume header at 1024, and HFS+'s copy in the last sector but one.
+///
+/// Two letters are little, so the version of HFS+ and the block size of HFS are looked at, too.
+/// See: Apple TN1150; big-endian.
+extension Format {
+    static let hfs = Format("hfs", .fileSystem, minimumBytes: 4096) { device in
+        let block = device.bytes(1024, 64)
+        guard block.holds("BD", at: 0), let allocation = block.big(UInt32.self, at: 20), allocation > 0,
+            allocation % 512 == 0
+        else { return [] }
+        return [Mark(1024, 2)]
+    }
+
+    static let hfsPlus = Format("hfsplus", .fileSystem, minimumBytes: 4096) { device in
+        [1024, device.sizeBytes - 1024].compactMap { offset in
+            let block = device.bytes(offset, 64)
+            guard block.holds("H+", at: 0) || block.holds("HX", at: 0), let version = block.big(UInt16.self, at: 2),
+                (4...5).contains(version)
+            else { return nil }
+            return Mark(offset, 2)
+        }
+    }
+}

@@ -1,0 +1,6 @@
+/// HPFS.
+///
+/// See: util-linux libblkid/src/superblocks.
+extension Format {
+    static let hpfs = Format("hpfs", .fileSystem, Magic([0x49, 0xE8, 0x95, 0xF9], at: 0x2000))
+}

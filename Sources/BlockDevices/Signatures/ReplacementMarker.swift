@@ -1,0 +1,6 @@
+/// What `ceph-volume lvm zap --replace-block` leaves: the disk is about to be replaced.
+///
+/// See: ceph-volume util/device.py.
+extension Format {
+    static let cephReplacement = Format("ceph_replacement", .ceph, Magic("CEPH_DEVICE_BEING_REPLACED", at: 0))
+}

@@ -1,0 +1,70 @@
+internal import Blocking
+internal import RADOS
+internal import RBD
+public import Volumes
+
+extension RBDImageStore {
+    /// How long a client is refused that a person fenced: 30 days, for a frozen machine thaws when it likes.
+    public static let fenceSeconds: UInt32 = 30 * 86_400
+
+    /// Makes the cluster refuse a client, takes its locks away, and looks whether both is so.
+    ///
+    /// Blocklist first, locks then: in between nobody has the images, and never two.
+    ///
+    /// - Parameter client: Whom.
+    /// - Returns: What it still has, which is nothing: every lock that is left is told as an error.
+    /// - Throws: `VolumeError` with `.permissionDenied` that names the caps which lack.
+    public func fence(_ client: Fence.Client) async throws(VolumeError) -> [VolumeHolder] {
+        let address = client.address
+        try await commanding(client.clusterID, "blocklist '\(address)'") { (cluster) throws(RADOSError) in
+            try cluster.addToBlocklist(address, seconds: Self.fenceSeconds)
+        }
+        for holder in client.holders {
+            guard let lock = holder.client.lock, let owner = holder.client.owner else { continue }
+            let place = try await place(of: holder.id, as: nil)
+            try await place.blocking("break the lock of image") { (context) throws(RBDError) in
+                try context.breakLock(lock, ofImageID: holder.imageID, of: owner)
+            }
+        }
+        guard try await blocklist(ofCluster: client.clusterID)[address] != nil else {
+            throw VolumeError(
+                .internal,
+                "cannot fence '\(address)': cluster '\(client.clusterID)' took it on its blocklist but does not list it"
+            )
+        }
+        var rest: [VolumeHolder] = []
+        for id in Set(client.holders.map(\.id)).sorted(by: { "\($0)" < "\($1)" }) {
+            do throws(VolumeError) {
+                rest += try await holders(of: id).filter { $0.client.address == address }
+            } catch {
+                // Deleted meanwhile.
+                guard error.code == .notFound else { throw error }
+            }
+        }
+        if let locked = rest.first(where: { $0.client.lock != nil }) {
+            throw VolumeError(
+                .internal,
+                "'\(address)' is blocklisted, but still has the lock of image '\(locked.id.imageSpec)'; repeat the command"
+            )
+        }
+        return rest
+    }
+
+    /// Lets a client in again.
+    ///
+    /// - Parameters:
+    ///   - address: As the cluster's blocklist has it.
+    ///   - clusterID: The cluster's key in config.json.
+    /// - Throws: `VolumeError` with `.permissionDenied` that names the caps which lack.
+    public func unfence(_ address: String, ofCluster clusterID: String) async throws(VolumeError) {
+        try await commanding(clusterID, "take '\(address)' off the blocklist") { (cluster) throws(RADOSError) in
+            try cluster.removeFromBlocklist(address)
+        }
+        guard try await blocklist(ofCluster: clusterID)[address] == nil else {
+            throw VolumeError(.internal, "'\(address)' is still on the blocklist of cluster '\(clusterID)'")
+        }
+    }
+
+    /// The keys of all clusters.
+    public var clusterIDs: [String] { configuration.clusters.map(\.clusterID).sorted() }
+}

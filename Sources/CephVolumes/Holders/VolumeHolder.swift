@@ -1,0 +1,72 @@
+public import RBD
+public import Volumes
+
+/// A client that has a volume's image.
+public struct VolumeHolder: Sendable, Hashable {
+    /// The volume.
+    public let id: VolumeID
+    /// Its image's id.
+    public let imageID: String
+    /// Who has it.
+    public let client: ImageClient
+    /// Until when the cluster refuses that client; nothing when it does not.
+    public let refusedUntil: String?
+
+    /// The node's name, where it made a note.
+    public var node: String? { client.record?.node }
+
+    /// Whether `target` means this client: its node's name, its address, or the address' host.
+    public func matches(_ target: String) -> Bool {
+        node == target || client.address == target || Self.host(of: client.address) == target
+    }
+
+    /// `10.0.0.7` of `10.0.0.7:0/123456`.
+    public static func host(of address: String) -> String {
+        let place = address.split(separator: "/").first ?? ""
+        guard let colon = place.lastIndex(of: ":") else { return String(place) }
+        return place[..<colon].filter { $0 != "[" && $0 != "]" }
+    }
+}
+
+/// What a fence would do, and then did.
+public struct Fence: Sendable, Hashable {
+    /// One client of one cluster.
+    public struct Client: Sendable, Hashable {
+        /// The cluster's key in config.json.
+        public let clusterID: String
+        /// Whom the cluster will refuse.
+        public let address: String
+        /// All that it has.
+        public let holders: [VolumeHolder]
+
+        /// Whether any of its watches is renewed: its I/O will fail, though it may be well.
+        public var isAlive: Bool { holders.contains { $0.client.isWatching } }
+    }
+
+    /// The clients, by address.
+    public let clients: [Client]
+
+    /// Gathers the clients that `target` means.
+    ///
+    /// - Parameters:
+    ///   - target: A node's name, a client's address, or the address' host.
+    ///   - holders: Who has what.
+    public init(of target: String, among holders: [VolumeHolder]) {
+        struct Key: Hashable {
+            let clusterID: String
+            let address: String
+        }
+        let aimed = Set(
+            holders.filter { $0.matches(target) }.map { Key(clusterID: $0.id.clusterID, address: $0.client.address) }
+        )
+        // A client that is refused loses everything that it has, whatever led to it.
+        clients = aimed.map { key in
+            Client(
+                clusterID: key.clusterID,
+                address: key.address,
+                holders: holders.filter { $0.id.clusterID == key.clusterID && $0.client.address == key.address }
+            )
+        }
+        .sorted { ($0.clusterID, $0.address) < ($1.clusterID, $1.address) }
+    }
+}

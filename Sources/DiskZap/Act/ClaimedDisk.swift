@@ -1,0 +1,79 @@
+internal import BlockDevices
+internal import LinuxKernel
+
+/// A disk that nobody else can claim while this is open: no mount, no mapping, no mkfs.
+///
+/// It was compared with the plan after it was opened, by what the descriptor says, not by its name.
+final class ClaimedDisk {
+    let io: BlockIOControl
+    let identity: DiskIdentity
+
+    /// Opens the device of a plan with O_EXCL and checks that it is the same and holds the same.
+    init(_ plan: ZapPlan, host: Host) throws(Refusal) {
+        let identity = plan.identity
+        let path = "\(host.dev)/\(identity.name)"
+        let flags = OpenFlag.readWrite | OpenFlag.exclusive | OpenFlag.direct
+        do throws(KernelError) {
+            io = try BlockIOControl(opening: path, flags: flags)
+        } catch {
+            throw Self.refusal(error, plan, host)
+        }
+        self.identity = identity
+        guard io.deviceNumber() == identity.device else {
+            throw Refusal(.changed, "'\(path)' is another device by now", remedy: "plan again")
+        }
+        // udevd leaves a device alone while it is locked; another nacre-disk, too.
+        guard (try? io.descriptor.tryLock()) ?? false else {
+            throw Refusal(.held, "another program has locked '\(path)'", remedy: "wait for it")
+        }
+        try check(plan, host)
+    }
+
+    private func check(_ plan: ZapPlan, _ host: Host) throws(Refusal) {
+        let size = (try? io.sizeBytes()) ?? 0
+        let sector = (try? io.logicalSectorBytes()) ?? 0
+        guard size == identity.sizeBytes, sector == identity.sectorBytes else {
+            let now = "\(size) bytes in sectors of \(sector)"
+            throw Refusal(.changed, "'\(identity.name)' has \(now) by now", remedy: "plan again")
+        }
+        if let planned = identity.diskSequence, let sequence = try? io.diskSequence(), sequence != planned {
+            throw Refusal(
+                .changed,
+                "'\(identity.name)' is another disk by now (sequence \(sequence))",
+                remedy: "plan again"
+            )
+        }
+        guard let node = host.sysfs.node(identity.name, udev: host.udev), DiskIdentity(node) == identity else {
+            throw Refusal(.changed, "'\(identity.name)' says by now that it is another disk", remedy: "plan again")
+        }
+        guard contents() == plan.inspection.contents else {
+            throw Refusal(
+                .changed,
+                "'\(identity.name)' holds something else than when it was planned",
+                remedy: "plan again"
+            )
+        }
+    }
+
+    /// What stands on it now, read through this very opening.
+    func contents() -> DeviceContents? {
+        // Opens the same device again, whatever its name leads to by now; without a claim, which we have.
+        guard let reader = try? DiskReader(path: "/proc/self/fd/\(io.descriptor.rawValue)"),
+            reader.deviceNumber() == identity.device, reader.failures.isEmpty
+        else { return nil }
+        return DeviceContents(reader, sectorBytes: UInt64(identity.sectorBytes))
+    }
+
+    private static func refusal(_ error: KernelError, _ plan: ZapPlan, _ host: Host) -> Refusal {
+        if error.isBusy {
+            let openers = host.use().openers(of: plan.inspection.node)
+            let list = openers.map { "\($0.name) (process \($0.process))" }.joined(separator: ", ")
+            let who = list.isEmpty ? "the kernel, or a process that is not visible here" : list
+            return Refusal(.held, "'\(plan.identity.name)' is claimed by \(who)", remedy: "stop that first")
+        }
+        if error.isWriteRefused {
+            return Refusal(.readOnly, "cannot write to \(error)", remedy: "is it read-only, or are you not root?")
+        }
+        return Refusal(.held, "cannot claim \(error)", remedy: "it must be free to be erased")
+    }
+}

@@ -1,0 +1,48 @@
+internal import Synchronization
+
+/// How far a zap is, seen from another thread; and the way to stop it.
+public final class ZapProgress: Sendable {
+    /// One moment.
+    public struct Snapshot: Sendable, Hashable {
+        /// What it is about: `taking down`, `erasing`, `verifying`, `done`.
+        public var phase = "waiting"
+        /// How much of it is done, in bytes.
+        public var done: UInt64 = 0
+        /// How much there is to do in this phase, in bytes.
+        public var total: UInt64 = 0
+        /// When the phase began.
+        public var since = ContinuousClock.now
+
+        /// How fast it goes, in bytes a second.
+        public var bytesPerSecond: Double {
+            let seconds = (ContinuousClock.now - since) / .seconds(1)
+            return seconds > 0 ? Double(done) / seconds : 0
+        }
+
+        /// How long it will take if it goes on like this; nothing before anything is done.
+        public var remaining: Duration? {
+            guard bytesPerSecond > 0, done > 0, total > done else { return nil }
+            return .seconds(Double(total - done) / bytesPerSecond)
+        }
+    }
+
+    private let state = Mutex<(snapshot: Snapshot, isStopped: Bool)>((Snapshot(), false))
+
+    /// Nothing done yet.
+    public init() {}
+
+    /// This moment.
+    public var now: Snapshot { state.withLock(\.snapshot) }
+
+    /// Asks to stop after the piece under way; the next zap takes it up again.
+    public func stop() { state.withLock { $0.isStopped = true } }
+
+    /// Whether somebody asked to stop.
+    public var isStopped: Bool { state.withLock(\.isStopped) }
+
+    func begin(_ phase: String, total: UInt64) {
+        state.withLock { $0.snapshot = Snapshot(phase: phase, done: 0, total: total) }
+    }
+
+    func advance(_ bytes: UInt64) { state.withLock { $0.snapshot.done += bytes } }
+}

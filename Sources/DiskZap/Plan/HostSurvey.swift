@@ -1,0 +1,137 @@
+public import BlockDevices
+public import LinuxKernel
+
+/// What all disks of a host say, so that each can be judged with the others in view.
+public struct HostSurvey: Sendable {
+    /// The host.
+    public let host: Host
+    /// All its block devices.
+    public let tree: BlockTree
+    /// Who uses them.
+    public let use: DeviceUse
+    /// What was found, by the kernel's name.
+    public let inspections: [String: DiskInspection]
+
+    private static let systemDirectories = [
+        "/", "/boot", "/boot/efi", "/usr", "/var", "/var/lib", "/etc", "/home", "/nix", "/sysroot",
+        "/var/lib/kubelet", "/var/lib/containerd", "/var/lib/docker", "/var/lib/rancher", "/var/lib/etcd",
+    ]
+
+    /// Looks at every disk, and at these devices too, whatever they are.
+    ///
+    /// - Parameters:
+    ///   - host: The host.
+    ///   - names: Devices to look at by the kernel's name.
+    ///   - onlyNamed: Whether to leave the others alone.
+    /// - Returns: What was found.
+    /// - Throws: `KernelError` when sysfs cannot be read.
+    public static func take(
+        _ host: Host,
+        including names: Set<String> = [],
+        onlyNamed: Bool = false
+    ) throws(KernelError) -> HostSurvey {
+        let tree = try host.tree()
+        let use = host.use()
+        let nodes = tree.nodes.values
+            .filter { names.contains($0.name) || !onlyNamed && isDisk($0) }
+            .sorted { $0.name < $1.name }
+        let jobs = nodes.map { node in
+            { @Sendable () -> DiskInspection in host.inspect(node, in: tree, use: use) }
+        }
+        let found = Threads.run(limit: 16, jobs)
+        let inspections = Dictionary(found.map { ($0.node.name, $0) }, uniquingKeysWith: { first, _ in first })
+        return HostSurvey(host: host, tree: tree, use: use, inspections: inspections)
+    }
+
+    /// Loop devices are not looked at unless they are named: the server of a file behind one may be dead.
+    private static func isDisk(_ node: BlockNode) -> Bool {
+        let strange = ["loop", "ram", "zram", "sr", "fd", "nbd", "rbd", "md", "dm-", "bcache"]
+        return node.sizeBytes > 0 && !node.isPartition && !strange.contains { node.name.hasPrefix($0) }
+    }
+
+    /// Owners by OSD UUID, from the labels and tags of main devices.
+    public var mainDevices: [String: OSDOwner] {
+        let owners = inspections.values.compactMap(\.contents).flatMap(\.regions).flatMap(\.owners)
+        let pairs = owners.filter { $0.clusterID != nil }.compactMap { owner in owner.osdUUID.map { ($0, owner) } }
+        return Dictionary(pairs, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Directories of the system by the devices that carry them, and by the disks below those.
+    public var systemDevices: [String: String] {
+        var found: [String: String] = [:]
+        for directory in Self.systemDirectories {
+            let places = use.mounts.filter { $0.mountPoint == directory && ($0.process == nil || $0.process == 1) }
+            for place in places {
+                guard
+                    let node = tree.nodes.values.first(where: { node in
+                        node.device == place.device || node.path == place.source
+                            || node.mapping.map { "/dev/mapper/\($0.name)" == place.source } ?? false
+                    })
+                else { continue }
+                for name in [node.name] + tree.disks(below: node.name).map(\.name) where found[name] == nil {
+                    found[name] = directory
+                }
+            }
+        }
+        return found
+    }
+
+    /// A planner that knows all of this.
+    public func planner(_ options: ZapOptions) -> ZapPlanner {
+        let labelled = inspections.values.filter { $0.contents?.regions.first?.blueStore?.copies[0] != nil }
+        return ZapPlanner(
+            tree: tree,
+            options: options,
+            mainDevices: mainDevices,
+            systemDevices: systemDevices,
+            labelledDisks: Set(labelled.map(\.node.name))
+        )
+    }
+
+    /// The plan for a device that was looked at; nothing for one that was not.
+    public func plan(_ path: String, _ name: String, _ options: ZapOptions) -> ZapPlan? {
+        guard let inspection = inspections[name] else { return nil }
+        return planner(options).plan(path, inspection, marker: marker(on: inspection))
+    }
+
+    private func marker(on inspection: DiskInspection) -> ZapMarkerRecord? {
+        let size = inspection.identity.sizeBytes
+        guard inspection.contents?.regions.first?.signatures.contains(where: { $0.format == "nacre_zap" }) ?? false,
+            let place = ZapMarkerRecord.place(onDeviceOf: size),
+            let reader = try? DiskReader(path: "\(host.dev)/\(inspection.node.name)")
+        else { return nil }
+        return ZapMarkerRecord(block: reader.bytes(at: place.offset, count: Int(place.length)), sizeBytes: size)
+    }
+}
+
+/// A path that a person gave, and the device it led to.
+public struct NamedDevice: Sendable {
+    /// As given.
+    public let path: String
+    /// The device.
+    public let node: BlockNode
+
+    /// Follows a path once; what it leads to later does not matter any more.
+    ///
+    /// - Parameters:
+    ///   - path: A device node or a link to one.
+    ///   - tree: All block devices.
+    /// - Throws: ``Refusal`` when it leads to nothing, to a file, or to a device that sysfs does not know.
+    public init(_ path: String, in tree: BlockTree) throws(Refusal) {
+        self.path = path
+        let device: DeviceNumber
+        do throws(KernelError) {
+            device = try DevicePath.blockDevice(path)
+        } catch {
+            let message =
+                error.isNotFound ? "there is no '\(path)'" : "'\(path)' is not a block device (\(error.errnoName))"
+            throw Refusal(.notABlockDevice, message, remedy: "name a device below /dev")
+        }
+        guard let node = tree.node(of: device) else {
+            throw Refusal(.notABlockDevice, "'\(path)' (\(device)) is not in sysfs", remedy: "is it still attached?")
+        }
+        self.node = node
+    }
+}
+
+extension Refusal: Error {}

@@ -1,0 +1,98 @@
+internal import BlockDevices
+
+/// Every place on a device that has to be erased.
+struct ZapPlaces {
+    /// How much is erased at each position of a label: what Rook erases there.
+    static let labelBytes: UInt64 = 200 << 10
+
+    let contents: DeviceContents
+    let options: ZapOptions
+    let marker: ZapMarkerRecord?
+
+    /// All of them, cut to the device and widened to whole sectors.
+    var all: [PlannedPlace] {
+        let whole = ByteExtent(offset: 0, length: contents.sizeBytes)
+        switch options.method {
+        case .zero, .shred: return [PlannedPlace(extent: whole, reason: "the whole device")]
+        case .signatures, .discard: break
+        }
+        let places =
+            contents.regions.flatMap(edges) + contents.regions.flatMap(labels)
+            + contents.regions.flatMap(marks) + tables + inherited
+        return places.compactMap { place in
+            guard let extent = aligned(place.extent).intersection(whole) else { return nil }
+            return PlannedPlace(extent: extent, reason: place.reason)
+        }
+    }
+
+    private func places(_ region: Region, _ offset: UInt64, _ length: UInt64, _ reason: String) -> [PlannedPlace] {
+        region.extents.mapped(ByteExtent(offset: offset, length: length)).map {
+            PlannedPlace(extent: $0, reason: "\(reason) of \(region.name)")
+        }
+    }
+
+    private func edges(_ region: Region) -> [PlannedPlace] {
+        let size = region.extents.reduce(0) { $0 + $1.length }
+        guard size > options.headBytes + options.tailBytes else { return places(region, 0, size, "all") }
+        return places(region, 0, options.headBytes, "head")
+            + places(region, size - options.tailBytes, options.tailBytes, "tail")
+    }
+
+    /// Whether there are labels or not: a reader of the next OSD looks at these places.
+    private func labels(_ region: Region) -> [PlannedPlace] {
+        BlueStoreLabel.positions.dropFirst().flatMap { places(region, $0, Self.labelBytes, "label position") }
+    }
+
+    private func marks(_ region: Region) -> [PlannedPlace] {
+        var found = region.signatures.flatMap { places(region, $0.mark.offset, $0.mark.length, $0.format) }
+        if let luks = region.luks { found += places(region, 0, luks.keyArea.length, "key slots") }
+        for area in region.physicalVolume?.metadataAreas ?? [] {
+            found += places(region, area.offset, area.length, "metadata of LVM")
+        }
+        return found
+    }
+
+    private var tables: [PlannedPlace] {
+        let gpts = [contents.gpt, contents.foreignGPT].compactMap(\.self).flatMap(\.extents)
+        let chain = (contents.mbr?.chain ?? []).map {
+            ByteExtent(offset: $0 * contents.sectorBytes, length: contents.sectorBytes)
+        }
+        return gpts.map { PlannedPlace(extent: $0, reason: "GPT") }
+            + chain.map { PlannedPlace(extent: $0, reason: "extended boot record") }
+    }
+
+    /// What an unfinished zap knew, which may not be found any more.
+    private var inherited: [PlannedPlace] {
+        (marker?.ranges ?? []).map { PlannedPlace(extent: $0, reason: "left by an unfinished zap") }
+    }
+
+    /// Whole pages: no device has larger logical sectors, and no structure is hurt that stays.
+    private func aligned(_ extent: ByteExtent) -> ByteExtent {
+        let start = extent.offset / 4096 * 4096
+        let end = extent.end.addingReportingOverflow(4095).partialValue / 4096 * 4096
+        return ByteExtent(offset: start, length: max(end, extent.end) - start)
+    }
+}
+
+/// Structures that are worth a backup before they are erased: what was understood, and nothing around it.
+enum HeaderPlaces {
+    static func of(_ contents: DeviceContents) -> [ByteExtent] {
+        var found = [contents.gpt, contents.foreignGPT].compactMap(\.self).flatMap(\.extents)
+        if contents.mbr != nil { found.append(ByteExtent(offset: 0, length: 512)) }
+        for region in contents.regions {
+            func add(_ offset: UInt64, _ length: UInt64) {
+                found += region.extents.mapped(ByteExtent(offset: offset, length: length))
+            }
+            for offset in region.blueStore?.copies.keys.sorted() ?? [] { add(offset, BlueStoreLabel.blockBytes) }
+            if region.blueStore?.blueFS != nil { add(BlueFSSuperblock.offset, BlueStoreLabel.blockBytes) }
+            // Not the key slots.
+            if region.luks != nil { add(0, 4096) }
+            if let volume = region.physicalVolume {
+                add(volume.labelOffset, 512)
+                for area in volume.metadataAreas { add(area.offset, min(area.length, 1 << 20)) }
+            }
+        }
+        let whole = ByteExtent(offset: 0, length: contents.sizeBytes)
+        return found.compactMap { $0.intersection(whole) }.merged()
+    }
+}

@@ -1,0 +1,57 @@
+public import BlockDevices
+public import LinuxKernel
+
+/// What a zap will do to one device, to the byte, or why it will not.
+public struct ZapPlan: Sendable {
+    /// The path by which the device was named.
+    public let path: String
+    /// What was found.
+    public let inspection: DiskInspection
+    /// Who would lose an OSD.
+    public let owners: [OSDOwner]
+    /// How it is erased.
+    public let method: ZapMethod
+    /// Mappings to remove before, the topmost first.
+    public let teardown: [TeardownStep]
+    /// What is erased, in order of places; together they do not overlap.
+    public let ranges: [ByteExtent]
+    /// Why each place is among them.
+    public let reasons: [PlannedPlace]
+    /// Structures worth a backup, in order.
+    public let headers: [ByteExtent]
+    /// Why it will not be done; nothing when it can be.
+    public let refusals: [Refusal]
+    /// What a person should know before agreeing.
+    public let warnings: [String]
+    /// Whether an earlier zap did not finish.
+    public let isResumed: Bool
+
+    /// Who the device is.
+    public var identity: DiskIdentity { inspection.identity }
+    /// How much is erased.
+    public var bytesToErase: UInt64 { ranges.reduce(0) { $0 + $1.length } }
+    /// Whether nothing stands on the device that would have to be erased.
+    public var isBlank: Bool { inspection.contents?.isBlank ?? false }
+}
+
+/// A place that is erased and what stands or may stand there.
+public struct PlannedPlace: Sendable, Hashable {
+    /// Where.
+    public let extent: ByteExtent
+    /// Why: `head of partition 2`, `BlueStore label copy of disk`.
+    public let reason: String
+}
+
+/// A mapping that has to go before its disk can be erased.
+public struct TeardownStep: Sendable, Hashable {
+    /// The kernel's name.
+    public let node: String
+    /// Its number.
+    public let device: DeviceNumber
+    /// Its name below `/dev/mapper`.
+    public let mapping: String
+    /// Who made it, and an identifier; it must still be the same when it is removed.
+    public let uuid: String
+    /// `LVM`, `CRYPT` or `linear`.
+    public let kind: String
+}

@@ -1,0 +1,88 @@
+internal import BlockDevices
+
+/// What has to be named before it is lost.
+extension ZapPlanner {
+    /// OSDs: of clusters that were not named, of no known cluster, or of two at once.
+    func ownerRefusals(_ contents: DeviceContents) -> [Refusal] {
+        contents.regions.flatMap { region -> [Refusal] in
+            let owners = region.owners.map(resolved)
+            let clusters = Set(owners.compactMap(\.clusterID))
+            let osds = Set(owners.compactMap(\.osdUUID))
+            if clusters.count > 1 || osds.count > 1 || region.blueStore?.disagree ?? false {
+                let words = owners.map { "\($0.evidence.rawValue): \($0.clusterID ?? $0.osdUUID ?? "?")" }
+                return [
+                    Refusal(
+                        .contradiction,
+                        "the \(region.name) says two things about its owner (\(words.joined(separator: ", ")))",
+                        remedy: "find out which is true, and erase the other by hand"
+                    )
+                ]
+            }
+            guard let owner = owners.first else { return [] }
+            if let cluster = clusters.first {
+                guard !options.clusters.contains(cluster) else { return [] }
+                let osd = owner.osdID.map { "osd.\($0)" } ?? "an OSD"
+                return [
+                    Refusal(
+                        .foreignCluster,
+                        "the \(region.name) belongs to \(osd) of the cluster \(cluster)",
+                        remedy: "name that cluster with --foreign-fsid, or with --fsid if it is yours"
+                    )
+                ]
+            }
+            return unknownRefusals(region, owner)
+        }
+    }
+
+    private func unknownRefusals(_ region: Region, _ owner: OSDOwner) -> [Refusal] {
+        let id = owner.osdUUID ?? region.partition?.unique.description.lowercased() ?? "unknown"
+        guard !options.unknownOSDs.contains(id) else { return [] }
+        return [
+            Refusal(
+                .unknownOSD,
+                "the \(region.name) is the \(owner.role) of an OSD whose cluster is not known here (\(id))",
+                remedy: "name it with --unknown-osd \(id)"
+            )
+        ]
+    }
+
+    /// Everything that is not Ceph's.
+    func contentRefusals(_ contents: DeviceContents) -> [Refusal] {
+        contents.regions.flatMap { region in
+            strangeContents(region, in: contents).filter { !options.contents.contains($0) }.map { format in
+                Refusal(
+                    .content,
+                    "the \(region.name) holds \(format == "unknown" ? "data of an unknown kind" : format)",
+                    remedy: "name it with --content \(format) if it may be lost"
+                )
+            }
+        }
+    }
+
+    private func strangeContents(_ region: Region, in contents: DeviceContents) -> [String] {
+        let own: Set<String> = ["nacre_zap", "gpt", "PMBR", "dos"]
+        var formats = region.signatures.filter { $0.usage != .ceph && !own.contains($0.format) }.map(\.format)
+        let isCeph = !region.owners.isEmpty
+        if isCeph {
+            // A filestore OSD is an XFS in a partition or a volume of Ceph's; an encrypted one is LUKS in it.
+            let inside: Set<String> = ["crypto_LUKS", "xfs", "ext4", "btrfs"]
+            let isLabelled = region.blueStore?.current != nil
+            formats = formats.filter { !inside.contains($0) || isLabelled && $0 != "crypto_LUKS" }
+        }
+        if let volume = region.physicalVolume, isCephGroup(volume) {
+            formats = formats.filter { $0 != "LVM2_member" && $0 != "lvm2_metadata" }
+        }
+        let isBare = region.signatures.isEmpty && !isCeph && !region.hasBlankEdges
+        // An extended partition's logical ones are regions of their own.
+        if isBare { formats.append("unknown") }
+        return formats.uniqued()
+    }
+
+    /// Whether every volume of the group is an OSD's; an empty group must at least have the name of one.
+    private func isCephGroup(_ volume: LVMPhysicalVolume) -> Bool {
+        guard let group = volume.group else { return false }
+        guard !group.logicalVolumes.isEmpty else { return group.name.hasPrefix("ceph-") }
+        return group.logicalVolumes.allSatisfy { $0.tags["ceph.type"] != nil && $0.tags["ceph.cluster_fsid"] != nil }
+            && group.physicalVolumes.count == 1
+    }
+}

@@ -1,0 +1,133 @@
+internal import BlockDevices
+internal import LinuxKernel
+
+/// What no flag lifts.
+extension ZapPlanner {
+    /// What the device is.
+    func deviceRefusals(_ inspection: DiskInspection) -> [Refusal] {
+        let node = inspection.node
+        var refusals: [Refusal] = []
+        if node.mapping != nil || node.raidLevel != nil || node.isBcache {
+            let disks = tree.disks(below: node.name).map(\.name).joined(separator: ", ")
+            refusals.append(
+                Refusal(.mapping, "'\(node.name)' is made of other devices", remedy: "name the disk below it: \(disks)")
+            )
+        }
+        if let directory = systemDevices[node.name] {
+            refusals.append(Refusal(.system, "'\(node.name)' carries \(directory)", remedy: "it is never erased"))
+        }
+        if node.isReadOnly {
+            refusals.append(
+                Refusal(.readOnly, "'\(node.name)' is read-only", remedy: "make it writable (blockdev --setrw) first")
+            )
+        }
+        if inspection.contents == nil {
+            let why = inspection.failures.map(\.description).joined(separator: ", ")
+            refusals.append(Refusal(.unreadable, "cannot read \(why)", remedy: "nobody knows what is on it"))
+        }
+        if node.queue.zoneModel == "host-managed" {
+            refusals.append(
+                Refusal(.zoned, "'\(node.name)' is host-managed zoned", remedy: "reset its zones with blkzone reset")
+            )
+        }
+        if node.sizeBytes < 1 << 20 {
+            refusals.append(
+                Refusal(
+                    .tooSmall,
+                    "'\(node.name)' has \(node.sizeBytes) bytes",
+                    remedy: "devices below 1 MiB are left alone"
+                )
+            )
+        }
+        if case .discard = options.method, node.queue.discardMaxBytes == 0 {
+            refusals.append(
+                Refusal(
+                    .unsupportedMethod,
+                    "'\(node.name)' cannot discard",
+                    remedy: "use the method zero or signatures"
+                )
+            )
+        }
+        return refusals + phantomRefusals(node)
+    }
+
+    private func phantomRefusals(_ node: BlockNode) -> [Refusal] {
+        guard let parent = node.parent, labelledDisks.contains(parent) else { return [] }
+        return [
+            Refusal(
+                .phantomPartition,
+                "'\(node.name)' is no partition: '\(parent)' holds a BlueStore label, and the kernel misreads its data",
+                remedy: "name '\(parent)'"
+            )
+        ]
+    }
+
+    /// Who uses it.
+    func useRefusals(_ inspection: DiskInspection) -> [Refusal] {
+        var refusals = inspection.mounts.prefix(8).map { mount in
+            let where_ = mount.process.map { " in the namespace of process \($0)" } ?? ""
+            return Refusal(
+                .mounted,
+                "'\(mount.name)' is mounted at '\(mount.mountPoint)'\(where_)",
+                remedy: "unmount it first"
+            )
+        }
+        refusals += inspection.swaps.map {
+            Refusal(.swap, "'\($0)' is swap space in use", remedy: "turn it off with swapoff first")
+        }
+        if inspection.isLocked {
+            refusals.append(
+                Refusal(
+                    .runningOSD,
+                    "a running ceph-osd holds '\(inspection.node.name)'",
+                    remedy: "stop the OSD and have the cluster forget it first"
+                )
+            )
+        }
+        return refusals
+    }
+
+    /// What stands on it.
+    func stackRefusals(_ inspection: DiskInspection) -> [Refusal] {
+        inspection.tree.dropFirst().filter { !$0.isPartition }.compactMap { holder in
+            let name = holder.mapping?.name ?? holder.name
+            if let level = holder.raidLevel {
+                return Refusal(
+                    .raidMember,
+                    "it is a member of the software RAID '\(holder.name)' (\(level))",
+                    remedy: "stop the array with mdadm --stop first"
+                )
+            }
+            if holder.isBcache {
+                return Refusal(.bcache, "the bcache device '\(holder.name)' stands on it", remedy: "stop it first")
+            }
+            guard let uuid = holder.mapping?.uuid else {
+                return Refusal(.held, "'\(holder.name)' stands on it", remedy: "take that down first")
+            }
+            if uuid.hasPrefix("mpath-") || uuid.contains("-mpath-") {
+                return Refusal(
+                    .multipath,
+                    "it is a path of the multipath device '\(name)'",
+                    remedy: "flush it with multipath -f first"
+                )
+            }
+            guard uuid.hasPrefix("LVM-") || uuid.hasPrefix("CRYPT-") else {
+                return Refusal(
+                    .held,
+                    "the mapping '\(name)' stands on it",
+                    remedy: "remove it with nacre-disk dm remove first"
+                )
+            }
+            let root = inspection.node.parent ?? inspection.node.name
+            let others = tree.disks(below: holder.name).map(\.name).filter { $0 != root }
+            guard others.isEmpty else {
+                return Refusal(
+                    .spansDisks,
+                    "the mapping '\(name)' stands on \(others.joined(separator: ", ")), too",
+                    remedy: "take it down first"
+                )
+            }
+            return nil
+        }
+    }
+}

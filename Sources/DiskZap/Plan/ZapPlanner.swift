@@ -1,0 +1,124 @@
+public import BlockDevices
+public import LinuxKernel
+
+/// Makes plans: from what was found, what is to be erased and what speaks against it.
+///
+/// Pure: it reads nothing.
+public struct ZapPlanner: Sendable {
+    let tree: BlockTree
+    let options: ZapOptions
+    /// Main devices of OSDs on this host, by OSD UUID: whose a db or wal device is.
+    let mainDevices: [String: OSDOwner]
+    /// Devices that carry directories of the system, by the kernel's name.
+    let systemDevices: [String: String]
+    /// Disks that begin with a BlueStore label: the kernel may see partitions in their data.
+    let labelledDisks: Set<String>
+
+    /// A planner for one host.
+    ///
+    /// - Parameters:
+    ///   - tree: All block devices.
+    ///   - options: What was named, and the method.
+    ///   - mainDevices: Owners by OSD UUID, from the main devices of this host.
+    ///   - systemDevices: Directories of the system by the devices that carry them.
+    ///   - labelledDisks: Disks that begin with a BlueStore label.
+    public init(
+        tree: BlockTree,
+        options: ZapOptions,
+        mainDevices: [String: OSDOwner] = [:],
+        systemDevices: [String: String] = [:],
+        labelledDisks: Set<String> = []
+    ) {
+        self.tree = tree
+        self.options = options
+        self.mainDevices = mainDevices
+        self.systemDevices = systemDevices
+        self.labelledDisks = labelledDisks
+    }
+
+    /// The plan for a device that was inspected.
+    ///
+    /// - Parameters:
+    ///   - path: How it was named.
+    ///   - inspection: What was found.
+    ///   - marker: What an unfinished zap left to do.
+    /// - Returns: The plan, with everything that speaks against it.
+    public func plan(_ path: String, _ inspection: DiskInspection, marker: ZapMarkerRecord? = nil) -> ZapPlan {
+        let teardown = teardownSteps(inspection)
+        let owners = inspection.contents.map(owners) ?? []
+        var refusals = deviceRefusals(inspection) + useRefusals(inspection) + stackRefusals(inspection)
+        var places: [PlannedPlace] = []
+        var headers: [ByteExtent] = []
+        if let contents = inspection.contents {
+            refusals += ownerRefusals(contents) + contentRefusals(contents)
+            places = ZapPlaces(contents: contents, options: options, marker: marker).all
+            headers = HeaderPlaces.of(contents)
+        }
+        return ZapPlan(
+            path: path,
+            inspection: inspection,
+            owners: owners,
+            method: options.method,
+            teardown: teardown,
+            ranges: places.map(\.extent).merged(),
+            reasons: places,
+            headers: headers,
+            refusals: refusals.uniqued(),
+            warnings: warnings(inspection, owners),
+            isResumed: marker != nil
+        )
+    }
+
+    private func teardownSteps(_ inspection: DiskInspection) -> [TeardownStep] {
+        inspection.tree.dropFirst().reversed().compactMap { node in
+            guard let mapping = node.mapping else { return nil }
+            return TeardownStep(
+                node: node.name,
+                device: node.device,
+                mapping: mapping.name,
+                uuid: mapping.uuid,
+                kind: String(mapping.uuid.prefix { $0 != "-" })
+            )
+        }
+    }
+
+    /// One owner for each OSD role on the device, db and wal devices with what their main device says.
+    private func owners(_ contents: DeviceContents) -> [OSDOwner] {
+        contents.regions.flatMap(\.owners).map(resolved).uniqued()
+    }
+
+    func resolved(_ owner: OSDOwner) -> OSDOwner {
+        guard owner.clusterID == nil, let uuid = owner.osdUUID, let main = mainDevices[uuid] else { return owner }
+        var known = owner
+        known.clusterID = main.clusterID
+        known.osdID = main.osdID
+        known.evidence = .sibling
+        return known
+    }
+
+    private func warnings(_ inspection: DiskInspection, _ owners: [OSDOwner]) -> [String] {
+        var warnings: [String] = []
+        let shared = Set(owners.filter { $0.role == "db" || $0.role == "wal" }.compactMap { $0.osdID ?? nil })
+        if shared.count > 1 {
+            let list = shared.sorted().map { "osd.\($0)" }.joined(separator: ", ")
+            warnings.append("\(list) lose their db or wal with this device")
+        }
+        if inspection.identity.serial == nil, inspection.identity.worldWideName == nil {
+            warnings.append("the device has neither a serial number nor a world-wide name")
+        }
+        if !inspection.failures.isEmpty {
+            warnings.append(
+                "parts could not be read: \(inspection.failures.map(\.description).joined(separator: ", "))"
+            )
+        }
+        return warnings
+    }
+}
+
+extension Sequence where Element: Hashable {
+    /// The elements in order, each once.
+    func uniqued() -> [Element] {
+        var seen: Set<Element> = []
+        return filter { seen.insert($0).inserted }
+    }
+}

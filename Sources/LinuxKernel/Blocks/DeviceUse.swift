@@ -1,0 +1,86 @@
+internal import Glibc
+
+/// Who uses block devices: mounts in all mount namespaces that we can see, swap, open files.
+public struct DeviceUse: Sendable {
+    /// A mount and the process in whose namespace it is.
+    public struct Place: Sendable, Hashable {
+        /// Where it is mounted, as seen there.
+        public let mountPoint: String
+        /// A process that sees it; our own namespace has none.
+        public let process: Int?
+        /// The device or name that was mounted.
+        public let source: String
+        /// The device number of the super block.
+        public let device: DeviceNumber
+    }
+
+    /// A process that has a device open.
+    public struct Opener: Sendable, Hashable {
+        /// Its number.
+        public let process: Int
+        /// Its name.
+        public let name: String
+    }
+
+    private let proc: String
+    /// Every mount once, our own namespace's first.
+    public let mounts: [Place]
+    /// The swap areas in use.
+    public let swaps: SwapTable
+
+    /// Looks at all processes below `proc`.
+    public init(proc: String = "/proc") {
+        self.proc = proc
+        swaps = SwapTable.current(proc: proc)
+        var seenNamespaces: Set<String> = []
+        var places: [Place] = []
+        let processes = ((try? KernelFile.names(in: proc)) ?? []).compactMap { Int($0) }.sorted()
+        for process in [nil] + processes.map(Optional.some) {
+            let directory = "\(proc)/\(process.map(String.init) ?? "self")"
+            let namespace = Self.link("\(directory)/ns/mnt") ?? process.map { "pid \($0)" } ?? "self"
+            guard seenNamespaces.insert(namespace).inserted,
+                let text = try? KernelFile.text("\(directory)/mountinfo")
+            else { continue }
+            places += MountTable(text: text).mounts.map {
+                Place(mountPoint: $0.mountPoint, process: process, source: $0.source, device: $0.device)
+            }
+        }
+        mounts = places
+    }
+
+    /// Where a device is mounted.
+    ///
+    /// Some file systems (btrfs, ZFS) show numbers of their own, so the source is compared, too.
+    public func mounts(of node: BlockNode) -> [Place] {
+        let names = [node.path] + (node.mapping.map { ["/dev/mapper/\($0.name)"] } ?? [])
+        return mounts.filter { $0.device == node.device || names.contains($0.source) }
+    }
+
+    /// The processes that have a device open.
+    public func openers(of node: BlockNode) -> [Opener] {
+        var found: [Opener] = []
+        for process in ((try? KernelFile.names(in: proc)) ?? []).compactMap({ Int($0) }) where process != getpid() {
+            let directory = "\(proc)/\(process)/fd"
+            let names = (try? KernelFile.names(in: directory)) ?? []
+            let hasOpen = names.contains { name in
+                // Only what is named below /dev is looked at: a file of a dead server would block us.
+                guard let target = Self.link("\(directory)/\(name)"), target.hasPrefix("/dev/") else { return false }
+                var status = stat()
+                guard stat("\(directory)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFBLK else {
+                    return false
+                }
+                return DeviceNumber(rawValue: UInt64(status.st_rdev)) == node.device
+            }
+            guard hasOpen else { continue }
+            found.append(Opener(process: process, name: KernelFile.firstLine("\(proc)/\(process)/comm") ?? "?"))
+        }
+        return found
+    }
+
+    static func link(_ path: String) -> String? {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = readlink(path, &buffer, buffer.count - 1)
+        guard count > 0 else { return nil }
+        return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

@@ -1,0 +1,13 @@
+internal import SystemPackage
+
+/// What those who use devices ask of an error.
+extension KernelError {
+    /// Whether somebody else uses it: EBUSY.
+    public var isBusy: Bool { errno == .resourceBusy }
+    /// Whether the device is not there: ENXIO, ENODEV.
+    public var isMissingDevice: Bool { errno == .noSuchAddressOrDevice || errno == .operationNotSupportedByDevice }
+    /// Whether it may not be written to: EROFS, EACCES, EPERM.
+    public var isWriteRefused: Bool {
+        [.readOnlyFileSystem, .permissionDenied, .notPermitted].contains(errno)
+    }
+}

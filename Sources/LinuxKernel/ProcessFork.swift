@@ -1,0 +1,89 @@
+internal import CLinux
+internal import Glibc
+internal import SystemPackage
+
+extension ProcessControl {
+    /// Makes a copy of this process, which goes on with the calling thread alone; 0 is returned to the copy.
+    ///
+    /// For a process that has no other thread at work: whatever lock another one holds stays locked in the copy.
+    ///
+    /// Implements `fork`.
+    public static func fork() throws(KernelError) -> Int32 {
+        try accepted("fork", "this process", clinux_fork())
+    }
+
+    /// Waits for a child of ours to end; nothing when it was killed, its exit status otherwise.
+    ///
+    /// Implements `waitpid`.
+    public static func wait(for child: Int32) -> Int32? {
+        var status: CInt = 0
+        while waitpid(child, &status, 0) < 0 {
+            guard errno == EINTR else { return nil }
+        }
+        return status & 0x7F == 0 ? (status >> 8) & 0xFF : nil
+    }
+}
+
+extension OwnedDescriptor {
+    /// Makes memory of `bytes` zeros that several processes can map.
+    ///
+    /// Implements `memfd_create`.
+    public static func sharedMemory(_ name: String, bytes: UInt64) throws(KernelError) -> OwnedDescriptor {
+        let raw = try accepted("memfd_create", name, clinux_shared_memory(name, bytes))
+        return OwnedDescriptor(adopting: raw, subject: name)
+    }
+
+    /// Makes a UNIX stream and gives its ends to `body`.
+    ///
+    /// Implements `socketpair`.
+    public static func withSocketPair<R: ~Copyable>(
+        _ body: (_ ours: consuming OwnedDescriptor, _ theirs: consuming OwnedDescriptor) throws(KernelError) -> R
+    ) throws(KernelError) -> R {
+        var ends: [CInt] = [-1, -1]
+        try accepted("socketpair", "UNIX stream", clinux_socket_pair(&ends))
+        return try body(
+            OwnedDescriptor(adopting: ends[0], subject: "socket"),
+            OwnedDescriptor(adopting: ends[1], subject: "socket")
+        )
+    }
+
+    /// Listens on a UNIX stream socket at `path`, in the place of whoever did.
+    ///
+    /// The path may be longer than a socket's address: it is reached through its directory's descriptor.
+    public static func listening(at path: String) throws(KernelError) -> OwnedDescriptor {
+        try KernelFile.remove(path)
+        return try through(path) { (short) throws(KernelError) in
+            try OwnedDescriptor(adopting: accepted("bind", path, clinux_listen(short)), subject: path)
+        }
+    }
+
+    /// Connects to who listens at `path`; ECONNREFUSED when nobody does.
+    public static func connected(to path: String) throws(KernelError) -> OwnedDescriptor {
+        try through(path) { (short) throws(KernelError) in
+            try OwnedDescriptor(adopting: accepted("connect", path, clinux_connect(short)), subject: path)
+        }
+    }
+
+    private static func through<R: ~Copyable>(
+        _ path: String,
+        _ body: (String) throws(KernelError) -> R
+    ) throws(KernelError) -> R {
+        guard let slash = path.lastIndex(of: "/") else { return try body(path) }
+        let directory = try OwnedDescriptor(opening: String(path[..<slash]), O_PATH_DIRECTORY)
+        return try body("/proc/self/fd/\(directory.rawValue)\(path[slash...])")
+    }
+
+    /// Accepts the next connection.
+    ///
+    /// Implements `accept`.
+    public borrowing func accept() throws(KernelError) -> OwnedDescriptor {
+        while true {
+            let raw = Glibc.accept(rawValue, nil, nil)
+            if raw < 0, errno == EINTR { continue }
+            return OwnedDescriptor(adopting: try checked("accept", subject, raw), subject: subject)
+        }
+    }
+}
+
+// From <fcntl.h>, which needs _GNU_SOURCE for it.
+private let O_PATH_DIRECTORY: CInt = 0o10000000 | O_DIRECTORY

@@ -1,0 +1,93 @@
+internal import Glibc
+internal import LinuxKernel
+internal import Synchronization
+internal import SystemPackage
+
+/// Writes to kernel files that block for as long as a cluster is away.
+///
+/// Nothing can end such a write but the end of our process, so each has a thread of its own, and its caller waits for a
+/// bounded time. Whoever comes again for the same subject waits for the write that is under way and never makes a second.
+final class KernelWrites: Sendable {
+    enum Outcome {
+        case done
+        case failed(KernelError)
+        /// Still in the kernel, for this long.
+        case pending(Duration)
+    }
+
+    private let pending = Mutex<[String: Pending]>([:])
+
+    /// How long the write for a subject has been under way, if there is one.
+    func age(of subject: String) -> Duration? {
+        pending.withLock { $0[subject] }.map { .now - $0.start }
+    }
+
+    /// Runs `write` on a thread of its own and waits for it, or for the one that is under way.
+    func run(
+        _ subject: String,
+        limit: Duration,
+        _ write: @escaping @Sendable () throws(KernelError) -> Void
+    ) throws(KernelError) -> Outcome {
+        let isNew: Bool
+        let entry: Pending
+        if let present = pending.withLock({ $0[subject] }) {
+            (entry, isNew) = (present, false)
+        } else {
+            (entry, isNew) = (try Pending(), true)
+            pending.withLock { $0[subject] = entry }
+        }
+        if isNew {
+            startThread { [self] in
+                let outcome: Result<Void, KernelError>
+                do throws(KernelError) {
+                    outcome = .success(try write())
+                } catch {
+                    outcome = .failure(error)
+                }
+                pending.withLock { $0[subject] = nil }
+                entry.finish(outcome)
+            }
+        }
+        switch entry.wait(limit) {
+        case .success?: return .done
+        case .failure(let error)?: return .failed(error)
+        case nil: return .pending(.now - entry.start)
+        }
+    }
+}
+
+/// A write that is under way; its end is a pipe that is closed.
+private final class Pending: Sendable {
+    let start = ContinuousClock.now
+    private let result = Mutex<Result<Void, KernelError>?>(nil)
+    private let signal: Mutex<OwnedDescriptor?>
+    private let end: OwnedDescriptor
+
+    private struct Ends: ~Copyable {
+        var read: OwnedDescriptor
+        var write: OwnedDescriptor
+    }
+
+    init() throws(KernelError) {
+        let ends = try OwnedDescriptor.withPipe { (read, write) throws(KernelError) in Ends(read: read, write: write) }
+        end = ends.read
+        signal = Mutex(ends.write)
+    }
+
+    func finish(_ outcome: Result<Void, KernelError>) {
+        result.withLock { $0 = outcome }
+        signal.withLock { $0 = nil }
+    }
+
+    func wait(_ limit: Duration) -> Result<Void, KernelError>? {
+        let deadline = ContinuousClock.now + limit
+        while true {
+            if let result = result.withLock({ $0 }) { return result }
+            let left = deadline - .now
+            guard left > .zero else { return nil }
+            let milliseconds = left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000 + 1
+            var entry = pollfd(fd: end.rawValue, events: Int16(POLLIN), revents: 0)
+            poll(&entry, 1, CInt(milliseconds))
+        }
+    }
+}

@@ -1,0 +1,71 @@
+/// The protocols that a monitor may speak at a port.
+enum MessengerProtocol: String, Sendable, Hashable {
+    /// The old one, usually at port 6789.
+    case v1
+    /// The one since Ceph 14, usually at port 3300; it can encrypt.
+    case v2
+}
+
+/// Where a monitor may be: a host, a port, and what is said of the protocol there.
+struct MonitorAddress: Sendable, Hashable, CustomStringConvertible {
+    let host: String
+    let port: UInt16
+    /// What the list of monitors says; nothing when it leaves it open.
+    let declared: MessengerProtocol?
+
+    /// As the kernel wants it: `10.0.0.1:3300`, `[::1]:3300`.
+    var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+    /// Reads the entries of a `monitors` list as Ceph and ceph-csi write them.
+    ///
+    /// `10.0.0.1`, `10.0.0.1:6789`, `v2:10.0.0.1:3300/0`, `[v2:10.0.0.1:3300,v1:10.0.0.1:6789]`, `[::1]:3300`. Without
+    /// a port both of Ceph's are meant.
+    static func parse(_ monitors: [String]) -> [MonitorAddress] {
+        var addresses: [MonitorAddress] = []
+        for entry in monitors.flatMap(split) {
+            for address in parse(entry) where !addresses.contains(address) { addresses.append(address) }
+        }
+        return addresses
+    }
+
+    /// One entry may hold several, within brackets or not; the brackets of an IPv6 address stay.
+    private static func split(_ entry: String) -> [Substring] {
+        entry.split { $0 == "," || $0 == ";" || $0 == " " }.map { part in
+            var part = part
+            if part.hasPrefix("[v") { part = part.dropFirst() }
+            if part.hasSuffix("]"), !part.contains("[") { part = part.dropLast() }
+            if part.hasSuffix("]]") { part = part.dropLast() }
+            return part
+        }
+    }
+
+    private static func parse(_ entry: Substring) -> [MonitorAddress] {
+        var rest = entry
+        var declared: MessengerProtocol?
+        for candidate in [MessengerProtocol.v1, .v2] where rest.hasPrefix("\(candidate.rawValue):") {
+            declared = candidate
+            rest = rest.dropFirst(3)
+        }
+        if rest.hasPrefix("any:") { rest = rest.dropFirst(4) }
+        // The nonce.
+        if let slash = rest.lastIndex(of: "/") { rest = rest[..<slash] }
+        var host = rest
+        var port: Substring?
+        if rest.hasPrefix("["), let bracket = rest.lastIndex(of: "]") {
+            host = rest[rest.index(after: rest.startIndex)..<bracket]
+            let after = rest[rest.index(after: bracket)...]
+            if after.hasPrefix(":") { port = after.dropFirst() }
+        } else if let colon = rest.lastIndex(of: ":"), rest.firstIndex(of: ":") == colon {
+            host = rest[..<colon]
+            port = rest[rest.index(after: colon)...]
+        }
+        guard !host.isEmpty else { return [] }
+        if let port {
+            guard let number = UInt16(port), number != 0 else { return [] }
+            return [MonitorAddress(host: String(host), port: number, declared: declared)]
+        }
+        return [(UInt16(3300), MessengerProtocol.v2), (6789, .v1)]
+            .filter { declared == nil || $0.1 == declared }
+            .map { MonitorAddress(host: String(host), port: $0.0, declared: declared) }
+    }
+}

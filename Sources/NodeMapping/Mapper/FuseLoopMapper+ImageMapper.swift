@@ -1,0 +1,35 @@
+internal import LinuxKernel
+internal import SystemPackage
+
+extension FuseLoopMapper: ImageMapper {
+    /// `fuse`.
+    public var kind: MapperKind { .fuse }
+
+    /// What this node lacks for it.
+    public func lack() -> String? {
+        for file in ["/dev/fuse", "/dev/loop-control"] {
+            guard let kind = try? FileKind.of(file), kind == .other else { return "there is no \(file)" }
+        }
+        return nil
+    }
+
+    /// Makes the image a block device, or finds the one that it is.
+    public func map(_ request: MapRequest, observer: MappingObserver) throws(MappingError) -> MappedDevice {
+        try map(
+            request.image,
+            monitors: request.monitors,
+            credentials: request.credentials,
+            sharing: request.sharing,
+            observer: observer
+        )
+    }
+
+    /// Takes the image's new size over to its device.
+    public func grow(
+        _ image: ImageAddress,
+        toAtLeast bytes: UInt64,
+        observer: MappingObserver
+    ) throws(MappingError) -> UInt64 {
+        try grow(image, observer: observer)
+    }
+}

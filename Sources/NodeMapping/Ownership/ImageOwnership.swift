@@ -1,0 +1,150 @@
+internal import LinuxKernel
+public import Logging
+internal import RADOS
+internal import RBD
+internal import Secrets
+internal import Synchronization
+internal import SystemPackage
+
+/// Claims images for mappers whose client is the kernel's: it cannot write down whose it is, nor see who is dead before
+/// the lock's time.
+///
+/// An image server does all of this by itself (`ImageLock`).
+///
+/// Needs a connection of its own to each cluster, which is kept: at unmap there is no user to make one as, and to make one
+/// takes longer than to map. After a restart of the service the first call for an image brings it back; until
+/// then `release` leaves the lock behind, and whoever takes the image next fences the kernel's client before that. It
+/// is the client of this one image, and gone.
+///
+/// All calls block.
+public final class ImageOwnership: KernelImageOwner {
+    private struct Key: Hashable {
+        var monitors: [String]
+        var userID: String
+    }
+
+    private struct Link {
+        var userKey: Secret
+        var cluster: Cluster
+    }
+
+    private struct State {
+        var links: [Key: Link] = [:]
+        var held: [ImageAddress: (context: IOContext, imageID: String)] = [:]
+    }
+
+    private let stateDirectory: String
+    private let nodeID: String
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    /// Prepares it; touches nothing.
+    ///
+    /// - Parameters:
+    ///   - stateDirectory: Such as `/var/lib/nacre`.
+    ///   - nodeID: This node's name.
+    ///   - logger: Where to tell of fences.
+    public init(stateDirectory: String, nodeID: String, logger: Logger) {
+        self.stateDirectory = stateDirectory
+        self.nodeID = nodeID
+        self.logger = logger
+    }
+
+    /// Returns when no other node has the image; fences who is dead.
+    ///
+    /// - Parameter request: The image and its cluster.
+    /// - Throws: `MappingError` with `.inUse` that names node, address and since when.
+    public func claim(_ request: MapRequest) throws(MappingError) {
+        var claim = ImageClaim(context: try context(for: request), image: request.image, node: try node())
+        let logger = logger
+        claim.log = { logger.warning("fencing a client that is dead", metadata: ["what": "\($0)"]) }
+        try claim.settle()
+    }
+
+    /// Writes down that the kernel has the image, and locks it.
+    ///
+    /// The kernel takes librbd's lock at its first write, and hands it over to whoever asks: it must, or nobody could grow
+    /// the image. So the lock that nodes observe is the advisory one.
+    ///
+    /// - Parameters:
+    ///   - request: The image, mapped by now, and its cluster.
+    ///   - address: The kernel's client: `client_addr` in sysfs.
+    /// - Throws: `MappingError` with `.inUse` when another node was faster; then unmap it.
+    public func hold(_ request: MapRequest, address: String) throws(MappingError) {
+        let image = request.image
+        let context = try context(for: request)
+        let node = try node()
+        let found = try ImageClaim(context: context, image: image, node: node).look()
+        let record = node.record(imageID: found.imageID, address: address, mapper: "krbd", process: nil)
+        try lock(image, found, record, context)
+        state.withLock { $0.held[image] = (context, found.imageID) }
+        guard found.record?.address != record.address || found.record?.host != record.host else { return }
+        do throws(RBDError) {
+            try context.setHolder(record, ofImageID: found.imageID)
+        } catch {
+            throw MappingError("write down who has image \(image)", error)
+        }
+    }
+
+    /// Takes back what `hold` did, once the image is unmapped; does what it can.
+    public func release(_ image: ImageAddress) {
+        guard let held = state.withLock({ $0.held.removeValue(forKey: image) }), let node = try? node() else { return }
+        guard let found = try? held.context.clients(ofImageID: held.imageID) else { return }
+        let header = ImageObject.header(ofID: held.imageID)
+        for client in found.clients where client.lock == .advisory && client.record?.host == node.host {
+            guard let owner = client.owner else { continue }
+            try? held.context.breakLock(ImageLockName.advisory.rawValue, on: header, of: owner)
+        }
+        if found.record?.host == node.host { try? held.context.removeHolder(ofImageID: held.imageID) }
+    }
+
+    private func lock(
+        _ image: ImageAddress,
+        _ found: ImageClients,
+        _ record: HolderRecord,
+        _ context: IOContext
+    ) throws(MappingError) {
+        let header = ImageObject.header(ofID: found.imageID)
+        let owners = found.clients.filter { $0.lock == .advisory }
+        if owners.contains(where: { $0.address == record.address && $0.record?.host == record.host }) { return }
+        let failure: RADOSError
+        do throws(RADOSError) {
+            return try context.lock(ImageLockName.advisory.rawValue, on: header, cookie: record.text, seconds: 0)
+        } catch {
+            failure = error
+        }
+        guard failure.code == .resourceBusy, let owner = owners.first else {
+            throw MappingError("lock image \(image)", failure)
+        }
+        throw ImageClaim.inUse(image, owner)
+    }
+
+    private func node() throws(MappingError) -> NodeIdentity {
+        do throws(KernelError) {
+            return try NodeIdentity.current(name: nodeID, stateDirectory: stateDirectory)
+        } catch {
+            throw MappingError("read who we are", error)
+        }
+    }
+
+    private func context(for request: MapRequest) throws(MappingError) -> IOContext {
+        let (image, credentials) = (request.image, request.credentials)
+        let key = Key(monitors: request.monitors, userID: credentials.userID)
+        let known = state.withLock { state in
+            state.links[key].flatMap { $0.userKey == credentials.userKey ? $0.cluster : nil }
+        }
+        do throws(RADOSError) {
+            let cluster: Cluster
+            if let known {
+                cluster = known
+            } else {
+                cluster = try Cluster.connect(monitors: request.monitors, credentials: credentials)
+            }
+            try cluster.refreshMap()
+            state.withLock { $0.links[key] = Link(userKey: credentials.userKey, cluster: cluster) }
+            return try cluster.ioContext(pool: image.pool, namespace: image.namespace)
+        } catch {
+            throw MappingError("reach image \(image)", error)
+        }
+    }
+}

@@ -1,0 +1,194 @@
+internal import FoundationEssentials
+internal import Glibc
+internal import LinuxKernel
+internal import Secrets
+internal import SystemPackage
+
+/// Keeps an image served: starts its server, and a new one whenever that one dies.
+///
+/// It does nothing else, has one thread and no connection, so there is little that it could die of. It holds what must
+/// outlive a server: the key, the FUSE connection, the memory with the writes that were acknowledged. A server is forked,
+/// not started anew: loading a program and its libraries takes longer than all that a successor has to do.
+///
+/// | the server ends | the keeper |
+/// | --- | --- |
+/// | before it was ready for the first time | ends |
+/// | after it said that the device is gone | ends |
+/// | for a minute, because another client has the image | gives the device up: its I/O fails |
+/// | in any other way | starts the next one |
+///
+/// The agent is not needed for any of it. When the keeper itself is killed, the server goes on; when that dies too, the
+/// FUSE connection is gone and its I/O fails, and an nbd device waits until its volume is staged again.
+enum ImageKeeper {
+    /// What a server tells its keeper, a byte each.
+    enum Word: UInt8 {
+        /// It serves.
+        case ready = 0x72
+        /// The device is gone, and everything is stable.
+        case gone = 0x67
+    }
+
+    /// The exit status of a server to which the image was refused.
+    static let refused: Int32 = 3
+    /// A server that lived this long was not at fault when it died.
+    private static let soundLife = Duration.seconds(10)
+    private static let longestPause: UInt32 = 5_000_000
+    /// A client that takes the lock for one change, a resize, gives it back before.
+    private static let refusalLimit = Duration.seconds(60)
+
+    /// Serves the image, then ends the process.
+    static func run(
+        _ configuration: ImageServerConfiguration,
+        _ key: Secret,
+        parent: CInt
+    ) -> Never {
+        prepareProcess(configuration.placement)
+        let heritage: ServerHeritage
+        do throws(MappingError) {
+            heritage = try ServerHeritage(configuration)
+        } catch {
+            ServerLog.say("\(error)")
+            ImageServerReport.failed(error).send(to: parent)
+            _exit(1)
+        }
+        var generation = 0
+        var pause: UInt32 = 0
+        var refusedSince: ContinuousClock.Instant?
+        while true {
+            let begin = ContinuousClock.now
+            let first = generation == 0 ? parent : nil
+            guard let end = serve(configuration, key, heritage, generation, parent: first) else { _exit(1) }
+            if end.words.contains(Word.gone.rawValue) { _exit(0) }
+            guard generation > 0 || end.words.contains(Word.ready.rawValue) else { _exit(1) }
+            refusedSince = end.status == refused ? refusedSince ?? begin : nil
+            if let refusedSince, .now - refusedSince > refusalLimit {
+                ServerLog.say("giving \(configuration.image) up: another client has it")
+                heritage.giveUp()
+                _exit(1)
+            }
+            pause = .now - begin > soundLife ? 0 : min(max(pause * 2, pause == 0 ? 20_000 : 0), longestPause)
+            let how = end.status.map { "ended with \($0)" } ?? "was killed"
+            ServerLog.say("the server of \(configuration.image) \(how): starting the next one")
+            if generation > 0 { usleep(pause) }
+            generation += 1
+        }
+    }
+
+    /// Starts a server and waits for its end.
+    private static func serve(
+        _ configuration: ImageServerConfiguration,
+        _ key: Secret,
+        _ heritage: ServerHeritage,
+        _ generation: Int,
+        parent: CInt?
+    ) -> (status: Int32?, words: [UInt8])? {
+        do throws(KernelError) {
+            return try OwnedDescriptor.withPipe { (words, toKeeper) throws(KernelError) in
+                let process = try ProcessControl.fork()
+                if process == 0 {
+                    let server = ImageServer(configuration, key, heritage, generation, toKeeper: toKeeper.rawValue)
+                    server.run(parent: parent)
+                }
+                // The service must see the end of its pipe when the server is gone.
+                if let parent { close(parent) }
+                _ = consume toKeeper
+                let status = ProcessControl.wait(for: process)
+                return (status, try words.readToEnd())
+            }
+        } catch {
+            ServerLog.say("cannot start a server for \(configuration.image): \(error)")
+            return nil
+        }
+    }
+
+    private static func prepareProcess(_ placement: ServerPlacement) {
+        switch placement {
+        case .root:
+            for sentence in Cgroups.moveToRoot(getpid()) { ServerLog.say(sentence) }
+        case .memoryCgroup(let directory):
+            ServerLog.attempt("move to \(directory)") { () throws(KernelError) in
+                try Cgroups.move(getpid(), to: directory)
+            }
+        case .stay: break
+        }
+        ServerLog.attempt("be spared when memory runs out") { () throws(KernelError) in
+            try ProcessControl.setOutOfMemoryScore(-1000)
+        }
+    }
+}
+
+/// What outlives a server: its keeper has it open, and each server inherits it.
+final class ServerHeritage: Sendable {
+    /// The memory that servers share.
+    let memory: OwnedDescriptor
+    /// The FUSE connection, for that front; as long as any of us has it, its I/O waits and does not fail.
+    let fuseConnection: CInt?
+    /// Locked: we are the only ones in the directory.
+    private let lock: OwnedDescriptor
+    private let directory: MappingDirectory
+    /// The keeper.
+    let keeper: ProcessIdentity
+
+    init(_ configuration: ImageServerConfiguration) throws(MappingError) {
+        directory = configuration.directory
+        guard let identity = ProcessIdentity(of: getpid()) else {
+            throw MappingError(.host, "cannot read /proc/self/stat")
+        }
+        keeper = identity
+        do throws(KernelError) {
+            lock = try Self.claim(configuration, identity)
+            let limits = configuration.front.limits
+            memory = try .sharedMemory("nacre", bytes: limits.memoryBytes)
+            fuseConnection = configuration.front == .fuse ? try Self.openFuse() : nil
+        } catch {
+            throw MappingError("start an image server", error)
+        }
+    }
+
+    private static func openFuse() throws(KernelError) -> CInt {
+        let raw = open("/dev/fuse", O_RDWR | O_CLOEXEC)
+        guard raw >= 0 else { throw KernelError("open", Errno(rawValue: errno), "/dev/fuse") }
+        return raw
+    }
+
+    /// Makes us the only ones in the directory, and says who we are.
+    private static func claim(
+        _ configuration: ImageServerConfiguration,
+        _ identity: ProcessIdentity
+    ) throws(KernelError) -> OwnedDescriptor {
+        let directory = configuration.directory
+        let file = try OwnedDescriptor(opening: directory.lock, O_RDWR | O_CREAT)
+        var attempts = 0
+        // Whoever looks whether a server lives takes the lock for an instant.
+        while try !file.tryLock() {
+            attempts += 1
+            guard attempts < 200 else { throw KernelError("flock", .resourceBusy, directory.lock) }
+            usleep(10_000)
+        }
+        let earlier = ServerRecord.read(directory)
+        var record = ServerRecord(process: identity, keeper: identity, addresses: configuration.predecessor)
+        // After a reboot a number says nothing.
+        if earlier?.process.bootID == identity.bootID { (record.device, record.connector) = (earlier?.device, earlier?.connector) }
+        try record.write(directory)
+        return file
+    }
+
+    /// Lets the kernel fail what waits: the connection ends with us, an nbd device must be told.
+    func giveUp() {
+        guard let device = try? NBDMapping.device(directory, ServerRecord.read(directory)) else { return }
+        ServerLog.attempt("disconnect \(device)") { () throws(KernelError) in try NBDControl.disconnect(device) }
+    }
+}
+
+extension ServerRecord {
+    /// The record in a directory; nothing when there is none.
+    static func read(_ directory: MappingDirectory) -> ServerRecord? {
+        guard let bytes = try? KernelFile.bytes(directory.server) else { return nil }
+        return try? JSONDecoder().decode(ServerRecord.self, from: Data(bytes))
+    }
+
+    func write(_ directory: MappingDirectory) throws(KernelError) {
+        let bytes = (try? JSONEncoder().encode(self)).map { Array($0) } ?? []
+        try KernelFile.replace(directory.server, with: bytes)
+    }
+}

@@ -1,0 +1,80 @@
+internal import FoundationEssentials
+internal import Glibc
+internal import LinuxKernel
+internal import Logging
+internal import RBD
+internal import SystemPackage
+
+/// The server and the keeper of a mapping, as the service finds and ends them.
+struct MappedServer {
+    let directory: MappingDirectory
+    let logger: Logger
+
+    /// How long a server may take to end before it is killed: everything was flushed by then.
+    private static let endLimit = Duration.seconds(10)
+
+    /// The server that wrote its identity into the directory, if it is still the same process.
+    var live: ProcessIdentity? {
+        guard let record = ServerRecord.read(directory), record.process != record.keeper, record.process.isAlive else {
+            return nil
+        }
+        return record.process
+    }
+
+    /// Whether a server lives that has taken the directory, started or starting, or its keeper does.
+    func isKept() throws(KernelError) -> Bool {
+        guard try FileKind.of(directory.lock) != nil else { return false }
+        return try !OwnedDescriptor(opening: directory.lock, O_RDWR).tryLock()
+    }
+
+    /// Ends both at once; the keeper first, for it would start another server.
+    func kill() throws(KernelError) {
+        guard try isKept() else { return }
+        let record = ServerRecord.read(directory)
+        try record?.keeper?.send(SIGKILL)
+        try record?.process.send(SIGKILL)
+        try Waiting.wait(Self.endLimit, "kill", directory.path) { () throws(KernelError) in
+            // A server that was forked a moment before its keeper was killed.
+            try ServerRecord.read(directory)?.process.send(SIGKILL)
+            return try !isKept()
+        }
+    }
+
+    /// Waits for both to end, after their device has gone.
+    ///
+    /// A server that has acknowledged writes which are not stable, since the cluster is away, is not killed: EBUSY.
+    func end() throws(KernelError) {
+        do throws(KernelError) {
+            try Waiting.wait(Self.endLimit, "wait", directory.path) { () throws(KernelError) in try !isKept() }
+        } catch {
+            let statistics: IOStatistics? = ServerControl.ask("statistics", at: directory.control)
+            if let bytes = statistics?.unstableBytes, bytes > 0 {
+                throw KernelError(
+                    "wait",
+                    .resourceBusy,
+                    "\(directory.path): \(bytes) bytes that were written wait for the cluster; is it reachable?"
+                )
+            }
+            logger.warning("killing an image server that does not end", metadata: ["mapping": "\(directory.path)"])
+            try kill()
+        }
+    }
+}
+
+/// Looks again and again, within a limit.
+enum Waiting {
+    static func wait(
+        _ limit: Duration,
+        _ call: String,
+        _ subject: String,
+        until done: () throws(KernelError) -> Bool
+    ) throws(KernelError) {
+        let deadline = ContinuousClock.now + limit
+        var pause: UInt32 = 1000
+        while try !done() {
+            guard .now < deadline else { throw KernelError(call, .resourceBusy, subject) }
+            usleep(pause)
+            pause = min(pause * 2, 50_000)
+        }
+    }
+}

@@ -1,0 +1,77 @@
+internal import Synchronization
+
+// The order of changes: who overlaps whom, and who waits.
+//
+// A change stands in the shared table from `publish` to `withdraw`: its sequence number last in, first out. Whoever comes
+// later and touches its place hangs itself onto its list of waiting requests, which is closed when it ends; those who
+// hang there then look again. Nothing here takes a lock; a list's word names its owner, so that nobody hangs onto the
+// next user of the same place of the table.
+extension ImageIOEngine {
+    /// Makes a change known, so that those after it keep their order, and its successor finds it.
+    func publish(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
+        let index = slot.pointee.index
+        let mark = slot.pointee.isAcknowledged ? SharedRequestMemory.acknowledgedBit : 0
+        memory.offset(of: index).pointee.store(slot.pointee.offset, ordering: .relaxed)
+        memory.length(of: index).pointee.store(slot.pointee.length | mark, ordering: .relaxed)
+        slot.pointee.waiting.store(WaitList.empty(slot.pointee.sequence), ordering: .relaxed)
+        changes.add(1, ordering: .relaxed)
+        memory.sequence(of: index).pointee.store(slot.pointee.sequence, ordering: .sequentiallyConsistent)
+    }
+
+    /// Takes an ended change out of the table and returns the first of those who wait for it.
+    func withdraw(_ slot: UnsafeMutablePointer<IORequest.Slot>) -> UInt32 {
+        memory.sequence(of: slot.pointee.index).pointee.store(0, ordering: .releasing)
+        changes.subtract(1, ordering: .relaxed)
+        return WaitList.first(slot.pointee.waiting.exchange(WaitList.closed, ordering: .acquiringAndReleasing))
+    }
+
+    /// Starts a request, or hangs it onto an earlier one that it must wait for.
+    func advance(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
+        while changes.load(ordering: .acquiring) > 0, let (earlier, sequence) = obstacle(slot) {
+            var word = earlier.pointee.waiting.load(ordering: .acquiring)
+            while !WaitList.isClosed(word), WaitList.belongs(word, to: sequence) {
+                slot.pointee.next.store(WaitList.first(word), ordering: .relaxed)
+                let outcome = earlier.pointee.waiting.weakCompareExchange(
+                    expected: word,
+                    desired: WaitList.adding(slot.pointee.index, to: word),
+                    ordering: .acquiringAndReleasing
+                )
+                if outcome.exchanged { return }
+                word = outcome.original
+            }
+            // It has ended meanwhile; perhaps there is another one.
+        }
+        start(slot)
+    }
+
+    /// The latest change before this request that it must wait for, with its sequence number.
+    ///
+    /// A flush waits for each acknowledged write before it; another request for those changes that it overlaps.
+    private func obstacle(
+        _ slot: UnsafeMutablePointer<IORequest.Slot>
+    ) -> (UnsafeMutablePointer<IORequest.Slot>, UInt64)? {
+        let (sequence, kind) = (slot.pointee.sequence, slot.pointee.kind)
+        let begin = slot.pointee.offset
+        let end = begin + slot.pointee.length
+        var found = -1
+        var latest: UInt64 = 0
+        for index in 0..<memory.count {
+            let other = memory.sequence(of: index).pointee.load(ordering: .acquiring)
+            guard other > latest, other < sequence else { continue }
+            let length = memory.length(of: index).pointee.load(ordering: .relaxed)
+            if kind == .flush {
+                guard length & SharedRequestMemory.acknowledgedBit != 0 else { continue }
+            } else {
+                let offset = memory.offset(of: index).pointee.load(ordering: .relaxed)
+                guard offset < end, begin < offset + (length & ~SharedRequestMemory.acknowledgedBit) else { continue }
+            }
+            (found, latest) = (index, other)
+        }
+        guard found >= 0 else { return nil }
+        if !slot.pointee.isCounted {
+            slot.pointee.isCounted = true
+            if kind != .flush { memory.counter(.waitedForWrites).pointee.add(1, ordering: .relaxed) }
+        }
+        return (slots + found, latest)
+    }
+}

@@ -1,0 +1,32 @@
+internal import ArgumentParser
+internal import BlockDevices
+internal import DiskZap
+internal import LinuxKernel
+
+/// One disk, to the byte.
+struct InspectCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect",
+        abstract: "Show everything that marks a disk as used, at which byte, whose it is, and who would reject it.",
+        discussion: "Reads at most some 2 MiB and never claims the device, so it is safe on disks in use."
+    )
+
+    @OptionGroup var arguments: DeviceArguments
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        if arguments.devices.isEmpty { throw ValidationError("name at least one device; nacre-disk list shows them") }
+    }
+
+    func run() throws {
+        let host = Host()
+        let named = try arguments.named(in: try host.tree())
+        let names = named.map(\.node.name)
+        let survey = try HostSurvey.take(host, including: Set(names), onlyNamed: true)
+        let found = names.compactMap { survey.inspections[$0] }
+        output.show(.list(found.map(\.report))) { _ in
+            found.map { $0.lines.joined(separator: "\n") }.joined(separator: "\n")
+        }
+        if found.contains(where: { $0.contents == nil }) { throw ExitStatus.failed }
+    }
+}

@@ -1,0 +1,42 @@
+internal import ArgumentParser
+internal import BlockDevices
+internal import DiskZap
+internal import LinuxKernel
+
+/// What a zap would do.
+struct PlanCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan",
+        abstract: "Show what zap would erase, to the byte, and its hash; or why it would refuse. Writes nothing.",
+        discussion: "Exit status 77 when zap would refuse."
+    )
+
+    @OptionGroup var arguments: DeviceArguments
+    @OptionGroup var zap: ZapArguments
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        if arguments.devices.isEmpty { throw ValidationError("name at least one device; nacre-disk list shows them") }
+    }
+
+    func run() throws {
+        let plans = try ZapSession(host: Host(), arguments: arguments, zap: zap).plans
+        output.show(.list(plans.map(\.report))) { _ in
+            plans.map { $0.lines.joined(separator: "\n") }.joined(separator: "\n")
+        }
+        if plans.contains(where: { !$0.refusals.isEmpty }) { throw ExitStatus.refused }
+    }
+}
+
+/// The plans for the devices of a command line, made with all disks of the host in view.
+struct ZapSession {
+    let host: Host
+    let plans: [ZapPlan]
+
+    init(host: Host, arguments: DeviceArguments, zap: ZapArguments) throws {
+        self.host = host
+        let named = try arguments.named(in: try host.tree())
+        let survey = try HostSurvey.take(host, including: Set(named.map(\.node.name)))
+        plans = named.compactMap { survey.plan($0.path, $0.node.name, zap.options) }
+    }
+}

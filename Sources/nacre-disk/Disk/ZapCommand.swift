@@ -1,0 +1,84 @@
+internal import ArgumentParser
+internal import BlockDevices
+internal import DiskZap
+
+/// Erases disks.
+struct ZapCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "zap",
+        abstract:
+            "Erase disks so that a new OSD takes them: plan, proof of identity, exclusive claim, erase, read back.",
+        discussion: """
+            On a terminal it shows the plan and asks for each disk's serial number. A script gives --serial or \
+            --plan-hash for each disk. If any of several disks is refused, none is touched. After an interruption, \
+            run it again: it finishes what was begun.
+            """
+    )
+
+    @OptionGroup var arguments: DeviceArguments
+    @OptionGroup var zap: ZapArguments
+    @OptionGroup var output: OutputOptions
+
+    @Option(help: "The serial number (or what plan shows instead) of a disk. Once for each disk.")
+    var serial: [String] = []
+
+    @Option(help: "The hash of the plan of a disk. Once for each disk.")
+    var planHash: [String] = []
+
+    @Flag(help: "Show the plan and stop.")
+    var dryRun = false
+
+    @Option(help: "Save the headers that are erased, without keys, to this directory.")
+    var backup: String?
+
+    @Option(help: "How many disks at a time.")
+    var parallel: Int = 16
+
+    func validate() throws {
+        if arguments.devices.isEmpty { throw ValidationError("name at least one device; nacre-disk list shows them") }
+        guard (1...64).contains(parallel) else { throw ValidationError("--parallel wants 1 to 64, not \(parallel)") }
+    }
+
+    func run() throws {
+        let session = try ZapSession(host: Host(), arguments: arguments, zap: zap)
+        let refused = session.plans.filter { !$0.refusals.isEmpty }
+        guard refused.isEmpty, !dryRun else {
+            output.show(.list(session.plans.map(\.report))) { _ in
+                session.plans.flatMap(\.lines).joined(separator: "\n")
+            }
+            for plan in refused {
+                for refusal in plan.refusals { Console.error("refusing to zap '\(plan.path)': \(refusal.text)") }
+            }
+            if !refused.isEmpty { throw ExitStatus.refused }
+            return
+        }
+        try Confirmation(serials: serial, hashes: planHash).check(session.plans)
+        let outcomes = ParallelZap(plans: session.plans, host: session.host, backup: backup, limit: parallel).run()
+        output.show(.list(outcomes.map(\.report))) { _ in outcomes.map(\.line).joined(separator: "\n") }
+        for outcome in outcomes where !outcome.isClean { Console.error("'\(outcome.path)': \(outcome.summary)") }
+        if let status = outcomes.exitStatus { throw status }
+    }
+}
+
+extension ZapOutcome {
+    /// One line for people.
+    var line: String {
+        let rate = duration > .zero ? humanSize(UInt64(Double(bytesErased) / (duration / .seconds(1)))) + "/s" : "-"
+        let saved = backup.map { ", headers saved to \($0)" } ?? ""
+        return "\(path) (\(identity.proof)): \(summary); \(humanSize(bytesErased)) erased, "
+            + "\(humanSize(bytesVerified)) read back in \(humanTime(duration)), \(rate)\(saved)"
+    }
+}
+
+extension [ZapOutcome] {
+    /// What the program's end says of them: the worst of all.
+    var exitStatus: ExitCode? {
+        if allSatisfy(\.isClean) { return nil }
+        if contains(where: { $0.state == .interrupted }) { return ExitStatus.interrupted }
+        let isRefusal = allSatisfy { outcome in
+            if case .refused = outcome.state { return true }
+            return outcome.isClean
+        }
+        return isRefusal ? ExitStatus.refused : ExitStatus.failed
+    }
+}

@@ -1,0 +1,21 @@
+internal import ArgumentParser
+
+/// The program: disks of Ceph hosts, looked at, planned, erased, prepared.
+@main
+struct NacreDisk: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "nacre-disk",
+        abstract: "Inspect, zap and prepare the disks of Ceph hosts; never the wrong one by accident.",
+        discussion: """
+            Nothing is erased without a plan, a proof of identity and an exclusive claim, and everything that was \
+            erased is read back. It needs neither Ceph nor lvm2, dmsetup, sgdisk or udevadm.
+
+            Exit status: 0 done or already so, 1 failed or something is left, 64 wrong usage, 66 no such device, \
+            69 the kernel has no device mapper, 77 refused (nothing was written), 130 interrupted.
+            """,
+        subcommands: [
+            ListCommand.self, InspectCommand.self, PlanCommand.self, ZapCommand.self, GPTCommand.self,
+            MapperCommand.self,
+        ]
+    )
+}

@@ -1,0 +1,21 @@
+internal import ArgumentParser
+internal import DiskZap
+
+/// How results are shown.
+struct OutputOptions: ParsableArguments {
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case table, tree, json, yaml
+    }
+
+    @Option(name: [.short, .long], help: "How to show results.")
+    var output: Format = .table
+
+    /// Shows a report: for scripts as it is, for people as `text`.
+    func show(_ report: @autoclosure () -> JSONValue, _ text: (Format) -> String) {
+        switch output {
+        case .json: Console.result(report().pretty)
+        case .yaml: Console.result(report().yaml)
+        case .table, .tree: Console.result(text(output))
+        }
+    }
+}

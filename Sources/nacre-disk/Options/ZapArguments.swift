@@ -1,0 +1,55 @@
+internal import ArgumentParser
+internal import BlockDevices
+internal import DiskZap
+
+/// What may be lost, and how it is erased.
+struct ZapArguments: ParsableArguments {
+    @Option(help: "Your cluster: its OSDs may be erased. May be repeated.")
+    var fsid: [String] = []
+
+    @Option(help: "Another cluster whose OSDs may be erased. May be repeated.")
+    var foreignFsid: [String] = []
+
+    @Option(help: "An OSD of unknown cluster that may be erased: its UUID, or a PARTUUID. May be repeated.")
+    var unknownOsd: [String] = []
+
+    @Option(help: "A format that is not Ceph's and may be erased: xfs, LVM2_member, unknown. May be repeated.")
+    var content: [String] = []
+
+    @Option(help: "signatures, zero, discard or shred.")
+    var method: Method = .signatures
+
+    @Option(help: "How often shred overwrites with random bytes before it writes zeros.")
+    var passes: Int = 1
+
+    enum Method: String, ExpressibleByArgument, CaseIterable {
+        case signatures, zero, discard, shred
+    }
+
+    func validate() throws {
+        for id in fsid + foreignFsid + unknownOsd where GUID(text: id) == nil {
+            throw ValidationError("'\(id)' is not a UUID")
+        }
+        guard (1...100).contains(passes) else { throw ValidationError("--passes wants 1 to 100, not \(passes)") }
+        let known = FormatCatalog.formats.map(\.name) + ["unknown"]
+        for name in content where !known.contains(name) {
+            throw ValidationError("'\(name)' is no format that nacre-disk knows")
+        }
+    }
+
+    var options: ZapOptions {
+        let method: ZapMethod =
+            switch method {
+            case .signatures: .signatures
+            case .zero: .zero
+            case .discard: .discard
+            case .shred: .shred(passes: passes)
+            }
+        return ZapOptions(
+            clusters: Set(fsid + foreignFsid),
+            unknownOSDs: Set(unknownOsd),
+            contents: Set(content),
+            method: method
+        )
+    }
+}

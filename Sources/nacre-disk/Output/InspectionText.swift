@@ -1,0 +1,77 @@
+internal import BlockDevices
+internal import DiskZap
+internal import LinuxKernel
+
+/// What is known of a disk, for people.
+extension DiskInspection {
+    /// One line a thing, indented under what holds it.
+    var lines: [String] {
+        var lines = [headline]
+        lines += links.filter { $0.contains("/by-id/") }.map { "  link      \($0)" }
+        for region in contents?.regions ?? [] { lines += region.lines }
+        if contents?.isBlank ?? false { lines.append("  nothing on it") }
+        for problem in contents?.tableProblems ?? [] { lines.append("  table     \(problem.part): \(problem.text)") }
+        for holder in tree.dropFirst() {
+            lines.append("  held by   \(holder.name)\(holder.mapping.map { " (\($0.name))" } ?? "")")
+        }
+        for mount in mounts { lines.append("  mounted   \(mount.name) at \(mount.mountPoint)") }
+        for swap in swaps { lines.append("  swap      \(swap)") }
+        if isLocked { lines.append("  in use    a running ceph-osd") }
+        for failure in failures { lines.append("  unread    \(failure)") }
+        lines += verdict
+        return lines
+    }
+
+    private var headline: String {
+        let hardware = [
+            identity.model, identity.serial.map { "serial \($0)" }, identity.worldWideName.map { "wwn \($0)" },
+        ]
+        let kind = node.queue.isRotational ? "rotating" : "flash or virtual"
+        let words = [node.path, humanSize(node.sizeBytes), "sectors of \(node.queue.logicalSectorBytes)", kind]
+        return (words + hardware.compactMap(\.self) + (identity.backingFile.map { ["file \($0)"] } ?? []))
+            .joined(separator: ", ")
+    }
+
+    private var verdict: [String] {
+        guard !rejections.isEmpty else { return ["  an OSD could take it"] }
+        return ["  an OSD could not take it:"] + rejections.map { "    \($0.judge.rawValue): \($0.reason)" }
+    }
+
+    /// What is on it in a few words.
+    var summary: String {
+        let owners = Set((contents?.regions ?? []).flatMap(\.owners).map(\.text)).sorted()
+        if !owners.isEmpty { return owners.joined(separator: "; ") }
+        let formats = Set((contents?.regions ?? []).flatMap(\.signatures).map(\.format)).sorted()
+        if !formats.isEmpty { return formats.joined(separator: ", ") }
+        guard let contents else { return "cannot be read" }
+        return contents.isBlank ? "blank" : "data of an unknown kind"
+    }
+}
+
+extension DeviceContents {
+    var tableProblems: [TableProblem] {
+        guard let gpt = gpt ?? foreignGPT else { return [] }
+        return gpt.problems(mbr: mbr)
+    }
+}
+
+extension Region {
+    var lines: [String] {
+        var title = name
+        if let partition {
+            let type = PartitionType.of(partition.type)?.name ?? partition.type.description
+            title += " (\(type)\(partition.name.isEmpty ? "" : ", \"\(partition.name)\""))"
+        }
+        let size = extents.reduce(0) { $0 + $1.length }
+        let begin = extents.first?.offset ?? 0
+        var lines = kind == .device ? [] : ["  \(title): \(humanSize(size)) at byte \(begin)"]
+        lines += signatures.map { signature in
+            let place = deviceOffset(of: signature.mark.offset).map { " (byte \($0) of the disk)" } ?? ""
+            let note = signature.mark.note.map { ", \($0)" } ?? ""
+            return "    \(signature.format) at byte \(signature.mark.offset)\(kind == .device ? "" : place)\(note)"
+        }
+        lines += owners.map { "    belongs to \($0.text), by its \($0.evidence.rawValue)" }
+        if let group = physicalVolume?.group { lines.append("    volume group \(group.name)") }
+        return lines
+    }
+}

@@ -1,0 +1,17 @@
+internal import Glibc
+internal import Synchronization
+
+/// The wish to stop, as signals bring it.
+enum Interruption {
+    private static let flag = Atomic<Bool>(false)
+
+    /// Whether it came.
+    static var came: Bool { flag.load(ordering: .relaxed) }
+
+    /// Waits for ^C, for an end of the session, and for a polite kill.
+    static func watch() {
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            signal(number) { _ in Interruption.flag.store(true, ordering: .relaxed) }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+internal import DiskZap
+internal import LinuxKernel
+
+/// Tells how far disks are: a line each in place on a terminal, now and then a line elsewhere.
+struct ProgressReporter: Sendable {
+    private static let frame = Duration.milliseconds(200)
+    /// How often a log gets a line.
+    private static let pace = Duration.seconds(10)
+
+    private let disks: [(path: String, progress: ZapProgress)]
+
+    init(_ disks: [(String, ZapProgress)]) { self.disks = disks.map { (path: $0.0, progress: $0.1) } }
+
+    /// Returns when all are done; passes an interruption on to them.
+    func run() {
+        let isTerminal = Console.isTerminal
+        var drawn = 0
+        var next = ContinuousClock.now + (isTerminal ? .zero : Self.pace)
+        while true {
+            if Interruption.came { disks.forEach { $0.progress.stop() } }
+            let moments = disks.map { ($0.path, $0.progress.now) }
+            let isOver = moments.allSatisfy { $0.1.phase == "done" }
+            if isTerminal, !isOver {
+                if drawn > 0 { Console.draw("\u{1B}[\(drawn)A") }
+                for (path, moment) in moments { Console.draw("\r\u{1B}[K\(Self.line(path, moment))\n") }
+                drawn = moments.count
+            } else if !isOver, .now >= next {
+                for (path, moment) in moments where moment.phase != "done" { Console.note(Self.line(path, moment)) }
+                next = .now + Self.pace
+            }
+            if isOver { return }
+            Threads.pause(isTerminal ? Self.frame : .milliseconds(20))
+        }
+    }
+
+    static func line(_ path: String, _ moment: ZapProgress.Snapshot) -> String {
+        guard moment.total > 0 else { return "\(path): \(moment.phase)" }
+        let percent = Int(Double(moment.done) / Double(moment.total) * 100)
+        let rest = moment.remaining.map { ", \(humanTime($0)) left" } ?? ""
+        return "\(path): \(moment.phase) \(percent) %, \(humanSize(moment.done)) of \(humanSize(moment.total)), "
+            + "\(humanSize(UInt64(moment.bytesPerSecond)))/s\(rest)"
+    }
+}

@@ -1,0 +1,130 @@
+import ArgumentParser
+import CephVolumes
+import RBD
+import Volumes
+
+/// `nacre node fence`.
+struct NodeFence: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fence",
+        abstract: "Make Ceph refuse a node's clients, and free its volumes.",
+        discussion: """
+            Shows which clients would be refused and which volumes they have, asks for the target once more, then puts the \
+            clients on Ceph's blocklist for 30 days, breaks their locks, and looks whether both is so. All of a client's \
+            I/O fails from then on, in all volumes that it has; what it had not written is lost. Once its node has booted, \
+            or its processes have ended, nothing of it is left and nothing needs to be taken back.
+
+            EXAMPLES
+              nacre node fence worker-3 --plan
+              nacre node fence worker-3
+              nacre node fence 10.0.0.7:0/2893421 --confirm 10.0.0.7:0/2893421
+            """
+    )
+
+    @Argument(help: "A node's name, a client's address, or the address' host: see nacre node locks.")
+    var target: String
+
+    @Option(help: "The target once more, in place of being asked for it.")
+    var confirm: String?
+
+    @Flag(help: "Show what would be done, and stop.")
+    var plan = false
+
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func run() async throws {
+        let backend = try DirectServices.controller(connection)
+        let session = Session(backend, connection, output)
+        let holders = try await session.during("reading who has which volume") { _ in try await backend.store.holders()
+        }
+        let fence = Fence(of: target, among: holders)
+        guard !fence.clients.isEmpty else {
+            throw CommandFailure(
+                .notFound,
+                "no volume is with a client at '\(target)' or on a node of that name; see nacre node locks"
+            )
+        }
+        guard !plan else { return try session.show(FenceReport(fence), lines: FenceReport.plan(fence)) }
+        try session.confirm("fence", target, confirm, FenceReport.plan(fence))
+        for client in fence.clients {
+            _ = try await session.during("fencing '\(client.address)'") { _ in try await backend.store.fence(client) }
+        }
+        let report = FenceReport(fence, isDone: true)
+        try session.show(report, lines: output.quiet ? [] : report.lines)
+    }
+}
+
+/// What fence says.
+struct FenceReport: Encodable {
+    struct Client: Encodable {
+        let clusterID: String
+        let address: String
+        let node: String?
+        let alive: Bool
+        let volumes: [HolderReport]
+    }
+
+    let clients: [Client]
+    let fenced: Bool
+
+    init(_ fence: Fence, isDone: Bool = false) {
+        clients = fence.clients.map { client in
+            Client(
+                clusterID: client.clusterID,
+                address: client.address,
+                node: client.holders.compactMap(\.node).first,
+                alive: client.isAlive,
+                volumes: client.holders.map { HolderReport($0) }
+            )
+        }
+        fenced = isDone
+    }
+
+    /// What was done, for a person.
+    var lines: [String] {
+        clients.map { client in
+            let locks = client.volumes.count { $0.lock != nil }
+            return "fenced \(client.address)\(client.node.map { " of node '\($0)'" } ?? ""): blocklisted, "
+                + "\(locks) lock\(locks == 1 ? "" : "s") broken"
+        }
+    }
+
+    /// What would be done, for a person.
+    static func plan(_ fence: Fence) -> [String] {
+        fence.clients.flatMap { client -> [String] in
+            let node =
+                client.holders.compactMap(\.node).first.map { " of node '\($0)'" } ?? ", of which no node made a note"
+            let state = client.isAlive ? "ALIVE: its I/O will fail" : "not heard of"
+            return ["client \(client.address)\(node), cluster \(client.clusterID), \(state)"]
+                + client.holders.map { holder in
+                    let lock = holder.client.lock.map {
+                        $0 == .exclusive ? "its lock is broken" : "its note is removed"
+                    }
+                    return "  volume \(holder.id): \(lock ?? "it only watches")"
+                }
+        }
+    }
+}
+
+extension Session {
+    /// Shows what would be done and wants the target once more: by `--confirm`, or typed.
+    func confirm(_ verb: String, _ target: String, _ given: String?, _ plan: [String]) throws {
+        if let given {
+            guard given == target else {
+                throw CommandFailure(.usage, "--confirm '\(given)' is not '\(target)'; nothing was done")
+            }
+            return
+        }
+        guard terminal.isInteractive else {
+            throw CommandFailure(
+                .usage,
+                "refusing to \(verb) '\(target)' unasked: this is no terminal; look at --plan, then add --confirm '\(target)'"
+            )
+        }
+        Terminal.say("This would \(verb)\n\(plan.map { "  \($0)\n" }.joined())Type \(target) to go on: ")
+        guard readLine()?.split(separator: " ").joined(separator: " ") == target else {
+            throw CommandFailure(.failed, "nothing was done: that was not '\(target)'")
+        }
+    }
+}

@@ -1,0 +1,38 @@
+import ArgumentParser
+import CephVolumes
+import RBD
+import Volumes
+
+/// `nacre node locks`.
+struct NodeLocks: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "locks",
+        abstract: "List who has which volume.",
+        discussion: """
+            One line for every client that has an image's lock or watches it. A client is alive while it renews its watch; \
+            that of a dead one lasts 30 s. A dash stands for what no node has written down: the client is not Nacre's.
+
+            EXAMPLES
+              nacre node locks
+              nacre node locks --node worker-3
+              nacre node locks --output json | jq -r '.[] | select(.alive | not) | .address'
+            """
+    )
+
+    @Option(help: "Only what this node, or this address, has.")
+    var node: String?
+
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func run() async throws {
+        let backend = try DirectServices.controller(connection)
+        let session = Session(backend, connection, output)
+        let all = try await session.during("reading who has which volume") { _ in try await backend.store.holders() }
+        let holders = node.map { node in all.filter { $0.matches(node) } } ?? all
+        try session.show(
+            holders.map { HolderReport($0) },
+            lines: output.quiet ? holders.map(\.client.address) : HolderReport.lines(holders, session.terminal)
+        )
+    }
+}

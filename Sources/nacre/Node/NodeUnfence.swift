@@ -1,0 +1,65 @@
+import ArgumentParser
+import CephVolumes
+import Volumes
+
+/// `nacre node unfence`.
+struct NodeUnfence: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "unfence",
+        abstract: "Let a client in again that was fenced.",
+        discussion: """
+            Seldom needed: a node that has booted is another client. Do it only when the old client's processes are gone \
+            and its devices are unmapped, for what it still has in memory would be written then. The user of --secret-dir \
+            needs more than mon 'profile rbd', which may add to the blocklist but not remove: client.admin will do.
+
+            EXAMPLES
+              nacre node unfence 10.0.0.7:0/2893421
+              nacre node unfence 10.0.0.7 --plan
+            """
+    )
+
+    @Argument(help: "An address on the blocklist, or its host for all of it.")
+    var address: String
+
+    @Option(help: "The address once more, in place of being asked for it.")
+    var confirm: String?
+
+    @Flag(help: "Show what would be done, and stop.")
+    var plan = false
+
+    @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    private struct Entry: Encodable {
+        let clusterID: String
+        let address: String
+        let until: String
+    }
+
+    func run() async throws {
+        let backend = try DirectServices.controller(connection)
+        let session = Session(backend, connection, output)
+        var entries: [Entry] = []
+        for clusterID in backend.store.clusterIDs {
+            let list = try await session.during("reading the blocklist") { _ in
+                try await backend.store.blocklist(ofCluster: clusterID)
+            }
+            entries += list.filter { $0.key == address || VolumeHolder.host(of: $0.key) == address }
+                .map { Entry(clusterID: clusterID, address: $0.key, until: $0.value) }
+                .sorted { $0.address < $1.address }
+        }
+        guard !entries.isEmpty else {
+            try session.show(entries, lines: ["'\(address)' is on no blocklist"])
+            return
+        }
+        let lines = entries.map { "client \($0.address), cluster \($0.clusterID), refused until \($0.until)" }
+        guard !plan else { return try session.show(entries, lines: lines) }
+        try session.confirm("unfence", address, confirm, lines)
+        for entry in entries {
+            try await session.during("unfencing '\(entry.address)'") { _ in
+                try await backend.store.unfence(entry.address, ofCluster: entry.clusterID)
+            }
+        }
+        try session.show(entries, lines: output.quiet ? [] : entries.map { "unfenced \($0.address)" })
+    }
+}

@@ -1,0 +1,55 @@
+import Glibc
+import Subprocess
+import SystemPackage
+import Testing
+
+/// A node that is a guest of tools/kernel-lab, driven from outside: `up`, then commands in it, then whatever befalls it.
+struct Guest {
+    let name: String
+
+    /// Whether we are in a world of tools/kernel-lab, but in no guest.
+    static var isAvailable: Bool { getenv("NACRE_LAB_DIR") != nil && getenv("NACRE_GUEST") == nil }
+    static let lack: Comment = "needs a world of tools/kernel-lab: run tools/test kernel"
+
+    /// Boots guests of these host names, gives them to `body`, then ends them; flags are those of `kernel-lab up`.
+    static func with(_ names: String..., flags: [String] = [], body: ([Guest]) async throws -> Void) async throws {
+        try await lab(["up", "--quiet", "--memory", "768M"] + flags + names)
+        do {
+            try await body(names.map(Guest.init))
+        } catch {
+            try await lab(["down"] + names)
+            throw error
+        }
+        try await lab(["down"] + names)
+    }
+
+    /// Runs a shell line in the guest and returns what it printed; a failure is an issue of the test.
+    @discardableResult
+    func shell(_ line: String, seconds: Int = 120) async throws -> String {
+        try await Self.lab(["exec", name, "--", "/bin/sh", "-c", "exec 2>&1; " + line], seconds: seconds)
+    }
+
+    /// Stops it where it is.
+    func freeze() async throws { try await Self.lab(["freeze", name]) }
+    /// Lets it go on.
+    func thaw() async throws { try await Self.lab(["thaw", name]) }
+    /// Pulls its plug.
+    func kill() async throws { try await Self.lab(["kill", name]) }
+
+    /// Runs tools/kernel-lab.
+    @discardableResult
+    static func lab(_ words: [String], seconds: Int = 120) async throws -> String {
+        let tool = String(#filePath.dropLast("Tests/GuestTests/Guest.swift".count)) + "tools/kernel-lab"
+        let result = try await Subprocess.run(
+            .path("/usr/bin/timeout"),
+            arguments: Arguments(["\(seconds)", tool] + words),
+            output: .string(limit: 1 << 20),
+            error: .string(limit: 1 << 20)
+        )
+        #expect(
+            result.terminationStatus.isSuccess,
+            "kernel-lab \(words.joined(separator: " ")): \(result.standardOutput)\(result.standardError)"
+        )
+        return result.standardOutput
+    }
+}

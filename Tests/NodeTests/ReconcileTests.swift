@@ -1,0 +1,220 @@
+import Glibc
+import LinuxKernel
+import NodeMapping
+import NodeTestSupport
+import NodeVolumes
+import Testing
+import Volumes
+
+/// A service is killed at a step, and the next one starts: it finishes or undoes what was begun, with no call from anyone.
+extension NodeTests {
+    /// What a volume has on this node and in the cluster.
+    struct Census: Equatable, CustomStringConvertible {
+        var mounts = 0
+        var loops = 0
+        var servers = 0
+        var mappings = 0
+        var records = 0
+        var watches = 0
+
+        static let nothing = Census()
+        /// The file system of the image's file, and the staging path.
+        static let staged = Census(mounts: 2, loops: 1, servers: 1, mappings: 1, records: 1, watches: 1)
+        static let published = Census(mounts: 3, loops: 1, servers: 1, mappings: 1, records: 1, watches: 1)
+
+        var description: String {
+            "\(mounts) mounts, \(loops) loops, \(servers) servers, \(mappings) mappings, \(records) records, "
+                + "\(watches) watches"
+        }
+
+        static func of(_ lab: NodeLab, _ image: String) async throws -> Census {
+            var census = Census()
+            for remain in try lab.remains() {
+                switch remain.split(separator: " ").first {
+                case "mount": census.mounts += 1
+                case "loop": census.loops += 1
+                case "server": census.servers += 1
+                case "mapping": census.mappings += 1
+                case "record": census.records += 1
+                default: Issue.record("\(remain)")
+                }
+            }
+            census.watches = try await rbd("status rbd/\(image)").split(separator: "\n").count {
+                $0.contains("watcher=")
+            }
+            return census
+        }
+    }
+
+    private static let beforeMount: [NodeStep] = [
+        .recordingVolume, .recordingMapping, .clearingRemains, .startingServer, .waitingForServer, .attachingLoop,
+        .probingDevice, .recordingFormat, .formatting, .checkingFileSystem, .mounting,
+    ]
+    private static let onceMounted: [NodeStep] = [.recordingStaged, .recordingTarget, .binding]
+
+    @Test("A stage that was killed before its mount is undone when the service starts", arguments: beforeMount)
+    func undoes(step: NodeStep) async throws {
+        let image = "undo-\(step.rawValue)"
+        let lab = try await NodeLab.fresh(image, megabytes: 64)
+        try await crash(lab, "up", image, step)
+        try await lab.run("reconcile", image, nil, observer: nil)
+        // A mkfs may have begun: its record must stay, or what it left would look like someone's data.
+        let expected = step == .formatting ? Census(records: 1) : .nothing
+        try await expect(expected, lab, image)
+        try await lab.run("up", image, "ext4", observer: nil)
+        try await expect(.published, lab, image)
+        try await lab.run("down", image, "ext4", observer: nil)
+        try await expect(.nothing, lab, image)
+        try await lab.remove(image)
+    }
+
+    @Test("A stage that was killed after its mount is finished when the service starts", arguments: onceMounted)
+    func finishes(step: NodeStep) async throws {
+        let image = "finish-\(step.rawValue)"
+        let lab = try await NodeLab.fresh(image, megabytes: 64)
+        try await crash(lab, "up", image, step)
+        for _ in 0..<2 {
+            try await lab.run("reconcile", image, nil, observer: nil)
+            try await expect(.staged, lab, image)
+        }
+        try await lab.service().publish(lab.publishRequest(image), deadline: soon)
+        try await lab.run("reconcile", image, nil, observer: nil)
+        try await expect(.published, lab, image)
+        try await lab.run("down", image, "ext4", observer: nil)
+        try await expect(.nothing, lab, image)
+        try await lab.remove(image)
+    }
+
+    @Test(
+        "An unpublish or unstage that was killed leaves what is mounted, and nothing else",
+        arguments: [
+            (NodeStep.unmountingTarget, Census.published), (.removingTarget, .staged), (.forgettingTarget, .staged),
+            (.unmountingStage, .staged), (.detachingLoop, .nothing), (.unmountingFile, .nothing),
+            (.endingServer, .nothing), (.removingMapping, .nothing), (.forgettingVolume, .nothing),
+        ]
+    )
+    func comesDown(step: NodeStep, expected: Census) async throws {
+        let image = "halfway-\(step.rawValue)"
+        let lab = try await NodeLab.fresh(image, megabytes: 64)
+        try await lab.run("up", image, "ext4", observer: nil)
+        try await crash(lab, "down", image, step)
+        try await lab.run("reconcile", image, nil, observer: nil)
+        try await expect(expected, lab, image)
+        try await lab.run("down", image, "ext4", observer: nil)
+        try await expect(.nothing, lab, image)
+        try await lab.remove(image)
+    }
+
+    @Test(
+        "An expansion that was killed is done when it is repeated",
+        arguments: [
+            NodeStep.growingDevice, .growingFileSystem,
+        ]
+    )
+    func growsAgain(step: NodeStep) async throws {
+        let image = "regrow-\(step.rawValue)"
+        let lab = try await NodeLab.fresh(image, megabytes: 400)
+        try await lab.run("up", image, "xfs", observer: nil)
+        _ = try await rbd("resize rbd/\(image) --size 800M")
+        try await crash(lab, "grow", image, step, fsType: "xfs")
+        try await lab.run("reconcile", image, nil, observer: nil)
+        try await expect(.published, lab, image)
+        try await lab.run("grow", image, "xfs", observer: nil)
+        #expect(try FileSystemUsage(of: lab.stagingPath(image)).totalBytes > 600 << 20)
+        try await expect(.published, lab, image)
+        try await lab.run("down", image, "xfs", observer: nil)
+        try await expect(.nothing, lab, image)
+        try await lab.remove(image)
+    }
+
+    @Test(
+        "A growth before the mount that was killed is done at the next stage",
+        arguments: [
+            ("ext4", NodeStep.growingOffline), ("ext4", .checkingFileSystem), ("xfs", .growingFileSystem),
+        ]
+    )
+    func growsAtStage(fsType: String, step: NodeStep) async throws {
+        let image = "offline-\(fsType)-\(step.rawValue)"
+        let lab = try await NodeLab.fresh(image, megabytes: 400)
+        try await lab.run("stage", image, fsType, observer: nil)
+        try await shell("echo kept > \(lab.stagingPath(image))/kept")
+        try await lab.run("down", image, fsType, observer: nil)
+        _ = try await rbd("resize rbd/\(image) --size 800M")
+        try await crash(lab, "stage", image, step, fsType: fsType)
+        try await lab.run("reconcile", image, nil, observer: nil)
+        try await expect(fsType == "xfs" ? .staged : .nothing, lab, image)
+        try await lab.run("stage", image, fsType, observer: nil)
+        #expect(try FileSystemUsage(of: lab.stagingPath(image)).totalBytes > 600 << 20)
+        #expect(try await shell("cat \(lab.stagingPath(image))/kept") == "kept\n")
+        try await lab.run("down", image, fsType, observer: nil)
+        try await expect(.nothing, lab, image)
+        try await lab.remove(image)
+    }
+
+    @Test("What is in use is left alone, and its holder is named")
+    func leavesWhatIsUsed() async throws {
+        let lab = try await NodeLab.fresh("used", megabytes: 64)
+        try await lab.run("stage", "used", "ext4", observer: nil)
+        let place = lab.stagingPath("used")
+        // Still mounted where this process cannot unmount it: in another mount namespace.
+        let holder = try await shell(
+            "unshare --mount --propagation private sh -c 'cd \(place); exec sleep 600' > /dev/null 2>&1 & echo $!"
+        )
+        let pid = try #require(Int32(holder.trimmingPrefix { $0.isWhitespace }.split(separator: "\n")[0]))
+        defer { kill(pid, SIGKILL) }
+        try await Task.sleep(for: .milliseconds(500))
+        try await shell("umount \(place)")
+        let outcomes = await lab.service().reconcile(deadline: soon)
+        guard case .left(let reason) = outcomes[lab.handle("used")] else {
+            Issue.record("\(outcomes)")
+            return
+        }
+        #expect(reason.contains(place) && reason.contains("sleep"), "\(reason)")
+        #expect(try lab.mapper().inspect().first?.loopDevices.count == 1)
+        kill(pid, SIGKILL)
+        let deadline = ContinuousClock.now + .seconds(20)
+        while try lab.remains() != [], .now < deadline {
+            await lab.service().reconcile(deadline: soon)
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        try await expect(.nothing, lab, "used")
+        try await lab.remove("used")
+    }
+
+    @Test("After a boot nothing of a volume is left but its records, and those go")
+    func afterBoot() async throws {
+        let lab = try await NodeLab.fresh("boot-records", megabytes: 64)
+        try await lab.run("up", "boot-records", "ext4", observer: nil)
+        // All that a boot takes away: processes, mounts, loop devices.
+        let mapping = try #require(try lab.mapper().inspect().first)
+        try await shell("umount \(lab.targetPath("boot-records")) \(lab.stagingPath("boot-records"))")
+        for loop in mapping.loopDevices { try loop.detach() }
+        try #require(mapping.server).send(SIGKILL)
+        for mount in try MountTable.current().mounts where mount.mountPoint.hasPrefix("\(lab.directory)/mappings") {
+            try Mounting.detach(mount.mountPoint)
+        }
+        try await lab.run("reconcile", "boot-records", nil, observer: nil)
+        #expect(try lab.remains() == [])
+        try await lab.run("stage", "boot-records", "ext4", observer: nil)
+        try await expect(.staged, lab, "boot-records")
+        try await lab.run("down", "boot-records", "ext4", observer: nil)
+        try await lab.remove("boot-records")
+    }
+
+    /// A dead one's watch, and a process at its end, take their time.
+    private func expect(
+        _ expected: Census,
+        _ lab: NodeLab,
+        _ image: String,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let deadline = ContinuousClock.now + .seconds(45)
+        var census = try await Census.of(lab, image)
+        while census != expected, .now < deadline {
+            try await Task.sleep(for: .milliseconds(100))
+            census = try await Census.of(lab, image)
+        }
+        let remains = try lab.remains()
+        #expect(census == expected, "\(remains)", sourceLocation: sourceLocation)
+    }
+}

@@ -1,0 +1,280 @@
+import Glibc
+import LinuxKernel
+import NodeMapping
+import NodeTestSupport
+import NodeVolumes
+import Testing
+import Volumes
+
+/// Two services with two names and two state directories on this host: to the cluster they are two nodes.
+extension NodeTests {
+    @Test("A second node is refused, and told which node has the volume, where and since when", arguments: Feature.all)
+    func refusesSecond(feature: Feature) async throws {
+        let image = "second-\(feature)"
+        let pair = try await NodePair(image, feature)
+        try await pair.first.service().stage(pair.first.stageRequest(image), deadline: soon)
+        let start = ContinuousClock.now
+        let refusal = try await pair.refusal(of: pair.second)
+        // Known to be another node's: nothing is waited for.
+        #expect(.now - start < .seconds(6))
+        #expect(
+            refusal.contains("node '\(pair.first.nodeID)' (127.0.0.1:0/") && refusal.contains("since 20"),
+            "\(refusal)"
+        )
+        #expect(refusal.contains("nacre node fence 127.0.0.1:0/"), "\(refusal)")
+        try await pair.down(pair.first)
+        try await pair.second.service().stage(pair.second.stageRequest(image), deadline: soon)
+        #expect(try await rbd("image-meta get rbd/\(image) nacre.io/holder").contains("node=\(pair.second.nodeID) "))
+        try await pair.end()
+    }
+
+    @Test("Of two nodes that stage at once, one gets the volume", arguments: Feature.all)
+    func race(feature: Feature) async throws {
+        let image = "race-\(feature)"
+        let pair = try await NodePair(image, feature)
+        for _ in 0..<3 {
+            let won = try await withThrowingTaskGroup(of: Bool.self) { group in
+                for lab in [pair.first, pair.second] {
+                    group.addTask {
+                        do throws(VolumeError) {
+                            try await lab.service().stage(lab.stageRequest(image), deadline: soon)
+                            return true
+                        } catch {
+                            #expect(error.code == .failedPrecondition && error.message.contains("in use"), "\(error)")
+                            return false
+                        }
+                    }
+                }
+                return try await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+            }
+            #expect(won == 1)
+            try await pair.down(pair.first)
+            try await pair.down(pair.second)
+        }
+        try await pair.end()
+    }
+
+    @Test("A node that is frozen loses its volume to a fence; thawed, its late write fails and changes nothing")
+    func fenceByHand() async throws {
+        let pair = try await NodePair("fence", .exclusiveLock)
+        try await pair.first.service().stage(pair.first.stageRequest("fence"), deadline: soon)
+        let (mine, other) = (pair.first.stagingPath("fence"), pair.second.stagingPath("fence"))
+        try await shell("echo first > \(mine)/kept && sync \(mine)/kept")
+        let server = try #require(try pair.first.mapper().inspect().first?.server)
+        try server.send(SIGSTOP)
+        // Not waited for: it hangs until the thaw.
+        async let late = shell(
+            "dd if=/dev/zero of=\(mine)/late bs=1M count=8 oflag=direct conv=fsync 2>&1; echo status $?"
+        )
+        try await Task.sleep(for: .milliseconds(500))
+        _ = try await pair.refusal(of: pair.second)
+
+        let locks = try await pair.nacre("node locks --node \(pair.first.nodeID)")
+        #expect(locks.contains("rbd/fence") && locks.contains("exclusive") && locks.contains("alive"), "\(locks)")
+        await #expect(throws: (any Error).self) { try await pair.nacre("node fence \(pair.first.nodeID)", fails: true) }
+        let plan = try await pair.nacre("node fence \(pair.first.nodeID) --plan")
+        #expect(plan.contains("ALIVE") && plan.contains("rbd//fence"), "\(plan)")
+        let done = try await pair.nacre("node fence \(pair.first.nodeID) --confirm \(pair.first.nodeID)")
+        #expect(done.contains("blocklisted, 1 lock broken"), "\(done)")
+
+        let start = ContinuousClock.now
+        try await pair.second.service().stage(pair.second.stageRequest("fence"), deadline: soon)
+        #expect(.now - start < .seconds(20))
+        #expect(try await shell("cat \(other)/kept") == "first\n")
+        try await shell("dd if=/dev/urandom of=\(other)/mine bs=1M count=16 conv=fsync && sync -f \(other)")
+        let sum = try await shell("sha1sum < \(other)/mine")
+
+        try server.send(SIGCONT)
+        let outcome = try await late
+        #expect(outcome.contains("status 1"), "\(outcome)")
+        try await pair.down(pair.first)
+        try await pair.down(pair.second)
+        try await pair.second.service().stage(pair.second.stageRequest("fence"), deadline: soon)
+        #expect(try await shell("sha1sum < \(other)/mine") == sum)
+        #expect(try await shell("ls \(other)") == "kept\nlost+found\nmine\n")
+        #expect(try await pair.nacre("node unfence 127.0.0.1 --plan").contains("refused until"))
+        try await pair.end()
+    }
+
+    @Test("A node that died without a word loses its volume once its watch has run out", arguments: Feature.all)
+    func fenceByTime(feature: Feature) async throws {
+        let image = "silent-\(feature)"
+        let pair = try await NodePair(image, feature)
+        try await pair.first.service().stage(pair.first.stageRequest(image, fsType: "xfs"), deadline: soon)
+        let place = pair.first.stagingPath(image)
+        try await shell("dd if=/dev/urandom of=\(place)/f bs=1M count=4 conv=fsync")
+        let sum = try await shell("sha1sum < \(place)/f")
+        let server = try #require(try pair.first.mapper().inspect().first?.server)
+        try server.send(SIGSTOP)
+        let deadline = ContinuousClock.now + .seconds(90)
+        var isStaged = false
+        while !isStaged, .now < deadline {
+            do throws(VolumeError) {
+                try await pair.second.service().stage(pair.second.stageRequest(image, fsType: "xfs"), deadline: soon)
+                isStaged = true
+            } catch {
+                #expect(error.code == .failedPrecondition && error.message.contains(pair.first.nodeID), "\(error)")
+                try? await Task.sleep(for: .seconds(2))
+            }
+        }
+        try #require(isStaged)
+        #expect(try await shell("sha1sum < \(pair.second.stagingPath(image))/f") == sum)
+        let list = try await shell("ceph -c \(NodeLab.clusterDirectory ?? "")/ceph.conf osd blocklist ls")
+        #expect(list.contains("127.0.0.1:0/"))
+        try server.send(SIGCONT)
+        try await shell("! dd if=/dev/zero of=\(place)/late bs=1M count=4 oflag=direct conv=fsync")
+        #expect(try await shell("sha1sum < \(pair.second.stagingPath(image))/f") == sum)
+        try await pair.end()
+    }
+
+    @Test("A volume whose server died after its node forgot it is staged again at once", arguments: Feature.all)
+    func forgotten(feature: Feature) async throws {
+        let image = "forgot-\(feature)"
+        let pair = try await NodePair(image, feature)
+        let lab = pair.first
+        try await lab.service().stage(lab.stageRequest(image), deadline: soon)
+        try #require(try lab.mapper().inspect().first?.server).send(SIGKILL)
+        // Takes every note on this node away; the dead server's watch lasts 30 s.
+        try await pair.down(lab)
+        #expect(try lab.remains() == [])
+        let start = ContinuousClock.now
+        try await lab.service().stage(lab.stageRequest(image), deadline: soon)
+        #expect(.now - start < .seconds(20))
+        try await pair.end()
+    }
+
+    @Test("What this node had before its last boot does not hinder it", arguments: Feature.all)
+    func booted(feature: Feature) async throws {
+        let image = "boot-\(feature)"
+        let pair = try await NodePair(image, feature)
+        let lab = pair.first
+        try await lab.service().stage(lab.stageRequest(image), deadline: soon)
+        let server = try #require(try lab.mapper().inspect().first?.server)
+        if feature == .exclusiveLock {
+            // As the node would have written before it booted, when process 1 was another one; the server itself, which has
+            // the lock, writes it for rbd.
+            let note = try await rbd("image-meta get rbd/\(image) nacre.io/holder")
+            let words = note.split(whereSeparator: \.isWhitespace)
+                .map { $0.hasPrefix("boot=") ? "boot=another" : $0.hasPrefix("process=") ? "process=1/1" : String($0) }
+            _ = try await rbd("image-meta set rbd/\(image) nacre.io/holder '\(words.joined(separator: " "))'")
+        }
+        try server.send(SIGKILL)
+        try await pair.down(lab)
+        let start = ContinuousClock.now
+        try await lab.service().stage(lab.stageRequest(image), deadline: soon)
+        #expect(.now - start < .seconds(20))
+        try await pair.end()
+    }
+
+    @Test("A lock that somebody took by hand is respected, and the command to take it away is told")
+    func lockedByHand() async throws {
+        let pair = try await NodePair("hand", .exclusiveLock)
+        _ = try await rbd("lock add rbd/hand maintenance")
+        let refusal = try await pair.refusal(of: pair.first)
+        #expect(refusal.contains("rbd lock rm rbd/hand 'maintenance' client."), "\(refusal)")
+        let client = try await rbd("lock ls rbd/hand").split(whereSeparator: \.isWhitespace)
+            .first { $0.hasPrefix("client.") }
+        _ = try await rbd("lock rm rbd/hand maintenance \(try #require(client))")
+        try await pair.first.service().stage(pair.first.stageRequest("hand"), deadline: soon)
+        try await pair.end()
+    }
+
+    @Test(
+        "Two nodes have one block volume where that is asked for, to write or to read",
+        arguments: [
+            VolumeCapability.Mode.multiNodeMultiWriter, .multiNodeReaderOnly,
+        ]
+    )
+    func shared(mode: VolumeCapability.Mode) async throws {
+        let image = "shared-\(mode.rawValue)"
+        let pair = try await NodePair(image, .exclusiveLock)
+        for lab in [pair.first, pair.second] {
+            try await lab.service().stage(lab.stageRequest(image, fsType: nil, mode: mode), deadline: soon)
+        }
+        if mode == .multiNodeMultiWriter {
+            let places = [pair.first, pair.second].map { $0.stagingPath(image) + "/device" }
+            for (index, place) in places.enumerated() {
+                try await shell(
+                    "printf %4096s x\(index) | dd of=\(place) bs=4K seek=\(index) oflag=direct conv=fsync status=none"
+                )
+            }
+            for place in places {
+                let text = try await shell("dd if=\(place) bs=4K count=2 iflag=direct status=none | tr -d ' '")
+                #expect(text == "x0x1")
+            }
+        }
+        try await pair.end(fsType: nil)
+    }
+}
+
+/// Whether the image has the exclusive-lock feature, or Nacre's advisory lock must do.
+enum Feature: String, Sendable, CustomTestStringConvertible, CustomStringConvertible {
+    case exclusiveLock = "exclusive-lock"
+    case none = "layering"
+
+    static let all = [Feature.exclusiveLock, .none]
+
+    var description: String { rawValue }
+    var testDescription: String { rawValue }
+}
+
+/// One image and two nodes for it.
+struct NodePair {
+    let image: String
+    let first: NodeLab
+    let second: NodeLab
+
+    init(_ image: String, _ feature: Feature, megabytes: Int = 400) async throws {
+        self.image = image
+        first = try NodeLab(directory: "/tmp/nacre-node-\(getpid())-\(image)-first", placement: .stay)
+        second = try NodeLab(directory: "/tmp/nacre-node-\(getpid())-\(image)-second", placement: .stay)
+        for lab in [first, second] {
+            try KernelFile.makeDirectories(lab.stagingPath(image))
+            try KernelFile.makeDirectories("\(lab.directory)/pods")
+        }
+        _ = try await rbd("create rbd/\(image) --size \(megabytes)M --image-feature layering,\(feature)")
+    }
+
+    /// What a node is told that may not have the volume.
+    func refusal(of lab: NodeLab, fsType: String? = "ext4") async throws -> String {
+        do throws(VolumeError) {
+            try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+            Issue.record("\(lab.nodeID) got the volume")
+            return ""
+        } catch {
+            #expect(error.code == .failedPrecondition)
+            return error.message
+        }
+    }
+
+    func down(_ lab: NodeLab) async throws {
+        try await lab.run("down", image, "ext4", observer: nil)
+    }
+
+    /// Runs the program itself as the node's user.
+    func nacre(_ words: String, fails: Bool = false) async throws -> String {
+        struct Failed: Error {}
+        let directory = NodeLab.clusterDirectory ?? ""
+        let program = first.program.split(separator: "/").dropLast().joined(separator: "/")
+        let command =
+            "/\(program)/nacre \(words) --config \(directory)/config.json --secret-dir \(directory)/secrets/csi-rbd-node"
+        guard fails else { return try await shell(command) }
+        let answer = try await shell("\(command) < /dev/null || echo refused")
+        if answer.contains("refused") { throw Failed() }
+        return answer
+    }
+
+    /// Takes everything away and proves it.
+    func end(fsType: String? = "ext4") async throws {
+        for lab in [first, second] { try await lab.run("down", image, fsType, observer: nil) }
+        #expect(try first.remains() + second.remains() == [])
+        // A blocklisted client's watch, or a dead one's, may last.
+        let deadline = ContinuousClock.now + .seconds(60)
+        while try await rbd("status rbd/\(image)").contains("watcher="), .now < deadline {
+            try await Task.sleep(for: .seconds(1))
+        }
+        _ = try await rbd("rm --no-progress rbd/\(image)")
+        try await shell("rmdir \(first.stagingPath(image)) \(second.stagingPath(image))")
+        try await shell("rm -r --one-file-system \(first.directory) \(second.directory)")
+    }
+}
