@@ -4,6 +4,7 @@ import concurrent.futures
 import http.client
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
@@ -35,9 +36,7 @@ class API:
     """The API server as the administrator: one connection a thread."""
 
     def __init__(self, lab):
-        with open(f"{lab}/kube-lab.json", encoding="utf-8") as file:
-            facts = json.load(file)
-        self.port = facts.get("apiPort") or facts.get("port") or find_port(lab)
+        self.port = find_port(lab)
         self.context = ssl.create_default_context(cafile=f"{lab}/pki/ca.crt")
         self.context.load_cert_chain(f"{lab}/pki/admin.crt", f"{lab}/pki/admin.key")
         self.local = threading.local()
@@ -67,10 +66,10 @@ class API:
 
 def find_port(lab):
     with open(f"{lab}/admin.kubeconfig", encoding="utf-8") as file:
-        for line in file:
-            if "server:" in line:
-                return int(line.split("server:")[1].split("https://127.0.0.1:")[1].split('"')[0].split(",")[0].strip("}\n '"))
-    raise Failure("no server in admin.kubeconfig")
+        found = re.search(r"https://127\.0\.0\.1:(\d+)", file.read())
+    if not found:
+        raise Failure(f"no server in {lab}/admin.kubeconfig")
+    return int(found.group(1))
 
 
 class Watch(threading.Thread):
