@@ -197,11 +197,17 @@ let package = Package(
             ["NodeTestSupport", "NodeMapping", "LinuxKernel", "RBD", "RADOS", "Secrets", subprocess, system]
         ),
         tests("NodeMappingTests", ["NodeMapping", "LinuxKernel", "RBD", "Secrets", system]),
-        tests("NacreTests", ["nacre", "VolumeAPI", "Volumes", argumentParser]),
+        tests("NacreTests", ["nacre", "KubernetesAPI", "Provisioner", "JSON", "VolumeAPI", "Volumes", argumentParser]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("JSONTests", ["JSON", collections]),
         tests("YAMLTests", ["YAML", "JSON", collections]),
         tests("VolumeAPITests", ["VolumeAPI", "JSON", "Secrets", collections]),
+        tests("CurlTests", ["Curl", "Blocking", "TestSupport"]),
+        tests("KubernetesAPITests", ["KubernetesAPI", "Curl", "JSON", "Secrets", "TestSupport"]),
+        tests(
+            "ProvisionerTests",
+            ["Provisioner", "KubernetesAPI", "JSON", "Volumes", "Secrets", "TestSupport", logging]
+        ),
         tests("SecretsTests", ["Secrets"]),
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
@@ -216,6 +222,10 @@ let package = Package(
                 "TestSupport",
                 coreMetrics, logging, serviceLifecycle,
             ]
+        ),
+        tests(
+            "KubernetesTests",
+            ["KubernetesAPI", "JSON", "Secrets", "TestSupport", "CephVolumes", "Volumes", "nacre", logging]
         ),
         // Tests start the program itself, so it must be built with them.
         tests(

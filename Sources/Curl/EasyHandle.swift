@@ -52,7 +52,7 @@ final class EasyHandle {
             try set(CURLOPT_PROTOCOLS_STR, "https,http")
             try set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS)
             // One connection for all, rather than one for each until the first has told that it speaks HTTP/2.
-            try set(CURLOPT_PIPEWAIT, 1)
+            if server.hasPrefix("https:") { try set(CURLOPT_PIPEWAIT, 1) }
             try set(CURLOPT_TCP_KEEPALIVE, 1)
             try set(CURLOPT_TCP_KEEPIDLE, 30)
             try set(CURLOPT_TCP_KEEPINTVL, 10)

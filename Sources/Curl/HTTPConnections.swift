@@ -44,7 +44,7 @@ public final class HTTPConnections: Sendable {
     ) async throws(CurlError) -> HTTPStream {
         let lines = LineBuffer(limitBytes: bufferBytes)
         let transfer = SharedTransfer(request, receiver: lines)
-        let stream = HTTPStream(transfer, lines, loop)
+        let stream = HTTPStream(transfer, lines, loop, of: self)
         lines.onDrained { [loop] in loop.post(.resume(transfer)) }
         transfer.onEnd { lines.end($0) }
         loop.post(.start(transfer))
@@ -63,11 +63,14 @@ public final class HTTPStream: Sendable {
     private let transfer: SharedTransfer
     private let lines: LineBuffer
     private let loop: TransferLoop
+    /// Open as long as anything is still coming.
+    private let connections: HTTPConnections
 
-    init(_ transfer: SharedTransfer, _ lines: LineBuffer, _ loop: TransferLoop) {
+    init(_ transfer: SharedTransfer, _ lines: LineBuffer, _ loop: TransferLoop, of connections: HTTPConnections) {
         self.transfer = transfer
         self.lines = lines
         self.loop = loop
+        self.connections = connections
     }
 
     deinit {

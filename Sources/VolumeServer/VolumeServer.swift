@@ -64,7 +64,7 @@ package struct VolumeServer: Service {
         var quiet = logger
         quiet.logLevel = max(quiet.logLevel, .error)
         let server = HummingbirdCore.Server(
-            childChannelSetup: HTTP1Channel(responder: answer, configuration: http),
+            childChannelSetup: responder.channel(configuration),
             configuration: HummingbirdCore.ServerConfiguration(
                 address: .unixDomainSocket(path: place.stagingPath),
                 availableConnectionsDelegate: .maximum(configuration.mostConnections, logger: quiet)
@@ -87,35 +87,4 @@ package struct VolumeServer: Service {
         if let error = publishing.withLock({ $0 }) { throw error }
         logger.info("no longer serving", metadata: [LogKey.socket: "\(place.path)"])
     }
-
-    private var http: HTTP1Channel.Configuration {
-        HTTP1Channel.Configuration(
-            idleTimeout: TimeAmount(configuration.idleTimeout),
-            httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
-                maxHeaderFieldSize: 16 << 10,
-                maxHeaderListSize: 32 << 10,
-                maxHeaderFieldCount: 100
-            )
-        )
-    }
-
-    @Sendable @concurrent
-    private func answer(
-        _ request: Request,
-        _ writer: consuming ResponseWriter,
-        _ channel: any Channel
-    ) async throws {
-        let response = try await responder.respond(to: request, on: channel)
-        do {
-            try await writer.write(response: response.head, body: response.body)
-        } catch {
-            // Thrown on as it is, a parser's error would have a second answer written.
-            throw AnswerNotWritten(cause: error)
-        }
-    }
-}
-
-/// The connection broke while an answer was written to it.
-private struct AnswerNotWritten: Error {
-    let cause: any Error
 }

@@ -20,7 +20,8 @@ enum NacreFlex {
         }
         switch String(decoding: call, as: UTF8.self) {
         case "init": return .capabilities
-        case "mount", "unmount", "expandfs": return AgentConnection.ofThisHost().call(arguments)
+        // "ping" is not kubelet's: a probe asks whether the agent answers.
+        case "mount", "unmount", "expandfs", "ping": return AgentConnection.ofThisHost().call(arguments)
         default: return .notSupported
         }
     }

@@ -1,3 +1,4 @@
+import Provisioner
 import Testing
 import Volumes
 
@@ -22,7 +23,7 @@ struct FlexOptionsTests {
         #expect(options.fileSystem == "xfs")
         #expect(options.mountOptions == ["noatime", "discard"])
         #expect(!options.isReadOnly)
-        #expect(options.nodeSecret == .init(name: "csi-rbd-node", namespace: "rook-ceph"))
+        #expect(options.nodeSecret == SecretReference(name: "csi-rbd-node", namespace: "rook-ceph"))
         #expect(options.expandSecret == nil)
         #expect(options.parameters == ["clusterID": "c1", "pool": "rbd", "mkfsOptions": "-m0"])
         #expect(options.capability.mode == .singleNodeWriter)

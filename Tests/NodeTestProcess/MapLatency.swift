@@ -2,9 +2,17 @@ import Glibc
 import NodeMapping
 import NodeTestSupport
 
-/// Maps and unmaps an image of pool rbd by the kernel, round after round, and prints how long each took: a line
-/// `map MILLISECONDS unmap MILLISECONDS`.
+/// Maps and unmaps an image of pool rbd by the kernel, round after round, and prints how long each took.
+///
+/// A line is `SHARING map MILLISECONDS unmap MILLISECONDS`; `oneNode` is what a volume for one node has, claim and lock
+/// included.
 func printMapLatency(of image: String, rounds: Int) throws {
+    for sharing in [ImageSharing.manyNodes, .oneNode] {
+        try printMapLatency(of: image, sharing, rounds: rounds)
+    }
+}
+
+private func printMapLatency(of image: String, _ sharing: ImageSharing, rounds: Int) throws {
     let lab = try NodeLab(directory: "/tmp/nacre-latency-\(getpid())", placement: .stay)
     let mapper = lab.kernelMapper()
     let address = ImageAddress(clusterID: "lab", pool: "rbd", namespace: "", name: image)
@@ -12,14 +20,14 @@ func printMapLatency(of image: String, rounds: Int) throws {
         image: address,
         monitors: lab.monitors,
         credentials: lab.credentials,
-        sharing: .manyNodes
+        sharing: sharing
     )
     for _ in 0..<rounds {
         let begin = ContinuousClock.now
         _ = try mapper.map(request) { _, _ in }
         let mapped = ContinuousClock.now
         try mapper.unmap(address) { _, _ in }
-        print("map \(milliseconds(mapped - begin)) unmap \(milliseconds(.now - mapped))")
+        print("\(sharing) map \(milliseconds(mapped - begin)) unmap \(milliseconds(.now - mapped))")
     }
 }
 

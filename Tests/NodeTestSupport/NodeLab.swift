@@ -19,7 +19,10 @@ public struct NodeLab: Sendable {
     /// Where its servers go.
     public let placement: ServerPlacement
     /// The node's name: its directory's, so that two labs are two nodes.
-    public var nodeID: String { directory.split(separator: "/").last.map(String.init) ?? "lab" }
+    public var nodeID: String {
+        getenv("NACRE_GUEST").map { String(cString: $0) } ?? directory.split(separator: "/").last.map(String.init)
+            ?? "lab"
+    }
     /// The program that serves images and is killed at steps.
     public let program: String
     /// What its volumes are mapped by, the first that can.
@@ -88,7 +91,12 @@ public struct NodeLab: Sendable {
 
     /// The kernel's client as after a restart of the service.
     public func kernelMapper(crushLocation: String = "") -> KernelRBDMapper {
-        KernelRBDMapper(stateDirectory: directory, crushLocation: crushLocation, owner: nil, logger: quietLogger)
+        KernelRBDMapper(
+            stateDirectory: directory,
+            crushLocation: crushLocation,
+            owner: ImageOwnership(stateDirectory: directory, nodeID: nodeID, logger: quietLogger),
+            logger: quietLogger
+        )
     }
 
     /// How the server of an image of pool rbd is.

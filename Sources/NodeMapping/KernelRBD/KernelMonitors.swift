@@ -4,6 +4,8 @@ internal import LinuxKernel
 struct KernelMonitors: Sendable, Hashable {
     /// `10.0.0.1:3300`, those that answer.
     let addresses: [String]
+    /// As librados wants them, who is told the protocol by the address: `v2:10.0.0.1:3300`.
+    let forLibrados: [String]
     /// Nothing for the old protocol, which kernels before 5.11 have no word for.
     let mode: String?
 
@@ -59,17 +61,18 @@ struct KernelMonitors: Sendable, Hashable {
             guard !v1.isEmpty else {
                 throw Self.mismatch(subject, "legacy", .v1, "messenger v2 only", answers)
             }
-            self.init(addresses: v1, mode: wanted)
+            self.init(addresses: v1, spoken: .v1, mode: wanted)
         } else {
             guard !v2.isEmpty else {
                 throw Self.mismatch(subject, wanted ?? "prefer-crc", .v2, "messenger v1 only", answers)
             }
-            self.init(addresses: v2, mode: wanted ?? "prefer-crc")
+            self.init(addresses: v2, spoken: .v2, mode: wanted ?? "prefer-crc")
         }
     }
 
-    private init(addresses: [String], mode: String?) {
+    private init(addresses: [String], spoken: MessengerProtocol, mode: String?) {
         self.addresses = addresses
+        forLibrados = addresses.map { "\(spoken.rawValue):\($0)" }
         self.mode = mode
     }
 

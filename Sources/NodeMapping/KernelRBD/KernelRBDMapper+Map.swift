@@ -30,6 +30,8 @@ extension KernelRBDMapper: ImageMapper {
             mode: options["ms_mode"],
             subject: "map image \(request.image) by krbd"
         )
+        var request = request
+        request.monitors = monitors.forLibrados
         let known = (record(of: request.image)?.hosts ?? []) + monitors.addresses
         if let device = try reusable(request, hosts: known) { return try finish(device, request, observer) }
         do throws(KernelError) {
@@ -93,7 +95,7 @@ extension KernelRBDMapper: ImageMapper {
         _ request: MapRequest,
         _ observer: MappingObserver
     ) throws(MappingError) -> MappedDevice {
-        if request.sharing == .oneNode { try owner?.hold(request, address: device.clientAddress) }
+        try hold(device, request)
         observer(.waitingForNode, device.path)
         do throws(KernelError) {
             if record(of: request.image) == nil {
@@ -122,6 +124,17 @@ extension KernelRBDMapper: ImageMapper {
                 "cannot use the device of image \(request.image): \(error); is the host's /dev, a devtmpfs, what this "
                     + "service sees at /dev?"
             )
+        }
+    }
+
+    /// Has the image locked for this node; when another one was faster, nothing stays mapped.
+    private func hold(_ device: KernelRBDDevice, _ request: MapRequest) throws(MappingError) {
+        guard let owner, request.sharing == .oneNode else { return }
+        do throws(MappingError) {
+            try owner.hold(request, address: device.clientAddress)
+        } catch {
+            if error.kind == .inUse { try unmap(device, of: request.image, isForced: false) }
+            throw error
         }
     }
 

@@ -18,7 +18,7 @@ public struct MapRequest: Sendable {
     /// Which image.
     public let image: ImageAddress
     /// Where its cluster's monitors are, as config.json has them.
-    public let monitors: [String]
+    public internal(set) var monitors: [String]
     /// Who we are to it.
     public let credentials: Credentials
     /// Who else may use it as long as it is mapped.

@@ -85,6 +85,6 @@ struct VolumeObject {
             }
             return ["matchExpressions": .array(expressions)]
         }
-        return terms.isEmpty ? nil : ["required": ["nodeSelectorTerms": .array(terms)]]
+        return terms.isEmpty ? JSONValue?.none : ["required": ["nodeSelectorTerms": .array(terms)]]
     }
 }

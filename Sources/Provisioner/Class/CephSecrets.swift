@@ -1,16 +1,29 @@
 internal import FoundationEssentials
 internal import JSON
-internal import KubernetesAPI
-internal import Secrets
-internal import Volumes
+package import KubernetesAPI
+package import Secrets
+package import Volumes
 
 /// Reads Ceph users out of Secrets, as ceph-csi keeps them; nothing is remembered, so that a rotated key counts at once.
-struct CephSecrets: Sendable {
+package struct CephSecrets: Sendable {
     let client: KubernetesClient
     /// The controller's own user, for classes and volumes that name no Secret.
     let own: @Sendable () throws(VolumeError) -> Credentials
 
-    func credentials(_ reference: SecretReference?) async throws(VolumeError) -> Credentials {
+    /// Reads through `client`.
+    ///
+    /// - Parameters:
+    ///   - client: Whom to ask.
+    ///   - own: The user for what names no Secret.
+    package init(client: KubernetesClient, own: @escaping @Sendable () throws(VolumeError) -> Credentials) {
+        self.client = client
+        self.own = own
+    }
+
+    /// The user that a Secret holds; our own where none is named.
+    ///
+    /// - Throws: `VolumeError` that names the Secret and what is wrong with it.
+    package func credentials(_ reference: SecretReference?) async throws(VolumeError) -> Credentials {
         guard let reference else { return try own() }
         let secret: JSONValue
         do throws(KubernetesError) {

@@ -151,7 +151,7 @@ final class ExpansionReconciler: Sendable {
         let mustRemember = !volume.isBlock && volume.details?.annotations[Self.preResizeKey] == nil
         let annotation: JSONValue = [Self.preResizeKey: .string(Quantity.text(claim.capacityBytes))]
         let patch: JSONValue = [
-            "metadata": metadata.with("annotations", mustRemember ? annotation : nil),
+            "metadata": metadata.with("annotations", mustRemember ? annotation : JSONValue?.none),
             "spec": ["capacity": ["storage": .string(Quantity.text(bytes))]],
         ]
         _ = try await shop.client.call(.patch(APIPath.persistentVolume(volume.metadata.name), .merge, patch))

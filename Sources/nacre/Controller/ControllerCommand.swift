@@ -66,6 +66,14 @@ struct ControllerCommand: AsyncParsableCommand {
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: quiet
         )
+        if let address = serve.metricsAddress {
+            let metrics = address.server(
+                registry,
+                health: { cluster.health(beside: await report.health()) },
+                logger: logger
+            )
+            configuration.services.insert(.init(service: metrics), at: 0)
+        }
         configuration.maximumGracefulShutdownDuration = .seconds(30)
         try await ServiceGroup(configuration: configuration).run()
         guard !cluster.lostLease else {

@@ -2,9 +2,11 @@ import ArgumentParser
 import CephVolumes
 import CoreMetrics
 import FoundationEssentials
+import KubernetesAPI
 import LinuxKernel
 import Logging
 import NodeVolumes
+import Provisioner
 import ServiceLifecycle
 import UnixSignals
 import VolumeServer
@@ -42,14 +44,47 @@ struct NodeRunCommand: AsyncParsableCommand {
         guard
             let node = NodeStack(options, stack.configuration, observer: CrashPoint.observer, logger: logger)
         else { throw CommandFailure(.usage, "this node has no name; name it by --node-id") }
+        let own = ServiceCredentials(directory: options.secretDir)
+        let client = try agent.client()
+        let secrets: any NodeSecrets =
+            if let client { CephSecrets(client: client, own: own.read) } else { DirectorySecrets(own: own) }
+        let stagingRoot = "\(agent.kubeletDir)/plugins/\(options.driverName)"
         let driver = FlexDriver(
             service: node.service,
             images: stack.service,
-            secrets: DirectorySecrets(own: ServiceCredentials(directory: options.secretDir)),
-            stagingRoot: "\(agent.kubeletDir)/plugins/\(options.driverName)",
+            secrets: secrets,
+            stagingRoot: stagingRoot,
             logger: logger
         )
+        var background: [any Service] = [
+            Watching(watchdog: node.watchdog), Reconciling(service: node.service),
+            AgentUpkeep(connections: stack.connections, driver: driver),
+        ]
+        if let client {
+            let events = EventRecorder(client, component: options.driverName, instance: node.service.info.nodeID)
+            let place = LocalDelivery.Place(
+                nodeName: node.service.info.nodeID,
+                driverName: options.driverName,
+                directory: DriverSettings().localDirectory,
+                stagingRoot: stagingRoot
+            )
+            background.append(
+                LocalDelivery(
+                    client: client,
+                    service: node.service,
+                    secrets: secrets,
+                    events: events,
+                    place: place,
+                    logger: logger
+                )
+            )
+        } else {
+            logger.notice("no API server is asked: no Secrets are read, and no raw block volumes are delivered")
+        }
         let report = HealthReport(stack: stack)
+        if let address = options.metricsAddress {
+            background.append(address.server(registry, health: report.health, logger: logger))
+        }
         let server = VolumeServer(
             configuration: ServerConfiguration(
                 socketPath: options.socket,
@@ -68,10 +103,7 @@ struct NodeRunCommand: AsyncParsableCommand {
         var quiet = logger
         quiet.logLevel = max(level, .notice)
         let group = ServiceGroup(
-            services: [
-                Watching(watchdog: node.watchdog), AgentUpkeep(connections: stack.connections, driver: driver), server,
-                FlexSocket(path: agent.flexSocket, driver: driver, logger: logger),
-            ],
+            services: background + [server, FlexSocket(path: agent.flexSocket, driver: driver, logger: logger)],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: quiet
         )

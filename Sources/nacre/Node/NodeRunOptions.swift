@@ -1,4 +1,5 @@
 import ArgumentParser
+import KubernetesAPI
 
 /// What `nacre node run` is told beyond what `nacre serve` is.
 struct NodeRunOptions: ParsableArguments {
@@ -20,6 +21,30 @@ struct NodeRunOptions: ParsableArguments {
     @Option(help: "kubelet's --root-dir.", completion: .directory)
     var kubeletDir = "/var/lib/kubelet"
 
+    @Option(
+        help: "A kubeconfig; without one the pod's own service account, and outside of a pod no API server is asked.",
+        completion: .file()
+    )
+    var kubeconfig: String?
+
     @Flag(inversion: .prefixedNo, help: "Install the driver's program at the start.")
     var install = true
+}
+
+extension NodeRunOptions {
+    /// Who we are to the API server; nothing when this is no pod and no kubeconfig is given.
+    func client() throws -> KubernetesClient? {
+        let identity: ClusterIdentity?
+        do throws(IdentityError) {
+            if let kubeconfig {
+                identity = try ClusterIdentity.kubeconfig(at: kubeconfig, context: nil, allowsInsecure: false)
+            } else {
+                identity = try ClusterIdentity.inCluster(environment: Environment.value)
+            }
+        } catch {
+            throw CommandFailure(.usage, error.description)
+        }
+        guard let identity else { return nil }
+        return try KubernetesClient(identity, userAgent: "nacre/\(Nacre.version)")
+    }
 }

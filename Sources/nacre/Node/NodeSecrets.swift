@@ -1,18 +1,21 @@
 import CephVolumes
+import Provisioner
 import Secrets
 import Volumes
 
 /// Finds the Ceph user that a volume's Secret names.
 protocol NodeSecrets: Sendable {
-    /// Reads a Secret; of none, the node's own user.
-    func credentials(_ reference: FlexOptions.SecretReference?) async throws(VolumeError) -> Credentials
+    /// The user of a Secret; where none is named, the node's own.
+    func credentials(_ reference: SecretReference?) async throws(VolumeError) -> Credentials
 }
 
-/// A node that has one Secret in a directory, for all volumes.
+extension CephSecrets: NodeSecrets {}
+
+/// A node without an API server to ask: one user for all volumes, from a directory.
 struct DirectorySecrets: NodeSecrets {
     let own: ServiceCredentials
 
-    func credentials(_ reference: FlexOptions.SecretReference?) async throws(VolumeError) -> Credentials {
+    func credentials(_ reference: SecretReference?) async throws(VolumeError) -> Credentials {
         try own.read()
     }
 }

@@ -58,6 +58,9 @@ struct ServeCommand: AsyncParsableCommand {
         if let node {
             background += [Watching(watchdog: node.watchdog), Reconciling(service: node.service)] as [any Service]
         }
+        if let address = options.metricsAddress {
+            background.append(address.server(registry, health: report.health, logger: logger))
+        }
         // Its own lines would repeat every service's whole description.
         var quiet = logger
         quiet.logLevel = max(level, .notice)

@@ -48,6 +48,11 @@ struct ServeOptions: ParsableArguments {
     )
     var cephOptions: [String] = []
 
+    @Option(
+        help: ArgumentHelp("Serve /metrics and /healthz on a TCP port too: 0.0.0.0:9808.", valueName: "host:port")
+    )
+    var metricsAddress: MetricsAddress?
+
     @Option(help: "trace, debug, info, notice, warning, error.")
     var logLevel = "info"
 

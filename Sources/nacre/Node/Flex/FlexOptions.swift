@@ -1,5 +1,6 @@
 import JSON
 import OrderedCollections
+import Provisioner
 import Volumes
 
 /// The options of a FlexVolume: what the PersistentVolume says, and what kubelet adds.
@@ -16,14 +17,6 @@ import Volumes
 /// | `kubernetes.io/fsType`, `kubernetes.io/readwrite`, … | kubelet | |
 /// | all others | PV | the StorageClass' parameters that the node needs |
 struct FlexOptions: Sendable, Equatable {
-    /// Where a Secret is.
-    struct SecretReference: Sendable, Equatable, CustomStringConvertible {
-        let name: String
-        let namespace: String
-
-        var description: String { "\(namespace)/\(name)" }
-    }
-
     let id: VolumeID
     let fileSystem: String
     let mountOptions: [String]

@@ -1,0 +1,58 @@
+internal import HummingbirdCore
+package import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import ServiceLifecycle
+
+/// `/metrics` and `/healthz` on a TCP port, for Prometheus and kubelet; no call is served there.
+package struct MetricsServer: Service {
+    private let host: String
+    private let port: Int
+    private let configuration = ServerConfiguration(socketPath: "", driverName: "", version: "")
+    private let responder: Responder
+    private let logger: Logger
+
+    /// Puts a server together.
+    ///
+    /// - Parameters:
+    ///   - host: `0.0.0.0` for all of the machine's addresses.
+    ///   - port: A TCP port.
+    ///   - health: Asked by `/healthz`.
+    ///   - metrics: Shown at `/metrics`.
+    ///   - logger: Where failures are told.
+    package init(
+        host: String,
+        port: Int,
+        health: @escaping @Sendable () async -> Health,
+        metrics: MetricsRegistry,
+        logger: Logger
+    ) {
+        self.host = host
+        self.port = port
+        self.logger = logger
+        responder = Responder(
+            configuration: configuration,
+            handlers: [],
+            health: health,
+            metrics: metrics,
+            logger: logger
+        )
+    }
+
+    /// Serves until graceful shutdown.
+    package func run() async throws {
+        var quiet = logger
+        quiet.logLevel = max(quiet.logLevel, .error)
+        let server = HummingbirdCore.Server(
+            childChannelSetup: responder.channel(configuration),
+            configuration: HummingbirdCore.ServerConfiguration(
+                address: .hostname(host, port: port),
+                availableConnectionsDelegate: .maximum(32, logger: quiet)
+            ),
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+            logger: quiet
+        )
+        logger.info("serving metrics", metadata: [LogKey.socket: "\(host):\(port)"])
+        try await server.run()
+    }
+}

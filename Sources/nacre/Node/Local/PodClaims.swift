@@ -1,0 +1,65 @@
+import JSON
+import KubernetesAPI
+import Synchronization
+
+/// Which volume a pod's claim has, asked of the API server once: while a pod is there its claim keeps its volume.
+///
+/// A node has a hundred pods, and a cluster thousands of nodes, so nothing is asked twice but the size of the few volumes
+/// that come this way.
+final class PodClaims: Sendable {
+    private enum Answer {
+        case notOurs
+        case ours(LocalVolume, readAt: ContinuousClock.Instant)
+    }
+
+    private struct Key: Hashable {
+        let podUID: String
+        let claim: String
+    }
+
+    private let client: KubernetesClient
+    private let driverName: String
+    private let directory: String
+    private let answers = Mutex<[Key: Answer]>([:])
+
+    /// After that a volume may have grown.
+    private static let age = Duration.seconds(25)
+
+    init(client: KubernetesClient, driverName: String, directory: String) {
+        self.client = client
+        self.driverName = driverName
+        self.directory = directory
+    }
+
+    /// Forgets the pods that are gone.
+    func forgetAll(but podUIDs: Set<String>) {
+        answers.withLock { answers in answers = answers.filter { podUIDs.contains($0.key.podUID) } }
+    }
+
+    /// The claim's volume, if it is one of ours that comes as a device; nothing while the claim has none.
+    func volume(ofClaim name: String, of pod: LocalPod) async throws(KubernetesError) -> LocalVolume? {
+        let key = Key(podUID: pod.metadata.uid, claim: name)
+        switch answers.withLock({ $0[key] }) {
+        case .notOurs: return nil
+        case .ours(let volume, let readAt) where .now - readAt < Self.age: return volume
+        default: break
+        }
+        guard let claimObject = try await object(APIPath.claim(pod.metadata.namespace, name)),
+            let claim = PersistentVolumeClaim(claimObject), !claim.volumeName.isEmpty,
+            let volumeObject = try await object(APIPath.persistentVolume(claim.volumeName)),
+            let volume = PersistentVolume(volumeObject), volume.claim?.uid == claim.metadata.uid
+        else { return nil }
+        let local = LocalVolume(volume, driverName: driverName, directory: directory)
+        answers.withLock { $0[key] = local.map { .ours($0, readAt: .now) } ?? .notOurs }
+        return local
+    }
+
+    private func object(_ path: String) async throws(KubernetesError) -> JSONValue? {
+        do throws(KubernetesError) {
+            return try await client.call(.get(path))
+        } catch {
+            guard error.status?.isNotFound ?? false else { throw error }
+            return nil
+        }
+    }
+}
