@@ -175,7 +175,9 @@ final class ServerHeritage: Sendable {
         let earlier = ServerRecord.read(directory)
         var record = ServerRecord(process: identity, keeper: identity, addresses: configuration.predecessor)
         // After a reboot a number says nothing.
-        if earlier?.process.bootID == identity.bootID { (record.device, record.connector) = (earlier?.device, earlier?.connector) }
+        if let earlier, earlier.process.bootID == identity.bootID {
+            (record.device, record.connector) = (earlier.device, earlier.connector)
+        }
         try record.write(directory)
         return file
     }
