@@ -42,7 +42,7 @@ extension NodeVolumeService {
         var outcomes: [String: Reconciliation] = [:]
         let records = records
         do throws(VolumeError) {
-            for record in try await kernel("list the volumes", { () throws(KernelError) in try records.readable() }) {
+            for record in try await kernel("list the volumes", { () throws(KernelError) in try records.all() }) {
                 outcomes[record.volumeID] = await reconcile(record.volumeID, deadline)
             }
             let mapper = mapper

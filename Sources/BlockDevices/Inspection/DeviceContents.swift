@@ -100,6 +100,13 @@ public struct DeviceContents: Sendable, Hashable {
         }
     }
 
+    /// Where partition tables stand: every copy of a GPT in either unit, the MBR, extended boot records.
+    public var tablePlaces: [ByteExtent] {
+        let gpts = [gpt, foreignGPT].compactMap(\.self).flatMap(\.extents)
+        let chain = (mbr?.chain ?? []).map { ByteExtent(offset: $0 * sectorBytes, length: sectorBytes) }
+        return gpts + chain + (mbr == nil ? [] : [ByteExtent(offset: 0, length: 512)])
+    }
+
     /// Whether nothing at all was found.
     public var isBlank: Bool {
         regions.count == 1 && regions[0].signatures.isEmpty && regions[0].blueStore == nil && regions[0].hasBlankEdges

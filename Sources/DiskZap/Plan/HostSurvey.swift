@@ -32,6 +32,8 @@ public struct HostSurvey: Sendable {
     ) throws(KernelError) -> HostSurvey {
         let tree = try host.tree()
         let use = host.use()
+        // A partition is judged by what its disk holds, too.
+        let names = names.union(names.compactMap { tree.nodes[$0]?.parent })
         let nodes = tree.nodes.values
             .filter { names.contains($0.name) || !onlyNamed && isDisk($0) }
             .sorted { $0.name < $1.name }

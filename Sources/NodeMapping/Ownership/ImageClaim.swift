@@ -6,8 +6,9 @@ internal import SystemPackage
 
 /// Sees to it that no other node can write to an image before we take it.
 ///
-/// For an image with the exclusive-lock feature, who owns the lock has it: all others ask the owner before they write.
-/// For one without, everybody who watches it may be writing.
+/// A node of ours has the holder's lock for as long as it maps the image. For others, an image with the exclusive-lock
+/// feature is with who owns that lock: all others ask the owner before they write. Without the feature, everybody who
+/// watches the image may be writing.
 ///
 /// | who has it | what is done |
 /// | --- | --- |
@@ -52,7 +53,7 @@ struct ImageClaim {
             let found = try look()
             var alive: ImageClient?
             var isSilent = false
-            for client in relevant(found) where !fenced.contains(client.address) || client.lock != nil {
+            for client in relevant(found) where !fenced.contains(client.address) || !client.locks.isEmpty {
                 switch verdict(client) {
                 case .ours(let why):
                     try fence(client, found.imageID, Self.ownSeconds, why)
@@ -91,12 +92,14 @@ struct ImageClaim {
         if dead.contains(client.address) { return .ours("its process is gone") }
         if let record = client.record, record.host == node.host {
             if record.bootID != node.bootID { return .ours("this node has booted since") }
-            // The kernel's own client serves other volumes too, and cannot be dead while we run.
-            guard let process = record.process else { return .alive }
+            // The kernel's own client is dead when it is unmapped, and then it does not watch.
+            guard let process = record.process else {
+                return client.isWatching ? .alive : .ours("this node's kernel has unmapped it")
+            }
             let identity = ProcessIdentity(pid: process.pid, startTime: process.startTime, bootID: record.bootID)
             return identity.isAlive ? .alive : .ours("process \(process.pid) is gone")
         }
-        if client.lock == .exclusive, let owner = client.owner, !owner.cookie.hasPrefix("auto ") {
+        if let owner = client.locks[.exclusive], !owner.cookie.hasPrefix("auto ") {
             return .byHand(owner)
         }
         return client.isWatching ? .alive : .silent
@@ -109,7 +112,7 @@ struct ImageClaim {
         let ours = context.cluster.instanceID
         return found.clients.filter { client in
             guard client.clientID != ours else { return false }
-            return client.lock != nil || !found.features.contains(.exclusiveLock)
+            return !client.locks.isEmpty || !found.features.contains(.exclusiveLock)
         }
     }
 

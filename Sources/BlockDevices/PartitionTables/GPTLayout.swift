@@ -1,0 +1,181 @@
+/// A GUID partition table that is to be written: entries of the standard kind, and where everything goes.
+public struct GPTLayout: Sendable, Hashable {
+    /// How many entries a table has.
+    public static let entryCount = 128
+    private static let entriesBytes = entryCount * GPTEntry.bytes
+
+    /// The unit of addresses, in bytes.
+    public let sectorBytes: UInt64
+    /// How many of them the device has.
+    public let blocks: UInt64
+    /// Who the disk is.
+    public var diskGUID: GUID
+    /// Partitions by number, from 1.
+    public private(set) var entries: [Int: GPTEntry]
+
+    /// An empty table.
+    ///
+    /// - Parameters:
+    ///   - sizeBytes: The size of the device.
+    ///   - sectorBytes: The unit of addresses.
+    ///   - diskGUID: Who the disk is.
+    /// - Throws: ``GPTLayoutError`` when the device is too small.
+    public init(sizeBytes: UInt64, sectorBytes: UInt64, diskGUID: GUID) throws(GPTLayoutError) {
+        self.sectorBytes = sectorBytes
+        blocks = sizeBytes / sectorBytes
+        self.diskGUID = diskGUID
+        entries = [:]
+        // Two tables, their headers, the protective MBR and one block of use.
+        guard blocks > 2 * Self.tableBlocks(sectorBytes) + 3 else {
+            throw GPTLayoutError("cannot make a table on \(sizeBytes) bytes: there is no room for it")
+        }
+    }
+
+    /// The table that is there, from its valid copy; nothing when it has entries beyond the standard count.
+    public init?(_ gpt: GPT, sizeBytes: UInt64) {
+        guard let copy = gpt.current, let header = copy.header, (copy.entries.keys.max() ?? 0) < Self.entryCount else {
+            return nil
+        }
+        do throws(GPTLayoutError) {
+            try self.init(sizeBytes: sizeBytes, sectorBytes: gpt.sectorBytes, diskGUID: header.diskGUID)
+        } catch {
+            return nil
+        }
+        entries = Dictionary(copy.entries.map { ($0.key + 1, $0.value) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    private static func tableBlocks(_ sectorBytes: UInt64) -> UInt64 {
+        (UInt64(entriesBytes) + sectorBytes - 1) / sectorBytes
+    }
+
+    private var tableBlocks: UInt64 { Self.tableBlocks(sectorBytes) }
+    /// The first block that partitions may use.
+    public var firstUsableLBA: UInt64 { 2 + tableBlocks }
+    /// The last block that partitions may use.
+    public var lastUsableLBA: UInt64 { blocks - 2 - tableBlocks }
+    /// Where partitions begin: at whole MiB.
+    public var alignment: UInt64 { max(1, (1 << 20) / sectorBytes) }
+
+    /// Runs of free blocks, in order.
+    public var freeRuns: [ClosedRange<UInt64>] {
+        var runs: [ClosedRange<UInt64>] = []
+        var next = firstUsableLBA
+        for entry in entries.values.sorted(by: { $0.firstLBA < $1.firstLBA }) {
+            if entry.firstLBA > next { runs.append(next...(entry.firstLBA - 1)) }
+            next = max(next, entry.lastLBA.addingReportingOverflow(1).partialValue)
+        }
+        if next <= lastUsableLBA { runs.append(next...lastUsableLBA) }
+        return runs
+    }
+
+    /// Adds a partition.
+    ///
+    /// - Parameters:
+    ///   - number: Its number; nothing for the first that is free.
+    ///   - entry: The partition.
+    /// - Returns: Its number.
+    /// - Throws: ``GPTLayoutError`` when the number or the place is taken, or is not on the disk.
+    @discardableResult
+    public mutating func add(_ number: Int?, _ entry: GPTEntry) throws(GPTLayoutError) -> Int {
+        guard let number = number ?? (1...Self.entryCount).first(where: { entries[$0] == nil }) else {
+            throw GPTLayoutError("cannot add a partition: all \(Self.entryCount) entries are used")
+        }
+        guard (1...Self.entryCount).contains(number), entries[number] == nil else {
+            throw GPTLayoutError("cannot add partition \(number): the number is taken or out of range")
+        }
+        guard entry.firstLBA <= entry.lastLBA,
+            freeRuns.contains(where: { $0.contains(entry.firstLBA) && $0.contains(entry.lastLBA) })
+        else {
+            throw GPTLayoutError(
+                "cannot add partition \(number): blocks \(entry.firstLBA) to \(entry.lastLBA) are not free"
+            )
+        }
+        entries[number] = entry
+        return number
+    }
+
+    /// Changes a partition that is there.
+    public mutating func change(_ number: Int, _ change: (inout GPTEntry) -> Void) throws(GPTLayoutError) {
+        guard var entry = entries[number] else { throw GPTLayoutError("there is no partition \(number)") }
+        change(&entry)
+        entries[number] = entry
+    }
+
+    /// Takes a partition out; its content stays.
+    public mutating func remove(_ number: Int) throws(GPTLayoutError) {
+        guard entries.removeValue(forKey: number) != nil else {
+            throw GPTLayoutError("there is no partition \(number)")
+        }
+    }
+
+    /// What to write, in the order that leaves one whole copy at any time: the backup, then the primary, then the MBR.
+    public var writes: [(offset: UInt64, bytes: [UInt8])] {
+        let table = encodedEntries
+        let last = blocks - 1
+        return [
+            ((last - tableBlocks) * sectorBytes, table),
+            (last * sectorBytes, header(at: last, other: 1, entries: last - tableBlocks)),
+            (2 * sectorBytes, table),
+            (sectorBytes, header(at: 1, other: last, entries: 2)),
+            (0, MBR.protective(blocks: blocks, sectorBytes: Int(sectorBytes))),
+        ]
+    }
+
+    private func header(at lba: UInt64, other: UInt64, entries: UInt64) -> [UInt8] {
+        var header = GPTHeader(
+            myLBA: lba,
+            alternateLBA: other,
+            firstUsableLBA: firstUsableLBA,
+            lastUsableLBA: lastUsableLBA,
+            diskGUID: diskGUID,
+            entriesLBA: entries
+        )
+        header.entriesCRC = CRC32.zlib(encodedEntries.prefix(Self.entriesBytes))
+        return header.sector(Int(sectorBytes))
+    }
+
+    private var encodedEntries: [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: Int(tableBlocks * sectorBytes))
+        for (number, entry) in entries {
+            let start = (number - 1) * GPTEntry.bytes
+            bytes.replaceSubrange(start..<(start + GPTEntry.bytes), with: entry.encoded)
+        }
+        return bytes
+    }
+
+    /// As `sgdisk -b` saves it: MBR, both headers, entries; sectors of 512 bytes each.
+    public var backup: [UInt8] {
+        let parts = writes
+        return Array(parts[4].bytes.prefix(512) + parts[3].bytes.prefix(512) + parts[1].bytes.prefix(512))
+            + encodedEntries.prefix(Self.entriesBytes)
+    }
+
+    /// Reads what `sgdisk -b` or ``backup`` saved, for a device of this size.
+    ///
+    /// - Parameters:
+    ///   - backup: The file.
+    ///   - sizeBytes: The size of the device.
+    ///   - sectorBytes: The unit of its addresses.
+    /// - Throws: ``GPTLayoutError`` when it is no such file, is damaged, or does not fit.
+    public init(backup: [UInt8], sizeBytes: UInt64, sectorBytes: UInt64) throws(GPTLayoutError) {
+        guard let sector = backup.slice(512, 512).map(Array.init), let header = GPTHeader(sector: sector),
+            GPTHeader.crc(ofSector: sector, headerBytes: header.headerBytes) == header.headerCRC
+        else { throw GPTLayoutError("the file is no backup of a partition table, or its header is damaged") }
+        guard Int(header.entryCount) == Self.entryCount, Int(header.entryBytes) == GPTEntry.bytes,
+            let table = backup.slice(1536, Self.entriesBytes), CRC32.zlib(table) == header.entriesCRC
+        else { throw GPTLayoutError("the entries in the backup are damaged") }
+        try self.init(sizeBytes: sizeBytes, sectorBytes: sectorBytes, diskGUID: header.diskGUID)
+        for index in 0..<Self.entryCount {
+            let start = table.startIndex + index * GPTEntry.bytes
+            if let entry = GPTEntry(table[start..<(start + GPTEntry.bytes)]) { try add(index + 1, entry) }
+        }
+    }
+}
+
+/// A change to a partition table that cannot be.
+public struct GPTLayoutError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What cannot be, and why.
+    public let description: String
+
+    init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,83 @@
+/// Where a partition is to begin or end, as sgdisk takes it: `0`, `2048`, `10G`, `+10M`, `-1G`.
+public enum GPTPlace: Sendable, Hashable {
+    /// Where there is room, or to the end of it.
+    case standard
+    /// A block.
+    case block(UInt64)
+    /// So many bytes from the beginning of the device.
+    case bytes(UInt64)
+    /// So many bytes from the standard beginning.
+    case after(UInt64)
+    /// So many bytes before the end of the free run.
+    case before(UInt64)
+
+    /// Reads a place; nothing when it is none.
+    public init?(_ text: String) {
+        if text == "0" {
+            self = .standard
+        } else if let first = text.first, first == "+" || first == "-" {
+            guard let bytes = Self.bytes(text.dropFirst(), plainUnit: nil) else { return nil }
+            self = first == "+" ? .after(bytes) : .before(bytes)
+        } else if let block = UInt64(text) {
+            self = .block(block)
+        } else {
+            guard let bytes = Self.bytes(text[...], plainUnit: nil) else { return nil }
+            self = .bytes(bytes)
+        }
+    }
+
+    /// `10G` in bytes; a unit must be there.
+    private static func bytes(_ text: Substring, plainUnit: UInt64?) -> UInt64? {
+        let units: [Character: UInt64] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50]
+        var digits = text
+        for suffix in ["iB", "B", "ib", "b"] where digits.hasSuffix(suffix) {
+            digits = digits.dropLast(suffix.count)
+            break
+        }
+        guard let unit = digits.last.flatMap({ units[Character($0.uppercased())] }),
+            let number = UInt64(digits.dropLast())
+        else { return nil }
+        let (bytes, overflow) = number.multipliedReportingOverflow(by: unit)
+        return overflow ? nil : bytes
+    }
+}
+
+extension GPTLayout {
+    /// The blocks of a partition that begins and ends at these places, its beginning moved to a whole MiB.
+    ///
+    /// - Parameters:
+    ///   - start: Where it begins; the standard is the largest free run.
+    ///   - end: Where it ends; the standard is the end of that run.
+    /// - Returns: First and last block.
+    /// - Throws: ``GPTLayoutError`` when there is no room.
+    public func blocks(from start: GPTPlace, to end: GPTPlace) throws(GPTLayoutError) -> ClosedRange<UInt64> {
+        guard let largest = freeRuns.max(by: { $0.count < $1.count }) else {
+            throw GPTLayoutError("there is no free block")
+        }
+        let first: UInt64 =
+            switch start {
+            case .standard: largest.lowerBound
+            case .block(let block): block
+            case .bytes(let bytes): bytes / sectorBytes
+            case .after(let bytes): largest.lowerBound.addingReportingOverflow(bytes / sectorBytes).partialValue
+            case .before(let bytes): largest.upperBound &+ 1 &- bytes / sectorBytes
+            }
+        let (sum, overflow) = first.addingReportingOverflow(alignment - 1)
+        let aligned = sum / alignment * alignment
+        guard !overflow, let run = freeRuns.first(where: { $0.contains(aligned) }) else {
+            throw GPTLayoutError("block \(first) is not free")
+        }
+        let last: UInt64 =
+            switch end {
+            case .standard: run.upperBound
+            case .block(let block): block
+            case .bytes(let bytes): bytes / sectorBytes
+            case .after(let bytes): aligned &+ max(1, bytes / sectorBytes) &- 1
+            case .before(let bytes): run.upperBound &- bytes / sectorBytes
+            }
+        guard last >= aligned, run.contains(last) else {
+            throw GPTLayoutError("blocks \(aligned) to \(last) are not free")
+        }
+        return aligned...last
+    }
+}

@@ -1,0 +1,57 @@
+public import BlockDevices
+internal import LinuxKernel
+
+/// Writes partition tables, on a device that it has claimed and compared with the plan.
+public struct TableWriter: Sendable {
+    private let plan: ZapPlan
+    private let host: Host
+
+    /// A writer for the device of a plan: the plan's rules say whether it may be touched at all.
+    public init(_ plan: ZapPlan, on host: Host) {
+        self.plan = plan
+        self.host = host
+    }
+
+    /// Why the device may not be touched: what no flag lifts, and mappings that would have to be taken down.
+    public var refusals: [Refusal] {
+        let mappings = plan.teardown.map {
+            Refusal(
+                .held,
+                "the mapping '\($0.mapping)' stands on it",
+                remedy: "remove it with nacre-disk dm remove first"
+            )
+        }
+        return plan.refusals.filter { !$0.canBeNamed } + mappings
+    }
+
+    /// Writes a table, or erases what there is of one, and has the kernel read it.
+    ///
+    /// - Parameter layout: The table; nothing to erase every copy.
+    /// - Returns: What was done.
+    /// - Throws: ``Refusal``, or what the kernel said.
+    public func write(_ layout: GPTLayout?) throws -> [String] {
+        if let refusal = refusals.first { throw refusal }
+        let disk = try ClaimedDisk(plan, host: host)
+        for (offset, bytes) in layout?.writes ?? erasures {
+            let buffer = AlignedBuffer(count: bytes.count)
+            buffer.replace(with: bytes)
+            try disk.io.descriptor.writeBlocks(from: buffer, count: bytes.count, at: offset)
+        }
+        try disk.io.synchronize()
+        try? disk.io.flushBuffers()
+        let done = layout == nil ? "erased the partition tables" : "wrote the partition table"
+        return [done] + KernelPartitions(disk: disk, sysfs: host.sysfs, name: plan.identity.name).update(layout)
+    }
+
+    /// Zeros for every copy, in the device's own unit of writing.
+    private var erasures: [(offset: UInt64, bytes: [UInt8])] {
+        let places = (plan.inspection.contents?.tablePlaces ?? []).flatMap { extent in
+            // No more than whole sectors: a partition may begin right behind the table.
+            let unit = UInt64(plan.identity.sectorBytes)
+            let start = extent.offset / unit * unit
+            let end = min((extent.end + unit - 1) / unit * unit, plan.identity.sizeBytes)
+            return [ByteExtent(offset: start, length: end - start)]
+        }
+        return places.merged().map { ($0.offset, [UInt8](repeating: 0, count: Int($0.length))) }
+    }
+}

@@ -1,0 +1,108 @@
+internal import ArgumentParser
+internal import BlockDevices
+internal import DiskZap
+internal import LinuxKernel
+
+/// A table as a file.
+struct GPTBackup: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup",
+        abstract: "Save the table to a file, in the form of sgdisk --backup."
+    )
+
+    @Argument(help: "The disk.") var device: String
+    @Argument(help: "The file.") var file: String
+
+    func run() throws {
+        let target = try GPTTarget.parse([device])
+        let plan = try target.plan(Host())
+        try KernelFile.replace(file, with: try target.layout(plan).backup)
+    }
+}
+
+/// A table from a file.
+struct GPTRestore: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restore",
+        abstract: "Write the table that gpt backup or sgdisk --backup saved; also to another disk, where it fits."
+    )
+
+    @OptionGroup var target: GPTTarget
+    @Argument(help: "The file.") var file: String
+
+    func run() throws {
+        let host = Host()
+        let plan = try target.plan(host)
+        let layout = try GPTLayout(
+            backup: try KernelFile.bytes(file),
+            sizeBytes: plan.identity.sizeBytes,
+            sectorBytes: UInt64(plan.identity.sectorBytes)
+        )
+        try target.write(layout, plan, on: host)
+    }
+}
+
+/// Two whole copies from one.
+struct GPTRepair: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "repair",
+        abstract: "Write both copies and the protective MBR from the copy that is valid, the backup to the disk's end."
+    )
+
+    @OptionGroup var target: GPTTarget
+
+    func run() throws {
+        try target.edit { _ in }
+    }
+}
+
+/// No table.
+struct GPTZap: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "zap",
+        abstract: "Erase every copy of the table and the MBR, in either sector size; what is on the partitions stays."
+    )
+
+    @OptionGroup var target: GPTTarget
+
+    func run() throws {
+        let host = Host()
+        let plan = try target.plan(host)
+        if plan.inspection.contents?.tablePlaces.isEmpty ?? true {
+            Console.note("\(target.device): there is no partition table")
+            return
+        }
+        try target.write(nil, plan, on: host)
+    }
+}
+
+/// The kernel's view.
+struct GPTReread: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reread",
+        abstract: "Have the kernel read the table again; where it will not, tell it the differences (partprobe)."
+    )
+
+    @Argument(help: "The disk.") var device: String
+
+    func run() throws {
+        let disk = try BlockIOControl(opening: device)
+        do throws(KernelError) {
+            try disk.rereadPartitionTable()
+        } catch {
+            Console.error("the kernel keeps its partitions of \(error); they are in use")
+            throw ExitStatus.failed
+        }
+    }
+}
+
+/// What types there are.
+struct GPTTypes: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "types", abstract: "List the partition types by name.")
+
+    func run() {
+        var table = Table("NAME", "CODE", "GUID")
+        for type in PartitionType.all { table.rows.append([type.name, type.code, type.guid.description]) }
+        Console.result(table.text)
+    }
+}

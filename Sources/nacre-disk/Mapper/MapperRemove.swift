@@ -1,0 +1,123 @@
+internal import ArgumentParser
+internal import BlockDevices
+internal import DiskZap
+internal import LinuxKernel
+
+/// Mappings go, by name.
+struct MapperRemove: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove",
+        abstract: "Remove mappings that nobody has open; says who has one open otherwise."
+    )
+
+    @OptionGroup var arguments: MappingArguments
+    @Flag(help: "Do not try again for five seconds while it is open.") var noRetry = false
+    @Flag(help: "Remove it when its last user closes it.") var deferred = false
+    @Flag(help: "Make its I/O fail first: its disk is free at once, its users get errors.") var force = false
+
+    func validate() throws {
+        if arguments.mappings.isEmpty { throw ValidationError("name at least one mapping; there is no remove all") }
+    }
+
+    func run() throws {
+        let mapper = try MapperCommand.open()
+        var isDone = true
+        for (text, reference) in zip(arguments.mappings, arguments.references) {
+            isDone = try remove(text, reference, mapper) && isDone
+        }
+        if !isDone { throw ExitStatus.failed }
+    }
+
+    private func remove(_ text: String, _ reference: MappingReference, _ mapper: DeviceMapper) throws -> Bool {
+        let info: MappingInfo
+        do throws(KernelError) {
+            info = try mapper.info(reference)
+        } catch {
+            guard error.isMissingDevice else { throw error }
+            Console.note("\(text): there is no such mapping")
+            return true
+        }
+        // By number from here on: a name may be given to another.
+        let device = MappingReference.device(info.device)
+        if force {
+            try mapper.replaceByErrors(device)
+            Console.note("\(info.name): its I/O fails from now on; its disk is free")
+        }
+        for attempt in 0..<(noRetry ? 1 : 25) {
+            do throws(KernelError) {
+                let removal = try mapper.remove(device, isDeferred: deferred)
+                Console.note("\(info.name): \(removal == .removed ? "removed" : "goes when it is closed")")
+                return true
+            } catch {
+                guard error.isBusy else { throw error }
+                if attempt < 24, !noRetry { Threads.pause(.milliseconds(200)) }
+            }
+        }
+        Console.error("cannot remove '\(info.name)': it is open\(try openers(info)); stop that first")
+        return false
+    }
+
+    private func openers(_ info: MappingInfo) throws -> String {
+        let host = Host()
+        let tree = try host.tree()
+        guard let node = tree.node(of: info.device) else { return "" }
+        let use = host.use()
+        let mounts = use.mounts(of: node).map { "mounted at '\($0.mountPoint)'" }
+        let processes = use.openers(of: node).map { "\($0.name) (process \($0.process))" }
+        let all = node.holders.map { "holder \($0)" } + mounts + processes
+        return all.isEmpty ? "" : ": " + all.joined(separator: ", ")
+    }
+}
+
+/// Mappings of one cluster go, and what they left in /dev.
+struct MapperClean: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "clean",
+        abstract: "Remove the mappings of one cluster, and names in /dev/ceph-* and /dev/mapper that lead nowhere.",
+        discussion: """
+            Whose a mapping is, the disks below it say: tags of logical volumes, labels, LUKS headers. Its name alone \
+            says nothing. Mappings that are open stay.
+            """
+    )
+
+    @Flag(help: "Ceph's mappings; there is nothing else that this cleans.") var ceph = false
+    @Option(help: "The cluster. Without it only dangling names are removed.", transform: uuidArgument)
+    var fsid: GUID?
+    @Flag(help: "Only say what would go.") var dryRun = false
+
+    func validate() throws {
+        guard ceph else { throw ValidationError("say --ceph") }
+    }
+
+    func run() throws {
+        var left = 0
+        if let fsid {
+            let mapper = try MapperCommand.open()
+            let survey = try HostSurvey.take(Host())
+            for node in survey.mappings(ofCluster: fsid.description) {
+                guard let mapping = node.mapping else { continue }
+                left += try remove(node, mapping, mapper) ? 0 : 1
+            }
+        }
+        for name in StaleLinks().removeCephLeftovers(isDryRun: dryRun) {
+            Console.result("\(name): \(dryRun ? "leads nowhere" : "removed")")
+        }
+        if left > 0 { throw ExitStatus.failed }
+    }
+
+    private func remove(_ node: BlockNode, _ mapping: BlockNode.Mapping, _ mapper: DeviceMapper) throws -> Bool {
+        if dryRun {
+            Console.result("\(mapping.name): would be removed")
+            return true
+        }
+        do throws(KernelError) {
+            try mapper.remove(.uuid(mapping.uuid), isDeferred: false)
+            Console.result("\(mapping.name): removed")
+            return true
+        } catch {
+            if error.isMissingDevice { return true }
+            Console.error("cannot remove '\(mapping.name)' \(error); it stays")
+            return false
+        }
+    }
+}

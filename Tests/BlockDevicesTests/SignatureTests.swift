@@ -1,0 +1,78 @@
+import Glibc
+import LinuxKernel
+import Testing
+
+@testable import BlockDevices
+
+@Suite("Signatures")
+struct SignatureTests {
+    /// What is put on 80 MiB of zeros: a format and its mark.
+    static let marks: [(String, UInt64, [UInt8])] = [
+        ("ceph_bluestore", 0, Array("bluestore block device\n".utf8)),
+        ("ceph_replacement", 0, Array("CEPH_DEVICE_BEING_REPLACED".utf8)),
+        ("LVM2_member", 536, Array("LVM2 001".utf8)), ("LVM2_member", 1560, Array("LVM2 001".utf8)),
+        ("LVM1_member", 0, [0x48, 0x4D, 1]), ("DM_snapshot_cow", 0, Array("SnAp".utf8)),
+        ("xfs", 0, Array("XFSB".utf8)), ("btrfs", 0x10040, Array("_BHRfS_M".utf8)),
+        ("btrfs", 0x400_0040, Array("_BHRfS_M".utf8)), ("swap", 4086, Array("SWAPSPACE2".utf8)),
+        ("swap", 65526, Array("SWAPSPACE2".utf8)), ("swsuspend", 4086, Array("S1SUSPEND".utf8)),
+        ("gpt", 512, Array("EFI PART".utf8)), ("gpt", (80 << 20) - 4096, Array("EFI PART".utf8)),
+        ("drbd", (80 << 20) - 4036, [0x83, 0x74, 0x02, 0x6D]), ("vdo", 0, Array("dmvdo001".utf8)),
+        ("VMFS_volume_member", 1 << 20, [0x0D, 0xD0, 0x01, 0xC0]), ("ntfs", 3, Array("NTFS    ".utf8)),
+        ("promise_fasttrack_raid_member", (80 << 20) - 3087 * 512, Array("Promise Technology, Inc.".utf8)),
+        ("isw_raid_member", (80 << 20) - 1024, Array("Intel Raid ISM Cfg Sig. ".utf8)),
+        ("ddf_raid_member", (80 << 20) - 512, [0xDE, 0x11, 0xDE, 0x11]),
+        ("zfs_member", 16384, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+        ("zfs_member", (80 << 20) - (512 << 10) + 16384, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+        ("linux_raid_member", (80 << 20) - 65536, [0xFC, 0x4E, 0x2B, 0xA9]),
+        (
+            "bcachefs", 0x200018,
+            [0xC6, 0x85, 0x73, 0xF6, 0x66, 0xCE, 0x90, 0xA9, 0xD9, 0x6A, 0x60, 0xCF, 0x80, 0x3D, 0xF7, 0xEF]
+        ),
+        ("stratis", 4612, Array("!Stra0tis".utf8) + [0x86, 0xFF, 0x02, 0x5E, 0x41, 0x72, 0x68]),
+    ]
+
+    @Test("A mark is found at its place", arguments: marks)
+    func found(format: String, offset: UInt64, magic: [UInt8]) {
+        let device = MemorySource(sizeBytes: 80 << 20, parts: [(offset, magic)])
+        #expect(FormatCatalog.signatures(on: device).map(\.format) == [format])
+    }
+
+    @Test("One byte off is no mark", arguments: marks.filter { $0.0 != "LVM1_member" })
+    func almost(format: String, offset: UInt64, magic: [UInt8]) {
+        var wrong = magic
+        wrong[wrong.count - 1] ^= 1
+        let device = MemorySource(sizeBytes: 80 << 20, parts: [(offset, wrong)])
+        #expect(!FormatCatalog.signatures(on: device).contains { $0.format == format })
+    }
+
+    @Test(
+        "Zeros of any size have no mark",
+        arguments: [0, 1, 511, 512, 4096, 65536, 1 << 20, 3 << 20, 1 << 42] as [UInt64]
+    )
+    func zeros(size: UInt64) {
+        #expect(FormatCatalog.signatures(on: MemorySource(sizeBytes: size)).isEmpty)
+        #expect(DeviceContents(MemorySource(sizeBytes: size), sectorBytes: 512).isBlank)
+    }
+
+    @Test(
+        "What mkfs and its kin make, blkid and we call the same",
+        arguments: [
+            "mkfs.ext2 -q", "mkfs.ext3 -q", "mkfs.ext4 -q", "mkfs.xfs -q -f", "mkswap", "mkfs.minix", "mkfs.bfs",
+        ]
+    )
+    func tools(command: String) throws {
+        guard system("command -v \(command.prefix { $0 != " " }) > /dev/null") == 0 else { return }
+        let file = try ImageFile(size: 320 << 20)
+        #expect(system("\(command) \(file.path) > /dev/null 2>&1") == 0)
+        let contents = DeviceContents(try DiskReader(path: file.path), sectorBytes: 512)
+        let own = contents.regions[0].signatures.first?.format
+        #expect(own != nil)
+        #expect(system("test \"$(blkid -p -o value -s TYPE \(file.path))\" = '\(own ?? "")'") == 0)
+    }
+
+    @Test("Every format has a name of its own in the catalog")
+    func names() {
+        let names = FormatCatalog.formats.map(\.name)
+        #expect(Set(names).count == names.count)
+    }
+}

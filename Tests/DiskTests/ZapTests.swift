@@ -1,0 +1,152 @@
+import Glibc
+import LinuxKernel
+import Testing
+
+@Suite("Zap on real block devices", .serialized, .enabled(if: DiskLab.obstacle == nil, "\(DiskLab.obstacle ?? "")"))
+struct ZapTests {
+    /// The UUIDs of ceph-disk's partitions are random: plan tells which have to be named.
+    private func consents(_ layout: Layout, _ disk: Disk, _ lab: DiskLab) -> String {
+        let plan = lab.nacre("plan \(disk.loop) \(layout.consents)")
+        let named = plan.output.split(separator: "\n").compactMap { line -> String? in
+            let words = line.split(separator: " ").map(String.init)
+            return words.firstIndex(of: "--unknown-osd").flatMap { $0 + 1 < words.count ? words[$0 + 1] : nil }
+        }
+        return ([layout.consents] + named.map { "--unknown-osd \($0)" }).joined(separator: " ")
+    }
+
+    @Test(
+        "Nothing that anyone looks at is left, of any layout, in sectors of 512 and 4096",
+        arguments: Layout.allCases,
+        [512, 4096]
+    )
+    func nothingLeft(layout: Layout, sector: Int) throws {
+        // sfdisk, LVM and a table in the other unit are about sectors of 512.
+        let isAbout512: Set<Layout> = [.extendedPartitions, .foreignSectorTable, .grownTable, .secondMetadataArea]
+        if sector == 4096, isAbout512.contains(layout) { return }
+        let lab = try DiskLab()
+        let disk = try lab.disk("disk", Layout.size, sector: sector)
+        try layout.make(disk, lab)
+        let ran = lab.nacre("zap \(disk.loop) --serial \(disk.file) \(consents(layout, disk, lab))")
+        #expect(ran.status == 0, "\(layout): \(ran.output) \(ran.errors)")
+        try disk.flush()
+        #expect(disk.isZero(0, 100 << 20))
+        #expect(disk.isZero(1 << 30, 200 << 10))
+        #expect(disk.isZero(UInt64(Layout.size) - (32 << 20), 32 << 20))
+        #expect(lab.nacre("inspect \(disk.loop)").output.contains("nothing on it"))
+        #expect(DiskLab.run("wipefs \(disk.loop)", limit: 20).output.isEmpty)
+        #expect(DiskLab.run("blkid -p \(disk.loop)", limit: 20).output.isEmpty)
+        let table = DiskLab.run("sgdisk -p \(disk.loop)", limit: 20)
+        #expect(table.status == 0 && table.output.contains("Creating new GPT entries"))
+        // A full scan, mid-disk included.
+        #expect(disk.magics.isEmpty)
+        #expect(lab.nacre("zap \(disk.loop) --serial \(disk.file)").status == 0, "a blank disk may be zapped again")
+    }
+
+    @Test("A real OSD's disk is taken by a new one after a zap, and not before")
+    func newOSD() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("osd", 2 << 30)
+        func makeOSD(_ name: String) -> Ran {
+            let directory = "\(lab.directory)/\(name)"
+            return DiskLab.run(
+                """
+                mkdir \(directory) && ln -s \(disk.loop) \(directory)/block && \
+                monmaptool --create --fsid \(DiskLab.cluster) --add a 127.0.0.1:6789 \(directory)/monmap > /dev/null && \
+                ceph-authtool --gen-print-key > \(directory)/key && \
+                ceph-osd -i 7 --osd-data \(directory) --osd-uuid \(name) --mkfs --fsid \(DiskLab.cluster) \
+                --monmap \(directory)/monmap --no-mon-config --keyfile \(directory)/key -c /dev/null
+                """,
+                limit: 120
+            )
+        }
+        try #require(DiskLab.run("command -v ceph-osd", limit: 5).status == 0)
+        #expect(makeOSD(DiskLab.osd).status == 0)
+        try disk.flush()
+        #expect(makeOSD("bbbbbbbb-bbbb-cccc-dddd-eeeeeeeeeeee").status != 0, "the old label stands in the way")
+        let zap = lab.nacre("zap \(disk.loop) --serial \(disk.file) --fsid \(DiskLab.cluster)")
+        #expect(zap.status == 0, "\(zap.errors)")
+        let again = makeOSD("cccccccc-bbbb-cccc-dddd-eeeeeeeeeeee")
+        #expect(again.status == 0, "\(again.errors)")
+        try disk.flush()
+        #expect(lab.nacre("inspect \(disk.loop)").output.contains("osd.7 block of cluster \(DiskLab.cluster)"))
+    }
+
+    @Test("Every method ends with a clean disk", arguments: ["zero", "discard", "shred --passes 2", "signatures"])
+    func methods(method: String) throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("disk", 160 << 20)
+        try lab.sh("dd if=/dev/urandom of=\(disk.loop) bs=1M count=160 oflag=direct status=none")
+        let ran = lab.nacre("zap \(disk.loop) --serial \(disk.file) --content unknown --method \(method)")
+        #expect(ran.status == 0, "\(ran.errors)")
+        try disk.flush()
+        #expect(disk.isZero(0, 100 << 20))
+        #expect(disk.isZero(128 << 20, 32 << 20))
+        #expect(disk.isZero(0, 160 << 20) == (method != "signatures"))
+    }
+
+    @Test("Several disks at once, each with its proof; a report for scripts")
+    func parallel() throws {
+        let lab = try DiskLab()
+        let disks = try (0..<4).map { try lab.disk("disk\($0)", 200 << 20) }
+        for disk in disks { try disk.write(fixture: "bluestore-single") }
+        let names = disks.map(\.loop).joined(separator: " ")
+        let proofs = disks.map { "--serial \($0.file)" }.joined(separator: " ")
+        let ran = lab.nacre("zap \(names) \(proofs) --fsid \(DiskLab.cluster) -o json")
+        #expect(ran.status == 0, "\(ran.errors)")
+        #expect(ran.output.split(separator: "\n").filter { $0.contains("\"state\": \"clean\"") }.count == 4)
+        #expect(try lab.sh("jq -r '.[].bytesErased' <<< '\(ran.output)'").split(separator: "\n").count == 4)
+    }
+
+    @Test("The headers are saved before they are erased, without the OSD's key")
+    func backup() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        try disk.write(fixture: "bluestore-single")
+        let key = try lab.sh("strings -n 38 \(disk.file) | grep -oE 'AQ[A-Za-z0-9+/]{36}==' | head -1")
+        let ran = lab.nacre(
+            "zap \(disk.loop) --serial \(disk.file) --fsid \(DiskLab.cluster) --backup \(lab.directory)/b"
+        )
+        #expect(ran.status == 0, "\(ran.errors)")
+        let word = key.prefix { $0 != "\n" }
+        #expect(word.count == 40)
+        #expect(DiskLab.run("grep -raF '\(word)' \(lab.directory)/b", limit: 10).status == 1)
+        #expect(DiskLab.run("grep -ra 'bluestore block device' \(lab.directory)/b", limit: 10).status == 0)
+        #expect(!(ran.output + ran.errors).contains(word))
+    }
+
+    @Test("Looking never prints a key", arguments: ["inspect", "inspect -o json", "plan", "plan -o yaml"])
+    func noSecrets(command: String) throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("disk", Layout.size)
+        try Layout.volume.make(disk, lab)
+        let ran = lab.nacre("\(command) \(disk.loop)")
+        let shown = ran.output + ran.errors
+        #expect(shown.contains("osd-block"))
+        #expect(!shown.contains("AQ") && !shown.contains("osd_key") && !shown.contains("secret"))
+    }
+
+    @Test(
+        "Kill -9 at any moment: the second run finishes, whatever the first left",
+        arguments: [Layout.volume, .partitioned, .rawWithCopies]
+    )
+    func killed(layout: Layout) throws {
+        let rounds = getenv("NACRE_DISK_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 6
+        for round in 0..<max(1, rounds / 3) {
+            let lab = try DiskLab()
+            let disk = try lab.disk("disk", Layout.size)
+            try layout.make(disk, lab)
+            let named = consents(layout, disk, lab)
+            let delay = Double.random(in: 0.01...0.5)
+            _ = DiskLab.run(
+                "timeout -s KILL \(delay) \(DiskLab.program) zap \(disk.loop) --serial \(disk.file) \(named)",
+                limit: 30
+            )
+            try disk.flush()
+            let second = lab.nacre("zap \(disk.loop) --serial \(disk.file) \(named)")
+            #expect(second.status == 0, "round \(round), killed after \(delay) s: \(second.output) \(second.errors)")
+            try disk.flush()
+            #expect(disk.isZero(1 << 30, 200 << 10) && disk.isZero((1 << 30) + (1 << 20), 200 << 10))
+            #expect(disk.magics.isEmpty)
+        }
+    }
+}
