@@ -204,7 +204,10 @@ let package = Package(
         tests("VolumeAPITests", ["VolumeAPI", "JSON", "Secrets", collections]),
         tests("CurlTests", ["Curl", "Blocking", "TestSupport"]),
         tests("KubernetesAPITests", ["KubernetesAPI", "Curl", "JSON", "Secrets", "TestSupport"]),
-        tests("ProvisionerTests", ["Provisioner", "KubernetesAPI", "JSON", "Volumes", "TestSupport"]),
+        tests(
+            "ProvisionerTests",
+            ["Provisioner", "KubernetesAPI", "JSON", "Volumes", "Secrets", "TestSupport", logging]
+        ),
         tests("SecretsTests", ["Secrets"]),
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),

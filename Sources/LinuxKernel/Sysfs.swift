@@ -20,6 +20,13 @@ public struct Sysfs: Sendable {
             .filter { backingFile(of: $0) == path }
     }
 
+    /// The kernel's name of a block device, `rbd0`; nothing when there is none of that number.
+    public func name(of device: DeviceNumber) -> String? {
+        (try? KernelFile.text("\(root)/dev/block/\(device)/uevent"))?.split(separator: "\n")
+            .first { $0.hasPrefix("DEVNAME=") }
+            .map { String($0.dropFirst("DEVNAME=".count)) }
+    }
+
     /// A block device's size in bytes, without opening it.
     public func sizeBytes(of name: String) -> UInt64? {
         KernelFile.firstLine("\(root)/class/block/\(name)/size").flatMap(UInt64.init).map { $0 * 512 }

@@ -9,6 +9,8 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
     public enum Kind: String, Sendable, Codable {
         /// There is no such image or pool.
         case notFound
+        /// It was taken from this node, which was thought dead.
+        case fenced
         /// Another client has it, or something here still uses the device.
         case inUse
         /// The user or key is not good enough.

@@ -17,10 +17,10 @@ extension NodeVolumeService {
     /// All volumes that this node has something of, by the records of what was begun.
     ///
     /// - Returns: The volumes in no particular order.
-    /// - Throws: `VolumeError` with `.internal` when a record cannot be read.
+    /// - Throws: `VolumeError` with `.internal` when the records cannot be listed.
     public func knownVolumes() async throws(VolumeError) -> [KnownVolume] {
         let records = records
-        let all = try await kernel("read the records of volumes") { () throws(KernelError) in try records.all() }
+        let all = try await kernel("read the records of volumes") { () throws(KernelError) in try records.readable() }
         return all.map { record in
             KnownVolume(
                 volumeID: record.volumeID,

@@ -111,7 +111,7 @@ extension NodeVolumeService {
     private func isMounted(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) -> Bool {
         while let mount = try await mountTable().mount(at: record.stagingPath) {
             if mount.device == device.device { return true }
-            guard mount.device.major == device.device.major else {
+            guard Self.isDead(mount.device, replacedBy: device.device) else {
                 throw VolumeError(
                     .failedPrecondition,
                     "staging path '\(record.stagingPath)' has another mount, \(mount.source) (\(mount.fileSystem)); "
@@ -124,6 +124,15 @@ extension NodeVolumeService {
             }
         }
         return false
+    }
+
+    /// Whether a device that is mounted where ours belongs can only be what is left of ours.
+    ///
+    /// A device of the kernel's rbd goes wholly when it is unmapped, but loop and nbd devices stay and lose what is
+    /// behind them: one of those that is not the volume's device any more was it once.
+    private static func isDead(_ device: DeviceNumber, replacedBy ours: DeviceNumber) -> Bool {
+        guard let name = Sysfs().name(of: device) else { return true }
+        return device.major == ours.major && !name.hasPrefix("rbd")
     }
 
     private func mountStage(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) {

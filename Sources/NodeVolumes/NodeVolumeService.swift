@@ -141,7 +141,7 @@ extension VolumeError {
         let code: Code =
             switch error.kind {
             case .notFound: .notFound
-            case .inUse: .failedPrecondition
+            case .inUse, .fenced: .failedPrecondition
             case .denied: .permissionDenied
             case .unavailable: .unavailable
             case .invalid: .invalidArgument

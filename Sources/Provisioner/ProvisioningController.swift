@@ -14,10 +14,12 @@ package final class ProvisioningController: Sendable {
         package var running: Int
         /// Those that wait after a failure.
         package var delayed: Int
-        /// PersistentVolumes and claims known.
+        /// PersistentVolumes known.
         package var volumes: Int
         /// Claims known.
         package var claims: Int
+        /// Images that no claim and no PersistentVolume has.
+        package var orphanedImages: Int
         /// Lists made; after the start only when a watch could not go on.
         package var lists: Int
     }
@@ -26,7 +28,10 @@ package final class ProvisioningController: Sendable {
     private let claimWork: ClaimReconciler
     private let volumeWork: VolumeReconciler
     private let expansionWork: ExpansionReconciler
+    private let protectionWork: ClaimProtection
+    private let garbage: GarbageScan
     private let claimQueue: WorkQueue
+    private let protectionQueue: WorkQueue
     private let volumeQueue: WorkQueue
     private let expansionQueue: WorkQueue
     private let leads = Mutex(false)
@@ -62,7 +67,6 @@ package final class ProvisioningController: Sendable {
         observer: StepObserver? = nil,
         logger: Logger
     ) {
-        let driver = settings.driverName
         let shop = Workshop(
             settings: settings,
             client: client,
@@ -73,7 +77,7 @@ package final class ProvisioningController: Sendable {
                 { $0.volumeName.isEmpty ? $0.className : nil }
             ]),
             volumes: ObjectCache(indexes: [
-                { $0.provisionedBy == driver ? $0.claim?.uid : nil },
+                { $0.claim.flatMap { $0.uid.isEmpty ? nil : $0.uid } },
                 { volume in
                     guard volume.isFree else { return nil }
                     return volume.claim.map { "claim \($0.namespace)/\($0.name)" } ?? "class \(volume.className)"
@@ -90,8 +94,14 @@ package final class ProvisioningController: Sendable {
         self.claimWork = claimWork
         self.volumeWork = volumeWork
         self.expansionWork = expansionWork
+        let protectionWork = ClaimProtection(shop)
+        self.protectionWork = protectionWork
+        garbage = GarbageScan(shop)
         let backoff = Backoff(first: settings.firstRetry, longest: settings.longestRetry)
         claimQueue = WorkQueue(parallel: settings.parallel, backoff: backoff) { await claimWork.reconcile($0) }
+        protectionQueue = WorkQueue(parallel: settings.parallel, backoff: backoff) {
+            await protectionWork.reconcile($0)
+        }
         volumeQueue = WorkQueue(parallel: settings.parallel, backoff: backoff) { await volumeWork.reconcile($0) }
         expansionQueue = WorkQueue(parallel: settings.parallel, backoff: backoff) { await expansionWork.reconcile($0) }
     }
@@ -101,7 +111,7 @@ package final class ProvisioningController: Sendable {
 
     /// How it is doing.
     package var load: Load {
-        let queues = [claimQueue, volumeQueue, expansionQueue]
+        let queues = [claimQueue, protectionQueue, volumeQueue, expansionQueue]
         let lists = reflectors.withLock { reflectors in
             guard let reflectors else { return 0 }
             return reflectors.claims.counts.lists + reflectors.volumes.counts.lists + reflectors.classes.counts.lists
@@ -112,6 +122,7 @@ package final class ProvisioningController: Sendable {
             delayed: queues.reduce(0) { $0 + $1.delayed },
             volumes: shop.volumes.count,
             claims: shop.claims.count,
+            orphanedImages: garbage.count,
             lists: lists
         )
     }
@@ -158,15 +169,18 @@ package final class ProvisioningController: Sendable {
         let running = Task {
             await withTaskGroup { group in
                 group.addTask { await self.claimQueue.run() }
+                group.addTask { await self.protectionQueue.run() }
                 group.addTask { await self.volumeQueue.run() }
                 group.addTask { await self.expansionQueue.run() }
             }
         }
+        let scanning = Task { await garbage.run() }
+        defer { scanning.cancel() }
         while !Task.isCancelled {
             sweep()
             try? await Task.sleep(for: Self.sweepInterval)
         }
-        for queue in [claimQueue, volumeQueue, expansionQueue] { queue.stop() }
+        for queue in [claimQueue, protectionQueue, volumeQueue, expansionQueue] { queue.stop() }
         let timer = Task {
             try? await Task.sleep(for: Self.stopTime)
             running.cancel()
@@ -178,11 +192,14 @@ package final class ProvisioningController: Sendable {
     /// Looks at everything.
     private func sweep() {
         let driver = shop.settings.driverName
-        for claim in shop.claims.filter({ $0.volumeName.isEmpty || ExpansionReconciler.isDue($0) }) { look(at: claim) }
+        for claim in shop.claims.filter({ claim in
+            claim.volumeName.isEmpty || claim.metadata.isBeingDeleted || ExpansionReconciler.isDue(claim)
+        }) { look(at: claim) }
         for volume in shop.volumes.filter({ $0.provisionedBy == driver }) { volumeQueue.add(volume.metadata.name) }
     }
 
     private func look(at claim: PersistentVolumeClaim) {
+        if claim.metadata.isBeingDeleted, protectionWork.isDue(claim) { protectionQueue.add(claim.metadata.key) }
         if claim.phase == .bound {
             if ExpansionReconciler.isDue(claim) { expansionQueue.add(claim.metadata.key) }
         } else if let name = claim.className, shop.classes.object(name)?.provisioner == shop.settings.driverName {

@@ -58,6 +58,7 @@ enum LogKey {
 /// | provision | bindingClaim | image and PersistentVolume | completes the binding, as the binder would |
 /// | provision | settingPhases | a claim that names its volume | completes the phases, as the binder would |
 /// | take back | removingVolume | a PersistentVolume without claim | finds it released |
+/// | delete | releasingClaim | the claim being deleted | lets it go, if the protection controller did not |
 /// | delete | releasingVolume, deletingImage | the PersistentVolume | starts afresh |
 /// | delete | removingVolume | a PersistentVolume without image | finds no image, goes on |
 /// | delete | removingFinalizer | a PersistentVolume being deleted | finds no image, removes the finalizer |
@@ -70,6 +71,8 @@ package enum ProvisionStep: String, OperationStep, CaseIterable {
     case bindingClaim
     /// PATCH of both statuses.
     case settingPhases
+    /// PATCH of a deleted claim's finalizers: no pod uses it.
+    case releasingClaim
     /// PATCH of a volume's phase: its claim is gone.
     case releasingVolume
     /// Moving the image to the trash.
@@ -95,6 +98,7 @@ package enum ProvisionStep: String, OperationStep, CaseIterable {
         case .savingVolume: "saving PersistentVolume"
         case .bindingClaim: "binding claim"
         case .settingPhases: "setting the phases of"
+        case .releasingClaim: "letting go claim"
         case .releasingVolume: "releasing PersistentVolume"
         case .deletingImage: "deleting the image of"
         case .removingVolume: "removing PersistentVolume"

@@ -31,6 +31,25 @@ extension IOContext {
         try check(result, "rados_lock_exclusive", "\(label)/\(object)")
     }
 
+    /// Takes an advisory lock on an object together with all who give the same tag, until it is given back or broken.
+    ///
+    /// Blocks. Who gives another tag is refused while anyone has it. A second call with the same cookie is fine.
+    ///
+    /// Implements `rados_lock_shared` with `LIBRADOS_LOCK_FLAG_MAY_RENEW`.
+    ///
+    /// - Parameters:
+    ///   - name: The lock's name.
+    ///   - object: The object; made when there is none.
+    ///   - cookie: Tells us from ourselves.
+    ///   - tag: Tells who may share it.
+    /// - Throws: `RADOSError` with `.resourceBusy` when it is taken under another tag.
+    public func lock(_ name: String, on object: String, cookie: String, sharedAs tag: String) throws(RADOSError) {
+        let result = withRawContext { raw in
+            rados_lock_shared(raw, object, name, cookie, tag, "nacre", nil, UInt8(LIBRADOS_LOCK_FLAG_MAY_RENEW))
+        }
+        try check(result, "rados_lock_shared", "\(label)/\(object)")
+    }
+
     /// Gives a lock back; one that has run out is fine.
     ///
     /// Blocks.

@@ -39,16 +39,30 @@ struct Guest {
     /// Runs tools/kernel-lab.
     @discardableResult
     static func lab(_ words: [String], seconds: Int = 120) async throws -> String {
-        let tool = String(#filePath.dropLast("Tests/GuestTests/Guest.swift".count)) + "tools/kernel-lab"
+        try await run([tool("kernel-lab")] + words, seconds: seconds)
+    }
+
+    /// Runs a shell line on the host, in the world's network.
+    @discardableResult
+    static func host(_ line: String) async throws -> String {
+        try await run(["/bin/sh", "-c", "exec 2>&1; " + line], seconds: 120)
+    }
+
+    /// A program of tools/.
+    static func tool(_ name: String) -> String {
+        String(#filePath.dropLast("Tests/GuestTests/Guest.swift".count)) + "tools/" + name
+    }
+
+    private static func run(_ words: [String], seconds: Int) async throws -> String {
         let result = try await Subprocess.run(
             .path("/usr/bin/timeout"),
-            arguments: Arguments(["\(seconds)", tool] + words),
+            arguments: Arguments(["\(seconds)"] + words),
             output: .string(limit: 1 << 20),
             error: .string(limit: 1 << 20)
         )
         #expect(
             result.terminationStatus.isSuccess,
-            "kernel-lab \(words.joined(separator: " ")): \(result.standardOutput)\(result.standardError)"
+            "\(words.joined(separator: " ")): \(result.standardOutput)\(result.standardError)"
         )
         return result.standardOutput
     }

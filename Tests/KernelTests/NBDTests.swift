@@ -147,7 +147,9 @@ extension KernelTests {
         let status = try #require(lab.status("nbd-again"))
         try status.keeper?.send(SIGKILL)
         try status.server?.send(SIGKILL)
-        async let written = shell("dd if=/dev/urandom of=\(place)/f bs=1M count=16 oflag=direct conv=fsync && echo well")
+        async let written = shell(
+            "dd if=/dev/urandom of=\(place)/f bs=1M count=16 oflag=direct conv=fsync && echo well"
+        )
         try await Task.sleep(for: .seconds(1))
         try await lab.service().stage(lab.stageRequest("nbd-again"), deadline: soon)
         #expect(try await written.hasSuffix("well\n"))

@@ -33,7 +33,9 @@ struct CacheTests {
     @Test("A back-off doubles to its limit and starts again when it is told")
     func backoff() {
         var backoff = Backoff(first: .seconds(1), longest: .seconds(300), jitter: 0)
-        #expect((0..<11).map { _ in backoff.next().components.seconds } == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300])
+        #expect(
+            (0..<11).map { _ in backoff.next().components.seconds } == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+        )
         backoff.reset()
         #expect(backoff.next() == .seconds(1))
         var jittered = Backoff(first: .seconds(1), longest: .seconds(8), jitter: 0.5)

@@ -43,7 +43,9 @@ struct ReflectorTests {
             + objects.joined(separator: ",") + "]}"
     }
 
-    private static func event(_ type: String, _ object: String) -> String { #"{"type":"\#(type)","object":\#(object)}"# + "\n" }
+    private static func event(_ type: String, _ object: String) -> String {
+        #"{"type":"\#(type)","object":\#(object)}"# + "\n"
+    }
 
     /// Runs a reflector on a script until `condition` holds.
     private func run(

@@ -28,7 +28,9 @@ struct CrashTests {
             #expect(volumes.count == Self.claims)
             #expect(Set(volumes.compactMap(\.claim?.uid)) == Set(bound.map(\.metadata.uid)))
             #expect(Set(bound.map(\.volumeName)) == Set(volumes.map(\.metadata.name)))
-            try await eventually("every volume is bound") { try await world.volumes().allSatisfy { $0.phase == .bound } }
+            try await eventually("every volume is bound") {
+                try await world.volumes().allSatisfy { $0.phase == .bound }
+            }
             #expect(try await world.images().count == Self.claims)
             for claim in bound { try await world.delete(claim) }
             #expect(try await second.end(within: .seconds(60)) == .killed(SIGKILL))

@@ -57,7 +57,10 @@ final class World: Sendable {
         census = try PoolCensus(cluster, pool: Self.pool)
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         _ = try await client.call(
-            .create("/api/v1/namespaces", ["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": .string(name)]])
+            .create(
+                "/api/v1/namespaces",
+                ["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": .string(name)]]
+            )
         )
         let credentials = try cluster.provisioner
         let data: JSONValue = [
@@ -191,7 +194,8 @@ final class World: Sendable {
             [
                 "controller", "--kubeconfig", "\(try #require(KubeLab.directory))/admin.kubeconfig",
                 "--driver-name", driver, "--lease-namespace", name, "--lease-duration", "6", "--identity", id,
-                "--config", cluster.configurationPath, "--socket", socket(id), "--state-dir", "\(directory)/state-\(id)",
+                "--config", cluster.configurationPath, "--socket", socket(id), "--state-dir",
+                "\(directory)/state-\(id)",
                 "--log-level", "debug",
             ] + arguments,
             environment: environment,

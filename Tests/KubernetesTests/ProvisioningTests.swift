@@ -84,7 +84,9 @@ struct ProvisioningTests {
                 )
             }
             try await setPolicy("Delete")
-            try await eventually("it has the finalizer") { try await world.volumes().first?.hasProvisionerFinalizer == true }
+            try await eventually("it has the finalizer") {
+                try await world.volumes().first?.hasProvisionerFinalizer == true
+            }
             try await setPolicy("Retain")
             try await eventually("it has none") { try await world.volumes().first?.hasProvisionerFinalizer == false }
             try await world.delete(try #require(try await world.claim(named: "kept")))

@@ -78,7 +78,7 @@ public struct NodeLab: Sendable {
     }
 
     /// The nbd mapper as after a restart of the service.
-    public func nbdMapper(connections: Int = 2) -> NBDMapper {
+    public func nbdMapper(connections: Int = 1) -> NBDMapper {
         NBDMapper(
             stateDirectory: directory,
             nodeID: nodeID,

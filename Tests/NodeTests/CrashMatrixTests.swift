@@ -53,7 +53,7 @@ extension NodeTests {
 
     @Test("Every step of stage, publish, unpublish and unstage is in the matrix")
     func matrixIsWhole() {
-        // Growing is killed in ReconcileTests, the kernel's mapper in KernelTests.
+        // Growing is killed in ReconcileTests, the mappers that need a kernel's rbd or nbd in KernelTests.
         let apart: Set<NodeStep> = [
             .growingOffline, .growingFileSystem, .growingDevice, .askingMonitors, .mappingInKernel, .waitingForNode,
             .unmappingInKernel, .disconnectingDevice,

@@ -18,9 +18,9 @@ extension NodeTests {
         var watches = 0
 
         static let nothing = Census()
-        /// The file system of the image's file, and the staging path.
-        static let staged = Census(mounts: 2, loops: 1, servers: 1, mappings: 1, records: 1, watches: 1)
-        static let published = Census(mounts: 3, loops: 1, servers: 1, mappings: 1, records: 1, watches: 1)
+        /// The file system of the image's file, and the staging path; the server, and its keeper.
+        static let staged = Census(mounts: 2, loops: 1, servers: 2, mappings: 1, records: 1, watches: 1)
+        static let published = Census(mounts: 3, loops: 1, servers: 2, mappings: 1, records: 1, watches: 1)
 
         var description: String {
             "\(mounts) mounts, \(loops) loops, \(servers) servers, \(mappings) mappings, \(records) records, "
@@ -189,7 +189,7 @@ extension NodeTests {
         let mapping = try #require(try lab.mapper().inspect().first)
         try await shell("umount \(lab.targetPath("boot-records")) \(lab.stagingPath("boot-records"))")
         for loop in mapping.loopDevices { try loop.detach() }
-        try #require(mapping.server).send(SIGKILL)
+        try lab.signalServers(SIGKILL)
         for mount in try MountTable.current().mounts where mount.mountPoint.hasPrefix("\(lab.directory)/mappings") {
             try Mounting.detach(mount.mountPoint)
         }
@@ -208,7 +208,7 @@ extension NodeTests {
         _ image: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
-        let deadline = ContinuousClock.now + .seconds(45)
+        let deadline = ContinuousClock.now + .seconds(20)
         var census = try await Census.of(lab, image)
         while census != expected, .now < deadline {
             try await Task.sleep(for: .milliseconds(100))

@@ -60,6 +60,12 @@ extension NodeLab {
         return remains
     }
 
+    /// Sends a signal to every process that serves this node's images, keepers first: they would start others.
+    func signalServers(_ number: CInt) throws {
+        let pids = try remains().filter { $0.hasPrefix("server ") }.compactMap { Int32($0.dropFirst(7)) }
+        for pid in pids.sorted() { try ProcessIdentity(of: pid)?.send(number) }
+    }
+
     private func shellFreeLink(_ path: String) throws -> String {
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = readlink(path, &buffer, buffer.count)

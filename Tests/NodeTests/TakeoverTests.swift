@@ -19,7 +19,8 @@ extension NodeTests {
         )
     }
 
-    private func successor(of server: ProcessIdentity, _ lab: NodeLab, _ image: String) async throws -> ProcessIdentity {
+    private func successor(of server: ProcessIdentity, _ lab: NodeLab, _ image: String) async throws -> ProcessIdentity
+    {
         let deadline = ContinuousClock.now + .seconds(60)
         while .now < deadline {
             // It answers when the door is open, not before.
@@ -65,10 +66,14 @@ extension NodeTests {
         let place = lab.stagingPath(image)
         let server = try #require(lab.status(image)?.server)
         // Direct writes that no flush follows, killed at once: most of them are in memory alone.
-        try await shell("head -c 24M /dev/urandom > /tmp/\(image) && dd if=/tmp/\(image) of=\(place)/f bs=1M oflag=direct")
+        try await shell(
+            "head -c 24M /dev/urandom > /tmp/\(image) && dd if=/tmp/\(image) of=\(place)/f bs=1M oflag=direct"
+        )
         try server.send(SIGKILL)
         _ = try await successor(of: server, lab, image)
-        try await shell("sync -f \(place); echo 3 > /proc/sys/vm/drop_caches; cmp /tmp/\(image) \(place)/f; rm /tmp/\(image)")
+        try await shell(
+            "sync -f \(place); echo 3 > /proc/sys/vm/drop_caches; cmp /tmp/\(image) \(place)/f; rm /tmp/\(image)"
+        )
         try await lab.run("down", image, fsType, observer: nil)
         #expect(try lab.remains() == [])
         try await lab.remove(image)

@@ -32,7 +32,6 @@ extension NodeTests {
             let befalling = Befalling.allCases.randomElement(using: &random) ?? .freeze
             tally[befalling, default: 0] += 1
             let (owner, taker) = (labs[0], labs[1])
-            let server = try #require(try owner.mapper().inspect().first?.server)
             let writer = BlockWriter(path: "\(owner.stagingPath("torture"))/device", ledger: ledger, round: round)
             let writing = Task { await writer.run() }
             try await Task.sleep(for: .milliseconds(Int.random(in: 20...300)))
@@ -41,7 +40,7 @@ extension NodeTests {
                 ledger = await writing.value.ledger
                 try await owner.run("down", "torture", nil, observer: nil)
             } else {
-                try server.send(befalling == .kill ? SIGKILL : SIGSTOP)
+                try owner.signalServers(befalling == .kill ? SIGKILL : SIGSTOP)
                 let refusal = try await pair.refusal(of: taker, fsType: nil)
                 #expect(refusal.contains(owner.nodeID), "round \(round): \(refusal)")
                 _ = try await pair.nacre("node fence \(owner.nodeID) --confirm \(owner.nodeID)")
@@ -59,7 +58,7 @@ extension NodeTests {
             #expect(outcome.error == nil, "round \(round): the new owner cannot write: \(outcome.error ?? 0)")
             ledger = outcome.ledger
             if befalling == .freeze {
-                try server.send(SIGCONT)
+                try owner.signalServers(SIGCONT)
                 let late = await writing.value
                 #expect(late.error != nil, "round \(round): a late write was taken")
             } else if befalling == .kill {

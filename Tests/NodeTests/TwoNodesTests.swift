@@ -24,7 +24,7 @@ extension NodeTests {
         #expect(refusal.contains("nacre node fence 127.0.0.1:0/"), "\(refusal)")
         try await pair.down(pair.first)
         try await pair.second.service().stage(pair.second.stageRequest(image), deadline: soon)
-        #expect(try await rbd("image-meta get rbd/\(image) nacre.io/holder").contains("node=\(pair.second.nodeID) "))
+        #expect(try await pair.holderLock().contains("node=\(pair.second.nodeID) "))
         try await pair.end()
     }
 
@@ -60,8 +60,7 @@ extension NodeTests {
         try await pair.first.service().stage(pair.first.stageRequest("fence"), deadline: soon)
         let (mine, other) = (pair.first.stagingPath("fence"), pair.second.stagingPath("fence"))
         try await shell("echo first > \(mine)/kept && sync \(mine)/kept")
-        let server = try #require(try pair.first.mapper().inspect().first?.server)
-        try server.send(SIGSTOP)
+        try pair.first.signalServers(SIGSTOP)
         // Not waited for: it hangs until the thaw.
         async let late = shell(
             "dd if=/dev/zero of=\(mine)/late bs=1M count=8 oflag=direct conv=fsync 2>&1; echo status $?"
@@ -70,12 +69,15 @@ extension NodeTests {
         _ = try await pair.refusal(of: pair.second)
 
         let locks = try await pair.nacre("node locks --node \(pair.first.nodeID)")
-        #expect(locks.contains("rbd/fence") && locks.contains("exclusive") && locks.contains("alive"), "\(locks)")
+        #expect(
+            locks.contains("rbd/fence") && locks.contains("exclusive+holder") && locks.contains("alive"),
+            "\(locks)"
+        )
         await #expect(throws: (any Error).self) { try await pair.nacre("node fence \(pair.first.nodeID)", fails: true) }
         let plan = try await pair.nacre("node fence \(pair.first.nodeID) --plan")
         #expect(plan.contains("ALIVE") && plan.contains("rbd//fence"), "\(plan)")
         let done = try await pair.nacre("node fence \(pair.first.nodeID) --confirm \(pair.first.nodeID)")
-        #expect(done.contains("blocklisted, 1 lock broken"), "\(done)")
+        #expect(done.contains("blocklisted, 2 locks broken"), "\(done)")
 
         let start = ContinuousClock.now
         try await pair.second.service().stage(pair.second.stageRequest("fence"), deadline: soon)
@@ -84,7 +86,7 @@ extension NodeTests {
         try await shell("dd if=/dev/urandom of=\(other)/mine bs=1M count=16 conv=fsync && sync -f \(other)")
         let sum = try await shell("sha1sum < \(other)/mine")
 
-        try server.send(SIGCONT)
+        try pair.first.signalServers(SIGCONT)
         let outcome = try await late
         #expect(outcome.contains("status 1"), "\(outcome)")
         try await pair.down(pair.first)
@@ -104,8 +106,7 @@ extension NodeTests {
         let place = pair.first.stagingPath(image)
         try await shell("dd if=/dev/urandom of=\(place)/f bs=1M count=4 conv=fsync")
         let sum = try await shell("sha1sum < \(place)/f")
-        let server = try #require(try pair.first.mapper().inspect().first?.server)
-        try server.send(SIGSTOP)
+        try pair.first.signalServers(SIGSTOP)
         let deadline = ContinuousClock.now + .seconds(90)
         var isStaged = false
         while !isStaged, .now < deadline {
@@ -121,7 +122,7 @@ extension NodeTests {
         #expect(try await shell("sha1sum < \(pair.second.stagingPath(image))/f") == sum)
         let list = try await shell("ceph -c \(NodeLab.clusterDirectory ?? "")/ceph.conf osd blocklist ls")
         #expect(list.contains("127.0.0.1:0/"))
-        try server.send(SIGCONT)
+        try pair.first.signalServers(SIGCONT)
         try await shell("! dd if=/dev/zero of=\(place)/late bs=1M count=4 oflag=direct conv=fsync")
         #expect(try await shell("sha1sum < \(pair.second.stagingPath(image))/f") == sum)
         try await pair.end()
@@ -133,7 +134,7 @@ extension NodeTests {
         let pair = try await NodePair(image, feature)
         let lab = pair.first
         try await lab.service().stage(lab.stageRequest(image), deadline: soon)
-        try #require(try lab.mapper().inspect().first?.server).send(SIGKILL)
+        try lab.signalServers(SIGKILL)
         // Takes every note on this node away; the dead server's watch lasts 30 s.
         try await pair.down(lab)
         #expect(try lab.remains() == [])
@@ -149,16 +150,12 @@ extension NodeTests {
         let pair = try await NodePair(image, feature)
         let lab = pair.first
         try await lab.service().stage(lab.stageRequest(image), deadline: soon)
-        let server = try #require(try lab.mapper().inspect().first?.server)
-        if feature == .exclusiveLock {
-            // As the node would have written before it booted, when process 1 was another one; the server itself, which has
-            // the lock, writes it for rbd.
-            let note = try await rbd("image-meta get rbd/\(image) nacre.io/holder")
-            let words = note.split(whereSeparator: \.isWhitespace)
-                .map { $0.hasPrefix("boot=") ? "boot=another" : $0.hasPrefix("process=") ? "process=1/1" : String($0) }
-            _ = try await rbd("image-meta set rbd/\(image) nacre.io/holder '\(words.joined(separator: " "))'")
-        }
-        try server.send(SIGKILL)
+        try lab.signalServers(SIGKILL)
+        // As the node would have written before it booted: whoever has that number now is another process.
+        let cookie = try await pair.holderCookie()
+        let words = cookie.split(separator: " ")
+            .map { $0.hasPrefix("boot=") ? "boot=another" : $0.hasPrefix("process=") ? "process=1/1" : String($0) }
+        try await pair.replaceHolder(cookie, by: words.joined(separator: " "))
         try await pair.down(lab)
         let start = ContinuousClock.now
         try await lab.service().stage(lab.stageRequest(image), deadline: soon)
@@ -251,6 +248,36 @@ struct NodePair {
         try await lab.run("down", image, "ext4", observer: nil)
     }
 
+    /// What `rados lock info` says of the holder's lock.
+    func holderLock() async throws -> String {
+        try await rados("lock info \(header()) nacre_holder")
+    }
+
+    /// The cookie of the holder's lock: what the node wrote down.
+    func holderCookie() async throws -> String {
+        let text = try await holderLock()
+        let parts = text.components("\"cookie\":\"")
+        return String(try #require(parts.last).prefix { $0 != "\"" })
+    }
+
+    /// Puts another note in the place of one.
+    func replaceHolder(_ cookie: String, by other: String) async throws {
+        let info = try await holderLock()
+        let client = String(try #require(info.components("\"name\":\"client.").last).prefix { $0.isNumber })
+        let header = try await header()
+        _ = try await rados("lock break \(header) nacre_holder client.\(client) --lock-cookie '\(cookie)'")
+        _ = try await rados("lock get \(header) nacre_holder --lock-cookie '\(other)' --lock-type exclusive")
+    }
+
+    private func header() async throws -> String {
+        let info = try await rbd("info rbd/\(image)")
+        return "rbd_header." + String(try #require(info.components("id: ").last).prefix { !$0.isWhitespace })
+    }
+
+    private func rados(_ words: String) async throws -> String {
+        try await shell("rados -c \(NodeLab.clusterDirectory ?? "")/ceph.conf -p rbd \(words)")
+    }
+
     /// Runs the program itself as the node's user.
     func nacre(_ words: String, fails: Bool = false) async throws -> String {
         struct Failed: Error {}
@@ -276,5 +303,12 @@ struct NodePair {
         _ = try await rbd("rm --no-progress rbd/\(image)")
         try await shell("rmdir \(first.stagingPath(image)) \(second.stagingPath(image))")
         try await shell("rm -r --one-file-system \(first.directory) \(second.directory)")
+    }
+}
+
+extension String {
+    /// The parts between `separator`s.
+    fileprivate func components(_ separator: String) -> [Substring] {
+        split(separator: separator, omittingEmptySubsequences: false)
     }
 }

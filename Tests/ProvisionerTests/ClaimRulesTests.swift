@@ -104,7 +104,8 @@ struct ClaimRulesTests {
     @Test(
         "Access modes become CSI's, or are refused",
         arguments: [
-            (["ReadWriteOnce"], false, "SINGLE_NODE_WRITER"), (["ReadWriteOncePod"], false, "SINGLE_NODE_SINGLE_WRITER"),
+            (["ReadWriteOnce"], false, "SINGLE_NODE_WRITER"),
+            (["ReadWriteOncePod"], false, "SINGLE_NODE_SINGLE_WRITER"),
             (["ReadOnlyMany"], false, "MULTI_NODE_READER_ONLY"), (["ReadWriteMany"], true, "MULTI_NODE_MULTI_WRITER"),
             (["ReadWriteMany"], false, nil), (["ReadWriteOnce", "ReadOnlyMany"], false, nil), ([], false, nil),
             (["ReadWriteOncePod", "ReadWriteOnce"], false, nil), (["Sideways"], false, nil),

@@ -1,7 +1,7 @@
 import KubernetesAPI
 import Synchronization
-import Testing
 import TestSupport
+import Testing
 
 @testable import Provisioner
 

@@ -29,7 +29,8 @@ public final class ScriptedServer: Sendable {
             var sent = 0
             while sent < bytes.count {
                 let count = bytes.withUnsafeBytes { buffer in
-                    Glibc::send(descriptor, buffer.baseAddress?.advanced(by: sent), bytes.count - sent, CInt(MSG_NOSIGNAL))
+                    let rest = UnsafeRawBufferPointer(rebasing: buffer[sent...])
+                    return Glibc::send(descriptor, rest.baseAddress, rest.count, CInt(MSG_NOSIGNAL))
                 }
                 guard count > 0 else { return false }
                 sent += count

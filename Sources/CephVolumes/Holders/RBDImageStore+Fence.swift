@@ -20,10 +20,10 @@ extension RBDImageStore {
             try cluster.addToBlocklist(address, seconds: Self.fenceSeconds)
         }
         for holder in client.holders {
-            guard let lock = holder.client.lock, let owner = holder.client.owner else { continue }
+            guard !holder.client.locks.isEmpty else { continue }
             let place = try await place(of: holder.id, as: nil)
-            try await place.blocking("break the lock of image") { (context) throws(RBDError) in
-                try context.breakLock(lock, ofImageID: holder.imageID, of: owner)
+            try await place.blocking("break the locks of image") { (context) throws(RBDError) in
+                try context.breakLocks(of: holder.client, ofImageID: holder.imageID)
             }
         }
         guard try await blocklist(ofCluster: client.clusterID)[address] != nil else {
@@ -41,7 +41,7 @@ extension RBDImageStore {
                 guard error.code == .notFound else { throw error }
             }
         }
-        if let locked = rest.first(where: { $0.client.lock != nil }) {
+        if let locked = rest.first(where: { !$0.client.locks.isEmpty }) {
             throw VolumeError(
                 .internal,
                 "'\(address)' is blocklisted, but still has the lock of image '\(locked.id.imageSpec)'; repeat the command"

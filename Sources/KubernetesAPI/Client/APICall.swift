@@ -134,6 +134,9 @@ package enum APIPath {
         "/api/v1/namespaces/\(escaped(namespace))/secrets/\(escaped(name))"
     }
 
+    /// The pods of a namespace.
+    package static func pods(_ namespace: String) -> String { "/api/v1/namespaces/\(escaped(namespace))/pods" }
+
     /// A Node.
     package static func node(_ name: String) -> String { "/api/v1/nodes/\(escaped(name))" }
 

@@ -16,10 +16,7 @@ extension JSONValue: ExpressibleByIntegerLiteral {
     package init(integerLiteral value: Int64) { self = .number(JSONNumber(value)) }
 }
 
-extension JSONValue: ExpressibleByNilLiteral {
-    /// `null`.
-    package init(nilLiteral: ()) { self = .null }
-}
+// No ExpressibleByNilLiteral: in a merge patch `null` takes away what is there, and `condition ? value : nil` would mean it.
 
 extension JSONValue: ExpressibleByArrayLiteral {
     /// An array.

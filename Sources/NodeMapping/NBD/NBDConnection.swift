@@ -45,6 +45,13 @@ final class NBDConnection: @unchecked Sendable {
 
     /// Reads and does requests until the connection ends.
     func serve() -> Ending {
+        let ending = serveUntilEnd()
+        // Whatever we do not understand is the end for the kernel too.
+        shutdown(socket.rawValue, CInt(SHUT_RDWR))
+        return ending
+    }
+
+    private func serveUntilEnd() -> Ending {
         while true {
             guard let bytes = receive(NBDProtocol.requestBytes) else { return .lost }
             guard let request = NBDProtocol.Request(bytes) else { return .lost }

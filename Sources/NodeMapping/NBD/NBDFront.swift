@@ -6,13 +6,15 @@ internal import SystemPackage
 
 /// Serves an image as a network block device of the kernel's, over socket pairs.
 ///
-/// **When a server dies** its ends of the sockets close. The kernel lets new requests wait for a new connection, which its
-/// successor makes by `NBD_CMD_RECONFIGURE`; requests that the dead one had read are sent again when their time limit has
-/// passed, `firstTimeout`.
+/// **When a server dies** its end of the socket closes. The kernel lets new requests wait for a new connection, which its
+/// successor makes by `NBD_CMD_RECONFIGURE`. Requests that the dead one had read are sent again when the kernel next looks
+/// at those which take long, and finds that they went out on another connection: `requestTimeout`.
 ///
-/// **When the cluster does not answer** that same time limit passes, and the kernel closes a connection that lives. Then
-/// the connection is made anew, with twice the time limit, and the kernel sends its requests again. What they change is
-/// ordered behind what is under way (`ImageIOEngine`), so doing it twice does no harm.
+/// **When the cluster does not answer** the kernel says "possible stuck request" as often, and waits. It would rather
+/// close the connection if it were given a time limit (`NBD_ATTR_TIMEOUT`), or where a device has several connections:
+/// so there is one, and no limit, unless the node is told otherwise. With several the kernel is left to its 30 s; a
+/// connection that it closes is made anew, and what it sends again is ordered behind what is under way
+/// (`ImageIOEngine`), so doing it twice does no harm.
 final class NBDFront: ServerFront {
     let engine: ImageIOEngine
     private let image: Image
@@ -29,17 +31,13 @@ final class NBDFront: ServerFront {
         var device: NBDDevice?
         /// Kept as long as the process: requests under way know them by their addresses.
         var all: [NBDConnection] = []
-        var timeout = NBDFront.firstTimeout
         var isGone = false
     }
 
-    /// Seconds; the smallest that there is, for it is how long a killed server's requests wait.
-    private static let firstTimeout: UInt64 = 1
-    private static let longestTimeout: UInt64 = 3600
+    /// Milliseconds until the kernel looks at a request, and again.
+    private static let requestTimeout = 2000
     /// Seconds that I/O waits when nobody serves; as good as for ever.
     private static let deadConnectionTimeout: UInt64 = 7 * 86_400
-    /// What the kernel may have under way on a connection; its own limit.
-    private static let queueDepth = 128
 
     init(
         _ image: Image,
@@ -76,7 +74,6 @@ final class NBDFront: ServerFront {
                     known,
                     sockets: sockets,
                     sizeBytes: size,
-                    timeout: Self.firstTimeout,
                     deadConnectionTimeout: Self.deadConnectionTimeout,
                     backend: backend
                 )
@@ -90,13 +87,17 @@ final class NBDFront: ServerFront {
             let connection = NBDControl.Connection(
                 sizeBytes: size,
                 serverFlags: flags,
-                timeout: Self.firstTimeout,
+                timeout: 0,
                 deadConnectionTimeout: Self.deadConnectionTimeout,
                 backend: backend
             )
             let device = try NBDControl.connect(connection, sockets: sockets)
             try remember(device, connector: getpid())
             try device.makeNode()
+            guard connections == 1 else { return }
+            ServerLog.attempt("let \(device) look after requests early") { () throws(KernelError) in
+                try Sysfs().setQueueLimit("io_timeout", of: device.name, to: Self.requestTimeout)
+            }
         } catch {
             throw MappingError("connect the image to a network block device", error)
         }
@@ -170,28 +171,22 @@ final class NBDFront: ServerFront {
         }
     }
 
-    /// After the kernel has closed a connection: either its time limit has passed, or the device is gone.
+    /// After the kernel has closed a connection that lives, or the device is gone.
     private func connectAnew() {
-        guard let (device, timeout) = prolong() else { return }
+        guard let device = state.withLock({ $0.isGone ? nil : $0.device }) else { return }
+        // The kernel closes a connection before it takes it for dead, and replaces dead ones only.
+        usleep(10_000)
         do throws(KernelError) {
             let socket = try connect()
             defer { close(socket) }
-            try NBDControl.reconfigure(device, sockets: [socket], timeout: timeout, backend: backend)
+            try NBDControl.reconfigure(device, sockets: [socket], backend: backend)
             engine.note(succession: false)
-            ServerLog.say("connected \(device) anew: a request was not answered within \(timeout / 2) s")
+            ServerLog.say("connected \(device) anew: the kernel had closed a connection")
         } catch {
             guard error.errno != .invalidArgument, error.errno != .noSuchFileOrDirectory else { return end() }
             ServerLog.say("cannot connect \(device) anew: \(error)")
             // Better another server than none.
             _exit(1)
-        }
-    }
-
-    private func prolong() -> (NBDDevice, UInt64)? {
-        state.withLock { state in
-            guard !state.isGone, let device = state.device else { return nil }
-            state.timeout = min(state.timeout * 2, Self.longestTimeout)
-            return (device, state.timeout)
         }
     }
 

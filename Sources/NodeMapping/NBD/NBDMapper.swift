@@ -29,22 +29,22 @@ public final class NBDMapper: Sendable {
     ///   - nodeID: This node's name, for other nodes to know who has an image.
     ///   - serverCommand: A program and arguments that run `ImageServerProcess.main(readingConfigurationFrom: 0)`.
     ///   - placement: Which cgroups servers go to.
-    ///   - connections: Connections of a device, 1 to 16; nothing for one each two processors, four at most.
+    ///   - connections: Connections of a device, 1 to 16. With more than one, requests that a killed server had read wait
+    ///     up to 30 s instead of 2 (`NBDFront`).
     ///   - logger: Where to tell of remains and repairs.
     public init(
         stateDirectory: String,
         nodeID: String,
         serverCommand: [String],
         placement: ServerPlacement = .root,
-        connections: Int? = nil,
+        connections: Int = 1,
         logger: Logger
     ) {
         self.stateDirectory = stateDirectory
         self.nodeID = nodeID
         self.serverCommand = serverCommand
         self.placement = placement
-        let processors = sysconf(CInt(_SC_NPROCESSORS_ONLN))
-        self.connections = min(max(connections ?? min(processors / 2, 4), 1), 16)
+        self.connections = min(max(connections, 1), 16)
         self.logger = logger
     }
 

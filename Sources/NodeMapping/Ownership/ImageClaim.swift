@@ -6,16 +6,15 @@ internal import SystemPackage
 
 /// Sees to it that no other node can write to an image before we take it.
 ///
-/// For an image with the exclusive-lock feature, who owns the lock has it: all others ask the owner before they write. So
-/// has a node that wrote down that it maps the image: the kernel's client takes the lock with its first write only, and
-/// hands it over to whoever asks. For an image without the feature, everybody who watches it may be writing.
+/// A node of ours has the holder's lock for as long as it maps the image. For others, an image with the exclusive-lock
+/// feature is with who owns that lock: all others ask the owner before they write. Without the feature, everybody who
+/// watches the image may be writing.
 ///
 /// | who has it | what is done |
 /// | --- | --- |
 /// | nobody | it is ours to take |
 /// | this node before its last boot, or a process of this node that is dead | it is fenced at once |
 /// | a client whose watch has run out: it was not heard of for 30 s | it is fenced, once a second look agrees |
-/// | a node that wrote it down, and whose client is not there | the same: it was cut off, or could not say that it let go |
 /// | a client that is heard of, and a node has written down that it has the image | refused |
 /// | a client that is heard of, and nobody knows | waited for, it may be a resize; then refused |
 /// | a lock that somebody took by hand | refused |
@@ -54,7 +53,7 @@ struct ImageClaim {
             let found = try look()
             var alive: ImageClient?
             var isSilent = false
-            for client in relevant(found) where !fenced.contains(client.address) || client.lock != nil {
+            for client in relevant(found) where !fenced.contains(client.address) || !client.locks.isEmpty {
                 switch verdict(client) {
                 case .ours(let why):
                     try fence(client, found.imageID, Self.ownSeconds, why)
@@ -100,7 +99,7 @@ struct ImageClaim {
             let identity = ProcessIdentity(pid: process.pid, startTime: process.startTime, bootID: record.bootID)
             return identity.isAlive ? .alive : .ours("process \(process.pid) is gone")
         }
-        if client.lock == .exclusive, let owner = client.owner, !owner.cookie.hasPrefix("auto ") {
+        if let owner = client.locks[.exclusive], !owner.cookie.hasPrefix("auto ") {
             return .byHand(owner)
         }
         return client.isWatching ? .alive : .silent
@@ -113,7 +112,7 @@ struct ImageClaim {
         let ours = context.cluster.instanceID
         return found.clients.filter { client in
             guard client.clientID != ours else { return false }
-            return client.lock != nil || client.record != nil || !found.features.contains(.exclusiveLock)
+            return !client.locks.isEmpty || !found.features.contains(.exclusiveLock)
         }
     }
 

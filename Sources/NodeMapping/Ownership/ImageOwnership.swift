@@ -61,10 +61,10 @@ public final class ImageOwnership: KernelImageOwner {
         try claim.settle()
     }
 
-    /// Writes down that the kernel has the image, and locks it.
+    /// Takes the holder's lock for the kernel.
     ///
     /// The kernel takes librbd's lock at its first write, and hands it over to whoever asks: it must, or nobody could grow
-    /// the image. So the lock that nodes observe is the advisory one.
+    /// the image. So the lock that nodes observe is this one.
     ///
     /// - Parameters:
     ///   - request: The image, mapped by now, and its cluster.
@@ -75,15 +75,22 @@ public final class ImageOwnership: KernelImageOwner {
         let context = try context(for: request)
         let node = try node()
         let found = try ImageClaim(context: context, image: image, node: node).look()
-        let record = node.record(imageID: found.imageID, address: address, mapper: "krbd", process: nil)
-        try lock(image, found, record, context)
+        let record = node.record(address: address, mapper: "krbd")
         state.withLock { $0.held[image] = (context, found.imageID) }
-        guard found.record?.address != record.address || found.record?.host != record.host else { return }
+        let holders = found.clients.filter { $0.locks[.holder] != nil }
+        // An earlier connection's is as good.
+        if holders.contains(where: { $0.address == record.address && $0.record?.host == record.host }) { return }
+        let failure: RBDError
         do throws(RBDError) {
-            try context.setHolder(record, ofImageID: found.imageID)
+            return try context.lockAsHolder(record, ofImageID: found.imageID)
         } catch {
-            throw MappingError("write down who has image \(image)", error)
+            failure = error
         }
+        let now = try ImageClaim(context: context, image: image, node: node).look().clients
+        guard failure.isBusy, let other = now.first(where: { $0.locks[.holder] != nil }) else {
+            throw MappingError("lock image \(image)", failure)
+        }
+        throw ImageClaim.inUse(image, other)
     }
 
     /// Takes back what `hold` did, once the image is unmapped; does what it can.
@@ -91,32 +98,10 @@ public final class ImageOwnership: KernelImageOwner {
         guard let held = state.withLock({ $0.held.removeValue(forKey: image) }), let node = try? node() else { return }
         guard let found = try? held.context.clients(ofImageID: held.imageID) else { return }
         let header = ImageObject.header(ofID: held.imageID)
-        for client in found.clients where client.lock == .advisory && client.record?.host == node.host {
-            guard let owner = client.owner else { continue }
-            try? held.context.breakLock(ImageLockName.advisory.rawValue, on: header, of: owner)
+        for client in found.clients where client.record?.host == node.host && client.record?.process == nil {
+            guard let owner = client.locks[.holder] else { continue }
+            try? held.context.breakLock(ImageLockName.holder.rawValue, on: header, of: owner)
         }
-        if found.record?.host == node.host { try? held.context.removeHolder(ofImageID: held.imageID) }
-    }
-
-    private func lock(
-        _ image: ImageAddress,
-        _ found: ImageClients,
-        _ record: HolderRecord,
-        _ context: IOContext
-    ) throws(MappingError) {
-        let header = ImageObject.header(ofID: found.imageID)
-        let owners = found.clients.filter { $0.lock == .advisory }
-        if owners.contains(where: { $0.address == record.address && $0.record?.host == record.host }) { return }
-        let failure: RADOSError
-        do throws(RADOSError) {
-            return try context.lock(ImageLockName.advisory.rawValue, on: header, cookie: record.text, seconds: 0)
-        } catch {
-            failure = error
-        }
-        guard failure.code == .resourceBusy, let owner = owners.first else {
-            throw MappingError("lock image \(image)", failure)
-        }
-        throw ImageClaim.inUse(image, owner)
     }
 
     private func node() throws(MappingError) -> NodeIdentity {

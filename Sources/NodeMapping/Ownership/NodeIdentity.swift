@@ -35,29 +35,29 @@ public struct NodeIdentity: Sendable, Hashable, Codable {
         return NodeIdentity(name: name, host: host, bootID: bootID)
     }
 
-    /// What is written into the metadata of an image that this node has.
+    /// What is written into the lock of an image that this node has.
     ///
     /// - Parameters:
-    ///   - imageID: The image's id.
     ///   - address: The client's address in the cluster; `Cluster.addresses()` in any form.
     ///   - mapper: `krbd`, `nbd`, `fuse`.
     ///   - process: Who serves the image; nothing where the kernel does.
+    ///   - keeper: Who starts such processes.
     /// - Returns: The record, as of now.
     public func record(
-        imageID: String,
         address: String,
         mapper: String,
-        process: ProcessIdentity?
+        process: ProcessIdentity? = nil,
+        keeper: ProcessIdentity? = nil
     ) -> HolderRecord {
         HolderRecord(
-            imageID: imageID,
             node: name,
             address: ClientAddress.plain(address),
             since: Int64(time(nil)),
             mapper: mapper,
             host: host,
             bootID: bootID,
-            process: process.map { .init(pid: $0.pid, startTime: $0.startTime) }
+            process: process.map { .init(pid: $0.pid, startTime: $0.startTime) },
+            keeper: keeper.map { .init(pid: $0.pid, startTime: $0.startTime) }
         )
     }
 }

@@ -15,6 +15,7 @@ internal import SystemPackage
 /// | before it was ready for the first time | ends |
 /// | after it said that the device is gone | ends |
 /// | for a minute, because another client has the image | gives the device up: its I/O fails |
+/// | because the image was taken from this node meanwhile | gives the device up at once |
 /// | in any other way | starts the next one |
 ///
 /// The agent is not needed for any of it. When the keeper itself is killed, the server goes on; when that dies too, the
@@ -30,6 +31,8 @@ enum ImageKeeper {
 
     /// The exit status of a server to which the image was refused.
     static let refused: Int32 = 3
+    /// The exit status of a server whose image was taken from this node.
+    static let fenced: Int32 = 4
     /// A server that lived this long was not at fault when it died.
     private static let soundLife = Duration.seconds(10)
     private static let longestPause: UInt32 = 5_000_000
@@ -60,6 +63,10 @@ enum ImageKeeper {
             guard let end = serve(configuration, key, heritage, generation, parent: first) else { _exit(1) }
             if end.words.contains(Word.gone.rawValue) { _exit(0) }
             guard generation > 0 || end.words.contains(Word.ready.rawValue) else { _exit(1) }
+            if end.status == fenced {
+                heritage.giveUp()
+                _exit(1)
+            }
             refusedSince = end.status == refused ? refusedSince ?? begin : nil
             if let refusedSince, .now - refusedSince > refusalLimit {
                 ServerLog.say("giving \(configuration.image) up: another client has it")
@@ -168,7 +175,9 @@ final class ServerHeritage: Sendable {
         let earlier = ServerRecord.read(directory)
         var record = ServerRecord(process: identity, keeper: identity, addresses: configuration.predecessor)
         // After a reboot a number says nothing.
-        if earlier?.process.bootID == identity.bootID { (record.device, record.connector) = (earlier?.device, earlier?.connector) }
+        if let earlier, earlier.process.bootID == identity.bootID {
+            (record.device, record.connector) = (earlier.device, earlier.connector)
+        }
         try record.write(directory)
         return file
     }

@@ -4,15 +4,26 @@ internal import RADOS
 internal import RBD
 internal import SystemPackage
 
-/// The lock of an image, held by a server for as long as it lives.
+/// The locks of an image, held by a server for as long as it lives.
 ///
-/// librbd's own where the image has the exclusive-lock feature, taken so that it is never handed over; otherwise an
-/// advisory one, which nothing but other nodes of ours observes. A watch says of both whether their owner lives, so
-/// neither is renewed: a lock that ran out by itself would free the image of an owner who is only slow, unfenced.
+/// | lock | against |
+/// | --- | --- |
+/// | the holder's, shared by the servers of one keeper | other nodes of ours, whatever their mapper |
+/// | librbd's own, where the image has the exclusive-lock feature, taken so that it is never handed over | all others |
+///
+/// A watch says of both whether their owner lives, so neither is renewed: a lock that ran out by itself would free the
+/// image of an owner who is only slow, unfenced.
+///
+/// A server that comes after a dead one may go on only if the dead one's share of the holder's lock is still there: else
+/// the image was taken from this node meanwhile, and what was acknowledged before must not be written over what others
+/// wrote since.
 struct ImageLock {
     let context: IOContext
     let configuration: ImageServerConfiguration
     let process: ProcessIdentity
+    let keeper: ProcessIdentity
+    /// Whether a server of the same keeper was here before.
+    let isSuccessor: Bool
     let log: (String) -> Void
 
     private var image: ImageAddress { configuration.image }
@@ -22,7 +33,10 @@ struct ImageLock {
         var claim = ImageClaim(context: context, image: image, node: configuration.node)
         claim.dead = configuration.dead
         claim.log = log
-        guard configuration.sharing != .oneNode else { return try claim.settle() }
+        if configuration.sharing == .oneNode {
+            if isSuccessor { try succeed(try claim.look()) }
+            return try claim.settle()
+        }
         do throws(RBDError) {
             if let id = try context.idOfImage(named: image.name) { return id }
         } catch {
@@ -31,64 +45,74 @@ struct ImageLock {
         throw MappingError(.notFound, "there is no image \(image)")
     }
 
-    /// Takes the lock where the image is for one node, and writes down who has it.
+    /// Takes the locks where the image is for one node.
     func acquire(_ open: Image, _ imageID: String) throws(MappingError) {
         guard configuration.sharing == .oneNode else { return }
-        let record = try record(imageID)
-        if try hasExclusiveLock(open) {
-            try acquireExclusive(open, imageID)
-        } else {
-            try acquireAdvisory(imageID, record)
-        }
-        do throws(RBDError) {
-            try context.setHolder(record, ofImageID: imageID)
-        } catch {
-            throw MappingError("write down who has image \(image)", error)
-        }
-    }
-
-    /// Gives the lock up, and takes back what was written down.
-    func release(_ open: Image, _ imageID: String) {
-        guard configuration.sharing == .oneNode else { return }
-        // Where any of it fails the image is not ours any more, or the next one finds us dead.
-        let header = ImageObject.header(ofID: imageID)
-        if let own = try? record(imageID), let found = try? context.clients(ofImageID: imageID) {
-            if found.record?.address == own.address { try? context.removeHolder(ofImageID: imageID) }
-            for client in found.clients where client.lock == .advisory && client.address == own.address {
-                guard let owner = client.owner else { continue }
-                try? context.unlock(ImageLockName.advisory.rawValue, on: header, cookie: owner.cookie)
-            }
-        }
-        _ = open.withRawImage { rbd_lock_release($0) }
-    }
-
-    private func record(_ imageID: String) throws(MappingError) -> HolderRecord {
-        do throws(RADOSError) {
-            let address = try context.cluster.addresses()
-            return configuration.node.record(
-                imageID: imageID,
-                address: address,
-                mapper: configuration.front.name,
-                process: process
-            )
-        } catch {
-            throw MappingError("lock image \(image)", error)
-        }
-    }
-
-    private func acquireExclusive(_ open: Image, _ imageID: String) throws(MappingError) {
+        try lockAsHolder(imageID)
+        guard try Self.features(of: open).contains(.exclusiveLock) else { return }
         let result = open.withRawImage { rbd_lock_acquire($0, RBD_LOCK_MODE_EXCLUSIVE) }
         guard result < 0 else { return }
         let error = RBDError(call: "rbd_lock_acquire", code: .init(rawValue: -result), subject: open.spec)
+        release(open, imageID)
         throw try lost(to: .exclusive, imageID) ?? MappingError("lock the image", error)
     }
 
-    private func acquireAdvisory(_ imageID: String, _ record: HolderRecord) throws(MappingError) {
+    /// Gives the locks up.
+    func release(_ open: Image, _ imageID: String) {
+        guard configuration.sharing == .oneNode else { return }
+        // Where any of it fails the image is not ours any more, or the next one finds us dead.
+        _ = open.withRawImage { rbd_lock_release($0) }
+        let ours = context.cluster.instanceID
         let header = ImageObject.header(ofID: imageID)
-        do throws(RADOSError) {
-            try context.lock(ImageLockName.advisory.rawValue, on: header, cookie: record.text, seconds: 0)
+        for client in (try? context.clients(ofImageID: imageID))?.clients ?? [] where client.clientID == ours {
+            guard let owner = client.locks[.holder] else { continue }
+            try? context.unlock(ImageLockName.holder.rawValue, on: header, cookie: owner.cookie)
+        }
+    }
+
+    /// Takes a share of the dead server's lock before that one's is broken.
+    private func succeed(_ found: ImageClients) throws(MappingError) {
+        let tenure: String
+        do throws(RBDError) {
+            tenure = try record().tenure
         } catch {
-            throw try lost(to: .advisory, imageID) ?? MappingError("lock the image", error)
+            throw MappingError("lock image \(image)", error)
+        }
+        guard found.clients.contains(where: { $0.locks[.holder] != nil && $0.record?.tenure == tenure }) else {
+            let holder = found.clients.first { $0.locks[.holder] != nil }
+            throw MappingError(
+                .fenced,
+                "image \(image) was taken from this node\(holder.map { " and is with \($0)" } ?? ""): its I/O fails from "
+                    + "now on, and what was not stable is lost; stage its volume again"
+            )
+        }
+        try lockAsHolder(found.imageID)
+    }
+
+    private func lockAsHolder(_ imageID: String) throws(MappingError) {
+        // Its time is not part of who we are: a second call must have the same cookie.
+        let ours = context.cluster.instanceID
+        let failure: RBDError
+        do throws(RBDError) {
+            let clients = try context.clients(ofImageID: imageID)?.clients ?? []
+            if clients.contains(where: { $0.clientID == ours && $0.locks[.holder] != nil }) { return }
+            return try context.lockAsHolder(try record(), ofImageID: imageID)
+        } catch {
+            failure = error
+        }
+        throw try lost(to: .holder, imageID) ?? MappingError("lock the image", failure)
+    }
+
+    private func record() throws(RBDError) -> HolderRecord {
+        do throws(RADOSError) {
+            return configuration.node.record(
+                address: try context.cluster.addresses(),
+                mapper: configuration.front.name,
+                process: process,
+                keeper: keeper
+            )
+        } catch {
+            throw RBDError(error)
         }
     }
 
@@ -97,15 +121,11 @@ struct ImageLock {
         do throws(RBDError) {
             let ours = context.cluster.instanceID
             let owner = try context.clients(ofImageID: imageID)?.clients
-                .first { $0.lock == lock && $0.clientID != ours }
+                .first { $0.locks[lock] != nil && $0.clientID != ours }
             return owner.map { ImageClaim.inUse(image, $0) }
         } catch {
             throw MappingError("read who has image \(image)", error)
         }
-    }
-
-    private func hasExclusiveLock(_ open: Image) throws(MappingError) -> Bool {
-        try Self.features(of: open).contains(.exclusiveLock)
     }
 
     /// What an open image can do.

@@ -40,7 +40,12 @@ struct ImageServer {
         } catch {
             ServerLog.say("\(error)")
             if let parent { ImageServerReport.failed(error).send(to: parent) }
-            status = error.kind == .inUse ? ImageKeeper.refused : 1
+            status =
+                switch error.kind {
+                case .inUse: ImageKeeper.refused
+                case .fenced: ImageKeeper.fenced
+                default: 1
+                }
         }
         // librados' threads do not stop for exit(3): they would use what its static destructors have taken down.
         fflush(nil)
@@ -69,7 +74,14 @@ struct ImageServer {
         let own = (try? context.cluster.addresses()).map(ClientAddress.plain)
         record.addresses = ([own].compactMap { $0 } + configuration.dead).joined(separator: " ")
         try write(record)
-        let lock = ImageLock(context: context, configuration: configuration, process: process, log: ServerLog.say)
+        let lock = ImageLock(
+            context: context,
+            configuration: configuration,
+            process: process,
+            keeper: heritage.keeper,
+            isSuccessor: generation > 0,
+            log: ServerLog.say
+        )
         let imageID = try lock.settle()
         let image = try open(context)
         try lock.acquire(image, imageID)

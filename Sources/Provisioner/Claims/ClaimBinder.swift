@@ -151,30 +151,34 @@ struct ClaimBinder: Sendable {
         }
     }
 
-    /// Writes a volume's phase, unless it has it.
-    func setPhase(_ phase: PersistentVolume.Phase, of volume: PersistentVolume) async throws(KubernetesError) {
+    /// Writes a volume's phase, unless it has it; returns the volume as it is then, or nothing when it is gone.
+    @discardableResult
+    func setPhase(
+        _ phase: PersistentVolume.Phase,
+        of volume: PersistentVolume
+    ) async throws(KubernetesError) -> PersistentVolume? {
         let path = APIPath.persistentVolume(volume.metadata.name)
         var volume = volume
         for attempt in 1...Self.mostTries {
-            guard volume.phase != phase else { return }
+            guard volume.phase != phase else { return volume }
             let patch: JSONValue = [
                 "metadata": ["resourceVersion": .string(volume.metadata.resourceVersion)],
                 "status": ["phase": phase == .bound ? "Bound" : "Released"],
             ]
             do throws(KubernetesError) {
-                _ = try await shop.client.call(.patch("\(path)/status", .merge, patch))
-                return
+                return PersistentVolume(try await shop.client.call(.patch("\(path)/status", .merge, patch)))
             } catch {
-                if error.status?.isNotFound ?? false { return }
+                if error.status?.isNotFound ?? false { return nil }
                 guard error.status?.isConflict ?? false, attempt < Self.mostTries else { throw error }
             }
             guard let now = try await shop.liveVolume(volume.metadata.name),
                 now.metadata.uid == volume.metadata.uid, now.claim?.uid == volume.claim?.uid
-            else { return }
+            else { return nil }
             // The binder may have gone further than we: a released volume is not bound again.
-            guard !(phase == .bound && now.phase == .released) else { return }
+            guard !(phase == .bound && now.phase == .released) else { return now }
             volume = now
         }
+        return nil
     }
 }
 

@@ -1,14 +1,8 @@
 internal import FoundationEssentials
 internal import JSON
-<<<<<<< HEAD
 package import KubernetesAPI
 package import Secrets
 package import Volumes
-=======
-internal import KubernetesAPI
-internal import Secrets
-internal import Volumes
->>>>>>> be5ff0820e87dbbc9799c7c7b34dfbc075a2c404
 
 /// Reads Ceph users out of Secrets, as ceph-csi keeps them; nothing is remembered, so that a rotated key counts at once.
 package struct CephSecrets: Sendable {

@@ -22,8 +22,7 @@ struct ResizeWriter: Sendable {
         try await patch(
             claim,
             conditions: ["Resizing"],
-            annotations: claim.details?.annotations[Self.notRequiredKey] == nil
-                ? JSONValue?.none : [Self.notRequiredKey: nil],
+            annotations: claim.details?.annotations[Self.notRequiredKey] == nil ? nil : [Self.notRequiredKey: .null],
             status: [
                 "allocatedResources": ["storage": .string(Quantity.text(target))],
                 "allocatedResourceStatuses": ["storage": "ControllerResizeInProgress"],
@@ -37,7 +36,7 @@ struct ResizeWriter: Sendable {
             needsNode
             ? ["allocatedResourceStatuses": ["storage": "NodeResizePending"]]
             : [
-                "allocatedResourceStatuses": ["storage": nil], "capacity": ["storage": .string(Quantity.text(bytes))],
+                "allocatedResourceStatuses": ["storage": .null], "capacity": ["storage": .string(Quantity.text(bytes))],
             ]
         _ = try await patch(
             claim,

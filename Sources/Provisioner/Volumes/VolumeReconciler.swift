@@ -116,8 +116,7 @@ final class VolumeReconciler: Sendable {
         let claim = try await shop.liveClaim(reference.namespace, reference.name)
         guard claim?.metadata.uid != reference.uid else { return nil }
         shop.enter(.releasingVolume)
-        try await ClaimBinder(shop: shop).setPhase(.released, of: volume)
-        let now = try await shop.liveVolume(volume.metadata.name)
+        let now = try await ClaimBinder(shop: shop).setPhase(.released, of: volume)
         guard let now, now.metadata.uid == volume.metadata.uid, now.phase == .released else { return nil }
         return now
     }
@@ -126,7 +125,7 @@ final class VolumeReconciler: Sendable {
         let patch: JSONValue = [
             "metadata": [
                 "resourceVersion": .string(volume.metadata.resourceVersion),
-                "finalizers": finalizers.isEmpty ? nil : JSONValue(finalizers),
+                "finalizers": finalizers.isEmpty ? .null : JSONValue(finalizers),
             ]
         ]
         _ = try await shop.client.call(.patch(APIPath.persistentVolume(volume.metadata.name), .merge, patch))

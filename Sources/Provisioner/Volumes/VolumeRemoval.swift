@@ -90,7 +90,7 @@ struct VolumeRemoval: Sendable {
             let patch: JSONValue = [
                 "metadata": [
                     "resourceVersion": .string(volume.metadata.resourceVersion),
-                    "finalizers": rest.isEmpty ? nil : JSONValue(rest),
+                    "finalizers": rest.isEmpty ? .null : JSONValue(rest),
                 ]
             ]
             do throws(KubernetesError) {

@@ -1,17 +1,14 @@
 internal import Glibc
 
-/// Which node has an image, as it wrote it into the image's metadata: `rbd image-meta list` shows it.
+/// Which node has an image, as it wrote it into the cookie of its lock: `rados lock info` on the header shows it.
 ///
-/// It tells people and other nodes more than Ceph does, which knows addresses alone. It proves nothing: only where its
-/// address is that of a client which has the lock, or watches the image, does it speak of that client. One that is there
-/// without such a client was left by a node that died, or was cut off. A clone gets its parent's metadata: a record counts
-/// only for the image whose id it names.
+/// It tells people and other nodes more than Ceph does, which knows addresses alone. In the lock and not in the image's
+/// metadata, because it is there exactly as long as the lock is, and because a clone gets its parent's metadata.
 ///
 /// Words `name=value`, separated by spaces:
 ///
 /// | name | value |
 /// | --- | --- |
-/// | image | the image's id |
 /// | node | the node's name |
 /// | address | the client's address in the cluster: `10.0.0.7:0/123456` |
 /// | since | when it took the image: `2026-11-21T08:09:47Z` |
@@ -19,9 +16,8 @@ internal import Glibc
 /// | host | a random number that the node keeps in its state directory, for its name may be another's tomorrow |
 /// | boot | `/proc/sys/kernel/random/boot_id` |
 /// | process | `PID/START` of the process that serves the image; absent where the kernel does |
+/// | keeper | `PID/START` of the process that starts servers until the image is given up |
 public struct HolderRecord: Sendable, Hashable, Codable {
-    /// The image's id.
-    public var imageID: String
     /// The node's name.
     public var node: String
     /// The client's address in the cluster.
@@ -36,6 +32,8 @@ public struct HolderRecord: Sendable, Hashable, Codable {
     public var bootID: String
     /// The process that serves the image: its number and its start in clock ticks since the boot.
     public var process: ServingProcess?
+    /// The process that starts such processes, one after the other.
+    public var keeper: ServingProcess?
 
     /// A process of a node.
     public struct ServingProcess: Sendable, Hashable, Codable {
@@ -49,23 +47,25 @@ public struct HolderRecord: Sendable, Hashable, Codable {
             self.pid = pid
             self.startTime = startTime
         }
-    }
 
-    /// The record's key in the image's metadata.
-    public static let metadataKey = "nacre.io/holder"
+        init?(parsing word: Substring) {
+            let numbers = word.split(separator: "/")
+            guard numbers.count == 2, let pid = Int32(numbers[0]), let start = UInt64(numbers[1]) else { return nil }
+            self.init(pid: pid, startTime: start)
+        }
+    }
 
     /// Puts a record together.
     public init(
-        imageID: String,
         node: String,
         address: String,
         since: Int64,
         mapper: String,
         host: String,
         bootID: String,
-        process: ServingProcess? = nil
+        process: ServingProcess? = nil,
+        keeper: ServingProcess? = nil
     ) {
-        self.imageID = imageID
         self.node = node
         self.address = address
         self.since = since
@@ -73,6 +73,7 @@ public struct HolderRecord: Sendable, Hashable, Codable {
         self.host = host
         self.bootID = bootID
         self.process = process
+        self.keeper = keeper
     }
 
     /// Reads what `text` writes; nothing when a word is missing.
@@ -84,32 +85,35 @@ public struct HolderRecord: Sendable, Hashable, Codable {
             guard let equals = word.firstIndex(of: "=") else { return nil }
             words[word[..<equals]] = word[word.index(after: equals)...]
         }
-        guard let imageID = words["image"], let node = words["node"], let address = words["address"], let mapper = words["mapper"],
+        guard let node = words["node"], let address = words["address"], let mapper = words["mapper"],
             let host = words["host"], let boot = words["boot"], let since = words["since"].flatMap(Self.seconds)
         else { return nil }
-        let process = (words["process"] ?? "").split(separator: "/")
         self.init(
-            imageID: String(imageID),
             node: String(node),
             address: String(address),
             since: since,
             mapper: String(mapper),
             host: String(host),
             bootID: String(boot),
-            process: process.count == 2
-                ? Int32(process[0]).flatMap { pid in
-                    UInt64(process[1]).map { ServingProcess(pid: pid, startTime: $0) }
-                } : nil
+            process: words["process"].flatMap(ServingProcess.init(parsing:)),
+            keeper: words["keeper"].flatMap(ServingProcess.init(parsing:))
         )
     }
+
+    /// Who may share the lock: the kernel of one boot, or the servers of one keeper, of which one is alive at a time.
+    ///
+    /// A server that comes after a dead one takes the lock before the dead one's share of it is broken, so there is no
+    /// moment in which the image is nobody's.
+    public var tenure: String { "\(host) \(bootID) \(keeper.map { "\($0.pid)/\($0.startTime)" } ?? mapper)" }
 
     /// The record as it is written down.
     public var text: String {
         var words = [
-            "image=\(Self.word(imageID))", "node=\(Self.word(node))", "address=\(Self.word(address))", "since=\(Self.time(since))",
+            "node=\(Self.word(node))", "address=\(Self.word(address))", "since=\(Self.time(since))",
             "mapper=\(Self.word(mapper))", "host=\(Self.word(host))", "boot=\(Self.word(bootID))",
         ]
         if let process { words.append("process=\(process.pid)/\(process.startTime)") }
+        if let keeper { words.append("keeper=\(keeper.pid)/\(keeper.startTime)") }
         return words.joined(separator: " ")
     }
 

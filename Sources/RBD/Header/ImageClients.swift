@@ -1,20 +1,18 @@
 public import RADOS
 internal import SystemPackage
 
-/// A client that has an image: it owns the image's lock, watches it, or both; or neither any more, but its node noted it.
+/// A client that has an image: it has a lock of the image, watches it, or both.
 public struct ImageClient: Sendable, Hashable, CustomStringConvertible {
     /// Where it is: `10.0.0.7:0/123456`; what a blocklist wants.
     public let address: String
-    /// N of `client.N`.
-    public let clientID: UInt64?
-    /// The lock that it owns, if any.
-    public let lock: ImageLockName?
-    /// That lock's owner, to break it.
-    public let owner: LockOwner?
+    /// N of `client.N`; nothing for the kernel's client where the service took the lock for it.
+    public var clientID: UInt64?
+    /// The locks that it has.
+    public var locks: [ImageLockName: LockOwner]
     /// Whether it watches the image: a client that can be reached renews its watch, a dead one's lasts 30 s.
-    public let isWatching: Bool
+    public var isWatching: Bool
     /// What its node wrote down of it.
-    public let record: HolderRecord?
+    public var record: HolderRecord?
 
     /// `node 'worker-1' (10.0.0.7:0/123456) since 2026-11-21T08:09:47Z`, or what of it is known.
     public var description: String {
@@ -24,11 +22,15 @@ public struct ImageClient: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// The locks that an image can have, on its header.
-public enum ImageLockName: String, Sendable, Hashable {
+public enum ImageLockName: String, Sendable, Hashable, CaseIterable {
     /// librbd's and krbd's own, of images with the exclusive-lock feature; also what `rbd lock add` takes.
+    ///
+    /// krbd takes it with its first write, and hands it over to whoever asks.
     case exclusive = "rbd_lock"
-    /// Nacre's, of images without the feature: nothing enforces it but that every node looks.
-    case advisory = "nacre_holder"
+    /// Nacre's, for as long as a node has the image; its cookie is the node's `HolderRecord`.
+    ///
+    /// Nothing enforces it but that every node of ours looks.
+    case holder = "nacre_holder"
 }
 
 /// An image and who has it.
@@ -37,16 +39,14 @@ public struct ImageClients: Sendable {
     public let imageID: String
     /// What it can do.
     public let features: ImageFeatures
-    /// Who has it, owners of a lock first, a client that was only noted last.
+    /// Who has it, owners of a lock first.
     public let clients: [ImageClient]
-    /// What the last node to have it wrote down; it may be gone.
-    public let record: HolderRecord?
 }
 
 extension IOContext {
     /// Who has an image, from four reads of its header; it is not opened, so nobody sees us as a watcher.
     ///
-    /// Blocks. Implements the class calls `rbd.get_features` and `rbd.metadata_get`.
+    /// Blocks. Implements the class call `rbd.get_features`.
     ///
     /// - Parameter id: The image's id.
     /// - Returns: The image's clients; nothing when it has no header.
@@ -60,15 +60,13 @@ extension IOContext {
             var decoder = Decoder(try call(ClassCall("rbd", "get_features", input: input.bytes), on: header))
             let features = ImageFeatures(rawValue: decoder.number(UInt64.self) ?? 0)
             // Locks before watches: a client that takes both between the reads is seen to live.
+            let holders = try lockOwners(ImageLockName.holder.rawValue, on: header)
             let exclusive = try lockOwners(ImageLockName.exclusive.rawValue, on: header)
-            let advisory = try lockOwners(ImageLockName.advisory.rawValue, on: header)
-            let record = try holderRecord(header).flatMap { $0.imageID == id ? $0 : nil }
             let watchers = try watchers(of: header)
             return ImageClients(
                 imageID: id,
                 features: features,
-                clients: Self.merge(exclusive, advisory, watchers, record),
-                record: record
+                clients: Self.merge(holders, exclusive, watchers)
             )
         } catch {
             guard error.isNotFound else { throw RBDError(error) }
@@ -76,113 +74,56 @@ extension IOContext {
         }
     }
 
-    private func holderRecord(_ header: String) throws(RADOSError) -> HolderRecord? {
-        var input = Encoder()
-        input.append(HolderRecord.metadataKey)
-        do throws(RADOSError) {
-            var decoder = Decoder(try call(ClassCall("rbd", "metadata_get", input: input.bytes), on: header))
-            return decoder.string().flatMap(HolderRecord.init(parsing:))
-        } catch {
-            // The key is not there; a header that is not there is noticed by the next read.
-            guard error.isNotFound else { throw error }
-            return nil
-        }
-    }
-
-    static func merge(
-        _ exclusive: [LockOwner],
-        _ advisory: [LockOwner],
-        _ watchers: [Watcher],
-        _ record: HolderRecord?
-    ) -> [ImageClient] {
+    static func merge(_ holders: [LockOwner], _ exclusive: [LockOwner], _ watchers: [Watcher]) -> [ImageClient] {
         var clients: [ImageClient] = []
+        func note(_ address: String, _ clientID: UInt64?, _ change: (inout ImageClient) -> Void) {
+            let known = clients.firstIndex {
+                $0.address == address || clientID != nil && $0.clientID == clientID
+            }
+            var client =
+                known.map { clients[$0] }
+                ?? ImageClient(address: address, clientID: nil, locks: [:], isWatching: false, record: nil)
+            client.clientID = client.clientID ?? clientID
+            change(&client)
+            if let known { clients[known] = client } else { clients.append(client) }
+        }
+        for owner in holders {
+            // Who took it may be the service; whom it is for, the kernel say, stands in the cookie.
+            let record = HolderRecord(parsing: owner.cookie)
+            let address = record?.address ?? owner.address
+            note(address, address == owner.address ? owner.clientID : nil) { client in
+                client.locks[.holder] = owner
+                client.record = record
+            }
+        }
         for owner in exclusive {
-            clients.append(
-                ImageClient(
-                    address: owner.address,
-                    clientID: owner.clientID,
-                    lock: .exclusive,
-                    owner: owner,
-                    isWatching: watchers.contains { $0.clientID == owner.clientID || $0.address == owner.address },
-                    record: record?.address == owner.address ? record : nil
-                )
-            )
+            note(owner.address, owner.clientID) { $0.locks[.exclusive] = owner }
         }
-        for owner in advisory {
-            // Who took it may be the agent; whom it is for, the kernel say, stands in the cookie.
-            let holder = HolderRecord(parsing: owner.cookie)
-            let address = holder?.address ?? owner.address
-            clients.append(
-                ImageClient(
-                    address: address,
-                    clientID: address == owner.address ? owner.clientID : nil,
-                    lock: .advisory,
-                    owner: owner,
-                    isWatching: watchers.contains { $0.address == address },
-                    record: holder
-                )
-            )
-        }
-        for watcher in watchers where !clients.contains(where: { $0.isWatching && $0.isSame(as: watcher) }) {
-            clients.append(
-                ImageClient(
-                    address: watcher.address,
-                    clientID: watcher.clientID,
-                    lock: nil,
-                    owner: nil,
-                    isWatching: true,
-                    record: record?.address == watcher.address ? record : nil
-                )
-            )
-        }
-        if let record, !clients.contains(where: { $0.address == record.address }) {
-            clients.append(
-                ImageClient(
-                    address: record.address,
-                    clientID: nil,
-                    lock: nil,
-                    owner: nil,
-                    isWatching: false,
-                    record: record
-                )
-            )
+        for watcher in watchers {
+            note(watcher.address, watcher.clientID) { $0.isWatching = true }
         }
         return clients
     }
 }
 
-extension ImageClient {
-    fileprivate func isSame(as watcher: Watcher) -> Bool {
-        address == watcher.address || clientID == watcher.clientID
-    }
-}
-
 extension IOContext {
-    /// Writes down who has an image.
+    /// Takes the holder's lock of an image.
     ///
-    /// Blocks. Implements the class call `rbd.metadata_set`.
-    public func setHolder(_ record: HolderRecord, ofImageID id: String) throws(RBDError) {
-        var input = Encoder()
-        input.append(UInt32(1))
-        input.append(HolderRecord.metadataKey)
-        input.append(record.text)
-        do throws(RADOSError) {
-            _ = try call(ClassCall("rbd", "metadata_set", input: input.bytes), on: ImageObject.header(ofID: id))
-        } catch {
-            throw RBDError(error)
-        }
-    }
-
-    /// Takes away what was written down of who has an image; fine when nothing was.
+    /// Blocks. A second call is fine, and so is one while another server of the same keeper has it.
     ///
-    /// Blocks. Implements the class call `rbd.metadata_remove`.
-    public func removeHolder(ofImageID id: String) throws(RBDError) {
-        var input = Encoder()
-        input.append(HolderRecord.metadataKey)
+    /// - Parameters:
+    ///   - record: Who takes it.
+    ///   - id: The image's id.
+    /// - Throws: `RBDError` with `.resourceBusy` when somebody else has it.
+    public func lockAsHolder(_ record: HolderRecord, ofImageID id: String) throws(RBDError) {
         do throws(RADOSError) {
-            _ = try call(ClassCall("rbd", "metadata_remove", input: input.bytes), on: ImageObject.header(ofID: id))
+            try lock(
+                ImageLockName.holder.rawValue,
+                on: ImageObject.header(ofID: id),
+                cookie: record.text,
+                sharedAs: record.tenure
+            )
         } catch {
-            guard !error.isNotFound else { return }
             throw RBDError(error)
         }
     }
@@ -199,21 +140,28 @@ extension IOContext {
     public func fence(_ client: ImageClient, ofImageID id: String, seconds: UInt32) throws(RBDError) {
         do throws(RADOSError) {
             try cluster.addToBlocklist(client.address, seconds: seconds)
-            guard let lock = client.lock, let owner = client.owner else { return }
-            try breakLock(lock.rawValue, on: ImageObject.header(ofID: id), of: owner)
+            try breakLocks(of: client, on: ImageObject.header(ofID: id))
         } catch {
             throw RBDError(error)
         }
     }
 
-    /// Takes a lock of an image away from its owner, who must be fenced; fine when it does not have it.
+    /// Takes a client's locks of an image away, who must be fenced; fine when it does not have them.
     ///
     /// Blocks.
-    public func breakLock(_ lock: ImageLockName, ofImageID id: String, of owner: LockOwner) throws(RBDError) {
+    public func breakLocks(of client: ImageClient, ofImageID id: String) throws(RBDError) {
         do throws(RADOSError) {
-            try breakLock(lock.rawValue, on: ImageObject.header(ofID: id), of: owner)
+            try breakLocks(of: client, on: ImageObject.header(ofID: id))
         } catch {
             throw RBDError(error)
+        }
+    }
+
+    private func breakLocks(of client: ImageClient, on header: String) throws(RADOSError) {
+        // The holder's last: as long as it is there, no other node of ours takes the image.
+        for lock in [ImageLockName.exclusive, .holder] {
+            guard let owner = client.locks[lock] else { continue }
+            try breakLock(lock.rawValue, on: header, of: owner)
         }
     }
 

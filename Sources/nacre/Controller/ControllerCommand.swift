@@ -67,7 +67,11 @@ struct ControllerCommand: AsyncParsableCommand {
             logger: quiet
         )
         if let address = serve.metricsAddress {
-            let metrics = address.server(registry, health: { cluster.health(beside: await report.health()) }, logger: logger)
+            let metrics = address.server(
+                registry,
+                health: { cluster.health(beside: await report.health()) },
+                logger: logger
+            )
             configuration.services.insert(.init(service: metrics), at: 0)
         }
         configuration.maximumGracefulShutdownDuration = .seconds(30)

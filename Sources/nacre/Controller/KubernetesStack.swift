@@ -164,6 +164,10 @@ final class KubernetesStack: Service, Sendable {
             ("nacre_controller_delayed", "Claims and volumes that wait after a failure.", { controller.load.delayed }),
             ("nacre_controller_volumes", "PersistentVolumes known.", { controller.load.volumes }),
             ("nacre_controller_claims", "Claims known.", { controller.load.claims }),
+            (
+                "nacre_controller_orphaned_images", "Images that no claim and no PersistentVolume has.",
+                { controller.load.orphanedImages }
+            ),
             ("nacre_kubernetes_lists_total", "Lists made since the start.", { controller.load.lists }),
             ("nacre_kubernetes_reads_total", "Reads of the API server, watches included.", { client.counts.reads }),
             ("nacre_kubernetes_writes_total", "Writes to the API server.", { client.counts.writes }),

@@ -9,8 +9,8 @@ struct HolderReport: Encodable {
     let address: String
     let since: String?
     let mapper: String?
-    /// `exclusive`, `advisory`; nothing for who only watches.
-    let lock: String?
+    /// `holder`, Nacre's, and `exclusive`, librbd's; empty for who only watches.
+    let locks: [String]
     let alive: Bool
     let fencedUntil: String?
 
@@ -20,20 +20,21 @@ struct HolderReport: Encodable {
         address = holder.client.address
         since = holder.client.record?.sinceTime
         mapper = holder.client.record?.mapper
-        lock = holder.client.lock.map { $0 == .exclusive ? "exclusive" : "advisory" }
+        locks = holder.client.locks.keys.map { "\($0)" }.sorted()
         alive = holder.client.isWatching
         fencedUntil = holder.refusedUntil
     }
 
     /// A table of them.
     static func lines(_ holders: [VolumeHolder], _ terminal: Terminal) -> [String] {
-        var table = Table("NODE", "VOLUME", "ADDRESS", "SINCE", "MAPPER", "LOCK", "STATE")
+        var table = Table("NODE", "VOLUME", "ADDRESS", "SINCE", "MAPPER", "LOCKS", "STATE")
         table.rows = holders.map { holder in
             let report = HolderReport(holder)
             let state = report.alive ? "alive" : "dead"
             return [
                 report.node ?? "-", holder.id.imageSpec, report.address, report.since ?? "-", report.mapper ?? "-",
-                report.lock ?? "-", report.fencedUntil == nil ? state : "fenced, \(state)",
+                report.locks.isEmpty ? "-" : report.locks.joined(separator: "+"),
+                report.fencedUntil == nil ? state : "fenced, \(state)",
             ]
         }
         return table.lines { terminal.colored($0, .bold) }

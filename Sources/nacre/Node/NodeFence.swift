@@ -84,7 +84,7 @@ struct FenceReport: Encodable {
     /// What was done, for a person.
     var lines: [String] {
         clients.map { client in
-            let locks = client.volumes.count { $0.lock != nil }
+            let locks = client.volumes.reduce(0) { $0 + $1.locks.count }
             return "fenced \(client.address)\(client.node.map { " of node '\($0)'" } ?? ""): blocklisted, "
                 + "\(locks) lock\(locks == 1 ? "" : "s") broken"
         }
@@ -98,10 +98,8 @@ struct FenceReport: Encodable {
             let state = client.isAlive ? "ALIVE: its I/O will fail" : "not heard of"
             return ["client \(client.address)\(node), cluster \(client.clusterID), \(state)"]
                 + client.holders.map { holder in
-                    let lock = holder.client.lock.map {
-                        $0 == .exclusive ? "its lock is broken" : "its note is removed"
-                    }
-                    return "  volume \(holder.id): \(lock ?? "it only watches")"
+                    let locks = HolderReport(holder).locks.joined(separator: ", ")
+                    return "  volume \(holder.id): \(locks.isEmpty ? "only watched" : "locks broken: \(locks)")"
                 }
         }
     }

@@ -57,7 +57,8 @@ struct NodeRunCommand: AsyncParsableCommand {
             logger: logger
         )
         var background: [any Service] = [
-            Watching(watchdog: node.watchdog), AgentUpkeep(connections: stack.connections, driver: driver),
+            Watching(watchdog: node.watchdog), Reconciling(service: node.service),
+            AgentUpkeep(connections: stack.connections, driver: driver),
         ]
         if let client {
             let events = EventRecorder(client, component: options.driverName, instance: node.service.info.nodeID)

@@ -55,14 +55,11 @@ struct ServeCommand: AsyncParsableCommand {
             logger: logger
         )
         var background: [any Service] = [Housekeeping(stack: stack, logger: logger)]
-<<<<<<< HEAD
-        if let node { background.append(Watching(watchdog: node.watchdog)) }
-        if let address = options.metricsAddress {
-            background.append(address.server(registry, health: report.health, logger: logger))
-=======
         if let node {
             background += [Watching(watchdog: node.watchdog), Reconciling(service: node.service)] as [any Service]
->>>>>>> be5ff0820e87dbbc9799c7c7b34dfbc075a2c404
+        }
+        if let address = options.metricsAddress {
+            background.append(address.server(registry, health: report.health, logger: logger))
         }
         // Its own lines would repeat every service's whole description.
         var quiet = logger

@@ -44,8 +44,9 @@ def in_world(options):
         make_network()
         os.environ.pop("NACRE_CLUSTER_DIR", None)
         if not options.no_cluster:
-            subprocess.run([MICRO_CLUSTER, "up", "--dir", cluster, "--addr", HOST_ADDRESS, "--osds", options.osds,
-                            "--store", options.store], check=True, stdout=sys.stderr)
+            subprocess.run([MICRO_CLUSTER, "up", *(["--quiet"] if options.quiet else []), "--dir", cluster,
+                            "--addr", HOST_ADDRESS, "--osds", options.osds, "--store", options.store],
+                           check=True, stdout=sys.stderr)
             os.environ["NACRE_CLUSTER_DIR"] = cluster
         return _wait(subprocess.Popen(options.command))
     finally:

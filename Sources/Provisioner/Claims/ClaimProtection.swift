@@ -1,0 +1,77 @@
+internal import JSON
+internal import KubernetesAPI
+internal import Logging
+internal import Synchronization
+
+/// Lets a deleted claim of ours go when no pod uses it, as kube-controller-manager's protection controller does: that one
+/// gets through ten a second.
+///
+/// Stricter than it: any pod that names the claim, whatever its state, leaves the claim to that controller. The list of pods
+/// is a consistent one made after the claim's deletion was seen; from then on neither scheduler nor kubelet takes a pod that
+/// wants the claim. In a namespace with more pods than a page, and without the right to list pods, nothing is done here.
+final class ClaimProtection: Sendable {
+    static let finalizer = "kubernetes.io/pvc-protection"
+    private static let mostPods = 500
+
+    private let shop: Workshop
+    private let isForbidden = Mutex(false)
+
+    init(_ shop: Workshop) {
+        self.shop = shop
+    }
+
+    /// Whether a claim is one that we may let go.
+    func isDue(_ claim: PersistentVolumeClaim) -> Bool {
+        guard claim.metadata.isBeingDeleted, !claim.volumeName.isEmpty, !isForbidden.withLock(\.self),
+            let volume = shop.volumes.object(claim.volumeName)
+        else { return false }
+        return volume.provisionedBy == shop.settings.driverName && volume.claim?.uid == claim.metadata.uid
+    }
+
+    /// Works on the claim of that key.
+    func reconcile(_ key: String) async -> WorkQueue.Outcome {
+        guard let known = shop.claims.object(key), isDue(known) else { return .done }
+        do throws(KubernetesError) {
+            guard let claim = try await shop.liveClaim(known.metadata.namespace, known.metadata.name),
+                claim.metadata.uid == known.metadata.uid, claim.metadata.isBeingDeleted,
+                let finalizers = claim.details?.finalizers, finalizers.contains(Self.finalizer),
+                try await isUnused(claim)
+            else { return .done }
+            shop.enter(.releasingClaim)
+            let rest = finalizers.filter { $0 != Self.finalizer }
+            let patch: JSONValue = [
+                "metadata": [
+                    "resourceVersion": .string(claim.metadata.resourceVersion),
+                    "finalizers": rest.isEmpty ? .null : JSONValue(rest),
+                ]
+            ]
+            _ = try await shop.client.call(
+                .patch(APIPath.claim(claim.metadata.namespace, claim.metadata.name), .merge, patch)
+            )
+        } catch {
+            if error.status?.isForbidden ?? false {
+                isForbidden.withLock { $0 = true }
+                shop.log(error, "deleted claims are left to kube-controller-manager", [:])
+            }
+            // It is that controller's work: whatever is wrong, it sees to it.
+        }
+        return .done
+    }
+
+    private func isUnused(_ claim: PersistentVolumeClaim) async throws(KubernetesError) -> Bool {
+        let path = APIPath.pods(claim.metadata.namespace)
+        let list = try await shop.client.call(
+            APICall(.get, path, query: [("limit", String(Self.mostPods))])
+        )
+        guard (list["metadata", "continue"]?.string ?? "").isEmpty, case .array(let pods)? = list["items"] else {
+            return false
+        }
+        return !pods.contains { pod in
+            (pod["spec", "volumes"]?.elements ?? []).contains { volume in
+                volume["persistentVolumeClaim", "claimName"]?.string == claim.metadata.name
+                    // A claim that is made for the pod has its name and the volume's.
+                    || volume["ephemeral"] != nil
+            }
+        }
+    }
+}

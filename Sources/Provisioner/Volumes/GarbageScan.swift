@@ -1,0 +1,79 @@
+internal import KubernetesAPI
+internal import Logging
+internal import Synchronization
+internal import Volumes
+
+/// Finds images that look like volumes of ours and that no claim and no PersistentVolume of this cluster has.
+///
+/// Reports and touches nothing: another Kubernetes may share the pool, a person may have made the image, or kept it on
+/// purpose. One is told of when two scans in a row found it, for between listing and looking a volume may come or go.
+final class GarbageScan: Sendable {
+    private struct State {
+        var suspects: Set<String> = []
+        var found: Set<String> = []
+    }
+
+    private static let interval = Duration.seconds(1800)
+    /// The second look comes soon, so that what a crash left is known within minutes.
+    private static let firstInterval = Duration.seconds(120)
+    /// So many are named in the log; the gauge counts all.
+    private static let mostNamed = 20
+
+    private let shop: Workshop
+    private let state = Mutex(State())
+
+    init(_ shop: Workshop) {
+        self.shop = shop
+    }
+
+    /// Images that nobody here has.
+    var count: Int { state.withLock { $0.found.count } }
+
+    /// Scans until the task is cancelled.
+    func run() async {
+        var interval = Self.firstInterval
+        while !Task.isCancelled {
+            do throws(VolumeError) {
+                try await scan()
+            } catch {
+                // Without a Ceph user of its own a controller cannot list, and need not say so every half hour.
+                if error.code != .failedPrecondition { shop.log(error, "cannot look for images that nobody has", [:]) }
+            }
+            try? await Task.sleep(for: interval)
+            interval = state.withLock { $0.suspects.isEmpty } ? Self.interval : max(Self.firstInterval, interval)
+        }
+    }
+
+    /// Lists first and looks then: a volume that is made meanwhile is known by the time of the look.
+    func scan() async throws(VolumeError) {
+        var images: [(handle: String, uid: String)] = []
+        var token = ""
+        repeat {
+            let page = try await shop.service.listVolumes(
+                maxEntries: 500,
+                startingToken: token,
+                deadline: shop.deadline
+            )
+            for volume in page.volumes where ImageName.endsInUUID(volume.id.image) {
+                images.append((volume.id.description, String(volume.id.image.suffix(36))))
+            }
+            token = page.nextToken
+        } while !token.isEmpty
+        guard !images.isEmpty else { return state.withLock { $0 = State() } }
+        var known = Set(shop.claims.filter { _ in true }.map(\.metadata.uid))
+        let prefix = shop.settings.volumeNamePrefix.count + 1
+        for name in shop.volumes.keys { known.insert(String(name.dropFirst(prefix))) }
+        let orphans = Set(images.filter { !known.contains($0.uid) }.map(\.handle))
+        let new = state.withLock { state in
+            let confirmed = orphans.intersection(state.suspects)
+            defer { state = State(suspects: orphans, found: confirmed) }
+            return confirmed.subtracting(state.found)
+        }
+        for handle in new.sorted().prefix(Self.mostNamed) {
+            shop.logger.warning(
+                "no claim and no PersistentVolume has this image; nacre volume delete removes it",
+                metadata: [LogKey.image: "\(handle)"]
+            )
+        }
+    }
+}

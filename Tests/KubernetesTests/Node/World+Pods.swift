@@ -1,0 +1,146 @@
+import Foundation
+import Glibc
+import JSON
+import KubernetesAPI
+import TestSupport
+import Testing
+
+/// What a program printed, and how it ended.
+struct Output: Sendable {
+    let text: String
+    let end: ChildProcess.End
+}
+
+extension KubeLab {
+    private static var root: URL {
+        var folder = URL(filePath: #filePath)
+        while folder.lastPathComponent != "Tests" { folder.deleteLastPathComponent() }
+        return folder.deletingLastPathComponent()
+    }
+
+    /// A file of the repository.
+    static func file(_ path: String) -> String { root.appending(path: path).path }
+
+    /// Runs a verb of `tools/kube-lab` and returns what it printed, errors too.
+    static func run(_ words: [String], within limit: Duration = .seconds(60)) async throws -> Output {
+        let log = "/tmp/nacre-kube-lab-\(UInt32.random(in: 0...UInt32.max)).out"
+        defer { try? FileManager.default.removeItem(atPath: log) }
+        let directory = try #require(directory)
+        let process = try ChildProcess(
+            file("tools/kube-lab"),
+            [words[0], "--dir", directory] + words.dropFirst(),
+            log: log
+        )
+        let end = try await process.end(within: limit)
+        return Output(text: (try? String(contentsOfFile: log, encoding: .utf8)) ?? "", end: end)
+    }
+
+    /// Runs kubectl as the administrator.
+    static func kubectl(_ words: String..., within limit: Duration = .seconds(60)) async throws -> Output {
+        try await run(["kubectl"] + words, within: limit)
+    }
+
+    /// Runs a program in the node's mounts.
+    static func onNode(_ words: String...) async throws -> Output {
+        try await run(["exec", "--node", "n1"] + words)
+    }
+}
+
+extension World {
+    /// Starts the node's agent and waits until it answers kubelet's driver.
+    func agent(_ id: String = "agent") async throws -> ChildProcess {
+        let process = try ChildProcess(
+            KubeLab.file("tools/kube-lab"),
+            [
+                "exec", "--dir", try #require(KubeLab.directory), "--node", "n1", NacreProcess.program, "node", "run",
+                "--node-id", "n1", "--driver-name", driver, "--config", cluster.configurationPath,
+                "--kubeconfig", "\(try #require(KubeLab.directory))/admin.kubeconfig", "--log-level", "debug",
+            ],
+            log: log(id)
+        )
+        try await eventually("the agent answers kubelet's driver: \(logText(id))", within: .seconds(60)) {
+            try await KubeLab.onNode(NacreProcess.program + "-flex", "ping").end == .exited(0)
+        }
+        return process
+    }
+
+    /// The class of volumes that pods get, with the Secrets of both users.
+    func makePodClass(_ fileSystem: String = "xfs", fields: [String: JSONValue] = [:]) async throws {
+        try await makeClass(
+            parameters: [
+                "csi.storage.k8s.io/fstype": fileSystem, "csi.storage.k8s.io/node-stage-secret-name": "ceph",
+                "csi.storage.k8s.io/node-stage-secret-namespace": name,
+            ],
+            fields: fields
+        )
+    }
+
+    /// A pod on the node's network that sleeps, with a claim at `/data`, or as the device `/dev/data`.
+    func pod(_ podName: String, claim: String, asDevice: Bool = false) async throws {
+        let place: JSONValue =
+            asDevice
+            ? ["volumeDevices": [["name": "data", "devicePath": "/dev/data"]]]
+            : ["volumeMounts": [["name": "data", "mountPath": "/data"]]]
+        var container: JSONValue = [
+            "name": "shell", "image": "docker.io/local/busybox:1", "command": ["sleep", "100000"],
+        ]
+        for key in ["volumeDevices", "volumeMounts"] { container = container.with(key, place[key]) }
+        let object: JSONValue = [
+            "apiVersion": "v1", "kind": "Pod", "metadata": ["name": .string(podName)],
+            "spec": [
+                "hostNetwork": true, "terminationGracePeriodSeconds": 0, "securityContext": ["fsGroup": 2000],
+                "containers": .array([container]),
+                "volumes": [["name": "data", "persistentVolumeClaim": ["claimName": .string(claim)]]],
+            ],
+        ]
+        _ = try await client.call(.create("/api/v1/namespaces/\(name)/pods", object))
+    }
+
+    /// Waits until a pod is ready.
+    func waitReady(_ podName: String) async throws {
+        try await eventually("pod \(podName) is ready", within: .seconds(150)) {
+            let pod = try? await client.call(.get("/api/v1/namespaces/\(name)/pods/\(podName)"))
+            let conditions = pod?["status", "conditions"]?.elements ?? []
+            return conditions.contains { $0["type"]?.string == "Ready" && $0["status"]?.string == "True" }
+        }
+    }
+
+    /// Runs a shell's line in a pod; a kubelet that has just come up does not know its pods for a while.
+    func shell(_ podName: String, _ line: String) async throws -> String {
+        var output = Output(text: "", end: .exited(1))
+        let last = ContinuousClock.now + .seconds(60)
+        repeat {
+            output = try await KubeLab.kubectl("exec", "-n", name, podName, "--", "sh", "-c", line)
+            if output.end == .exited(0) { break }
+            try await Task.sleep(for: .seconds(1))
+        } while .now < last
+        #expect(output.end == .exited(0), "\(podName): \(line): \(output.text)")
+        return output.text.trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    /// Deletes a pod and waits until kubelet has let go of it.
+    func deletePod(_ podName: String) async throws {
+        _ = try? await client.call(APICall(.delete, "/api/v1/namespaces/\(name)/pods/\(podName)"))
+        try await eventually("pod \(podName) is gone", within: .seconds(120)) {
+            try await KubeLab.kubectl("get", "pod", "-n", name, podName, "-o", "name").end != .exited(0)
+        }
+    }
+
+    /// Asks for a larger claim.
+    func grow(_ claimName: String, to size: String) async throws {
+        _ = try await client.call(
+            .patch(
+                APIPath.claim(name, claimName),
+                .merge,
+                ["spec": ["resources": ["requests": ["storage": .string(size)]]]]
+            )
+        )
+    }
+
+    /// Waits until the node has nothing of this test's volumes any more.
+    func waitUnmapped(within limit: Duration = .seconds(90)) async throws {
+        try await eventually("the node has let go of all volumes", within: limit) {
+            !(try await KubeLab.onNode("cat", "/proc/self/mountinfo")).text.contains("\(name)-")
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import JSON
+import KubernetesAPI
+import Logging
+import Secrets
+import TestSupport
+import Testing
+import Volumes
+
+@testable import Provisioner
+
+@Suite("Images that nobody has")
+struct GarbageScanTests {
+    @Test("An image without claim and PersistentVolume is counted when two scans found it, and not before")
+    func scan() async throws {
+        let store = InMemoryImageStore()
+        let service = VolumeService(store: store)
+        let credentials = Credentials(userID: "u", userKey: Secret("k"))
+        let uids = (1...3).map { "00000000-0000-4000-8000-00000000000\($0)" }
+        for uid in uids {
+            _ = try await service.createVolume(
+                CreateVolumeRequest(
+                    name: "pvc-\(uid)",
+                    range: CapacityRange(requiredBytes: 1 << 20, limitBytes: 0),
+                    capabilities: [VolumeCapability(.block, mode: .singleNodeWriter)],
+                    parameters: ["clusterID": "lab", "pool": "rbd"],
+                    credentials: credentials
+                ),
+                deadline: .now + .seconds(5)
+            )
+        }
+        let identity = try ClusterIdentity.kubeconfig(
+            [
+                "current-context": "c", "contexts": [["name": "c", "context": ["cluster": "c", "user": "u"]]],
+                "clusters": [["name": "c", "cluster": ["server": "https://127.0.0.1:1"]]],
+                "users": [["name": "u", "user": [:]]],
+            ],
+            directory: "/"
+        )
+        let client = try KubernetesClient(identity, userAgent: "t")
+        let shop = Workshop(
+            settings: DriverSettings(),
+            client: client,
+            service: service,
+            secrets: CephSecrets(client: client) { () throws(VolumeError) in credentials },
+            events: EventRecorder(client, component: "t", instance: "t"),
+            claims: ObjectCache(indexes: [{ $0.className }]),
+            volumes: ObjectCache(indexes: [{ $0.claim?.uid }, { _ in nil }]),
+            classes: ObjectCache(),
+            observer: nil,
+            logger: Logger(label: "t") { _ in SilentLog() }
+        )
+        shop.claims.put(
+            try #require(
+                PersistentVolumeClaim([
+                    "metadata": ["name": "c", "namespace": "n", "uid": .string(uids[0]), "resourceVersion": "1"]
+                ])
+            )
+        )
+        shop.volumes.put(
+            try #require(
+                PersistentVolume([
+                    "metadata": ["name": .string("pvc-\(uids[1])"), "uid": "x", "resourceVersion": "1"]
+                ])
+            )
+        )
+        let scan = GarbageScan(shop)
+        try await scan.scan()
+        #expect(scan.count == 0)
+        try await scan.scan()
+        #expect(scan.count == 1)
+        #expect(store.images.count == 3)
+    }
+}

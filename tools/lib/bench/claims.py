@@ -1,0 +1,393 @@
+"""tools/bench claims: how fast claims become volumes and go again, on a real Kubernetes and a real Ceph."""
+import argparse
+import concurrent.futures
+import http.client
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from standin import StandIn
+
+POOL = "replicapool"
+DRIVER = "rbd.nacre.io"
+NAMESPACE = "bench"
+
+
+class Failure(Exception):
+    """One line for the reader."""
+
+
+def say(text):
+    print(f"   {text}", file=sys.stderr, flush=True)
+
+
+def percentile(values, p):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * p / 100))]
+
+
+class API:
+    """The API server as the administrator: one connection a thread."""
+
+    def __init__(self, lab):
+        self.port = find_port(lab)
+        self.context = ssl.create_default_context(cafile=f"{lab}/pki/ca.crt")
+        self.context.load_cert_chain(f"{lab}/pki/admin.crt", f"{lab}/pki/admin.key")
+        self.local = threading.local()
+
+    def connect(self, timeout=60):
+        return http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=timeout)
+
+    def call(self, method, path, body=None):
+        for attempt in (1, 2):
+            connection = getattr(self.local, "connection", None)
+            if connection is None:
+                connection = self.local.connection = self.connect()
+            try:
+                headers = {"Content-Type": "application/json"} if body is not None else {}
+                connection.request(method, path, None if body is None else json.dumps(body), headers)
+                answer = connection.getresponse()
+                data = answer.read()
+                break
+            except (OSError, http.client.HTTPException):
+                self.local.connection = None
+                if attempt == 2:
+                    raise
+        if answer.status >= 300 and not (method == "DELETE" and answer.status == 404):
+            raise Failure(f"{method} {path}: {answer.status} {data[:300].decode(errors='replace')}")
+        return json.loads(data)
+
+
+def find_port(lab):
+    with open(f"{lab}/admin.kubeconfig", encoding="utf-8") as file:
+        found = re.search(r"https://127\.0\.0\.1:(\d+)", file.read())
+    if not found:
+        raise Failure(f"no server in {lab}/admin.kubeconfig")
+    return int(found.group(1))
+
+
+class Watch(threading.Thread):
+    """Tells when an object first satisfied what is waited for."""
+
+    def __init__(self, api, path, key, is_there):
+        super().__init__(daemon=True)
+        self.api, self.path, self.key, self.is_there = api, path, key, is_there
+        self.version = api.call("GET", path + "?limit=1")["metadata"]["resourceVersion"]
+        self.waiting, self.lock = {}, threading.Lock()
+        self.start()
+
+    def expect(self, name):
+        event = [threading.Event(), None]
+        with self.lock:
+            self.waiting[name] = event
+        return event
+
+    def run(self):
+        while True:
+            connection = self.api.connect(timeout=600)
+            connection.request("GET", f"{self.path}?watch=1&resourceVersion={self.version}")
+            answer = connection.getresponse()
+            for line in answer:
+                now = time.monotonic()
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    return
+                self.version = event["object"]["metadata"]["resourceVersion"]
+                if self.is_there(event):
+                    with self.lock:
+                        found = self.waiting.pop(self.key(event["object"]), None)
+                    if found:
+                        found[1] = now
+                        found[0].set()
+
+
+class Controller:
+    """A `nacre controller`, and what it says of itself."""
+
+    def __init__(self, nacre, kubeconfig, config, secret, work, *words):
+        self.socket = f"{work}/nacre.sock"
+        self.log = open(f"{work}/controller.log", "a", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [nacre, "controller", "--kubeconfig", kubeconfig, "--lease-namespace", NAMESPACE, "--config", config,
+             "--socket", self.socket, "--state-dir", f"{work}/state", "--log-level", "warning", *words,
+             *(["--secret-dir", secret] if secret else [])], stdout=self.log, stderr=self.log)
+
+    def metrics(self):
+        text = subprocess.run(["curl", "-sS", "--max-time", "20", "--unix-socket", self.socket, "http://n/metrics"],
+                              capture_output=True, text=True, check=False).stdout
+        values = {}
+        for line in text.splitlines():
+            if line and line[0] != "#":
+                name, value = line.rsplit(" ", 1)
+                values[name] = float(value)
+        return values
+
+    def wait(self, ready, seconds=60):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise Failure(f"the controller ended with {self.process.returncode}; see {self.log.name}")
+            values = self.metrics()
+            if values and ready(values):
+                return values
+            time.sleep(0.05)
+        raise Failure("the controller does not get there")
+
+    def memory_mib(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as file:
+            sizes = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in file if line.startswith("Vm")}
+        return {"now": round(sizes["VmRSS"], 1), "highest": round(sizes["VmHWM"], 1)}
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+class Bench:
+    def __init__(self, api, controller):
+        self.api, self.controller, self.numbers = api, controller, 0
+        claims = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims"
+        self.path = claims
+        self.bound = Watch(api, claims, lambda claim: claim["metadata"]["name"],
+                           lambda event: event["object"].get("status", {}).get("phase") == "Bound"
+                           and event["type"] != "DELETED")
+        self.gone = Watch(api, "/api/v1/persistentvolumes", lambda volume: volume["metadata"]["name"],
+                          lambda event: event["type"] == "DELETED")
+        self.released = Watch(api, claims, lambda claim: claim["metadata"]["uid"],
+                              lambda event: event["type"] == "DELETED")
+
+    def claim(self):
+        """Makes a claim; returns its name, its uid, when it was asked for and what is set when it is bound."""
+        self.numbers += 1
+        name = f"c{self.numbers}"
+        seen = self.bound.expect(name)
+        begin = time.monotonic()
+        made = self.api.call("POST", self.path, {
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name},
+            "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "bench",
+                     "resources": {"requests": {"storage": "1Gi"}}}})
+        return name, made["metadata"]["uid"], begin, seen
+
+    def delete(self, name, uid):
+        seen, claim = self.gone.expect(f"pvc-{uid}"), self.released.expect(uid)
+        begin = time.monotonic()
+        self.api.call("DELETE", f"{self.path}/{name}")
+        return begin, seen, claim
+
+    @staticmethod
+    def await_(seen, what):
+        if not seen[0].wait(180):
+            raise Failure(f"{what} did not come within 180 s")
+        return seen[1]
+
+    def made(self, _):
+        name, uid, begin, seen = self.claim()
+        return name, uid, (self.await_(seen, f"claim {name}") - begin) * 1000
+
+    def deleted(self, pair):
+        begin, seen, claim = self.delete(*pair)
+        end = self.await_(seen, f"the end of volume pvc-{pair[1]}")
+        return (end - begin) * 1000, (end - self.await_(claim, f"the end of claim {pair[0]}")) * 1000
+
+    def steady(self, count, threads):
+        """`threads` clients, each with one claim under way."""
+        before = self.controller.metrics()
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            begin = time.monotonic()
+            made = list(pool.map(self.made, range(count)))
+            wall = time.monotonic() - begin
+            after = self.controller.metrics()
+            begin = time.monotonic()
+            deleted = list(pool.map(self.deleted, [m[:2] for m in made]))
+            gone_wall = time.monotonic() - begin
+        return {"bound": summary([m[2] for m in made], wall), "gone": summary([d[0] for d in deleted], gone_wall),
+                "gone_after_claim": summary([d[1] for d in deleted], gone_wall),
+                "requests": requests(before, after, count)}
+
+    def burst(self, count, threads=16):
+        """All at once."""
+        before = self.controller.metrics()
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            begin = time.monotonic()
+            claims = list(pool.map(lambda _: self.claim(), range(count)))
+            created = time.monotonic() - begin
+            ends = [self.await_(seen, f"claim {name}") for name, _, _, seen in claims]
+            wall = max(ends) - begin
+            times = [(end - claim[2]) * 1000 for end, claim in zip(ends, claims)]
+            after, memory = self.controller.metrics(), self.controller.memory_mib()
+            begin = time.monotonic()
+            deletes = list(pool.map(lambda c: self.delete(c[0], c[1]), claims))
+            ends = [self.await_(seen, "the end of a volume") for _, seen, _ in deletes]
+            gone_wall = max(ends) - begin
+            after_claim = [(end - self.await_(claim, "the end of a claim")) * 1000
+                           for end, (_, _, claim) in zip(ends, deletes)]
+        return {"count": count, "created_s": round(created, 2), "all_bound_s": round(wall, 2),
+                "bound": summary(times, wall), "gone": summary(
+                    [(end - d[0]) * 1000 for end, d in zip(ends, deletes)], gone_wall),
+                "gone_after_claim": summary(after_claim, gone_wall),
+                "requests": requests(before, after, count), "memory_mib": memory}
+
+
+def summary(ms, wall):
+    return {"count": len(ms), **{f"p{p}_ms": round(percentile(ms, p), 1) for p in (50, 95, 99)},
+            "per_second": round(len(ms) / wall, 1)}
+
+
+def requests(before, after, count):
+    return {kind: round((after[f"nacre_kubernetes_{kind}_total"] - before[f"nacre_kubernetes_{kind}_total"]) / count, 2)
+            for kind in ("reads", "writes", "lists")}
+
+
+def prepare(api, cluster):
+    with open(f"{cluster}/config.json", encoding="utf-8") as file:
+        cluster_id = json.load(file)[0]["clusterID"]
+    secret = f"{cluster}/secrets/csi-rbd-provisioner"
+    api.call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    data = {}
+    for key in ("userID", "userKey"):
+        with open(f"{secret}/{key}", encoding="utf-8") as file:
+            data[key] = file.read().strip()
+    api.call("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", {
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "ceph"}, "stringData": data})
+    prefix = "csi.storage.k8s.io/provisioner-secret-"
+    api.call("POST", "/apis/storage.k8s.io/v1/storageclasses", {
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "bench"},
+        "provisioner": DRIVER, "parameters": {
+            "clusterID": cluster_id, "pool": POOL, "imageFeatures": "layering",
+            prefix + "name": "ceph", prefix + "namespace": NAMESPACE}})
+
+
+def images(cluster):
+    listed = subprocess.run(["rbd", "-c", f"{cluster}/ceph.conf", "ls", POOL], capture_output=True, text=True, check=True)
+    return len(listed.stdout.split())
+
+
+def many(options, count):
+    """Memory and time of a controller that finds so many volumes and claims, of a stand-in for the API server."""
+    with tempfile.TemporaryDirectory(prefix="nacre-many-") as work, StandIn(work, DRIVER, count) as server:
+        begin = time.monotonic()
+        controller = Controller(options.nacre, server.kubeconfig, f"{options.cluster}/config.json", None, work)
+        try:
+            controller.wait(lambda v: v.get("nacre_controller_volumes") == count
+                            and v.get("nacre_controller_claims") == count and v.get("nacre_controller_leading") == 1, 600)
+            listed = time.monotonic() - begin
+            controller.wait(lambda v: v["nacre_controller_waiting"] + v["nacre_controller_running"] == 0, 600)
+            done = time.monotonic() - begin
+            time.sleep(12)
+            memory = controller.memory_mib()
+        finally:
+            controller.stop()
+    return {"volumes": count, "claims": count, "listed_s": round(listed, 1), "reconciled_s": round(done, 1),
+            "memory_mib": memory}
+
+
+def row(what, value, limit, at_most, unit=""):
+    ok = value <= limit if at_most else value >= limit
+    return f"{'PASS' if ok else 'FAIL'}  {what}: {value:g}{unit} ({'≤' if at_most else '≥'} {limit:g}{unit})", ok
+
+
+def bars(result):
+    rows = []
+    steady, burst = result["steady"], result.get("burst")
+    if "1" in steady:
+        rows.append(row("claim → Bound p50 at 1", steady["1"]["bound"]["p50_ms"], 80, True, " ms"))
+    if "32" in steady:
+        rows.append(row("claims bound a second at 32", steady["32"]["bound"]["per_second"], 50, False))
+        rows.append(row("deletes a second at 32", steady["32"]["gone"]["per_second"], 40, False))
+        rows.append(row("API writes of a claim at 32", steady["32"]["requests"]["writes"], 5, True))
+        rows.append(row("lists after the start", steady["32"]["requests"]["lists"], 0, True))
+    if burst:
+        if burst["count"] == 1000:
+            rows.append(row("1,000 claims bound in", burst["all_bound_s"], 25, True, " s"))
+            rows.append(row("resident memory with 1,000 volumes", burst["memory_mib"]["now"], 60, True, " MiB"))
+        rows.append(row("deletes a second in a burst", burst["gone"]["per_second"], 40, False))
+    for entry in result.get("many", []):
+        if entry["volumes"] == 100_000:
+            rows.append(row("resident memory with 100,000 volumes", entry["memory_mib"]["now"], 200, True, " MiB"))
+    return rows
+
+
+def show(result):
+    print(f"{'':24}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'a second':>10}")
+    for c, at in result["steady"].items():
+        lines(f"{c} at once", at)
+    if "burst" in result:
+        burst = result["burst"]
+        lines(f"burst of {burst['count']}", burst)
+        print(f"burst: created in {burst['created_s']} s, all bound after {burst['all_bound_s']} s, "
+              f"memory {burst['memory_mib']['now']} MiB (highest {burst['memory_mib']['highest']})")
+    for entry in result.get("many", []):
+        print(f"{entry['volumes']} volumes and claims: listed after {entry['listed_s']} s, looked at after "
+              f"{entry['reconciled_s']} s, memory {entry['memory_mib']['now']} MiB (highest {entry['memory_mib']['highest']})")
+    print(f"load {result['load']}, images left {result['images_left']}")
+
+
+def lines(name, at):
+    for key, words in (("bound", "bound"), ("gone", "gone"), ("gone_after_claim", "gone after claim")):
+        figures = at[key]
+        print(f"{name + ': ' + words:24}{figures['p50_ms']:>9}{figures['p95_ms']:>9}{figures['p99_ms']:>9}"
+              f"{figures['per_second']:>10}")
+    print(f"{'':24}a claim: {at['requests']['reads']} reads, {at['requests']['writes']} writes, "
+          f"{at['requests']['lists']} lists")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("--cluster", "--lab", "--nacre", "--work"):
+        parser.add_argument(name, required=True)
+    parser.add_argument("--claims", type=int, default=100)
+    parser.add_argument("--concurrency", default="1,8,32")
+    parser.add_argument("--burst", type=int, default=1000)
+    parser.add_argument("--many", default="")
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    api = API(options.lab)
+    prepare(api, options.cluster)
+    controller = Controller(options.nacre, f"{options.lab}/admin.kubeconfig", f"{options.cluster}/config.json",
+                            f"{options.cluster}/secrets/csi-rbd-provisioner", options.work)
+    result = {"steady": {}}
+    try:
+        controller.wait(lambda values: values.get("nacre_controller_leading") == 1)
+        bench = Bench(api, controller)
+        bench.steady(4, 2)
+        for c in options.concurrency.split(","):
+            say(f"{options.claims} claims, {c} at once")
+            result["steady"][c] = bench.steady(options.claims, int(c))
+        if options.burst:
+            say(f"{options.burst} claims at once")
+            result["burst"] = bench.burst(options.burst)
+        result["images_left"] = images(options.cluster)
+    finally:
+        controller.stop()
+    result["many"] = []
+    for count in [int(c) for c in options.many.split(",") if c]:
+        say(f"{count} volumes and claims, of a stand-in")
+        result["many"].append(many(options, count))
+    result["load"] = os.getloadavg()[0]
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(result, file, indent=1)
+    show(result)
+    rows = bars(result)
+    for text, _ in rows:
+        print(text)
+    return 0 if all(ok for _, ok in rows) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        print(f"bench: {failure}", file=sys.stderr)
+        sys.exit(1)
