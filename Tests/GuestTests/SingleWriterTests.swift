@@ -127,7 +127,9 @@ private struct WriterVolume {
     }
 
     func exportedSum(bytes: Int) async throws -> String {
-        try await Self.host("rbd -c \(directory)/ceph.conf export --no-progress rbd/\(image) - | head -c \(bytes) | sha1sum")
+        try await Self.host(
+            "rbd -c \(directory)/ceph.conf export --no-progress rbd/\(image) - | head -c \(bytes) | sha1sum"
+        )
     }
 
     func exportedZeros() async throws -> Bool {
@@ -141,7 +143,9 @@ private struct WriterVolume {
     /// Runs the program beside the guests.
     func nacre(_ words: String) async throws -> String { try await Self.host("\(program) \(words) \(options)") }
 
-    func ceph(_ words: String) async throws -> String { try await Self.host("ceph -c \(directory)/ceph.conf \(words) 2>&1") }
+    func ceph(_ words: String) async throws -> String {
+        try await Self.host("ceph -c \(directory)/ceph.conf \(words) 2>&1")
+    }
 
     /// Removes the image once no watch is left.
     func remove() async throws {
