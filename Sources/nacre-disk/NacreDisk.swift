@@ -14,8 +14,8 @@ struct NacreDisk: ParsableCommand {
             69 the kernel has no device mapper, 77 refused (nothing was written), 130 interrupted.
             """,
         subcommands: [
-            ListCommand.self, InspectCommand.self, PlanCommand.self, ZapCommand.self, GPTCommand.self,
-            MapperCommand.self,
+            ListCommand.self, InspectCommand.self, CheckCommand.self, PlanCommand.self, ZapCommand.self,
+            PrepareCommand.self, TeardownCommand.self, GPTCommand.self, MapperCommand.self, CoverageCommand.self,
         ]
     )
 }

@@ -24,6 +24,46 @@ public struct DiskInspection: Sendable {
     /// How much was read to know all this.
     public let bytesRead: UInt64
 
+    /// What is known of a device that nobody uses.
+    public init(node: BlockNode, contents: DeviceContents?, tree: [BlockNode]) {
+        self.init(
+            node: node,
+            identity: DiskIdentity(node),
+            contents: contents,
+            failures: [],
+            tree: tree,
+            mounts: [],
+            swaps: [],
+            isLocked: false,
+            links: [],
+            bytesRead: 0
+        )
+    }
+
+    init(
+        node: BlockNode,
+        identity: DiskIdentity,
+        contents: DeviceContents?,
+        failures: [KernelError],
+        tree: [BlockNode],
+        mounts: [Mounted],
+        swaps: [String],
+        isLocked: Bool,
+        links: [String],
+        bytesRead: UInt64
+    ) {
+        self.node = node
+        self.identity = identity
+        self.contents = contents
+        self.failures = failures
+        self.tree = tree
+        self.mounts = mounts
+        self.swaps = swaps
+        self.isLocked = isLocked
+        self.links = links
+        self.bytesRead = bytesRead
+    }
+
     /// A mount of the disk or of something on it.
     public struct Mounted: Sendable, Hashable {
         /// The node that is mounted.

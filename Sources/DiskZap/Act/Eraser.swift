@@ -31,7 +31,11 @@ struct Eraser {
 
     /// Puts the marker on the medium.
     func writeMarker() throws(KernelError) {
-        let record = ZapMarkerRecord(sizeBytes: plan.identity.sizeBytes, ranges: plan.ranges)
+        let record = ZapMarkerRecord(
+            sizeBytes: plan.identity.sizeBytes,
+            ranges: plan.ranges,
+            clusters: plan.clusters
+        )
         guard let marker, let block = record.block else { return }
         let buffer = AlignedBuffer(count: block.count)
         buffer.replace(with: block)

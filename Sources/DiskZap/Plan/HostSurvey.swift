@@ -96,7 +96,8 @@ public struct HostSurvey: Sendable {
         return planner(options).plan(path, inspection, marker: marker(on: inspection))
     }
 
-    private func marker(on inspection: DiskInspection) -> ZapMarkerRecord? {
+    /// What an unfinished zap of a disk left to do; nothing when there was none.
+    func marker(on inspection: DiskInspection) -> ZapMarkerRecord? {
         let size = inspection.identity.sizeBytes
         guard inspection.contents?.regions.first?.signatures.contains(where: { $0.format == "nacre_zap" }) ?? false,
             let place = ZapMarkerRecord.place(onDeviceOf: size),

@@ -25,6 +25,8 @@ public struct ZapPlan: Sendable {
     public let warnings: [String]
     /// Whether an earlier zap did not finish.
     public let isResumed: Bool
+    /// Clusters that have an OSD on the device, or had when an earlier zap began.
+    public let clusters: [String]
 
     /// Who the device is.
     public var identity: DiskIdentity { inspection.identity }

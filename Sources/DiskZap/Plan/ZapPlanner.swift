@@ -65,7 +65,8 @@ public struct ZapPlanner: Sendable {
             headers: headers,
             refusals: refusals.uniqued(),
             warnings: warnings(inspection, owners),
-            isResumed: marker != nil
+            isResumed: marker != nil,
+            clusters: Set(owners.compactMap(\.clusterID) + (marker?.clusters ?? [])).sorted()
         )
     }
 

@@ -41,6 +41,12 @@ public struct BlockNode: Sendable, Hashable {
         public var name: String
         /// Who made it, and an identifier: `LVM-…`, `CRYPT-LUKS2-…`, `mpath-…`.
         public var uuid: String
+
+        /// A mapping by its name and uuid.
+        public init(name: String, uuid: String) {
+            self.name = name
+            self.uuid = uuid
+        }
     }
 
     /// Who a disk is.

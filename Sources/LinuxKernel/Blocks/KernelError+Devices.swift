@@ -2,6 +2,11 @@ internal import SystemPackage
 
 /// What those who use devices ask of an error.
 extension KernelError {
+    /// Somebody uses it, found out before a call was made: EBUSY.
+    public static func busy(_ call: String, _ subject: String) -> KernelError {
+        KernelError(call, .resourceBusy, subject)
+    }
+
     /// Whether somebody else uses it: EBUSY.
     public var isBusy: Bool { errno == .resourceBusy }
     /// Whether the device is not there: ENXIO, ENODEV.

@@ -1,0 +1,73 @@
+public import BlockDevices
+
+/// What a disk is to be for OSDs: raw and blank, or divided into partitions with Ceph's types.
+public struct DiskPreparation: Sendable, Hashable {
+    /// A partition to make.
+    public struct Part: Sendable, Hashable {
+        /// What for: a name of ``PartitionType``.
+        public let type: PartitionType
+        /// How large, in bytes; nothing for the rest of the disk.
+        public let sizeBytes: UInt64?
+
+        /// A partition to make.
+        public init(type: PartitionType, sizeBytes: UInt64?) {
+            self.type = type
+            self.sizeBytes = sizeBytes
+        }
+    }
+
+    /// The partitions; none for a raw disk.
+    public let parts: [Part]
+
+    /// A raw disk, or one with these partitions.
+    public init(parts: [Part]) { self.parts = parts }
+
+    /// Whether a disk is so already.
+    public func isMet(by contents: DeviceContents) -> Bool {
+        guard !parts.isEmpty else { return contents.isBlank }
+        guard let gpt = contents.gpt, gpt.problems(mbr: contents.mbr).isEmpty else { return false }
+        let found = gpt.partitions.map(\.entry)
+        return found.count == parts.count
+            && zip(found, parts).allSatisfy { entry, part in
+                guard let extent = gpt.extent(of: entry) else { return false }
+                return entry.type == part.type.guid
+                    && (part.sizeBytes.map { extent.length == Self.rounded($0) } ?? true)
+            }
+    }
+
+    /// The table to write.
+    ///
+    /// - Parameters:
+    ///   - identity: The disk.
+    ///   - generator: Where its UUIDs come from.
+    /// - Returns: The table.
+    /// - Throws: ``GPTLayoutError`` when the parts do not fit.
+    public func layout(
+        for identity: DiskIdentity,
+        using generator: inout some RandomNumberGenerator
+    ) throws(GPTLayoutError) -> GPTLayout {
+        var layout = try GPTLayout(
+            sizeBytes: identity.sizeBytes,
+            sectorBytes: UInt64(identity.sectorBytes),
+            diskGUID: .random(using: &generator)
+        )
+        for part in parts {
+            let end: GPTPlace = part.sizeBytes.map { .after(Self.rounded($0)) } ?? .standard
+            let blocks = try layout.blocks(from: .standard, to: end)
+            try layout.add(
+                nil,
+                GPTEntry(
+                    type: part.type.guid,
+                    unique: .random(using: &generator),
+                    firstLBA: blocks.lowerBound,
+                    lastLBA: blocks.upperBound,
+                    name: part.type.name.replacing("ceph-", with: "ceph ")
+                )
+            )
+        }
+        return layout
+    }
+
+    /// Whole MiB: every partition begins at one.
+    private static func rounded(_ bytes: UInt64) -> UInt64 { (bytes + (1 << 20) - 1) / (1 << 20) * (1 << 20) }
+}

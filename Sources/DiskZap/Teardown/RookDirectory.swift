@@ -1,0 +1,69 @@
+public import LinuxKernel
+
+/// What Rook keeps of one cluster below its `dataDirHostPath`; other clusters live there, too.
+public struct RookDirectory: Sendable {
+    /// The directory.
+    public let path: String
+
+    /// The directory that the CephCluster names, mostly `/var/lib/rook`.
+    public init(path: String) { self.path = path }
+
+    /// Files and directories of a cluster: those that name its fsid in one of Rook's own files.
+    ///
+    /// A namespace's directory has `NAMESPACE.config` with `fsid = …`, or an OSD directory `NAMESPACE/FSID_UUID`; a
+    /// monitor's directory is its cluster's when its `data/keyring` or store cannot tell otherwise, so it is taken only
+    /// if no other cluster's namespace is there.
+    ///
+    /// - Parameter cluster: Its fsid.
+    /// - Returns: What to remove, and what stays.
+    public func entries(ofCluster cluster: String) -> (own: [String], others: [String]) {
+        let names = (try? KernelFile.names(in: path)) ?? []
+        let directories = names.filter { kind($0) == .directory }
+        let namespaces = directories.filter { namesCluster($0, cluster) }
+        let foreign = directories.filter { !namespaces.contains($0) && isNamespace($0) }
+        let shared = directories.filter { $0.hasPrefix("mon-") || $0 == "exporter" }
+        let isAlone = !namespaces.isEmpty && foreign.isEmpty
+        let own = namespaces + (isAlone ? shared : [])
+        let others = names.filter { !own.contains($0) }
+        return (own.map { "\(path)/\($0)" }, others.map { "\(path)/\($0)" })
+    }
+
+    /// Removes a directory and what is in it: no link is followed, no mount is entered.
+    public static func removeTree(_ directory: String) throws(KernelError) {
+        guard try FileKind.of(directory) == .directory else { return try KernelFile.remove(directory) }
+        let mounts = try MountTable.current().mounts.map(\.mountPoint)
+        if mounts.contains(where: { $0 == directory || $0.hasPrefix(directory + "/") }) {
+            throw KernelError.busy("rmdir", directory)
+        }
+        for name in try KernelFile.names(in: directory) { try removeTree("\(directory)/\(name)") }
+        try KernelFile.removeDirectory(directory)
+    }
+
+    private func kind(_ name: String) -> FileKind? { (try? FileKind.of("\(path)/\(name)")) ?? nil }
+
+    private func isNamespace(_ name: String) -> Bool {
+        !configurations(name).isEmpty || osdDirectories(name).count > 0
+    }
+
+    private func namesCluster(_ name: String, _ cluster: String) -> Bool {
+        osdDirectories(name).contains { $0.hasPrefix(cluster + "_") }
+            || configurations(name).contains { file in
+                let text = (try? KernelFile.text(file)) ?? ""
+                return text.split(separator: "\n").contains { line in
+                    let words = line.split(whereSeparator: { $0 == " " || $0 == "=" || $0 == "\t" })
+                    return words.count == 2 && words[0] == "fsid" && words[1] == cluster
+                }
+            }
+    }
+
+    private func configurations(_ name: String) -> [String] {
+        let files = (try? KernelFile.names(in: "\(path)/\(name)")) ?? []
+        return files.filter { $0.hasSuffix(".config") || $0.hasSuffix(".conf") }.map { "\(path)/\(name)/\($0)" }
+    }
+
+    private func osdDirectories(_ name: String) -> [String] {
+        let names = (try? KernelFile.names(in: "\(path)/\(name)")) ?? []
+        // FSID_OSDUUID
+        return names.filter { $0.utf8.count == 73 && $0.dropFirst(36).first == "_" }
+    }
+}

@@ -1,0 +1,88 @@
+internal import ArgumentParser
+internal import BlockDevices
+internal import DiskZap
+internal import LinuxKernel
+
+/// Makes a disk ready for OSDs.
+struct PrepareCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "prepare",
+        abstract: "Make a blank disk ready for OSDs: as it is, or with partitions of Ceph's types.",
+        discussion: """
+            A disk that is not blank is refused: zap it first. One that is as wanted already is left alone.
+
+              nacre-disk prepare /dev/sdb                                         a whole raw disk
+              nacre-disk prepare /dev/nvme0n1 --part ceph-db:60G --part ceph-db:60G   two databases
+              nacre-disk prepare /dev/sdc --part ceph-block:0                      one partition of all of it
+            """
+    )
+
+    @Argument(help: "The disk.") var device: String
+    @Option(help: "A partition, TYPE:SIZE; size 0 is the rest. May be repeated.") var part: [String] = []
+    @Option(help: "The disk's serial number, or what plan shows instead.") var serial: String?
+    @Flag(help: "Show what would be written and stop.") var dryRun = false
+
+    func run() throws {
+        let preparation = DiskPreparation(parts: try part.map(Self.part))
+        var words = [device]
+        if let serial { words += ["--serial", serial] }
+        if dryRun { words.append("--dry-run") }
+        let target = try GPTTarget.parse(words)
+        let host = Host()
+        let plan = try target.plan(host)
+        guard let contents = plan.inspection.contents else {
+            for refusal in plan.refusals { Console.error("refusing to prepare '\(device)': \(refusal.text)") }
+            throw ExitStatus.refused
+        }
+        if preparation.isMet(by: contents) {
+            Console.note("\(device): it is so already")
+            return
+        }
+        guard contents.isBlank else {
+            Console.error("refusing to prepare '\(device)': it is not blank (\(plan.inspection.summary)); zap it first")
+            throw ExitStatus.refused
+        }
+        var generator = SystemRandomNumberGenerator()
+        try target.write(preparation.layout(for: plan.identity, using: &generator), plan, on: host)
+    }
+
+    /// `ceph-db:60G`.
+    private static func part(_ text: String) throws -> DiskPreparation.Part {
+        let words = text.split(separator: ":", maxSplits: 1).map(String.init)
+        guard words.count == 2, let type = PartitionType.parse(words[0]).flatMap({ PartitionType.of($0) }) else {
+            throw ValidationError("--part wants TYPE:SIZE, not '\(text)'; nacre-disk gpt types lists the types")
+        }
+        switch GPTPlace(words[1]) {
+        case .standard: return .init(type: type, sizeBytes: nil)
+        case .bytes(let bytes) where bytes >= 1 << 20: return .init(type: type, sizeBytes: bytes)
+        default: throw ValidationError("--part wants a size such as 60G, or 0, not '\(words[1])'")
+        }
+    }
+}
+
+/// Whether an OSD could take a disk.
+struct CheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Say whether ceph-volume and Rook would take disks, and why not; 1 if any would not be taken."
+    )
+
+    @OptionGroup var arguments: DeviceArguments
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let host = Host()
+        let names = try arguments.named(in: try host.tree()).map(\.node.name)
+        let survey = try HostSurvey.take(host, including: Set(names), onlyNamed: !names.isEmpty)
+        let found = survey.inspections.values.filter { names.isEmpty || names.contains($0.node.name) }
+            .sorted { $0.node.name < $1.node.name }
+        output.show(.list(found.map(\.report))) { _ in
+            found.map { disk in
+                guard !disk.rejections.isEmpty else { return "\(disk.node.path): an OSD could take it" }
+                let reasons = disk.rejections.map { "  \($0.judge.rawValue): \($0.reason)" }
+                return (["\(disk.node.path): an OSD could not take it"] + reasons).joined(separator: "\n")
+            }.joined(separator: "\n")
+        }
+        if found.contains(where: { !$0.rejections.isEmpty }) { throw ExitStatus.failed }
+    }
+}

@@ -1,0 +1,89 @@
+internal import ArgumentParser
+internal import BlockDevices
+internal import DiskZap
+internal import LinuxKernel
+
+/// A cluster leaves a node.
+struct TeardownCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "teardown",
+        abstract:
+            "Remove one cluster, and only that one, from this node: mappings, disks, stale names, Rook's directory.",
+        discussion: """
+            Finds every disk, partition, volume and mapping of the cluster by what they hold, shows one plan and asks \
+            for the fsid as proof (--confirm in scripts). Disks that are refused stay, with the reason; run it again \
+            when that is mended.
+            """
+    )
+
+    @Option(help: "The cluster.", transform: uuidArgument) var fsid: GUID
+    @Option(help: "The fsid once more: the proof that a script means it.", transform: uuidArgument) var confirm: GUID?
+    @Flag(help: "Show the plan and stop.") var dryRun = false
+    @Option(help: "Look at this device, too, though it is no disk: a loop device. May be repeated.")
+    var include: [String] = []
+    @Option(help: "Rook's dataDirHostPath; what is this cluster's below it goes.") var dataDir: String?
+    @Option(help: "Save the headers that are erased, without keys, to this directory.") var backup: String?
+    @Option(help: "How many disks at a time.") var parallel: Int = 16
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        guard (1...64).contains(parallel) else { throw ValidationError("--parallel wants 1 to 64, not \(parallel)") }
+        guard dataDir?.hasPrefix("/") ?? true else { throw ValidationError("--data-dir wants an absolute path") }
+    }
+
+    func run() throws {
+        let host = Host()
+        let tree = try host.tree()
+        var arguments = DeviceArguments()
+        arguments.devices = include
+        let survey = try HostSurvey.take(host, including: Set(try arguments.named(in: tree).map(\.node.name)))
+        let cluster = fsid.description.lowercased()
+        let teardown = NodeTeardown(cluster: cluster, survey: survey)
+        let directory = dataDir.map { RookDirectory(path: $0).entries(ofCluster: cluster) }
+        show(teardown, directory?.own ?? [])
+        if dryRun {
+            if output.output == .json || output.output == .yaml { output.show(teardown.report) { _ in "" } }
+            return
+        }
+        let given =
+            confirm?.description.lowercased() ?? Console.ask("To remove this cluster from this node, type its fsid:")
+        guard given?.lowercased() == cluster else {
+            Console.error("refusing: the fsid was not given as proof (--confirm)")
+            throw ExitStatus.refused
+        }
+        let plans = teardown.possible
+        let outcomes =
+            plans.isEmpty
+            ? [] : ParallelZap(plans: plans, host: host, backup: backup, limit: parallel).run()
+        var left = teardown.left.count + teardown.refused.count
+        for outcome in outcomes {
+            Console.note(outcome.line)
+            if !outcome.isClean { left += 1 }
+        }
+        for name in StaleLinks().removeCephLeftovers(isDryRun: false) { Console.note("removed \(name)") }
+        let isClean = outcomes.allSatisfy(\.isClean) && teardown.refused.isEmpty
+        if isClean { try removeDirectories(directory) }
+        output.show(.list(outcomes.map(\.report))) { _ in
+            let done = outcomes.filter(\.isClean).count
+            return "\(done) disks freed, \(left) left as they are"
+        }
+        if let status = outcomes.exitStatus { throw status }
+        if !teardown.refused.isEmpty { throw ExitStatus.refused }
+    }
+
+    private func show(_ teardown: NodeTeardown, _ directories: [String]) {
+        if teardown.plans.isEmpty { Console.note("no disk here holds anything of the cluster \(teardown.cluster)") }
+        for plan in teardown.plans { Console.note(plan.lines.joined(separator: "\n")) }
+        for directory in directories { Console.note("remove the directory \(directory)") }
+        for line in teardown.left { Console.note("stays: \(line)") }
+    }
+
+    /// Only when every disk is clean: the directory tells Rook what it had here.
+    private func removeDirectories(_ directory: (own: [String], others: [String])?) throws {
+        for path in directory?.own ?? [] {
+            try RookDirectory.removeTree(path)
+            Console.note("removed \(path)")
+        }
+        for path in directory?.others ?? [] { Console.note("stays: \(path)") }
+    }
+}

@@ -1,0 +1,121 @@
+import Glibc
+import LinuxKernel
+import Testing
+
+@Suite(
+    "Partition tables on real block devices",
+    .serialized,
+    .enabled(if: DiskLab.obstacle == nil, "\(DiskLab.obstacle ?? "")")
+)
+struct TableTests {
+    @Test("A table made step by step is whole for sgdisk, in sectors of 512 and 4096", arguments: [512, 4096])
+    func edit(sector: Int) throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("disk", 256 << 20, sector: sector)
+        let target = "\(disk.loop) --serial \(disk.file)"
+        lab.atEnd {
+            for number in 1...3 { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: number) }
+        }
+        func gpt(_ words: String) {
+            #expect(lab.nacre("gpt \(words)").status == 0, "\(words): \(lab.nacre("gpt \(words)").errors)")
+        }
+        gpt("new \(target)")
+        gpt("add \(target) --type ceph-block --end +100M --name one")
+        gpt("add \(target) --type F807 --end +50M --uuid 11111111-2222-3333-4444-555555555555")
+        gpt("add \(target) --number 3")
+        gpt("type \(target) --number 3 --type ceph-wal")
+        gpt("name \(target) --number 3 --name three")
+        gpt("delete \(target) --number 1")
+        gpt("verify \(disk.loop)")
+        #expect(DiskLab.run("sgdisk -v \(disk.loop)", limit: 20).output.contains("No problems found"))
+        let shown = DiskLab.run("sgdisk -p \(disk.loop)", limit: 20).output
+        #expect(shown.contains("F808") && shown.contains("three") && !shown.contains("one"))
+        #expect(lab.nacre("gpt print \(disk.loop)").output.contains("11111111-2222-3333-4444-555555555555"))
+        let kernel = try BlockTree(reading: Sysfs()).partitions(of: String(disk.loop.dropFirst(5)))
+        #expect(kernel.compactMap(\.partitionNumber) == [2, 3], "the kernel knows what the table says")
+    }
+
+    @Test("A saved table is restored; a broken one repaired; and zap leaves none")
+    func files() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        let target = "\(disk.loop) --serial \(disk.file)"
+        lab.atEnd { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: 1) }
+        try lab.sh("sgdisk -o -n 1:0:0 -t 1:F806 \(disk.loop)")
+        let saved = "\(lab.directory)/table"
+        #expect(lab.nacre("gpt backup \(disk.loop) \(saved)").status == 0)
+        #expect(DiskLab.run("sgdisk -l \(saved) \(disk.loop)", limit: 20).status == 0, "sgdisk reads it, too")
+        try disk.write([UInt8](repeating: 0, count: 1024), at: 0)
+        #expect(lab.nacre("gpt verify \(disk.loop)").status == 1)
+        #expect(lab.nacre("gpt repair \(target)").status == 0)
+        #expect(lab.nacre("gpt verify \(disk.loop)").status == 0)
+        #expect(lab.nacre("gpt zap \(target)").status == 0)
+        try disk.flush()
+        #expect(disk.magics.isEmpty)
+        let restored = lab.nacre("gpt restore \(target) \(saved)")
+        #expect(restored.status == 0, "\(restored.errors)")
+        #expect(DiskLab.run("sgdisk -v \(disk.loop)", limit: 20).output.contains("No problems found"))
+    }
+
+    @Test(
+        "A table is not touched without proof, nor on a disk in use or with content",
+        arguments: ["gpt new", "gpt zap", "gpt repair", "prepare"]
+    )
+    func refused(command: String) throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        try lab.sh("sgdisk -o -n 1:0:0 \(disk.loop)")
+        let before = try disk.fingerprint()
+        #expect(lab.nacre("\(command) \(disk.loop)").status == 77)
+        _ = try lab.claim(disk.loop, "os.O_EXCL")
+        #expect(lab.nacre("\(command) \(disk.loop) --serial \(disk.file)").status == 77)
+        #expect(try disk.fingerprint() == before)
+    }
+
+    @Test("A blank disk is prepared once; ceph's own eyes see its partitions")
+    func prepare() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("disk", 512 << 20)
+        lab.atEnd {
+            for number in 1...2 { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: number) }
+        }
+        let words = "prepare \(disk.loop) --serial \(disk.file) --part ceph-db:100M --part ceph-block:0"
+        let first = lab.nacre(words)
+        #expect(first.status == 0, "\(first.errors)")
+        let table = try disk.fingerprint()
+        #expect(lab.nacre(words).errors.contains("so already"))
+        #expect(try disk.fingerprint() == table)
+        #expect(lab.nacre("prepare \(disk.loop) --serial \(disk.file) --part ceph-db:200M").status == 77)
+        #expect(DiskLab.run("sgdisk -p \(disk.loop)", limit: 20).output.contains("100.0 MiB   F807"))
+        let check = lab.nacre("check \(disk.loop)")
+        #expect(check.status == 1 && check.output.contains("ceph-volume: Has GPT headers"))
+    }
+
+    @Test("A cluster leaves the node, and another one's disk stays as it was")
+    func teardown() throws {
+        let lab = try DiskLab()
+        let own = try lab.disk("own", Layout.size)
+        let database = try lab.disk("db", 1 << 30)
+        let foreign = try lab.disk("foreign", 1 << 30)
+        try Layout.rawWithCopies.make(own, lab)
+        try Layout.database.make(database, lab)
+        try lab.sh("mkfs.ext4 -q \(foreign.loop)")
+        let before = try foreign.fingerprint()
+        let rook = "\(lab.directory)/rook"
+        try lab.sh("mkdir -p \(rook)/rook-ceph/\(DiskLab.cluster)_\(DiskLab.osd) \(rook)/mon-a \(rook)/other-log")
+        let included = [own, database, foreign].map { "--include \($0.loop)" }.joined(separator: " ")
+        let words = "teardown --fsid \(DiskLab.cluster) \(included) --data-dir \(rook)"
+        let dry = lab.nacre("\(words) --dry-run")
+        #expect(dry.status == 0)
+        #expect(dry.errors.contains(own.loop) && dry.errors.contains(database.loop), "a db is known by its main device")
+        #expect(lab.nacre(words).status == 77, "without proof")
+        let ran = lab.nacre("\(words) --confirm \(DiskLab.cluster)")
+        #expect(ran.status == 0, "\(ran.errors)")
+        try own.flush()
+        try database.flush()
+        #expect(own.magics.isEmpty && database.magics.isEmpty)
+        #expect(try foreign.fingerprint() == before)
+        #expect(DiskLab.run("ls \(rook)", limit: 5).output == "other-log\n")
+        #expect(lab.nacre("\(words) --confirm \(DiskLab.cluster)").status == 0, "again is fine")
+    }
+}

@@ -1,0 +1,140 @@
+import BlockDevices
+import LinuxKernel
+import Testing
+
+@testable import DiskZap
+
+@Suite("What no flag lifts, on hosts that a test made up")
+struct PlannerTests {
+    private static func node(_ name: String, _ minor: UInt32, _ change: (inout BlockNode) -> Void = { _ in })
+        -> BlockNode
+    {
+        var node = BlockNode(name: name, device: DeviceNumber(major: 8, minor: minor))
+        node.sizeBytes = 64 << 20
+        change(&node)
+        return node
+    }
+
+    private static func inspection(_ node: BlockNode, _ tree: BlockTree, _ source: (any ByteSource)? = nil)
+        -> DiskInspection
+    {
+        DiskInspection(
+            node: node,
+            contents: DeviceContents(source ?? MemorySource(sizeBytes: node.sizeBytes), sectorBytes: 512),
+            tree: tree.above(node.name)
+        )
+    }
+
+    /// A disk `sda`, and something on it.
+    private static func codes(holder change: (inout BlockNode) -> Void, others: [BlockNode] = []) -> [Refusal.Code] {
+        let disk = node("sda", 0) { $0.holders = ["top"] }
+        let top = node("top", 1) {
+            $0.slaves = ["sda"]
+            change(&$0)
+        }
+        let tree = BlockTree([disk, top] + others)
+        return ZapPlanner(tree: tree, options: ZapOptions()).plan("/dev/sda", inspection(disk, tree)).refusals.map(
+            \.code
+        )
+    }
+
+    @Test(
+        "What stands on a disk and cannot be taken down",
+        arguments: [
+            ("raid1", nil, false, Refusal.Code.raidMember), (nil, nil, true, .bcache),
+            (nil, "mpath-3600", false, .multipath),
+            (nil, "part1-mpath-3600", false, .multipath), (nil, "", false, .held), (nil, "VDO-1", false, .held),
+            (nil, nil, false, .held),
+        ] as [(String?, String?, Bool, Refusal.Code)]
+    )
+    func holders(raid: String?, uuid: String?, isBcache: Bool, code: Refusal.Code) {
+        let found = Self.codes { node in
+            node.raidLevel = raid
+            node.isBcache = isBcache
+            node.mapping = uuid.map { .init(name: "top", uuid: $0) }
+        }
+        #expect(found == [code])
+    }
+
+    @Test("A volume that stands on another disk, too")
+    func spansDisks() {
+        let other = Self.node("sdb", 2)
+        let found = Self.codes(
+            holder: { node in
+                node.mapping = .init(name: "vg-lv", uuid: "LVM-x")
+                node.slaves = ["sda", "sdb"]
+            },
+            others: [other]
+        )
+        #expect(found == [.spansDisks])
+    }
+
+    @Test("A volume and an encrypted device on it are taken down, the topmost first")
+    func teardown() {
+        let disk = Self.node("sda", 0) { $0.holders = ["dm-0"] }
+        let volume = Self.node("dm-0", 1) {
+            ($0.slaves, $0.holders) = (["sda"], ["dm-1"])
+            $0.mapping = .init(name: "ceph--1-osd", uuid: "LVM-1")
+        }
+        let crypt = Self.node("dm-1", 2) {
+            $0.slaves = ["dm-0"]
+            $0.mapping = .init(name: "x", uuid: "CRYPT-LUKS2-1-x")
+        }
+        let tree = BlockTree([disk, volume, crypt])
+        let plan = ZapPlanner(tree: tree, options: ZapOptions()).plan("/dev/sda", Self.inspection(disk, tree))
+        #expect(plan.refusals.isEmpty)
+        #expect(plan.teardown.map(\.node) == ["dm-1", "dm-0"])
+    }
+
+    @Test("A mapping is not erased: the disk below it is to be named")
+    func mapping() {
+        let disk = Self.node("dm-0", 0) { $0.mapping = .init(name: "a", uuid: "LVM-a") }
+        let tree = BlockTree([disk])
+        let plan = ZapPlanner(tree: tree, options: ZapOptions()).plan("/dev/dm-0", Self.inspection(disk, tree))
+        #expect(plan.refusals.map(\.code) == [.mapping])
+    }
+
+    @Test("Zoned, read-only, without discard, carrying the system")
+    func device() {
+        let disk = Self.node("sda", 0) {
+            $0.isReadOnly = true
+            $0.queue.zoneModel = "host-managed"
+        }
+        let tree = BlockTree([disk])
+        let planner = ZapPlanner(tree: tree, options: ZapOptions(method: .discard), systemDevices: ["sda": "/var"])
+        let codes = planner.plan("/dev/sda", Self.inspection(disk, tree)).refusals.map(\.code)
+        #expect(Set(codes) == [.system, .readOnly, .zoned, .unsupportedMethod])
+        #expect(planner.plan("/dev/sda", Self.inspection(disk, tree)).refusals.allSatisfy { !$0.canBeNamed })
+    }
+
+    @Test("Every position of a label is erased as far as the device reaches, in the disk and in its volume")
+    func places() throws {
+        let disk = Self.node("sda", 0) { $0.sizeBytes = 2 << 40 }
+        let tree = BlockTree([disk])
+        let plan = ZapPlanner(tree: tree, options: ZapOptions()).plan("/dev/sda", Self.inspection(disk, tree))
+        for position in BlueStoreLabel.positions {
+            #expect(plan.ranges.contains { $0.offset <= position && $0.end >= position + 4096 })
+        }
+        #expect(zip(plan.ranges, plan.ranges.dropFirst()).allSatisfy { $0.end < $1.offset })
+        #expect(plan.ranges.last?.end == 2 << 40)
+        #expect(plan.bytesToErase < 140 << 20)
+    }
+
+    @Test("The same disk has the same hash, and another sequence, serial or content another")
+    func hashes() {
+        func hash(_ change: (inout BlockNode) -> Void, _ content: [UInt8] = []) -> String {
+            let disk = Self.node("sda", 0, change)
+            let tree = BlockTree([disk])
+            let source = MemorySource(sizeBytes: disk.sizeBytes, parts: [(0, content)])
+            return ZapPlanner(tree: tree, options: ZapOptions()).plan("/dev/sda", Self.inspection(disk, tree, source))
+                .hash
+        }
+        let plain = hash { _ in }
+        #expect(plain == hash { _ in })
+        let others = [
+            hash { $0.diskSequence = 7 }, hash { $0.hardware.serial = "S" }, hash { $0.sizeBytes += 512 },
+            hash({ _ in }, Array("XFSB".utf8)), hash { $0.device = DeviceNumber(major: 8, minor: 16) },
+        ]
+        #expect(Set(others + [plain]).count == others.count + 1)
+    }
+}
