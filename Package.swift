@@ -196,7 +196,7 @@ let package = Package(
             "GuestTests",
             ["NodeTestSupport", "NodeMapping", "LinuxKernel", "RBD", "RADOS", "Secrets", subprocess, system]
         ),
-        tests("NodeMappingTests", ["NodeMapping", "LinuxKernel", "RBD", "Secrets", system]),
+        tests("NodeMappingTests", ["NodeMapping", "LinuxKernel", "RBD", "Secrets", logging, system]),
         tests("NacreTests", ["nacre", "KubernetesAPI", "Provisioner", "JSON", "VolumeAPI", "Volumes", argumentParser]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("JSONTests", ["JSON", collections]),

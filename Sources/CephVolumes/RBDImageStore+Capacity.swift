@@ -68,10 +68,19 @@ extension RBDImageStore {
         let imageID = try await place.trying("look up image") { () async throws(RBDError) in
             try await place.context.imageID(named: id.image)
         }
-        guard let imageID, let watchers = try await watchers(place, imageID) else {
-            throw VolumeError(.notFound, "image '\(id.imageSpec)' does not exist")
+        guard let imageID else { throw VolumeError(.notFound, "image '\(id.imageSpec)' does not exist") }
+        let found = try await place.blocking("read who has image") { (context) throws(RBDError) in
+            try context.clients(ofImageID: imageID)
         }
-        let use = watchers.isEmpty ? "not in use" : "in use by \(watchers.map(\.description).joined(separator: ", "))"
+        guard let found else { throw VolumeError(.notFound, "image '\(id.imageSpec)' does not exist") }
+        let clients = found.clients.filter { $0.clientID != place.context.cluster.instanceID }
+        let use = clients.isEmpty ? "not in use" : "in use by \(clients.map(\.description).joined(separator: ", "))"
+        if let silent = clients.first(where: { !$0.locks.isEmpty && !$0.isWatching }) {
+            return VolumeCondition(
+                isAbnormal: true,
+                message: "\(silent) has the volume and was not heard of for 30 s; the next node that takes it fences it"
+            )
+        }
         let available = try await availableBytes(in: PoolAddress(clusterID: id.clusterID, pool: id.pool))
         guard available > 0 else {
             return VolumeCondition(isAbnormal: true, message: "pool '\(id.pool)' is full; writes stall; \(use)")

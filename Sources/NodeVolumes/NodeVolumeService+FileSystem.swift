@@ -37,18 +37,71 @@ extension NodeVolumeService {
         }
         guard fileSystem == "ext4", !record.usage.isReadOnly else { return }
         enter(NodeStep.checkingFileSystem, device.path)
-        try await run("e2fsck", ["-p", device.path], succeeding: [0, 1, 2], "check volume '\(record.volumeID)'")
+        try await check(record, device, [])
         let extSize = try await kernel("read the size of volume '\(record.volumeID)'") { () throws(KernelError) in
             try ExtSuperblock.sizeBytes(of: device.path)
         }
         guard ExtSuperblock.canGrow(from: extSize, to: device.sizeBytes) else { return }
         enter(NodeStep.growingOffline, device.path)
-        try await run("e2fsck", ["-f", "-p", device.path], succeeding: [0, 1, 2], "check volume '\(record.volumeID)'")
+        try await check(record, device, ["-f"])
         try await run(
             "resize2fs",
             [device.path],
             succeeding: [0],
             "grow the file system of volume '\(record.volumeID)'"
+        )
+    }
+
+    /// Repairs what e2fsck repairs without being asked; what needs a person is told.
+    private func check(
+        _ record: VolumeRecord,
+        _ device: MappedDevice,
+        _ flags: [String]
+    ) async throws(VolumeError) {
+        // e2fsck writes a line of progress after the other to a descriptor; a clean file system takes no time and has none.
+        let report = "\(records.directory)/check-\(device.device.major)-\(device.device.minor)"
+        defer { try? KernelFile.remove(report) }
+        let watching = Task {
+            while !Task.isCancelled {
+                try? await Task.sleep(for: .seconds(1))
+                guard let line = (try? KernelFile.text(report))?.split(separator: "\n").last else { continue }
+                let words = line.split(separator: " ")
+                guard words.count >= 3 else { continue }
+                enter(NodeStep.checkingFileSystem, "\(device.path), pass \(words[0]), \(words[1]) of \(words[2])")
+            }
+        }
+        defer { watching.cancel() }
+        let status = try await outcome(
+            "sh",
+            ["-c", "exec e2fsck -p -C 3 \(flags.joined(separator: " ")) \"$1\" 3> \"$2\"", "sh", device.path, report],
+            "check volume '\(record.volumeID)'"
+        )
+        guard case .exited(let code) = status.status, code < 4 else {
+            guard case .exited(let code) = status.status, code & 4 != 0 else {
+                throw Self.failure("check volume '\(record.volumeID)'", "e2fsck", status)
+            }
+            throw VolumeError(
+                .failedPrecondition,
+                "cannot mount volume '\(record.volumeID)': its ext4 is damaged beyond what e2fsck repairs by itself "
+                    + "(\(Self.lastWords(status.output))); nothing was changed; look at it: nacre volume map, then e2fsck"
+            )
+        }
+    }
+
+    /// Why a file system that cannot be mounted cannot: xfs repairs itself when it is mounted, or not at all.
+    func diagnose(_ record: VolumeRecord, _ device: MappedDevice, _ error: KernelError) async -> VolumeError {
+        let plain = VolumeError(.internal, "cannot mount volume '\(record.volumeID)': \(error)")
+        // EUCLEAN is "structure needs cleaning", EBADMSG a wrong checksum.
+        guard record.usage.fileSystem == "xfs", [117, 74, 5, 22].contains(error.errno.rawValue) else { return plain }
+        enter(NodeStep.checkingFileSystem, device.path)
+        guard
+            let status = try? await outcome("xfs_repair", ["-n", device.path], "check volume '\(record.volumeID)'"),
+            case .exited(let code) = status.status, code != 0
+        else { return plain }
+        return VolumeError(
+            .failedPrecondition,
+            "cannot mount volume '\(record.volumeID)' (\(error)): its xfs is damaged (xfs_repair -n ended with \(code): "
+                + "\(Self.lastWords(status.output))); nothing was changed; look at it: nacre volume map, then xfs_repair"
         )
     }
 
@@ -62,15 +115,11 @@ extension NodeVolumeService {
         record.isFormatting = true
         try await save(record)
         let fileSystem = record.usage.fileSystem
-        var arguments: [String]
-        if let mkfsOptions, !mkfsOptions.isEmpty {
-            arguments = mkfsOptions.split(separator: " ").map(String.init)
-        } else if fileSystem == "ext4" {
-            // The image is blank, so there is nothing to discard, and zeros need not be written again.
-            arguments = ["-m0", "-Enodiscard,lazy_itable_init=1,lazy_journal_init=1"]
-        } else {
-            arguments = ["-K"]
-        }
+        var arguments = try FileSystemOptions.mkfsArguments(
+            fileSystem,
+            given: mkfsOptions,
+            kernel: KernelFile.firstLine("/proc/sys/kernel/osrelease") ?? ""
+        )
         if isRepeated { arguments.append(fileSystem == "ext4" ? "-F" : "-f") }
         enter(NodeStep.formatting, device.path)
         try await run(
@@ -89,21 +138,64 @@ extension NodeVolumeService {
         succeeding codes: Set<Int32>,
         _ what: String
     ) async throws(VolumeError) {
-        let outcome: (status: TerminationStatus, output: String)
+        let status = try await outcome(program, arguments, what)
+        if case .exited(let code) = status.status, codes.contains(code) { return }
+        throw Self.failure(what, program, status)
+    }
+
+    /// How a program ended, and what it said.
+    private struct Outcome: Sendable {
+        let status: TerminationStatus
+        let output: String
+    }
+
+    /// A check of the largest volume is done by then; one that hangs is not waited for longer.
+    private static var programLimit: Duration { .seconds(2 * 3600) }
+
+    private func outcome(_ program: String, _ arguments: [String], _ what: String) async throws(VolumeError) -> Outcome
+    {
+        let result: Outcome?
         do {
-            let result = try await Subprocess.run(
-                .name(program),
-                arguments: Arguments(arguments),
-                environment: .inherit.updating(["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"]),
-                output: .string(limit: 1 << 20),
-                error: .string(limit: 1 << 20)
-            )
-            outcome = (result.terminationStatus, result.standardError + result.standardOutput)
+            result = try await withThrowingTaskGroup(of: Outcome?.self) { group in
+                group.addTask {
+                    let result = try await Subprocess.run(
+                        .name(program),
+                        arguments: Arguments(arguments),
+                        environment: .inherit.updating(["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"]),
+                        output: .string(limit: 1 << 20),
+                        error: .string(limit: 1 << 20)
+                    )
+                    return Outcome(
+                        status: result.terminationStatus,
+                        output: result.standardError + result.standardOutput
+                    )
+                }
+                group.addTask {
+                    try await Task.sleep(for: Self.programLimit)
+                    return nil
+                }
+                let first = try await group.next() ?? nil
+                // Ends the program, if it is that which was not done.
+                group.cancelAll()
+                return first
+            }
         } catch {
             throw VolumeError(.internal, "cannot \(what): \(program) cannot be run (\(error)); is it installed?")
         }
-        if case .exited(let code) = outcome.status, codes.contains(code) { return }
-        let words = outcome.output.split(separator: "\n").suffix(4).joined(separator: "; ")
-        throw VolumeError(.internal, "cannot \(what): \(program) ended with \(outcome.status): \(words.printable)")
+        guard let result else {
+            throw VolumeError(.internal, "cannot \(what): \(program) was not done after \(Self.programLimit)")
+        }
+        return result
+    }
+
+    private static func lastWords(_ output: String) -> String {
+        output.split(separator: "\n").suffix(4).joined(separator: "; ").printable
+    }
+
+    private static func failure(_ what: String, _ program: String, _ outcome: Outcome) -> VolumeError {
+        VolumeError(
+            .internal,
+            "cannot \(what): \(program) ended with \(outcome.status): \(lastWords(outcome.output))"
+        )
     }
 }

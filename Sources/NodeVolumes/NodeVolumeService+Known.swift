@@ -20,7 +20,7 @@ extension NodeVolumeService {
     /// - Throws: `VolumeError` with `.internal` when the records cannot be listed.
     public func knownVolumes() async throws(VolumeError) -> [KnownVolume] {
         let records = records
-        let all = try await kernel("read the records of volumes") { () throws(KernelError) in try records.readable() }
+        let all = try await kernel("read the records of volumes") { () throws(KernelError) in try records.all() }
         return all.map { record in
             KnownVolume(
                 volumeID: record.volumeID,

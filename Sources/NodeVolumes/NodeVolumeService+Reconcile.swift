@@ -106,6 +106,19 @@ extension NodeVolumeService {
         return .finished
     }
 
+    /// Takes back a stage that failed; whatever is mounted, and what cannot be taken back now, is left for the next call.
+    func undoUnlessMounted(_ volumeID: String, _ id: VolumeID) async {
+        do throws(VolumeError) {
+            guard let record = try await record(of: volumeID) else { return }
+            _ = try await reconcile(record, id)
+        } catch {
+            logger.notice(
+                "what a failed stage left stays for now",
+                metadata: ["csi.volume.id": "\(id)", "reason": "\(error.message)"]
+            )
+        }
+    }
+
     private func undo(_ record: VolumeRecord, _ id: VolumeID) async throws(VolumeError) -> Reconciliation {
         if record.usage.isBlock {
             try await kernel("remove '\(record.stagedDevice)'") { () throws(KernelError) in

@@ -13,6 +13,15 @@ extension NodeVolumeService {
         try Self.refuseUnsupported(request.context)
         _ = try choice(request.context)
         let usage = VolumeRecord.Usage(request.capability)
+        if let refusal = FileSystemOptions.refusal(ofMountFlags: usage.mountFlags) { throw .invalid(refusal) }
+        if !usage.isBlock {
+            // A class that cannot be had is told before anything is written.
+            _ = try FileSystemOptions.mkfsArguments(
+                usage.fileSystem,
+                given: request.context["mkfsOptions"],
+                kernel: ""
+            )
+        }
         let path = try await canonical(request.stagingPath, "staging path")
         try await operations.run(
             "stage volume '\(id)'",
@@ -20,7 +29,13 @@ extension NodeVolumeService {
             fingerprint: "stage \(path) \(usage.description) \(request.context.sorted { $0.key < $1.key })",
             deadline: deadline
         ) { () throws(VolumeError) in
-            try await self.stage(id, path, usage, request)
+            do throws(VolumeError) {
+                try await self.stage(id, path, usage, request)
+            } catch {
+                // What is half-way would keep the image from other nodes; what is mounted stays.
+                await self.undoUnlessMounted(request.volumeID, id)
+                throw error
+            }
         }
     }
 
@@ -145,9 +160,20 @@ extension NodeVolumeService {
         }
         enter(NodeStep.mounting, record.stagingPath)
         let mountOptions = MountOptions(options)
-        try await kernel("mount volume '\(record.volumeID)'") { () throws(KernelError) in
-            try Mounting.mount(device.path, at: record.stagingPath, fileSystem: usage.fileSystem, options: mountOptions)
+        let failure: KernelError
+        do throws(KernelError) {
+            return try await pool.run { () throws(KernelError) in
+                try Mounting.mount(
+                    device.path,
+                    at: record.stagingPath,
+                    fileSystem: usage.fileSystem,
+                    options: mountOptions
+                )
+            }
+        } catch {
+            failure = error
         }
+        throw await diagnose(record, device, failure)
     }
 
     private func stageBlock(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) {

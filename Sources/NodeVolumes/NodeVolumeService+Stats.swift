@@ -58,6 +58,15 @@ extension NodeVolumeService {
         if mount.superOptions.contains(where: { $0 == "shutdown" || $0 == "emergency_ro" }) {
             return Self.abnormal("the file system has shut itself down after an I/O error; restart the pod")
         }
+        if mount.superOptions.contains("ro"), !record.usage.isReadOnly {
+            return Self.abnormal(
+                "the file system has become read-only after an error; restart the pod, which checks it"
+            )
+        }
+        let errors = "/sys/fs/ext4/\(device.path.dropFirst("/dev/".count))/errors_count"
+        if let count = KernelFile.firstLine(errors).flatMap(Int.init), count > 0 {
+            return Self.abnormal("the file system has noted \(count) errors; restart the pod, which checks it")
+        }
         do throws(KernelError) {
             let usage = try await pool.run { () throws(KernelError) in try FileSystemUsage(of: place) }
             return VolumeStats(

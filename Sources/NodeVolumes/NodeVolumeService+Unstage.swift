@@ -24,9 +24,7 @@ extension NodeVolumeService {
     private func unpublish(_ volumeID: String, _ path: String) async throws(VolumeError) {
         while try await mountTable().mount(at: path) != nil {
             enter(NodeStep.unmountingTarget, path)
-            try await kernel("unpublish volume '\(volumeID.printable)'") { () throws(KernelError) in
-                try Mounting.unmount(path)
-            }
+            try await unmount(path, "unpublish volume '\(volumeID.printable)'")
         }
         enter(NodeStep.removingTarget, path)
         try await kernel("remove target path") { () throws(KernelError) in
@@ -43,6 +41,24 @@ extension NodeVolumeService {
         enter(NodeStep.forgettingTarget, path)
         record.targets.removeAll { $0.path == path }
         try await save(record)
+    }
+
+    /// Unmounts, or says who keeps the mount busy.
+    private func unmount(_ path: String, _ what: String) async throws(VolumeError) {
+        let users: [String]
+        do throws(KernelError) {
+            return try await pool.run { () throws(KernelError) in try Mounting.unmount(path) }
+        } catch {
+            guard error.errno == .resourceBusy else { throw VolumeError(.internal, "cannot \(what): \(error)") }
+            users = await pool.run { MountUsers.users(of: path) }
+        }
+        throw VolumeError(
+            .failedPrecondition,
+            "cannot \(what): '\(path)' is in use (umount2: EBUSY): "
+                + (users.isEmpty
+                    ? "by something that this process cannot see, perhaps in another process namespace"
+                    : users.joined(separator: "; ")) + "; end that first"
+        )
     }
 
     /// Unmounts the staging path and unmaps the image; fine when nothing is there.
@@ -85,9 +101,7 @@ extension NodeVolumeService {
             }
             while try await mountTable().mount(at: record.stagedMount) != nil {
                 enter(NodeStep.unmountingStage, record.stagedMount)
-                try await kernel("unstage volume '\(id)'") { () throws(KernelError) in
-                    try Mounting.unmount(record.stagedMount)
-                }
+                try await unmount(record.stagedMount, "unstage volume '\(id)'")
             }
             if record.usage.isBlock {
                 try await kernel("remove '\(record.stagedDevice)'") { () throws(KernelError) in

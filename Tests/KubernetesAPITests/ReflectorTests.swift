@@ -1,3 +1,4 @@
+import Foundation
 import JSON
 import Synchronization
 import TestSupport
@@ -215,6 +216,26 @@ struct ClientTests {
         #expect(page?.description == "cannot get /x: HTTP status 500: <html>")
         let lost = await #expect(throws: KubernetesError.self) { try await client.call(.get("/lost")) }
         #expect(lost?.isDefinite == false)
+    }
+
+    @Test("A token that the server no longer knows is read again, once")
+    func rotatedToken() async throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "token-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try "old".write(toFile: path, atomically: true, encoding: .utf8)
+        let server = try ScriptedServer { request, connection in
+            if request.headers["authorization"] == "Bearer new" {
+                connection.answer(200, #"{"ok":true}"#)
+            } else {
+                connection.answer(401, #"{"kind":"Status","code":401,"reason":"Unauthorized","message":"Unauthorized"}"#)
+            }
+        }
+        let client = try scriptedClient(server, tokenPath: path)
+        let error = await #expect(throws: KubernetesError.self) { try await client.call(.get("/x")) }
+        #expect(error?.status?.isUnauthorized ?? false)
+        #expect(server.requests.count == 1)
+        try "new\n".write(toFile: path, atomically: true, encoding: .utf8)
+        #expect(try await client.call(.get("/x"))["ok"]?.bool == true)
     }
 
     @Test("Without a permit nothing is written, and what was begun ends with it")

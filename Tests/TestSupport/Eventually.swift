@@ -10,16 +10,20 @@ public import Testing
 /// - Throws: What `condition` throws.
 public func eventually(
     _ what: String,
-    within limit: Duration = .seconds(20),
+    within limit: Duration = .seconds(60),
     at location: SourceLocation = #_sourceLocation,
     _ condition: () async throws -> Bool
 ) async throws {
     let end = ContinuousClock.now + limit
     while try await !condition() {
         guard .now < end else {
-            Issue.record("not within \(limit): \(what)", sourceLocation: location)
-            return
+            throw NotWithinLimit(description: "not within \(limit): \(what), \(location)")
         }
         try await Task.sleep(for: .milliseconds(50))
     }
+}
+
+/// What a test waited for did not come.
+private struct NotWithinLimit: Error, CustomStringConvertible {
+    let description: String
 }

@@ -53,16 +53,20 @@ extension FuseLoopMapper {
 
     private func detachLoops(_ directory: MappingDirectory) throws(KernelError) {
         for loop in try sysfs.loopDevices(backedBy: directory.imageFile) {
-            let users = try MountTable.current().mounts(of: loop.device).map(\.mountPoint)
-            guard users.isEmpty else {
-                throw KernelError(
-                    "LOOP_CLR_FD",
-                    .resourceBusy,
-                    "\(loop) is mounted at \(users.joined(separator: ", "))"
-                )
+            // Detaching a device that is in use would happen unseen, when its last user closes it.
+            let deadline = ContinuousClock.now + .seconds(5)
+            while true {
+                let holders = DeviceHolders().holders(of: String(loop.path.dropFirst("/dev/".count)))
+                if holders.isEmpty { break }
+                let isMounted = try !MountTable.current().mounts(of: loop.device).isEmpty
+                // It may be a program that only looks at all devices.
+                guard !isMounted, .now < deadline else {
+                    let who = holders.prefix(6).map(\.description).joined(separator: "; ")
+                    throw KernelError("LOOP_CLR_FD", .resourceBusy, "\(loop) is held: \(who)")
+                }
+                usleep(20_000)
             }
             try loop.detach()
-            // Detaching happens when the last one closes it, which may be a program that only looks at all devices.
             try Waiting.wait(.seconds(5), "LOOP_CLR_FD", "\(loop) is still open somewhere") {
                 sysfs.backingFile(of: loop) != directory.imageFile
             }

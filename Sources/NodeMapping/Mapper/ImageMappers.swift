@@ -48,19 +48,21 @@ public final class ImageMappers: Sendable {
                 }
                 return try present.map(request, observer: observer)
             }
-            // What a dead one left must go before another one writes; the same one clears it by itself.
-            if let preferred = choice.preferred, preferred != present.kind {
-                try present.unmap(request.image, observer: observer)
-            } else if present.lack() == nil {
-                return try present.map(request, observer: observer)
+            guard let preferred = choice.preferred, preferred != present.kind else {
+                // The one that has the record clears away by itself what it left.
+                let again = MapperChoice(preferred: present.kind, mayFallBack: choice.mayFallBack)
+                return try mapAnew(request, again, remains: present.kind, observer)
             }
+            try present.unmap(request.image, observer: observer)
         }
-        return try mapAnew(request, choice, observer)
+        return try mapAnew(request, choice, remains: nil, observer)
     }
 
+    /// Maps by the first of the mappers that can; one that cannot leaves nothing for the next to trip over.
     private func mapAnew(
         _ request: MapRequest,
         _ choice: MapperChoice,
+        remains: MapperKind?,
         _ observer: MappingObserver
     ) throws(MappingError) -> MappedDevice {
         var reasons: [String] = []
@@ -71,6 +73,7 @@ public final class ImageMappers: Sendable {
             }
             if let lack = mapper.lack() {
                 reasons.append("\(kind): \(lack)")
+                if kind == remains { try mapper.unmap(request.image, observer: observer) }
                 continue
             }
             do throws(MappingError) {
@@ -81,10 +84,7 @@ public final class ImageMappers: Sendable {
                 try mapper.unmap(request.image, observer: observer)
             }
         }
-        throw MappingError(
-            .unsupported,
-            "cannot map image \(request.image): \(reasons.joined(separator: "; "))"
-        )
+        throw MappingError(.unsupported, "cannot map image \(request.image): \(reasons.joined(separator: "; "))")
     }
 
     /// Takes the image's new size over to its device, and returns it in bytes.

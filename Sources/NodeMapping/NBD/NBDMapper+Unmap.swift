@@ -1,3 +1,4 @@
+internal import Glibc
 internal import LinuxKernel
 internal import SystemPackage
 
@@ -45,12 +46,24 @@ extension NBDMapper {
         _ = consume exclusive
     }
 
+    /// Waits for who only looks at the device, and names who stays.
     private func refuseUsers(of device: NBDDevice) throws(KernelError) {
-        let number = try device.number()
-        var users = try MountTable.current().mounts(of: number).map { "mounted at \($0.mountPoint)" }
-        users += ((try? KernelFile.names(in: "/sys/block/\(device.name)/holders")) ?? []).map { "used by \($0)" }
-        guard users.isEmpty else {
-            throw KernelError("NBD_CMD_DISCONNECT", .resourceBusy, "\(device) is \(users.joined(separator: ", "))")
+        let deadline = ContinuousClock.now + .seconds(5)
+        while true {
+            let holders = DeviceHolders().holders(of: device.name)
+            if holders.isEmpty { return }
+            guard .now < deadline, holders.allSatisfy(\.isTransient) else {
+                let words = holders.map(\.description).joined(separator: "; ")
+                throw KernelError("NBD_CMD_DISCONNECT", .resourceBusy, "\(device) is \(words)")
+            }
+            usleep(100_000)
         }
+    }
+}
+
+extension DeviceHolder {
+    /// Whether it may be a program that looks at all devices and lets go at once.
+    fileprivate var isTransient: Bool {
+        if case .process = self { true } else { false }
     }
 }

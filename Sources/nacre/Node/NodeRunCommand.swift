@@ -48,7 +48,9 @@ struct NodeRunCommand: AsyncParsableCommand {
         let client = try agent.client()
         let secrets: any NodeSecrets =
             if let client { CephSecrets(client: client, own: own.read) } else { DirectorySecrets(own: own) }
-        let stagingRoot = "\(agent.kubeletDir)/plugins/\(options.driverName)"
+        // Without symbolic links, as the node service writes paths down.
+        let plugins = (try? KernelFile.canonical("\(agent.kubeletDir)/plugins")) ?? "\(agent.kubeletDir)/plugins"
+        let stagingRoot = "\(plugins)/\(options.driverName)"
         let driver = FlexDriver(
             service: node.service,
             images: stack.service,

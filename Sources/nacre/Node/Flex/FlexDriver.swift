@@ -117,7 +117,9 @@ struct FlexDriver: Sendable {
         }
     }
 
-    private func unmount(_ directory: String) async throws(VolumeError) {
+    private func unmount(_ givenDirectory: String) async throws(VolumeError) {
+        // kubelet's root may be a symbolic link, and records have the path behind it.
+        let directory = (try? KernelFile.canonical(givenDirectory)) ?? givenDirectory
         let known = try await service.knownVolumes()
         guard let volume = known.first(where: { $0.targets.contains(directory) }) else {
             // Nothing of ours, or the record is lost: what is mounted there still has to go.
@@ -187,12 +189,18 @@ struct FlexDriver: Sendable {
 
     private func unstageIfUnused(_ volumeID: String, _ deadline: ContinuousClock.Instant) async throws(VolumeError) {
         let known = try await service.knownVolumes()
-        guard let volume = known.first(where: { $0.volumeID == volumeID }), volume.targets.isEmpty,
-            volume.stagingPath.hasPrefix(stagingRoot + "/")
-        else { return }
+        guard let volume = known.first(where: { $0.volumeID == volumeID }) else {
+            return removeStagingPath(stagingPath(of: try VolumeID(parsing: volumeID)))
+        }
+        guard volume.targets.isEmpty, volume.stagingPath.hasPrefix(stagingRoot + "/") else { return }
         try await service.unstage(volumeID: volumeID, stagingPath: volume.stagingPath, deadline: deadline)
-        try? KernelFile.removeDirectory(volume.stagingPath)
-        try? KernelFile.removeDirectory(String(volume.stagingPath.dropLast("/globalmount".count)))
+        removeStagingPath(volume.stagingPath)
+    }
+
+    /// Only an empty directory that has nothing mounted goes.
+    private func removeStagingPath(_ path: String) {
+        try? KernelFile.removeDirectory(path)
+        try? KernelFile.removeDirectory(String(path.dropLast("/globalmount".count)))
     }
 
     /// One call a volume at a time, and a repeated one joins the first.

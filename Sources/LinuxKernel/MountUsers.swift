@@ -1,0 +1,50 @@
+internal import Glibc
+internal import SystemPackage
+
+/// Finds who keeps a mount busy, where the kernel only says EBUSY.
+public enum MountUsers {
+    /// The processes that have something open below a mount point, or stand there, and the mounts that lie on it.
+    ///
+    /// Only links are read: nothing waits for a file system that does not answer.
+    ///
+    /// - Parameters:
+    ///   - mountPoint: The mount point, an absolute path.
+    ///   - limit: How many to name.
+    /// - Returns: For a sentence each: `process 77 (postgres) has '/mnt/base/1' open`.
+    public static func users(of mountPoint: String, limit: Int = 6) -> [String] {
+        var users: [String] = []
+        for mount in (try? MountTable.current().mounts) ?? [] where mount.mountPoint.hasPrefix(mountPoint + "/") {
+            users.append("'\(mount.mountPoint)' is mounted on it")
+        }
+        for pid in ((try? KernelFile.names(in: "/proc")) ?? []).compactMap({ Int32($0) }).sorted() where pid != getpid()
+        {
+            guard users.count < limit else { break }
+            guard let use = use(by: pid, below: mountPoint) else { continue }
+            users.append("process \(pid) (\(KernelFile.firstLine("/proc/\(pid)/comm") ?? "?")) \(use)")
+        }
+        return users
+    }
+
+    private static func use(by pid: Int32, below mountPoint: String) -> String? {
+        let directory = "/proc/\(pid)"
+        for (name, verb) in [("cwd", "works in"), ("root", "has its root in"), ("exe", "runs")] {
+            if let target = link("\(directory)/\(name)"), isBelow(target, mountPoint) { return "\(verb) '\(target)'" }
+        }
+        for descriptor in (try? KernelFile.names(in: "\(directory)/fd")) ?? [] {
+            if let target = link("\(directory)/fd/\(descriptor)"), isBelow(target, mountPoint) {
+                return "has '\(target)' open"
+            }
+        }
+        return nil
+    }
+
+    private static func isBelow(_ path: String, _ mountPoint: String) -> Bool {
+        path == mountPoint || path.hasPrefix(mountPoint + "/")
+    }
+
+    private static func link(_ path: String) -> String? {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = buffer.withUnsafeMutableBytes { readlink(path, $0.baseAddress, $0.count) }
+        return count < 0 ? nil : String(decoding: buffer.prefix(count), as: UTF8.self)
+    }
+}

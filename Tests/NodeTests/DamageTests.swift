@@ -1,0 +1,108 @@
+import Glibc
+import LinuxKernel
+import NodeMapping
+import NodeTestSupport
+import NodeVolumes
+import Testing
+import Volumes
+
+/// File systems that are damaged, options that would do harm, mounts that somebody uses.
+extension NodeTests {
+    @Test(
+        "A damaged file system is not mounted and not touched; the error says what to do, and nothing stays mapped",
+        arguments: [
+            ("ext4", "debugfs -w -R 'clri <2>'", "e2fsck"),
+            ("xfs", "dd if=/dev/zero bs=512 seek=1 count=3 conv=notrunc,fsync status=none of", "xfs_repair"),
+        ]
+    )
+    func damaged(fsType: String, harm: String, tool: String) async throws {
+        let image = "damaged-\(fsType)"
+        let lab = try await NodeLab.fresh(image, megabytes: 400)
+        try await lab.run("stage", image, fsType, observer: nil)
+        try await lab.run("down", image, fsType, observer: nil)
+        try await lab.service().stage(lab.stageRequest(image, fsType: nil), deadline: soon)
+        let device = "\(lab.stagingPath(image))/device"
+        try await shell(harm.hasSuffix("of") ? "\(harm)=\(device)" : "\(harm) \(device)")
+        try await lab.run("down", image, nil, observer: nil)
+        for _ in 0..<2 {
+            await #expect {
+                try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+            } throws: {
+                ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains(tool)
+                    && "\($0)".contains("damaged")
+            }
+            #expect(try lab.remains() == [])
+        }
+        try await lab.remove(image)
+    }
+
+    @Test("What e2fsck repairs by itself is repaired before the mount")
+    func repaired() async throws {
+        let lab = try await NodeLab.fresh("repaired", megabytes: 64)
+        try await lab.run("stage", "repaired", "ext4", observer: nil)
+        try await shell("echo kept > \(lab.stagingPath("repaired"))/kept")
+        try await lab.run("down", "repaired", "ext4", observer: nil)
+        try await lab.service().stage(lab.stageRequest("repaired", fsType: nil), deadline: soon)
+        // Wrong free counts and the mark of an error.
+        let device = "\(lab.stagingPath("repaired"))/device"
+        try await shell("debugfs -w -R 'ssv free_blocks_count 7' \(device) && debugfs -w -R 'ssv state 2' \(device)")
+        try await lab.run("down", "repaired", nil, observer: nil)
+        try await lab.run("stage", "repaired", "ext4", observer: nil)
+        #expect(try await shell("cat \(lab.stagingPath("repaired"))/kept") == "kept\n")
+        try await lab.run("down", "repaired", "ext4", observer: nil)
+        try await lab.remove("repaired")
+    }
+
+    @Test(
+        "Options that name other devices or files, or make no file system, are refused before anything is written",
+        arguments: [
+            (["loop"], ""), (["noatime,bind"], ""), (["errors=panic"], ""), (["journal_dev=0x801"], ""),
+            ([], "-n"), ([], "-J device=/dev/sda"), ([], "-d etc"), ([], "-m 1 -S"), ([], "/dev/sda"),
+        ]
+    )
+    func refusedOptions(flags: [String], mkfsOptions: String) async throws {
+        let lab = try NodeLab(directory: "/tmp/nacre-node-\(getpid())-options", placement: .stay)
+        try KernelFile.makeDirectories(lab.stagingPath("none"))
+        var request = lab.stageRequest("none", flags: flags)
+        request.context["mkfsOptions"] = mkfsOptions
+        await #expect { try await lab.service().stage(request, deadline: soon) } throws: {
+            ($0 as? VolumeError)?.code == .invalidArgument && "\($0)".contains("class")
+        }
+        #expect(try lab.remains() == [])
+        try await shell("rm -r --one-file-system \(lab.directory)")
+    }
+
+    @Test("An unmount that somebody hinders names who it is")
+    func namesUsers() async throws {
+        let lab = try await NodeLab.fresh("busy", megabytes: 64)
+        try await lab.run("stage", "busy", "ext4", observer: nil)
+        let place = lab.stagingPath("busy")
+        let started = try await shell("mkdir \(place)/here; cd \(place)/here; sleep 600 > /dev/null 2>&1 & echo $!")
+        let pid = try #require(started.split(separator: "\n").compactMap { Int32($0) }.last)
+        defer { kill(pid, SIGKILL) }
+        await #expect { try await lab.run("down", "busy", "ext4", observer: nil) } throws: {
+            ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains("process \(pid) (sleep)")
+                && "\($0)".contains("\(place)/here")
+        }
+        kill(pid, SIGKILL)
+        let deadline = ContinuousClock.now + .seconds(20)
+        while ProcessIdentity(of: pid) != nil, .now < deadline { try await Task.sleep(for: .milliseconds(20)) }
+        try await lab.run("down", "busy", "ext4", observer: nil)
+        #expect(try lab.remains() == [])
+        try await lab.remove("busy")
+    }
+
+    @Test("A file system that has become read-only is reported")
+    func reportsReadOnly() async throws {
+        let lab = try await NodeLab.fresh("turned", megabytes: 64)
+        try await lab.run("stage", "turned", "ext4", observer: nil)
+        let place = lab.stagingPath("turned")
+        let request = StatsRequest(volumeID: lab.handle("turned"), volumePath: place, stagingPath: "")
+        #expect(try await !lab.service().stats(request, deadline: soon).condition.isAbnormal)
+        try await shell("mount -o remount,ro \(place)")
+        let condition = try await lab.service().stats(request, deadline: soon).condition
+        #expect(condition.isAbnormal && condition.message.contains("read-only"), "\(condition.message)")
+        try await lab.run("down", "turned", "ext4", observer: nil)
+        try await lab.remove("turned")
+    }
+}
