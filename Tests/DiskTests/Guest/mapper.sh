@@ -147,7 +147,7 @@ fresh
 check "a disk is prepared" "$nacre" prepare "$disk" --serial "$proof" --part ceph-db:40M --part ceph-block:0
 check "the kernel has its partitions" test -b "${disk}p1" -a -b "${disk}p2"
 dd if="$fixtures/bluestore-single.bin" of="${disk}p2" conv=fsync status=none
-mkfs.ext4 -q "${disk}p1" && mount "${disk}p1" m
+mkfs.ext4 -q "${disk}p1" && mount -o ro "${disk}p1" m
 refuses "a mounted partition is refused" "is mounted at" zap --content ext4
 umount m
 uuid=$("$nacre" plan "$disk" --fsid "$cluster" --content ext4 -o json | jq -r '.[0].refusals[].message' | grep -oE '[0-9a-f-]{36}' | head -1)
