@@ -43,7 +43,7 @@ struct LabelTests {
         let bytes = try Fixture.bytes("bluestore-single")
         let device = MemorySource(sizeBytes: 2000 << 30, parts: [(position, Array(bytes.prefix(4096)))])
         #expect(BlueStoreLabels(device)?.copies.keys.sorted() == [position])
-        #expect(BlueStoreLabels(MemorySource(sizeBytes: position + 4095, parts: [(position, bytes)])) == nil)
+        #expect(BlueStoreLabels(MemorySource(sizeBytes: position, parts: [(position, bytes)])) == nil)
         #expect(DeviceContents(device, sectorBytes: 4096).regions[0].owners.first?.osdID == 7)
     }
 

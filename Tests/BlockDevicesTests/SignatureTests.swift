@@ -37,10 +37,11 @@ struct SignatureTests {
         #expect(FormatCatalog.signatures(on: device).map(\.format) == [format])
     }
 
-    @Test("One byte off is no mark", arguments: marks.filter { $0.0 != "LVM1_member" })
+    @Test("With one byte changed it is no mark", arguments: marks.filter { $0.0 != "LVM1_member" })
     func almost(format: String, offset: UInt64, magic: [UInt8]) {
         var wrong = magic
-        wrong[wrong.count - 1] ^= 1
+        // The last byte is a version in some, or a line feed that readers pass over.
+        wrong[0] ^= 0x10
         let device = MemorySource(sizeBytes: 80 << 20, parts: [(offset, wrong)])
         #expect(!FormatCatalog.signatures(on: device).contains { $0.format == format })
     }
