@@ -65,6 +65,7 @@ enum Layout: String, CaseIterable, Sendable {
         case .database: "--unknown-osd \(DiskLab.osd)"
         case .partitioned, .grownTable, .foreignSectorTable: "--fsid \(DiskLab.cluster)"
         case .backupTableOnly, .replacementMarker, .secondMetadataArea: ""
+        case .extendedPartitions: "--fsid \(DiskLab.cluster) --content partition"
         default: "--fsid \(DiskLab.cluster)"
         }
     }
