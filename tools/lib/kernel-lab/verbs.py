@@ -107,8 +107,7 @@ def _free_name(lab, number):
 def _boot(lab, names, options, limit, dies_with_us):
     begin = time.monotonic()
     # A guest's /tmp, /var/tmp and /run are its own; a checkout that lies there must be seen all the same.
-    checkout = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
-    hidden = [checkout] if checkout.startswith(("/tmp/", "/var/tmp/", "/run/")) else []
+    hidden = [REPOSITORY] if REPOSITORY.startswith(("/tmp/", "/var/tmp/", "/run/")) else []
     shares = [f"ro {directory}" for directory in hidden]
     shares += [f"rw {os.path.realpath(directory)}" for directory in options.share]
     if cluster := os.environ.get("NACRE_CLUSTER_DIR"):
