@@ -39,14 +39,15 @@ public struct Cgroups: Sendable {
         }?.mountPoint
     }
 
-    /// Moves a process to the root of every hierarchy but `cpuset`, and returns what could not be done, a sentence
-    /// each.
+    /// Moves a process to the root of every hierarchy, and returns what could not be done, a sentence each.
+    ///
+    /// Of `cpuset` too: kubelet kills whoever is in any hierarchy's cgroup of a pod that is deleted.
     public static func moveToRoot(_ pid: Int32) -> [String] {
         guard let cgroups = try? of("\(pid)"), let table = try? MountTable.current() else {
             return ["the cgroups of process \(pid) cannot be read"]
         }
         return cgroups.memberships.compactMap { membership in
-            guard membership.path != "/", membership.controllers != ["cpuset"] else { return nil }
+            guard membership.path != "/" else { return nil }
             let name = membership.controllers.isEmpty ? "cgroup v2" : membership.controllers.joined(separator: ",")
             guard let root = root(of: membership, in: table) else {
                 return "\(name): stays in \(membership.path), the root of the hierarchy is not mounted here"

@@ -162,7 +162,13 @@ extension WrongDisk {
         },
         content("the partition 2 holds data of an unknown kind", "unknown data in a second partition") { disk, lab in
             try lab.sh("sgdisk -o -n 1:0:+10M -n 2:0:0 \(disk.loop)")
-            try disk.write("important", at: 12 << 20)
+            try disk.write("important", at: (11 << 20) + 5000)
+        },
+        content("the partition 1 is not one of Ceph's", "a partition of somebody else, with something in its middle") {
+            disk,
+            lab in
+            try lab.sh("sgdisk -o -n 1:0:0 \(disk.loop)")
+            try disk.write("important", at: 30 << 20)
         },
         content("the partition 5 holds xfs", "XFS in a logical partition") { disk, lab in
             try lab.sh("parted -s \(disk.file) mklabel msdos mkpart extended 1MiB 100% mkpart logical 2MiB 40MiB")

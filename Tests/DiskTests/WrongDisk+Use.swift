@@ -24,7 +24,7 @@ extension WrongDisk {
         WrongDisk("a partition is mounted", says: "is mounted at", "\(willing) --content ext4") { disk, lab in
             try lab.mount(try lab.partition(disk), "mkfs.ext4 -q")
         },
-        WrongDisk("a partition is claimed", says: "is claimed by") { disk, lab in
+        WrongDisk("a partition is claimed", says: "is claimed by", "\(willing) --content partition") { disk, lab in
             try lab.claim(try lab.partition(disk), "os.O_EXCL")
         },
         WrongDisk("claimed by another program", says: "is claimed by python3") { disk, lab in

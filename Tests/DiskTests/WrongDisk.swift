@@ -35,7 +35,7 @@ struct WrongDisk: Sendable, CustomTestStringConvertible {
     static func content(_ format: String, _ what: String, _ make: @escaping @Sendable (Disk, DiskLab) throws -> Void)
         -> WrongDisk
     {
-        WrongDisk(what, says: format, "\(willing) --content \(format == "xfs" ? "ext4" : "xfs")") { disk, lab in
+        WrongDisk(what, says: format, "\(willing) --content \(format.contains("xfs") ? "ext4" : "xfs")") { disk, lab in
             try make(disk, lab)
             return ""
         }

@@ -227,7 +227,7 @@ struct ClientTests {
             if request.headers["authorization"] == "Bearer new" {
                 connection.answer(200, #"{"ok":true}"#)
             } else {
-                connection.answer(401, #"{"kind":"Status","code":401,"reason":"Unauthorized","message":"Unauthorized"}"#)
+                connection.answer(401, #"{"kind":"Status","code":401,"reason":"Unauthorized","message":"no"}"#)
             }
         }
         let client = try scriptedClient(server, tokenPath: path)

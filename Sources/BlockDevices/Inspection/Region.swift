@@ -28,7 +28,7 @@ public struct Region: Sendable, Hashable {
     public let physicalVolume: LVMPhysicalVolume?
     /// The logical volume, for regions that are one.
     public var logicalVolume: LVMLogicalVolume?
-    /// Whether its first and last 64 KiB are zeros.
+    /// Whether its first and last 64 KiB are zeros, 512 KiB of a whole device.
     public let hasBlankEdges: Bool
 
     /// For people: `partition 2`, `volume ceph-1/osd-block-2`, `disk`.
@@ -58,7 +58,8 @@ public struct Region: Sendable, Hashable {
         blueStore = BlueStoreLabels(source)
         luks = LUKSHeader(source)
         physicalVolume = LVMPhysicalVolume(source)
-        let edge: UInt64 = 64 << 10
+        // As much as was read anyway.
+        let edge = UInt64(kind == .device ? DiskReader.edgeBytes : 64 << 10)
         let tail = source.sizeBytes - min(source.sizeBytes, edge)
         hasBlankEdges = [0, tail].allSatisfy { offset in
             let bytes = source.bytes(at: offset, count: Int(min(edge, source.sizeBytes)))

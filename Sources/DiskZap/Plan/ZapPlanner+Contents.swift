@@ -52,10 +52,18 @@ extension ZapPlanner {
             strangeContents(region, in: contents).filter { !options.contents.contains($0) }.map { format in
                 Refusal(
                     .content,
-                    "the \(region.name) holds \(format == "unknown" ? "data of an unknown kind" : format)",
+                    "the \(region.name) \(Self.words(format))",
                     remedy: "name it with --content \(format) if it may be lost"
                 )
             }
+        }
+    }
+
+    private static func words(_ format: String) -> String {
+        switch format {
+        case "unknown": "holds data of an unknown kind"
+        case "partition": "is not one of Ceph's"
+        default: "holds \(format)"
         }
     }
 
@@ -72,9 +80,14 @@ extension ZapPlanner {
         if let volume = region.physicalVolume, isCephGroup(volume) {
             formats = formats.filter { $0 != "LVM2_member" && $0 != "lvm2_metadata" }
         }
-        let isBare = region.signatures.isEmpty && !isCeph && !region.hasBlankEdges
-        // An extended partition's logical ones are regions of their own.
-        if isBare { formats.append("unknown") }
+        if region.signatures.isEmpty, !isCeph {
+            if !region.hasBlankEdges {
+                formats.append("unknown")
+            } else if case .partition = region.kind {
+                // Somebody made it, and may have put something in its middle.
+                formats.append("partition")
+            }
+        }
         return formats.uniqued()
     }
 

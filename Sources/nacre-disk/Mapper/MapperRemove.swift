@@ -83,6 +83,7 @@ struct MapperClean: ParsableCommand {
     @Flag(help: "Ceph's mappings; there is nothing else that this cleans.") var ceph = false
     @Option(help: "The cluster. Without it only dangling names are removed.", transform: uuidArgument)
     var fsid: GUID?
+    @OptionGroup var include: IncludeOptions
     @Flag(help: "Only say what would go.") var dryRun = false
 
     func validate() throws {
@@ -93,7 +94,7 @@ struct MapperClean: ParsableCommand {
         var left = 0
         if let fsid {
             let mapper = try MapperCommand.open()
-            let survey = try HostSurvey.take(Host())
+            let survey = try include.survey(Host())
             for node in survey.mappings(ofCluster: fsid.description) {
                 guard let mapping = node.mapping else { continue }
                 left += try remove(node, mapping, mapper) ? 0 : 1

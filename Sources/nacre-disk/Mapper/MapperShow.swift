@@ -13,11 +13,12 @@ struct MapperList: ParsableCommand {
     @Option(help: "Only those with a target of this kind: linear, crypt.")
     var target: String?
 
+    @OptionGroup var include: IncludeOptions
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         let mapper = try MapperCommand.open()
-        let survey = try HostSurvey.take(Host())
+        let survey = try include.survey(Host())
         let owners = MappingOwners(survey)
         let infos = try mapper.mappings().sorted { $0.name < $1.name }.filter { info in
             guard let target else { return true }

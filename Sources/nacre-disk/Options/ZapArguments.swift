@@ -13,7 +13,9 @@ struct ZapArguments: ParsableArguments {
     @Option(help: "An OSD of unknown cluster that may be erased: its UUID, or a PARTUUID. May be repeated.")
     var unknownOsd: [String] = []
 
-    @Option(help: "A format that is not Ceph's and may be erased: xfs, LVM2_member, unknown. May be repeated.")
+    @Option(
+        help: "A format that is not Ceph's and may be erased: xfs, LVM2_member, partition, unknown. May be repeated."
+    )
     var content: [String] = []
 
     @Option(help: "signatures, zero, discard or shred.")
@@ -31,7 +33,7 @@ struct ZapArguments: ParsableArguments {
             throw ValidationError("'\(id)' is not a UUID")
         }
         guard (1...100).contains(passes) else { throw ValidationError("--passes wants 1 to 100, not \(passes)") }
-        let known = FormatCatalog.formats.map(\.name) + ["unknown"]
+        let known = FormatCatalog.formats.map(\.name) + ["unknown", "partition"]
         for name in content where !known.contains(name) {
             throw ValidationError("'\(name)' is no format that nacre-disk knows")
         }

@@ -19,8 +19,7 @@ struct TeardownCommand: ParsableCommand {
     @Option(help: "The cluster.", transform: uuidArgument) var fsid: GUID
     @Option(help: "The fsid once more: the proof that a script means it.", transform: uuidArgument) var confirm: GUID?
     @Flag(help: "Show the plan and stop.") var dryRun = false
-    @Option(help: "Look at this device, too, though it is no disk: a loop device. May be repeated.")
-    var include: [String] = []
+    @OptionGroup var include: IncludeOptions
     @Option(help: "Rook's dataDirHostPath; what is this cluster's below it goes.") var dataDir: String?
     @Option(help: "Save the headers that are erased, without keys, to this directory.") var backup: String?
     @Option(help: "How many disks at a time.") var parallel: Int = 16
@@ -33,10 +32,7 @@ struct TeardownCommand: ParsableCommand {
 
     func run() throws {
         let host = Host()
-        let tree = try host.tree()
-        var arguments = DeviceArguments()
-        arguments.devices = include
-        let survey = try HostSurvey.take(host, including: Set(try arguments.named(in: tree).map(\.node.name)))
+        let survey = try include.survey(host)
         let cluster = fsid.description.lowercased()
         let teardown = NodeTeardown(cluster: cluster, survey: survey)
         let directory = dataDir.map { RookDirectory(path: $0).entries(ofCluster: cluster) }

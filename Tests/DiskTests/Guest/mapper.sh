@@ -1,0 +1,168 @@
+#!/bin/bash
+# Runs in a guest of tools/kernel-lab, whose kernel has a device mapper and a partition parser. Says "ok NAME" or
+# "not ok NAME: WHY" for each case. $1 is nacre-disk, $2 the directory of fixtures.
+set -uo pipefail
+nacre=$1 fixtures=$2
+cluster=11111111-2222-3333-4444-555555555555
+osd=aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee
+other=99999999-2222-3333-4444-555555555555
+group=ceph-3ab6549f-9c8a-4000-8000-000000000001
+export LVM_SUPPRESS_FD_WARNINGS=1 DM_DISABLE_UDEV=1
+mkdir -p /tmp/lab && cd /tmp/lab || exit 1
+
+ok() { echo "ok $1"; }
+fail() { echo "not ok $1: $(tr '\n' ' ' <<< "$2")"; }
+# check NAME COMMAND...: the command has to work.
+check() {
+    local name=$1 said
+    shift
+    if said=$("$@" 2>&1); then ok "$name"; else fail "$name" "$said"; fi
+}
+# refuses NAME WORDS COMMAND...: the command has to end with 77, say so, and change nothing on the disk.
+refuses() {
+    local name=$1 words=$2 said status before after
+    shift 2
+    sync
+    before=$(sha256sum < disk.img)
+    said=$("$@" 2>&1)
+    status=$?
+    blockdev --flushbufs "$disk" 2> /dev/null
+    sync
+    after=$(sha256sum < disk.img)
+    if [[ $status != 77 ]]; then fail "$name" "status $status: $said"
+    elif [[ $said != *"$words"* ]]; then fail "$name" "$said"
+    elif [[ $before != "$after" ]]; then fail "$name" "the disk was changed"
+    else ok "$name"; fi
+}
+fresh() {
+    [[ -z ${disk:-} ]] || losetup -d "$disk"
+    rm -f disk.img
+    truncate -s 160M disk.img
+    disk=$(losetup -P -f --show disk.img)
+    proof=$(readlink -f disk.img)
+}
+lvm() { command "$@" --config "devices{use_devicesfile=0 filter=[\"a|^/dev/loop|\",\"r|.*|\"]} activation{udev_sync=0 udev_rules=0}"; }
+volume() { # volume NAME SIZE CLUSTER OSD-NUMBER
+    lvm lvcreate -q -q -y -Wn -L "$2" -n "$1" --addtag "ceph.osd_id=$4" --addtag "ceph.osd_fsid=$osd" \
+        --addtag "ceph.cluster_fsid=$3" --addtag ceph.type=block "$group"
+}
+osd_on_lvm() {
+    fresh
+    lvm pvcreate -q -q -y "$disk" && lvm vgcreate -q -q "$group" "$disk" && volume "osd-block-$osd" 64M "$cluster" 7
+    mapping=$(dmsetup ls | awk '/osd--block/ {print $1}')
+    dd if="$fixtures/bluestore-single.bin" of="/dev/mapper/$mapping" conv=fsync status=none
+}
+zap() { "$nacre" zap "$disk" --serial "$proof" --fsid "$cluster" "$@"; }
+is_blank() {
+    blockdev --flushbufs "$disk"
+    [[ -z $(wipefs "$disk") && $(dmsetup ls) == "No devices found" ]] && "$nacre" inspect "$disk" | grep -q 'nothing on it'
+}
+
+check "the device mapper answers" "$nacre" dm version
+check "linear is among its targets" bash -c "$nacre dm targets | grep -q linear"
+
+fresh
+mkswap -q "$disk" && swapon "$disk"
+refuses "an active swap area is refused" "is swap space in use" "$nacre" zap "$disk" --serial "$proof" --content swap
+swapoff "$disk"
+
+osd_on_lvm
+check "a mapping has its OSD and cluster" bash -c "$nacre dm ls --include $disk | grep -q 'osd.7 block of cluster $cluster'"
+check "our table is dmsetup's" bash -c "[ \"\$(dmsetup table $mapping)\" = \"\$($nacre dm table $mapping | sed 's/^[^ ]* //')\" ]"
+check "our deps are dmsetup's" bash -c "$nacre dm deps $mapping | grep -q ${disk#/dev/}"
+check "info tells the uuid" bash -c "$nacre dm info $mapping | grep -q 'uuid      LVM-'"
+check "the tree stands on the disk" bash -c "$nacre dm ls -o tree | grep -q '^  dm-'"
+refuses "a mapping itself is not zapped" "is made of other devices" "$nacre" zap "/dev/mapper/$mapping" --serial "$proof" --fsid "$cluster"
+refuses "an OSD of another cluster is not taken down" "belongs to osd.7" "$nacre" zap "$disk" --serial "$proof" --fsid "$other"
+check "its mapping stays" dmsetup info "$mapping"
+sleep 100 3< "/dev/mapper/$mapping" &
+holder=$!
+sleep 0.3
+refuses "an open volume is refused, its user named" "is open in sleep" zap
+check "remove says who has it open" bash -c "$nacre dm remove $mapping --no-retry 2>&1 | grep -q 'sleep (process $holder)'"
+check "clean leaves what is open" bash -c "! $nacre dm clean --ceph --include $disk --fsid $cluster"
+check "clean leaves another cluster's" "$nacre" dm clean --ceph --include "$disk" --fsid "$other"
+check "the mapping is still there" dmsetup info "$mapping"
+kill "$holder"
+wait "$holder" 2> /dev/null
+check "an OSD's volume is taken down and its disk zapped" zap
+check "nothing of it is left" is_blank
+
+osd_on_lvm
+check "clean removes the cluster's mappings" "$nacre" dm clean --ceph --include "$disk" --fsid "$cluster"
+check "and the volume is gone" bash -c "! dmsetup info $mapping"
+check "a closed volume's disk is zapped" zap
+check "nothing of that is left" is_blank
+
+osd_on_lvm
+mkfs.ext4 -q -F "/dev/mapper/$mapping" && mkdir -p m && mount "/dev/mapper/$mapping" m
+refuses "a mounted volume is refused" "is mounted at" zap --content ext4
+umount m
+dd if=/dev/zero of="/dev/mapper/$mapping" bs=1M count=2 conv=fsync status=none
+echo -n secret | cryptsetup -q luksFormat --pbkdf pbkdf2 --pbkdf-force-iterations 1000 "/dev/mapper/$mapping" - &&
+    echo -n secret | cryptsetup -q open "/dev/mapper/$mapping" sealed --key-file -
+check "a table's key is not shown" bash -c "$nacre dm table sealed | grep -q crypt && ! $nacre dm table sealed | grep -qE ' [0-9a-f]*[1-9a-f][0-9a-f]{30,}'"
+sleep 100 3< /dev/mapper/sealed &
+holder=$!
+sleep 0.3
+refuses "an open encrypted device is refused, and its volume not removed" "is open" zap
+kill "$holder"
+wait "$holder" 2> /dev/null
+check "encrypted, on a volume: both are taken down" zap
+check "nothing of the encrypted is left" is_blank
+
+fresh
+echo -n secret | cryptsetup -q luksFormat --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --subsystem "ceph_fsid=$cluster" "$disk" - &&
+    echo -n secret | cryptsetup -q open "$disk" "set1-data-block-dmcrypt" --key-file -
+check "encrypted, on the disk itself" zap
+check "nothing of that encrypted is left" is_blank
+
+osd_on_lvm
+truncate -s 100M second.img
+second=$(losetup -f --show second.img)
+lvm pvcreate -q -q -y "$second" && lvm vgextend -q -q "$group" "$second" && lvm lvextend -q -q -l +100%FREE "$group/osd-block-$osd"
+refuses "a volume that stands on two disks is refused" "too" zap
+lvm vgremove -q -q -y -f "$group"
+losetup -d "$second"
+
+fresh
+check "a mapping is made" "$nacre" dm create window --device "$disk" --offset 1048576 --length 8388608
+check "as dmsetup sees it" bash -c "[ \"\$(dmsetup table window | cut -d ' ' -f 2,3,5)\" = '16384 linear 2048' ]"
+refuses "a mapping of nobody we know is refused" "stands on it" zap
+check "it is suspended" bash -c "$nacre dm suspend window && dmsetup info window | grep -q SUSPENDED"
+check "and resumed" bash -c "$nacre dm resume window && dmsetup info window | grep -q ACTIVE"
+check "and renamed" bash -c "$nacre dm rename window view && dmsetup info view"
+sleep 100 3< /dev/dm-0 &
+holder=$!
+sleep 0.3
+check "a deferred removal is scheduled" bash -c "$nacre dm remove view --deferred 2>&1 | grep -q 'goes when it is closed'"
+check "by force its disk is free at once" bash -c "! $nacre dm remove view --force --no-retry; dmsetup table view | grep -q error"
+kill "$holder"
+wait "$holder" 2> /dev/null
+sleep 0.5
+check "and it goes with its user" bash -c "! dmsetup info view"
+check "what is gone is success" "$nacre" dm remove view
+
+fresh
+check "a disk is prepared" "$nacre" prepare "$disk" --serial "$proof" --part ceph-db:40M --part ceph-block:0
+check "the kernel has its partitions" test -b "${disk}p1" -a -b "${disk}p2"
+dd if="$fixtures/bluestore-single.bin" of="${disk}p2" conv=fsync status=none
+mkfs.ext4 -q "${disk}p1" && mount -o ro "${disk}p1" m
+refuses "a mounted partition is refused" "is mounted at" zap --content ext4
+umount m
+uuid=$("$nacre" plan "$disk" --fsid "$cluster" --content ext4 -o json | jq -r '.[0].refusals[].message' | grep -oE '[0-9a-f-]{36}' | head -1)
+check "partitions are zapped" zap --content ext4 ${uuid:+--unknown-osd "$uuid"}
+check "the kernel has forgotten them" bash -c "! test -b /sys/class/block/${disk#/dev/}p1 && ! grep -q ${disk#/dev/}p /proc/partitions"
+check "nothing of them is left" is_blank
+
+for round in $(seq "${ROUNDS:-4}"); do
+    osd_on_lvm
+    timeout -s KILL "0.0$((RANDOM % 10))" "$nacre" zap "$disk" --serial "$proof" --fsid "$cluster" > /dev/null 2>&1
+    check "killed zap of a volume, round $round: the second run finishes" zap
+    check "killed zap of a volume, round $round: nothing is left" is_blank
+done
+osd_on_lvm
+check "teardown takes it all" "$nacre" teardown --fsid "$cluster" --confirm "$cluster" --include "$disk"
+check "nothing is left of the cluster" is_blank
+losetup -d "$disk"
+echo 'done'
