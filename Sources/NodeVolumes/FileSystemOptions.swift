@@ -19,7 +19,7 @@ enum FileSystemOptions {
             }
             if option == "errors=panic" {
                 return
-                    "mount option 'errors=panic' would take the node down with a damaged volume; use errors=remount-ro"
+                    "mount option 'errors=panic' would take the node down with a damaged volume; use errors=remount-ro in the class"
             }
         }
         return nil

@@ -88,20 +88,25 @@ extension NodeVolumeService {
         }
     }
 
-    /// Why a file system that cannot be mounted cannot: xfs repairs itself when it is mounted, or not at all.
+    /// Why a file system that cannot be mounted cannot.
+    ///
+    /// xfs repairs itself when it is mounted, or not at all; ext4 may be damaged where no mark says so.
     func diagnose(_ record: VolumeRecord, _ device: MappedDevice, _ error: KernelError) async -> VolumeError {
         let plain = VolumeError(.internal, "cannot mount volume '\(record.volumeID)': \(error)")
         // EUCLEAN is "structure needs cleaning", EBADMSG a wrong checksum.
-        guard record.usage.fileSystem == "xfs", [117, 74, 5, 22].contains(error.errno.rawValue) else { return plain }
+        guard [117, 74, 5, 22].contains(error.errno.rawValue) else { return plain }
         enter(NodeStep.checkingFileSystem, device.path)
+        let isXFS = record.usage.fileSystem == "xfs"
+        let (program, flags) = isXFS ? ("xfs_repair", ["-n"]) : ("e2fsck", ["-f", "-n"])
         guard
-            let status = try? await outcome("xfs_repair", ["-n", device.path], "check volume '\(record.volumeID)'"),
+            let status = try? await outcome(program, flags + [device.path], "check volume '\(record.volumeID)'"),
             case .exited(let code) = status.status, code != 0
         else { return plain }
         return VolumeError(
             .failedPrecondition,
-            "cannot mount volume '\(record.volumeID)' (\(error)): its xfs is damaged (xfs_repair -n ended with \(code): "
-                + "\(Self.lastWords(status.output))); nothing was changed; look at it: nacre volume map, then xfs_repair"
+            "cannot mount volume '\(record.volumeID)' (\(error)): its \(record.usage.fileSystem) is damaged (\(program) "
+                + "\(flags.joined(separator: " ")) ended with \(code): \(Self.lastWords(status.output))); nothing was "
+                + "changed; look at it: nacre volume map, then \(program)"
         )
     }
 

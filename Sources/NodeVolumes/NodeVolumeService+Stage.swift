@@ -1,4 +1,5 @@
 internal import BlockDevices
+internal import Blocking
 internal import LinuxKernel
 internal import Logging
 internal import NodeMapping

@@ -1,3 +1,4 @@
+internal import Blocking
 internal import LinuxKernel
 internal import NodeMapping
 internal import SystemPackage

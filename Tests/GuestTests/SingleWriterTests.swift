@@ -28,9 +28,7 @@ extension GuestTests {
         try await volume.remove()
     }
 
-    @Test(
-        "A late write of a node that was frozen and fenced is rejected by the cluster, and reaches its writer as an error"
-    )
+    @Test("A late write of a frozen and fenced node is rejected, and its writer is told")
     func frozen() async throws {
         let rounds = getenv("NACRE_TORTURE_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 2
         let volume = try await WriterVolume("frozen", "exclusive-lock")
@@ -82,9 +80,9 @@ private struct WriterVolume {
     init(_ image: String, _ feature: String) async throws {
         self.image = image
         directory = NodeLab.clusterDirectory ?? ""
-        let clusterID = try await host("ceph -c \(directory)/ceph.conf fsid")
+        let clusterID = try await Self.host("ceph -c \(directory)/ceph.conf fsid")
         handle = "\(clusterID.filter { !$0.isWhitespace })/rbd//\(image)"
-        _ = try await host(
+        _ = try await Self.host(
             "rbd -c \(directory)/ceph.conf create rbd/\(image) --size 16M --image-feature layering,\(feature)"
         )
     }
@@ -129,11 +127,13 @@ private struct WriterVolume {
     }
 
     func exportedSum(bytes: Int) async throws -> String {
-        try await host("rbd -c \(directory)/ceph.conf export --no-progress rbd/\(image) - | head -c \(bytes) | sha1sum")
+        try await Self.host(
+            "rbd -c \(directory)/ceph.conf export --no-progress rbd/\(image) - | head -c \(bytes) | sha1sum"
+        )
     }
 
     func exportedZeros() async throws -> Bool {
-        let rest = try await host(
+        let rest = try await Self.host(
             "rbd -c \(directory)/ceph.conf export --no-progress rbd/\(image) - | tail -c +8388609 | head -c 4194304 | "
                 + "tr -d '\\0' | wc -c"
         )
@@ -141,19 +141,21 @@ private struct WriterVolume {
     }
 
     /// Runs the program beside the guests.
-    func nacre(_ words: String) async throws -> String { try await host("\(program) \(words) \(options)") }
+    func nacre(_ words: String) async throws -> String { try await Self.host("\(program) \(words) \(options)") }
 
-    func ceph(_ words: String) async throws -> String { try await host("ceph -c \(directory)/ceph.conf \(words) 2>&1") }
+    func ceph(_ words: String) async throws -> String {
+        try await Self.host("ceph -c \(directory)/ceph.conf \(words) 2>&1")
+    }
 
     /// Removes the image once no watch is left.
     func remove() async throws {
-        _ = try await host(
+        _ = try await Self.host(
             "i=0; while ! rbd -c \(directory)/ceph.conf rm --no-progress rbd/\(image) && [ $i -lt 60 ]; "
                 + "do i=$((i + 1)); sleep 1; done"
         )
     }
 
-    private func host(_ line: String) async throws -> String {
+    private static func host(_ line: String) async throws -> String {
         let result = try await Subprocess.run(
             .path("/usr/bin/timeout"),
             arguments: ["120", "/bin/sh", "-c", line],

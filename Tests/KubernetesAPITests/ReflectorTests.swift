@@ -227,7 +227,8 @@ struct ClientTests {
             if request.headers["authorization"] == "Bearer new" {
                 connection.answer(200, #"{"ok":true}"#)
             } else {
-                connection.answer(401, #"{"kind":"Status","code":401,"reason":"Unauthorized","message":"Unauthorized"}"#)
+                let refusal = #"{"kind":"Status","code":401,"reason":"Unauthorized","message":"Unauthorized"}"#
+                connection.answer(401, refusal)
             }
         }
         let client = try scriptedClient(server, tokenPath: path)
