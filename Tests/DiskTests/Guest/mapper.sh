@@ -95,7 +95,9 @@ check "a closed volume's disk is zapped" zap
 check "nothing of that is left" is_blank
 
 osd_on_lvm
-mkfs.ext4 -q -F "/dev/mapper/$mapping" && mkdir -p m && mount "/dev/mapper/$mapping" m
+# Read-only and whole from the start: ext4 itself would write, and the disk must not change.
+mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=0 "/dev/mapper/$mapping" && mkdir -p m &&
+    mount -o ro "/dev/mapper/$mapping" m && sync
 refuses "a mounted volume is refused" "is mounted at" zap --content ext4
 umount m
 dd if=/dev/zero of="/dev/mapper/$mapping" bs=1M count=2 conv=fsync status=none
