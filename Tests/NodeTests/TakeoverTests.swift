@@ -14,6 +14,7 @@ extension NodeTests {
             """
             fio --name=verify --filename=\(device) --direct=1 --ioengine=libaio --iodepth=16 --rw=randwrite --bs=4k-64k \
             --size=96m --time_based --runtime=\(seconds) --fsync=32 --verify=crc32c --verify_fatal=1 --verify_backlog=256 \
+            --verify_state_save=0 \
             --output-format=terse && dd if=\(device) of=/dev/null bs=1M iflag=direct
             """
         )
