@@ -3,6 +3,8 @@ internal import LinuxKernel
 internal import RBD
 
 /// One connection to the kernel: reads requests, hands them to the engine, answers them.
+///
+/// Safe to send: the buffer and its bounds are the reader thread's alone.
 final class NBDConnection: @unchecked Sendable {
     /// How it ended.
     enum Ending {

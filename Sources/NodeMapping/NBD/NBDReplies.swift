@@ -6,6 +6,8 @@ internal import Synchronization
 ///
 /// Whoever adds the first reply sends, and goes on until there is none; the others leave theirs and go. So replies that
 /// come while one is being sent go out together in one call.
+///
+/// Safe to share: the plain fields are touched by whoever sends, and the count `added` lets one send at a time.
 final class NBDReplies: @unchecked Sendable {
     private let socket: CInt
     private let engine: ImageIOEngine

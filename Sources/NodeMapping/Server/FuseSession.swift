@@ -10,6 +10,8 @@ internal import SystemPackage
 /// The kernel introduces itself to the first server alone. Its words are kept and said again to the next server's
 /// libfuse, whose answer the kernel takes for one to a request that was interrupted, and drops. Then the kernel is asked to
 /// send again what the dead server had read and not answered (`FUSE_NOTIFY_RESEND`, from 6.9 on).
+///
+/// Safe to share: nothing of it changes, and libfuse locks its session.
 final class FuseSession: @unchecked Sendable {
     private let session: OpaquePointer
     private let system: ImageFileSystem

@@ -9,6 +9,8 @@ internal import SystemPackage
 ///
 /// Requests are handed to librbd and answered by its completions; no FUSE thread ever waits for the cluster. The file's
 /// attributes alone may need it, after the image was resized: they are answered by a thread of their own.
+///
+/// Safe to share: what changes is atomic, the rest is set once.
 final class ImageFileSystem: @unchecked Sendable {
     static let longestTransfer = 1 << 20
     static let backgroundRequests = 256

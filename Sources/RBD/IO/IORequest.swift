@@ -15,6 +15,8 @@ package enum IOKind: UInt8, Sendable {
 }
 
 /// A request and its buffer, lent by an engine from `take` to `release`.
+///
+/// Safe to send: whoever has it lent has its slot alone; it passes from the front to librbd's thread and back.
 package struct IORequest: @unchecked Sendable {
     struct Slot: ~Copyable {
         let engine: Unmanaged<ImageIOEngine>

@@ -14,6 +14,8 @@ internal import Synchronization
 ///
 /// **Order.** A request that touches the place of an earlier change which has not ended waits for that one. Requests wait
 /// for lower sequence numbers alone, so they cannot wait for each other.
+///
+/// Safe to share: its pointers never change, its counts are atomics, and a slot is whoever took it from the free list's.
 package final class ImageIOEngine: @unchecked Sendable {
     /// What becomes of a request that was submitted.
     package enum Outcome: Sendable {

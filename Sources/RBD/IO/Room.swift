@@ -1,6 +1,8 @@
 internal import Glibc
 
 /// Where threads wait for a free request; nobody comes here as long as there are some.
+///
+/// Safe to share: the two pointers never change, and what they point to is pthread's own business.
 final class Room: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)

@@ -22,6 +22,8 @@ internal import Synchronization
 /// | page | N × bytes | the buffers |
 ///
 /// All fields are in the host's order: both servers run on it.
+///
+/// Safe to share: the mapping never moves, its words are atomics, and a request's bytes are its holder's.
 package final class SharedRequestMemory: @unchecked Sendable {
     typealias Word = UnsafeMutablePointer<Atomic<UInt64>>
 
