@@ -3,6 +3,8 @@ internal import ArgumentParser
 /// The program: disks of Ceph hosts, looked at, planned, erased, prepared.
 @main
 struct NacreDisk: ParsableCommand {
+    static let _errorPrefix = "nacre-disk: "
+
     static let configuration = CommandConfiguration(
         commandName: "nacre-disk",
         abstract: "Inspect, zap and prepare the disks of Ceph hosts; never the wrong one by accident.",

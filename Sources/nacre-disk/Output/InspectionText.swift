@@ -43,7 +43,7 @@ extension DiskInspection {
         if !owners.isEmpty { return owners.joined(separator: "; ") }
         let formats = Set((contents?.regions ?? []).flatMap(\.signatures).map(\.format)).sorted()
         if !formats.isEmpty { return formats.joined(separator: ", ") }
-        guard let contents else { return "cannot be read" }
+        guard let contents else { return failures.first.map { "cannot be read: \($0)" } ?? "cannot be read" }
         return contents.isBlank ? "blank" : "data of an unknown kind"
     }
 }
