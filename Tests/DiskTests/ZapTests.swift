@@ -126,27 +126,46 @@ struct ZapTests {
     }
 
     @Test(
-        "Kill -9 at any moment: the second run finishes, whatever the first left",
-        arguments: [Layout.volume, .partitioned, .rawWithCopies]
+        "Kill -9 at any write: the same command finishes, whatever the first left",
+        arguments: [Layout.volume, .partitioned, .rawWithCopies, .encrypted, .secondMetadataArea]
     )
     func killed(layout: Layout) throws {
-        let rounds = getenv("NACRE_DISK_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 6
-        for round in 0..<max(1, rounds / 3) {
-            let lab = try DiskLab()
-            let disk = try lab.disk("disk", Layout.size)
+        let lab = try DiskLab()
+        let whole = try lab.disk("whole", Layout.size)
+        try layout.make(whole, lab)
+        let trace = "strace -f -qq -e trace=pwrite64"
+        let first = zap(whole, consents(layout, whole, lab))
+        let counted = DiskLab.run("\(trace) -o \(lab.directory)/trace \(first)", limit: 120)
+        try #require(counted.status == 0, "\(counted.errors)")
+        let writes = try #require(Int(lab.sh("grep -c pwrite64 \(lab.directory)/trace").filter(\.isNumber)))
+        #expect(writes > 10)
+        let rounds = getenv("NACRE_DISK_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 1
+        // The last ones, when what tells the owner goes, and some before that differ from run to run.
+        let steps = Set([writes - 2, writes - 1, writes] + (0..<rounds).map { _ in Int.random(in: 1..<writes - 2) })
+        for step in steps.sorted() {
+            let disk = try lab.disk("disk\(step)", Layout.size)
             try layout.make(disk, lab)
-            let named = consents(layout, disk, lab)
-            let delay = Double.random(in: 0.01...0.5)
-            _ = DiskLab.run(
-                "timeout -s KILL \(delay) \(DiskLab.program) zap \(disk.loop) --serial \(disk.file) \(named)",
-                limit: 30
+            let command = zap(disk, consents(layout, disk, lab))
+            let killed = DiskLab.run(
+                "\(trace) -e inject=pwrite64:signal=KILL:when=\(step) -o /dev/null \(command)",
+                limit: 120
             )
+            #expect(killed.status != 0, "\(layout), killed at write \(step) of \(writes)")
             try disk.flush()
-            let second = lab.nacre("zap \(disk.loop) --serial \(disk.file) \(named)")
-            #expect(second.status == 0, "round \(round), killed after \(delay) s: \(second.output) \(second.errors)")
+            let second = DiskLab.run(command, limit: 120)
+            #expect(
+                second.status == 0,
+                "\(layout), killed at write \(step) of \(writes): \(second.output) \(second.errors)"
+            )
             try disk.flush()
             #expect(disk.isZero(1 << 30, 200 << 10) && disk.isZero((1 << 30) + (1 << 20), 200 << 10))
             #expect(disk.magics.isEmpty)
+            try lab.detach(disk.loop)
+            try lab.sh("rm \(disk.file)")
         }
+    }
+
+    private func zap(_ disk: Disk, _ named: String) -> String {
+        "\(DiskLab.program) zap \(disk.loop) --serial \(disk.file) \(named)"
     }
 }

@@ -34,7 +34,8 @@ struct Eraser {
         let record = ZapMarkerRecord(
             sizeBytes: plan.identity.sizeBytes,
             ranges: plan.ranges,
-            clusters: plan.clusters
+            clusters: plan.clusters,
+            parts: plan.parts
         )
         guard let marker, let block = record.block else { return }
         let buffer = AlignedBuffer(count: block.count)

@@ -2,9 +2,10 @@ public import BlockDevices
 
 /// What a zap notes on the disk before it erases anything that it needs to know: which places are to be erased.
 ///
-/// Text, one fact a line, filled up with zeros: the magic, `size N`, `range OFFSET+LENGTH` each, `cluster FSID` each, then
-/// `end HASH` with the hash of all before. A zap that was killed is taken up by the next one with its help, even when
-/// the structures that would tell the places are gone. It is erased last, after the rest was verified.
+/// Text, one fact a line, filled up with zeros: the magic, `size N`, `range OFFSET+LENGTH` each, `cluster FSID` each,
+/// `part NAME` each, then `end HASH` with the hash of all before. A zap that was killed is taken up by the next one with
+/// its help, even when the structures that would tell the places, or whose they are, are gone. It is erased last, after
+/// the rest was verified.
 public struct ZapMarkerRecord: Sendable, Hashable {
     /// The size of the device it was written on.
     public let sizeBytes: UInt64
@@ -12,12 +13,28 @@ public struct ZapMarkerRecord: Sendable, Hashable {
     public let ranges: [ByteExtent]
     /// Whose OSDs it held.
     public let clusters: [String]
+    /// The parts it had, as ``names(of:)`` gives them: all of them were agreed to.
+    public let parts: [String]
 
     /// What a zap is about to erase.
-    public init(sizeBytes: UInt64, ranges: [ByteExtent], clusters: [String] = []) {
+    public init(sizeBytes: UInt64, ranges: [ByteExtent], clusters: [String] = [], parts: [String] = []) {
         self.sizeBytes = sizeBytes
         self.ranges = ranges
         self.clusters = clusters
+        self.parts = parts
+    }
+
+    /// Names of a part that outlive its contents, and that no other part gets: a partition's UUID, a physical volume's.
+    ///
+    /// A partition of an MBR has none; it is known by the table's signature and its place.
+    static func names(of region: Region, in contents: DeviceContents) -> [String] {
+        let volume = region.physicalVolume?.id ?? ""
+        // Foreign bytes: a name is one word.
+        let isName = volume.count == 32 && volume.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber) }
+        let names = isName ? ["lvm:\(volume)"] : []
+        guard case .partition = region.kind else { return names }
+        if let entry = region.partition { return names + ["gpt:\(entry.unique.description.lowercased())"] }
+        return names + region.extents.map { "mbr:\(contents.mbr?.diskSignature ?? 0):\($0)" }
     }
 
     /// Where it stands on a device of this size; nothing on those that are too small for it.
@@ -28,7 +45,8 @@ public struct ZapMarkerRecord: Sendable, Hashable {
 
     /// The block to write; nothing when there are more ranges than it can hold.
     var block: [UInt8]? {
-        let lines = ["size \(sizeBytes)"] + ranges.map { "range \($0)" } + clusters.map { "cluster \($0)" }
+        let facts = ranges.map { "range \($0)" } + clusters.map { "cluster \($0)" } + parts.map { "part \($0)" }
+        let lines = ["size \(sizeBytes)"] + facts
         let text = ZapMarker.magic + lines.map { $0 + "\n" }.joined()
         let bytes = Array((text + "end \(SHA256.hexadecimal(text))\n").utf8)
         guard bytes.count <= ZapMarker.bytes else { return nil }
@@ -43,6 +61,7 @@ public struct ZapMarkerRecord: Sendable, Hashable {
         guard text[end.upperBound...].prefix(64) == SHA256.hexadecimal(covered) else { return nil }
         var ranges: [ByteExtent] = []
         var clusters: [String] = []
+        var parts: [String] = []
         for line in covered.dropFirst(ZapMarker.magic.count).split(separator: "\n") {
             let words = line.split(separator: " ")
             guard words.count == 2 else { return nil }
@@ -54,11 +73,15 @@ public struct ZapMarkerRecord: Sendable, Hashable {
                 clusters.append(String(words[1]))
                 continue
             }
+            if words[0] == "part" {
+                parts.append(String(words[1]))
+                continue
+            }
             let numbers = words[1].split(separator: "+").compactMap { UInt64($0) }
             guard words[0] == "range", numbers.count == 2, numbers[0] < sizeBytes, numbers[1] <= sizeBytes - numbers[0]
             else { return nil }
             ranges.append(ByteExtent(offset: numbers[0], length: numbers[1]))
         }
-        self.init(sizeBytes: sizeBytes, ranges: ranges, clusters: clusters)
+        self.init(sizeBytes: sizeBytes, ranges: ranges, clusters: clusters, parts: parts)
     }
 }

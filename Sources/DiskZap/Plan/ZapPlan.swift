@@ -27,6 +27,8 @@ public struct ZapPlan: Sendable {
     public let isResumed: Bool
     /// Clusters that have an OSD on the device, or had when an earlier zap began.
     public let clusters: [String]
+    /// Names of its partitions and physical volumes, and of those that it had when an earlier zap began.
+    let parts: [String]
 
     /// Who the device is.
     public var identity: DiskIdentity { inspection.identity }

@@ -3,7 +3,7 @@ internal import BlockDevices
 /// What has to be named before it is lost.
 extension ZapPlanner {
     /// OSDs: of clusters that were not named, of no known cluster, or of two at once.
-    func ownerRefusals(_ contents: DeviceContents) -> [Refusal] {
+    func ownerRefusals(_ contents: DeviceContents, _ marker: ZapMarkerRecord? = nil) -> [Refusal] {
         contents.regions.flatMap { region -> [Refusal] in
             let owners = region.owners.map(resolved)
             let clusters = Set(owners.compactMap(\.clusterID))
@@ -30,7 +30,7 @@ extension ZapPlanner {
                     )
                 ]
             }
-            return unknownRefusals(region, owner)
+            return isBegun(region, in: contents, marker) ? [] : unknownRefusals(region, owner)
         }
     }
 
@@ -46,10 +46,22 @@ extension ZapPlanner {
         ]
     }
 
+    /// Whether an unfinished zap began to erase this very part, so that what told its owner may be gone.
+    ///
+    /// The clusters that it noted have to be named again.
+    private func isBegun(_ region: Region, in contents: DeviceContents, _ marker: ZapMarkerRecord?) -> Bool {
+        guard let marker, options.clusters.isSuperset(of: marker.clusters) else { return false }
+        return !Set(ZapMarkerRecord.names(of: region, in: contents)).isDisjoint(with: marker.parts)
+    }
+
     /// Everything that is not Ceph's.
-    func contentRefusals(_ contents: DeviceContents) -> [Refusal] {
+    func contentRefusals(_ contents: DeviceContents, _ marker: ZapMarkerRecord? = nil) -> [Refusal] {
         contents.regions.flatMap { region in
-            strangeContents(region, in: contents).filter { !options.contents.contains($0) }.map { format in
+            var agreed = options.contents
+            if isBegun(region, in: contents, marker) {
+                agreed.formUnion(["LVM2_member", "lvm2_metadata", "partition"])
+            }
+            return strangeContents(region, in: contents).filter { !agreed.contains($0) }.map { format in
                 Refusal(
                     .content,
                     "the \(region.name) \(Self.words(format))",

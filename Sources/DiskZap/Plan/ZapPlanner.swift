@@ -49,10 +49,12 @@ public struct ZapPlanner: Sendable {
         var refusals = deviceRefusals(inspection) + useRefusals(inspection) + stackRefusals(inspection)
         var places: [PlannedPlace] = []
         var headers: [ByteExtent] = []
+        var parts: [String] = []
         if let contents = inspection.contents {
-            refusals += ownerRefusals(contents) + contentRefusals(contents)
+            refusals += ownerRefusals(contents, marker) + contentRefusals(contents, marker)
             places = ZapPlaces(contents: contents, options: options, marker: marker).all
             headers = HeaderPlaces.of(contents)
+            parts = contents.regions.flatMap { ZapMarkerRecord.names(of: $0, in: contents) }
         }
         return ZapPlan(
             path: path,
@@ -66,7 +68,8 @@ public struct ZapPlanner: Sendable {
             refusals: refusals.uniqued(),
             warnings: warnings(inspection, owners),
             isResumed: marker != nil,
-            clusters: Set(owners.compactMap(\.clusterID) + (marker?.clusters ?? [])).sorted()
+            clusters: Set(owners.compactMap(\.clusterID) + (marker?.clusters ?? [])).sorted(),
+            parts: (parts + (marker?.parts ?? [])).uniqued()
         )
     }
 
