@@ -10,6 +10,7 @@ struct Housekeeping: Service {
     let logger: Logger
 
     private static let interval = Duration.seconds(10)
+    private static let trimInterval = Duration.seconds(2)
     /// What a killed process sent may arrive after our first look, so there is a next one soon.
     private static let trashInterval = Duration.seconds(20)
 
@@ -19,17 +20,24 @@ struct Housekeeping: Service {
             while !Task.isCancelled {
                 stack.connections.releaseIdle()
                 stack.purger.wake()
-                // A burst leaves librbd's freed memory with malloc; a millisecond now and then gives it back.
-                ProcessControl.trimMalloc()
                 for cluster in stack.configuration.clusters {
                     let last = trashSeenAt[cluster.clusterID]
                     guard last.map({ .now - $0 > Self.trashInterval }) ?? true else { continue }
                     if await adoptTrash(cluster.clusterID) { trashSeenAt[cluster.clusterID] = .now }
                 }
-                try? await Task.sleep(for: Self.interval)
+                await trimMemory(for: Self.interval)
             }
         }
         await stack.purger.stop()
+    }
+
+    /// Waits; meanwhile what librbd freed after a burst goes back to the kernel: a tenth of a millisecond each time.
+    private func trimMemory(for duration: Duration) async {
+        let end = ContinuousClock.now + duration
+        while ContinuousClock.now < end, !Task.isCancelled {
+            ProcessControl.trimMalloc()
+            try? await Task.sleep(for: Self.trimInterval)
+        }
     }
 
     /// Whether the trash could be looked into; a cluster that is away is tried again soon.
