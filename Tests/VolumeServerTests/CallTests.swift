@@ -198,7 +198,7 @@ struct CallTests {
     @Test("A service that outstays its deadline is not waited for")
     func deadline() async throws {
         try await Fixture.with { fixture in
-            fixture.controller.state.withLock { $0.delay = .seconds(8) }
+            fixture.controller.state.withLock { $0.delay = .seconds(25) }
             let started = ContinuousClock.now
             let error = await #expect(throws: ConnectError.self) {
                 try await fixture.client.call(
@@ -208,7 +208,7 @@ struct CallTests {
                 )
             }
             #expect(error?.code == .deadlineExceeded)
-            #expect(.now - started < .seconds(5))
+            #expect(.now - started < .seconds(20))
         }
     }
 
