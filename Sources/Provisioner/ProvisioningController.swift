@@ -77,7 +77,7 @@ package final class ProvisioningController: Sendable {
                 { $0.volumeName.isEmpty ? $0.className : nil }
             ]),
             volumes: ObjectCache(indexes: [
-                { $0.claim.flatMap { $0.uid.isEmpty ? nil : $0.uid } },
+                { Workshop.claimOfOddName($0, prefix: settings.volumeNamePrefix) },
                 { volume in
                     guard volume.isFree else { return nil }
                     return volume.claim.map { "claim \($0.namespace)/\($0.name)" } ?? "class \(volume.className)"
@@ -191,11 +191,10 @@ package final class ProvisioningController: Sendable {
 
     /// Looks at everything.
     private func sweep() {
-        let driver = shop.settings.driverName
         for claim in shop.claims.filter({ claim in
             claim.volumeName.isEmpty || claim.metadata.isBeingDeleted || ExpansionReconciler.isDue(claim)
         }) { look(at: claim) }
-        for volume in shop.volumes.filter({ $0.provisionedBy == driver }) { volumeQueue.add(volume.metadata.name) }
+        for name in shop.volumes.keys(where: volumeWork.isDue) { volumeQueue.add(name) }
     }
 
     private func look(at claim: PersistentVolumeClaim) {
@@ -210,6 +209,7 @@ package final class ProvisioningController: Sendable {
     private var isLeading: Bool { leads.withLock(\.self) }
 
     private func changed(_ change: Change<PersistentVolumeClaim>) {
+        if case .gone(let claim) = change { shop.gone.insert(claim.metadata.uid) }
         guard isLeading else { return }
         switch change {
         case .present(let claim):
@@ -218,16 +218,15 @@ package final class ProvisioningController: Sendable {
             claimWork.forget(claim)
             expansionWork.forget(claim)
             claimQueue.add(claim.metadata.key)
-            for volume in shop.volumes.objects(in: Workshop.volumesByClaim, claim.metadata.uid) {
+            volumeQueue.add(shop.volumeName(of: claim))
+            for volume in shop.volumes.objects(in: Workshop.oddVolumesByClaim, claim.metadata.uid) {
                 volumeQueue.add(volume.metadata.name)
             }
         }
     }
 
     private func changed(_ change: Change<PersistentVolume>) {
-        guard isLeading, case .present(let volume) = change, volume.provisionedBy == shop.settings.driverName else {
-            return
-        }
+        guard isLeading, case .present(let volume) = change, volumeWork.isDue(volume) else { return }
         volumeQueue.add(volume.metadata.name)
     }
 

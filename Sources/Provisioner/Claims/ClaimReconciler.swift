@@ -117,9 +117,8 @@ final class ClaimReconciler: Sendable {
 
     private func hasCandidates(_ claim: PersistentVolumeClaim) -> Bool {
         // The binder has given it one already, and is about to say so in the claim.
-        let own = shop.volumeName(of: claim)
-        let given = shop.volumes.objects(in: Workshop.volumesByClaim, claim.metadata.uid)
-        if given.contains(where: { $0.metadata.name != own && !$0.metadata.isBeingDeleted }) { return true }
+        let given = shop.volumes.objects(in: Workshop.oddVolumesByClaim, claim.metadata.uid)
+        if given.contains(where: { !$0.metadata.isBeingDeleted }) { return true }
         let keys = ["class \(claim.className ?? "")", "claim \(claim.metadata.key)"]
         return keys.contains { key in
             shop.volumes.objects(in: Workshop.freeVolumes, key).contains { ClaimRules.fits($0, claim) }

@@ -1,6 +1,7 @@
 import CephVolumes
 import Glibc
 import KubernetesAPI
+import LinuxKernel
 import Logging
 import Provisioner
 import ServiceLifecycle
@@ -73,12 +74,20 @@ final class KubernetesStack: Service, Sendable {
         await withTaskGroup { group in
             group.addTask { await self.controller.watch() }
             group.addTask { await self.events.run() }
+            group.addTask { await self.slimDown() }
             await cancelWhenGracefulShutdown { await self.lead() }
             // What was just told of should still be sent.
             try? await Task.sleep(for: .milliseconds(200))
             group.cancelAll()
         }
         await election.release()
+    }
+
+    /// Gives back what only the start and the first lists needed.
+    private func slimDown() async {
+        while !controller.isSynced, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(100)) }
+        ProcessControl.trimMalloc()
+        ProcessControl.releaseFilePages()
     }
 
     private func lead() async {
