@@ -30,6 +30,7 @@ package final class ProvisioningController: Sendable {
     private let expansionWork: ExpansionReconciler
     private let protectionWork: ClaimProtection
     private let garbage: GarbageScan
+    private let capacity: CapacityReport
     private let claimQueue: WorkQueue
     private let protectionQueue: WorkQueue
     private let volumeQueue: WorkQueue
@@ -56,6 +57,7 @@ package final class ProvisioningController: Sendable {
     ///   - service: Makes, grows and deletes volumes.
     ///   - ownCredentials: The Ceph user for classes that name no Secret.
     ///   - events: Where users are told.
+    ///   - findPlace: Finds where CSIStorageCapacity objects are kept.
     ///   - observer: Told of every `ProvisionStep`.
     ///   - logger: Where operators are told.
     package init(
@@ -64,6 +66,7 @@ package final class ProvisioningController: Sendable {
         service: any ControllerService,
         ownCredentials: @escaping @Sendable () throws(VolumeError) -> Credentials,
         events: EventRecorder,
+        capacity findPlace: @escaping CapacityPlace.Finding = { () throws(KubernetesError) in nil },
         observer: StepObserver? = nil,
         logger: Logger
     ) {
@@ -88,7 +91,9 @@ package final class ProvisioningController: Sendable {
             logger: logger
         )
         self.shop = shop
-        let claimWork = ClaimReconciler(shop)
+        let capacity = CapacityReport(shop, place: findPlace)
+        self.capacity = capacity
+        let claimWork = ClaimReconciler(shop, capacity)
         let volumeWork = VolumeReconciler(shop)
         let expansionWork = ExpansionReconciler(shop)
         self.claimWork = claimWork
@@ -175,7 +180,11 @@ package final class ProvisioningController: Sendable {
             }
         }
         let scanning = Task { await garbage.run() }
-        defer { scanning.cancel() }
+        let measuring = Task { await capacity.run() }
+        defer {
+            scanning.cancel()
+            measuring.cancel()
+        }
         while !Task.isCancelled {
             sweep()
             try? await Task.sleep(for: Self.sweepInterval)

@@ -35,7 +35,8 @@ struct CrashTests {
             for claim in bound { try await world.delete(claim) }
             #expect(try await second.end(within: .seconds(60)) == .killed(SIGKILL))
             let third = try await world.controller("c")
-            try await world.waitGone()
+            // Ceph believes for half a minute that who was killed still has an image open.
+            try await world.waitGone(within: .seconds(240))
             #expect(try await third.stop() == .exited(0))
         }
     }

@@ -54,12 +54,14 @@ final class KubernetesStack: Service, Sendable {
         settings.flexDriver = options.flexDriver
         settings.parallel = options.parallel
         let own = ServiceCredentials(directory: serve.secretDir)
+        let api = client
         controller = ProvisioningController(
             settings: settings,
             client: client,
             service: stack.service,
             ownCredentials: own.read,
             events: events,
+            capacity: Self.capacityPlace(options, api, namespace),
             observer: observer,
             logger: logger
         )
@@ -67,6 +69,22 @@ final class KubernetesStack: Service, Sendable {
         leaseNamespace = namespace
         self.election = election
         self.logger = logger
+    }
+
+    /// Beside the pod that this is; elsewhere where the lease is, without an owner, when that is asked for.
+    private static func capacityPlace(
+        _ options: ControllerOptions,
+        _ client: KubernetesClient,
+        _ namespace: String
+    ) -> CapacityPlace.Finding {
+        let isWanted = options.storageCapacity
+        let pod = Environment.value("POD_NAME")
+        let podNamespace = Environment.value("POD_NAMESPACE")
+        return { () throws(KubernetesError) in
+            guard isWanted else { return nil }
+            guard let pod, let podNamespace else { return CapacityPlace(namespace: namespace, owner: nil) }
+            return try await CapacityPlace.of(pod: pod, in: podNamespace, client)
+        }
     }
 
     func run() async throws {
