@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/fs.h>
 #include <linux/keyctl.h>
 #include <linux/loop.h>
@@ -270,6 +271,24 @@ const char *clinux_errno_name(int error) { return strerrorname_np(error); }
 
 void clinux_limit_malloc_arenas(int count) { (void)mallopt(M_ARENA_MAX, count); }
 void clinux_trim_malloc(void) { (void)malloc_trim(0); }
+
+static int release_file_pages(struct dl_phdr_info *object, size_t size, void *unused) {
+    (void)size, (void)unused;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        // What was or may be written is not in the file; the kernel's own page is in none.
+        if (strncmp(object->dlpi_name, "linux-", 6) == 0 || part->p_type != PT_LOAD || (part->p_flags & PF_W))
+            continue;
+        uintptr_t begin = (object->dlpi_addr + part->p_vaddr + page - 1) & ~(page - 1);
+        uintptr_t end = (object->dlpi_addr + part->p_vaddr + part->p_memsz) & ~(page - 1);
+        if (begin < end)
+            (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+void clinux_release_file_pages(void) { (void)dl_iterate_phdr(release_file_pages, NULL); }
 
 int clinux_add_thread_key(const char *type, const char *description, const void *payload, size_t length) {
     return value_or_errno(syscall(SYS_add_key, type, description, payload, length, KEY_SPEC_THREAD_KEYRING));

@@ -2,22 +2,24 @@ internal import Blocking
 internal import FoundationEssentials
 internal import RADOS
 internal import RBD
+public import Secrets
 public import Volumes
 
 extension RBDImageStore {
     /// Bytes that volumes can still take: what the monitors say a pool can still store, its quota observed.
     ///
     /// Similar to: ceph df.
-    public func availableBytes(in pool: PoolAddress?) async throws(VolumeError) -> UInt64 {
+    public func availableBytes(in pool: PoolAddress?, as credentials: Credentials?) async throws(VolumeError) -> UInt64
+    {
         guard let pool else {
             var roomiest: UInt64 = 0
             for cluster in configuration.clusters {
-                let pools = try await usage(of: cluster.clusterID).pools
+                let pools = try await usage(of: cluster.clusterID, as: credentials).pools
                 roomiest = max(roomiest, pools.map(\.available).max() ?? 0)
             }
             return roomiest
         }
-        let usage = try await usage(of: pool.clusterID)
+        let usage = try await usage(of: pool.clusterID, as: credentials)
         guard let found = usage.pools.first(where: { $0.name == pool.pool }) else {
             throw .invalid("cluster '\(pool.clusterID)' has no pool '\(pool.pool.printable)'; correct the class")
         }
@@ -43,8 +45,9 @@ extension RBDImageStore {
         var pools: [Pool]
     }
 
-    private func usage(of clusterID: String) async throws(VolumeError) -> Usage {
-        let link = try await connections.link(to: clusterID, as: try service.read())
+    private func usage(of clusterID: String, as credentials: Credentials?) async throws(VolumeError) -> Usage {
+        let user = if let credentials { credentials } else { try service.read() }
+        let link = try await connections.link(to: clusterID, as: user)
         let answer: [UInt8]
         do throws(RADOSError) {
             answer = try await link.threads.run { () throws(RADOSError) in
@@ -81,7 +84,10 @@ extension RBDImageStore {
                 message: "\(silent) has the volume and was not heard of for 30 s; the next node that takes it fences it"
             )
         }
-        let available = try await availableBytes(in: PoolAddress(clusterID: id.clusterID, pool: id.pool))
+        let available = try await availableBytes(
+            in: PoolAddress(clusterID: id.clusterID, pool: id.pool),
+            as: nil
+        )
         guard available > 0 else {
             return VolumeCondition(isAbnormal: true, message: "pool '\(id.pool)' is full; writes stall; \(use)")
         }

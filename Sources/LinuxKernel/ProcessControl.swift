@@ -32,6 +32,14 @@ public enum ProcessControl {
         clinux_trim_malloc()
     }
 
+    /// Unmaps the pages of the program and its libraries: what only its start needed goes, the rest comes back at its next
+    /// use, from the page cache.
+    ///
+    /// Implements `madvise` with `MADV_DONTNEED`, on what is mapped from files and never written.
+    public static func releaseFilePages() {
+        clinux_release_file_pages()
+    }
+
     /// Keeps touched pages in memory: I/O must not wait for swap.
     ///
     /// Implements `mlockall` with `MCL_ONFAULT`.

@@ -30,6 +30,7 @@ package final class ProvisioningController: Sendable {
     private let expansionWork: ExpansionReconciler
     private let protectionWork: ClaimProtection
     private let garbage: GarbageScan
+    private let capacity: CapacityReport
     private let claimQueue: WorkQueue
     private let protectionQueue: WorkQueue
     private let volumeQueue: WorkQueue
@@ -56,6 +57,7 @@ package final class ProvisioningController: Sendable {
     ///   - service: Makes, grows and deletes volumes.
     ///   - ownCredentials: The Ceph user for classes that name no Secret.
     ///   - events: Where users are told.
+    ///   - findPlace: Finds where CSIStorageCapacity objects are kept.
     ///   - observer: Told of every `ProvisionStep`.
     ///   - logger: Where operators are told.
     package init(
@@ -64,6 +66,7 @@ package final class ProvisioningController: Sendable {
         service: any ControllerService,
         ownCredentials: @escaping @Sendable () throws(VolumeError) -> Credentials,
         events: EventRecorder,
+        capacity findPlace: @escaping CapacityPlace.Finding = { () throws(KubernetesError) in nil },
         observer: StepObserver? = nil,
         logger: Logger
     ) {
@@ -77,7 +80,7 @@ package final class ProvisioningController: Sendable {
                 { $0.volumeName.isEmpty ? $0.className : nil }
             ]),
             volumes: ObjectCache(indexes: [
-                { $0.claim.flatMap { $0.uid.isEmpty ? nil : $0.uid } },
+                { Workshop.claimOfOddName($0, prefix: settings.volumeNamePrefix) },
                 { volume in
                     guard volume.isFree else { return nil }
                     return volume.claim.map { "claim \($0.namespace)/\($0.name)" } ?? "class \(volume.className)"
@@ -88,7 +91,9 @@ package final class ProvisioningController: Sendable {
             logger: logger
         )
         self.shop = shop
-        let claimWork = ClaimReconciler(shop)
+        let capacity = CapacityReport(shop, place: findPlace)
+        self.capacity = capacity
+        let claimWork = ClaimReconciler(shop, capacity)
         let volumeWork = VolumeReconciler(shop)
         let expansionWork = ExpansionReconciler(shop)
         self.claimWork = claimWork
@@ -175,7 +180,11 @@ package final class ProvisioningController: Sendable {
             }
         }
         let scanning = Task { await garbage.run() }
-        defer { scanning.cancel() }
+        let measuring = Task { await capacity.run() }
+        defer {
+            scanning.cancel()
+            measuring.cancel()
+        }
         while !Task.isCancelled {
             sweep()
             try? await Task.sleep(for: Self.sweepInterval)
@@ -191,11 +200,10 @@ package final class ProvisioningController: Sendable {
 
     /// Looks at everything.
     private func sweep() {
-        let driver = shop.settings.driverName
         for claim in shop.claims.filter({ claim in
             claim.volumeName.isEmpty || claim.metadata.isBeingDeleted || ExpansionReconciler.isDue(claim)
         }) { look(at: claim) }
-        for volume in shop.volumes.filter({ $0.provisionedBy == driver }) { volumeQueue.add(volume.metadata.name) }
+        for name in shop.volumes.keys(where: volumeWork.isDue) { volumeQueue.add(name) }
     }
 
     private func look(at claim: PersistentVolumeClaim) {
@@ -210,6 +218,7 @@ package final class ProvisioningController: Sendable {
     private var isLeading: Bool { leads.withLock(\.self) }
 
     private func changed(_ change: Change<PersistentVolumeClaim>) {
+        if case .gone(let claim) = change { shop.gone.insert(claim.metadata.uid) }
         guard isLeading else { return }
         switch change {
         case .present(let claim):
@@ -218,16 +227,15 @@ package final class ProvisioningController: Sendable {
             claimWork.forget(claim)
             expansionWork.forget(claim)
             claimQueue.add(claim.metadata.key)
-            for volume in shop.volumes.objects(in: Workshop.volumesByClaim, claim.metadata.uid) {
+            volumeQueue.add(shop.volumeName(of: claim))
+            for volume in shop.volumes.objects(in: Workshop.oddVolumesByClaim, claim.metadata.uid) {
                 volumeQueue.add(volume.metadata.name)
             }
         }
     }
 
     private func changed(_ change: Change<PersistentVolume>) {
-        guard isLeading, case .present(let volume) = change, volume.provisionedBy == shop.settings.driverName else {
-            return
-        }
+        guard isLeading, case .present(let volume) = change, volumeWork.isDue(volume) else { return }
         volumeQueue.add(volume.metadata.name)
     }
 

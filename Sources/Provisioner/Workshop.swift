@@ -14,10 +14,12 @@ struct Workshop: Sendable {
     let volumes: ObjectCache<PersistentVolume>
     let classes: ObjectCache<StorageClass>
     let observer: StepObserver?
+    let gone = GoneClaims()
     let logger: Logger
 
-    /// Indexes of `volumes`: by the uid of the claim they are for, and the free ones by class or by the claim they want.
-    static let volumesByClaim = 0
+    /// Indexes of `volumes`: by the uid of the claim that they are for, unless they are named after it, as all of ours
+    /// are; and the free ones by class or by the claim they want.
+    static let oddVolumesByClaim = 0
     static let freeVolumes = 1
 
     /// Indexes of `claims`: the unbound ones by class.
@@ -26,6 +28,12 @@ struct Workshop: Sendable {
     /// The name of a claim's volume; the volume service's name for it, too.
     func volumeName(of claim: PersistentVolumeClaim) -> String {
         "\(settings.volumeNamePrefix)-\(claim.metadata.uid)"
+    }
+
+    /// The uid of the claim that a volume is for, unless the volume's name says it.
+    static func claimOfOddName(_ volume: PersistentVolume, prefix: String) -> String? {
+        guard let uid = volume.claim?.uid, !uid.isEmpty, volume.metadata.name != "\(prefix)-\(uid)" else { return nil }
+        return uid
     }
 
     /// Says that a step begins: the crash tests' way in.
@@ -59,7 +67,7 @@ enum LogKey {
 /// | provision | settingPhases | a claim that names its volume | completes the phases, as the binder would |
 /// | take back | removingVolume | a PersistentVolume without claim | finds it released |
 /// | delete | releasingClaim | the claim being deleted | lets it go, if the protection controller did not |
-/// | delete | releasingVolume, deletingImage | the PersistentVolume | starts afresh |
+/// | delete | deletingImage | the PersistentVolume | starts afresh |
 /// | delete | removingVolume | a PersistentVolume without image | finds no image, goes on |
 /// | delete | removingFinalizer | a PersistentVolume being deleted | finds no image, removes the finalizer |
 package enum ProvisionStep: String, OperationStep, CaseIterable {
@@ -73,8 +81,6 @@ package enum ProvisionStep: String, OperationStep, CaseIterable {
     case settingPhases
     /// PATCH of a deleted claim's finalizers: no pod uses it.
     case releasingClaim
-    /// PATCH of a volume's phase: its claim is gone.
-    case releasingVolume
     /// Moving the image to the trash.
     case deletingImage
     /// DELETE of the PersistentVolume.
@@ -99,7 +105,6 @@ package enum ProvisionStep: String, OperationStep, CaseIterable {
         case .bindingClaim: "binding claim"
         case .settingPhases: "setting the phases of"
         case .releasingClaim: "letting go claim"
-        case .releasingVolume: "releasing PersistentVolume"
         case .deletingImage: "deleting the image of"
         case .removingVolume: "removing PersistentVolume"
         case .removingFinalizer: "removing the finalizer of"

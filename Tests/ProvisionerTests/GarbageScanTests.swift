@@ -44,7 +44,7 @@ struct GarbageScanTests {
             secrets: CephSecrets(client: client) { () throws(VolumeError) in credentials },
             events: EventRecorder(client, component: "t", instance: "t"),
             claims: ObjectCache(indexes: [{ $0.className }]),
-            volumes: ObjectCache(indexes: [{ $0.claim?.uid }, { _ in nil }]),
+            volumes: ObjectCache(indexes: [{ _ in nil }, { _ in nil }]),
             classes: ObjectCache(),
             observer: nil,
             logger: Logger(label: "t") { _ in SilentLog() }

@@ -160,7 +160,8 @@ public final class InMemoryImageStore: ImageStore {
     }
 
     /// A fixed number.
-    public func availableBytes(in pool: PoolAddress?) async throws(VolumeError) -> UInt64 {
+    public func availableBytes(in pool: PoolAddress?, as credentials: Credentials?) async throws(VolumeError) -> UInt64
+    {
         guard pool?.pool != "missing" else { throw .invalid("there is no pool 'missing'") }
         return 10 << 30
     }

@@ -188,6 +188,7 @@ extension VolumeBehaviour {
             let room = try await bench.service.capacity(
                 parameters: bench.parameters,
                 capabilities: [],
+                credentials: nil,
                 deadline: bench.deadline
             )
             #expect(room.availableBytes > 1 << 30)
@@ -195,6 +196,7 @@ extension VolumeBehaviour {
                 _ = try await bench.service.capacity(
                     parameters: bench.parameters.merging(["pool": "missing"]) { $1 },
                     capabilities: [],
+                    credentials: nil,
                     deadline: bench.deadline
                 )
             }

@@ -78,6 +78,7 @@ final class FakeController: ControllerService {
     func capacity(
         parameters: [String: String],
         capabilities: [VolumeCapability],
+        credentials: Credentials?,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> Capacity {
         try await enter("capacity")

@@ -41,6 +41,8 @@ int clinux_set_dumpable(int dumpable);
 void clinux_limit_malloc_arenas(int count);
 /// Gives free memory back to the kernel. See malloc_trim(3).
 void clinux_trim_malloc(void);
+/// Unmaps the pages of programs and libraries; those that are used come back from the page cache. See madvise(2).
+void clinux_release_file_pages(void);
 /// Locks pages as they are touched, so that serving I/O never waits for swap.
 int clinux_lock_memory(void);
 int clinux_pidfd_open(pid_t pid);

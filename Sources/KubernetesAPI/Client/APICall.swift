@@ -137,6 +137,19 @@ package enum APIPath {
     /// The pods of a namespace.
     package static func pods(_ namespace: String) -> String { "/api/v1/namespaces/\(escaped(namespace))/pods" }
 
+    /// A pod.
+    package static func pod(_ namespace: String, _ name: String) -> String { "\(pods(namespace))/\(escaped(name))" }
+
+    /// A ReplicaSet.
+    package static func replicaSet(_ namespace: String, _ name: String) -> String {
+        "/apis/apps/v1/namespaces/\(escaped(namespace))/replicasets/\(escaped(name))"
+    }
+
+    /// The CSIStorageCapacity objects of a namespace.
+    package static func storageCapacities(_ namespace: String, version: String) -> String {
+        "/apis/storage.k8s.io/\(version)/namespaces/\(escaped(namespace))/csistoragecapacities"
+    }
+
     /// A Node.
     package static func node(_ name: String) -> String { "/api/v1/nodes/\(escaped(name))" }
 

@@ -7,11 +7,12 @@ package struct ObjectMeta: Sendable, Hashable {
     /// The name.
     package var name: String
     /// The identity, which no later object of that name has.
-    package var uid: String
+    package var uid: String { identity.text }
     /// The version; opaque, fit only to be compared for equality and to be sent back.
     package var resourceVersion: String
     /// Whether it is being deleted.
     package var isBeingDeleted: Bool
+    private let identity: ObjectUID
 
     /// Reads `metadata`; nothing when it has no name, uid or version.
     package init?(_ object: JSONValue) {
@@ -20,7 +21,7 @@ package struct ObjectMeta: Sendable, Hashable {
             let version = metadata["resourceVersion"]?.string
         else { return nil }
         self.name = name
-        self.uid = uid
+        identity = ObjectUID(uid)
         resourceVersion = version
         namespace = Interned.string(metadata["namespace"]?.string ?? "")
         isBeingDeleted = metadata["deletionTimestamp"] != nil

@@ -66,7 +66,14 @@ package struct PersistentVolume: WatchedObject {
         /// The claim's name.
         package var name: String
         /// The claim's uid; empty while a person has only named the claim.
-        package var uid: String
+        package var uid: String { identity.text }
+        private let identity: ObjectUID
+
+        init(_ reference: JSONValue) {
+            namespace = Interned.string(reference["namespace"]?.string ?? "")
+            name = reference["name"]?.string ?? ""
+            identity = ObjectUID(reference["uid"]?.string ?? "")
+        }
     }
 
     /// What is read only when a volume is worked on.
@@ -140,13 +147,7 @@ package struct PersistentVolume: WatchedObject {
         capacityBytes = object["spec", "capacity", "storage"]?.string.flatMap(Quantity.bytes) ?? 0
         className = Interned.string(object["spec", "storageClassName"]?.string ?? "")
         provisionedBy = Interned.string(object["metadata", "annotations", Self.provisionedByKey]?.string ?? "")
-        claim = object["spec", "claimRef"].map { reference in
-            ClaimReference(
-                namespace: Interned.string(reference["namespace"]?.string ?? ""),
-                name: reference["name"]?.string ?? "",
-                uid: reference["uid"]?.string ?? ""
-            )
-        }
+        claim = object["spec", "claimRef"].map { ClaimReference($0) }
         accessModes = AccessModes(object["spec", "accessModes"]?.strings ?? [])
         isBlock = object["spec", "volumeMode"]?.string == "Block"
         let details = Details(object)

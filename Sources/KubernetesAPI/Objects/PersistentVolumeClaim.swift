@@ -89,9 +89,11 @@ package struct PersistentVolumeClaim: WatchedObject {
         details = Details(object)
     }
 
-    /// As the cache keeps it: one that has all it asked for needs no details.
+    /// As the cache keeps it: one that has all it asked for, and stays, needs no details.
     package var compact: PersistentVolumeClaim {
-        guard phase == .bound, requestBytes <= capacityBytes, details?.conditions.isEmpty ?? true else { return self }
+        guard phase == .bound, !metadata.isBeingDeleted, requestBytes <= capacityBytes,
+            details?.conditions.isEmpty ?? true
+        else { return self }
         var claim = self
         claim.details = nil
         return claim

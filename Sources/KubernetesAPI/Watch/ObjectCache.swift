@@ -5,10 +5,56 @@ package final class ObjectCache<Object: WatchedObject>: Sendable {
     /// What an object is found by beside its key; nothing for objects that are not in the index.
     package typealias Index = @Sendable (Object) -> String?
 
+    /// An object of its own allocation: a dictionary is half empty, and would be so at the objects' size.
+    private final class Kept: Sendable {
+        let object: Object
+
+        init(_ object: Object) {
+            self.object = object
+        }
+    }
+
+    /// The keys that an index has for one value; most have one, which needs no set.
+    private enum Keys {
+        case one(String)
+        case several(Set<String>)
+
+        var all: [String] {
+            switch self {
+            case .one(let key): [key]
+            case .several(let keys): Array(keys)
+            }
+        }
+
+        var count: Int {
+            switch self {
+            case .one: 1
+            case .several(let keys): keys.count
+            }
+        }
+    }
+
     private struct State {
-        var objects: [String: Object] = [:]
-        var indexes: [[String: Set<String>]]
+        var objects: [String: Kept] = [:]
+        var indexes: [[String: Keys]]
         var isSynced = false
+
+        mutating func insert(_ key: String, _ value: String, in place: Int) {
+            switch indexes[place].removeValue(forKey: value) {
+            case nil: indexes[place][value] = .one(key)
+            case .one(let other): indexes[place][value] = .several([other, key])
+            case .several(var keys):
+                keys.insert(key)
+                indexes[place][value] = .several(keys)
+            }
+        }
+
+        mutating func remove(_ key: String, _ value: String, in place: Int) {
+            guard case .several(var keys)? = indexes[place].removeValue(forKey: value) else { return }
+            keys.remove(key)
+            guard !keys.isEmpty else { return }
+            indexes[place][value] = .several(keys)
+        }
     }
 
     private let indexes: [Index]
@@ -29,12 +75,12 @@ package final class ObjectCache<Object: WatchedObject>: Sendable {
     package var count: Int { state.withLock { $0.objects.count } }
 
     /// The object of that key: `namespace/name`, or the name.
-    package func object(_ key: String) -> Object? { state.withLock { $0.objects[key] } }
+    package func object(_ key: String) -> Object? { state.withLock { $0.objects[key]?.object } }
 
     /// All objects for which the index says `value`.
     package func objects(in index: Int, _ value: String) -> [Object] {
         state.withLock { state in
-            (state.indexes[index][value] ?? []).compactMap { state.objects[$0] }
+            (state.indexes[index][value]?.all ?? []).compactMap { state.objects[$0]?.object }
         }
     }
 
@@ -48,7 +94,16 @@ package final class ObjectCache<Object: WatchedObject>: Sendable {
 
     /// All objects that `predicate` holds for.
     package func filter(_ predicate: (Object) -> Bool) -> [Object] {
-        state.withLock { $0.objects.values.filter(predicate) }
+        state.withLock { state in
+            state.objects.values.lazy.map(\.object).filter(predicate)
+        }
+    }
+
+    /// The keys of all objects that `predicate` holds for.
+    package func keys(where predicate: (Object) -> Bool) -> [String] {
+        state.withLock { state in
+            state.objects.compactMap { key, kept in predicate(kept.object) ? key : nil }
+        }
     }
 
     /// Takes an object in, and returns the one that was there.
@@ -57,13 +112,13 @@ package final class ObjectCache<Object: WatchedObject>: Sendable {
         let compact = object.compact
         let key = compact.metadata.key
         return state.withLock { state in
-            let old = state.objects.updateValue(compact, forKey: key)
+            let old = state.objects.updateValue(Kept(compact), forKey: key)?.object
             for (place, index) in indexes.enumerated() {
                 let before = old.flatMap(index)
                 let now = index(compact)
                 guard before != now else { continue }
-                if let before { Self.remove(key, from: before, &state.indexes[place]) }
-                if let now { state.indexes[place][now, default: []].insert(key) }
+                if let before { state.remove(key, before, in: place) }
+                if let now { state.insert(key, now, in: place) }
             }
             return old
         }
@@ -73,18 +128,13 @@ package final class ObjectCache<Object: WatchedObject>: Sendable {
     @discardableResult
     package func remove(_ key: String) -> Object? {
         state.withLock { state in
-            guard let old = state.objects.removeValue(forKey: key) else { return nil }
+            guard let old = state.objects.removeValue(forKey: key)?.object else { return nil }
             for (place, index) in indexes.enumerated() {
-                if let value = index(old) { Self.remove(key, from: value, &state.indexes[place]) }
+                if let value = index(old) { state.remove(key, value, in: place) }
             }
             return old
         }
     }
 
     func markSynced() { state.withLock { $0.isSynced = true } }
-
-    private static func remove(_ key: String, from value: String, _ index: inout [String: Set<String>]) {
-        index[value]?.remove(key)
-        if index[value]?.isEmpty ?? false { index[value] = nil }
-    }
 }

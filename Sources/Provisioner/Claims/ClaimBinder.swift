@@ -36,7 +36,7 @@ struct ClaimBinder: Sendable {
         shop.enter(.settingPhases)
         let phase = Task { [volume] in
             do throws(KubernetesError) {
-                try await setPhase(.bound, of: volume)
+                try await setBound(volume)
                 return KubernetesError?.none
             } catch {
                 return error
@@ -151,34 +151,29 @@ struct ClaimBinder: Sendable {
         }
     }
 
-    /// Writes a volume's phase, unless it has it; returns the volume as it is then, or nothing when it is gone.
-    @discardableResult
-    func setPhase(
-        _ phase: PersistentVolume.Phase,
-        of volume: PersistentVolume
-    ) async throws(KubernetesError) -> PersistentVolume? {
+    /// Writes that a volume is bound, unless it is so or is gone.
+    private func setBound(_ volume: PersistentVolume) async throws(KubernetesError) {
         let path = APIPath.persistentVolume(volume.metadata.name)
         var volume = volume
         for attempt in 1...Self.mostTries {
-            guard volume.phase != phase else { return volume }
+            // The binder may have gone further than we: a released volume is not bound again.
+            guard volume.phase != .bound, volume.phase != .released else { return }
             let patch: JSONValue = [
                 "metadata": ["resourceVersion": .string(volume.metadata.resourceVersion)],
-                "status": ["phase": phase == .bound ? "Bound" : "Released"],
+                "status": ["phase": "Bound"],
             ]
             do throws(KubernetesError) {
-                return PersistentVolume(try await shop.client.call(.patch("\(path)/status", .merge, patch)))
+                _ = try await shop.client.call(.patch("\(path)/status", .merge, patch))
+                return
             } catch {
-                if error.status?.isNotFound ?? false { return nil }
+                if error.status?.isNotFound ?? false { return }
                 guard error.status?.isConflict ?? false, attempt < Self.mostTries else { throw error }
             }
             guard let now = try await shop.liveVolume(volume.metadata.name),
                 now.metadata.uid == volume.metadata.uid, now.claim?.uid == volume.claim?.uid
-            else { return nil }
-            // The binder may have gone further than we: a released volume is not bound again.
-            guard !(phase == .bound && now.phase == .released) else { return now }
+            else { return }
             volume = now
         }
-        return nil
     }
 }
 

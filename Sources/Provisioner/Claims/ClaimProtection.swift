@@ -11,13 +11,13 @@ internal import Synchronization
 /// wants the claim. In a namespace with more pods than a page, and without the right to list pods, nothing is done here.
 final class ClaimProtection: Sendable {
     static let finalizer = "kubernetes.io/pvc-protection"
-    private static let mostPods = 500
-
     private let shop: Workshop
+    private let pods: PodClaims
     private let isForbidden = Mutex(false)
 
     init(_ shop: Workshop) {
         self.shop = shop
+        pods = PodClaims(shop.client)
     }
 
     /// Whether a claim is one that we may let go.
@@ -30,10 +30,9 @@ final class ClaimProtection: Sendable {
 
     /// Works on the claim of that key.
     func reconcile(_ key: String) async -> WorkQueue.Outcome {
-        guard let known = shop.claims.object(key), isDue(known) else { return .done }
+        guard let claim = shop.claims.object(key), isDue(claim) else { return .done }
         do throws(KubernetesError) {
-            guard let claim = try await shop.liveClaim(known.metadata.namespace, known.metadata.name),
-                claim.metadata.uid == known.metadata.uid, claim.metadata.isBeingDeleted,
+            guard
                 let finalizers = claim.details?.finalizers, finalizers.contains(Self.finalizer),
                 try await isUnused(claim)
             else { return .done }
@@ -59,19 +58,8 @@ final class ClaimProtection: Sendable {
     }
 
     private func isUnused(_ claim: PersistentVolumeClaim) async throws(KubernetesError) -> Bool {
-        let path = APIPath.pods(claim.metadata.namespace)
-        let list = try await shop.client.call(
-            APICall(.get, path, query: [("limit", String(Self.mostPods))])
-        )
-        guard (list["metadata", "continue"]?.string ?? "").isEmpty, case .array(let pods)? = list["items"] else {
-            return false
-        }
-        return !pods.contains { pod in
-            (pod["spec", "volumes"]?.elements ?? []).contains { volume in
-                volume["persistentVolumeClaim", "claimName"]?.string == claim.metadata.name
-                    // A claim that is made for the pod has its name and the volume's.
-                    || volume["ephemeral"] != nil
-            }
-        }
+        let uses = try await pods.uses(in: claim.metadata.namespace)
+        // A claim that is made for a pod has the pod's name and the volume's.
+        return uses.isWhole && !uses.hasEphemeral && !uses.claims.contains(claim.metadata.name)
     }
 }

@@ -30,17 +30,21 @@ final class ClaimReconciler: Sendable {
         var infeasible: [String: Infeasible] = [:]
         /// Bound by us; the cache may not know it yet.
         var settled: [String: ContinuousClock.Instant] = [:]
+        /// Whose pool was full, and until when the scheduler's next choice has to wait.
+        var crowded: [String: ContinuousClock.Instant] = [:]
     }
 
     private let shop: Workshop
     private let binder: ClaimBinder
+    private let capacity: CapacityReport
     private let state = Mutex(State())
 
     /// So long the watch has to show what we wrote, before we look ourselves.
     private static let settleTime = Duration.seconds(30)
 
-    init(_ shop: Workshop) {
+    init(_ shop: Workshop, _ capacity: CapacityReport) {
         self.shop = shop
+        self.capacity = capacity
         binder = ClaimBinder(shop: shop)
     }
 
@@ -89,6 +93,7 @@ final class ClaimReconciler: Sendable {
         state.withLock { state in
             state.infeasible[claim.metadata.uid] = nil
             state.settled[claim.metadata.uid] = nil
+            state.crowded[claim.metadata.uid] = nil
         }
     }
 
@@ -117,9 +122,8 @@ final class ClaimReconciler: Sendable {
 
     private func hasCandidates(_ claim: PersistentVolumeClaim) -> Bool {
         // The binder has given it one already, and is about to say so in the claim.
-        let own = shop.volumeName(of: claim)
-        let given = shop.volumes.objects(in: Workshop.volumesByClaim, claim.metadata.uid)
-        if given.contains(where: { $0.metadata.name != own && !$0.metadata.isBeingDeleted }) { return true }
+        let given = shop.volumes.objects(in: Workshop.oddVolumesByClaim, claim.metadata.uid)
+        if given.contains(where: { !$0.metadata.isBeingDeleted }) { return true }
         let keys = ["class \(claim.className ?? "")", "claim \(claim.metadata.key)"]
         return keys.contains { key in
             shop.volumes.objects(in: Workshop.freeVolumes, key).contains { ClaimRules.fits($0, claim) }
@@ -128,6 +132,7 @@ final class ClaimReconciler: Sendable {
 
     private func infeasibleWait(_ claim: PersistentVolumeClaim, _ storageClass: StorageClass) -> Duration? {
         state.withLock { state in
+            if let until = state.crowded[claim.metadata.uid], until > .now { return until - .now }
             guard let known = state.infeasible[claim.metadata.uid], known.classUID == storageClass.metadata.uid,
                 known.until > .now
             else { return nil }
@@ -202,6 +207,15 @@ final class ClaimReconciler: Sendable {
         }
     }
 
+    private static func full(_ storageClass: StorageClass) -> VolumeError {
+        let pool = storageClass.parameters["dataPool"] ?? storageClass.parameters["pool"] ?? ""
+        return VolumeError(
+            .resourceExhausted,
+            "cannot make a volume: pool '\(pool.printable)' has no room left, it is full or its quota is used up; add "
+                + "space or raise the quota"
+        )
+    }
+
     private func finish(_ claim: PersistentVolumeClaim) {
         state.withLock { state in
             state.attempts[claim.metadata.uid] = nil
@@ -223,6 +237,11 @@ final class ClaimReconciler: Sendable {
         let isInfeasible = error.code == .invalidArgument || error.code == .unimplemented || error.code == .outOfRange
         state.withLock { state in
             state.attempts[claim.metadata.uid]?.failures += 1
+            if error.code == .resourceExhausted {
+                // A new choice is an event of the claim, which would not wait for its turn.
+                let failures = min(5, state.attempts[claim.metadata.uid]?.failures ?? 0)
+                state.crowded[claim.metadata.uid] = .now + .seconds(1 << failures)
+            }
             guard isInfeasible else { return }
             state.infeasible[claim.metadata.uid] = Infeasible(
                 classUID: storageClass.metadata.uid,
@@ -231,7 +250,9 @@ final class ClaimReconciler: Sendable {
             // Nothing was made for it.
             state.attempts[claim.metadata.uid] = nil
         }
-        if error.code == .resourceExhausted, storageClass.waitsForConsumer, !storageClass.allowedTopologies.isEmpty {
+        // Where the scheduler can know more than before, it is asked again; else it would choose the same.
+        let canChoose = !storageClass.allowedTopologies.isEmpty || capacity.isPublished(storageClass)
+        if error.code == .resourceExhausted, storageClass.waitsForConsumer, canChoose {
             await askForAnotherNode(claim)
         }
         return isInfeasible ? .after(shop.settings.longestRetry) : .retry
@@ -263,6 +284,8 @@ final class ClaimReconciler: Sendable {
         {
             return try await binder.bind(volume, to: claim)
         }
+        // Ceph lets a client of a full pool wait without an answer.
+        guard !capacity.isFull(storageClass) else { throw Self.full(storageClass) }
         let maker = VolumeMaker(shop: shop, claim: claim, storageClass: storageClass, name: name)
         let volume = try await maker.make()
         return try await binder.bind(volume, to: claim)

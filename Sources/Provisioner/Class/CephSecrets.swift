@@ -4,9 +4,10 @@ package import KubernetesAPI
 package import Secrets
 package import Volumes
 
-/// Reads Ceph users out of Secrets, as ceph-csi keeps them; nothing is remembered, so that a rotated key counts at once.
+/// Reads Ceph users out of Secrets, as ceph-csi keeps them; what was read counts for a second, so that a
+/// rotated key counts at once.
 package struct CephSecrets: Sendable {
-    let client: KubernetesClient
+    private let reads: SecretReads
     /// The controller's own user, for classes and volumes that name no Secret.
     let own: @Sendable () throws(VolumeError) -> Credentials
 
@@ -16,7 +17,7 @@ package struct CephSecrets: Sendable {
     ///   - client: Whom to ask.
     ///   - own: The user for what names no Secret.
     package init(client: KubernetesClient, own: @escaping @Sendable () throws(VolumeError) -> Credentials) {
-        self.client = client
+        reads = SecretReads(client)
         self.own = own
     }
 
@@ -27,7 +28,7 @@ package struct CephSecrets: Sendable {
         guard let reference else { return try own() }
         let secret: JSONValue
         do throws(KubernetesError) {
-            secret = try await client.call(.get(APIPath.secret(reference.namespace, reference.name)))
+            secret = try await reads.secret(reference)
         } catch {
             if error.status?.isNotFound ?? false {
                 throw VolumeError(

@@ -60,10 +60,11 @@ final class GarbageScan: Sendable {
             token = page.nextToken
         } while !token.isEmpty
         guard !images.isEmpty else { return state.withLock { $0 = State() } }
-        var known = Set(shop.claims.filter { _ in true }.map(\.metadata.uid))
-        let prefix = shop.settings.volumeNamePrefix.count + 1
-        for name in shop.volumes.keys { known.insert(String(name.dropFirst(prefix))) }
-        let orphans = Set(images.filter { !known.contains($0.uid) }.map(\.handle))
+        let prefix = shop.settings.volumeNamePrefix
+        let withoutVolume = images.filter { shop.volumes.object("\(prefix)-\($0.uid)") == nil }
+        let suspected = Set(withoutVolume.map(\.uid))
+        let claimed = Set(shop.claims.filter { suspected.contains($0.metadata.uid) }.map(\.metadata.uid))
+        let orphans = Set(withoutVolume.filter { !claimed.contains($0.uid) }.map(\.handle))
         let new = state.withLock { state in
             let confirmed = orphans.intersection(state.suspects)
             defer { state = State(suspects: orphans, found: confirmed) }

@@ -23,6 +23,12 @@ final class VolumeReconciler: Sendable {
         case delete
     }
 
+    /// Whether there seems to be anything to do with a volume; most are just there.
+    func isDue(_ volume: PersistentVolume) -> Bool {
+        if case .nothing = task(volume) { return false }
+        return true
+    }
+
     private func task(_ volume: PersistentVolume) -> Task {
         guard volume.provisionedBy == shop.settings.driverName else { return .nothing }
         guard volume.reclaimPolicy == .delete else {
@@ -88,7 +94,7 @@ final class VolumeReconciler: Sendable {
             )
             return .done
         case .release, .delete:
-            guard volume.reclaimPolicy == .delete, let volume = try await released(volume) else { return .done }
+            guard volume.reclaimPolicy == .delete, try await isReleased(volume) else { return .done }
             try await removal.remove(volume)
             ProvisionerMetrics.deleted(class: volume.className, in: .now - start, nil)
             shop.logger.info(
@@ -102,23 +108,19 @@ final class VolumeReconciler: Sendable {
         }
     }
 
-    /// The volume when its claim is gone for certain.
+    /// Whether a volume's claim is gone for certain: the binder, the watch or the server itself says so.
     ///
-    /// The server itself is asked. The phase then says so, as the binder would have it, which needs a second for twenty.
-    private func released(_ volume: PersistentVolume) async throws -> PersistentVolume? {
+    /// The phase is not waited for: the binder writes it for twenty volumes a second.
+    private func isReleased(_ volume: PersistentVolume) async throws(KubernetesError) -> Bool {
         switch volume.phase {
-        case .released: return volume
-        case .pending, .available: return volume.metadata.isBeingDeleted ? volume : nil
-        case .failed: return nil
+        case .released: return true
+        case .pending, .available: return volume.metadata.isBeingDeleted
+        case .failed: return false
         case .bound: break
         }
-        guard let reference = volume.claim, !reference.uid.isEmpty else { return nil }
-        let claim = try await shop.liveClaim(reference.namespace, reference.name)
-        guard claim?.metadata.uid != reference.uid else { return nil }
-        shop.enter(.releasingVolume)
-        let now = try await ClaimBinder(shop: shop).setPhase(.released, of: volume)
-        guard let now, now.metadata.uid == volume.metadata.uid, now.phase == .released else { return nil }
-        return now
+        guard let reference = volume.claim, !reference.uid.isEmpty else { return false }
+        if shop.gone.contains(reference.uid) { return true }
+        return try await shop.liveClaim(reference.namespace, reference.name)?.metadata.uid != reference.uid
     }
 
     private func setFinalizers(of volume: PersistentVolume, _ finalizers: [String]) async throws(KubernetesError) {

@@ -11,11 +11,11 @@ struct VolumeRemoval: Sendable {
     static let protectionFinalizer = "kubernetes.io/pv-protection"
     private static let mostTries = 6
 
-    /// Removes a volume that nobody has: it is released, or was never bound.
+    /// Removes a volume that nobody has: its claim is gone, or never had it.
     func remove(_ volume: PersistentVolume) async throws {
         let attributes = try ownAttributes(of: volume)
         var volume = volume
-        if volume.phase != .released {
+        if Self.wasNeverBound(volume) {
             // Never bound: out of the binder's sight before its image goes.
             shop.enter(.removingVolume)
             guard let doomed = try await delete(volume) else { return }
@@ -55,6 +55,10 @@ struct VolumeRemoval: Sendable {
         return attributes
     }
 
+    private static func wasNeverBound(_ volume: PersistentVolume) -> Bool {
+        volume.phase == .pending || volume.phase == .available
+    }
+
     private func deletionSecret(of volume: PersistentVolume) -> SecretReference? {
         let annotations = volume.details?.annotations ?? [:]
         guard let name = annotations[VolumeObject.deletionSecretNameKey], !name.isEmpty,
@@ -67,7 +71,7 @@ struct VolumeRemoval: Sendable {
     private func delete(_ volume: PersistentVolume) async throws -> PersistentVolume? {
         let path = APIPath.persistentVolume(volume.metadata.name)
         // One that was never bound must be as we saw it: the binder may just now give it to somebody.
-        let version = volume.phase == .released ? nil : volume.metadata.resourceVersion
+        let version = Self.wasNeverBound(volume) ? volume.metadata.resourceVersion : nil
         do throws(KubernetesError) {
             let answer = try await shop.client.call(.delete(path, uid: volume.metadata.uid, resourceVersion: version))
             // Without finalizers it is gone at once, and the answer is a Status.

@@ -42,6 +42,7 @@ extension Handler {
             let capacity = try await service.capacity(
                 parameters: request.parameters,
                 capabilities: try request.volumeCapabilities.checked(),
+                credentials: nil,
                 deadline: deadline
             )
             var response = CSI.Controller.GetCapacity.Response()

@@ -54,10 +54,13 @@ public protocol ControllerService: Sendable {
 
     /// Room left for volumes of these parameters; of all clusters and pools together without any.
     ///
+    /// Asked as the user of `credentials`, or as the service's own.
+    ///
     /// CSI: GetCapacity.
     func capacity(
         parameters: [String: String],
         capabilities: [VolumeCapability],
+        credentials: Credentials?,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> Capacity
 

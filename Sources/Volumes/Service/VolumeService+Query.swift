@@ -1,3 +1,5 @@
+public import Secrets
+
 extension VolumeService {
     /// Whether the volume exists and can be used so.
     ///
@@ -57,6 +59,7 @@ extension VolumeService {
     public func capacity(
         parameters: [String: String],
         capabilities: [VolumeCapability],
+        credentials: Credentials?,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> Capacity {
         // CSI: capacity for what we cannot make is none.
@@ -72,7 +75,7 @@ extension VolumeService {
         let wanted = pool
         let available = try await query("read capacity", deadline) { () async throws(VolumeError) in
             enter(VolumeStep.readingCapacity, wanted?.pool ?? "any")
-            return try await self.store.availableBytes(in: wanted)
+            return try await self.store.availableBytes(in: wanted, as: credentials)
         }
         return Capacity(availableBytes: available)
     }

@@ -49,8 +49,9 @@ public protocol ImageStore: Sendable {
     /// Up to `limit` images that volumes may stand on, in a fixed order, behind the one named by `cursor`.
     func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> [ListedImage]
 
-    /// Bytes that volumes can still take, after replication; of the roomiest pool when none is named.
-    func availableBytes(in pool: PoolAddress?) async throws(VolumeError) -> UInt64
+    /// Bytes that volumes can still take, after replication; of the roomiest pool when none is named; asked as that user,
+    /// or as the service's own.
+    func availableBytes(in pool: PoolAddress?, as credentials: Credentials?) async throws(VolumeError) -> UInt64
 
     /// How an image is, for a person; throws `.notFound` when it is gone.
     func condition(of id: VolumeID) async throws(VolumeError) -> VolumeCondition

@@ -33,6 +33,9 @@ struct ControllerOptions: ParsableArguments {
     @Option(help: "What FlexVolume sources name as their driver.")
     var flexDriver = "nacre.io/rbd"
 
+    @Flag(inversion: .prefixedNo, help: "Tell the scheduler how much room classes have that wait for a consumer.")
+    var storageCapacity = true
+
     mutating func validate() throws {
         guard (5...600).contains(leaseDuration) else { throw ValidationError("--lease-duration must be 5 to 600") }
         guard (1...256).contains(parallel) else { throw ValidationError("--parallel must be 1 to 256") }

@@ -1,6 +1,7 @@
 import CephVolumes
 import Glibc
 import KubernetesAPI
+import LinuxKernel
 import Logging
 import Provisioner
 import ServiceLifecycle
@@ -53,12 +54,14 @@ final class KubernetesStack: Service, Sendable {
         settings.flexDriver = options.flexDriver
         settings.parallel = options.parallel
         let own = ServiceCredentials(directory: serve.secretDir)
+        let api = client
         controller = ProvisioningController(
             settings: settings,
             client: client,
             service: stack.service,
             ownCredentials: own.read,
             events: events,
+            capacity: Self.capacityPlace(options, api, namespace),
             observer: observer,
             logger: logger
         )
@@ -68,17 +71,41 @@ final class KubernetesStack: Service, Sendable {
         self.logger = logger
     }
 
+    /// Beside the pod that this is; elsewhere where the lease is, without an owner, when that is asked for.
+    private static func capacityPlace(
+        _ options: ControllerOptions,
+        _ client: KubernetesClient,
+        _ namespace: String
+    ) -> CapacityPlace.Finding {
+        let isWanted = options.storageCapacity
+        let pod = Environment.value("POD_NAME")
+        let podNamespace = Environment.value("POD_NAMESPACE")
+        return { () throws(KubernetesError) in
+            guard isWanted else { return nil }
+            guard let pod, let podNamespace else { return CapacityPlace(namespace: namespace, owner: nil) }
+            return try await CapacityPlace.of(pod: pod, in: podNamespace, client)
+        }
+    }
+
     func run() async throws {
         await checkPermissions()
         await withTaskGroup { group in
             group.addTask { await self.controller.watch() }
             group.addTask { await self.events.run() }
+            group.addTask { await self.slimDown() }
             await cancelWhenGracefulShutdown { await self.lead() }
             // What was just told of should still be sent.
             try? await Task.sleep(for: .milliseconds(200))
             group.cancelAll()
         }
         await election.release()
+    }
+
+    /// Gives back what only the start and the first lists needed.
+    private func slimDown() async {
+        while !controller.isSynced, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(100)) }
+        ProcessControl.trimMalloc()
+        ProcessControl.releaseFilePages()
     }
 
     private func lead() async {

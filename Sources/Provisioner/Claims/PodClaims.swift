@@ -1,0 +1,70 @@
+internal import KubernetesAPI
+internal import Synchronization
+
+/// Which claims the pods of a namespace name, by lists that many askers share.
+///
+/// Whoever asks gets the answer of a list that began after the question: one that is under way is not good enough, so the
+/// next one is shared. A thousand deleted claims of a namespace cost a few lists.
+final class PodClaims: Sendable {
+    /// What the pods of a namespace say.
+    struct Uses: Sendable {
+        /// Claims that pods name.
+        var claims: Set<String> = []
+        /// Whether a pod has claims made for it, whose names are the pod's and the volume's.
+        var hasEphemeral = false
+        /// Whether all pods were looked at.
+        var isWhole = true
+    }
+
+    private typealias Answer = Task<Result<Uses, KubernetesError>, Never>
+
+    private struct State {
+        var underWay: [String: Answer] = [:]
+        var next: [String: Answer] = [:]
+    }
+
+    private static let mostPods = 500
+
+    private let client: KubernetesClient
+    private let state = Mutex(State())
+
+    init(_ client: KubernetesClient) {
+        self.client = client
+    }
+
+    /// What the pods of a namespace use, as of now or later.
+    func uses(in namespace: String) async throws(KubernetesError) -> Uses {
+        let answer = state.withLock { state in
+            if let next = state.next[namespace] { return next }
+            let before = state.underWay[namespace]
+            let next = Answer { [self] in
+                _ = await before?.value
+                self.state.withLock { $0.underWay[namespace] = $0.next.removeValue(forKey: namespace) }
+                let answer = await list(namespace)
+                self.state.withLock { $0.underWay[namespace] = nil }
+                return answer
+            }
+            state.next[namespace] = next
+            return next
+        }
+        return try await answer.value.get()
+    }
+
+    private func list(_ namespace: String) async -> Result<Uses, KubernetesError> {
+        do throws(KubernetesError) {
+            let call = APICall(.get, APIPath.pods(namespace), query: [("limit", String(Self.mostPods))])
+            let list = try await client.call(call)
+            guard (list["metadata", "continue"]?.string ?? "").isEmpty, let pods = list["items"]?.elements else {
+                return .success(Uses(isWhole: false))
+            }
+            var uses = Uses()
+            for volume in pods.flatMap({ $0["spec", "volumes"]?.elements ?? [] }) {
+                if let name = volume["persistentVolumeClaim", "claimName"]?.string { uses.claims.insert(name) }
+                if volume["ephemeral"] != nil { uses.hasEphemeral = true }
+            }
+            return .success(uses)
+        } catch {
+            return .failure(error)
+        }
+    }
+}
