@@ -21,6 +21,9 @@ public struct KernelRelease: Sendable, Hashable, CustomStringConvertible {
         KernelFile.firstLine("/proc/sys/kernel/osrelease").flatMap(KernelRelease.init)
     }
 
+    /// Whether a FUSE connection can be asked for its unanswered requests again: `FUSE_NOTIFY_RESEND`, from 6.9 on.
+    public var resendsFuseRequests: Bool { major > 6 || (major == 6 && minor >= 9) }
+
     /// Whether its Ceph client speaks the second messenger: 5.11, and what Red Hat took back to 4.18.
     public var hasMessengerV2: Bool {
         major > 5 || (major == 5 && minor >= 11) || description.contains(".el8") || description.contains(".el9")

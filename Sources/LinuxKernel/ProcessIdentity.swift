@@ -29,6 +29,38 @@ public struct ProcessIdentity: Sendable, Hashable, Codable {
     /// Whether the process still runs.
     public var isAlive: Bool { ProcessIdentity(of: pid) == self }
 
+    /// What the process does now; nothing when it is gone.
+    public var status: ProcessStatus? {
+        guard isAlive else { return nil }
+        return ProcessStatus(path: "/proc/\(pid)/stat")
+    }
+
+    /// Whether a debugger has it.
+    public var isTraced: Bool {
+        let text = (try? KernelFile.text("/proc/\(pid)/status")) ?? ""
+        let line = text.split(separator: "\n").first { $0.hasPrefix("TracerPid:") }
+        return line.map { !$0.hasSuffix("\t0") } ?? false
+    }
+
+    /// Waits until the process has ended, at most for `limit`, and says whether it has.
+    ///
+    /// It need not be a child of ours.
+    ///
+    /// See: pidfd_open(2).
+    public func hasEnded(within limit: Duration) throws(KernelError) -> Bool {
+        let raw = clinux_pidfd_open(pid)
+        if raw == -ESRCH { return true }
+        let process = OwnedDescriptor(
+            adopting: try accepted("pidfd_open", "process \(pid)", raw),
+            subject: "process \(pid)"
+        )
+        guard isAlive else { return true }
+        let (seconds, attoseconds) = limit.components
+        var entry = pollfd(fd: process.rawValue, events: Int16(POLLIN), revents: 0)
+        let milliseconds = seconds * 1000 + attoseconds / 1_000_000_000_000_000
+        return poll(&entry, 1, CInt(clamping: milliseconds)) > 0
+    }
+
     /// Sends a signal to this process and no other; fine when it is gone.
     ///
     /// See: pidfd_open(2). The number is checked after the pidfd holds the process, so it cannot be reused in between.

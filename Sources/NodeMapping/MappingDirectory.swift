@@ -16,6 +16,8 @@ struct MappingDirectory: Sendable, Hashable, Codable {
     var control: String { "\(path)/control" }
     /// What the server says.
     var log: String { "\(path)/server.log" }
+    /// Why the server does not move, as long as it does not; the keeper's words.
+    var stall: String { "\(path)/stall" }
     /// Where the FUSE file system is mounted.
     var mountPoint: String { "\(path)/mount" }
     /// The image as a file.
@@ -26,7 +28,7 @@ extension MappingDirectory {
     /// Its files, in the order in which they are removed.
     ///
     /// The record goes last: as long as it is there, someone knows that something may be left.
-    var files: [String] { [control, log, server, lock, record] }
+    var files: [String] { [control, stall, log, server, lock, record] }
 }
 
 /// What is written down before an image is mapped.

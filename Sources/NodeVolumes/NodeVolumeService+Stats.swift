@@ -38,6 +38,7 @@ extension NodeVolumeService {
             return Self.abnormal("the image server of the volume is gone: all its I/O fails; restart its pod")
         }
         let server = await pool.run { mapper.serverStatus(of: address) }
+        if let stall = server?.stall { return Self.abnormal(stall) }
         let replaced = server?.replacements ?? 0
         let history = replaced == 0 ? "" : ", its server was replaced \(replaced) times"
         let healthy = VolumeCondition(

@@ -5,6 +5,7 @@ import NodeTestSupport
 import Subprocess
 import SystemPackage
 import Testing
+import Volumes
 
 /// Runs a shell line within 120 s and returns what it printed; a failure is an issue of the test.
 @discardableResult
@@ -60,10 +61,32 @@ extension NodeLab {
         return remains
     }
 
-    /// Sends a signal to every process that serves this node's images, keepers first: they would start others.
+    /// Sends a signal to every process that serves this node's images.
+    ///
+    /// Server and keeper would start each other anew: before they are killed they are stopped.
     func signalServers(_ number: CInt) throws {
         let pids = try remains().filter { $0.hasPrefix("server ") }.compactMap { Int32($0.dropFirst(7)) }
-        for pid in pids.sorted() { try ProcessIdentity(of: pid)?.send(number) }
+        for signal in number == SIGKILL ? [SIGSTOP, SIGKILL] : [number] {
+            for pid in pids.sorted() { try ProcessIdentity(of: pid)?.send(signal) }
+        }
+    }
+
+    /// Waits until the server of an image is another one, which answers: its door is open.
+    func successor(of server: ProcessIdentity, _ image: String) async throws -> ProcessIdentity {
+        try await eventually("a successor of the server") {
+            guard let status = status(image), let found = status.server, found != server else { return nil }
+            return status.statistics == nil ? nil : found
+        }
+    }
+
+    /// Looks again and again until there is something, for at most 60 s.
+    func eventually<R>(_ what: String, _ look: () throws -> R?) async throws -> R {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while .now < deadline {
+            if let found = try look() { return found }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        throw VolumeError(.internal, "no \(what) within 60 s")
     }
 
     private func shellFreeLink(_ path: String) throws -> String {

@@ -18,8 +18,9 @@ internal import SystemPackage
 /// | because the image was taken from this node meanwhile | gives the device up at once |
 /// | in any other way | starts the next one |
 ///
-/// The agent is not needed for any of it. When the keeper itself is killed, the server goes on; when that dies too, the
-/// FUSE connection is gone and its I/O fails, and an nbd device waits until its volume is staged again.
+/// The agent is not needed for any of it. When the keeper itself is killed, its server starts another one and hands over
+/// what it has inherited (`KeeperLine`). When both are killed at once, the FUSE connection is gone and its I/O fails, and
+/// an nbd device waits until its volume is staged again.
 enum ImageKeeper {
     /// What a server tells its keeper, a byte each.
     enum Word: UInt8 {
@@ -54,13 +55,56 @@ enum ImageKeeper {
             ImageServerReport.failed(error).send(to: parent)
             _exit(1)
         }
-        var generation = 0
+        keep(configuration, key, heritage, parent: parent)
+    }
+
+    /// Goes on where a keeper was killed, beside its server, then ends the process.
+    ///
+    /// From descriptor 3 on: the pipe from the server, the shared memory, the directory's lock, the FUSE connection.
+    static func run(
+        _ configuration: ImageServerConfiguration,
+        _ key: Secret,
+        adopting server: AdoptedServer
+    ) -> Never {
+        prepareProcess(configuration.placement)
+        do throws(KernelError) {
+            let words = OwnedDescriptor(adopting: 3, subject: "pipe from the server")
+            let heritage = try ServerHeritage(configuration, adopting: server, from: 4)
+            try ServerAttendance(configuration).waitForEnd(of: server.process)
+            var configuration = configuration
+            configuration.adopted = nil
+            let end = ServerEnd(status: nil, words: try words.readToEnd())
+            keep(configuration, key, heritage, after: end)
+        } catch {
+            ServerLog.say("cannot keep \(configuration.image): \(error)")
+            _exit(1)
+        }
+    }
+
+    /// What is known of a server that has ended; no status of one that was killed, or that another process has started.
+    private struct ServerEnd {
+        let status: Int32?
+        let words: [UInt8]
+    }
+
+    /// Starts server after server; the first one has ended, as `end` says, where another keeper had started it.
+    private static func keep(
+        _ configuration: ImageServerConfiguration,
+        _ key: Secret,
+        _ heritage: ServerHeritage,
+        parent: CInt? = nil,
+        after end: ServerEnd? = nil
+    ) -> Never {
+        var adopted = end
+        var generation = adopted == nil ? 0 : 1
         var pause: UInt32 = 0
         var refusedSince: ContinuousClock.Instant?
         while true {
             let begin = ContinuousClock.now
             let first = generation == 0 ? parent : nil
-            guard let end = serve(configuration, key, heritage, generation, parent: first) else { _exit(1) }
+            guard let end = adopted.take() ?? serve(configuration, key, heritage, generation, parent: first) else {
+                _exit(1)
+            }
             if end.words.contains(Word.gone.rawValue) { _exit(0) }
             guard generation > 0 || end.words.contains(Word.ready.rawValue) else { _exit(1) }
             if end.status == fenced {
@@ -88,7 +132,7 @@ enum ImageKeeper {
         _ heritage: ServerHeritage,
         _ generation: Int,
         parent: CInt?
-    ) -> (status: Int32?, words: [UInt8])? {
+    ) -> ServerEnd? {
         do throws(KernelError) {
             return try OwnedDescriptor.withPipe { (words, toKeeper) throws(KernelError) in
                 let process = try ProcessControl.fork()
@@ -99,8 +143,11 @@ enum ImageKeeper {
                 // The service must see the end of its pipe when the server is gone.
                 if let parent { close(parent) }
                 _ = consume toKeeper
+                if let identity = ProcessIdentity(of: process) {
+                    try ServerAttendance(configuration).waitForEnd(of: identity)
+                }
                 let status = ProcessControl.wait(for: process)
-                return (status, try words.readToEnd())
+                return ServerEnd(status: status, words: try words.readToEnd())
             }
         } catch {
             ServerLog.say("cannot start a server for \(configuration.image): \(error)")
@@ -121,71 +168,6 @@ enum ImageKeeper {
         ServerLog.attempt("be spared when memory runs out") { () throws(KernelError) in
             try ProcessControl.setOutOfMemoryScore(-1000)
         }
-    }
-}
-
-/// What outlives a server: its keeper has it open, and each server inherits it.
-final class ServerHeritage: Sendable {
-    /// The memory that servers share.
-    let memory: OwnedDescriptor
-    /// The FUSE connection, for that front; as long as any of us has it, its I/O waits and does not fail.
-    let fuseConnection: CInt?
-    /// Locked: we are the only ones in the directory.
-    private let lock: OwnedDescriptor
-    private let directory: MappingDirectory
-    /// The keeper.
-    let keeper: ProcessIdentity
-
-    init(_ configuration: ImageServerConfiguration) throws(MappingError) {
-        directory = configuration.directory
-        guard let identity = ProcessIdentity(of: getpid()) else {
-            throw MappingError(.host, "cannot read /proc/self/stat")
-        }
-        keeper = identity
-        do throws(KernelError) {
-            lock = try Self.claim(configuration, identity)
-            let limits = configuration.front.limits
-            memory = try .sharedMemory("nacre", bytes: limits.memoryBytes)
-            fuseConnection = configuration.front == .fuse ? try Self.openFuse() : nil
-        } catch {
-            throw MappingError("start an image server", error)
-        }
-    }
-
-    private static func openFuse() throws(KernelError) -> CInt {
-        let raw = open("/dev/fuse", O_RDWR | O_CLOEXEC)
-        guard raw >= 0 else { throw KernelError("open", Errno(rawValue: errno), "/dev/fuse") }
-        return raw
-    }
-
-    /// Makes us the only ones in the directory, and says who we are.
-    private static func claim(
-        _ configuration: ImageServerConfiguration,
-        _ identity: ProcessIdentity
-    ) throws(KernelError) -> OwnedDescriptor {
-        let directory = configuration.directory
-        let file = try OwnedDescriptor(opening: directory.lock, O_RDWR | O_CREAT)
-        var attempts = 0
-        // Whoever looks whether a server lives takes the lock for an instant.
-        while try !file.tryLock() {
-            attempts += 1
-            guard attempts < 200 else { throw KernelError("flock", .resourceBusy, directory.lock) }
-            usleep(10_000)
-        }
-        let earlier = ServerRecord.read(directory)
-        var record = ServerRecord(process: identity, keeper: identity, addresses: configuration.predecessor)
-        // After a reboot a number says nothing.
-        if let earlier, earlier.process.bootID == identity.bootID {
-            (record.device, record.connector) = (earlier.device, earlier.connector)
-        }
-        try record.write(directory)
-        return file
-    }
-
-    /// Lets the kernel fail what waits: the connection ends with us, an nbd device must be told.
-    func giveUp() {
-        guard let device = try? NBDMapping.device(directory, ServerRecord.read(directory)) else { return }
-        ServerLog.attempt("disconnect \(device)") { () throws(KernelError) in try NBDControl.disconnect(device) }
     }
 }
 

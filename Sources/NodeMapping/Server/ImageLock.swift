@@ -21,6 +21,7 @@ struct ImageLock {
     let context: IOContext
     let configuration: ImageServerConfiguration
     let process: ProcessIdentity
+    /// The first keeper: its successors go on in its name.
     let keeper: ProcessIdentity
     /// Whether a server of the same keeper was here before.
     let isSuccessor: Bool

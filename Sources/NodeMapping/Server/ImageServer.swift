@@ -78,7 +78,7 @@ struct ImageServer {
             context: context,
             configuration: configuration,
             process: process,
-            keeper: heritage.keeper,
+            keeper: heritage.firstKeeper,
             isSuccessor: generation > 0,
             log: ServerLog.say
         )
@@ -103,7 +103,9 @@ struct ImageServer {
         ServerLog.attempt("listen at \(directory.control)") { () throws(KernelError) in
             try ServerControl.start(at: directory.control, front: front)
         }
-        tellKeeper(.ready)
+        let line = KeeperLine(configuration, key, heritage, process, toKeeper)
+        line.say(.ready)
+        line.replaceKeepers()
         if let parent, !ImageServerReport.ready.send(to: parent) {
             front.abandon()
             ServerLog.say("the service went away before the image was ready")
@@ -113,7 +115,7 @@ struct ImageServer {
         front.waitUntilGone()
         // What was acknowledged must not be lost, however long the cluster is away. The rest must not keep us.
         while engine.statistics.unstableBytes > 0 { usleep(10_000) }
-        tellKeeper(.gone)
+        line.say(.gone)
         alarm(30)
         while engine.inFlight > 0 { usleep(10_000) }
         front.stop()
@@ -199,11 +201,6 @@ struct ImageServer {
         } catch {
             throw MappingError("start an image server", error)
         }
-    }
-
-    private func tellKeeper(_ word: ImageKeeper.Word) {
-        var byte = word.rawValue
-        _ = Glibc.write(toKeeper, &byte, 1)
     }
 
     private static func isGone(_ parent: CInt) -> Bool {

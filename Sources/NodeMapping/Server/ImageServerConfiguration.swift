@@ -1,4 +1,8 @@
+internal import FoundationEssentials
+internal import LinuxKernel
 internal import RADOS
+internal import Secrets
+internal import SystemPackage
 
 /// What an image server is told by its parent, but for the key, which follows it in the pipe.
 struct ImageServerConfiguration: Codable, Sendable {
@@ -20,6 +24,8 @@ struct ImageServerConfiguration: Codable, Sendable {
     var predecessor: String?
     /// By which of the kernel's doors the image is served.
     let front: ServerFrontKind
+    /// The server that the new process shall keep, where it stands for a keeper that was killed; else it starts one.
+    var adopted: AdoptedServer?
 
     /// The addresses of that server and of those before it.
     var dead: [String] {
@@ -28,6 +34,27 @@ struct ImageServerConfiguration: Codable, Sendable {
 
     /// Whether the image is only read.
     var isReadOnly: Bool { sharing.isReadOnly }
+
+    /// A pipe that holds all of it and the key: arguments and environment can be seen by others.
+    func pipe(with key: Secret) throws(KernelError) -> OwnedDescriptor {
+        guard let text = try? JSONEncoder().encode(self) else {
+            throw KernelError("encode", .invalidArgument, "configuration")
+        }
+        return try OwnedDescriptor.withPipe { (input, output) throws(KernelError) in
+            // It fits into a pipe: a configuration is far below 64 KiB.
+            try output.writeAll(Array(text) + [UInt8(ascii: "\n")])
+            try key.withBytes { (bytes) throws(KernelError) in try output.writeAll(bytes) }
+            return input
+        }
+    }
+}
+
+/// A server whose keeper was killed.
+struct AdoptedServer: Codable, Sendable {
+    let process: ProcessIdentity
+    /// The first keeper, after which the share of the holder's lock is named.
+    let firstKeeper: ProcessIdentity
+    let hasFuseConnection: Bool
 }
 
 /// By which of the kernel's doors an image is served.

@@ -11,7 +11,7 @@ public enum ImageServerProcess {
     /// Serves an image until its device is taken away, then ends the process.
     ///
     /// Must be called first thing in a process, on its first thread. Descriptor 3 is the pipe to the parent, 1 and 2
-    /// are the log.
+    /// are the log. For one that takes a killed keeper's place, 3 and more are what `KeeperLine` hands over.
     ///
     /// - Parameter descriptor: A pipe with the configuration, a line of JSON, and the key after it.
     public static func main(readingConfigurationFrom descriptor: Int32) -> Never {
@@ -27,7 +27,9 @@ public enum ImageServerProcess {
             start = .failure(error)
         }
         switch start {
-        case .success((let configuration, let key)): ImageKeeper.run(configuration, key, parent: parent)
+        case .success((let configuration, let key)):
+            if let server = configuration.adopted { ImageKeeper.run(configuration, key, adopting: server) }
+            ImageKeeper.run(configuration, key, parent: parent)
         case .failure(let error):
             ServerLog.say("\(error)")
             ImageServerReport.failed(error).send(to: parent)

@@ -10,6 +10,9 @@ public struct ImageServerStatus: Sendable {
     /// What was done since the image was mapped, if the server says so.
     public let statistics: IOStatistics?
 
+    /// Why the server does not move, if it does not: what its keeper says of it.
+    public let stall: String?
+
     /// How often a server of the image has died and was replaced.
     public var replacements: UInt64 { statistics?.successions ?? 0 }
 }
@@ -30,7 +33,8 @@ public struct ImageServers: Sendable {
         return ImageServerStatus(
             server: record.process != record.keeper && record.process.isAlive ? record.process : nil,
             keeper: record.keeper?.isAlive == true ? record.keeper : nil,
-            statistics: ServerControl.ask("statistics", at: directory.control, within: 2)
+            statistics: ServerControl.ask("statistics", at: directory.control, within: 2),
+            stall: KernelFile.firstLine(directory.stall)
         )
     }
 

@@ -27,15 +27,16 @@ struct MappedServer {
         return try !OwnedDescriptor(opening: directory.lock, O_RDWR).tryLock()
     }
 
-    /// Ends both at once; the keeper first, for it would start another server.
+    /// Ends both at once, and whoever they have started a moment before.
+    ///
+    /// Each would start the other anew: so the server is stopped first, then the keeper killed, then the server.
     func kill() throws(KernelError) {
         guard try isKept() else { return }
-        let record = ServerRecord.read(directory)
-        try record?.keeper?.send(SIGKILL)
-        try record?.process.send(SIGKILL)
         try Waiting.wait(Self.endLimit, "kill", directory.path) { () throws(KernelError) in
-            // A server that was forked a moment before its keeper was killed.
-            try ServerRecord.read(directory)?.process.send(SIGKILL)
+            let record = ServerRecord.read(directory)
+            try record?.process.send(SIGSTOP)
+            try record?.keeper?.send(SIGKILL)
+            try record?.process.send(SIGKILL)
             return try !isKept()
         }
     }

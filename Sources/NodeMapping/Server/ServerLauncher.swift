@@ -44,12 +44,12 @@ struct ServerLauncher: Sendable {
     ) throws(KernelError) -> [UInt8] {
         let directory = configuration.directory
         let log = try OwnedDescriptor(opening: directory.log, O_WRONLY | O_CREAT | O_APPEND)
-        let input = try configurationPipe(configuration, key)
+        let input = try configuration.pipe(with: key)
         return try OwnedDescriptor.withPipe { (answer, report) throws(KernelError) in
             let pid = try ProcessControl.spawnDetached(
                 command.first ?? "/proc/self/exe",
                 arguments: command,
-                environment: inheritedEnvironment,
+                environment: Self.inheritedEnvironment,
                 descriptors: [input.rawValue, log.rawValue, log.rawValue, report.rawValue]
             )
             _ = consume report
@@ -63,34 +63,13 @@ struct ServerLauncher: Sendable {
         }
     }
 
-    /// The key goes through a pipe: arguments and environment can be seen by others.
-    private func configurationPipe(
-        _ configuration: ImageServerConfiguration,
-        _ key: Secret
-    ) throws(KernelError) -> OwnedDescriptor {
-        let text = try compactJSON(configuration)
-        return try OwnedDescriptor.withPipe { (input, output) throws(KernelError) in
-            // The pipe holds it all: a configuration is far below 64 KiB.
-            try output.writeAll(text + [UInt8(ascii: "\n")])
-            try key.withBytes { (bytes) throws(KernelError) in try output.writeAll(bytes) }
-            return input
-        }
-    }
-
     /// No more than a program needs to find its libraries: nothing of Ceph's comes from the environment.
-    private var inheritedEnvironment: [String: String] {
+    static var inheritedEnvironment: [String: String] {
         var environment: [String: String] = [:]
         for name in ["PATH", "LD_LIBRARY_PATH", "TZ"] {
             if let value = getenv(name) { environment[name] = String(cString: value) }
         }
         return environment
-    }
-
-    private func compactJSON(_ value: some Encodable) throws(KernelError) -> [UInt8] {
-        guard let data = try? JSONEncoder().encode(value) else {
-            throw KernelError("encode", .invalidArgument, "configuration")
-        }
-        return Array(data)
     }
 }
 

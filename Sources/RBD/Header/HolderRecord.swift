@@ -16,7 +16,7 @@ internal import Glibc
 /// | host | a random number that the node keeps in its state directory, for its name may be another's tomorrow |
 /// | boot | `/proc/sys/kernel/random/boot_id` |
 /// | process | `PID/START` of the process that serves the image; absent where the kernel does |
-/// | keeper | `PID/START` of the process that starts servers until the image is given up |
+/// | keeper | `PID/START` of the first process that started servers; one that takes its place goes on in its name |
 public struct HolderRecord: Sendable, Hashable, Codable {
     /// The node's name.
     public var node: String
@@ -126,7 +126,8 @@ public struct HolderRecord: Sendable, Hashable, Codable {
         return word.isEmpty ? "-" : word
     }
 
-    private static func time(_ seconds: Int64) -> String {
+    /// A time in seconds since 1970, for people.
+    package static func time(_ seconds: Int64) -> String {
         var clock = time_t(seconds)
         var parts = tm()
         gmtime_r(&clock, &parts)

@@ -1,0 +1,118 @@
+import Foundation
+import Glibc
+import LinuxKernel
+import NodeMapping
+import NodeTestSupport
+import NodeVolumes
+import RBD
+import Testing
+import Volumes
+
+extension NodeTests {
+    @Test(
+        "fuse: while the cluster is frozen I/O waits, and then it completes; no error, nothing read-only, nothing lost"
+    )
+    func fuseOutage() async throws {
+        let lab = try await NodeLab.fresh("away", megabytes: 400)
+        try await lab.service().stage(lab.stageRequest("away"), deadline: soon)
+        let place = lab.stagingPath("away")
+        async let checked = verify("\(place)/f", seconds: 16)
+        try await Task.sleep(for: .seconds(2))
+        for daemons in ["osd.0 osd.1 osd.2", "mon.x osd.0 osd.1 osd.2"] {
+            try await microCluster("freeze \(daemons)")
+            let before = try #require(lab.status("away")?.statistics)
+            try await Task.sleep(for: .seconds(4))
+            let during = try #require(lab.status("away")?.statistics)
+            // Nothing is stable that was not, and something waits: the outage is one.
+            #expect(during.inFlight > 0 && during.unstableBytes >= before.unstableBytes)
+            try await microCluster("thaw \(daemons) --wait")
+            try await Task.sleep(for: .seconds(1))
+        }
+        _ = try await checked
+        let statistics = try #require(lab.status("away")?.statistics)
+        #expect(statistics.errors == 0 && statistics.successions == 0)
+        #expect(try MountTable.current().mount(at: place)?.isReadOnly == false)
+        try await lab.run("down", "away", "ext4", observer: nil)
+        #expect(try lab.remains() == [])
+        try await lab.remove("away")
+    }
+
+    @Test("fuse: a server that dies in an outage is replaced when the cluster is back, and nothing is lost")
+    func fuseDeathInOutage() async throws {
+        let lab = try await NodeLab.fresh("dark")
+        try await lab.service().stage(lab.stageRequest("dark", fsType: nil), deadline: soon)
+        let device = "\(lab.stagingPath("dark"))/device"
+        try await shell("head -c 8M /dev/urandom > /tmp/dark-\(getpid())")
+        let server = try #require(lab.status("dark")?.server)
+        try await microCluster("freeze osd.0 osd.1 osd.2")
+        // Acknowledged out of memory, for no OSD answers.
+        try await shell("timeout 30 dd if=/tmp/dark-\(getpid()) of=\(device) bs=1M oflag=direct")
+        #expect(lab.status("dark")?.statistics?.unstableBytes == 8 << 20)
+        try server.send(SIGKILL)
+        async let read = shell("cmp -n \(8 << 20) /tmp/dark-\(getpid()) \(device) && echo well")
+        try await Task.sleep(for: .seconds(2))
+        try await microCluster("thaw osd.0 osd.1 osd.2 --wait")
+        #expect(try await read == "well\n")
+        _ = try await lab.successor(of: server, "dark")
+        #expect(try #require(lab.status("dark")?.statistics).errors == 0)
+        try await lab.run("down", "dark", nil, observer: nil)
+        #expect(try lab.remains() == [])
+        try await lab.remove("dark")
+        try await shell("rm /tmp/dark-\(getpid())")
+    }
+
+    @Test(
+        "What a fenced node had acknowledged is never written over what another node wrote since; its I/O fails",
+        arguments: [false, true]
+    )
+    func neverReplays(isThawed: Bool) async throws {
+        let pair = try await NodePair("replay-\(isThawed)", .exclusiveLock)
+        let (first, second, image) = (pair.first, pair.second, pair.image)
+        try await first.service().stage(first.stageRequest(image, fsType: nil), deadline: soon)
+        let mine = "\(first.stagingPath(image))/device"
+        let server = try #require(first.status(image)?.server)
+        // Without an OSD that answers, what is written is acknowledged and stays in the servers' memory.
+        try await microCluster("freeze osd.0 osd.1 osd.2")
+        try await shell("timeout 30 dd if=/dev/urandom of=\(mine) bs=1M count=16 oflag=direct")
+        #expect(first.status(image)?.statistics?.unstableBytes == 16 << 20)
+        try first.signalServers(SIGSTOP)
+        try await microCluster("thaw osd.0 osd.1 osd.2 --wait")
+
+        _ = try await pair.nacre("node fence \(first.nodeID) --confirm \(first.nodeID)")
+        try await second.service().stage(second.stageRequest(image, fsType: nil), deadline: soon)
+        let others = "\(second.stagingPath(image))/device"
+        try await shell(
+            "tr '\\0' B < /dev/zero | dd of=\(others) bs=1M count=16 iflag=fullblock oflag=direct conv=fsync"
+        )
+        let sum = "dd if=\(others) bs=1M count=16 iflag=direct status=none | sha1sum"
+        let written = try await shell(sum)
+        // Nobody has the image now: nothing hinders a successor but that it was taken from its keeper.
+        try await second.run("down", image, nil, observer: nil)
+
+        if isThawed {
+            try first.signalServers(SIGCONT)
+            try await shell("! timeout 60 dd if=/dev/zero of=\(mine) bs=1M count=1 oflag=direct conv=fsync")
+        }
+        try server.send(SIGKILL)
+        try first.signalServers(SIGCONT)
+        let log = try #require(
+            try first.mapper().inspect().first.map { "\(first.directory)/mappings/\($0.name)/server.log" }
+        )
+        _ = try await first.eventually("word of the fence in \(log)") {
+            try KernelFile.text(log).contains("was taken from this node") ? true : nil
+        }
+        try await shell("! timeout 60 dd if=\(mine) of=/dev/null bs=1M count=1 iflag=direct")
+        try await shell("! timeout 60 dd if=/dev/zero of=\(mine) bs=1M count=1 oflag=direct conv=fsync")
+        #expect(try KernelFile.text(log).contains("acknowledged writes again") == false)
+        try await second.service().stage(second.stageRequest(image, fsType: nil), deadline: soon)
+        #expect(try await shell(sum) == written)
+        try await pair.end(fsType: nil)
+    }
+
+    /// Does something to daemons of the cluster that these tests share.
+    private func microCluster(_ words: String) async throws {
+        let tool = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../tools/micro-cluster")
+            .path
+        try await shell("\(tool) \(words) --dir \(NodeLab.clusterDirectory ?? "") --quiet")
+    }
+}
