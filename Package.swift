@@ -137,7 +137,7 @@ let package = Package(
                 "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping",
                 "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
                 "KubernetesAPI", "Provisioner",
-                argumentParser, collections, coreMetrics, logging, nioCore, nioPosix, serviceLifecycle, system,
+                argumentParser, collections, coreMetrics, crypto, logging, nioCore, nioPosix, serviceLifecycle, system,
                 unixSignals,
             ],
             swiftSettings: strict,

@@ -24,6 +24,11 @@ public struct ClusterHealth: Sendable {
         parts = [Part(name: "monitors", isWell: false, message: error.message)]
     }
 
+    /// Nobody to ask as: users come with each call, and a fault of theirs is told to whoever calls.
+    init() {
+        parts = [Part(name: "monitors", isWell: true, message: "not asked, for the service has no user of its own")]
+    }
+
     init(_ status: Status) {
         let up = status.osdmap.num_up_osds
         let all = status.osdmap.num_osds
@@ -66,6 +71,7 @@ extension RBDImageStore {
         operations: Operations,
         deadline: ContinuousClock.Instant
     ) async -> ClusterHealth {
+        guard service.isGiven else { return ClusterHealth() }
         do throws(VolumeError) {
             // Everybody who asks at once shares one question; a monitor that hangs holds one thread, not many.
             return try await operations.run(

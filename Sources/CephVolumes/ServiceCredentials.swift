@@ -9,6 +9,9 @@ public import Volumes
 public struct ServiceCredentials: Sendable {
     private let directory: String?
 
+    /// Whether the service has a user of its own.
+    var isGiven: Bool { directory != nil }
+
     /// Names the directory; without one the service has no user of its own.
     public init(directory: String?) {
         self.directory = directory

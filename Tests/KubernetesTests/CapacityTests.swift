@@ -29,7 +29,7 @@ struct CapacityTests {
         #expect(try await process.end(within: .seconds(60)) == .exited(0))
     }
 
-    @Test("Classes that wait for a consumer have an object each, those that do not have none, and it goes with the class")
+    @Test("Classes that wait for a consumer have an object for each topology, others none; it goes with the class")
     func published() async throws {
         try await inWorld { world in
             let topologies: JSONValue = [
@@ -102,7 +102,7 @@ struct CapacityTests {
         }
     }
 
-    @Test("A class' topologies become the volume's node affinity, and a term without labels none", arguments: [true, false])
+    @Test("A class' topologies become the volume's node affinity, of a device too", arguments: [true, false])
     func topologies(isBlock: Bool) async throws {
         try await inWorld { world in
             let topologies: JSONValue = [

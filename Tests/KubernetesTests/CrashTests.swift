@@ -1,4 +1,5 @@
 import Glibc
+import JSON
 import KubernetesAPI
 import TestSupport
 import Testing
@@ -38,6 +39,61 @@ struct CrashTests {
             // Ceph believes for half a minute that who was killed still has an image open.
             try await world.waitGone(within: .seconds(240))
             #expect(try await third.stop() == .exited(0))
+        }
+    }
+
+    @Test(
+        "Killed at a step of an expansion: the next controller brings every claim to its new size",
+        arguments: ["growingImage", "recordingCapacity", "recordingResize"]
+    )
+    func killedGrowing(step: String) async throws {
+        try await inWorld { world in
+            try await world.makeClass()
+            let first = try await world.controller("a")
+            for number in 0..<Self.claims / 2 {
+                try await world.claim("c\(number)", spec: ["volumeMode": "Block"])
+            }
+            try await world.waitBound(Self.claims / 2)
+            try await first.stop()
+            let second = try await world.controller("b", environment: ["NACRE_CRASH_AT": step])
+            for number in 0..<Self.claims / 2 {
+                let larger: JSONValue = ["spec": ["resources": ["requests": ["storage": "128Mi"]]]]
+                _ = try await world.client.call(.patch(APIPath.claim(world.name, "c\(number)"), .merge, larger))
+            }
+            #expect(try await second.end(within: .seconds(60)) == .killed(SIGKILL))
+            let third = try await world.controller("c")
+            try await eventually("every claim has its size", within: .seconds(120)) {
+                try await world.claims().allSatisfy { $0.capacityBytes == 128 << 20 }
+            }
+            #expect(try await world.claims().allSatisfy { $0.details?.conditions.isEmpty ?? true })
+            #expect(try await world.volumes().allSatisfy { $0.capacityBytes == 128 << 20 })
+            for image in try await world.images() { #expect(try await world.imageBytes(image) == 128 << 20) }
+            for claim in try await world.claims() { try await world.delete(claim) }
+            try await world.waitGone(within: .seconds(240))
+            try await third.stop()
+        }
+    }
+
+    @Test(
+        "Whatever time a holder's clock shows, its lease is taken when it was not renewed for as long as it says",
+        arguments: ["2001-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z"]
+    )
+    func clocks(renewTime: String) async throws {
+        try await inWorld { world in
+            let lease: JSONValue = [
+                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": ["name": .string(LeaderElection.leaseName(for: world.driver))],
+                "spec": [
+                    "holderIdentity": "another", "leaseDurationSeconds": 8, "leaseTransitions": 3,
+                    "acquireTime": .string(renewTime), "renewTime": .string(renewTime),
+                ],
+            ]
+            _ = try await world.client.call(.create(APIPath.leases(world.name), lease))
+            let start = ContinuousClock.now
+            let controller = try await world.controller("a")
+            try await eventually("it leads") { try await world.holder() == "a" }
+            #expect(.now - start >= .seconds(8))
+            try await controller.stop()
         }
     }
 

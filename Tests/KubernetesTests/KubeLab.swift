@@ -151,6 +151,15 @@ final class World: Sendable {
     /// The images of this test.
     func images() async throws -> [String] { try await census.images(prefix: "\(name)-") }
 
+    /// An image's size, as Ceph's own program tells it.
+    func imageBytes(_ image: String) async throws -> Int64? {
+        let log = "\(directory)/info-\(image)"
+        let words = ["-c", "\(cluster.directory)/ceph.conf", "info", "--format", "json", "\(Self.pool)/\(image)"]
+        let process = try ChildProcess("/usr/bin/rbd", words, log: log)
+        #expect(try await process.end(within: .seconds(60)) == .exited(0))
+        return try JSONValue(parsing: Array(Data(contentsOf: URL(filePath: log))))["size"]?.int64
+    }
+
     func delete(_ claim: PersistentVolumeClaim) async throws {
         _ = try await client.call(.delete(APIPath.claim(name, claim.metadata.name), uid: claim.metadata.uid))
     }

@@ -9,11 +9,28 @@ import UnixSignals
 import VolumeServer
 import Volumes
 
-/// `nacre controller`: claims become volumes.
+/// `nacre controller`: claims become volumes; and what of them nobody has any more.
 struct ControllerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "controller",
         abstract: "Provision, grow and delete the volumes of a Kubernetes cluster's claims.",
+        discussion: """
+            Without a subcommand it works as the controller.
+
+            EXAMPLES
+              nacre controller --config /etc/ceph-csi-config/config.json
+              nacre controller orphans list --kubeconfig ~/.kube/config
+            """,
+        subcommands: [ControllerRunCommand.self, OrphansCommand.self],
+        defaultSubcommand: ControllerRunCommand.self
+    )
+}
+
+/// `nacre controller run`: the controller.
+struct ControllerRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Work as the controller: provision, grow and delete volumes.",
         discussion: """
             Does what external-provisioner and external-resizer do, in one process. Of several only one works: the one \
             that holds the lease. Health and metrics are served on the socket.

@@ -164,13 +164,19 @@ struct FlexDriver: Sendable {
         }
     }
 
-    /// Takes away what calls left that nobody repeated, once at the start.
+    /// Takes away, until the task is cancelled, what calls left that nobody repeated: staged, and no pod's at two looks in a
+    /// row.
     func releaseAbandoned() async {
-        try? await Task.sleep(for: Self.patience)
-        guard let known = try? await service.knownVolumes() else { return }
-        for volume in known where volume.stagingPath.hasPrefix(stagingRoot + "/") && volume.targets.isEmpty {
-            guard let id = try? VolumeID(parsing: volume.volumeID) else { continue }
-            await releaseIfUnused(id)
+        var suspects: Set<String> = []
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Self.patience)
+            guard !Task.isCancelled, let known = try? await service.knownVolumes() else { continue }
+            let unused = known.filter { $0.stagingPath.hasPrefix(stagingRoot + "/") && $0.targets.isEmpty }
+            for volume in unused where suspects.contains(volume.volumeID) {
+                guard let id = try? VolumeID(parsing: volume.volumeID) else { continue }
+                await releaseIfUnused(id)
+            }
+            suspects = Set(unused.map(\.volumeID))
         }
     }
 
