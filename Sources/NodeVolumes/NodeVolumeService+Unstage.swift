@@ -110,7 +110,11 @@ extension NodeVolumeService {
                 }
             }
         }
-        try await mapping { (observer) throws(MappingError) in try mapper.unmap(address, observer: observer) }
+        // A cluster that is not configured any more must not hinder what is known of the volume here.
+        let monitors = (try? clusters(id).monitors) ?? []
+        try await mapping { (observer) throws(MappingError) in
+            try mapper.unmap(address, monitors: monitors, observer: observer)
+        }
         enter(NodeStep.forgettingVolume, "\(id)")
         let records = records
         try await kernel("forget volume '\(id)'") { () throws(KernelError) in try records.remove("\(id)") }

@@ -112,6 +112,26 @@ extension KernelTests {
         #expect(try lab.remains("readers") == [])
     }
 
+    @Test("krbd: a device whose record was lost is found in sysfs and taken away by unstage; another cluster's is not")
+    func lostRecord() async throws {
+        let lab = try NodeLab.kernel("lost")
+        try await lab.service().stage(lab.stageRequest("lost"), deadline: soon)
+        try await shell("rm -r \(lab.directory)/mappings")
+        // In use: the error names the mount, for the record of the volume is lost as well.
+        try await shell("mv \(lab.directory)/volumes \(lab.directory)/away")
+        await #expect { try await lab.unstage("lost") } throws: {
+            ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains(lab.stagingPath("lost"))
+        }
+        try await shell("mv \(lab.directory)/away \(lab.directory)/volumes")
+        try lab.imageMappers().unmap(lab.address("lost"), monitors: ["10.99.0.1:3300"])
+        #expect(try lab.kernelMapper().devices().count == 1)
+        try await lab.unstage("lost")
+        #expect(try lab.kernelMapper().devices().isEmpty)
+        try await lab.service().stage(lab.stageRequest("lost"), deadline: soon)
+        try await lab.unstage("lost")
+        #expect(try lab.remains("lost") == [])
+    }
+
     @Test("krbd: the key is nowhere to be seen, and the client reads and is told where to")
     func keyIsHidden() async throws {
         let lab = try NodeLab.kernel("hidden", megabytes: 16)

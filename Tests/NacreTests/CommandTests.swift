@@ -57,6 +57,15 @@ struct CommandTests {
         #expect(failure?.message.contains(hint) == true)
     }
 
+    @Test("What makes the device is told to the service in a class' words, and nothing when it is not asked for")
+    func mounter() throws {
+        let mount = try VolumeMount.parse(["data", "/mnt", "--mounter", "krbd", "--mkfs-options", "-m0"])
+        #expect(mount.context == ["mounter": "krbd", "mkfsOptions": "-m0"])
+        #expect(try VolumeMount.parse(["data", "/mnt"]).context.isEmpty)
+        #expect(try VolumeMap.parse(["data", "--mounter", "auto"]).mounter.context == ["mounter": "auto"])
+        #expect(throws: (any Error).self) { try VolumeMap.parse(["data", "--mounter", "iscsi"]) }
+    }
+
     @Test("A volume is found by image, by spec, and by the name it was created with")
     func names() throws {
         let uuid = "0f3a7c52-8f0e-4a5e-9d5a-2f6c3b1d7e90"

@@ -72,6 +72,27 @@ extension KernelRBDMapper {
         }
     }
 
+    /// Unmaps devices of the image that this service has made, by the name of their key, on one of these monitors.
+    public func unmapUnrecorded(
+        _ image: ImageAddress,
+        monitors: [String],
+        observer: MappingObserver
+    ) throws(MappingError) {
+        let hosts = Set(MonitorAddress.parse(monitors).map(\.description))
+        var isFound = false
+        for device in try devices(named: image)
+        where isOurs(device) && device.monitors.contains(where: { hosts.contains(String($0)) }) {
+            logger.warning(
+                "unmapping a device whose record was lost",
+                metadata: ["device": "\(device.path)", "image": "\(image)"]
+            )
+            observer(.unmappingInKernel, device.path)
+            try unmap(device, of: image, isForced: false)
+            isFound = true
+        }
+        if isFound { owner?.release(image) }
+    }
+
     /// Unmaps one device; EBUSY becomes the names of those who hold it.
     func unmap(_ device: KernelRBDDevice, of image: ImageAddress, isForced: Bool) throws(MappingError) {
         let deadline = ContinuousClock.now + limits.busy

@@ -84,4 +84,26 @@ public protocol ImageMapper: Sendable {
 
     /// Takes the device away and proves it; fine when nothing is there.
     func unmap(_ image: ImageAddress, observer: MappingObserver) throws(MappingError)
+
+    /// Takes away what the kernel has of an image of which there is no record any more; fine when it has nothing.
+    ///
+    /// - Parameters:
+    ///   - image: The image.
+    ///   - monitors: Its cluster's: another cluster may have an image of the same name.
+    ///   - observer: Told of each step.
+    /// - Throws: `MappingError`.
+    func unmapUnrecorded(
+        _ image: ImageAddress,
+        monitors: [String],
+        observer: MappingObserver
+    ) throws(MappingError)
+}
+
+extension ImageMapper {
+    /// Nothing: what a server process serves is gone with its directory, or is found by it.
+    public func unmapUnrecorded(
+        _ image: ImageAddress,
+        monitors: [String],
+        observer: MappingObserver
+    ) throws(MappingError) {}
 }

@@ -105,7 +105,21 @@ public final class ImageMappers: Sendable {
     }
 
     /// Takes the device away and proves it; fine when nothing is there.
-    public func unmap(_ image: ImageAddress, observer: MappingObserver = { _, _ in }) throws(MappingError) {
+    ///
+    /// - Parameters:
+    ///   - image: The image.
+    ///   - monitors: Its cluster's, to find in the kernel what no record tells of; without them it is not looked for.
+    ///   - observer: Told of each step.
+    /// - Throws: `MappingError`.
+    public func unmap(
+        _ image: ImageAddress,
+        monitors: [String] = [],
+        observer: MappingObserver = { _, _ in }
+    ) throws(MappingError) {
+        let directory = MappingDirectory(path: "\(stateDirectory)/mappings/\(image.fileName)")
+        if !monitors.isEmpty, MappingRecord.read(directory) == nil {
+            for mapper in mappers { try mapper.unmapUnrecorded(image, monitors: monitors, observer: observer) }
+        }
         try present(image)?.unmap(image, observer: observer)
     }
 

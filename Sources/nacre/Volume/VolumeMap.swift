@@ -12,7 +12,7 @@ struct VolumeMap: AsyncParsableCommand {
 
             EXAMPLES
               device=$(nacre volume map wal)
-              nacre volume map wal --read-only
+              nacre volume map wal --read-only --mounter nbd
             """
     )
 
@@ -21,6 +21,8 @@ struct VolumeMap: AsyncParsableCommand {
 
     @Flag(help: "Refuse writes.")
     var readOnly = false
+
+    @OptionGroup var mounter: MounterOptions
 
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
     @OptionGroup(title: "This machine") var local: LocalOptions
@@ -36,7 +38,8 @@ struct VolumeMap: AsyncParsableCommand {
             of: id,
             in: local.uses,
             as: VolumeCapability(.block, mode: readOnly ? .singleNodeReaderOnly : .singleNodeWriter),
-            credentials: credentials
+            credentials: credentials,
+            context: mounter.context
         )
         try session.show(use, inUse: true)
     }

@@ -31,8 +31,11 @@ struct VolumeMount: AsyncParsableCommand {
     @Option(name: .customLong("mount-option"), help: "A mount option such as noatime; may be repeated.")
     var mountOptions: [String] = []
 
-    @Option(help: "Options for mkfs in place of our own, separated by spaces.")
+    // Each of them begins with a dash.
+    @Option(parsing: .unconditional, help: "Options for mkfs in place of our own, separated by spaces.")
     var mkfsOptions: String?
+
+    @OptionGroup var mounter: MounterOptions
 
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
     @OptionGroup(title: "This machine") var local: LocalOptions
@@ -53,8 +56,13 @@ struct VolumeMount: AsyncParsableCommand {
                 mode: readOnly ? .singleNodeReaderOnly : .singleNodeWriter
             ),
             credentials: credentials,
-            context: mkfsOptions.map { ["mkfsOptions": $0] } ?? [:]
+            context: context
         )
         try session.show(use, inUse: true)
+    }
+
+    /// What a StorageClass would say.
+    var context: [String: String] {
+        mounter.context.merging(mkfsOptions.map { ["mkfsOptions": $0] } ?? [:]) { own, _ in own }
     }
 }

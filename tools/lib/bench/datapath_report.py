@@ -28,6 +28,9 @@ def bars(host, guest):
             job = f"randwrite 4k qd{depth}"
             rows.append(bar(f"fuse, {job}, against rbd-fuse and a loop device",
                             ratio(host, job, "nacre fuse", "rbd-fuse + loop"), 1, False, "×"))
+    for result in filter(None, (host, guest)):
+        rows += [bar(f"{name}, stage of a blank 10 GiB ext4 volume, more than map, mkfs and mount", times["overhead"],
+                     50, True, " ms") for name, times in result["stage"].items()]
     return rows
 
 
@@ -39,6 +42,8 @@ def show(result):
         print(f"  {job:24}" + "".join(f"{mean(row[name]):18.0f}" for name in names))
     print("  map / unmap, ms, medians: "
           + "; ".join(f"{name} {latency['map_ms']} / {latency['unmap_ms']}" for name, latency in result["latency"].items()))
+    for name, times in result["stage"].items():
+        print(f"  {name}, ms, medians: " + ", ".join(f"{what} {value}" for what, value in times.items()))
 
 
 def load(path):
