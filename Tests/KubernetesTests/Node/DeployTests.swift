@@ -46,6 +46,7 @@ struct DeployTests {
         for namespace in ["nacre", "rook-ceph"] { _ = try await KubeLab.kubectl("create", "namespace", namespace) }
         let folders = [
             "overlays/external-ceph", "overlays/rook", "disruption-budget/kubernetes-1.20", "monitoring", "examples",
+            "storage-capacity",
         ]
         for folder in folders {
             let output = try await KubeLab.kubectl(
