@@ -82,6 +82,7 @@ let package = Package(
         .target(name: "CLinux"),
         room("Blocking", [nioPosix]),
         room("Secrets"),
+        room("CommandNames", [argumentParser]),
         room("Volumes", ["Secrets", crypto], settings: pointerFree),
         room("JSON", [collections], settings: pointerFree),
 
@@ -136,7 +137,7 @@ let package = Package(
             dependencies: [
                 "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping",
                 "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
-                "KubernetesAPI", "Provisioner",
+                "KubernetesAPI", "Provisioner", "CommandNames",
                 argumentParser, collections, coreMetrics, crypto, logging, nioCore, nioPosix, serviceLifecycle, system,
                 unixSignals,
             ],
@@ -150,12 +151,14 @@ let package = Package(
             linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "--strip-all"])]
         ),
 
-        // For rescue hosts: links neither Ceph nor curl.
+        // For rescue hosts: links neither Ceph nor curl, and released it needs no library at all.
         .executableTarget(
             name: "nacre-disk",
-            dependencies: ["DiskZap", "BlockDevices", "LinuxKernel", argumentParser],
+            dependencies: ["DiskZap", "BlockDevices", "LinuxKernel", "CommandNames", argumentParser],
             swiftSettings: strict,
-            linkerSettings: fixedAddress
+            linkerSettings: [
+                .unsafeFlags(["-static-executable", "-Xlinker", "--strip-all"], .when(configuration: .release))
+            ]
         ),
 
         .target(
@@ -209,6 +212,7 @@ let package = Package(
             ["Provisioner", "KubernetesAPI", "JSON", "Volumes", "Secrets", "TestSupport", logging]
         ),
         tests("SecretsTests", ["Secrets"]),
+        tests("CommandNamesTests", ["CommandNames", argumentParser]),
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
         tests("DiskZapTests", ["DiskZap", "BlockDevices", "LinuxKernel"]),

@@ -41,6 +41,10 @@ int clinux_block_delete_partition(int fd, int number) {
     return change_partition(fd, BLKPG_DEL_PARTITION, number, 0, 0);
 }
 
+int clinux_block_resize_partition(int fd, int number, uint64_t start, uint64_t length) {
+    return change_partition(fd, BLKPG_RESIZE_PARTITION, number, start, length);
+}
+
 int clinux_is_write_locked(int fd) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     if (fcntl(fd, F_OFD_GETLK, &lock) < 0) return -errno;
@@ -65,6 +69,13 @@ int clinux_is_zero(const void *buffer, size_t length, size_t *offset) {
     const unsigned char *bytes = buffer;
     size_t index = 0;
     uint64_t word;
+    // Eight words at a time, so that the compiler takes wide registers.
+    for (uint64_t block[8]; index + sizeof block <= length; index += sizeof block) {
+        memcpy(block, bytes + index, sizeof block);
+        uint64_t any = 0;
+        for (int part = 0; part < 8; part++) any |= block[part];
+        if (any) break;
+    }
     for (; index + sizeof word <= length; index += sizeof word) {
         memcpy(&word, bytes + index, sizeof word);
         if (word) break;

@@ -28,7 +28,7 @@ extension NodeVolumeService {
                 )
             }
             try await format(&record, device, mkfsOptions)
-        } else if content != .known(Signature(rawValue: fileSystem) ?? .xfs) {
+        } else if content != .known(format: fileSystem) {
             throw VolumeError(
                 .failedPrecondition,
                 "cannot stage volume '\(record.volumeID)' as \(fileSystem): its image holds \(content), which nacre did "

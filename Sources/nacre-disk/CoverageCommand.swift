@@ -68,7 +68,7 @@ struct CoverageCommand: ParsableCommand {
         ("blkdiscard -z", "works", "zap --method zero"),
         ("blkdiscard -s, -o, -l", "refused", "few devices can; parts are never discarded alone"),
         ("dd if=/dev/zero", "works", "zap; one flush at the end instead of one each write"),
-        ("partprobe", "works", "gpt reread; every change tells the kernel by itself"),
+        ("partprobe", "works", "gpt reread, also while partitions are in use; every change tells the kernel by itself"),
         ("ceph-volume lvm zap --destroy", "works", "zap --fsid ID; teardown --fsid ID for all of a node"),
         ("rm -rf /dev/ceph-*", "works", "dm clean --ceph: names that lead nowhere, nothing else"),
         ("rm -rf /var/lib/rook", "works", "teardown --data-dir: this cluster's part only"),

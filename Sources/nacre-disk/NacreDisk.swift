@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CommandNames
 
 /// The program: disks of Ceph hosts, looked at, planned, erased, prepared.
 @main
@@ -20,4 +21,20 @@ struct NacreDisk: ParsableCommand {
             PrepareCommand.self, TeardownCommand.self, GPTCommand.self, MapperCommand.self, CoverageCommand.self,
         ]
     )
+
+    /// Runs what was asked for; a mistyped command is told what it may have been.
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            let words = Array(CommandLine.arguments.dropFirst())
+            if exitCode(for: error) == .validationFailure, let said = CommandNames.correction(of: words, in: Self.self)
+            {
+                Console.error(said)
+                exit(withError: ExitCode.validationFailure)
+            }
+            exit(withError: error)
+        }
+    }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandNames
 import Glibc
 import Volumes
 
@@ -48,6 +49,12 @@ struct Nacre: AsyncParsableCommand {
             // Help, the version, a completion script.
             exit(withError: error)
         } catch {
+            let words = Array(CommandLine.arguments.dropFirst())
+            if exitCode(for: error) == .validationFailure, let said = CommandNames.correction(of: words, in: Self.self)
+            {
+                Terminal.say("\(_errorPrefix)\(said)\n")
+                end(.usage)
+            }
             Terminal.say("\(fullMessage(for: error))\n")
             end(exitCode(for: error) == .validationFailure ? .usage : .failed)
         }

@@ -126,43 +126,45 @@ struct ZapTests {
     }
 
     @Test(
-        "Kill -9 at any write: the same command finishes, whatever the first left",
+        "Kill -9 at every write: the same command finishes, whatever the first left",
         arguments: [Layout.volume, .partitioned, .rawWithCopies, .encrypted, .secondMetadataArea]
     )
     func killed(layout: Layout) throws {
         let lab = try DiskLab()
         let whole = try lab.disk("whole", Layout.size)
         try layout.make(whole, lab)
-        let trace = "strace -f -qq -e trace=pwrite64"
-        let first = zap(whole, consents(layout, whole, lab))
-        let counted = DiskLab.run("\(trace) -o \(lab.directory)/trace \(first)", limit: 120)
-        try #require(counted.status == 0, "\(counted.errors)")
-        let writes = try #require(Int(lab.sh("grep -c pwrite64 \(lab.directory)/trace").filter(\.isNumber)))
-        #expect(writes > 10)
-        let rounds = getenv("NACRE_DISK_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 1
-        // The last ones, when what tells the owner goes, and some before that differ from run to run.
-        let steps = Set([writes - 2, writes - 1, writes] + (0..<rounds).map { _ in Int.random(in: 1..<writes - 2) })
-        for step in steps.sorted() {
-            let disk = try lab.disk("disk\(step)", Layout.size)
+        let points = try lab.killPoints(of: zap(whole, consents(layout, whole, lab)), on: whole.loop)
+        #expect(points.filter { $0.call == "pwrite64" }.count >= 3)
+        for point in points {
+            let disk = try lab.disk("disk", Layout.size)
             try layout.make(disk, lab)
             let command = zap(disk, consents(layout, disk, lab))
-            let killed = DiskLab.run(
-                "\(trace) -e inject=pwrite64:signal=KILL:when=\(step) -o /dev/null \(command)",
-                limit: 120
-            )
-            #expect(killed.status != 0, "\(layout), killed at write \(step) of \(writes)")
+            #expect(lab.kill(command, at: point, on: disk.loop).status != 0, "\(layout), \(point)")
             try disk.flush()
             let second = DiskLab.run(command, limit: 120)
-            #expect(
-                second.status == 0,
-                "\(layout), killed at write \(step) of \(writes): \(second.output) \(second.errors)"
-            )
+            #expect(second.status == 0, "\(layout), killed at \(point): \(second.output) \(second.errors)")
             try disk.flush()
             #expect(disk.isZero(1 << 30, 200 << 10) && disk.isZero((1 << 30) + (1 << 20), 200 << 10))
             #expect(disk.magics.isEmpty)
             try lab.detach(disk.loop)
             try lab.sh("rm \(disk.file)")
         }
+    }
+
+    @Test("A device that says it made zeros and did not is written to")
+    func lyingDevice() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("disk", Layout.size)
+        try Layout.partitioned.make(disk, lab)
+        let command = zap(disk, consents(.partitioned, disk, lab))
+        // Every request to make zeros is answered as done, and not done.
+        let points = try lab.killPoints(of: "\(command) --dry-run", on: disk.loop)
+        #expect(points.isEmpty, "a dry run changes nothing")
+        let lie = "-e inject=ioctl:retval=0:when=4+"
+        let ran = DiskLab.run("strace -f -qq -P \(disk.loop) -e trace=ioctl \(lie) -o /dev/null \(command)", limit: 60)
+        #expect(ran.status == 0, "\(ran.errors)")
+        try disk.flush()
+        #expect(disk.isZero(0, 100 << 20) && disk.magics.isEmpty)
     }
 
     private func zap(_ disk: Disk, _ named: String) -> String {

@@ -137,4 +137,30 @@ struct PlannerTests {
         ]
         #expect(Set(others + [plain]).count == others.count + 1)
     }
+
+    @Test("A volume group on two disks: both named, one named, one away", arguments: [["sda", "sdb"], ["sda"], []])
+    func groups(together: [String]) {
+        let disk = Self.node("sda", 0) { $0.sizeBytes = 3 << 30 }
+        let tree = BlockTree([disk, Self.node("sdb", 16)])
+        let source = MemorySource(sizeBytes: disk.sizeBytes, parts: [(0, TwoDiskGroup.bytes())])
+        let places =
+            together.isEmpty ? [TwoDiskGroup.own: "sda"] : [TwoDiskGroup.own: "sda", TwoDiskGroup.other: "sdb"]
+        let planner = ZapPlanner(
+            tree: tree,
+            options: ZapOptions(clusters: [TwoDiskGroup.cluster]),
+            together: Set(together.isEmpty ? ["sda"] : together),
+            physicalVolumes: places
+        )
+        let plan = planner.plan("/dev/sda", Self.inspection(disk, tree, source))
+        switch together.count {
+        case 2: #expect(plan.refusals.isEmpty)
+        case 1:
+            #expect(Set(plan.refusals.map(\.code)) == [.spansDisks, .content])
+            #expect(plan.refusals.contains { $0.message.contains("'ceph-two' stands on sdb, too") })
+        default: #expect(Set(plan.refusals.map(\.code)) == [.content], "a disk that is away may be named away")
+        }
+        // The volume goes on here, at extent 200: its byte 1 GiB is 10 MiB into that part.
+        let copy = UInt64(1 << 20) + 200 * (2 << 20) + (10 << 20)
+        #expect(plan.ranges.contains { $0.offset <= copy && $0.end >= copy + 4096 })
+    }
 }

@@ -85,7 +85,7 @@ public struct DeviceContents: Sendable, Hashable {
         guard let group = physical.group else { return [] }
         let size = region.extents.reduce(0) { $0 + $1.length }
         return group.logicalVolumes.prefix(maximumRegions).compactMap { volume in
-            let (inner, isWhole) = physical.extents(of: volume, size: size)
+            let (inner, starts, isWhole) = physical.extents(of: volume, size: size)
             let extents = inner.flatMap { region.extents.mapped($0) }
             guard !extents.isEmpty else { return nil }
             var found = Region(
@@ -96,6 +96,10 @@ public struct DeviceContents: Sendable, Hashable {
                 sectorBytes: sectorBytes
             )
             found.logicalVolume = volume
+            found.pieces = zip(inner, starts).compactMap { extent, start in
+                let parts = region.extents.mapped(extent)
+                return parts.count == 1 ? Region.Piece(start: start, extent: parts[0]) : nil
+            }
             return found
         }
     }

@@ -85,18 +85,22 @@ public struct Host: Sendable {
     public let udev: UdevDatabase
     /// Where device nodes are.
     public let dev: String
+    /// Where daemons have their sockets.
+    public let run: String
 
     /// This host, or one that a test made of directories.
     public init(
         sysfs: Sysfs = Sysfs(),
         proc: String = "/proc",
         udev: UdevDatabase = UdevDatabase(),
-        dev: String = "/dev"
+        dev: String = "/dev",
+        run: String = "/run"
     ) {
         self.sysfs = sysfs
         self.proc = proc
         self.udev = udev
         self.dev = dev
+        self.run = run
     }
 
     /// All its block devices now.

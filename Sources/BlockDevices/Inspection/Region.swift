@@ -10,6 +10,14 @@ public struct Region: Sendable, Hashable {
         case logicalVolume(group: String, name: String)
     }
 
+    /// A part of a logical volume.
+    public struct Piece: Sendable, Hashable {
+        /// Where in the volume it begins.
+        public let start: UInt64
+        /// Where it lies on the device.
+        public let extent: ByteExtent
+    }
+
     /// What kind of part it is.
     public let kind: Kind
     /// Where it lies on the device, in its own order.
@@ -28,6 +36,8 @@ public struct Region: Sendable, Hashable {
     public let physicalVolume: LVMPhysicalVolume?
     /// The logical volume, for regions that are one.
     public var logicalVolume: LVMLogicalVolume?
+    /// For a logical volume, which may lie on other disks, too: where in the volume each of its parts here begins.
+    public var pieces: [Piece] = []
     /// Whether its first and last 64 KiB are zeros, 512 KiB of a whole device.
     public let hasBlankEdges: Bool
 

@@ -64,22 +64,32 @@ public struct LVMPhysicalVolume: Sendable, Hashable {
         return found
     }
 
-    /// The parts of a logical volume that lie on this physical volume, and whether they are all of it, in order.
-    public func extents(of volume: LVMLogicalVolume, size: UInt64) -> (extents: [ByteExtent], isWhole: Bool) {
-        guard let group, let own = group.physicalVolumes.first(where: { $0.value.id == id }) else { return ([], false) }
+    /// The parts of a logical volume that lie on this physical volume, in order, where in the volume each begins, and
+    /// whether they are all of it.
+    public func extents(
+        of volume: LVMLogicalVolume,
+        size: UInt64
+    ) -> (extents: [ByteExtent], starts: [UInt64], isWhole: Bool) {
+        guard let group, let own = group.physicalVolumes.first(where: { $0.value.id == id }) else {
+            return ([], [], false)
+        }
         var extents: [ByteExtent] = []
+        var starts: [UInt64] = []
         var isWhole = !volume.segments.isEmpty
         for segment in volume.segments {
             guard segment.stripes.count == 1, segment.type == "striped" || segment.type == "linear",
                 segment.stripes[0].physicalVolume == own.key,
-                let extent = Self.extent(segment, own.value, group.extentBytes), extent.end <= size
+                let extent = Self.extent(segment, own.value, group.extentBytes), extent.end <= size,
+                case let (start, isTooFar) = segment.startExtent.multipliedReportingOverflow(by: group.extentBytes),
+                !isTooFar
             else {
                 isWhole = false
                 continue
             }
             extents.append(extent)
+            starts.append(start)
         }
-        return (extents, isWhole)
+        return (extents, starts, isWhole)
     }
 
     private static func extent(

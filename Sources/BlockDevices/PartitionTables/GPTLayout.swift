@@ -108,18 +108,18 @@ public struct GPTLayout: Sendable, Hashable {
         }
     }
 
-    /// What to write, in the order that leaves one whole copy at any time: the backup, then the primary, then the MBR.
+    /// What to write, in the order that leaves one whole copy at any time: the backup, then, when that is on the medium,
+    /// the primary with the MBR.
+    ///
+    /// Each is one write, entries and header together: a program that is killed between two has changed a copy or has not.
     public var writes: [(offset: UInt64, bytes: [UInt8])] {
-        let table = encodedEntries
         let last = blocks - 1
-        return [
-            ((last - tableBlocks) * sectorBytes, table),
-            (last * sectorBytes, header(at: last, other: 1, entries: last - tableBlocks)),
-            (2 * sectorBytes, table),
-            (sectorBytes, header(at: 1, other: last, entries: 2)),
-            (0, MBR.protective(blocks: blocks, sectorBytes: Int(sectorBytes))),
-        ]
+        let backup = encodedEntries + header(at: last, other: 1, entries: last - tableBlocks)
+        return [((last - tableBlocks) * sectorBytes, backup), (0, protectiveMBR + primaryHeader + encodedEntries)]
     }
+
+    private var protectiveMBR: [UInt8] { MBR.protective(blocks: blocks, sectorBytes: Int(sectorBytes)) }
+    private var primaryHeader: [UInt8] { header(at: 1, other: blocks - 1, entries: 2) }
 
     private func header(at lba: UInt64, other: UInt64, entries: UInt64) -> [UInt8] {
         var header = GPTHeader(
@@ -145,8 +145,8 @@ public struct GPTLayout: Sendable, Hashable {
 
     /// As `sgdisk -b` saves it: MBR, both headers, entries; sectors of 512 bytes each.
     public var backup: [UInt8] {
-        let parts = writes
-        return Array(parts[4].bytes.prefix(512) + parts[3].bytes.prefix(512) + parts[1].bytes.prefix(512))
+        let second = header(at: blocks - 1, other: 1, entries: blocks - 1 - tableBlocks)
+        return Array(protectiveMBR.prefix(512) + primaryHeader.prefix(512) + second.prefix(512))
             + encodedEntries.prefix(Self.entriesBytes)
     }
 

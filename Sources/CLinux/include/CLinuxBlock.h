@@ -10,6 +10,7 @@ int clinux_block_disk_sequence(int fd, uint64_t *sequence);
 int clinux_block_reread_partitions(int fd);
 int clinux_block_add_partition(int fd, int number, uint64_t start, uint64_t length);
 int clinux_block_delete_partition(int fd, int number);
+int clinux_block_resize_partition(int fd, int number, uint64_t start, uint64_t length);
 int clinux_block_secure_discard(int fd, uint64_t offset, uint64_t length);
 /// 1 when another open file description holds a write lock (fcntl F_OFD_GETLK).
 int clinux_is_write_locked(int fd);

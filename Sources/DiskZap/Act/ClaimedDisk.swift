@@ -4,7 +4,7 @@ internal import LinuxKernel
 /// A disk that nobody else can claim while this is open: no mount, no mapping, no mkfs.
 ///
 /// It was compared with the plan after it was opened, by what the descriptor says, not by its name.
-final class ClaimedDisk {
+final class ClaimedDisk: Sendable {
     let io: BlockIOControl
     let identity: DiskIdentity
 

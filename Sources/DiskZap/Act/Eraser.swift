@@ -4,6 +4,14 @@ internal import LinuxKernel
 /// Somebody asked to stop.
 struct Stopped: Error {}
 
+/// What was erased.
+struct Erased {
+    /// How much was written, given back or zeroed by the device, in bytes.
+    let bytes: UInt64
+    /// Whether the device made zeros on its own word.
+    let isOffloaded: Bool
+}
+
 /// Writes over the ranges of a plan, so that a kill at any moment leaves enough for the next run to finish.
 ///
 /// 1. The marker: what is to be erased. It is on the medium before anything else is touched.
@@ -54,14 +62,13 @@ struct Eraser {
     }
 
     /// Erases all but the marker.
-    func run() throws -> UInt64 {
+    func run() throws -> Erased {
         let pieces = pieces
         let bytes = pieces.reduce(0) { $0 + $1.length }
-        var erased: UInt64 = 0
+        var discarded: UInt64 = 0
         switch plan.method {
-        case .signatures: break
-        case .discard: erased += try discard()
-        case .zero: return try zeroOut(pieces, bytes)
+        case .signatures, .zero: break
+        case .discard: discarded = try discard()
         case .shred(let passes):
             progress.begin("erasing", total: bytes * UInt64(passes + 1))
             let noise = AlignedBuffer(count: Self.chunkBytes)
@@ -71,16 +78,25 @@ struct Eraser {
                     return noise
                 }
                 try disk.io.synchronize()
-                erased += bytes
             }
             try write(pieces) { zeros }
             try disk.io.synchronize()
-            return erased + bytes
+            return Erased(bytes: bytes * UInt64(passes + 1), isOffloaded: false)
         }
+        progress.begin("erasing", total: bytes)
+        let isOffloaded = try zero(pieces)
+        try disk.io.synchronize()
+        return Erased(bytes: discarded + bytes, isOffloaded: isOffloaded)
+    }
+
+    /// Writes every zero itself: for a device that said it had, and had not.
+    func rewrite() throws -> UInt64 {
+        let pieces = pieces
+        let bytes = pieces.reduce(0) { $0 + $1.length }
         progress.begin("erasing", total: bytes)
         try write(pieces) { zeros }
         try disk.io.synchronize()
-        return erased + bytes
+        return bytes
     }
 
     /// Erases the marker, when there is nothing left to find.
@@ -100,23 +116,42 @@ struct Eraser {
         }
     }
 
-    /// The kernel's own zeros, in chunks that can be interrupted; plain writes where it refuses.
-    private func zeroOut(_ pieces: [ByteExtent], _ bytes: UInt64) throws -> UInt64 {
-        progress.begin("erasing", total: bytes)
-        let isOffloaded = plan.inspection.node.queue.writeZeroesMaxBytes > 0
+    /// Has the device make the zeros where it has a command for it that is fast, else writes them.
+    ///
+    /// The device's word is not taken for it: everything is read back. Some disks' command is slower than writing, so
+    /// the first chunk is a small one, and timed.
+    ///
+    /// - Returns: Whether the device made any of them.
+    private func zero(_ pieces: [ByteExtent]) throws -> Bool {
+        let slowest = Duration.milliseconds(250)
+        var isOffloaded = plan.inspection.node.queue.writeZeroesMaxBytes > 0
+        var wasOffloaded = false
         for piece in pieces {
-            for chunk in piece.chunks(of: isOffloaded ? 1 << 30 : 64 << 20) {
+            var rest = piece
+            while rest.length > 0 {
                 guard !progress.isStopped else { throw Stopped() }
+                let unit: UInt64 = wasOffloaded ? 256 << 20 : 8 << 20
+                let chunk = ByteExtent(offset: rest.offset, length: min(rest.length, unit))
+                // A single write is faster than a command of its own.
+                guard isOffloaded, chunk.length > UInt64(Self.chunkBytes) / 4 else {
+                    try write([chunk]) { zeros }
+                    rest = ByteExtent(offset: chunk.end, length: rest.end - chunk.end)
+                    continue
+                }
+                let begin = ContinuousClock.now
                 do throws(KernelError) {
                     try disk.io.zeroOut(offset: chunk.offset, length: chunk.length)
+                    isOffloaded = wasOffloaded || .now - begin < slowest
+                    wasOffloaded = true
                     progress.advance(chunk.length)
                 } catch {
-                    try write([chunk]) { zeros }
+                    isOffloaded = false
+                    continue
                 }
+                rest = ByteExtent(offset: chunk.end, length: rest.end - chunk.end)
             }
         }
-        try disk.io.synchronize()
-        return bytes
+        return wasOffloaded
     }
 
     private func discard() throws -> UInt64 {

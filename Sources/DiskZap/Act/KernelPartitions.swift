@@ -1,55 +1,95 @@
 internal import BlockDevices
 internal import LinuxKernel
 
-/// Has the kernel forget the partitions of a disk whose table is gone.
+/// What the kernel believes of a disk's partitions, brought in line with what stands on the disk.
+///
+/// BLKRRPART has it read the table, all or nothing: it refuses while one partition is in use, and a kernel without a
+/// parser for the table says yes and finds nothing. What is still different after it is told partition by partition,
+/// with BLKPG, as partprobe does.
 struct KernelPartitions {
-    let disk: ClaimedDisk
     let sysfs: Sysfs
+    /// The disk's name.
     let name: String
 
-    private var numbers: [Int] {
-        ((try? BlockTree(reading: sysfs))?.partitions(of: name) ?? []).compactMap(\.partitionNumber)
+    /// What was changed, and what could not be.
+    struct Change {
+        var done: [String] = []
+        var refused: [String] = []
     }
 
-    /// Has it read the table again, and takes out by hand what it keeps.
-    func forget() -> [String] {
-        let before = numbers
-        try? disk.io.rereadPartitionTable()
-        for number in numbers { _ = try? disk.io.deletePartition(number: number) }
-        let gone = Set(before).subtracting(numbers)
-        return gone.isEmpty
-            ? [] : ["the kernel forgot partitions \(gone.sorted().map(String.init).joined(separator: ", "))"]
-    }
+    private var known: [BlockNode] { sysfs.partitions(of: name) }
 
-    /// Has it know what a table says: reads it again, then adds and takes out by hand where it did not.
-    func update(_ layout: GPTLayout?) -> [String] {
-        try? disk.io.rereadPartitionTable()
-        let sector = layout?.sectorBytes ?? 512
-        let wanted = (layout?.entries ?? [:]).mapValues { entry in
-            ByteExtent(offset: entry.firstLBA * sector, length: (entry.lastLBA - entry.firstLBA + 1) * sector)
+    /// Has it forget them all.
+    func forget(_ io: borrowing BlockIOControl) -> [String] {
+        let before = known.compactMap(\.partitionNumber)
+        try? io.rereadPartitionTable()
+        var left: [Int] = []
+        for number in known.compactMap(\.partitionNumber) where (try? io.deletePartition(number: number)) == nil {
+            left.append(number)
         }
-        let known = (try? BlockTree(reading: sysfs))?.partitions(of: name) ?? []
-        var said: [String] = []
-        for node in known {
-            guard let number = node.partitionNumber else { continue }
-            let extent = ByteExtent(offset: node.startBytes ?? 0, length: node.sizeBytes)
-            guard wanted[number] != extent else { continue }
-            let isGone = (try? disk.io.deletePartition(number: number)) != nil
-            if !isGone { said.append("the kernel keeps partition \(number): it is in use") }
-        }
-        let left = Set(((try? BlockTree(reading: sysfs))?.partitions(of: name) ?? []).compactMap(\.partitionNumber))
-        for (number, extent) in wanted.sorted(by: { $0.key < $1.key }) where !left.contains(number) {
-            do throws(KernelError) {
-                try disk.io.addPartition(number: number, start: extent.offset, length: extent.length)
-            } catch {
-                said.append("the kernel does not take partition \(number): \(error)")
-            }
-        }
-        return said
+        let gone = before.filter { !left.contains($0) }
+        return gone.isEmpty ? [] : ["the kernel forgot partitions \(gone.map(String.init).joined(separator: ", "))"]
     }
 
     /// What it still believes in.
     func remaining() -> [String] {
-        numbers.map { "the kernel still has partition \($0): it is in use" }
+        known.compactMap(\.partitionNumber).map { "the kernel still has partition \($0): it is in use" }
+    }
+
+    /// Has it know these partitions and no others.
+    ///
+    /// - Parameters:
+    ///   - io: The disk.
+    ///   - wanted: Where each partition lies.
+    ///   - ignored: Numbers that are neither added nor taken out.
+    /// - Returns: What was changed, and what could not be.
+    func update(_ io: borrowing BlockIOControl, to wanted: [Int: ByteExtent], ignoring ignored: Set<Int> = []) -> Change
+    {
+        var change = Change()
+        let before = extents()
+        try? io.rereadPartitionTable()
+        for (number, extent) in extents().sorted(by: { $0.key < $1.key }) where !ignored.contains(number) {
+            guard let place = wanted[number], place != extent else {
+                if wanted[number] == nil, (try? io.deletePartition(number: number)) == nil {
+                    change.refused.append("the kernel keeps partition \(number): it is in use")
+                }
+                continue
+            }
+            // A partition that grew or shrank may stay in use.
+            let isResized =
+                place.offset == extent.offset
+                && (try? io.resizePartition(number: number, start: place.offset, length: place.length)) != nil
+            if !isResized, (try? io.deletePartition(number: number)) == nil {
+                change.refused.append("the kernel keeps partition \(number) where it was: it is in use")
+            }
+        }
+        let left = extents()
+        for (number, extent) in wanted.sorted(by: { $0.key < $1.key }) where left[number] == nil {
+            do throws(KernelError) {
+                try io.addPartition(number: number, start: extent.offset, length: extent.length)
+            } catch {
+                change.refused.append("the kernel does not take partition \(number): \(error)")
+            }
+        }
+        change.done = Self.differences(before, extents())
+        return change
+    }
+
+    private func extents() -> [Int: ByteExtent] {
+        let pairs = known.compactMap { node in
+            node.partitionNumber.map { ($0, ByteExtent(offset: node.startBytes ?? 0, length: node.sizeBytes)) }
+        }
+        return Dictionary(pairs, uniquingKeysWith: { first, _ in first })
+    }
+
+    private static func differences(_ before: [Int: ByteExtent], _ after: [Int: ByteExtent]) -> [String] {
+        Set(before.keys).union(after.keys).sorted().compactMap { number in
+            switch (before[number], after[number]) {
+            case (nil, let new?): "partition \(number) is known now (\(new))"
+            case (_?, nil): "partition \(number) is forgotten"
+            case (let old?, let new?): old == new ? nil : "partition \(number) is \(new) now, no more \(old)"
+            case (nil, nil): nil
+            }
+        }
     }
 }

@@ -36,11 +36,13 @@ public struct TableWriter: Sendable {
             let buffer = AlignedBuffer(count: bytes.count)
             buffer.replace(with: bytes)
             try disk.io.descriptor.writeBlocks(from: buffer, count: bytes.count, at: offset)
+            // One copy is on the medium before the other is touched.
+            try disk.io.synchronize()
         }
-        try disk.io.synchronize()
         try? disk.io.flushBuffers()
         let done = layout == nil ? "erased the partition tables" : "wrote the partition table"
-        return [done] + KernelPartitions(disk: disk, sysfs: host.sysfs, name: plan.identity.name).update(layout)
+        let partitions = KernelPartitions(sysfs: host.sysfs, name: plan.identity.name)
+        return [done] + partitions.update(disk.io, to: layout?.partitionExtents ?? [:]).refused
     }
 
     /// Zeros for every copy, in the device's own unit of writing.
@@ -53,5 +55,15 @@ public struct TableWriter: Sendable {
             return [ByteExtent(offset: start, length: end - start)]
         }
         return places.merged().map { ($0.offset, [UInt8](repeating: 0, count: Int($0.length))) }
+    }
+}
+
+extension GPTLayout {
+    /// Where its partitions lie, by number.
+    fileprivate var partitionExtents: [Int: ByteExtent] {
+        entries.mapValues { entry in
+            let blocks = entry.lastLBA - entry.firstLBA + 1
+            return ByteExtent(offset: entry.firstLBA * sectorBytes, length: blocks * sectorBytes)
+        }
     }
 }

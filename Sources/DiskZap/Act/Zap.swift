@@ -25,76 +25,30 @@ public struct Zap: Sendable {
         self.progress = progress
     }
 
-    /// Does it.
-    public func run() -> ZapOutcome {
-        let begin = ContinuousClock.now
-        var log = Log()
-        let state: ZapOutcome.State
-        do {
-            state = try perform(&log)
-        } catch let refusal as Refusal {
-            state = .refused([refusal])
-        } catch is Stopped {
-            state = .interrupted
-        } catch {
-            state = .failed("\(error)")
+    /// Does several at once, each step on all disks before the next: claim, mark as begun, erase.
+    ///
+    /// So no disk is written to before all are claimed, and none loses what tells of the others (a main device its db's
+    /// cluster, a physical volume its group) before they say themselves that they are to be erased.
+    ///
+    /// - Parameters:
+    ///   - zaps: What to do.
+    ///   - limit: How many disks at a time.
+    ///   - isAllOrNone: Whether to leave all disks alone when one cannot be claimed.
+    /// - Returns: What became of each.
+    public static func run(_ zaps: [Zap], limit: Int, isAllOrNone: Bool = true) -> [ZapOutcome] {
+        func step(_ runs: [ZapRun], _ step: @escaping @Sendable (ZapRun) -> ZapRun) -> [ZapRun] {
+            Threads.run(limit: limit, runs.map { run in { @Sendable in step(run) } })
         }
-        progress.begin("done", total: 0)
-        return ZapOutcome(
-            path: plan.path,
-            identity: plan.identity,
-            state: state,
-            steps: log.steps,
-            bytesErased: log.erased,
-            bytesVerified: log.verified,
-            duration: .now - begin,
-            backup: log.backup
-        )
-    }
-
-    private struct Log {
-        var steps: [String] = []
-        var erased: UInt64 = 0
-        var verified: UInt64 = 0
-        var backup: String?
-    }
-
-    private func perform(_ log: inout Log) throws -> ZapOutcome.State {
-        guard plan.refusals.isEmpty else { return .refused(plan.refusals) }
-        if let refusals = try takeDown(&log.steps) { return .refused(refusals) }
-        let disk = try ClaimedDisk(plan, host: host)
-        if let backupDirectory {
-            log.backup = try HeaderBackup(directory: backupDirectory).save(plan, from: disk, hash: plan.hash)
+        var runs = step(zaps.map { ZapRun($0) }) { $0.after { try $0.claim() } }
+        if isAllOrNone, let other = runs.first(where: { $0.state != nil }) {
+            runs = runs.map { run in
+                run.after { run in
+                    let message = "'\(other.zap.plan.path)', named with it, cannot be erased"
+                    throw Refusal(.together, message, remedy: "mend that first, or leave it out")
+                }
+            }
         }
-        let eraser = Eraser(disk, plan, progress)
-        try eraser.writeMarker()
-        log.erased = try eraser.run()
-        log.steps.append("erased \(log.erased) bytes")
-        let verifier = Verifier(disk: disk, progress: progress)
-        var found = try verifier.findings(in: plan.ranges, keeping: eraser.marker)
-        log.verified = plan.bytesToErase
-        guard found.isEmpty else { return .leftovers(found) }
-        try eraser.eraseMarker()
-        found = try verifier.findings(in: eraser.marker.map { [$0] } ?? [], keeping: nil)
-        try? disk.io.flushBuffers()
-        let stale = KernelPartitions(disk: disk, sysfs: host.sysfs, name: plan.identity.name)
-        if !plan.inspection.node.isPartition { log.steps += stale.forget() }
-        found += plan.inspection.node.isPartition ? [] : stale.remaining()
-        return found.isEmpty ? .clean : .leftovers(found)
-    }
-
-    private func takeDown(_ steps: inout [String]) throws -> [Refusal]? {
-        guard !plan.teardown.isEmpty else { return nil }
-        progress.begin("taking down", total: 0)
-        let mapper = try DeviceMapper(control: "\(host.dev)/mapper/control")
-        let teardown = MapperTeardown(steps: plan.teardown, use: host.use(), tree: try host.tree())
-        let refusals = teardown.refusals(mapper)
-        guard refusals.isEmpty else { return refusals }
-        var done: [String] = []
-        defer { steps += done }
-        try teardown.run(mapper) { done.append($0) }
-        let links = StaleLinks(dev: host.dev)
-        done += links.remove(of: plan.teardown).map { "removed \($0)" }
-        return nil
+        runs = step(runs) { $0.after { try $0.mark() } }
+        return step(runs) { $0.after { try $0.erase() } }.map(\.outcome)
     }
 }

@@ -17,32 +17,55 @@ public struct HostSurvey: Sendable {
         "/var/lib/kubelet", "/var/lib/containerd", "/var/lib/docker", "/var/lib/rancher", "/var/lib/etcd",
     ]
 
-    /// Looks at every disk, and at these devices too, whatever they are.
+    /// How far a survey looks.
+    public enum Reach: Sendable {
+        /// At what was named, and at the disks of named partitions.
+        case named
+        /// At the host's other disks, too, if what was named cannot be judged alone: a db knows no cluster, a volume
+        /// group may stand on several disks.
+        case asNeeded
+        /// At all disks of the host.
+        case host
+    }
+
+    /// Looks at disks, and at these devices, whatever they are.
     ///
     /// - Parameters:
     ///   - host: The host.
+    ///   - tree: All its block devices.
     ///   - names: Devices to look at by the kernel's name.
-    ///   - onlyNamed: Whether to leave the others alone.
+    ///   - reach: What else to look at.
     /// - Returns: What was found.
-    /// - Throws: `KernelError` when sysfs cannot be read.
     public static func take(
         _ host: Host,
+        _ tree: BlockTree,
         including names: Set<String> = [],
-        onlyNamed: Bool = false
-    ) throws(KernelError) -> HostSurvey {
-        let tree = try host.tree()
+        reach: Reach = .host
+    ) -> HostSurvey {
         let use = host.use()
         // A partition is judged by what its disk holds, too.
         let names = names.union(names.compactMap { tree.nodes[$0]?.parent })
-        let nodes = tree.nodes.values
-            .filter { names.contains($0.name) || !onlyNamed && isDisk($0) }
-            .sorted { $0.name < $1.name }
-        let jobs = nodes.map { node in
-            { @Sendable () -> DiskInspection in host.inspect(node, in: tree, use: use) }
+        func inspect(_ isWanted: (BlockNode) -> Bool) -> [String: DiskInspection] {
+            let nodes = tree.nodes.values.filter(isWanted).sorted { $0.name < $1.name }
+            let jobs = nodes.map { node in
+                { @Sendable () -> DiskInspection in host.inspect(node, in: tree, use: use) }
+            }
+            let found = Threads.run(limit: 16, jobs)
+            return Dictionary(found.map { ($0.node.name, $0) }, uniquingKeysWith: { first, _ in first })
         }
-        let found = Threads.run(limit: 16, jobs)
-        let inspections = Dictionary(found.map { ($0.node.name, $0) }, uniquingKeysWith: { first, _ in first })
+        var inspections = inspect { names.contains($0.name) || reach == .host && isDisk($0) }
+        if reach == .asNeeded, inspections.values.contains(where: needsOthers) {
+            inspections.merge(inspect { !names.contains($0.name) && isDisk($0) }) { first, _ in first }
+        }
         return HostSurvey(host: host, tree: tree, use: use, inspections: inspections)
+    }
+
+    /// Whether what a device holds is told by other disks.
+    private static func needsOthers(_ inspection: DiskInspection) -> Bool {
+        (inspection.contents?.regions ?? []).contains { region in
+            region.owners.contains { $0.clusterID == nil }
+                || region.physicalVolume?.group?.physicalVolumes.count ?? 1 > 1
+        }
     }
 
     /// Loop devices are not looked at unless they are named: the server of a file behind one may be dead.
@@ -79,21 +102,59 @@ public struct HostSurvey: Sendable {
     }
 
     /// A planner that knows all of this.
-    public func planner(_ options: ZapOptions) -> ZapPlanner {
+    ///
+    /// - Parameters:
+    ///   - options: What was named, and the method.
+    ///   - together: The devices that are to be erased in one go.
+    ///   - running: What of OSDs runs on the host.
+    /// - Returns: The planner.
+    public func planner(
+        _ options: ZapOptions,
+        together: Set<String> = [],
+        running: RunningOSDs = RunningOSDs()
+    ) -> ZapPlanner {
         let labelled = inspections.values.filter { $0.contents?.regions.first?.blueStore?.copies[0] != nil }
         return ZapPlanner(
             tree: tree,
             options: options,
             mainDevices: mainDevices,
             systemDevices: systemDevices,
-            labelledDisks: Set(labelled.map(\.node.name))
+            labelledDisks: Set(labelled.map(\.node.name)),
+            together: Set(together.map { tree.nodes[$0]?.parent ?? $0 }),
+            physicalVolumes: physicalVolumes,
+            running: running
         )
     }
 
+    /// The disks by the ids of the physical volumes on them.
+    private var physicalVolumes: [String: String] {
+        let pairs = inspections.values.flatMap { inspection in
+            (inspection.contents?.regions ?? []).compactMap(\.physicalVolume).map {
+                ($0.id, inspection.node.parent ?? inspection.node.name)
+            }
+        }
+        return Dictionary(pairs, uniquingKeysWith: { first, _ in first })
+    }
+
     /// The plan for a device that was looked at; nothing for one that was not.
-    public func plan(_ path: String, _ name: String, _ options: ZapOptions) -> ZapPlan? {
+    ///
+    /// - Parameters:
+    ///   - path: How it was named.
+    ///   - name: The kernel's name for it.
+    ///   - options: What was named, and the method.
+    ///   - together: The devices that are to be erased in one go.
+    ///   - running: What of OSDs runs on the host.
+    /// - Returns: The plan.
+    public func plan(
+        _ path: String,
+        _ name: String,
+        _ options: ZapOptions,
+        together: Set<String> = [],
+        running: RunningOSDs
+    ) -> ZapPlan? {
         guard let inspection = inspections[name] else { return nil }
-        return planner(options).plan(path, inspection, marker: marker(on: inspection))
+        let planner = planner(options, together: together.union([name]), running: running)
+        return planner.plan(path, inspection, marker: marker(on: inspection))
     }
 
     /// What an unfinished zap of a disk left to do; nothing when there was none.

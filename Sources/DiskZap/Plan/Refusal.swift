@@ -51,6 +51,8 @@ public struct Refusal: Sendable, Hashable {
         case unsupportedMethod = "unsupported-method"
         /// It is not what it was when the plan was made.
         case changed
+        /// Another disk that was named with it cannot be erased.
+        case together
 
         // These are lifted by naming what is to be lost.
 

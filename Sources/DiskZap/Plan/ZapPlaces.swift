@@ -40,7 +40,21 @@ struct ZapPlaces {
 
     /// Whether there are labels or not: a reader of the next OSD looks at these places.
     private func labels(_ region: Region) -> [PlannedPlace] {
-        BlueStoreLabel.positions.dropFirst().flatMap { places(region, $0, Self.labelBytes, "label position") }
+        BlueStoreLabel.positions.dropFirst().flatMap { position in
+            places(region, position, Self.labelBytes, "label position") + pieces(region, position)
+        }
+    }
+
+    /// Positions of a volume that goes on on other disks, counted from where it begins.
+    private func pieces(_ region: Region, _ position: UInt64) -> [PlannedPlace] {
+        region.pieces.compactMap { piece in
+            let part = ByteExtent(offset: piece.start, length: piece.extent.length)
+            guard let common = part.intersection(ByteExtent(offset: position, length: Self.labelBytes)) else {
+                return nil
+            }
+            let place = ByteExtent(offset: piece.extent.offset + (common.offset - piece.start), length: common.length)
+            return PlannedPlace(extent: place, reason: "label position of \(region.name)")
+        }
     }
 
     private func marks(_ region: Region) -> [PlannedPlace] {

@@ -107,7 +107,13 @@ extension ZapPlanner {
     private func isCephGroup(_ volume: LVMPhysicalVolume) -> Bool {
         guard let group = volume.group else { return false }
         guard !group.logicalVolumes.isEmpty else { return group.name.hasPrefix("ceph-") }
+        // A member that is not on this host may come back: then the group has to be named as what it is.
+        let isHere =
+            group.physicalVolumes.count == 1
+            || group.physicalVolumes.values.allSatisfy { volume in
+                physicalVolumes[volume.id].map(together.contains) ?? false
+            }
         return group.logicalVolumes.allSatisfy { $0.tags["ceph.type"] != nil && $0.tags["ceph.cluster_fsid"] != nil }
-            && group.physicalVolumes.count == 1
+            && isHere
     }
 }

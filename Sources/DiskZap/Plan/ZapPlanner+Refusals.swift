@@ -87,6 +87,26 @@ extension ZapPlanner {
         return refusals
     }
 
+    /// OSDs that are up: their process has it open, or their socket answers.
+    func runningRefusals(_ inspection: DiskInspection, _ owners: [OSDOwner]) -> [Refusal] {
+        (running.processes(on: inspection.tree) + running.sockets(of: owners)).map {
+            Refusal(.runningOSD, $0, remedy: "stop the OSD and have the cluster forget it first")
+        }
+    }
+
+    /// Volume groups that go on on disks of this host that are not erased, too.
+    func groupRefusals(_ contents: DeviceContents) -> [Refusal] {
+        contents.regions.compactMap(\.physicalVolume?.group).compactMap { group in
+            let others = Set(group.physicalVolumes.values.compactMap { physicalVolumes[$0.id] }).subtracting(together)
+            guard !others.isEmpty, group.physicalVolumes.count > 1 else { return nil }
+            return Refusal(
+                .spansDisks,
+                "its volume group '\(group.name)' stands on \(others.sorted().joined(separator: ", ")), too",
+                remedy: "name all its disks in one zap"
+            )
+        }
+    }
+
     /// What stands on it.
     func stackRefusals(_ inspection: DiskInspection) -> [Refusal] {
         inspection.tree.dropFirst().filter { !$0.isPartition }.compactMap { holder in
@@ -119,12 +139,12 @@ extension ZapPlanner {
                 )
             }
             let root = inspection.node.parent ?? inspection.node.name
-            let others = tree.disks(below: holder.name).map(\.name).filter { $0 != root }
+            let others = tree.disks(below: holder.name).map(\.name).filter { $0 != root && !together.contains($0) }
             guard others.isEmpty else {
                 return Refusal(
                     .spansDisks,
                     "the mapping '\(name)' stands on \(others.joined(separator: ", ")), too",
-                    remedy: "take it down first"
+                    remedy: "name all its disks in one zap, or take it down first"
                 )
             }
             return nil

@@ -13,6 +13,12 @@ public struct ZapPlanner: Sendable {
     let systemDevices: [String: String]
     /// Disks that begin with a BlueStore label: the kernel may see partitions in their data.
     let labelledDisks: Set<String>
+    /// Disks that are erased in one go: a volume group on all of them goes with them.
+    let together: Set<String>
+    /// The host's disks by the ids of the physical volumes on them.
+    let physicalVolumes: [String: String]
+    /// What of OSDs runs on the host.
+    let running: RunningOSDs
 
     /// A planner for one host.
     ///
@@ -22,18 +28,27 @@ public struct ZapPlanner: Sendable {
     ///   - mainDevices: Owners by OSD UUID, from the main devices of this host.
     ///   - systemDevices: Directories of the system by the devices that carry them.
     ///   - labelledDisks: Disks that begin with a BlueStore label.
+    ///   - together: Disks that are erased in one go.
+    ///   - physicalVolumes: Disks by the ids of the physical volumes on them.
+    ///   - running: What of OSDs runs on the host.
     public init(
         tree: BlockTree,
         options: ZapOptions,
         mainDevices: [String: OSDOwner] = [:],
         systemDevices: [String: String] = [:],
-        labelledDisks: Set<String> = []
+        labelledDisks: Set<String> = [],
+        together: Set<String> = [],
+        physicalVolumes: [String: String] = [:],
+        running: RunningOSDs = RunningOSDs()
     ) {
         self.tree = tree
         self.options = options
         self.mainDevices = mainDevices
         self.systemDevices = systemDevices
         self.labelledDisks = labelledDisks
+        self.together = together
+        self.physicalVolumes = physicalVolumes
+        self.running = running
     }
 
     /// The plan for a device that was inspected.
@@ -51,6 +66,7 @@ public struct ZapPlanner: Sendable {
         var headers: [ByteExtent] = []
         var parts: [String] = []
         if let contents = inspection.contents {
+            refusals += runningRefusals(inspection, owners) + groupRefusals(contents)
             refusals += ownerRefusals(contents, marker) + contentRefusals(contents, marker)
             places = ZapPlaces(contents: contents, options: options, marker: marker).all
             headers = HeaderPlaces.of(contents)
@@ -109,6 +125,12 @@ public struct ZapPlanner: Sendable {
         }
         if inspection.identity.serial == nil, inspection.identity.worldWideName == nil {
             warnings.append("the device has neither a serial number nor a world-wide name")
+        }
+        for group in (inspection.contents?.regions ?? []).compactMap(\.physicalVolume?.group) {
+            let away = group.physicalVolumes.values.map(\.id).filter { physicalVolumes[$0] == nil }.sorted()
+            guard group.physicalVolumes.count > 1, !away.isEmpty else { continue }
+            let ids = away.map(LVMPhysicalVolume.dashed).joined(separator: ", ")
+            warnings.append("physical volumes of its group '\(group.name)' were not seen on this host: \(ids)")
         }
         if !inspection.failures.isEmpty {
             warnings.append(

@@ -26,6 +26,19 @@ public struct DiskPreparation: Sendable, Hashable {
     public func isMet(by contents: DeviceContents) -> Bool {
         guard !parts.isEmpty else { return contents.isBlank }
         guard let gpt = contents.gpt, gpt.problems(mbr: contents.mbr).isEmpty else { return false }
+        return isWanted(gpt)
+    }
+
+    /// The table of a preparation that was cut off: what it wrote first, the backup, is as wanted, and there is nothing
+    /// else on the disk.
+    public func unfinished(on contents: DeviceContents) -> GPTLayout? {
+        guard !parts.isEmpty, let gpt = contents.gpt, gpt.primary.header == nil, gpt.backup.isValid, isWanted(gpt),
+            contents.mbr == nil, contents.regions.dropFirst().allSatisfy(\.signatures.isEmpty)
+        else { return nil }
+        return GPTLayout(gpt, sizeBytes: contents.sizeBytes)
+    }
+
+    private func isWanted(_ gpt: GPT) -> Bool {
         let found = gpt.partitions.map(\.entry)
         return found.count == parts.count
             && zip(found, parts).allSatisfy { entry, part in

@@ -22,22 +22,43 @@ public struct NodeTeardown: Sendable {
         self.cluster = cluster.lowercased()
         self.survey = survey
         let planner = survey.planner(ZapOptions())
+        let named = Self.names(cluster.lowercased(), survey, planner)
         let inspections = survey.inspections.values.sorted { $0.node.name < $1.node.name }
+        let running = RunningOSDs(on: survey.host, survey.use)
         var plans: [ZapPlan] = []
         var left: [String] = []
         for inspection in inspections {
             let owners = (inspection.contents?.regions ?? []).flatMap(\.owners).map(planner.resolved)
-            let isBegun = survey.marker(on: inspection)?.clusters.contains(cluster.lowercased()) ?? false
-            guard isBegun || owners.contains(where: { $0.clusterID == cluster.lowercased() }) else {
+            guard named.contains(inspection.node.name) else {
                 left += Self.remark(inspection, owners)
                 continue
             }
             let options = ZapOptions(clusters: [cluster], method: method)
-            guard let plan = survey.plan(inspection.node.path, inspection.node.name, options) else { continue }
-            plans.append(plan)
+            let place = inspection.node
+            let plan = survey.plan(place.path, place.name, options, together: named, running: running)
+            plans += plan.map { [$0] } ?? []
         }
         self.plans = plans
         self.left = left
+    }
+
+    /// Disks on which the cluster has something, an unfinished zap of it, or a part of one of its volume groups.
+    private static func names(_ cluster: String, _ survey: HostSurvey, _ planner: ZapPlanner) -> Set<String> {
+        var groups: Set<String> = []
+        var found: Set<String> = []
+        for (name, inspection) in survey.inspections {
+            let regions = inspection.contents?.regions ?? []
+            let isOwn = regions.flatMap(\.owners).map(planner.resolved).contains { $0.clusterID == cluster }
+            guard isOwn || survey.marker(on: inspection)?.clusters.contains(cluster) ?? false else { continue }
+            found.insert(name)
+            groups.formUnion(regions.compactMap { $0.physicalVolume?.group?.id })
+        }
+        let members = survey.inspections.filter { _, inspection in
+            (inspection.contents?.regions ?? []).contains { region in
+                region.physicalVolume?.group.map { groups.contains($0.id) } ?? false
+            }
+        }
+        return found.union(members.keys)
     }
 
     /// What may be the cluster's and cannot be told.
@@ -53,6 +74,24 @@ public struct NodeTeardown: Sendable {
 
     /// The plans that can be done.
     public var possible: [ZapPlan] { plans.filter(\.refusals.isEmpty) }
+    /// Those of ``possible`` that are erased first: a db knows its cluster only as long as its main device does.
+    public var first: [ZapPlan] { possible.filter(\.knowsOwnerBySibling) }
+
+    /// Those that are erased then.
+    ///
+    /// A main device stays while a db or wal of its OSD is not erased: nobody could tell whose that is.
+    ///
+    /// - Parameter unfinished: Plans of ``first`` that did not end with a clean disk.
+    /// - Returns: What can be erased, and what stays.
+    public func second(without unfinished: [ZapPlan]) -> (possible: [ZapPlan], waiting: [ZapPlan]) {
+        let stuck = unfinished + refused.filter(\.knowsOwnerBySibling)
+        let osds = Set(stuck.flatMap(\.owners).filter { $0.evidence == .sibling }.compactMap(\.osdUUID))
+        let rest = possible.filter { !$0.knowsOwnerBySibling }
+        let waiting = rest.filter { plan in plan.owners.contains { $0.osdUUID.map(osds.contains) ?? false } }
+        let paths = Set(waiting.map(\.identity.name))
+        return (rest.filter { !paths.contains($0.identity.name) }, waiting)
+    }
+
     /// The plans that are refused.
     public var refused: [ZapPlan] { plans.filter { !$0.refusals.isEmpty } }
 
@@ -62,4 +101,9 @@ public struct NodeTeardown: Sendable {
             "cluster": .text(cluster), "plans": .list(plans.map(\.report)), "left": .texts(left),
         ])
     }
+}
+
+extension ZapPlan {
+    /// Whether the owner of something on the device is known from another disk alone.
+    var knowsOwnerBySibling: Bool { owners.contains { $0.evidence == .sibling } }
 }

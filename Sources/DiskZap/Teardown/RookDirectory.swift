@@ -19,22 +19,48 @@ public struct RookDirectory: Sendable {
     public func entries(ofCluster cluster: String) -> (own: [String], others: [String]) {
         let names = (try? KernelFile.names(in: path)) ?? []
         let directories = names.filter { kind($0) == .directory }
-        let namespaces = directories.filter { namesCluster($0, cluster) }
+        let namespaces = directories.filter { !$0.hasPrefix(".removed-with-") && namesCluster($0, cluster) }
         let foreign = directories.filter { !namespaces.contains($0) && isNamespace($0) }
         let shared = directories.filter { $0.hasPrefix("mon-") || $0 == "exporter" }
         let isAlone = !namespaces.isEmpty && foreign.isEmpty
-        let own = namespaces + (isAlone ? shared : [])
+        let begun = names.filter { $0.hasPrefix(Self.removedPrefix(cluster)) }
+        // Namespaces last: they tell whose the others are.
+        let own = begun + (isAlone ? shared : []) + namespaces
         let others = names.filter { !own.contains($0) }
         return (own.map { "\(path)/\($0)" }, others.map { "\(path)/\($0)" })
+    }
+
+    /// What a directory is called while it is removed, so that a removal that was cut off is known for what it is.
+    private static func removedPrefix(_ cluster: String) -> String { ".removed-with-\(cluster)-" }
+
+    /// Removes one of a cluster's directories; one that was begun is finished.
+    ///
+    /// - Parameters:
+    ///   - entry: As ``entries(ofCluster:)`` gave it.
+    ///   - cluster: The cluster's fsid.
+    /// - Throws: `KernelError`, EBUSY when something is mounted below it.
+    public func remove(_ entry: String, ofCluster cluster: String) throws(KernelError) {
+        let name = String(entry.dropFirst(path.count + 1))
+        guard !name.hasPrefix(Self.removedPrefix(cluster)) else { return try Self.removeTree(entry) }
+        try Self.requireUnmounted(entry)
+        let begun = "\(path)/\(Self.removedPrefix(cluster))\(name)"
+        // Left from another life of the same name.
+        if try FileKind.of(begun) != nil { try Self.removeTree(begun) }
+        try KernelFile.rename(entry, to: begun)
+        try Self.removeTree(begun)
+    }
+
+    private static func requireUnmounted(_ directory: String) throws(KernelError) {
+        let mounts = try MountTable.current().mounts.map(\.mountPoint)
+        if mounts.contains(where: { $0 == directory || $0.hasPrefix(directory + "/") }) {
+            throw KernelError.busy("rmdir", directory)
+        }
     }
 
     /// Removes a directory and what is in it: no link is followed, no mount is entered.
     public static func removeTree(_ directory: String) throws(KernelError) {
         guard try FileKind.of(directory) == .directory else { return try KernelFile.remove(directory) }
-        let mounts = try MountTable.current().mounts.map(\.mountPoint)
-        if mounts.contains(where: { $0 == directory || $0.hasPrefix(directory + "/") }) {
-            throw KernelError.busy("rmdir", directory)
-        }
+        try requireUnmounted(directory)
         for name in try KernelFile.names(in: directory) { try removeTree("\(directory)/\(name)") }
         try KernelFile.removeDirectory(directory)
     }
@@ -42,7 +68,8 @@ public struct RookDirectory: Sendable {
     private func kind(_ name: String) -> FileKind? { (try? FileKind.of("\(path)/\(name)")) ?? nil }
 
     private func isNamespace(_ name: String) -> Bool {
-        !configurations(name).isEmpty || osdDirectories(name).count > 0
+        if name.hasPrefix(".removed-with-") { return false }
+        return !configurations(name).isEmpty || osdDirectories(name).count > 0
     }
 
     private func namesCluster(_ name: String, _ cluster: String) -> Bool {

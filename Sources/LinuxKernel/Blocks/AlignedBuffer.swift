@@ -4,12 +4,19 @@ internal import SystemPackage
 
 /// Memory that direct I/O accepts: page aligned, and a whole number of pages long.
 public final class AlignedBuffer {
+    private static let hugePageBytes = 2 << 20
     let bytes: UnsafeMutableRawBufferPointer
 
     /// Makes `count` zeros, rounded up to pages.
     public init(count: Int) {
         let pages = (max(count, 1) + 4095) / 4096 * 4096
-        bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: pages, alignment: 4096)
+        let isLarge = pages >= Self.hugePageBytes
+        bytes = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: pages,
+            alignment: isLarge ? Self.hugePageBytes : 4096
+        )
+        // The kernel pins every page for each direct read or write: a few large ones are sooner pinned than a thousand.
+        if isLarge { madvise(bytes.baseAddress, bytes.count, MADV_HUGEPAGE) }
         bytes.initializeMemory(as: UInt8.self, repeating: 0)
     }
 

@@ -43,6 +43,14 @@ extension BlockIOControl {
         try accepted("BLKPG_ADD_PARTITION", descriptor.subject, result)
     }
 
+    /// Changes the length of a partition that the kernel knows, also while it is in use; in bytes.
+    ///
+    /// Implements `BLKPG_RESIZE_PARTITION`.
+    public borrowing func resizePartition(number: Int, start: UInt64, length: UInt64) throws(KernelError) {
+        let result = clinux_block_resize_partition(descriptor.rawValue, CInt(clamping: number), start, length)
+        try accepted("BLKPG_RESIZE_PARTITION", descriptor.subject, result)
+    }
+
     /// Has the kernel forget a partition; false when it knew none of that number.
     ///
     /// Implements `BLKPG_DEL_PARTITION`: EBUSY while it is open.

@@ -58,6 +58,13 @@ public struct BlockTree: Sendable {
 }
 
 extension Sysfs {
+    /// The partitions that the kernel knows of a disk, by number; without looking at any other device.
+    public func partitions(of name: String) -> [BlockNode] {
+        let names = (try? KernelFile.names(in: "\(root)/class/block/\(name)")) ?? []
+        return names.filter { $0.hasPrefix(name) }.compactMap { node($0) }.filter(\.isPartition)
+            .sorted { ($0.partitionNumber ?? 0) < ($1.partitionNumber ?? 0) }
+    }
+
     /// What sysfs tells of one device; nothing when it is gone.
     public func node(_ name: String, udev: UdevDatabase = UdevDatabase()) -> BlockNode? {
         let base = "\(root)/class/block/\(name)"
@@ -66,6 +73,8 @@ extension Sysfs {
         guard let device = text("dev").flatMap({ DeviceNumber(parsing: $0) }) else { return nil }
         var node = BlockNode(name: name, device: device)
         node.sizeBytes = (number("size") ?? 0).multipliedReportingOverflow(by: 512).partialValue
+        // A loop device without a file, a drive without a medium: there may be hundreds, with nothing more to tell.
+        guard node.sizeBytes > 0 || isDirectory("\(base)/dm") || isDirectory("\(base)/md") else { return node }
         node.isReadOnly = text("ro") == "1"
         node.isRemovable = text("removable") == "1"
         node.partitionNumber = text("partition").flatMap { Int($0) }

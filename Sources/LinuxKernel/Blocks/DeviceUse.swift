@@ -20,6 +20,8 @@ public struct DeviceUse: Sendable {
         public let process: Int
         /// Its name.
         public let name: String
+        /// How it was called.
+        public var arguments: [String] = []
     }
 
     private let proc: String
@@ -58,23 +60,39 @@ public struct DeviceUse: Sendable {
 
     /// The processes that have a device open.
     public func openers(of node: BlockNode) -> [Opener] {
-        var found: [Opener] = []
-        for process in ((try? KernelFile.names(in: proc)) ?? []).compactMap({ Int($0) }) where process != getpid() {
-            let directory = "\(proc)/\(process)/fd"
-            let names = (try? KernelFile.names(in: directory)) ?? []
-            let hasOpen = names.contains { name in
-                // Only what is named below /dev is looked at: a file of a dead server would block us.
-                guard let target = Self.link("\(directory)/\(name)"), target.hasPrefix("/dev/") else { return false }
-                var status = stat()
-                guard stat("\(directory)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFBLK else {
-                    return false
-                }
-                return DeviceNumber(rawValue: UInt64(status.st_rdev)) == node.device
-            }
-            guard hasOpen else { continue }
-            found.append(Opener(process: process, name: KernelFile.firstLine("\(proc)/\(process)/comm") ?? "?"))
+        processes.filter { devices(of: $0).contains(node.device) }.map {
+            Opener(process: $0, name: KernelFile.firstLine("\(proc)/\($0)/comm") ?? "?")
+        }
+    }
+
+    /// The devices that processes of one program have open, and which processes those are.
+    public func devices(openIn program: String) -> [DeviceNumber: [Opener]] {
+        var found: [DeviceNumber: [Opener]] = [:]
+        for process in processes where KernelFile.firstLine("\(proc)/\(process)/comm") == program {
+            let command = (try? KernelFile.bytes("\(proc)/\(process)/cmdline")) ?? []
+            let words = command.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+            let opener = Opener(process: process, name: program, arguments: words)
+            for device in devices(of: process) { found[device, default: []].append(opener) }
         }
         return found
+    }
+
+    private var processes: [Int] {
+        ((try? KernelFile.names(in: proc)) ?? []).compactMap { Int($0) }.filter { $0 != getpid() }
+    }
+
+    private func devices(of process: Int) -> Set<DeviceNumber> {
+        let directory = "\(proc)/\(process)/fd"
+        let names = (try? KernelFile.names(in: directory)) ?? []
+        return Set(
+            names.compactMap { name in
+                // Only what is named below /dev is looked at: a file of a dead server would block us.
+                guard let target = Self.link("\(directory)/\(name)"), target.hasPrefix("/dev/") else { return nil }
+                var status = stat()
+                guard stat("\(directory)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFBLK else { return nil }
+                return DeviceNumber(rawValue: UInt64(status.st_rdev))
+            }
+        )
     }
 
     static func link(_ path: String) -> String? {

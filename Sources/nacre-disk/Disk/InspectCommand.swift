@@ -20,9 +20,9 @@ struct InspectCommand: ParsableCommand {
 
     func run() throws {
         let host = Host()
-        let named = try arguments.named(in: try host.tree())
-        let names = named.map(\.node.name)
-        let survey = try HostSurvey.take(host, including: Set(names), onlyNamed: true)
+        let tree = try host.tree()
+        let names = try arguments.named(in: tree).map(\.node.name)
+        let survey = HostSurvey.take(host, tree, including: Set(names), reach: .named)
         let found = names.compactMap { survey.inspections[$0] }
         output.show(.list(found.map(\.report))) { _ in
             found.map { $0.lines.joined(separator: "\n") }.joined(separator: "\n")

@@ -19,11 +19,13 @@ struct ListCommand: ParsableCommand {
         let host = Host()
         let tree = try host.tree()
         let loops = tree.nodes.values.filter { loop && $0.isLoop && $0.backingFile != nil }.map(\.name)
-        let survey = try HostSurvey.take(host, including: Set(loops))
+        let survey = HostSurvey.take(host, tree, including: Set(loops))
         let found = survey.inspections.values.sorted { $0.node.name < $1.node.name }
         output.show(.list(found.map(\.report))) { format in
             format == .tree ? found.map { $0.lines.joined(separator: "\n") }.joined(separator: "\n") : table(found)
         }
+        for disk in found where disk.contents == nil { Console.error("cannot read \(disk.unread)") }
+        if found.contains(where: { $0.contents == nil }) { throw ExitStatus.failed }
     }
 
     private func table(_ found: [DiskInspection]) -> String {

@@ -8,22 +8,20 @@ struct ParallelZap {
     let host: Host
     let backup: String?
     let limit: Int
+    /// Whether no disk is touched when one cannot be claimed.
+    var isAllOrNone = true
 
     func run() -> [ZapOutcome] {
         let all = plans.map { ($0, ZapProgress()) }
         let reporter = ProgressReporter(all.map { ($0.0.path, $0.1) })
         Interruption.watch()
-        let (host, backup) = (host, backup)
-        let watch: @Sendable () -> ZapOutcome? = {
+        let zaps = all.map { Zap($0.0, on: host, backupDirectory: backup, progress: $0.1) }
+        let (limit, isAllOrNone) = (limit, isAllOrNone)
+        let watch: @Sendable () -> [ZapOutcome] = {
             reporter.run()
-            return nil
+            return []
         }
-        let zaps = all.map { plan, progress in
-            { @Sendable () -> ZapOutcome? in
-                Zap(plan, on: host, backupDirectory: backup, progress: progress).run()
-            }
-        }
-        // The reporter takes one of the threads.
-        return Threads.run(limit: min(limit, plans.count) + 1, [watch] + zaps).compactMap(\.self)
+        let work: @Sendable () -> [ZapOutcome] = { Zap.run(zaps, limit: limit, isAllOrNone: isAllOrNone) }
+        return Threads.run(limit: 2, [watch, work]).flatMap(\.self)
     }
 }

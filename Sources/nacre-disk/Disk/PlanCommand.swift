@@ -28,15 +28,20 @@ struct PlanCommand: ParsableCommand {
     }
 }
 
-/// The plans for the devices of a command line, made with all disks of the host in view.
+/// The plans for the devices of a command line, made with those disks of the host in view that tell of them.
 struct ZapSession {
     let host: Host
     let plans: [ZapPlan]
 
     init(host: Host, arguments: DeviceArguments, zap: ZapArguments) throws {
         self.host = host
-        let named = try arguments.named(in: try host.tree())
-        let survey = try HostSurvey.take(host, including: Set(named.map(\.node.name)))
-        plans = named.compactMap { survey.plan($0.path, $0.node.name, zap.options) }
+        let tree = try host.tree()
+        let named = try arguments.named(in: tree)
+        let survey = HostSurvey.take(host, tree, including: Set(named.map(\.node.name)), reach: .asNeeded)
+        let together = Set(named.map(\.node.name))
+        let running = RunningOSDs(on: host, survey.use)
+        plans = named.compactMap {
+            survey.plan($0.path, $0.node.name, zap.options, together: together, running: running)
+        }
     }
 }

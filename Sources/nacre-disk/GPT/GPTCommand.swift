@@ -30,11 +30,13 @@ struct GPTTarget: ParsableArguments {
     func plan(_ host: Host) throws -> ZapPlan {
         var arguments = DeviceArguments()
         arguments.devices = [device]
-        let named = try arguments.named(in: try host.tree())
-        let survey = try HostSurvey.take(host, including: Set(named.map(\.node.name)))
-        guard let first = named.first, let plan = survey.plan(device, first.node.name, ZapOptions()) else {
-            throw ExitStatus.noDevice
-        }
+        let tree = try host.tree()
+        let named = try arguments.named(in: tree)
+        let survey = HostSurvey.take(host, tree, including: Set(named.map(\.node.name)), reach: .asNeeded)
+        let running = RunningOSDs(on: host, survey.use)
+        guard let first = named.first,
+            let plan = survey.plan(device, first.node.name, ZapOptions(), running: running)
+        else { throw ExitStatus.noDevice }
         return plan
     }
 

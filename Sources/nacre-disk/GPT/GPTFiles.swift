@@ -86,12 +86,18 @@ struct GPTReread: ParsableCommand {
     @Argument(help: "The disk.") var device: String
 
     func run() throws {
-        let disk = try BlockIOControl(opening: device)
-        do throws(KernelError) {
-            try disk.rereadPartitionTable()
-        } catch {
-            Console.error("the kernel keeps its partitions of \(error); they are in use")
-            throw ExitStatus.failed
+        let host = Host()
+        var arguments = DeviceArguments()
+        arguments.devices = [device]
+        guard let node = try arguments.named(in: try host.tree()).first?.node else { throw ExitStatus.noDevice }
+        do {
+            let reread = try TableReread(node, on: host)
+            for line in reread.done { Console.note("\(device): \(line)") }
+            for line in reread.refused { Console.error("'\(device)': \(line); stop its user, then run it again") }
+            if !reread.refused.isEmpty { throw ExitStatus.failed }
+        } catch let refusal as Refusal {
+            Console.error("refusing '\(device)': \(refusal.text)")
+            throw ExitStatus.refused
         }
     }
 }

@@ -49,9 +49,10 @@ struct GPTVerify: ParsableCommand {
 
 private func tables(_ arguments: DeviceArguments) throws -> [DiskInspection] {
     let host = Host()
-    let names = try arguments.named(in: try host.tree()).map(\.node.name)
+    let tree = try host.tree()
+    let names = try arguments.named(in: tree).map(\.node.name)
     guard !names.isEmpty else { throw ValidationError("name at least one device") }
-    let survey = try HostSurvey.take(host, including: Set(names), onlyNamed: true)
+    let survey = HostSurvey.take(host, tree, including: Set(names), reach: .named)
     return names.compactMap { survey.inspections[$0] }
 }
 

@@ -12,6 +12,7 @@ struct IncludeOptions: ParsableArguments {
     func survey(_ host: Host) throws -> HostSurvey {
         var arguments = DeviceArguments()
         arguments.devices = include
-        return try HostSurvey.take(host, including: Set(try arguments.named(in: try host.tree()).map(\.node.name)))
+        let tree = try host.tree()
+        return HostSurvey.take(host, tree, including: Set(try arguments.named(in: tree).map(\.node.name)))
     }
 }

@@ -37,6 +37,9 @@ extension DiskInspection {
         return ["  an OSD could not take it:"] + rejections.map { "    \($0.judge.rawValue): \($0.reason)" }
     }
 
+    /// What of it could not be read.
+    var unread: String { failures.isEmpty ? node.path : failures.map(\.description).joined(separator: ", ") }
+
     /// What is on it in a few words.
     var summary: String {
         let owners = Set((contents?.regions ?? []).flatMap(\.owners).map(\.text)).sorted()

@@ -38,6 +38,10 @@ struct PrepareCommand: ParsableCommand {
             Console.note("\(device): it is so already")
             return
         }
+        if let begun = preparation.unfinished(on: contents) {
+            Console.note("\(device): an earlier preparation was cut off; it is finished now")
+            return try target.write(begun, plan, on: host)
+        }
         guard contents.isBlank else {
             Console.error("refusing to prepare '\(device)': it is not blank (\(plan.inspection.summary)); zap it first")
             throw ExitStatus.refused
@@ -72,8 +76,9 @@ struct CheckCommand: ParsableCommand {
 
     func run() throws {
         let host = Host()
-        let names = try arguments.named(in: try host.tree()).map(\.node.name)
-        let survey = try HostSurvey.take(host, including: Set(names), onlyNamed: !names.isEmpty)
+        let tree = try host.tree()
+        let names = try arguments.named(in: tree).map(\.node.name)
+        let survey = HostSurvey.take(host, tree, including: Set(names), reach: names.isEmpty ? .host : .named)
         let found = survey.inspections.values.filter { names.isEmpty || names.contains($0.node.name) }
             .sorted { $0.node.name < $1.node.name }
         output.show(.list(found.map(\.report))) { _ in

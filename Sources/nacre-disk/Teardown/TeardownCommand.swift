@@ -47,24 +47,38 @@ struct TeardownCommand: ParsableCommand {
             Console.error("refusing: the fsid was not given as proof (--confirm)")
             throw ExitStatus.refused
         }
-        let plans = teardown.possible
-        let outcomes =
-            plans.isEmpty
-            ? [] : ParallelZap(plans: plans, host: host, backup: backup, limit: parallel).run()
-        var left = teardown.left.count + teardown.refused.count
+        let (outcomes, waiting) = erase(teardown, on: host)
+        var left = teardown.left.count + teardown.refused.count + waiting.count
         for outcome in outcomes {
             Console.note(outcome.line)
             if !outcome.isClean { left += 1 }
         }
         for name in StaleLinks().removeCephLeftovers(isDryRun: false) { Console.note("removed \(name)") }
-        let isClean = outcomes.allSatisfy(\.isClean) && teardown.refused.isEmpty
-        if isClean { try removeDirectories(directory) }
+        let isClean = outcomes.allSatisfy(\.isClean) && teardown.refused.isEmpty && waiting.isEmpty
+        if isClean, let directory, let dataDir { try removeDirectories(directory, in: RookDirectory(path: dataDir)) }
         output.show(.list(outcomes.map(\.report))) { _ in
             let done = outcomes.filter(\.isClean).count
             return "\(done) disks freed, \(left) left as they are"
         }
         if let status = outcomes.exitStatus { throw status }
-        if !teardown.refused.isEmpty { throw ExitStatus.refused }
+        if !teardown.refused.isEmpty || !waiting.isEmpty { throw ExitStatus.refused }
+    }
+
+    private func erase(_ teardown: NodeTeardown, on host: Host) -> (outcomes: [ZapOutcome], waiting: [ZapPlan]) {
+        func zap(_ plans: [ZapPlan]) -> [ZapOutcome] {
+            guard !plans.isEmpty else { return [] }
+            let zaps = ParallelZap(plans: plans, host: host, backup: backup, limit: parallel, isAllOrNone: false)
+            return zaps.run()
+        }
+        let first = zap(teardown.first)
+        let unfinished = zip(teardown.first, first).filter { !$0.1.isClean }.map(\.0)
+        let (plans, waiting) = teardown.second(without: unfinished)
+        for plan in waiting {
+            Console.note(
+                "stays: \(plan.path): the db or wal of its OSD is not erased yet, and only it knows whose that is"
+            )
+        }
+        return (first + zap(plans), waiting)
     }
 
     private func show(_ teardown: NodeTeardown, _ directories: [String]) {
@@ -75,11 +89,11 @@ struct TeardownCommand: ParsableCommand {
     }
 
     /// Only when every disk is clean: the directory tells Rook what it had here.
-    private func removeDirectories(_ directory: (own: [String], others: [String])?) throws {
-        for path in directory?.own ?? [] {
-            try RookDirectory.removeTree(path)
+    private func removeDirectories(_ entries: (own: [String], others: [String]), in directory: RookDirectory) throws {
+        for path in entries.own {
+            try directory.remove(path, ofCluster: fsid.description.lowercased())
             Console.note("removed \(path)")
         }
-        for path in directory?.others ?? [] { Console.note("stays: \(path)") }
+        for path in entries.others { Console.note("stays: \(path)") }
     }
 }

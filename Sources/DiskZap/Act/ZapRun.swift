@@ -1,0 +1,125 @@
+internal import BlockDevices
+internal import LinuxKernel
+
+/// A zap under way: what was done so far, and how it ended if it did.
+struct ZapRun: Sendable {
+    let zap: Zap
+    private let begin = ContinuousClock.now
+    /// How it ended; nothing while it goes on.
+    private(set) var state: ZapOutcome.State?
+    private var disk: ClaimedDisk?
+    private var steps: [String] = []
+    private var erased: UInt64 = 0
+    private var verified: UInt64 = 0
+    private var backup: String?
+    private var duration = Duration.zero
+
+    init(_ zap: Zap) { self.zap = zap }
+
+    private var plan: ZapPlan { zap.plan }
+    private var host: Host { zap.host }
+
+    /// This run after one more step; as it is when it has ended.
+    func after(_ step: (inout ZapRun) throws -> Void) -> ZapRun {
+        guard state == nil else { return self }
+        var next = self
+        do {
+            try step(&next)
+        } catch let refusal as Refusal {
+            next.state = .refused([refusal])
+        } catch is Stopped {
+            next.state = .interrupted
+        } catch {
+            next.state = .failed("\(error)")
+        }
+        if next.state != nil {
+            next.duration = .now - begin
+            next.disk = nil
+            zap.progress.begin("done", total: 0)
+        }
+        return next
+    }
+
+    /// What became of it.
+    var outcome: ZapOutcome {
+        ZapOutcome(
+            path: plan.path,
+            identity: plan.identity,
+            state: state ?? .failed("it did not end"),
+            steps: steps,
+            bytesErased: erased,
+            bytesVerified: verified,
+            duration: duration,
+            backup: backup
+        )
+    }
+
+    /// Takes down what stands on the disk, and claims it.
+    mutating func claim() throws {
+        guard plan.refusals.isEmpty else {
+            state = .refused(plan.refusals)
+            return
+        }
+        if let refusals = try takeDown() {
+            state = .refused(refusals)
+            return
+        }
+        disk = try ClaimedDisk(plan, host: host)
+    }
+
+    /// Notes on the disk that it is to be erased, and how.
+    mutating func mark() throws {
+        guard let disk else { return }
+        guard !zap.progress.isStopped else { throw Stopped() }
+        if let directory = zap.backupDirectory {
+            backup = try HeaderBackup(directory: directory).save(plan, from: disk, hash: plan.hash)
+        }
+        try Eraser(disk, plan, zap.progress).writeMarker()
+    }
+
+    /// Erases, reads back, and has the kernel forget.
+    mutating func erase() throws {
+        guard let disk else { return }
+        let eraser = Eraser(disk, plan, zap.progress)
+        let done = try eraser.run()
+        erased = done.bytes
+        steps.append("erased \(erased) bytes")
+        let verifier = Verifier(disk: disk, progress: zap.progress)
+        var found = try verifier.leftovers(in: plan.ranges, keeping: eraser.marker)
+        if !found.isEmpty, done.isOffloaded {
+            erased += try eraser.rewrite()
+            steps.append("wrote zeros where the device had only said so")
+            found = try verifier.leftovers(in: plan.ranges, keeping: eraser.marker)
+        }
+        verified = plan.bytesToErase
+        found += found.isEmpty ? verifier.signatures() : []
+        guard found.isEmpty else {
+            state = .leftovers(found)
+            return
+        }
+        try eraser.eraseMarker()
+        found = try verifier.leftovers(in: eraser.marker.map { [$0] } ?? [], keeping: nil)
+        try? disk.io.flushBuffers()
+        if !plan.inspection.node.isPartition {
+            let stale = KernelPartitions(sysfs: host.sysfs, name: plan.identity.name)
+            steps += stale.forget(disk.io)
+            found += stale.remaining()
+        }
+        state = found.isEmpty ? .clean : .leftovers(found)
+    }
+
+    private mutating func takeDown() throws -> [Refusal]? {
+        guard !plan.teardown.isEmpty else { return nil }
+        zap.progress.begin("taking down", total: 0)
+        let mapper = try DeviceMapper(control: "\(host.dev)/mapper/control")
+        let teardown = MapperTeardown(steps: plan.teardown, use: host.use(), tree: try host.tree())
+        let refusals = teardown.refusals(mapper)
+        guard refusals.isEmpty else { return refusals }
+        var done: [String] = []
+        defer { steps += done }
+        try teardown.run(mapper) { done.append($0) }
+        let links = StaleLinks(dev: host.dev)
+        done += links.remove(of: plan.teardown).map { "removed \($0)" }
+        return nil
+    }
+}

@@ -1,0 +1,44 @@
+import Testing
+
+/// A moment in a command: the nth time that a thread makes a call on a device.
+struct KillPoint: Sendable, Hashable, CustomStringConvertible {
+    let call: String
+    let number: Int
+
+    var description: String { "\(call) \(number)" }
+}
+
+extension DiskLab {
+    /// Runs a command and lists every call by which it changed a device, or had it changed or flushed.
+    ///
+    /// strace counts by thread and by call, and one thread at a time has to do with a device.
+    func killPoints(of command: String, on device: String) throws -> [KillPoint] {
+        let calls = "pwrite64,ioctl,fsync"
+        try sh("strace -f -qq -P \(device) -e trace=\(calls) -o \(directory)/trace \(command) < /dev/null")
+        let lines = try sh("cat \(directory)/trace").split(separator: "\n")
+        // The claim asks three things of the device before anything is changed.
+        let questions = ["BLKGETSIZE64", "BLKSSZGET", "BLKGETDISKSEQ"]
+        var counts: [String: [String: Int]] = [:]
+        var points: [KillPoint] = []
+        for line in lines {
+            let words = line.split(separator: " ", maxSplits: 1).map(String.init)
+            guard words.count == 2, let end = words[1].firstIndex(of: "(") else { continue }
+            let call = words[1][..<end].filter { $0 != " " }
+            let number = counts[words[0], default: [:]][call, default: 0] + 1
+            counts[words[0], default: [:]][call] = number
+            if !questions.contains(where: { words[1].contains($0) }) {
+                points.append(KillPoint(call: call, number: number))
+            }
+        }
+        return points
+    }
+
+    /// Runs a command and kills it at that point, before the call is made.
+    func kill(_ command: String, at point: KillPoint, on device: String) -> Ran {
+        Self.run(
+            "strace -f -qq -P \(device) -e trace=\(point.call) -o /dev/null "
+                + "-e inject=\(point.call):signal=KILL:when=\(point.number) \(command)",
+            limit: 120
+        )
+    }
+}
