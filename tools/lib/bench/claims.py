@@ -219,9 +219,10 @@ class Bench:
             begin = time.monotonic()
             deleted = list(pool.map(self.deleted, [m[:2] for m in made]))
             gone_wall = time.monotonic() - begin
+            done = self.controller.metrics()
         return {"bound": summary([m[2] for m in made], wall), "gone": summary([d[0] for d in deleted], gone_wall),
                 "gone_after_claim": summary([d[1] for d in deleted], gone_wall),
-                "requests": requests(before, after, count)}
+                "requests": requests(before, after, count), "gone_requests": requests(after, done, count)}
 
     def burst(self, count, threads=16):
         """All at once."""
@@ -241,13 +242,15 @@ class Bench:
             deletes = list(pool.map(lambda c: self.delete(c[0], c[1]), claims))
             ends = [self.await_(seen, "the end of a volume") for _, seen, _ in deletes]
             gone_wall = max(ends) - begin
+            done = self.controller.metrics()
             after_claim = [(end - self.await_(claim, "the end of a claim")) * 1000
                            for end, (_, _, claim) in zip(ends, deletes)]
         return {"count": count, "created_s": round(created, 2), "all_bound_s": round(wall, 2),
                 "bound": summary(times, wall), "gone": summary(
                     [(end - d[0]) * 1000 for end, d in zip(ends, deletes)], gone_wall),
                 "gone_after_claim": summary(after_claim, gone_wall),
-                "requests": requests(before, after, count), "memory_mib": memory}
+                "requests": requests(before, after, count), "gone_requests": requests(after, done, count),
+                "memory_mib": memory}
 
 
 def summary(ms, wall):
@@ -350,8 +353,9 @@ def lines(name, at):
         figures = at[key]
         print(f"{name + ': ' + words:24}{figures['p50_ms']:>9}{figures['p95_ms']:>9}{figures['p99_ms']:>9}"
               f"{figures['per_second']:>10}")
-    print(f"{'':24}a claim: {at['requests']['reads']} reads, {at['requests']['writes']} writes, "
-          f"{at['requests']['lists']} lists, {at['requests']['cpu_ms']} ms of a processor")
+    for words, key in (("a claim", "requests"), ("its end", "gone_requests")):
+        print(f"{'':24}{words}: {at[key]['reads']} reads, {at[key]['writes']} writes, "
+              f"{at[key]['lists']} lists, {at[key]['cpu_ms']} ms of a processor")
 
 
 def main():
