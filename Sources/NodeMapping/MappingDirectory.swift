@@ -28,7 +28,17 @@ extension MappingDirectory {
     /// Its files, in the order in which they are removed.
     ///
     /// The record goes last: as long as it is there, someone knows that something may be left.
-    var files: [String] { [control, stall, log, server, lock, record] }
+    private var files: [String] { [control, stall, log, server, lock, record] }
+
+    /// Removes all of it once nothing is served from it.
+    func remove() throws(KernelError) {
+        try KernelFile.removeDirectory(mountPoint)
+        for file in files {
+            try KernelFile.remove(file)
+            try KernelFile.remove("\(file).new")
+        }
+        try KernelFile.removeDirectory(path)
+    }
 }
 
 /// What is written down before an image is mapped.

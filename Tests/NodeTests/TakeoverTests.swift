@@ -60,7 +60,7 @@ extension NodeTests {
         try server.send(SIGKILL)
         _ = try await lab.successor(of: server, image)
         try await shell(
-            "sync -f \(place); echo 3 > /proc/sys/vm/drop_caches; cmp /tmp/\(image) \(place)/f; rm /tmp/\(image)"
+            "sync -f \(place) && dd if=\(place)/f bs=1M iflag=direct status=none | cmp - /tmp/\(image) && rm /tmp/\(image)"
         )
         try await lab.run("down", image, fsType, observer: nil)
         #expect(try lab.remains() == [])

@@ -1,4 +1,3 @@
-internal import FoundationEssentials
 internal import Glibc
 internal import LinuxKernel
 
@@ -14,7 +13,7 @@ extension FuseLoopMapper {
                 mappings.append(
                     Mapping(
                         name: name,
-                        image: (read(directory.record) as MappingRecord?)?.image,
+                        image: MappingRecord.read(directory)?.image,
                         server: server(of: directory).live,
                         connection: connection(directory, table),
                         loopDevices: try sysfs.loopDevices(backedBy: directory.imageFile)
@@ -53,16 +52,5 @@ extension FuseLoopMapper {
             return nil
         }
         return Int(mount.device.minor)
-    }
-
-    func read<Value: Decodable>(_ path: String) -> Value? {
-        guard let bytes = try? KernelFile.bytes(path) else { return nil }
-        return try? JSONDecoder().decode(Value.self, from: Data(bytes))
-    }
-
-    func json(_ value: some Encodable) -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-        return (try? encoder.encode(value)).map { Array($0) } ?? []
     }
 }

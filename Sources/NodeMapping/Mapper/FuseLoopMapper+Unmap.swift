@@ -23,13 +23,7 @@ extension FuseLoopMapper {
             observer(.endingServer, image.description)
             try server(of: directory).end()
             observer(.removingRecord, image.description)
-            try KernelFile.removeDirectory(directory.mountPoint)
-            // The record goes last: as long as it is there, someone knows that something may be left.
-            for file in directory.files {
-                try KernelFile.remove(file)
-                try KernelFile.remove("\(file).new")
-            }
-            try KernelFile.removeDirectory(directory.path)
+            try directory.remove()
         } catch {
             throw MappingError("unmap image \(image)", error)
         }

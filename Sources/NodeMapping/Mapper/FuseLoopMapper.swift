@@ -74,15 +74,15 @@ public final class FuseLoopMapper: Sendable {
             node = try NodeIdentity.current(name: nodeID, stateDirectory: stateDirectory)
             try KernelFile.makeDirectories(directory.path)
             let record = MappingRecord(version: 1, image: image, sharing: sharing, mapper: .fuse)
-            if let earlier: MappingRecord = read(directory.record), earlier.sharing != sharing,
+            if let earlier = MappingRecord.read(directory), earlier.sharing != sharing,
                 try isServed(directory)
             {
                 throw KernelError("map", .resourceBusy, "\(image) is mapped for \(earlier.sharing) here")
             }
             observer(.recordingMapping, image.description)
-            try KernelFile.replace(directory.record, with: json(record))
+            try record.write(directory)
             if try !isServed(directory) {
-                predecessor = (read(directory.server) as ServerRecord?)?.addresses
+                predecessor = ServerRecord.read(directory)?.addresses
                 observer(.clearingRemains, image.description)
                 try clear(directory)
                 try KernelFile.makeDirectories(directory.mountPoint)

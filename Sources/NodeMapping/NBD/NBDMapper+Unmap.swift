@@ -20,13 +20,7 @@ extension NBDMapper {
             observer(.endingServer, image.description)
             try server(of: directory).end()
             observer(.removingRecord, image.description)
-            // Where FUSE was tried before.
-            try KernelFile.removeDirectory(directory.mountPoint)
-            for file in directory.files {
-                try KernelFile.remove(file)
-                try KernelFile.remove("\(file).new")
-            }
-            try KernelFile.removeDirectory(directory.path)
+            try directory.remove()
         } catch {
             throw MappingError("unmap image \(image)", error)
         }
