@@ -105,7 +105,7 @@ struct CommandTests {
         let directory = "/run/ceph/nacre-test-\(getpid())"
         try lab.sh("mkdir -p \(directory)")
         lab.atEnd { _ = DiskLab.run("rm -rf \(directory); rmdir /run/ceph", limit: 5) }
-        let script = "\(lab.directory)/socket.py"
+        let script = "\(lab.directory)/admin.py"
         let reply =
             #"{"cluster_fsid": "\#(DiskLab.cluster)", "osd_fsid": "\#(DiskLab.osd)", "whoami": 7, "state": "active"}"#
         let text = """
