@@ -20,7 +20,7 @@ struct ContentProbeTests {
             ("crypto_LUKS", 0, [0x4C, 0x55, 0x4B, 0x53, 0xBA, 0xBE, 0, 2]), ("swap", 4086, Array("SWAPSPACE2".utf8)),
             ("dos", 510, [0x55, 0xAA]), ("zfs_member", 128 << 10, [0x0C, 0xB1, 0xBA, 0, 0, 0, 0, 0]),
             ("gpt", (20 << 20) - 512, Array("EFI PART".utf8)), ("ext2", 1080, [0x53, 0xEF]),
-            ("btrfs", 0x10040, Array("_BHRfS_M".utf8)), ("linux_raid_member", 4096, [0xFC, 0x4E, 0x2B, 0xA9]),
+            ("btrfs", 0x10040, Array("_BHRfS_M".utf8)), ("drbd", (20 << 20) - 4036, [0x83, 0x74, 0x02, 0x6D]),
         ] as [(String, Int, [UInt8])]
     )
     func marks(format: String, offset: Int, magic: [UInt8]) throws {
