@@ -41,6 +41,18 @@ extension WrongDisk {
             try disk.write(fixture: "bluestore-single")
             return hash
         },
+        WrongDisk(
+            "a file system made anew since the plan",
+            says: "another hash",
+            "DISK --plan-hash EXTRA --content ext4"
+        ) {
+            disk,
+            lab in
+            try lab.sh("mkfs.ext4 -q \(disk.loop)")
+            let hash = try lab.planHash(disk)
+            try lab.sh("mkfs.ext4 -q -F \(disk.loop)")
+            return hash
+        },
         WrongDisk("size changed since the plan", says: "has another hash", "DISK --plan-hash EXTRA") { disk, lab in
             let hash = try lab.planHash(disk)
             try lab.sh("truncate -s 80M \(disk.file) && losetup -c \(disk.loop)")

@@ -30,6 +30,19 @@ extension WrongDisk {
         WrongDisk("claimed by another program", says: "is claimed by python3") { disk, lab in
             try lab.claim(disk.loop, "os.O_EXCL")
         },
+        WrongDisk("open to write in another program", says: "open to write") { disk, lab in
+            try lab.claim(disk.loop, "0")
+        },
+        WrongDisk("another loop device of its file is mounted", says: "leads to the same", "\(willing) --content ext4")
+        {
+            disk,
+            lab in
+            try lab.mount(try lab.attach(disk.file), "mkfs.ext4 -q")
+        },
+        WrongDisk("a loop device stands on it", says: "leads to the same") { disk, lab in
+            try lab.sh("ls \(try lab.attach(disk.loop))")
+            return ""
+        },
         WrongDisk("locked by another program", says: "has locked") { disk, lab in
             try lab.claim(disk.loop, "0", then: "fcntl.flock(fd, fcntl.LOCK_EX)")
         },

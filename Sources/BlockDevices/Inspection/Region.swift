@@ -40,6 +40,8 @@ public struct Region: Sendable, Hashable {
     public var pieces: [Piece] = []
     /// Whether its first and last 64 KiB are zeros, 512 KiB of a whole device.
     public let hasBlankEdges: Bool
+    /// A checksum of its first 128 KiB and its last 64 KiB: another file system of the same kind is another content.
+    public let edgeChecksum: UInt32
 
     /// For people: `partition 2`, `volume ceph-1/osd-block-2`, `disk`.
     public var name: String {
@@ -74,6 +76,10 @@ public struct Region: Sendable, Hashable {
         hasBlankEdges = [0, tail].allSatisfy { offset in
             let bytes = source.bytes(at: offset, count: Int(min(edge, source.sizeBytes)))
             return bytes.count == Int(min(edge, source.sizeBytes)) && bytes.allSatisfy { $0 == 0 }
+        }
+        let last = source.sizeBytes - min(source.sizeBytes, 64 << 10)
+        edgeChecksum = [(0, 128 << 10), (last, 64 << 10)].reduce(~0) { checksum, place in
+            CRC32.castagnoli(source.bytes(at: place.0, count: Int(min(place.1, source.sizeBytes))), from: checksum)
         }
     }
 }

@@ -26,7 +26,21 @@ final class ClaimedDisk: Sendable {
         guard (try? io.descriptor.tryLock()) ?? false else {
             throw Refusal(.held, "another program has locked '\(path)'", remedy: "wait for it")
         }
+        try refuseWriters(plan, host)
         try check(plan, host)
+    }
+
+    /// A claim keeps out other claims only: whoever opened the disk plainly, as a virtual machine does, may go on writing.
+    private func refuseWriters(_ plan: ZapPlan, _ host: Host) throws(Refusal) {
+        let use = host.use()
+        for node in plan.inspection.tree {
+            guard let writer = use.writers(of: node).first else { continue }
+            throw Refusal(
+                .held,
+                "\(writer.name) (process \(writer.process)) has '\(node.name)' open to write",
+                remedy: "stop that first"
+            )
+        }
     }
 
     private func check(_ plan: ZapPlan, _ host: Host) throws(Refusal) {

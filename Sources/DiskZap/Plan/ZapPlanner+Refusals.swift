@@ -75,6 +75,7 @@ extension ZapPlanner {
         refusals += inspection.swaps.map {
             Refusal(.swap, "'\($0)' is swap space in use", remedy: "turn it off with swapoff first")
         }
+        refusals += loopRefusals(inspection)
         if inspection.isLocked {
             refusals.append(
                 Refusal(
@@ -85,6 +86,24 @@ extension ZapPlanner {
             )
         }
         return refusals
+    }
+
+    /// Loop devices that lead to the same bytes: the kernel knows nothing of it, and O_EXCL does not help.
+    private func loopRefusals(_ inspection: DiskInspection) -> [Refusal] {
+        let root = inspection.node.parent ?? inspection.node.name
+        let file = tree.nodes[root]?.backingFile
+        let paths = Set(inspection.tree.map(\.path) + inspection.links)
+        let others = tree.nodes.values.filter { node in
+            guard node.name != root, node.parent == nil, let behind = node.backingFile else { return false }
+            return behind == file || paths.contains(behind)
+        }
+        return others.sorted { $0.name < $1.name }.map {
+            Refusal(
+                .held,
+                "the loop device '\($0.name)' leads to the same bytes (\($0.backingFile ?? ""))",
+                remedy: "detach it with losetup -d first"
+            )
+        }
     }
 
     /// OSDs that are up: their process has it open, or their socket answers.

@@ -82,7 +82,7 @@ extension Region {
                     JSONValue.Field(name: $0.key, value: .text($0.value))
                 }
             ),
-            "blankEdges": .bool(hasBlankEdges),
+            "blankEdges": .bool(hasBlankEdges), "edgeChecksum": .size(UInt64(edgeChecksum)),
         ])
     }
 }

@@ -65,6 +65,20 @@ public struct DeviceUse: Sendable {
         }
     }
 
+    /// The processes that have a device open to write, or could: not ours.
+    public func writers(of node: BlockNode) -> [Opener] {
+        openers(of: node).filter { opener in
+            let directory = "\(proc)/\(opener.process)"
+            return descriptors(of: opener.process).contains { name, device in
+                guard device == node.device, let info = try? KernelFile.text("\(directory)/fdinfo/\(name)"),
+                    let line = info.split(separator: "\n").first(where: { $0.hasPrefix("flags:") }),
+                    let flags = Int32(line.drop { !$0.isNumber }, radix: 8)
+                else { return false }
+                return flags & O_ACCMODE != O_RDONLY
+            }
+        }
+    }
+
     /// The devices that processes of one program have open, and which processes those are.
     public func devices(openIn program: String) -> [DeviceNumber: [Opener]] {
         var found: [DeviceNumber: [Opener]] = [:]
@@ -81,18 +95,18 @@ public struct DeviceUse: Sendable {
         ((try? KernelFile.names(in: proc)) ?? []).compactMap { Int($0) }.filter { $0 != getpid() }
     }
 
-    private func devices(of process: Int) -> Set<DeviceNumber> {
+    private func devices(of process: Int) -> Set<DeviceNumber> { Set(descriptors(of: process).map(\.device)) }
+
+    private func descriptors(of process: Int) -> [(name: String, device: DeviceNumber)] {
         let directory = "\(proc)/\(process)/fd"
         let names = (try? KernelFile.names(in: directory)) ?? []
-        return Set(
-            names.compactMap { name in
-                // Only what is named below /dev is looked at: a file of a dead server would block us.
-                guard let target = Self.link("\(directory)/\(name)"), target.hasPrefix("/dev/") else { return nil }
-                var status = stat()
-                guard stat("\(directory)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFBLK else { return nil }
-                return DeviceNumber(rawValue: UInt64(status.st_rdev))
-            }
-        )
+        return names.compactMap { name in
+            // Only what is named below /dev is looked at: a file of a dead server would block us.
+            guard let target = Self.link("\(directory)/\(name)"), target.hasPrefix("/dev/") else { return nil }
+            var status = stat()
+            guard stat("\(directory)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFBLK else { return nil }
+            return (name, DeviceNumber(rawValue: UInt64(status.st_rdev)))
+        }
     }
 
     static func link(_ path: String) -> String? {

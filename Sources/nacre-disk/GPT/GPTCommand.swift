@@ -27,7 +27,7 @@ struct GPTTarget: ParsableArguments {
     var dryRun = false
 
     /// The plan by whose rules the disk may be touched.
-    func plan(_ host: Host) throws -> ZapPlan {
+    func plan(_ host: Host, options: ZapOptions = ZapOptions()) throws -> ZapPlan {
         var arguments = DeviceArguments()
         arguments.devices = [device]
         let tree = try host.tree()
@@ -35,7 +35,7 @@ struct GPTTarget: ParsableArguments {
         let survey = HostSurvey.take(host, tree, including: Set(named.map(\.node.name)), reach: .asNeeded)
         let running = RunningOSDs(on: host, survey.use)
         guard let first = named.first,
-            let plan = survey.plan(device, first.node.name, ZapOptions(), running: running)
+            let plan = survey.plan(device, first.node.name, options, running: running)
         else { throw ExitStatus.noDevice }
         return plan
     }

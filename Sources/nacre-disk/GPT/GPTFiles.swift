@@ -60,14 +60,20 @@ struct GPTRepair: ParsableCommand {
 struct GPTZap: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "zap",
-        abstract: "Erase every copy of the table and the MBR, in either sector size; what is on the partitions stays."
+        abstract: "Erase every copy of the table and the MBR, in either sector size; what is on the partitions stays.",
+        discussion: "What zap wants to be named has to be named here, too. Similar to: sgdisk --zap."
     )
 
     @OptionGroup var target: GPTTarget
+    @OptionGroup var lost: LossArguments
 
     func run() throws {
         let host = Host()
-        let plan = try target.plan(host)
+        let plan = try target.plan(host, options: lost.options())
+        for refusal in plan.refusals where refusal.canBeNamed {
+            Console.error("refusing to change '\(target.device)': \(refusal.text)")
+        }
+        if plan.refusals.contains(where: \.canBeNamed) { throw ExitStatus.refused }
         if plan.inspection.contents?.tablePlaces.isEmpty ?? true {
             Console.note("\(target.device): there is no partition table")
             return

@@ -2,8 +2,8 @@ internal import ArgumentParser
 internal import BlockDevices
 internal import DiskZap
 
-/// What may be lost, and how it is erased.
-struct ZapArguments: ParsableArguments {
+/// What may be lost.
+struct LossArguments: ParsableArguments {
     @Option(help: "Your cluster: its OSDs may be erased. May be repeated.")
     var fsid: [String] = []
 
@@ -18,6 +18,31 @@ struct ZapArguments: ParsableArguments {
     )
     var content: [String] = []
 
+    func validate() throws {
+        for id in fsid + foreignFsid + unknownOsd where GUID(text: id) == nil {
+            throw ValidationError("'\(id)' is not a UUID")
+        }
+        let known = FormatCatalog.formats.map(\.name) + ["unknown", "partition"]
+        for name in content where !known.contains(name) {
+            throw ValidationError("'\(name)' is no format that nacre-disk knows")
+        }
+    }
+
+    /// What was named, for this way of erasing.
+    func options(_ method: ZapMethod = .signatures) -> ZapOptions {
+        ZapOptions(
+            clusters: Set(fsid + foreignFsid),
+            unknownOSDs: Set(unknownOsd),
+            contents: Set(content),
+            method: method
+        )
+    }
+}
+
+/// What may be lost, and how it is erased.
+struct ZapArguments: ParsableArguments {
+    @OptionGroup var lost: LossArguments
+
     @Option(help: "signatures, zero, discard or shred.")
     var method: Method = .signatures
 
@@ -29,14 +54,7 @@ struct ZapArguments: ParsableArguments {
     }
 
     func validate() throws {
-        for id in fsid + foreignFsid + unknownOsd where GUID(text: id) == nil {
-            throw ValidationError("'\(id)' is not a UUID")
-        }
         guard (1...100).contains(passes) else { throw ValidationError("--passes wants 1 to 100, not \(passes)") }
-        let known = FormatCatalog.formats.map(\.name) + ["unknown", "partition"]
-        for name in content where !known.contains(name) {
-            throw ValidationError("'\(name)' is no format that nacre-disk knows")
-        }
     }
 
     var options: ZapOptions {
@@ -47,11 +65,6 @@ struct ZapArguments: ParsableArguments {
             case .discard: .discard
             case .shred: .shred(passes: passes)
             }
-        return ZapOptions(
-            clusters: Set(fsid + foreignFsid),
-            unknownOSDs: Set(unknownOsd),
-            contents: Set(content),
-            method: method
-        )
+        return lost.options(method)
     }
 }
