@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 /// A moment in a command: the nth time that a thread makes a call on a device.
@@ -40,5 +41,17 @@ extension DiskLab {
                 + "-e inject=\(point.call):signal=KILL:when=\(point.number) \(command)",
             limit: 120
         )
+    }
+}
+
+extension [KillPoint] {
+    /// All of them when NACRE_DISK_EVERY_KILL is set; else the writes and flushes, without requests to the device.
+    var forThisRun: [KillPoint] { getenv("NACRE_DISK_EVERY_KILL") == nil ? filter { $0.call != "ioctl" } : self }
+
+    /// As ``forThisRun``, and of those only the last two writes, when what tells the owner goes, and any one before.
+    var decisive: [KillPoint] {
+        guard getenv("NACRE_DISK_EVERY_KILL") == nil else { return self }
+        let writes = filter { $0.call == "pwrite64" }
+        return writes.suffix(2) + writes.dropLast(2).shuffled().prefix(1)
     }
 }

@@ -56,7 +56,7 @@ struct KillTests {
         try drop(whole, lab)
         #expect(old != new && points.filter { $0.call == "pwrite64" }.count == 2)
         var seen: Set<[String]> = []
-        for point in points {
+        for point in points.forThisRun {
             let disk = try copy(of: base, lab, sector: sector)
             #expect(lab.kill(command(disk), at: point, on: disk.loop).status != 0, "\(point)")
             try disk.flush()
@@ -82,7 +82,7 @@ struct KillTests {
         let whole = try copy(of: base, lab, sector: 512)
         let points = try lab.killPoints(of: command(whole), on: whole.loop)
         try drop(whole, lab)
-        for point in points {
+        for point in points.forThisRun {
             let disk = try copy(of: base, lab, sector: 512)
             #expect(lab.kill(command(disk), at: point, on: disk.loop).status != 0)
             let second = DiskLab.run(command(disk), limit: 30)
@@ -130,7 +130,7 @@ struct KillTests {
             points = try lab.killPoints(of: command, on: device(own, database))
         }
         try drop(own, database)
-        for point in points {
+        for point in points.forThisRun {
             let (own, database, command) = try make()
             let killed =
                 place == "directory"

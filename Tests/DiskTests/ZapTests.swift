@@ -135,7 +135,7 @@ struct ZapTests {
         try layout.make(whole, lab)
         let points = try lab.killPoints(of: zap(whole, consents(layout, whole, lab)), on: whole.loop)
         #expect(points.filter { $0.call == "pwrite64" }.count >= 3)
-        for point in points {
+        for point in points.decisive {
             let disk = try lab.disk("disk", Layout.size)
             try layout.make(disk, lab)
             let command = zap(disk, consents(layout, disk, lab))
