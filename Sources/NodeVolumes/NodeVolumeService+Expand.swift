@@ -58,9 +58,9 @@ extension NodeVolumeService {
         } catch  where error.errno == .notPermitted && record.usage.fileSystem == "ext4" {
             throw VolumeError(
                 .failedPrecondition,
-                "cannot grow ext4 on volume '\(id)' while it is mounted: this host's root lacks CAP_SYS_RESOURCE "
-                    + "(\(error.call): \(error.errnoName)); restart its pod, which grows it before mounting, "
-                    + "or use xfs"
+                "image and device of volume '\(id)' have grown, its ext4 cannot while it is mounted: this host's root "
+                    + "lacks CAP_SYS_RESOURCE (\(error.call): \(error.errnoName)); restart its pod or mount it anew, "
+                    + "which grows it before mounting, or use xfs"
             )
         } catch {
             throw VolumeError(.internal, "cannot grow the file system of volume '\(id)': \(error)")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CephVolumes
 import CoreMetrics
 import Logging
 import ServiceLifecycle
@@ -39,6 +40,10 @@ struct ServeCommand: AsyncParsableCommand {
         let node = NodeStack(options, stack.configuration, observer: CrashPoint.observer, logger: logger)
         if node != nil { NodeMetrics.register(stateDirectory: options.stateDir, in: registry) }
         let report = HealthReport(stack: stack)
+        // Either may come later, as mounts of a pod do: no reason not to start, but one to say so.
+        for fault in [stack.configuration.fault, options.secretFault].compactMap(\.self) {
+            logger.warning("calls will fail until this is mended", metadata: ["reason": "\(fault)"])
+        }
         var configuration = ServerConfiguration(
             socketPath: options.socket,
             driverName: options.driverName,

@@ -1,5 +1,7 @@
 import ArgumentParser
+import CephVolumes
 import NodeMapping
+import Volumes
 
 /// What `nacre serve` is told.
 struct ServeOptions: ParsableArguments {
@@ -80,5 +82,18 @@ struct ServeOptions: ParsableArguments {
             pairs[String(parts[0])] = String(parts[1])
         }
         return pairs
+    }
+}
+
+extension ServeOptions {
+    /// Why the service's own user cannot be read; nothing when it can, or when there shall be none.
+    var secretFault: String? {
+        guard let secretDir else { return nil }
+        do throws(VolumeError) {
+            _ = try ServiceCredentials(directory: secretDir).read()
+            return nil
+        } catch {
+            return error.message
+        }
     }
 }

@@ -46,13 +46,17 @@ struct CreateOptions: ParsableArguments {
     @Flag(help: "For use as a raw device, without a file system.")
     var block = false
 
-    @Option(name: .customLong("fs"), help: "The file system that the node will make.")
+    @Option(
+        name: .customLong("fs"),
+        help: "The file system that is wanted; nacre volume mount makes it, and wants to be told again."
+    )
     var fileSystem: FileSystemChoice?
 
     @Option(help: "Who may use it at once.")
     var accessMode = AccessModeChoice.readWriteOnce
 
     mutating func validate() throws {
+        guard size.map({ $0.bytes > 0 }) ?? true else { throw ValidationError("--size wants more than 0 bytes") }
         guard !block || fileSystem == nil else { throw ValidationError("--block and --fs exclude each other") }
         for pair in pairs where pair.firstIndex(of: "=").map({ $0 == pair.startIndex }) ?? true {
             throw ValidationError("--parameter '\(pair)' is not key=value")
