@@ -53,7 +53,7 @@ public final class ClusterConnections: Sendable {
     ///   - options: Ceph options by name for every connection.
     public init(
         configuration: ClusterConfiguration,
-        threadsPerCluster: Int = 16,
+        threadsPerCluster: Int = 24,
         idleLimit: Duration = .seconds(600),
         options: [String: String] = [:]
     ) {

@@ -17,6 +17,7 @@ struct Housekeeping: Service {
     func run() async throws {
         await cancelWhenGracefulShutdown {
             var trashSeenAt: [String: ContinuousClock.Instant] = [:]
+            var isStarting = true
             while !Task.isCancelled {
                 stack.connections.releaseIdle()
                 stack.purger.wake()
@@ -26,6 +27,9 @@ struct Housekeeping: Service {
                     if await adoptTrash(cluster.clusterID) { trashSeenAt[cluster.clusterID] = .now }
                 }
                 await trimMemory(for: Self.interval)
+                // A third of the program's pages was there for its start alone.
+                if isStarting { ProcessControl.releaseFilePages() }
+                isStarting = false
             }
         }
         await stack.purger.stop()
@@ -35,7 +39,7 @@ struct Housekeeping: Service {
     private func trimMemory(for duration: Duration) async {
         let end = ContinuousClock.now + duration
         while ContinuousClock.now < end, !Task.isCancelled {
-            ProcessControl.trimMalloc()
+            if stack.operations.idle != nil { ProcessControl.trimMalloc() }
             try? await Task.sleep(for: Self.trimInterval)
         }
     }

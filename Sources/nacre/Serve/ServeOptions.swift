@@ -33,7 +33,7 @@ struct ServeOptions: ParsableArguments {
     var driverName = "rbd.nacre.io"
 
     @Option(help: "Threads for blocking Ceph calls, each cluster (1 to 256).")
-    var cephThreads = 16
+    var cephThreads = 24
 
     @Option(help: "Images removed from the trash at once (1 to 32).")
     var purgeWorkers = 2
