@@ -5,11 +5,17 @@ import NodeMapping
 import NodeTestSupport
 import Volumes
 
+/// Ends without exit(3): it takes librados' libraries down while its threads still run.
+func leave(_ status: Int32) -> Never {
+    fflush(nil)
+    _exit(status)
+}
+
 let words = CommandLine.arguments
 if words.dropFirst().first == "image-server" { ImageServerProcess.main(readingConfigurationFrom: 0) }
 if words.dropFirst().first == "latency", words.count == 4 {
     try printMapLatency(of: words[2], rounds: Int(words[3]) ?? 1)
-    exit(0)
+    leave(0)
 }
 guard words.count == 6 || words.count == 7 else {
     print(
@@ -19,7 +25,7 @@ guard words.count == 6 || words.count == 7 else {
                NodeTestProcess DIRECTORY up|down IMAGE FSTYPE STEP [MAPPER]
         """
     )
-    exit(64)
+    leave(64)
 }
 var lab = try NodeLab(directory: words[1], placement: .stay)
 if words.count == 7, let mapper = MapperKind(rawValue: words[6]) { lab.mappers = [mapper] }
@@ -30,5 +36,6 @@ do {
     }
 } catch {
     print(error)
-    exit(1)
+    leave(1)
 }
+leave(0)

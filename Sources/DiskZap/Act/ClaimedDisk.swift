@@ -34,7 +34,14 @@ final class ClaimedDisk: Sendable {
     private func refuseWriters(_ plan: ZapPlan, _ host: Host) throws(Refusal) {
         let use = host.use()
         for node in plan.inspection.tree {
-            guard let writer = use.writers(of: node).first else { continue }
+            // Some only look at it, and open it to write all the same: losetup does, for every free device.
+            let end = ContinuousClock.now + .seconds(2)
+            var writer = use.writers(of: node).first
+            while writer != nil, .now < end {
+                Threads.pause(.milliseconds(100))
+                writer = use.writers(of: node).first
+            }
+            guard let writer else { continue }
             throw Refusal(
                 .held,
                 "\(writer.name) (process \(writer.process)) has '\(node.name)' open to write",
