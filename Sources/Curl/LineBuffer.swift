@@ -15,6 +15,8 @@ final class LineBuffer: Answer, @unchecked Sendable {
         var start = 0
         /// There is no line end between `start` and this byte.
         var scanned = 0
+        /// How many line ends wait, counted as they come: nobody may search a long line anew with each of its pieces.
+        var lineEnds = 0
         var head: (status: Int, headers: [(name: String, value: String)]) = (0, [])
         var hasHead = false
         var isPaused = false
@@ -27,10 +29,11 @@ final class LineBuffer: Answer, @unchecked Sendable {
 
         /// Takes out the first line, if a whole one is there.
         mutating func takeLine() -> [UInt8]? {
-            guard let end = bytes[scanned...].firstIndex(of: UInt8(ascii: "\n")) else {
+            guard lineEnds > 0, let end = bytes[scanned...].firstIndex(of: UInt8(ascii: "\n")) else {
                 scanned = bytes.count
                 return nil
             }
+            lineEnds -= 1
             let line = Array(bytes[start..<end])
             start = end + 1
             scanned = start
@@ -74,7 +77,7 @@ final class LineBuffer: Answer, @unchecked Sendable {
     override func appendBody(_ bytes: UnsafeRawBufferPointer) -> Int {
         let (result, waiter) = state.withLock { state -> (Int, CheckedContinuation<Void, Never>?) in
             // A line that is longer than the limit must come to its end all the same.
-            if state.waiting >= limitBytes, state.bytes[state.scanned...].contains(UInt8(ascii: "\n")) {
+            if state.waiting >= limitBytes, state.lineEnds > 0 {
                 state.isPaused = true
                 return (nacre_curl_write_pause, nil)
             }
@@ -83,6 +86,7 @@ final class LineBuffer: Answer, @unchecked Sendable {
                 return (0, nil)
             }
             state.bytes.append(contentsOf: bytes)
+            state.lineEnds += bytes.count { $0 == UInt8(ascii: "\n") }
             return (bytes.count, state.lineWaiter.take())
         }
         waiter?.resume()

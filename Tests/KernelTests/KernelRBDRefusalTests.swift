@@ -97,7 +97,12 @@ extension KernelTests {
             }
             return "unmapped"
         }
-        let sleeper = try await shell("sleep 100 < \(device.path) > /dev/null 2>&1 & echo $!").filter(\.isNumber)
+        let sleeper = try await shell(
+            """
+            sleep 100 < \(device.path) > /dev/null 2>&1 & echo $!
+            while [ "$(readlink /proc/$!/fd/0)" != \(device.path) ] || ! grep -q sleep /proc/$!/comm; do sleep 0.05; done
+            """
+        ).filter(\.isNumber)
         #expect(try refusal().contains("open in process \(sleeper) (sleep)"))
         try await shell("kill \(sleeper)")
 

@@ -185,10 +185,20 @@ final class World: Sendable {
 
     /// Waits until nothing is left of volumes.
     func waitGone(within limit: Duration = .seconds(90)) async throws {
-        try await eventually("no volume is left", within: limit) {
-            let volumes = try await volumes()
-            let images = try await images()
-            return volumes.isEmpty && images.isEmpty
+        do {
+            try await eventually("no volume is left", within: limit) {
+                let volumes = try await volumes()
+                let images = try await images()
+                return volumes.isEmpty && images.isEmpty
+            }
+        } catch {
+            for volume in try await volumes() {
+                let told = try await events(about: volume.metadata.uid).joined(separator: "\n  ")
+                let claim = volume.claim?.name ?? ""
+                Issue.record("\(volume.metadata.name) is left, \(volume.phase), its claim \(claim): \(told)")
+            }
+            for image in try await images() { Issue.record("the image \(image) is left") }
+            throw error
         }
     }
 
