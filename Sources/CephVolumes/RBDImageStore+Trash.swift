@@ -41,7 +41,10 @@ extension RBDImageStore {
     /// Whether there is a header; throws when someone else watches it.
     private func refuseIfInUse(_ place: Place, _ imageID: String) async throws(VolumeError) -> Bool {
         guard let watchers = try await watchers(place, imageID) else { return false }
-        guard watchers.isEmpty else { throw Self.inUse(place.id, watchers) }
+        guard watchers.isEmpty else {
+            await lingering.note(watchers, of: imageID, in: place.context, on: place.link.threads)
+            throw Self.inUse(place.id, watchers)
+        }
         return true
     }
 
@@ -136,6 +139,7 @@ extension RBDImageStore {
         return VolumeError(
             .failedPrecondition,
             "cannot delete image '\(id.imageSpec)': \(who) has it open; unmap it there first"
+                + " (if that client is dead, Ceph forgets it within minutes)"
         )
     }
 }

@@ -14,6 +14,7 @@ public final class RBDImageStore: ImageStore {
     let service: ServiceCredentials
     let purger: TrashPurger
     let ids = ImageIDs()
+    let lingering: LingeringWatches
 
     /// Makes a store.
     ///
@@ -22,16 +23,20 @@ public final class RBDImageStore: ImageStore {
     ///   - connections: The connections to them.
     ///   - service: The user for calls that come without credentials.
     ///   - purger: Told of every image that goes to the trash.
+    ///   - watchPatience: How long a watch is in a deletion's way before Ceph is asked whether its client lives; a dead
+    ///     client's lasts 30 s anyway.
     public init(
         configuration: ClusterConfiguration,
         connections: ClusterConnections,
         service: ServiceCredentials,
-        purger: TrashPurger
+        purger: TrashPurger,
+        watchPatience: Duration = .seconds(35)
     ) {
         self.configuration = configuration
         self.connections = connections
         self.service = service
         self.purger = purger
+        lingering = LingeringWatches(patience: watchPatience)
     }
 
     /// The RADOS namespace that config.json gives a cluster.

@@ -72,6 +72,7 @@ public final class TrashPurger: Sendable {
     private let threads: BlockingPool
     /// One thread that locks, so that a removal which blocks does not keep its own lock from being renewed.
     private let renewals = BlockingPool(threads: 1)
+    private let lingering: LingeringWatches
     private let cookie = String(UInt64.random(in: 0...UInt64.max), radix: 16)
     private let logger: Logger
     private let firstDelay: Duration
@@ -84,18 +85,21 @@ public final class TrashPurger: Sendable {
     ///   - foreground: Operations that go first: an image waits while any is under way, but not for ever.
     ///   - firstDelay: How long a blocked image waits for its second try; doubles each time.
     ///   - longestDelay: The longest such wait.
+    ///   - watchPatience: How long a watch is in the way before Ceph is asked whether its client lives.
     ///   - logger: Where it reports.
     public init(
         workers: Int = 2,
         yieldingTo foreground: Operations? = nil,
         firstDelay: Duration = .seconds(1),
         longestDelay: Duration = .seconds(300),
+        watchPatience: Duration = .seconds(35),
         logger: Logger
     ) {
         self.workers = workers
         self.foreground = foreground
         self.firstDelay = firstDelay
         self.longestDelay = longestDelay
+        lingering = LingeringWatches(patience: watchPatience)
         self.logger = logger
         threads = BlockingPool(threads: workers)
     }
@@ -289,8 +293,14 @@ public final class TrashPurger: Sendable {
         case .resourceBusy where error.call == "rados_lock_exclusive":
             return "another process removes it \(call)"
         case .resourceBusy:
-            let watchers = try? await context.watchers(of: ImageObject.header(ofID: item.imageID))
-            let who = (watchers ?? []).map(\.description).joined(separator: ", ")
+            let header = ImageObject.header(ofID: item.imageID)
+            let watchers = ((try? await context.watchers(of: header)) ?? []).filter {
+                $0.clientID != context.cluster.instanceID
+            }
+            if !watchers.isEmpty {
+                await lingering.note(watchers, of: item.imageID, in: context, on: threads)
+            }
+            let who = watchers.map(\.description).joined(separator: ", ")
             return who.isEmpty ? "it is in use \(call)" : "\(who) has it open \(call)"
         case .directoryNotEmpty:
             let names = try? await threads.run { () throws(RBDError) in

@@ -63,16 +63,23 @@ public struct MicroCluster: Sendable {
     public func lab(
         configurationPath: String? = nil,
         options: [String: String] = [:],
+        watchPatience: Duration = .seconds(35),
         observer: StepObserver? = nil
     ) -> Lab {
         let configuration = ClusterConfiguration(path: configurationPath ?? self.configurationPath)
         let connections = ClusterConnections(configuration: configuration, options: options)
-        let purger = TrashPurger(firstDelay: .milliseconds(200), logger: Logger(label: "test") { _ in SilentLog() })
+        let purger = TrashPurger(
+            firstDelay: .milliseconds(200),
+            longestDelay: .seconds(2),
+            watchPatience: watchPatience,
+            logger: Logger(label: "test") { _ in SilentLog() }
+        )
         let store = RBDImageStore(
             configuration: configuration,
             connections: connections,
             service: ServiceCredentials(directory: provisionerSecret),
-            purger: purger
+            purger: purger,
+            watchPatience: watchPatience
         )
         let operations = Operations(observer: observer)
         return Lab(

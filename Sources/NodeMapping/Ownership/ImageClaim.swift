@@ -73,7 +73,11 @@ struct ImageClaim {
                 continue
             }
             guard let alive else { return found.imageID }
-            guard .now < deadline, alive.record == nil || isOurs(alive) else { throw Self.inUse(image, alive) }
+            guard .now < deadline, alive.record == nil || isOurs(alive) else {
+                // It may be dead all the same; whoever tries again is told.
+                try? context.reviewWatches(of: ImageObject.header(ofID: found.imageID))
+                throw Self.inUse(image, alive)
+            }
             usleep(Self.pause)
         }
     }

@@ -1,0 +1,101 @@
+import Foundation
+import RADOS
+import RBD
+import TestSupport
+import Testing
+import Volumes
+
+/// Clients that were killed just when they began to watch an image: Ceph by itself never forgets some of those watches.
+@Suite("Watches that outlive their client", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
+struct LingeringWatchTests {
+    let uuid = UUID().uuidString.lowercased()
+    var image: String { "csi-vol-\(uuid)" }
+
+    @Test("Such a watch does not keep an image from being deleted for ever; that of a client that lives does")
+    func forgotten() async throws {
+        try await FaultyCluster.with { faulty in
+            let lab = faulty.cluster.lab(watchPatience: .seconds(1))
+            let bench = VolumeBehaviour.Bench(
+                service: lab.service,
+                parameters: ["clusterID": try faulty.cluster.clusterID, "pool": "rbd"],
+                credentials: try faulty.cluster.provisioner,
+                prefix: "pvc"
+            )
+            let volume = try await bench.create(bench.request(uuid))
+            let handle = volume.id.description
+            let census = try PoolCensus(faulty.cluster, pool: "rbd")
+            let id = try #require(try await census.pool.imageID(named: image))
+            let header = ImageObject.header(ofID: id)
+
+            let opened = try await census.blocking { [image] (pool) throws(RBDError) in
+                try Image.open(image, in: pool, access: .readWrite)
+            }
+            for _ in 0..<8 {
+                #expect(await refusal(bench, handle)?.code == .failedPrecondition)
+                try await Task.sleep(for: .milliseconds(400))
+            }
+            #expect(try await census.pool.watchers(of: header).count == 1)
+            await census.blocking { _ in opened.close() }
+
+            try await faulty.cluster.execute("/usr/bin/python3", "-c", Self.abandonWatch, header)
+            #expect(try await !census.pool.watchers(of: header).isEmpty)
+            try await eventually("the image is deleted", within: .seconds(120)) {
+                guard let refusal = await refusal(bench, handle) else { return true }
+                #expect(refusal.code == .failedPrecondition && refusal.message.contains("dead"), "\(refusal)")
+                try await Task.sleep(for: .milliseconds(500))
+                return false
+            }
+            #expect(try await census.hasNoTrace(of: image))
+            try await eventually("the trash is empty") { try await census.rawTrash().isEmpty }
+        }
+    }
+
+    private func refusal(_ bench: VolumeBehaviour.Bench, _ handle: String) async -> VolumeError? {
+        do {
+            try await bench.delete(handle)
+            return nil
+        } catch {
+            return error as? VolumeError
+        }
+    }
+
+    /// Kills clients whose request to watch an object has reached an OSD that is frozen; one in four leaves a watch that
+    /// the OSD lists and does not know.
+    private static let abandonWatch = """
+        import json, os, rados, signal, subprocess, sys, time
+        conf, header = os.environ['CEPH_CONF'], sys.argv[1]
+        directory = os.path.dirname(conf)
+        osd = int(open(f'{directory}/run/osd.0.pid').read().split()[0])
+        client = f'''
+        import rados, sys
+        cluster = rados.Rados(conffile={conf!r})
+        cluster.connect()
+        pool = cluster.open_ioctx('rbd')
+        pool.stat({header!r})
+        print('ready', flush=True)
+        sys.stdin.readline()
+        pool.watch({header!r}, lambda *words: None)
+        '''
+        for attempt in range(20):
+            clients = [subprocess.Popen([sys.executable, '-c', client], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                       for _ in range(4)]
+            for one in clients:
+                assert one.stdout.readline() == b'ready\\n'
+            os.kill(osd, signal.SIGSTOP)
+            for one in clients:
+                one.stdin.write(b'\\n')
+                one.stdin.flush()
+            time.sleep(0.3)
+            for one in clients:
+                one.kill()
+                one.wait()
+            os.kill(osd, signal.SIGCONT)
+            time.sleep(0.5)
+            listed = subprocess.check_output(['rados', '-p', 'rbd', 'listwatchers', header], text=True).splitlines()
+            known = json.loads(subprocess.check_output(
+                ['ceph', '--admin-daemon', f'{directory}/run/osd.0.asok', 'dump_watchers']))
+            if len(listed) > sum(watch['object'] == header for watch in known):
+                sys.exit(0)
+        sys.exit('no watch was abandoned')
+        """
+}
