@@ -30,7 +30,7 @@ public final class RBDImageStore: ImageStore {
         connections: ClusterConnections,
         service: ServiceCredentials,
         purger: TrashPurger,
-        watchPatience: Duration = .seconds(35)
+        watchPatience: Duration = .seconds(30)
     ) {
         self.configuration = configuration
         self.connections = connections

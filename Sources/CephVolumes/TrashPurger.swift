@@ -92,7 +92,7 @@ public final class TrashPurger: Sendable {
         yieldingTo foreground: Operations? = nil,
         firstDelay: Duration = .seconds(1),
         longestDelay: Duration = .seconds(300),
-        watchPatience: Duration = .seconds(35),
+        watchPatience: Duration = .seconds(30),
         logger: Logger
     ) {
         self.workers = workers

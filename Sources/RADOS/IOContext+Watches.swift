@@ -42,5 +42,11 @@ extension IOContext {
             guard result != -Errno.noSuchFileOrDirectory.rawValue else { continue }
             try check(result, "rados_aio_remove", "\(label)/\(object)")
         }
+        // The half minute begins when the OSD reads the object, not when it forgets it.
+        do {
+            _ = try watchers(of: object)
+        } catch {
+            guard error.code == .noSuchFileOrDirectory else { throw error }
+        }
     }
 }

@@ -63,7 +63,7 @@ public struct MicroCluster: Sendable {
     public func lab(
         configurationPath: String? = nil,
         options: [String: String] = [:],
-        watchPatience: Duration = .seconds(35),
+        watchPatience: Duration = .seconds(30),
         observer: StepObserver? = nil
     ) -> Lab {
         let configuration = ClusterConfiguration(path: configurationPath ?? self.configurationPath)
