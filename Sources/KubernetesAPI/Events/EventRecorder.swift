@@ -26,8 +26,9 @@ package struct ObjectReference: Sendable, Hashable {
 
 /// Tells users what happens to their objects, as core/v1 Events.
 ///
-/// Never holds work up: events wait in a short queue and are dropped when it is full. The same event again counts up the
-/// first one; an object has a budget of 25 events, which fills by one every five minutes.
+/// Never holds work up: events wait in a short queue and are dropped when it is full. Warnings are sent at once; that all
+/// is well can wait, and does when the server is slow, since then it has work of more use. The same event again counts up
+/// the first one; an object has a budget of 25 events, which fills by one every five minutes.
 package final class EventRecorder: Sendable {
     /// How an event is meant.
     package enum Kind: String, Sendable {
@@ -60,6 +61,17 @@ package final class EventRecorder: Sendable {
         var message: String
     }
 
+    /// Events that wait.
+    private struct Lane: Sendable {
+        let queue: AsyncStream<Event>
+        let entrance: AsyncStream<Event>.Continuation
+
+        init() {
+            // The newest are dropped when full: the first ones of a burst say what it is about.
+            (queue, entrance) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(4096))
+        }
+    }
+
     private struct State {
         var known: [Key: Known] = [:]
         var budgets: [String: Budget] = [:]
@@ -82,13 +94,19 @@ package final class EventRecorder: Sendable {
     private let client: KubernetesClient
     private let component: String
     private let instance: String
-    private let queue: AsyncStream<Event>
-    private let entrance: AsyncStream<Event>.Continuation
+    private let urgent = Lane()
+    private let patient = Lane()
     private let state = Mutex(State())
 
     /// So many events are remembered to be counted up; beyond, all are forgotten at once.
     private static let mostKnown = 2048
     private static let longestMessage = 1024
+    private static let senders = 2
+    /// A server that answers so soon has nothing better to do.
+    private static let quickAnswer = Duration.milliseconds(8)
+    /// After an event that was slower, a patient sender leaves the server alone for so many times as long.
+    private static let restFactor = 8
+    private static let longestRest = Duration.seconds(2)
 
     /// Makes a recorder that sends nothing before `run`.
     ///
@@ -100,8 +118,6 @@ package final class EventRecorder: Sendable {
         self.client = client
         self.component = component
         self.instance = instance
-        // The newest are dropped when full: the first ones of a burst say what it is about.
-        (queue, entrance) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(4096))
     }
 
     /// Events that were not sent.
@@ -113,16 +129,26 @@ package final class EventRecorder: Sendable {
             return state.withLock { $0.dropped += 1 }
         }
         let event = Event(object: object, kind: kind, reason: reason, message: Self.shortened(message))
-        if case .dropped = entrance.yield(event) { state.withLock { $0.dropped += 1 } }
+        let lane = kind == .warning ? urgent : patient
+        if case .dropped = lane.entrance.yield(event) { state.withLock { $0.dropped += 1 } }
     }
 
     /// Sends events until the task is cancelled.
     package func run() async {
         await withTaskGroup { group in
-            // Four at once: a burst of claims is not told one round trip after the other.
-            for _ in 0..<4 {
+            // Several at once: a burst of failures is not told one round trip after the other.
+            for _ in 0..<Self.senders {
                 group.addTask {
-                    for await event in self.queue { await self.send(event) }
+                    for await event in self.urgent.queue { await self.send(event) }
+                }
+                group.addTask {
+                    for await event in self.patient.queue {
+                        let start = ContinuousClock.now
+                        await self.send(event)
+                        let busy = ContinuousClock.now - start
+                        guard busy > Self.quickAnswer else { continue }
+                        try? await Task.sleep(for: min(Self.longestRest, busy * Self.restFactor))
+                    }
                 }
             }
         }
