@@ -91,20 +91,21 @@ struct VolumeRemoval: Sendable {
             let there = volume.details?.finalizers ?? []
             let rest = there.filter { $0 != PersistentVolume.provisionerFinalizer && $0 != Self.protectionFinalizer }
             guard rest != there else { return }
+            // What else the binder writes meanwhile, a phase, is no conflict: of a volume that goes, the finalizers count.
             let patch: JSONValue = [
-                "metadata": [
-                    "resourceVersion": .string(volume.metadata.resourceVersion),
-                    "finalizers": rest.isEmpty ? .null : JSONValue(rest),
-                ]
+                ["op": "test", "path": "/metadata/uid", "value": .string(volume.metadata.uid)],
+                ["op": "test", "path": "/metadata/finalizers", "value": JSONValue(there)],
+                ["op": "replace", "path": "/metadata/finalizers", "value": JSONValue(rest)],
             ]
             do throws(KubernetesError) {
                 _ = try await shop.client.call(
-                    .patch(APIPath.persistentVolume(volume.metadata.name), .merge, patch)
+                    .patch(APIPath.persistentVolume(volume.metadata.name), .json, patch)
                 )
                 return
             } catch {
-                if error.status?.isNotFound ?? false { return }
-                guard error.status?.isConflict ?? false, attempt < Self.mostTries else { throw error }
+                guard let status = error.status else { throw error }
+                if status.isNotFound { return }
+                guard status.isConflict || status.isInvalid, attempt < Self.mostTries else { throw error }
             }
             guard let now = try await shop.liveVolume(volume.metadata.name), now.metadata.uid == volume.metadata.uid
             else { return }
