@@ -7,6 +7,7 @@ internal import SystemPackage
 /// without a known name must not be formatted either.
 public enum ContentProbe {
     static let edgeBytes: UInt64 = 4 << 20
+    private static let windowBytes = 1 << 20
 
     /// Reads both ends of a device or file.
     ///
@@ -16,23 +17,43 @@ public enum ContentProbe {
     public static func content(of path: String) throws(KernelError) -> DeviceContent {
         let descriptor = try openUncached(path)
         let size = try descriptor.endOffset()
-        let first = AlignedBuffer(count: Int(min(size, edgeBytes)))
-        let firstCount = try descriptor.readBlocks(into: first, count: Int(min(size, edgeBytes)), at: 0)
-        let tailBytes = min(size - UInt64(firstCount), edgeBytes)
-        let last = AlignedBuffer(count: Int(tailBytes))
-        let lastCount = try descriptor.readBlocks(into: last, count: Int(tailBytes), at: size - tailBytes)
-        let offsets = [
-            first.firstNonZero(count: firstCount).map { UInt64($0) },
-            last.firstNonZero(count: lastCount).map { size - tailBytes + UInt64($0) },
-        ]
-        guard let offset = offsets.compactMap(\.self).first else { return .blank }
+        let head = 0..<min(size, edgeBytes)
+        let tail = max(head.upperBound, size - min(size, edgeBytes))..<size
+        guard let offset = try firstNonZero(of: descriptor, in: [head, tail]) else { return .blank }
         // What lies between is not read: nothing that can stand there alone matters to a new file system.
         let ends = MemorySource(
             sizeBytes: size,
-            parts: [(0, first.copy(0..<firstCount)), (size - tailBytes, last.copy(0..<lastCount))]
+            parts: [(0, try bytes(of: descriptor, head)), (tail.lowerBound, try bytes(of: descriptor, tail))]
         )
         guard let found = FormatCatalog.signatures(on: ends).first else { return .unknown(offset: offset) }
         return .known(format: found.format)
+    }
+
+    /// Through a small window: most devices that come here are blank, and memory takes longer to get than to look through.
+    private static func firstNonZero(
+        of descriptor: borrowing OwnedDescriptor,
+        in ranges: [Range<UInt64>]
+    ) throws(KernelError) -> UInt64? {
+        let window = AlignedBuffer(count: windowBytes)
+        for range in ranges {
+            var place = range.lowerBound
+            while place < range.upperBound {
+                let wanted = Int(min(range.upperBound - place, UInt64(windowBytes)))
+                let count = try descriptor.readBlocks(into: window, count: wanted, at: place)
+                if let first = window.firstNonZero(count: count) { return place + UInt64(first) }
+                guard count > 0 else { break }
+                place += UInt64(count)
+            }
+        }
+        return nil
+    }
+
+    private static func bytes(
+        of descriptor: borrowing OwnedDescriptor,
+        _ range: Range<UInt64>
+    ) throws(KernelError) -> [UInt8] {
+        let buffer = AlignedBuffer(count: range.count)
+        return buffer.copy(0..<(try descriptor.readBlocks(into: buffer, count: range.count, at: range.lowerBound)))
     }
 
     /// Past the page cache where the file system allows it: what counts is what the device holds.

@@ -6,21 +6,34 @@ internal import SystemPackage
 public final class AlignedBuffer {
     private static let hugePageBytes = 2 << 20
     let bytes: UnsafeMutableRawBufferPointer
+    /// What a large one is cut out of.
+    private let mapping: UnsafeMutableRawBufferPointer?
 
     /// Makes `count` zeros, rounded up to pages.
+    ///
+    /// See: mmap(2).
     public init(count: Int) {
         let pages = (max(count, 1) + 4095) / 4096 * 4096
-        let isLarge = pages >= Self.hugePageBytes
-        bytes = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: pages,
-            alignment: isLarge ? Self.hugePageBytes : 4096
-        )
-        // The kernel pins every page for each direct read or write: a few large ones are sooner pinned than a thousand.
-        if isLarge { madvise(bytes.baseAddress, bytes.count, MADV_HUGEPAGE) }
-        bytes.initializeMemory(as: UInt8.self, repeating: 0)
+        mapping = pages >= Self.hugePageBytes ? Self.map(pages + Self.hugePageBytes) : nil
+        if let mapping, let start = mapping.baseAddress?.alignedUp(toMultipleOf: Self.hugePageBytes) {
+            bytes = UnsafeMutableRawBufferPointer(start: start, count: pages)
+            // The kernel pins every page for each direct read or write: a few large ones are sooner pinned than a thousand.
+            madvise(start, pages, MADV_HUGEPAGE)
+        } else {
+            bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: pages, alignment: 4096)
+            bytes.initializeMemory(as: UInt8.self, repeating: 0)
+        }
     }
 
-    deinit { bytes.deallocate() }
+    deinit {
+        if let mapping { munmap(mapping.baseAddress, mapping.count) } else { bytes.deallocate() }
+    }
+
+    /// Zeros that take no memory and no time until they are written to.
+    private static func map(_ count: Int) -> UnsafeMutableRawBufferPointer? {
+        let start = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        return start == MAP_FAILED ? nil : UnsafeMutableRawBufferPointer(start: start, count: count)
+    }
 
     /// How much it holds, in bytes.
     public var count: Int { bytes.count }
