@@ -27,8 +27,10 @@ extension NodeVolumeService {
                     "cannot mount volume '\(record.volumeID)' read-only: its image is blank"
                 )
             }
-            try await format(&record, device, mkfsOptions)
-        } else if content != .known(format: fileSystem) {
+            // Nothing to check nor to grow.
+            return try await format(&record, device, mkfsOptions)
+        }
+        guard content == .known(format: fileSystem) else {
             throw VolumeError(
                 .failedPrecondition,
                 "cannot stage volume '\(record.volumeID)' as \(fileSystem): its image holds \(content), which nacre did "
