@@ -28,14 +28,31 @@ public enum KernelFile {
     /// Replaces `path` by a file with these bytes, so that a crash leaves the old or the new one, whole.
     ///
     /// See: fsync(2), rename(2).
-    public static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o600) throws(KernelError) {
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - bytes: What it holds then.
+    ///   - mode: Who may read it.
+    ///   - isDurable: Whether that is true of a crash of the machine, too, and not of processes alone; takes two flushes
+    ///     of a disk.
+    /// - Throws: `KernelError`.
+    public static func replace(
+        _ path: String,
+        with bytes: [UInt8],
+        mode: UInt32 = 0o600,
+        isDurable: Bool = true
+    ) throws(KernelError) {
         let temporary = path + ".new"
         do {
             let file = try OwnedDescriptor(opening: temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
             try file.writeAll(bytes)
-            try checked("fsync", temporary, fsync(file.rawValue))
+            if isDurable { try checked("fsync", temporary, fsync(file.rawValue)) }
         }
-        try rename(temporary, to: path)
+        if isDurable {
+            try rename(temporary, to: path)
+        } else {
+            try checked("rename", path, Glibc.rename(temporary, path))
+        }
     }
 
     /// Gives a file or a directory another name, on disk too when this returns.

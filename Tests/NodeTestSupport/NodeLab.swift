@@ -27,6 +27,8 @@ public struct NodeLab: Sendable {
     public let program: String
     /// What its volumes are mapped by, the first that can.
     public var mappers: [MapperKind] = [.fuse]
+    /// Whether its services have a server wait for the next image.
+    public var keepsSpare = false
     /// A class's parameters, for every volume that is staged.
     public var context: [String: String] = [:]
 
@@ -66,13 +68,22 @@ public struct NodeLab: Sendable {
         program = (own.lastIndex(of: "/").map { String(own[...$0]) } ?? "./") + "NodeTestProcess"
     }
 
+    private var launcher: ServerLauncher {
+        ServerLauncher(
+            // The directory tells the processes of one lab from those of others.
+            command: [program, "image-server", directory],
+            placement: placement,
+            keepsSpare: keepsSpare,
+            logger: quietLogger
+        )
+    }
+
     /// A mapper as after a restart of the service.
     public func mapper() -> FuseLoopMapper {
         FuseLoopMapper(
             stateDirectory: directory,
             nodeID: nodeID,
-            serverCommand: [program, "image-server"],
-            placement: placement,
+            launcher: launcher,
             logger: quietLogger
         )
     }
@@ -82,8 +93,7 @@ public struct NodeLab: Sendable {
         NBDMapper(
             stateDirectory: directory,
             nodeID: nodeID,
-            serverCommand: [program, "image-server"],
-            placement: placement,
+            launcher: launcher,
             connections: connections,
             logger: quietLogger
         )

@@ -17,8 +17,7 @@ public final class FuseLoopMapper: Sendable {
 
     let stateDirectory: String
     let nodeID: String
-    let serverCommand: [String]
-    let placement: ServerPlacement
+    let launcher: ServerLauncher
     let logger: Logger
     let sysfs = Sysfs()
 
@@ -27,20 +26,17 @@ public final class FuseLoopMapper: Sendable {
     /// - Parameters:
     ///   - stateDirectory: Where mappings are kept, such as `/var/lib/nacre`; survives restarts.
     ///   - nodeID: This node's name, for other nodes to know who has an image.
-    ///   - serverCommand: A program and arguments that run `ImageServerProcess.main(readingConfigurationFrom: 0)`.
-    ///   - placement: Which cgroups servers go to.
+    ///   - launcher: Starts its servers.
     ///   - logger: Where to tell of remains and repairs.
     public init(
         stateDirectory: String,
         nodeID: String,
-        serverCommand: [String],
-        placement: ServerPlacement = .root,
+        launcher: ServerLauncher,
         logger: Logger
     ) {
         self.stateDirectory = stateDirectory
         self.nodeID = nodeID
-        self.serverCommand = serverCommand
-        self.placement = placement
+        self.launcher = launcher
         self.logger = logger
     }
 
@@ -98,12 +94,11 @@ public final class FuseLoopMapper: Sendable {
                 sharing: sharing,
                 node: node,
                 directory: directory,
-                placement: placement,
+                placement: launcher.placement,
                 predecessor: predecessor,
                 front: .fuse
             )
             observer(.startingServer, image.description)
-            let launcher = ServerLauncher(command: serverCommand, logger: logger)
             try launcher.start(configuration, credentials.userKey) { observer(.waitingForServer, image.description) }
         }
         do throws(KernelError) {

@@ -17,8 +17,7 @@ public final class NBDMapper: Sendable {
 
     let stateDirectory: String
     let nodeID: String
-    let serverCommand: [String]
-    let placement: ServerPlacement
+    let launcher: ServerLauncher
     let connections: Int
     let logger: Logger
 
@@ -27,23 +26,20 @@ public final class NBDMapper: Sendable {
     /// - Parameters:
     ///   - stateDirectory: Where mappings are kept, such as `/var/lib/nacre`; survives restarts.
     ///   - nodeID: This node's name, for other nodes to know who has an image.
-    ///   - serverCommand: A program and arguments that run `ImageServerProcess.main(readingConfigurationFrom: 0)`.
-    ///   - placement: Which cgroups servers go to.
+    ///   - launcher: Starts its servers.
     ///   - connections: Connections of a device, 1 to 16. With more than one, requests that a killed server had read wait
     ///     up to 30 s instead of 2 (`NBDFront`).
     ///   - logger: Where to tell of remains and repairs.
     public init(
         stateDirectory: String,
         nodeID: String,
-        serverCommand: [String],
-        placement: ServerPlacement = .root,
+        launcher: ServerLauncher,
         connections: Int = 1,
         logger: Logger
     ) {
         self.stateDirectory = stateDirectory
         self.nodeID = nodeID
-        self.serverCommand = serverCommand
-        self.placement = placement
+        self.launcher = launcher
         self.connections = min(max(connections, 1), 16)
         self.logger = logger
     }
@@ -97,12 +93,11 @@ public final class NBDMapper: Sendable {
             sharing: sharing,
             node: node,
             directory: directory,
-            placement: placement,
+            placement: launcher.placement,
             predecessor: ServerRecord.read(directory)?.addresses,
             front: .nbd(connections: connections)
         )
         observer(.startingServer, image.description)
-        let launcher = ServerLauncher(command: serverCommand, logger: logger)
         try launcher.start(configuration, credentials.userKey) { observer(.waitingForServer, image.description) }
         guard let device = try device(of: image) else {
             throw MappingError(.host, "cannot map image \(image): its server has no device")

@@ -46,7 +46,6 @@ enum ImageKeeper {
         _ key: Secret,
         parent: CInt
     ) -> Never {
-        prepareProcess(configuration.placement)
         let heritage: ServerHeritage
         do throws(MappingError) {
             heritage = try ServerHeritage(configuration)
@@ -66,7 +65,6 @@ enum ImageKeeper {
         _ key: Secret,
         adopting server: AdoptedServer
     ) -> Never {
-        prepareProcess(configuration.placement)
         do throws(KernelError) {
             let words = OwnedDescriptor(adopting: 3, subject: "pipe from the server")
             let heritage = try ServerHeritage(configuration, adopting: server, from: 4)
@@ -154,21 +152,6 @@ enum ImageKeeper {
             return nil
         }
     }
-
-    private static func prepareProcess(_ placement: ServerPlacement) {
-        switch placement {
-        case .root:
-            for sentence in Cgroups.moveToRoot(getpid()) { ServerLog.say(sentence) }
-        case .memoryCgroup(let directory):
-            ServerLog.attempt("move to \(directory)") { () throws(KernelError) in
-                try Cgroups.move(getpid(), to: directory)
-            }
-        case .stay: break
-        }
-        ServerLog.attempt("be spared when memory runs out") { () throws(KernelError) in
-            try ProcessControl.setOutOfMemoryScore(-1000)
-        }
-    }
 }
 
 extension ServerRecord {
@@ -180,6 +163,7 @@ extension ServerRecord {
 
     func write(_ directory: MappingDirectory) throws(KernelError) {
         let bytes = (try? JSONEncoder().encode(self)).map { Array($0) } ?? []
-        try KernelFile.replace(directory.server, with: bytes)
+        // It tells of processes, and none outlives the machine: who had the image then is told by the lock's record.
+        try KernelFile.replace(directory.server, with: bytes, isDurable: false)
     }
 }

@@ -49,7 +49,8 @@ struct ImageLock {
     /// Takes the locks where the image is for one node.
     func acquire(_ open: Image, _ imageID: String) throws(MappingError) {
         guard configuration.sharing == .oneNode else { return }
-        try lockAsHolder(imageID)
+        // A successor has it since it settled; the record has a new time, so that a second call would take a second share.
+        if !isSuccessor { try lockAsHolder(imageID) }
         guard try Self.features(of: open).contains(.exclusiveLock) else { return }
         let result = open.withRawImage { rbd_lock_acquire($0, RBD_LOCK_MODE_EXCLUSIVE) }
         guard result < 0 else { return }
@@ -91,12 +92,8 @@ struct ImageLock {
     }
 
     private func lockAsHolder(_ imageID: String) throws(MappingError) {
-        // Its time is not part of who we are: a second call must have the same cookie.
-        let ours = context.cluster.instanceID
         let failure: RBDError
         do throws(RBDError) {
-            let clients = try context.clients(ofImageID: imageID)?.clients ?? []
-            if clients.contains(where: { $0.clientID == ours && $0.locks[.holder] != nil }) { return }
             return try context.lockAsHolder(try record(), ofImageID: imageID)
         } catch {
             failure = error

@@ -90,14 +90,13 @@ struct ImageServer {
         try write(record)
 
         let front = try makeFront(image, record)
-        if let parent, Self.isGone(parent) {
+        if let parent, OwnedDescriptor(adopting: dup(parent), subject: "pipe").isBroken {
             // Nobody will ever ask for this device, nor take it away.
             lock.release(image, imageID)
             image.close()
             throw MappingError(.host, "the service went away before the image was ready")
         }
         try front.start(isSuccessor: generation > 0)
-        ServerLog.attempt("lock memory") { () throws(KernelError) in try ProcessControl.lockMemory() }
         startThread { ServerSignals.onTermination { front.endIfUnused() } }
         let engine = front.engine
         ServerLog.attempt("listen at \(directory.control)") { () throws(KernelError) in
@@ -112,6 +111,7 @@ struct ImageServer {
         } else {
             ServerLog.say("serving \(configuration.image) by \(configuration.front.name)")
         }
+        ServerLog.attempt("lock memory") { () throws(KernelError) in try ProcessControl.lockMemory() }
         front.waitUntilGone()
         // What was acknowledged must not be lost, however long the cluster is away. The rest must not keep us.
         while engine.statistics.unstableBytes > 0 { usleep(10_000) }
@@ -201,10 +201,5 @@ struct ImageServer {
         } catch {
             throw MappingError("start an image server", error)
         }
-    }
-
-    private static func isGone(_ parent: CInt) -> Bool {
-        var entry = pollfd(fd: parent, events: 0, revents: 0)
-        return poll(&entry, 1, 0) > 0 && entry.revents & Int16(POLLERR) != 0
     }
 }

@@ -35,17 +35,15 @@ struct ImageServerConfiguration: Codable, Sendable {
     /// Whether the image is only read.
     var isReadOnly: Bool { sharing.isReadOnly }
 
-    /// A pipe that holds all of it and the key: arguments and environment can be seen by others.
-    func pipe(with key: Secret) throws(KernelError) -> OwnedDescriptor {
+    /// Tells a process that was started all of it and the key: arguments and environment can be seen by others.
+    ///
+    /// Does not block: it fits into a pipe, a configuration is far below 64 KiB.
+    func write(with key: Secret, to pipe: borrowing OwnedDescriptor) throws(KernelError) {
         guard let text = try? JSONEncoder().encode(self) else {
             throw KernelError("encode", .invalidArgument, "configuration")
         }
-        return try OwnedDescriptor.withPipe { (input, output) throws(KernelError) in
-            // It fits into a pipe: a configuration is far below 64 KiB.
-            try output.writeAll(Array(text) + [UInt8(ascii: "\n")])
-            try key.withBytes { (bytes) throws(KernelError) in try output.writeAll(bytes) }
-            return input
-        }
+        try pipe.writeAll(Array(text) + [UInt8(ascii: "\n")])
+        try key.withBytes { (bytes) throws(KernelError) in try pipe.writeAll(bytes) }
     }
 }
 
@@ -79,16 +77,6 @@ enum ImageServerReport: Codable, Sendable {
     case ready
     /// It will not be.
     case failed(MappingError)
-}
-
-/// Where a server process goes, so that it is not killed with our service and its allocations wait for no pod's pages.
-public enum ServerPlacement: Sendable, Hashable, Codable {
-    /// The root of every cgroup hierarchy: what a node wants.
-    case root
-    /// This memory cgroup, by its directory; the others stay.
-    case memoryCgroup(String)
-    /// Where its parent is; for tests of what then happens.
-    case stay
 }
 
 /// An image, by names.

@@ -68,9 +68,13 @@ final class KeeperLine: Sendable {
             firstKeeper: heritage.firstKeeper,
             hasFuseConnection: heritage.fuseConnection != nil
         )
-        let input = try configuration.pipe(with: key)
         let command = try KernelFile.bytes("/proc/self/cmdline").split(separator: 0)
             .map { String(decoding: $0, as: UTF8.self) }
+        let input = try OwnedDescriptor.withPipe { (input, output) throws(KernelError) in
+            try configuration.placement.write(to: output)
+            try configuration.write(with: key, to: output)
+            return input
+        }
         return try OwnedDescriptor.withPipe { (words, theirs) throws(KernelError) in
             let inherited = [words.rawValue, heritage.memory.rawValue, heritage.lock.rawValue]
             let pid = try ProcessControl.spawnDetached(

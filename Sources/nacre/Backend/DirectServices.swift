@@ -46,7 +46,9 @@ enum DirectServices {
         let stack = ControllerStack(serve, observer: nil, logger: logger)
         if let fault = stack.configuration.fault { throw CommandFailure(.notFound, fault) }
         let steps = LatestStep()
-        let node = hasNode ? NodeStack(serve, stack.configuration, observer: steps.observe, logger: logger) : nil
+        let node =
+            hasNode
+            ? NodeStack(serve, stack.configuration, keepsSpare: false, observer: steps.observe, logger: logger) : nil
         return DirectBackend(
             controller: stack.service,
             node: node?.service,

@@ -14,13 +14,24 @@ struct NodeStack: Sendable {
     /// Threads for mounts, file systems and devices; each volume's calls come one after the other.
     private static let threads = 8
 
-    /// Nothing when this process is not told which node it is on.
-    init?(_ options: ServeOptions, _ configuration: ClusterConfiguration, observer: StepObserver?, logger: Logger) {
+    /// Nothing when this process is not told which node it is on; a spare server is for who has many calls, and not one.
+    init?(
+        _ options: ServeOptions,
+        _ configuration: ClusterConfiguration,
+        keepsSpare: Bool,
+        observer: StepObserver?,
+        logger: Logger
+    ) {
         guard let nodeID = options.nodeID else { return nil }
+        let launcher = ServerLauncher(
+            command: ["/proc/self/exe", ImageServerCommand.name],
+            keepsSpare: keepsSpare,
+            logger: logger
+        )
         let fuse = FuseLoopMapper(
             stateDirectory: options.stateDir,
             nodeID: nodeID,
-            serverCommand: ["/proc/self/exe", ImageServerCommand.name],
+            launcher: launcher,
             logger: logger
         )
         let krbd = KernelRBDMapper(
@@ -32,7 +43,7 @@ struct NodeStack: Sendable {
         let nbd = NBDMapper(
             stateDirectory: options.stateDir,
             nodeID: nodeID,
-            serverCommand: ["/proc/self/exe", ImageServerCommand.name],
+            launcher: launcher,
             logger: logger
         )
         service = NodeVolumeService(
