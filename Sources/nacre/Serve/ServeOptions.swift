@@ -5,8 +5,8 @@ import Volumes
 
 /// What `nacre serve` is told.
 struct ServeOptions: ParsableArguments {
-    @Option(help: "UNIX socket to serve on.", completion: .file())
-    var socket = "/run/nacre/nacre.sock"
+    @Option(help: "UNIX socket to serve on (NACRE_SOCKET).", completion: .file())
+    var socket = Environment.value("NACRE_SOCKET") ?? "/run/nacre/nacre.sock"
 
     @Option(help: "ceph-csi's config.json: which clusters there are.", completion: .file(extensions: ["json"]))
     var config = "/etc/ceph-csi-config/config.json"
