@@ -39,8 +39,9 @@ struct LingeringWatchTests {
 
             try await faulty.cluster.execute("/usr/bin/python3", "-c", Self.abandonWatch, header)
             #expect(try await !census.pool.watchers(of: header).isEmpty)
-            // As rare as the tries of a controller that backs off: one sees the watch, one has it reviewed, one succeeds.
-            for wait in [Duration.seconds(2), .seconds(40)] {
+            // As rare as the tries of a controller that backs off: one sees the watch, one has it reviewed once the OSD has
+            // dropped those of dead clients that it knows, and one succeeds.
+            for wait in [Duration.seconds(34), .seconds(40)] {
                 let refusal = try #require(await refusal(bench, handle))
                 #expect(refusal.code == .failedPrecondition && refusal.message.contains("dead"), "\(refusal)")
                 try await Task.sleep(for: wait)

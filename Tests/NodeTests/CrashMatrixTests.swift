@@ -68,6 +68,11 @@ extension NodeTests {
         _ step: NodeStep,
         fsType: String = "ext4"
     ) async throws {
+        if operation == "up", step == .checkingFileSystem {
+            // One that was just made is not checked.
+            try await lab.run("stage", image, fsType, observer: nil)
+            try await lab.run("down", image, fsType, observer: nil)
+        }
         let result = try await Subprocess.run(
             .path("/usr/bin/timeout"),
             arguments: ["100", lab.program, lab.directory, operation, image, fsType, step.rawValue],
