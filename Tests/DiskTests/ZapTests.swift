@@ -46,6 +46,7 @@ struct ZapTests {
     func newOSD() throws {
         let lab = try DiskLab()
         let disk = try lab.disk("osd", 2 << 30)
+        // Its socket is not in /run/ceph: to the tests beside this one osd.7 would be up.
         func makeOSD(_ name: String) -> Ran {
             let directory = "\(lab.directory)/\(name)"
             return DiskLab.run(
@@ -54,7 +55,8 @@ struct ZapTests {
                 monmaptool --create --fsid \(DiskLab.cluster) --add a 127.0.0.1:6789 \(directory)/monmap > /dev/null && \
                 ceph-authtool --gen-print-key > \(directory)/key && \
                 ceph-osd -i 7 --osd-data \(directory) --osd-uuid \(name) --mkfs --fsid \(DiskLab.cluster) \
-                --monmap \(directory)/monmap --no-mon-config --keyfile \(directory)/key -c /dev/null
+                --monmap \(directory)/monmap --no-mon-config --keyfile \(directory)/key -c /dev/null \
+                --admin-socket \(directory)/asok
                 """,
                 limit: 120
             )
