@@ -18,7 +18,7 @@ struct NodeStack: Sendable {
     init?(
         _ options: ServeOptions,
         _ configuration: ClusterConfiguration,
-        keepsSpare: Bool,
+        keepsSpare: Bool = true,
         observer: StepObserver?,
         logger: Logger
     ) {

@@ -333,6 +333,7 @@ def bars(result):
     if "32" in steady:
         rows.append(row("claims bound a second at 32", steady["32"]["bound"]["per_second"], 50, False))
         rows.append(row("deletes a second at 32", steady["32"]["gone"]["per_second"], 40, False))
+        # The renewals of the lease are counted, too: less than a tenth of a write for each claim.
         rows.append(row("API writes of a claim at 32", round(steady["32"]["requests"]["writes"], 1), 5, True))
         rows.append(row("lists after the start", steady["32"]["requests"]["lists"], 0, True))
     if burst:
