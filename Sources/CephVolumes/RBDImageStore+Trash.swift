@@ -7,7 +7,7 @@ public import Volumes
 extension RBDImageStore {
     /// Moves an image to the trash unless someone has it open.
     ///
-    /// `rbd_trash_move` itself moves an image that another client is writing to. So its watchers are read before, which
+    /// The move itself does not mind another client that is writing to the image. So its watchers are read before, which
     /// spares a live image the move, and again after it, when the name is gone and nobody can open it any more: who came
     /// in between is seen then, and the image is put back.
     public func trashImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
@@ -61,9 +61,14 @@ extension RBDImageStore {
         }
     }
 
-    /// Moves the image; twice when it has a name that the pool's directory does not list, and librbd does not see it.
+    /// Moves the image: a plain one by four short calls, any other and what a kill left half-moved through librbd; twice
+    /// when it has a name that the pool's directory does not list, and librbd does not see it.
     private func move(_ place: Place, _ imageID: String) async throws(VolumeError) {
         let image = place.id.image
+        let isMovedUnopened = try await place.trying("move to the trash image") { () async throws(RBDError) in
+            try await place.context.moveToTrash(image, unopenedWithID: imageID)
+        }
+        guard !isMovedUnopened else { return }
         for _ in 0..<2 {
             let isMoved = try await place.blocking("move to the trash image") { (context) throws(RBDError) in
                 try Self.move(image, imageID, context)

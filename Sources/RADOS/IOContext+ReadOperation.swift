@@ -103,7 +103,7 @@ extension IOContext {
     }
 
     /// Keeps the context alive until the call has come back, whatever happens to other references.
-    private func withRetainedContext(_ body: (UnsafeMutableRawPointer) async -> CInt) async -> CInt {
+    func withRetainedContext(_ body: (UnsafeMutableRawPointer) async -> CInt) async -> CInt {
         let raw = withRawContext { $0 }
         let result = await body(raw)
         withExtendedLifetime(self) {}

@@ -18,6 +18,13 @@ struct Encoder {
     mutating func append(_ string: String) {
         append(Array(string.utf8))
     }
+
+    /// A structure with its version and its length before it.
+    mutating func append(version: UInt8, compatible: UInt8, _ structure: Encoder) {
+        append(version)
+        append(compatible)
+        append(structure.bytes)
+    }
 }
 
 /// Reads Ceph's plain encoding; bytes that end too early give nothing, never a trap.

@@ -41,6 +41,8 @@ public enum ImageObject {
     public static let directory = "rbd_directory"
     /// The object that lists a pool's trash.
     public static let trash = "rbd_trash"
+    /// The object that lists a pool's mirrored images.
+    public static let mirroring = "rbd_mirroring"
 }
 
 extension IOContext {

@@ -27,7 +27,7 @@ public enum VolumeStep: String, OperationStep, CaseIterable {
     case settingMetadata
     /// Reading who has the image open.
     case checkingUse
-    /// `rbd_trash_move`.
+    /// The four calls that move a plain image, or `rbd_trash_move`.
     case movingToTrash
     /// Reading again who has the image open: someone may have come while it was moved.
     case recheckingUse

@@ -1,8 +1,9 @@
 """The benchmark's bars and its tables."""
 
-# ceph-csi on a quiet machine of two cores, 150 volumes: p50 in ms and calls a second, by concurrency.
-CEPH_CSI = {"create": {"1": (21.5, 44), "8": (115, 69), "32": (444, 70)},
-            "trash": {"1": (127, 7.8), "8": (327, 24), "32": (1497, 20)}}
+# ceph-csi on a quiet machine of two cores, 150 volumes, and the bare calls on it: calls a second, by concurrency. Where
+# the bare calls were measured more than once, the least; so ceph-csi is made the best of.
+CEPH_CSI = {"create": {"1": (44, 101), "8": (69, 184), "32": (70, 203)},
+            "trash": {"1": (7.8, 47), "8": (24, 102), "32": (20, 106)}}
 WORDS = {"create": "create", "trash": "delete", "grow": "expand"}
 
 
@@ -29,13 +30,13 @@ def bars(result):
         if c == str(max(map(int, result["by_concurrency"]))):
             rows.append(bar("trash empty after the last delete", at["trash_empty_s"], 15, True, " s"))
     for verb, factor in (("create", 2), ("trash", 4)):
-        for c, (p50, per_second) in CEPH_CSI[verb].items():
+        for c, (per_second, bare) in CEPH_CSI[verb].items():
             if "nacre" in result["by_concurrency"].get(c, {}):
-                nacre = result["by_concurrency"][c]["nacre"][verb]
-                rows.append(bar(f"{WORDS[verb]} p50 at {c}, times faster than ceph-csi's", p50 / nacre["p50_ms"],
-                                factor, False, "×"))
-                rows.append(bar(f"{WORDS[verb]} throughput at {c}, against ceph-csi's",
-                                nacre["per_second"] / per_second, factor, False, "×"))
+                at = result["by_concurrency"][c]
+                # The bare calls tell how fast this machine is against that one.
+                speed = at["floor"][verb]["per_second"] / bare
+                rows.append(bar(f"{WORDS[verb]} throughput at {c}, against ceph-csi's at this machine's {speed:.2f}×",
+                                at["nacre"][verb]["per_second"] / (per_second * speed), factor, False, "×"))
     if "repeat" in result:
         rows.append(bar("repeated create p50", result["repeat"]["p50_ms"], 5, True, " ms"))
     if "purger" in result:
@@ -88,7 +89,8 @@ def show(result):
     for when, m in result.get("memory_mib", {}).items():
         print(f"resident memory {when.replace('_', ' ')}: {m['VmRSS']:.1f} MiB (highest {m['VmHWM']:.1f})")
     if result["bars"]:
-        print("\nbars (ceph-csi's figures are of another, quiet machine of this kind)")
+        print("\nbars (ceph-csi's figures are of another, quiet machine of this kind, times what the bare calls do here"
+              " against there)")
         for row in result["bars"]:
-            print(f"  {'PASS' if row['pass'] else 'FAIL'}  {row['what']:56} {row['value']:8.2f}{row['unit']:4}"
+            print(f"  {'PASS' if row['pass'] else 'FAIL'}  {row['what']:64} {row['value']:8.2f}{row['unit']:4}"
                   f"  {row['limit']}")

@@ -1,0 +1,117 @@
+internal import Glibc
+public import RADOS
+internal import SystemPackage
+
+extension IOContext {
+    /// Moves an image to the trash without opening it, if it is a plain one whose lock nobody has.
+    ///
+    /// `rbd_trash_move` opens the image, watches it, takes its lock and gives all of it back: 28 operations of the OSDs,
+    /// for the four that move it. Those four are sent here, in librbd's order, so that a kill in between leaves what a
+    /// kill of librbd leaves, and librbd brings it to an end:
+    ///
+    /// | class call or removal | afterwards |
+    /// | --- | --- |
+    /// | `rbd.trash_add` | the entry says that it is being moved |
+    /// | `rbd_id.NAME` is removed | the name leads nowhere; only if it led to this image, which librbd does not ask |
+    /// | `rbd.dir_remove_image` | the pool does not list it |
+    /// | `rbd.trash_state_set` | the entry can be removed or restored |
+    ///
+    /// What librbd does beyond them is for others than plain images: it ends their mirroring, refuses them while they
+    /// migrate, and takes the lock from a dead client. For such it does nothing and says so. rbd-mirror, which librbd
+    /// tells of the entry, only asks for its own.
+    ///
+    /// Like `rbd_trash_move` it also moves an image that another client has open: ask `watchers` first.
+    ///
+    /// - Parameters:
+    ///   - name: The image's name.
+    ///   - id: Its id.
+    /// - Returns: Whether it is in the trash; false when nothing was done, and librbd must.
+    /// - Throws: `RBDError`; what is done then is done.
+    public func moveToTrash(_ name: String, unopenedWithID id: String) async throws(RBDError) -> Bool {
+        guard try await isPlainAndUnlocked(id) else { return false }
+        do throws(RADOSError) {
+            do throws(RADOSError) {
+                try await execute(trashAdd(name, id), on: ImageObject.trash)
+            } catch {
+                // Somebody was killed, or is at it.
+                guard error.code != .fileExists else { return false }
+                throw error
+            }
+            var leadingToIt = Encoder()
+            leadingToIt.append(id)
+            _ = try await remove(ImageObject.id(ofName: name), ifItBeginsWith: leadingToIt.bytes)
+            do throws(RADOSError) {
+                var names = Encoder()
+                names.append(name)
+                names.append(id)
+                let call = ClassCall("rbd", "dir_remove_image", input: names.bytes)
+                try await execute(call, on: ImageObject.directory)
+            } catch {
+                // It is not listed, or the name is another image's.
+                guard error.isNotFound || error.code == .staleNFSFileHandle else { throw error }
+            }
+        } catch {
+            throw RBDError(error)
+        }
+        do throws(RBDError) {
+            try await setTrashState(of: id, to: .normal, expecting: .moving)
+        } catch {
+            // Another process found it there and has removed it.
+            guard error.isNotFound else { throw error }
+        }
+        return true
+    }
+
+    /// Whether all that `rbd_trash_move` would do with the image is to move it.
+    private func isPlainAndUnlocked(_ id: String) async throws(RBDError) -> Bool {
+        var head = Encoder()
+        head.append(UInt64.max - 1)  // CEPH_NOSNAP
+        head.append(false)
+        var lock = Encoder()
+        lock.append(ImageLockName.exclusive.rawValue)
+        var question = Encoder()
+        question.append(version: 1, compatible: 1, lock)
+        let calls = [
+            ClassCall("rbd", "get_features", input: head.bytes),
+            ClassCall("lock", "get_info", input: question.bytes),
+        ]
+        guard let answers = try await classCalls(calls, on: ImageObject.header(ofID: id)) else { return false }
+        var features = Decoder(answers[0])
+        var owners = Decoder(answers[1])
+        guard let bits = features.number(UInt64.self), var lockers = owners.structure(),
+            ImageFeatures(rawValue: bits).isSubset(of: .plain), lockers.number(UInt32.self) == 0
+        else { return false }
+        var image = Encoder()
+        image.append(id)
+        let mirroring = ClassCall("rbd", "mirror_image_get", input: image.bytes)
+        return try await classCalls([mirroring], on: ImageObject.mirroring) == nil
+    }
+
+    /// The call that writes the entry.
+    ///
+    /// See: cls_rbd_types.h, `TrashImageSpec`.
+    private func trashAdd(_ name: String, _ id: String) -> ClassCall {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        var spec = Encoder()
+        spec.append(TrashRecord.Source.user.rawValue)
+        spec.append(name)
+        // When it was moved, and until when it must be kept.
+        for _ in 0..<2 {
+            spec.append(UInt32(truncatingIfNeeded: now.tv_sec))
+            spec.append(UInt32(truncatingIfNeeded: now.tv_nsec))
+        }
+        spec.append(TrashRecord.State.moving.rawValue)
+        var input = Encoder()
+        input.append(id)
+        input.append(version: 2, compatible: 1, spec)
+        return ClassCall("rbd", "trash_add", input: input.bytes)
+    }
+}
+
+extension ImageFeatures {
+    /// What changes nothing in how an image is moved; not journaling, and nothing that we do not know.
+    fileprivate static let plain: ImageFeatures = [
+        .layering, .striping, .exclusiveLock, .objectMap, .fastDiff, .deepFlatten, .dataPool,
+    ]
+}

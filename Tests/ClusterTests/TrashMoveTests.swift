@@ -1,0 +1,97 @@
+import Foundation
+import RADOS
+import RBD
+import SystemPackage
+import TestSupport
+import Testing
+
+/// The short way into the trash does what librbd's does, or nothing.
+@Suite("Moves to the trash without opening", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
+struct TrashMoveTests {
+    let cluster: MicroCluster
+    let census: PoolCensus
+    let image = "csi-vol-\(UUID().uuidString.lowercased())"
+
+    init() throws {
+        cluster = try #require(MicroCluster.current)
+        census = try PoolCensus(cluster, pool: "rbd")
+    }
+
+    /// Makes the image with `rbd create`; returns its id.
+    private func make() async throws -> String {
+        try await cluster.execute("rbd", "create", "--size", "16M", "rbd/\(image)")
+        return try #require(try await census.pool.imageID(named: image))
+    }
+
+    private func removeFromTrash(_ id: String) async throws {
+        try await cluster.execute("rbd", "trash", "rm", "rbd/\(id)")
+    }
+
+    @Test("A plain image lies there as after `rbd trash mv`, comes back whole, and goes for good")
+    func plain() async throws {
+        let id = try await make()
+        let begin = Int64(Date().timeIntervalSince1970)
+        #expect(try await census.pool.moveToTrash(image, unopenedWithID: id))
+        #expect(try await census.hasNoTrace(of: image))
+        let raw = try await census.rawTrash().filter { $0.id == id }
+        #expect(raw == [RawTrashEntry(id: id, name: image, source: .user, state: .normal)])
+        let entry = try #require(try await census.blocking { try $0.trashEntries() }.first { $0.id == id })
+        #expect(entry.wasMovedByUser && entry.name == image)
+        #expect((begin...begin + 60).contains(entry.deletedAt) && entry.deferredUntil == entry.deletedAt)
+        try await cluster.execute("rbd", "trash", "restore", "rbd/\(id)")
+        #expect(try await census.isWhole(image))
+        #expect(try await census.pool.moveToTrash(image, unopenedWithID: id))
+        try await removeFromTrash(id)
+        #expect(try await !census.holds(ImageObject.header(ofID: id)))
+    }
+
+    @Test(
+        "What librbd must do more for is left alone",
+        arguments: [
+            "rbd feature enable $image journaling",
+            "rbd lock add $image of-a-dead-client",
+            "rbd mirror pool enable $pool image && rbd mirror image enable $image snapshot",
+        ]
+    )
+    func notPlain(_ preparation: String) async throws {
+        // A pool of its own, whose mirroring nobody else meets.
+        let pool = "move-\(UUID().uuidString.prefix(8).lowercased())"
+        try await cluster.execute("sh", "-ec", "ceph osd pool create \(pool) 1 && rbd pool init \(pool)")
+        let script = """
+            pool=\(pool) image=\(pool)/\(image)
+            rbd create --size 16M --image-feature layering,exclusive-lock $image
+            \(preparation)
+            """
+        try await cluster.execute("sh", "-ec", script)
+        let there = try PoolCensus(cluster, pool: pool)
+        let id = try #require(try await there.pool.imageID(named: image))
+        #expect(try await !there.pool.moveToTrash(image, unopenedWithID: id))
+        #expect(try await there.isWhole(image))
+        #expect(try await there.rawTrash().isEmpty)
+        try await cluster.execute("ceph", "osd", "pool", "rm", pool, pool, "--yes-i-really-really-mean-it")
+    }
+
+    @Test("What another has begun, or nobody made, is left to librbd", arguments: [true, false])
+    func begun(_ isThere: Bool) async throws {
+        let id = isThere ? try await make() : "0123456789ab"
+        if isThere { try await census.addToTrash(RawTrashEntry(id: id, name: image, state: .moving)) }
+        #expect(try await !census.pool.moveToTrash(image, unopenedWithID: id))
+        guard isThere else { return }
+        #expect(try await census.isWhole(image))
+        try await census.blocking { (pool) throws(RBDError) in try pool.moveToTrash(image) }
+        try await removeFromTrash(id)
+    }
+
+    @Test("A name that leads to another image by now stays that image's")
+    func renamed() async throws {
+        let id = try await make()
+        try await cluster.execute("rbd", "rename", "rbd/\(image)", "rbd/\(image)-before")
+        let other = try await make()
+        #expect(try await census.pool.moveToTrash(image, unopenedWithID: id))
+        #expect(try await census.isWhole(image))
+        #expect(try await census.pool.imageID(named: image) == other)
+        #expect(try await census.pool.listedID(of: image) == other)
+        #expect(try await census.rawTrash().contains { $0.id == id && $0.name == image && $0.state == .normal })
+        for each in [image, "\(image)-before"] { try await cluster.execute("rbd", "rm", "rbd/\(each)") }
+    }
+}
