@@ -36,7 +36,8 @@ def api_server(lab):
     issuer = "https://kubernetes.default.svc"
     command = [
         lab.program_path("kube-apiserver"), f"--etcd-servers=http://{LOOPBACK}:{lab.port('etcd')}",
-        f"--bind-address={LOOPBACK}", f"--advertise-address={LOOPBACK}", f"--secure-port={lab.port('kube-apiserver')}",
+        f"--bind-address={lab.address}", f"--advertise-address={lab.address}",
+        f"--secure-port={lab.port('kube-apiserver')}",
         *(["--insecure-port=0"] if lab.version < (1, 24) else []),
         # The kubernetes Service would otherwise want an address that is not loopback.
         "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.96.0.0/16",
@@ -48,6 +49,8 @@ def api_server(lab):
         f"--kubelet-client-certificate={pki}/admin.crt", f"--kubelet-client-key={pki}/admin.key",
         "--allow-privileged=true", "--profiling=false", *gates(lab), *lab.state["api_args"],
     ]
+    if lab.guests:
+        return [*command, "--kubelet-preferred-address-types=InternalIP"]
     if not lab.nodes:
         return command
     # Node names are looked up for `kubectl logs` and `exec`; this process alone sees them, in a mount namespace of its own.
@@ -95,7 +98,7 @@ class API:
     def get(self, path, timeout=5):
         """(status, body); (None, why) if there was no answer."""
         connection = http.client.HTTPSConnection(
-            LOOPBACK, self.lab.port("kube-apiserver"), timeout=timeout, context=self.context)
+            self.lab.address, self.lab.port("kube-apiserver"), timeout=timeout, context=self.context)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()

@@ -47,7 +47,7 @@ class Authority:
         self.key("service-accounts")
         openssl("ec", "-in", self.file("service-accounts.key"), "-pubout", "-out", self.file("service-accounts.pub"))
         self.certificate("kube-apiserver", "/CN=kube-apiserver", [
-            "IP:127.0.0.1", "IP:10.96.0.1", "DNS:localhost", "DNS:kubernetes", "DNS:kubernetes.default",
+            f"IP:{self.lab.address}", "IP:10.96.0.1", "DNS:localhost", "DNS:kubernetes", "DNS:kubernetes.default",
             "DNS:kubernetes.default.svc"])
         self.user("admin", "/O=system:masters/CN=admin")
         # It does the work of all its controllers under its own name.

@@ -26,7 +26,8 @@ class Lab(Cluster):
         """Names of all daemons, in the order in which they start."""
         names = [n for n in CONTROL_PLANE if n != "kube-scheduler" or self.state["scheduler"]]
         for node in self.nodes:
-            names += [f"{kind}.{node}" for kind in ("node", "containerd", "kubelet")]
+            kinds = ("containerd", "kubelet") if self.guests else ("node", "containerd", "kubelet")
+            names += [f"{kind}.{node}" for kind in kinds]
         return names
 
     @property
@@ -40,7 +41,17 @@ class Lab(Cluster):
 
     @property
     def server(self):
-        return f"https://127.0.0.1:{self.port('kube-apiserver')}"
+        return f"https://{self.address}:{self.port('kube-apiserver')}"
+
+    @property
+    def guests(self):
+        """Whether the nodes are guests of tools/kernel-lab, in whose world we are."""
+        return self.state["guests"]
+
+    @property
+    def address(self):
+        """Where the API server listens."""
+        return "10.77.0.1" if self.guests else "127.0.0.1"
 
     @property
     def version(self):

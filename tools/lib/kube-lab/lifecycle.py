@@ -12,7 +12,7 @@ import lab as labs
 import ports
 import release
 from layout import LOCK, Failure, Gone
-from node import Node
+from guest_node import node as node_of
 
 ROOT_PROGRAMS = {"unshare": "util-linux", "nsenter": "util-linux", "mount": "mount", "losetup": "mount"}
 
@@ -104,7 +104,7 @@ def start(lab, progress, deadline):
     for name in lab.daemons:
         if "." not in name and daemons.state(lab, name)[1] == "stopped":
             daemons.start(lab, name, control_plane.argv(lab, name))
-    nodes = [Node(lab, name) for name in lab.nodes]
+    nodes = [node_of(lab, name) for name in lab.nodes]
     for node in nodes:
         node.start(deadline)
         progress(f"containerd of {node.name} ready")
@@ -124,7 +124,10 @@ def check_ours(lab):
 def end_processes(lab):
     """Of the control plane, and all of the nodes with what they hold of the kernel."""
     for name in lab.nodes:
-        release.release_node(lab, name)
+        if lab.guests:
+            node_of(lab, name).release()
+        else:
+            release.release_node(lab, name)
     daemons.kill(lab, daemons.recorded(lab))
 
 

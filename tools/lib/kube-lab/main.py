@@ -74,7 +74,7 @@ exit status: 0 done, 1 failed, 3 no lab there, 64 wrong usage, 69 something is n
 
 ONE, MANY, NONE = "one", "many", "none"  # values that a flag takes
 FLAGS = {
-    "up": {"version": ONE, "kubelet": NONE, "nodes": ONE, "port": ONE, "gates": ONE, "api-arg": MANY, "kcm-arg": MANY,
+    "up": {"version": ONE, "kubelet": NONE, "nodes": ONE, "guests": NONE, "port": ONE, "gates": ONE, "api-arg": MANY, "kcm-arg": MANY,
            "no-scheduler": NONE, "timeout": ONE},
     "down": {"keep": NONE},
     "status": {"output": ONE},
@@ -141,6 +141,7 @@ def wanted(options):
     return {
         "version": options.get("version", DEFAULT_VERSION),
         "nodes": number(options, "nodes", 1, labs.MAX_NODES, 1 if "kubelet" in options else 0),
+        "guests": "guests" in options,
         "wanted_port": number(options, "port", 1024, 65000),
         "gates": options.get("gates", ""),
         "api_args": options.get("api-arg", []),

@@ -36,7 +36,7 @@ exec -a "$1/namespace" sleep infinity
 
 CONTAINERD = """\
 version = 2
-root = "{directory}/containerd/root"
+root = "{state}/containerd/root"
 state = "/run/containerd"
 disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs",
     "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.internal.v1.opt"]
@@ -109,11 +109,12 @@ def kubelet_configuration(lab, node):
     pki = lab.path("pki")
     configuration = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-        "address": "127.0.0.1", "port": lab.port(node), "readOnlyPort": 0, "healthzPort": 0,
+        "address": "0.0.0.0" if lab.guests else "127.0.0.1", "port": lab.port(node), "readOnlyPort": 0, "healthzPort": 0,
         "authentication": {
             "anonymous": {"enabled": False}, "webhook": {"enabled": True}, "x509": {"clientCAFile": f"{pki}/ca.crt"}},
         "authorization": {"mode": "Webhook"},
-        "cgroupDriver": "cgroupfs", "cgroupRoot": "/" + cgroup(lab, node), "cgroupsPerQOS": True,
+        "cgroupDriver": "cgroupfs", "cgroupRoot": "/" if lab.guests else "/" + cgroup(lab, node),
+        "cgroupsPerQOS": True,
         "enforceNodeAllocatable": [],
         "failSwapOn": False, "makeIPTablesUtilChains": False,
         # The machine's disk may be nearly full of build products; that is not the lab's business.
@@ -147,8 +148,7 @@ class Node:
         return ["nsenter", f"--mount=/proc/{self.holder}/ns/mnt", "--wd=/", "--", *command]
 
     def start(self, deadline):
-        self.start_holder(deadline)
-        make_cgroups(self.lab, self.name)
+        self.hold(deadline)
         containerd = f"containerd.{self.name}"
         if daemons.state(self.lab, containerd)[1] == "stopped":
             self.write_containerd_files()
@@ -160,6 +160,20 @@ class Node:
         if daemons.state(self.lab, kubelet)[1] == "stopped":
             write_file(self.path("kubelet.json"), json.dumps(kubelet_configuration(self.lab, self.name), indent=1))
             daemons.start(self.lab, kubelet, self.kubelet_command())
+
+    @property
+    def state_directory(self):
+        """Where containerd keeps images and containers."""
+        return self.directory
+
+    @property
+    def kubelet_flags(self):
+        return []
+
+    def hold(self, deadline):
+        """Makes what containerd and kubelet run in, if it is not there."""
+        self.start_holder(deadline)
+        make_cgroups(self.lab, self.name)
 
     def start_holder(self, deadline):
         holder = f"node.{self.name}"
@@ -182,7 +196,7 @@ class Node:
         os.makedirs(self.path("cni"), exist_ok=True)
         write_file(self.path("cni", "10-loopback.conflist"), json.dumps(CNI))
         write_file(self.path("containerd.toml"), CONTAINERD.format(
-            directory=self.directory, sandbox=SANDBOX_IMAGE,
+            directory=self.directory, state=self.state_directory, sandbox=SANDBOX_IMAGE,
             cni=os.path.dirname(self.lab.program_path("")[:-1]) + "/root/cni"))
 
     def containerd_command(self):
@@ -198,7 +212,7 @@ class Node:
             f"--config={self.path('kubelet.json')}", "--cert-dir=/var/lib/kubelet/pki",
             *(["--container-runtime=remote"] if lab.version < (1, 27) else []),
             "--container-runtime-endpoint=unix:///run/containerd/containerd.sock",
-            f"--hostname-override={self.name}", "--v=2")
+            f"--hostname-override={self.name}", *self.kubelet_flags, "--v=2")
 
     def ctr(self, *words):
         return subprocess.run(

@@ -10,13 +10,13 @@ import control_plane
 import daemons
 from lab import usage
 from layout import Failure
-from node import Node
+from guest_node import node as node_of
 
 
 def is_ready(lab, states):
     api = control_plane.API(lab)
     return (all(s == "running" for _, s in states.values()) and api.get("/readyz")[0] == 200
-            and all(Node(lab, name).is_ready(api) for name in lab.nodes))
+            and all(node_of(lab, name).is_ready(api) for name in lab.nodes))
 
 
 def status(lab, output):
@@ -55,7 +55,7 @@ def execute(lab, node, command):
     os.environ.update(environment(lab))
     if node is not None:
         check_node(lab, node)
-        command = Node(lab, node).enter(*command)
+        command = node_of(lab, node).enter(*command)
     # Python ignores SIGPIPE, and an ignored signal stays so in the program.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
@@ -77,7 +77,7 @@ def load(lab, archives):
         if not os.path.isfile(archive):
             raise usage(f"{archive} is no file")
         for name in lab.nodes:
-            Node(lab, name).import_image(archive)
+            node_of(lab, name).import_image(archive)
             print(f"{archive} is in {name}")
 
 
@@ -98,11 +98,11 @@ def start(lab, names, timeout):
         if not node:
             daemons.start(lab, name, control_plane.argv(lab, name))
         elif kind == "node":
-            Node(lab, node).start_holder(time.monotonic() + timeout)
+            node_of(lab, node).start_holder(time.monotonic() + timeout)
         elif kind == "containerd":
-            daemons.start(lab, name, Node(lab, node).containerd_command())
+            daemons.start(lab, name, node_of(lab, node).containerd_command())
         else:
-            daemons.start(lab, name, Node(lab, node).kubelet_command())
+            daemons.start(lab, name, node_of(lab, node).kubelet_command())
         # Whatever fails at once should fail this command.
         for _ in range(10):
             time.sleep(0.02)
