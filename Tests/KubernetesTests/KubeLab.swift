@@ -17,6 +17,12 @@ enum KubeLab {
     /// What tests without one say.
     static let lack: Comment = "needs a real Kubernetes and Ceph: run tools/test kubernetes, or set NACRE_KUBE_DIR"
 
+    /// Whether its node is a guest of tools/kernel-lab.
+    static var isGuest: Bool { isThere && getenv("NACRE_LAB_DIR") != nil }
+
+    /// What tests without such a node say.
+    static let noGuest: Comment = "needs a node with a kernel of its own: run tools/test kubernetes"
+
     /// A client as the administrator.
     static func client() throws -> KubernetesClient {
         let path = "\(try #require(directory))/admin.kubeconfig"

@@ -8,27 +8,6 @@ import Testing
 /// One agent serves the node, so one test at a time has it.
 @Suite("Pods with volumes, under a real kubelet", .serialized, .enabled(if: KubeLab.isThere, KubeLab.lack))
 struct PodTests {
-    /// A world with a controller and an agent in it; pods and volumes are gone before these are.
-    func inNodeWorld(
-        _ fileSystem: String = "xfs",
-        _ body: (World, ChildProcess) async throws -> Void
-    ) async throws {
-        try await inWorld { world in
-            try await world.makePodClass(fileSystem)
-            let controller = try await world.controller()
-            let agent = try await world.agent()
-            do {
-                try await body(world, agent)
-            } catch {
-                Issue.record("\(error)\n\(world.logText("agent").suffix(4000))")
-            }
-            for claim in try await world.claims() { try? await world.delete(claim) }
-            try await world.waitGone()
-            _ = try? await agent.stop()
-            _ = try await controller.stop()
-        }
-    }
-
     @Test("Data and its owner group outlive the pod, and the volume grows under it", arguments: ["xfs"])
     func life(fileSystem: String) async throws {
         try await inNodeWorld(fileSystem) { world, _ in

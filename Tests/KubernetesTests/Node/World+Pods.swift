@@ -65,13 +65,12 @@ extension World {
     }
 
     /// The class of volumes that pods get, with the Secrets of both users.
-    func makePodClass(_ fileSystem: String = "xfs", fields: [String: JSONValue] = [:]) async throws {
+    func makePodClass(_ fileSystem: String = "xfs", mounter: String = "") async throws {
         try await makeClass(
             parameters: [
                 "csi.storage.k8s.io/fstype": fileSystem, "csi.storage.k8s.io/node-stage-secret-name": "ceph",
-                "csi.storage.k8s.io/node-stage-secret-namespace": name,
-            ],
-            fields: fields
+                "csi.storage.k8s.io/node-stage-secret-namespace": name, "mounter": mounter,
+            ]
         )
     }
 
@@ -142,5 +141,27 @@ extension World {
         try await eventually("the node has let go of all volumes", within: limit) {
             !(try await KubeLab.onNode("cat", "/proc/self/mountinfo")).text.contains("\(name)-")
         }
+    }
+}
+
+/// A world with a controller and an agent in it; pods and volumes are gone before these are.
+func inNodeWorld(
+    _ fileSystem: String = "xfs",
+    mounter: String = "",
+    _ body: (World, ChildProcess) async throws -> Void
+) async throws {
+    try await inWorld { world in
+        try await world.makePodClass(fileSystem, mounter: mounter)
+        let controller = try await world.controller()
+        let agent = try await world.agent()
+        do {
+            try await body(world, agent)
+        } catch {
+            Issue.record("\(error)\n\(world.logText("agent").suffix(4000))")
+        }
+        for claim in try await world.claims() { try? await world.delete(claim) }
+        try await world.waitGone()
+        _ = try? await agent.stop()
+        _ = try await controller.stop()
     }
 }

@@ -40,7 +40,9 @@ class GuestNode(Node):
 
     def release(self):
         daemons.kill(self.lab, [f"kubelet.{self.name}", f"containerd.{self.name}"])
-        _kernel_lab("down", self.name)
+        # A world that has ended took its guests with it.
+        if os.path.exists(os.path.join(os.environ.get("NACRE_LAB_DIR", "/nonexistent"), self.name, "number")):
+            _kernel_lab("down", self.name)
 
     def _run(self, *command):
         result = subprocess.run(self.enter(*command), capture_output=True, text=True, check=False)

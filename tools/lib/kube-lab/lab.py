@@ -46,7 +46,7 @@ class Lab(Cluster):
     @property
     def guests(self):
         """Whether the nodes are guests of tools/kernel-lab, in whose world we are."""
-        return self.state["guests"]
+        return self.state.get("guests", False)
 
     @property
     def address(self):

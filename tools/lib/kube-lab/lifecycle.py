@@ -32,7 +32,10 @@ class Progress:
             print(f"{self.elapsed:6.2f} s  {text}", file=sys.stderr, flush=True)
 
 
-def check_host(nodes):
+def check_host(nodes, guests):
+    if guests and "NACRE_LAB_DIR" not in os.environ:
+        raise Failure("cannot start guests: this is no world of tools/kernel-lab;"
+                      " run `kernel-lab world -- kube-lab up --guests`", 64)
     if not nodes:
         return
     if os.getuid() != 0:
@@ -48,7 +51,7 @@ def up(lab, wanted, quiet, timeout):
     labs.build(wanted["version"])
     progress = Progress(quiet)
     deadline = time.monotonic() + timeout
-    check_host(wanted["nodes"])
+    check_host(wanted["nodes"], wanted["guests"])
     fresh = not os.path.isdir(lab.dir)
     try:
         os.makedirs(lab.dir, mode=0o700, exist_ok=True)

@@ -42,6 +42,7 @@ flags of up
   --version VERSION    of Kubernetes ({DEFAULT_VERSION}; see tools/lib/kube-lab/versions)
   --kubelet            a node n1 with containerd, runc, kubelet and the image docker.io/local/busybox:1
   --nodes N            that many nodes, n1 to nN
+  --guests             each node is a guest of tools/kernel-lab, in whose world this runs: a kernel with rbd, nbd, dm
   --port PORT          first port of the block; by default a free block is found
   --gates A=true,B=false  feature gates of all
   --api-arg ARG        one more argument of kube-apiserver, as often as wanted; likewise
@@ -67,6 +68,7 @@ examples
   kube-lab kubectl apply -f deploy/examples/block-pod.yaml
   kube-lab freeze etcd; sleep 5; kube-lab thaw etcd --wait
   ip netns exec lab kube-lab up --dir /var/tmp/lab
+  kernel-lab world -- sh -c 'kube-lab up --guests && bash'
   kube-lab down
 
 exit status: 0 done, 1 failed, 3 no lab there, 64 wrong usage, 69 something is not installed, 77 not root
@@ -74,8 +76,8 @@ exit status: 0 done, 1 failed, 3 no lab there, 64 wrong usage, 69 something is n
 
 ONE, MANY, NONE = "one", "many", "none"  # values that a flag takes
 FLAGS = {
-    "up": {"version": ONE, "kubelet": NONE, "nodes": ONE, "guests": NONE, "port": ONE, "gates": ONE, "api-arg": MANY, "kcm-arg": MANY,
-           "no-scheduler": NONE, "timeout": ONE},
+    "up": {"version": ONE, "kubelet": NONE, "nodes": ONE, "guests": NONE, "port": ONE, "gates": ONE,
+           "api-arg": MANY, "kcm-arg": MANY, "no-scheduler": NONE, "timeout": ONE},
     "down": {"keep": NONE},
     "status": {"output": ONE},
     "env": {},
@@ -140,7 +142,7 @@ def number(options, name, low, high, default=None):
 def wanted(options):
     return {
         "version": options.get("version", DEFAULT_VERSION),
-        "nodes": number(options, "nodes", 1, labs.MAX_NODES, 1 if "kubelet" in options else 0),
+        "nodes": number(options, "nodes", 1, labs.MAX_NODES, 1 if {"kubelet", "guests"} & options.keys() else 0),
         "guests": "guests" in options,
         "wanted_port": number(options, "port", 1024, 65000),
         "gates": options.get("gates", ""),

@@ -113,6 +113,8 @@ def start(lab, names, timeout):
 
 def freeze(lab, names):
     for name in names:
+        if lab.guests and "." in name:
+            raise usage(f"{name} is in a guest, which freezes as a whole: kernel-lab freeze {name.partition('.')[2]}")
         if not daemons.pause(lab, name, signal.SIGSTOP, "frozen"):
             raise Failure(f"cannot freeze {name}: it does not run; start it first")
         print(f"{name} frozen")
