@@ -3,6 +3,7 @@
 containerd and kubelet are, to this lab, the processes that run them there (`kernel-lab exec`): what they say is in the
 lab's logs, and they end with them. The guest sees the lab's directory at the lab's own path.
 """
+import contextlib
 import os
 import subprocess
 
@@ -12,8 +13,9 @@ from node import Node
 
 KERNEL_LAB = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", "kernel-lab")
 MEMORY = "2G"
-# What kubelet's cAdvisor wants to know of a processor and user-mode-linux does not say.
+# kubelet ends where it cannot find a processor's clock, and user-mode-linux tells none.
 CLOCK = "cpu MHz\t\t: 1000.000\n"
+ADD_CLOCK = 'cat /proc/cpuinfo > /run/cpuinfo; printf %s "$0" >> /run/cpuinfo; mount --bind /run/cpuinfo /proc/cpuinfo'
 
 
 class GuestNode(Node):
@@ -31,18 +33,23 @@ class GuestNode(Node):
         return [KERNEL_LAB, "exec", self.name, "--", *command]
 
     def hold(self, deadline):
-        if subprocess.run(self.enter("true"), capture_output=True, check=False).returncode == 0:
+        # A guest of that name which does not see this lab is another's, and `up` says so.
+        ours = self.enter("test", "-e", self.lab.path(self.lab.marker))
+        if subprocess.run(ours, capture_output=True, check=False).returncode == 0:
             return
         os.makedirs(self.directory, exist_ok=True)
         _kernel_lab("up", "--quiet", "--memory", MEMORY, "--share", self.lab.dir, self.name)
-        self._run("sh", "-ec", 'cat /proc/cpuinfo > /run/cpuinfo; printf %s "$0" >> /run/cpuinfo;'
-                  " mount --bind /run/cpuinfo /proc/cpuinfo", CLOCK)
+        write_file(self.path("booted"), "")
+        self._run("sh", "-ec", ADD_CLOCK, CLOCK)
 
     def release(self):
         daemons.kill(self.lab, [f"kubelet.{self.name}", f"containerd.{self.name}"])
-        # A world that has ended took its guests with it.
-        if os.path.exists(os.path.join(os.environ.get("NACRE_LAB_DIR", "/nonexistent"), self.name, "number")):
+        # Not another's guest of that name; and the world may have ended, or someone the guest.
+        world = os.environ.get("NACRE_LAB_DIR")
+        if os.path.exists(self.path("booted")) and world and os.path.isdir(os.path.join(world, self.name)):
             _kernel_lab("down", self.name)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path("booted"))
 
     def _run(self, *command):
         result = subprocess.run(self.enter(*command), capture_output=True, text=True, check=False)
