@@ -110,7 +110,7 @@ extension NodeTests {
     }
 
     /// Does something to daemons of the cluster that these tests share.
-    private func microCluster(_ words: String) async throws {
+    func microCluster(_ words: String) async throws {
         let tool = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../tools/micro-cluster")
             .path
         try await shell("\(tool) \(words) --dir \(NodeLab.clusterDirectory ?? "") --quiet")

@@ -37,13 +37,13 @@ extension ServerFrontKind {
         }
     }
 
-    /// Twice what the kernel can have under way, since at most half of them are writes that it need not wait for.
+    /// A multiple of what the kernel can have under way, since most of them may be writes that it need not wait for.
     ///
     /// FUSE's limit is ours, `max_background`; nbd has 128 a connection, of as many bytes as `max_sectors_kb` says, 4 MiB
     /// in the newest kernels.
     var limits: Limits {
         switch self {
-        case .fuse: Limits(requests: 1024, longestTransfer: 1 << 20)
+        case .fuse: Limits(requests: 4096, longestTransfer: 1 << 20)
         case .nbd(let connections): Limits(requests: max(1024, 256 * connections), longestTransfer: 4 << 20)
         }
     }

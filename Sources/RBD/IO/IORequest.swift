@@ -31,6 +31,8 @@ package struct IORequest: @unchecked Sendable {
         var owner: UInt = 0
         var tag: UInt64 = 0
         var result = 0
+        /// The write behind this one that goes to the cluster with it; an index + 1, or 0.
+        var joined: UInt32 = 0
         /// The next one in whichever list this one is; an index + 1, or 0.
         let next = Atomic<UInt32>(0)
         /// Who waits for this one to end: its sequence number's low half, and an index + 1.

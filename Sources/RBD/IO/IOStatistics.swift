@@ -5,6 +5,7 @@ enum IOCounter: Int, CaseIterable {
     case reads, readBytes, writes, writeBytes, flushes, zeroings, discards
     case acknowledgedEarly, waitedForWrites, waitedForRoom, mergedFlushes, errors
     case successions, writtenAgain, reconnections
+    case joinedWrites
 }
 
 /// What an engine has done since the image was mapped, by all of its servers.
@@ -39,6 +40,8 @@ public struct IOStatistics: Codable, Sendable, Hashable {
     public var writtenAgain: UInt64 = 0
     /// Connections to the kernel that were made anew.
     public var reconnections: UInt64 = 0
+    /// Acknowledged writes that cost the cluster nothing: a later one to the same place, or a neighbour, went for them.
+    public var joinedWrites: UInt64 = 0
     /// Requests under way now.
     public var inFlight = 0
     /// Acknowledged bytes that are not on stable storage now.
@@ -64,6 +67,7 @@ public struct IOStatistics: Codable, Sendable, Hashable {
         successions += other.successions
         writtenAgain += other.writtenAgain
         reconnections += other.reconnections
+        joinedWrites += other.joinedWrites
         inFlight += other.inFlight
         unstableBytes += other.unstableBytes
     }
@@ -85,5 +89,6 @@ public struct IOStatistics: Codable, Sendable, Hashable {
         successions = value(.successions)
         writtenAgain = value(.writtenAgain)
         reconnections = value(.reconnections)
+        joinedWrites = value(.joinedWrites)
     }
 }

@@ -28,6 +28,8 @@ extension ImageIOEngine {
     /// Starts a request, or hangs it onto an earlier one that it must wait for.
     func advance(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
         while changes.load(ordering: .acquiring) > 0, let (earlier, sequence) = obstacle(slot) {
+            guard !absorb(slot, into: earlier, sequence) else { return }
+            urge(earlier, sequence)
             var word = earlier.pointee.waiting.load(ordering: .acquiring)
             while !WaitList.isClosed(word), WaitList.belongs(word, to: sequence) {
                 slot.pointee.next.store(WaitList.first(word), ordering: .relaxed)
@@ -41,7 +43,7 @@ extension ImageIOEngine {
             }
             // It has ended meanwhile; perhaps there is another one.
         }
-        start(slot)
+        startOrHold(slot)
     }
 
     /// The latest change before this request that it must wait for, with its sequence number.

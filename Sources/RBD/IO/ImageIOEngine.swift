@@ -29,11 +29,14 @@ package final class ImageIOEngine: @unchecked Sendable {
     let raw: UnsafeMutableRawPointer
     let memory: SharedRequestMemory
     let slots: UnsafeMutablePointer<IORequest.Slot>
+    let held: HeldWrites
     let changes = Atomic<Int>(0)
+    let writesUnderWay = Atomic<Int>(0)
     private let handler: @Sendable (IORequest) -> Void
     private let free = FreeStack()
     private let running = Atomic<Int>(0)
     private let unstableBytes = Atomic<Int>(0)
+    private let writesSinceFlush = Atomic<Int>(0)
     private let starved = Atomic<Int>(0)
     private let room = Room()
     private let flushesLibrary: Bool
@@ -41,6 +44,8 @@ package final class ImageIOEngine: @unchecked Sendable {
 
     /// Acknowledged bytes that may be unstable at once; more are acknowledged when they are stable.
     private static let unstableLimit = 32 << 20
+    /// Requests that may be unstable at once, or as many as were written since the last flush.
+    private static let unstableRequests = 512
     /// The requests below this index keep their buffers' memory; the others give it back after a large transfer.
     private static let warmSlots = 64
     private static let smallTransfer = 128 << 10
@@ -62,6 +67,7 @@ package final class ImageIOEngine: @unchecked Sendable {
     ) {
         self.image = image
         self.memory = memory
+        held = HeldWrites(places: memory.count)
         self.handler = handler
         flushesLibrary = hasJournal
         self.acknowledgesEarly = acknowledgesEarly
@@ -108,6 +114,7 @@ package final class ImageIOEngine: @unchecked Sendable {
         slot.pointee.result = 0
         slot.pointee.isAcknowledged = false
         slot.pointee.isCounted = false
+        slot.pointee.joined = 0
         running.add(1, ordering: .relaxed)
         return IORequest(slot: slot)
     }
@@ -202,27 +209,51 @@ package final class ImageIOEngine: @unchecked Sendable {
                 return finish(slot, failure == 0 ? 0 : -Int(EIO))
             }
         }
-        var completion: rbd_completion_t?
-        var result = rbd_aio_create_completion(slot, requestCompleted, &completion)
-        if result >= 0, let completion {
+        let result = launch(slot) { raw, completion in
             let buffer = slot.pointee.buffer.assumingMemoryBound(to: CChar.self)
             let (offset, length) = (slot.pointee.offset, slot.pointee.length)
-            result =
-                switch slot.pointee.kind {
-                case .read: rbd_aio_read(raw, offset, Int(length), buffer, completion)
-                case .write: rbd_aio_write(raw, offset, Int(length), buffer, completion)
-                case .flush: rbd_aio_flush(raw, completion)
-                // Not rbd_aio_discard: that leaves what does not fill its granularity of 64 KiB as it was.
-                case .zero: rbd_aio_write_zeroes(raw, offset, Int(length), completion, 0, 0)
-                case .discard: rbd_aio_discard(raw, offset, length, completion)
-                }
-            if result >= 0 { return }
-            rbd_aio_release(completion)
+            return switch slot.pointee.kind {
+            case .read: rbd_aio_read(raw, offset, Int(length), buffer, completion)
+            case .write: rbd_aio_write(raw, offset, Int(length), buffer, completion)
+            case .flush: rbd_aio_flush(raw, completion)
+            // Not rbd_aio_discard: that leaves what does not fill its granularity of 64 KiB as it was.
+            case .zero: rbd_aio_write_zeroes(raw, offset, Int(length), completion, 0, 0)
+            case .discard: rbd_aio_discard(raw, offset, length, completion)
+            }
         }
-        finish(slot, Int(result))
+        if result < 0 { finish(slot, Int(result)) }
     }
 
+    /// Makes a call of librbd's that ends with `finish`, unless it answers an errno now.
+    func launch(
+        _ slot: UnsafeMutablePointer<IORequest.Slot>,
+        _ call: (UnsafeMutableRawPointer, rbd_completion_t) -> CInt
+    ) -> CInt {
+        var completion: rbd_completion_t?
+        let made = rbd_aio_create_completion(slot, requestCompleted, &completion)
+        guard made >= 0, let completion else { return made < 0 ? made : -ENOMEM }
+        let result = call(raw, completion)
+        if result < 0 { rbd_aio_release(completion) }
+        return result
+    }
+
+    /// Ends a request, and the writes that went to the cluster with it.
     func finish(_ slot: UnsafeMutablePointer<IORequest.Slot>, _ result: Int) {
+        let isAcknowledged = slot.pointee.isAcknowledged
+        var member = slot
+        while true {
+            let joined = member.pointee.joined
+            end(member, result)
+            guard joined != 0 else { break }
+            member = slots + Int(joined - 1)
+        }
+        guard isAcknowledged else { return }
+        writesUnderWay.subtract(1, ordering: .sequentiallyConsistent)
+        startHeld()
+    }
+
+    /// Ends a request: who asked is told, or it is given back; who waited for it goes on.
+    func end(_ slot: UnsafeMutablePointer<IORequest.Slot>, _ result: Int) {
         slot.pointee.result = result
         if result < 0 { memory.counter(.errors).pointee.add(1, ordering: .relaxed) }
         let isAcknowledged = slot.pointee.isAcknowledged
@@ -243,8 +274,10 @@ package final class ImageIOEngine: @unchecked Sendable {
 
     private func claimUnstable(_ length: UInt64) -> Bool {
         guard acknowledgesEarly, memory.failure.pointee.load(ordering: .relaxed) == 0 else { return false }
-        // Some requests must be left for reads and flushes.
-        guard changes.load(ordering: .relaxed) < memory.count / 2 else { return false }
+        // Who flushes now and then must not find thousands of writes to wait for, and some requests are for reads.
+        let since = writesSinceFlush.add(1, ordering: .relaxed).newValue
+        let most = min(max(since, Self.unstableRequests), memory.count / 4 * 3)
+        guard changes.load(ordering: .relaxed) < most else { return false }
         let after = unstableBytes.add(Int(length), ordering: .relaxed).newValue
         if after <= Self.unstableLimit { return true }
         unstableBytes.subtract(Int(length), ordering: .relaxed)
@@ -267,7 +300,9 @@ package final class ImageIOEngine: @unchecked Sendable {
         case .write:
             memory.counter(.writes).pointee.add(1, ordering: .relaxed)
             memory.counter(.writeBytes).pointee.add(bytes, ordering: .relaxed)
-        case .flush: memory.counter(.flushes).pointee.add(1, ordering: .relaxed)
+        case .flush:
+            memory.counter(.flushes).pointee.add(1, ordering: .relaxed)
+            writesSinceFlush.store(0, ordering: .relaxed)
         case .zero: memory.counter(.zeroings).pointee.add(1, ordering: .relaxed)
         case .discard: memory.counter(.discards).pointee.add(1, ordering: .relaxed)
         }

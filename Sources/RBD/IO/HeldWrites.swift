@@ -1,0 +1,59 @@
+internal import Synchronization
+
+/// The acknowledged writes that have not been started, by their places in the engine's table.
+///
+/// A place's word is the sequence number of the write that is held there, and 0 otherwise. Whoever changes it to 0 has
+/// the write, so that it is started once.
+///
+/// Safe to share: the words never move and are atomics.
+final class HeldWrites: @unchecked Sendable {
+    private let words: UnsafeMutablePointer<Atomic<UInt64>>
+    private let places: Int
+    private let holds = Atomic<Int>(0)
+
+    init(places: Int) {
+        self.places = places
+        words = .allocate(capacity: places)
+        for place in 0..<places { (words + place).initialize(to: Atomic(0)) }
+    }
+
+    deinit {
+        words.deinitialize(count: places)
+        words.deallocate()
+    }
+
+    /// How many there are; sequentially consistent, so that who holds a write and who ends one see each other.
+    var count: Int { holds.load(ordering: .sequentiallyConsistent) }
+
+    /// The sequence number of the write that is held at a place, or 0.
+    func sequence(at place: Int) -> UInt64 { words[place].load(ordering: .acquiring) }
+
+    /// Holds a write.
+    func hold(_ sequence: UInt64, at place: Int) {
+        words[place].store(sequence, ordering: .sequentiallyConsistent)
+        holds.add(1, ordering: .sequentiallyConsistent)
+    }
+
+    /// Takes a write; whether it was still held.
+    func claim(_ sequence: UInt64, at place: Int) -> Bool {
+        guard sequence != 0 else { return false }
+        let outcome = words[place].compareExchange(expected: sequence, desired: 0, ordering: .acquiringAndReleasing)
+        guard outcome.exchanged else { return false }
+        holds.subtract(1, ordering: .sequentiallyConsistent)
+        return true
+    }
+
+    /// Takes the oldest write and returns its place.
+    func claimOldest() -> Int? {
+        while count > 0 {
+            var (found, oldest) = (-1, UInt64.max)
+            for place in 0..<places {
+                let sequence = words[place].load(ordering: .acquiring)
+                if sequence != 0, sequence < oldest { (found, oldest) = (place, sequence) }
+            }
+            guard found >= 0 else { return nil }
+            if claim(oldest, at: found) { return found }
+        }
+        return nil
+    }
+}

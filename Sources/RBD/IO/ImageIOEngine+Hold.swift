@@ -1,0 +1,131 @@
+internal import CRBD
+internal import Glibc
+internal import Synchronization
+
+// Acknowledged writes beyond what is worth having under way.
+//
+// Nobody waits for them, so they are held, oldest first out, until another one has ended. Meanwhile the same place may be
+// written anew, and its neighbours may come: then one write goes to the cluster for all of them, which costs it as much as
+// one of 4 KiB. Whoever must wait for a held write starts it.
+extension ImageIOEngine {
+    /// Acknowledged writes that are under way before others are held: as many as the kernel's rbd has requests.
+    private static let writesAtOnce = 128
+    /// The neighbours of a write are looked for up to so many bytes away, on either side.
+    private static let reach: UInt64 = 64 << 10
+    private static let mostJoined = 16
+
+    /// Starts a request, unless it is an acknowledged write that had better wait.
+    func startOrHold(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
+        guard slot.pointee.isAcknowledged else { return start(slot) }
+        guard writesUnderWay.load(ordering: .relaxed) >= Self.writesAtOnce else {
+            writesUnderWay.add(1, ordering: .sequentiallyConsistent)
+            return start(slot)
+        }
+        held.hold(slot.pointee.sequence, at: slot.pointee.index)
+        startHeld()
+    }
+
+    /// Starts held writes while there is room for them.
+    func startHeld() {
+        while held.count > 0, writesUnderWay.load(ordering: .sequentiallyConsistent) < Self.writesAtOnce {
+            guard let place = held.claimOldest() else { return }
+            startJoined(slots + place)
+        }
+    }
+
+    /// Starts a write now if it is held: somebody waits for it.
+    func urge(_ slot: UnsafeMutablePointer<IORequest.Slot>, _ sequence: UInt64) {
+        guard held.count > 0, held.claim(sequence, at: slot.pointee.index) else { return }
+        startJoined(slot)
+    }
+
+    /// Puts the bytes of an acknowledged write into an earlier one that is held for the same place.
+    ///
+    /// A kill within the copy tears the earlier one, and the successor writes the later one, which is whole, after it.
+    ///
+    /// - Returns: Whether it did; then the later one has ended.
+    func absorb(
+        _ slot: UnsafeMutablePointer<IORequest.Slot>,
+        into earlier: UnsafeMutablePointer<IORequest.Slot>,
+        _ sequence: UInt64
+    ) -> Bool {
+        guard slot.pointee.isAcknowledged, held.count > 0, held.sequence(at: earlier.pointee.index) == sequence else {
+            return false
+        }
+        let place = extent(of: earlier.pointee.index)
+        guard place.begin == slot.pointee.offset, place.end == slot.pointee.offset + slot.pointee.length,
+            held.claim(sequence, at: earlier.pointee.index)
+        else { return false }
+        earlier.pointee.buffer.copyMemory(from: slot.pointee.buffer, byteCount: Int(slot.pointee.length))
+        held.hold(sequence, at: earlier.pointee.index)
+        memory.counter(.joinedWrites).pointee.add(1, ordering: .relaxed)
+        end(slot, 0)
+        startHeld()
+        return true
+    }
+
+    /// Starts a claimed write together with its held neighbours.
+    private func startJoined(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
+        writesUnderWay.add(1, ordering: .sequentiallyConsistent)
+        let (first, count) = join(slot)
+        guard count > 1 else { return start(slot) }
+        memory.counter(.joinedWrites).pointee.add(UInt64(count - 1), ordering: .relaxed)
+        let result = withUnsafeTemporaryAllocation(of: iovec.self, capacity: count) { parts in
+            var member = first
+            for place in 0..<count {
+                parts[place] = iovec(iov_base: member.pointee.buffer, iov_len: Int(member.pointee.length))
+                if place + 1 < count { member = slots + Int(member.pointee.joined - 1) }
+            }
+            return launch(first) { raw, completion in
+                rbd_aio_writev(raw, parts.baseAddress, CInt(count), first.pointee.offset, completion)
+            }
+        }
+        if result < 0 { finish(first, Int(result)) }
+    }
+
+    /// Claims the held writes that lie before and behind a write without a gap, and chains them in their order.
+    private func join(
+        _ slot: UnsafeMutablePointer<IORequest.Slot>
+    ) -> (first: UnsafeMutablePointer<IORequest.Slot>, count: Int) {
+        var (first, last, count) = (slot, slot, 1)
+        guard slot.pointee.length < Self.reach, held.count > 0 else { return (first, count) }
+        var (begin, end) = (slot.pointee.offset, slot.pointee.offset + slot.pointee.length)
+        let (least, most) = (begin < Self.reach ? 0 : begin - Self.reach, end + Self.reach)
+        withUnsafeTemporaryAllocation(of: Int.self, capacity: 2 * Self.mostJoined) { near in
+            var found = 0
+            for place in 0..<memory.count where held.sequence(at: place) != 0 {
+                let other = extent(of: place)
+                guard other.begin >= least, other.end <= most, found < near.count else { continue }
+                near[found] = place
+                found += 1
+            }
+            var isGrowing = found > 0
+            while isGrowing {
+                isGrowing = false
+                for place in near[..<found] where count < Self.mostJoined {
+                    let sequence = held.sequence(at: place)
+                    let other = extent(of: place)
+                    // Its place is the write's that had this sequence number, or claiming it fails.
+                    guard sequence != 0, other.end == begin || other.begin == end, held.claim(sequence, at: place)
+                    else { continue }
+                    if other.end == begin {
+                        slots[place].joined = UInt32(first.pointee.index + 1)
+                        (first, begin) = (slots + place, other.begin)
+                    } else {
+                        last.pointee.joined = UInt32(place + 1)
+                        (last, end) = (slots + place, other.end)
+                    }
+                    count += 1
+                    isGrowing = true
+                }
+            }
+        }
+        return (first, count)
+    }
+
+    private func extent(of place: Int) -> (begin: UInt64, end: UInt64) {
+        let begin = memory.offset(of: place).pointee.load(ordering: .relaxed)
+        let length = memory.length(of: place).pointee.load(ordering: .relaxed) & ~SharedRequestMemory.acknowledgedBit
+        return (begin, begin + length)
+    }
+}
