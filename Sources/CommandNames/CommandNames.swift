@@ -1,7 +1,11 @@
 public import ArgumentParser
 
-/// The subcommand that was meant where a word is none.
+/// What the programs have in common on the command line: their version, and the subcommand that was meant where a word is
+/// none.
 public enum CommandNames {
+    /// The version that every program of this package says it has.
+    public static let version = "0.1.0"
+
     /// What to say of the first word that should be a subcommand and is not.
     ///
     /// - Parameters:

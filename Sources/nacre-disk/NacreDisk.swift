@@ -16,6 +16,7 @@ struct NacreDisk: ParsableCommand {
             Exit status: 0 done or already so, 1 failed or something is left, 64 wrong usage, 66 no such device, \
             69 the kernel has no device mapper, 77 refused (nothing was written), 130 interrupted.
             """,
+        version: CommandNames.version,
         subcommands: [
             ListCommand.self, InspectCommand.self, CheckCommand.self, PlanCommand.self, ZapCommand.self,
             PrepareCommand.self, TeardownCommand.self, GPTCommand.self, MapperCommand.self, CoverageCommand.self,

@@ -6,7 +6,7 @@ import Volumes
 /// The program `nacre`.
 @main
 struct Nacre: AsyncParsableCommand {
-    static let version = "0.1.0"
+    static let version = CommandNames.version
 
     static let configuration = CommandConfiguration(
         commandName: "nacre",

@@ -22,8 +22,8 @@ extension NodeTests {
             buffer.write(random.randbytes(length))
             assert os.pwrite(device, buffer, offset) == length
             assert os.pwrite(model, buffer, offset) == length
-        for number in range(140): write(number << 18)
-        neighbours = [(64 << 20) + (number << 12) for number in range(64)]
+        for number in range(524): write(number << 17)
+        neighbours = [(96 << 20) + (number << 12) for number in range(64)]
         random.shuffle(neighbours)
         for offset in neighbours: write(offset)
         for offset in neighbours[:32]: write(offset)
@@ -49,7 +49,7 @@ extension NodeTests {
         try KernelFile.replace("\(model).py", with: Array(Self.writes.utf8))
         try await shell("timeout 60 /usr/bin/python3 \(model).py \(device) \(model)")
         let held = try #require(lab.status(image)?.statistics)
-        #expect(held.acknowledgedEarly == 265 && held.writes == 265, "\(held)")
+        #expect(held.acknowledgedEarly == 649 && held.writes == 649, "\(held)")
         // 32 went into the ones before them, and whoever lies across two had these started, with all that lay beside them.
         #expect(held.joinedWrites > 48, "\(held)")
         if isKilled { try server.send(SIGKILL) }

@@ -15,12 +15,14 @@ extension ImageIOEngine {
         memory.length(of: index).pointee.store(slot.pointee.length | mark, ordering: .relaxed)
         slot.pointee.waiting.store(WaitList.empty(slot.pointee.sequence), ordering: .relaxed)
         changes.add(1, ordering: .relaxed)
+        blocks.add(slot.pointee.offset, slot.pointee.offset &+ slot.pointee.length)
         memory.sequence(of: index).pointee.store(slot.pointee.sequence, ordering: .sequentiallyConsistent)
     }
 
     /// Takes an ended change out of the table and returns the first of those who wait for it.
     func withdraw(_ slot: UnsafeMutablePointer<IORequest.Slot>) -> UInt32 {
         memory.sequence(of: slot.pointee.index).pointee.store(0, ordering: .releasing)
+        blocks.remove(slot.pointee.offset, slot.pointee.offset &+ slot.pointee.length)
         changes.subtract(1, ordering: .relaxed)
         return WaitList.first(slot.pointee.waiting.exchange(WaitList.closed, ordering: .acquiringAndReleasing))
     }
@@ -55,6 +57,7 @@ extension ImageIOEngine {
         let (sequence, kind) = (slot.pointee.sequence, slot.pointee.kind)
         let begin = slot.pointee.offset
         let end = begin + slot.pointee.length
+        guard kind == .flush || blocks.mayChange(begin, end, isAdded: kind != .read) else { return nil }
         var found = -1
         var latest: UInt64 = 0
         for index in 0..<memory.count {

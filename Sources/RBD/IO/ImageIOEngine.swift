@@ -30,6 +30,7 @@ package final class ImageIOEngine: @unchecked Sendable {
     let memory: SharedRequestMemory
     let slots: UnsafeMutablePointer<IORequest.Slot>
     let held: HeldWrites
+    let blocks = ChangedBlocks()
     let changes = Atomic<Int>(0)
     let writesUnderWay = Atomic<Int>(0)
     private let handler: @Sendable (IORequest) -> Void

@@ -1,0 +1,66 @@
+internal import Synchronization
+
+/// Which blocks of 4 KiB are being changed, by their numbers' low bits: spares most requests a look through the table.
+///
+/// It may say so of a block that nobody changes, and never the other way round: a change is added before it is published,
+/// and taken out after it is withdrawn.
+///
+/// Safe to share: the counts never move and are atomics.
+final class ChangedBlocks: @unchecked Sendable {
+    private let counts: UnsafeMutablePointer<Atomic<UInt16>>
+    /// Changes of more than `longest`, which are everywhere.
+    private let large = Atomic<Int>(0)
+
+    private static let places: UInt64 = 1 << 16
+    private static let shift: UInt64 = 12
+    private static let longest: UInt64 = 1 << 20
+
+    init() {
+        counts = .allocate(capacity: Int(Self.places))
+        for place in 0..<Int(Self.places) { (counts + place).initialize(to: Atomic(0)) }
+    }
+
+    deinit {
+        counts.deinitialize(count: Int(Self.places))
+        counts.deallocate()
+    }
+
+    func add(_ begin: UInt64, _ end: UInt64) {
+        guard let blocks = blocks(begin, end) else {
+            large.add(1, ordering: .sequentiallyConsistent)
+            return
+        }
+        for block in blocks { count(block).pointee.wrappingAdd(1, ordering: .sequentiallyConsistent) }
+    }
+
+    func remove(_ begin: UInt64, _ end: UInt64) {
+        guard let blocks = blocks(begin, end) else {
+            large.subtract(1, ordering: .sequentiallyConsistent)
+            return
+        }
+        for block in blocks { count(block).pointee.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
+    }
+
+    /// Whether a range may be changed by others.
+    ///
+    /// - Parameters:
+    ///   - begin: Its first byte.
+    ///   - end: Behind its last.
+    ///   - isAdded: Whether it was added itself.
+    /// - Returns: False when certainly nobody changes it.
+    func mayChange(_ begin: UInt64, _ end: UInt64, isAdded: Bool) -> Bool {
+        guard large.load(ordering: .sequentiallyConsistent) == 0, let blocks = blocks(begin, end) else { return true }
+        let own: UInt16 = isAdded ? 1 : 0
+        return blocks.contains { count($0).pointee.load(ordering: .sequentiallyConsistent) > own }
+    }
+
+    /// The blocks that a range touches; nothing when they are too many.
+    private func blocks(_ begin: UInt64, _ end: UInt64) -> Range<UInt64>? {
+        guard end >= begin, end - begin <= Self.longest else { return nil }
+        return begin >> Self.shift..<(max(end, begin + 1) - 1) >> Self.shift + 1
+    }
+
+    private func count(_ block: UInt64) -> UnsafeMutablePointer<Atomic<UInt16>> {
+        counts + Int(block & (Self.places - 1))
+    }
+}
