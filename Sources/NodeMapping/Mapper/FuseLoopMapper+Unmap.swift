@@ -23,7 +23,7 @@ extension FuseLoopMapper {
             observer(.endingServer, image.description)
             try server(of: directory).end()
             observer(.removingRecord, image.description)
-            try directory.remove()
+            try server(of: directory).removeDirectory()
         } catch {
             throw MappingError("unmap image \(image)", error)
         }
@@ -37,7 +37,7 @@ extension FuseLoopMapper {
             try fuseConnections().abort(connection)
         }
         for loop in try sysfs.loopDevices(backedBy: directory.imageFile) { try loop.detach() }
-        while connection(directory, try MountTable.current()) != nil { try Mounting.detach(directory.mountPoint) }
+        while connection(directory, try MountTable.current()) != nil { try detach(directory) }
         try server(of: directory).kill()
     }
 
@@ -67,11 +67,22 @@ extension FuseLoopMapper {
         }
     }
 
+    /// Takes the mount out of sight; fine when a server that gave up has just done so.
+    private func detach(_ directory: MappingDirectory) throws(KernelError) {
+        do throws(KernelError) {
+            try Mounting.detach(directory.mountPoint)
+        } catch {
+            guard error.errno == .invalidArgument, connection(directory, try MountTable.current()) == nil else {
+                throw error
+            }
+        }
+    }
+
     private func unmountFile(_ directory: MappingDirectory) throws(KernelError) {
         while let connection = connection(directory, try MountTable.current()) {
             if try !server(of: directory).isKept() {
                 try fuseConnections().abort(connection)
-                try Mounting.detach(directory.mountPoint)
+                try detach(directory)
             } else {
                 try Waiting.wait(.seconds(5), "umount2", directory.mountPoint) { () throws(KernelError) in
                     do throws(KernelError) {

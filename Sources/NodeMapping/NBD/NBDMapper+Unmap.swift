@@ -20,7 +20,7 @@ extension NBDMapper {
             observer(.endingServer, image.description)
             try server(of: directory).end()
             observer(.removingRecord, image.description)
-            try directory.remove()
+            try server(of: directory).removeDirectory()
         } catch {
             throw MappingError("unmap image \(image)", error)
         }

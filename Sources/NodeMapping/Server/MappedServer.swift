@@ -60,6 +60,22 @@ struct MappedServer {
             try kill()
         }
     }
+
+    /// Removes the directory, from which nothing is served any more.
+    ///
+    /// A server that was started just before its service was killed takes the directory perhaps only now. It finds that
+    /// nobody waits for it, and ends.
+    func removeDirectory() throws(KernelError) {
+        try Waiting.wait(Self.endLimit, "rmdir", directory.path) { () throws(KernelError) in
+            do throws(KernelError) {
+                try directory.remove()
+                return true
+            } catch  where error.errno == .directoryNotEmpty || error.errno == .resourceBusy {
+                try end()
+                return false
+            }
+        }
+    }
 }
 
 /// Looks again and again, within a limit.
