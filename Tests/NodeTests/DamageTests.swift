@@ -77,7 +77,13 @@ extension NodeTests {
         let lab = try await NodeLab.fresh("busy", megabytes: 64)
         try await lab.run("stage", "busy", "ext4", observer: nil)
         let place = lab.stagingPath("busy")
-        let started = try await shell("mkdir \(place)/here; cd \(place)/here; sleep 600 > /dev/null 2>&1 & echo $!")
+        // Until it is `sleep`, the process has the shell's name.
+        let started = try await shell(
+            """
+            mkdir \(place)/here; cd \(place)/here; sleep 600 > /dev/null 2>&1 & echo $!
+            until grep -qx sleep /proc/$!/comm; do sleep 0.02; done
+            """
+        )
         let pid = try #require(started.split(separator: "\n").compactMap { Int32($0) }.last)
         defer { kill(pid, SIGKILL) }
         await #expect { try await lab.run("down", "busy", "ext4", observer: nil) } throws: {

@@ -158,11 +158,13 @@ extension NodeTests {
         let place = lab.stagingPath("used")
         // Still mounted where this process cannot unmount it: in another mount namespace.
         let holder = try await shell(
-            "unshare --mount --propagation private sh -c 'cd \(place); exec sleep 600' > /dev/null 2>&1 & echo $!"
+            """
+            unshare --mount --propagation private sh -c 'cd \(place); exec sleep 600' > /dev/null 2>&1 & echo $!
+            until grep -qx sleep /proc/$!/comm; do sleep 0.02; done
+            """
         )
         let pid = try #require(Int32(holder.trimmingPrefix { $0.isWhitespace }.split(separator: "\n")[0]))
         defer { kill(pid, SIGKILL) }
-        try await Task.sleep(for: .milliseconds(500))
         try await shell("umount \(place)")
         let outcomes = await lab.service().reconcile(deadline: soon)
         guard case .left(let reason) = outcomes[lab.handle("used")] else {
