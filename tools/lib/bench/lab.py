@@ -11,6 +11,7 @@ import rados
 import rbd
 
 POOL = "replicapool"
+EMPTY_POOL = "rbd"  # nobody else of the bench uses it
 
 
 class Failure(Exception):
@@ -57,7 +58,7 @@ class Lab:
         self.names = 0
         self.connection = rados.Rados(conffile=f"{cluster}/ceph.conf", name="client.admin")
         self.connection.connect()
-        self.context = self.connection.open_ioctx(POOL)
+        self.contexts = {pool: self.connection.open_ioctx(pool) for pool in (POOL, EMPTY_POOL)}
 
     def fresh(self):
         """A number that no earlier run used for its names."""
@@ -71,8 +72,8 @@ class Lab:
             raise Failure(done.stderr.strip() or f"{words[0]} ended with {done.returncode}")
         return json.loads(done.stdout)
 
-    def floor(self, verb, prefix, count, threads):
-        return self._measured([f"{self.programs}/floor", self.monitors, self.secret, POOL, prefix, verb,
+    def floor(self, verb, prefix, count, threads, pool=POOL):
+        return self._measured([f"{self.programs}/floor", self.monitors, self.secret, pool, prefix, verb,
                                str(count), str(threads)])
 
     def rbd(self, verb, prefix, count, threads):
@@ -101,7 +102,8 @@ class Lab:
         return {"verb": verb, "threads": threads, "wall_ms": (time.monotonic() - begin) * 1000, "ms": times}
 
     def trash_count(self, prefix=""):
-        return sum(1 for entry in rbd.RBD().trash_list(self.context) if entry["name"].startswith(prefix))
+        return sum(1 for context in self.contexts.values() for entry in rbd.RBD().trash_list(context)
+                   if entry["name"].startswith(prefix))
 
     def wait_trash_empty(self, prefix, limit=120):
         """Seconds until nothing that starts with `prefix` is in the trash."""
@@ -168,8 +170,8 @@ class Service:
                 self.process.kill()
                 self.process.wait()
 
-    def load(self, verb, run, count, threads):
-        return Lab._measured([f"{self.lab.programs}/load", self.socket, self.lab.secret, self.lab.cluster_id, POOL,
+    def load(self, verb, run, count, threads, pool=POOL):
+        return Lab._measured([f"{self.lab.programs}/load", self.socket, self.lab.secret, self.lab.cluster_id, pool,
                               f"{self.lab.work}/handles-{run}", str(run), verb, str(count), str(threads)])
 
     def memory_mib(self):

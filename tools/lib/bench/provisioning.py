@@ -10,7 +10,7 @@ import sys
 import time
 
 import report
-from lab import Failure, Lab, Samples, Service, say
+from lab import EMPTY_POOL, POOL, Failure, Lab, Samples, Service, say
 
 CREATED = "csi-vol-"  # what Nacre names its images
 
@@ -172,18 +172,28 @@ def repeats(lab, service, options):
 
 
 def among_many(lab, service, options):
-    """Creates in a pool of that many images against creates in the pool before."""
-    def p50():
-        run, samples = lab.fresh(), Samples()
-        samples.add(service.load("create", run, options.volumes, 1))
-        service.load("delete", run, options.volumes, 8)
-        lab.wait_trash_empty(CREATED)
-        return round(samples.percentile(50), 3)
-
-    empty = p50()
+    """Creates in a pool of that many images and in an empty one of the same OSDs, by turns, beside the bare calls."""
     say(f"making {options.many} images")
     lab.floor("image", "many", options.many, 32)
-    return {"images": options.many, "empty_p50_ms": empty, "full_p50_ms": p50()}
+    say("creates among them, and in an empty pool")
+    pools = {"full": POOL, "empty": EMPTY_POOL}
+    times = {kind: {name: Samples() for name in pools} for kind in ("nacre", "floor")}
+    # The first round warms both pools up.
+    for turn in range(2 * options.rounds + 1):
+        for name, pool in pools.items():
+            run, count = lab.fresh(), max(8, options.volumes // 3)
+            bare = lab.floor("create", f"floor-{run}", count, 1, pool)
+            ours = service.load("create", run, count, 1, pool)
+            service.load("delete", run, count, 8, pool)
+            lab.floor("trash", f"floor-{run}", count, 4, pool)
+            lab.floor("purge", f"floor-{run}", 0, 4, pool)
+            lab.wait_trash_empty(CREATED)
+            if turn > 0:
+                times["floor"][name].add(bare)
+                times["nacre"][name].add(ours)
+    return {"images": options.many,
+            **{kind: {f"{name}_p50_ms": round(samples.percentile(50), 3) for name, samples in of.items()}
+               for kind, of in times.items()}}
 
 
 def main():

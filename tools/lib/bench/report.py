@@ -54,7 +54,7 @@ def bars(result):
     if "many" in result:
         many = result["many"]
         rows.append(bar(f"create p50 among {many['images']} images, against an empty pool",
-                        many["full_p50_ms"] / many["empty_p50_ms"], 1.10, True, "×"))
+                        many["nacre"]["full_p50_ms"] / many["nacre"]["empty_p50_ms"], 1.10, True, "×"))
     return rows
 
 
@@ -86,6 +86,11 @@ def show(result):
         p = result["purger"]
         print(f"\ncreate p50: {p['idle_p50_ms']:.1f} ms idle, {p['busy_p50_ms']:.1f} ms while the trash is emptied"
               f" ({p['images_left_in_trash_at_the_end']} images were left in it)")
+    if "many" in result:
+        for kind in ("floor", "nacre"):
+            m = result["many"][kind]
+            print(f"create p50, {kind}: {m['empty_p50_ms']:.1f} ms in an empty pool, {m['full_p50_ms']:.1f} ms among"
+                  f" {result['many']['images']} images")
     for when, m in result.get("memory_mib", {}).items():
         print(f"resident memory {when.replace('_', ' ')}: {m['VmRSS']:.1f} MiB (highest {m['VmHWM']:.1f})")
     if result["bars"]:
