@@ -89,7 +89,7 @@ struct HalfMadeTests {
         for _ in 0..<2 { try await subject.bench.delete("\(subject.clusterID)/rbd//\(subject.image)") }
         let (census, id) = (subject.census, subject.id)
         #expect(try await census.hasNoTrace(of: subject.image), "\(subject.state)")
-        try await eventually("\(subject.state): the trash is empty", within: .seconds(30)) {
+        try await eventually("\(subject.state): the trash is empty", within: .seconds(90)) {
             _ = try await subject.lab.store.adoptTrash(ofCluster: subject.clusterID)
             subject.lab.purger.wake()
             return try await !census.rawTrash().contains { $0.name == subject.image || $0.id == id }

@@ -90,7 +90,7 @@ struct PurgerTests {
                 "--snap",
                 "nightly"
             )
-            try await eventually("the image is removed", within: .seconds(30)) { try await !scene.isInTrash(id) }
+            try await eventually("the image is removed", within: .seconds(120)) { try await !scene.isInTrash(id) }
             try await eventually("it is no longer reported") {
                 lab.purger.status.blocked.allSatisfy { !$0.image.hasSuffix(scene.image) }
             }
@@ -182,7 +182,7 @@ struct PurgerTests {
                 }
                 try await group.waitForAll()
             }
-            try await eventually("the trash is empty", within: .seconds(40)) {
+            try await eventually("the trash is empty", within: .seconds(120)) {
                 scene.lab.purger.wake()
                 return try await scene.census.rawTrash().isEmpty
             }
