@@ -126,7 +126,7 @@ struct CrashTests {
             first.send(SIGSTOP)
             try await eventually("the second takes over", within: .seconds(60)) { try await world.holder() == "b" }
             try await world.waitBound(Self.claims)
-            let before = try await versions(world)
+            let before = try await calmVersions(world)
             first.send(SIGCONT)
             #expect(try await first.end(within: .seconds(30)) == .exited(75))
             try await Task.sleep(for: .seconds(1))
@@ -137,6 +137,18 @@ struct CrashTests {
             try await world.waitGone()
             try await second.stop()
         }
+    }
+
+    /// The versions when the controllers of Kubernetes have written all that they had to.
+    private func calmVersions(_ world: World) async throws -> [String: String] {
+        var last = try await versions(world)
+        try await eventually("nothing is written any more") {
+            try await Task.sleep(for: .seconds(2))
+            let before = last
+            last = try await versions(world)
+            return last == before
+        }
+        return last
     }
 
     private func versions(_ world: World) async throws -> [String: String] {

@@ -182,10 +182,13 @@ final class World: Sendable {
         return found
     }
 
-    /// Waits until so many claims are bound.
+    /// Waits until so many claims are bound, and their volumes to them; an API server that fails is asked again.
     func waitBound(_ count: Int, within limit: Duration = .seconds(90)) async throws {
         try await eventually("\(count) claims are bound", within: limit) {
-            try await claims().filter { $0.phase == .bound && !$0.volumeName.isEmpty }.count == count
+            guard let claims = try? await claims(), let volumes = try? await volumes() else { return false }
+            let bound = Set(claims.filter { $0.phase == .bound && !$0.volumeName.isEmpty }.map(\.volumeName))
+            return bound.count == count
+                && volumes.allSatisfy { !bound.contains($0.metadata.name) || $0.phase == .bound }
         }
     }
 
@@ -193,8 +196,7 @@ final class World: Sendable {
     func waitGone(within limit: Duration = .seconds(90)) async throws {
         do {
             try await eventually("no volume is left", within: limit) {
-                let volumes = try await volumes()
-                let images = try await images()
+                guard let volumes = try? await volumes(), let images = try? await images() else { return false }
                 return volumes.isEmpty && images.isEmpty
             }
         } catch {

@@ -16,7 +16,7 @@ struct PodTests {
             try await world.waitReady("first")
             #expect(try await world.shell("first", "stat -c %g /data") == "2000")
             #expect(try await world.shell("first", "grep ' /data ' /proc/mounts | cut -d' ' -f3") == fileSystem)
-            _ = try await world.shell("first", "echo kept > /data/file; sync")
+            _ = try await world.shell("first", "echo kept | dd of=/data/file conv=fsync")
 
             try await world.grow("data", to: "1Gi")
             try await eventually("the pod sees the new size", within: .seconds(90)) {
@@ -49,7 +49,7 @@ struct PodTests {
 
             agent.send(SIGKILL)
             _ = try await agent.end()
-            _ = try await world.shell("one", "echo without >> /data/file; sync")
+            _ = try await world.shell("one", "echo without | dd of=/data/file oflag=append conv=notrunc,fsync")
             let next = try await world.agent("second")
             #expect(try await world.shell("one", "tail -n 1 /data/file") == "without")
             try await world.deletePod("one")
@@ -83,9 +83,9 @@ struct PodTests {
             try await world.pod("raw", claim: "raw", asDevice: true)
             try await world.waitReady("raw")
             #expect(try await world.shell("raw", "blockdev --getsize64 /dev/data") == "\(256 << 20)")
-            _ = try await world.shell("raw", "printf kept | dd of=/dev/data bs=512 conv=sync; sync")
+            _ = try await world.shell("raw", "printf kept | dd of=/dev/data bs=512 conv=sync,fsync")
             try await world.grow("raw", to: "512Mi")
-            try await eventually("the pod sees the larger device", within: .seconds(120)) {
+            try await eventually("the pod sees the larger device", within: .seconds(240)) {
                 try await world.shell("raw", "blockdev --getsize64 /dev/data") == "\(512 << 20)"
             }
             try await world.deletePod("raw")

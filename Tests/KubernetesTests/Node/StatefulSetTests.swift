@@ -11,7 +11,9 @@ extension PodTests {
             _ = try await world.client.call(.create(path, Self.postgres(class: world.name)))
             for ordinal in 0..<3 { try await world.waitReady("pg-\(ordinal)") }
             #expect(try await world.claims().count == 6)
-            for ordinal in 0..<3 { _ = try await world.shell("pg-\(ordinal)", "hostname > /pgdata/who; sync") }
+            for ordinal in 0..<3 {
+                _ = try await world.shell("pg-\(ordinal)", "hostname | dd of=/pgdata/who conv=fsync")
+            }
             let before = Set(try await world.claims().map(\.volumeName))
 
             try await Self.scale(world, to: 1)
