@@ -52,6 +52,15 @@ osd_on_lvm() {
     mapping=$(dmsetup ls | awk '/osd--block/ {print $1}')
     dd if="$fixtures/bluestore-single.bin" of="/dev/mapper/$mapping" conv=fsync status=none
 }
+# hold DEVICE: `sleep`, the process $holder, has it open.
+hold() {
+    sleep 1000 3< "$1" &
+    holder=$!
+    for _ in {1..200}; do
+        ! grep -qx sleep "/proc/$holder/comm" || break
+        sleep 0.05
+    done
+}
 zap() { "$nacre" zap "$disk" --serial "$proof" --fsid "$cluster" "$@"; }
 is_blank() {
     blockdev --flushbufs "$disk"
@@ -75,9 +84,7 @@ check "the tree stands on the disk" bash -c "$nacre dm ls -o tree | grep -q '^  
 refuses "a mapping itself is not zapped" "is made of other devices" "$nacre" zap "/dev/mapper/$mapping" --serial "$proof" --fsid "$cluster"
 refuses "an OSD of another cluster is not taken down" "belongs to osd.7" "$nacre" zap "$disk" --serial "$proof" --fsid "$other"
 check "its mapping stays" dmsetup info "$mapping"
-sleep 100 3< "/dev/mapper/$mapping" &
-holder=$!
-sleep 0.3
+hold "/dev/mapper/$mapping"
 refuses "an open volume is refused, its user named" "is open in sleep" zap
 check "remove says who has it open" bash -c "$nacre dm remove $mapping --no-retry 2>&1 | grep -q 'sleep (process $holder)'"
 check "clean leaves what is open" bash -c "! $nacre dm clean --ceph --include $disk --fsid $cluster"
@@ -104,9 +111,7 @@ dd if=/dev/zero of="/dev/mapper/$mapping" bs=1M count=2 conv=fsync status=none
 echo -n secret | cryptsetup -q luksFormat --pbkdf pbkdf2 --pbkdf-force-iterations 1000 "/dev/mapper/$mapping" - &&
     echo -n secret | cryptsetup -q open "/dev/mapper/$mapping" sealed --key-file -
 check "a table's key is not shown" bash -c "$nacre dm table sealed | grep -q crypt && ! $nacre dm table sealed | grep -qE ' [0-9a-f]*[1-9a-f][0-9a-f]{30,}'"
-sleep 100 3< /dev/mapper/sealed &
-holder=$!
-sleep 0.3
+hold /dev/mapper/sealed
 refuses "an open encrypted device is refused, and its volume not removed" "is open" zap
 kill "$holder"
 wait "$holder" 2> /dev/null
@@ -134,14 +139,15 @@ refuses "a mapping of nobody we know is refused" "stands on it" zap
 check "it is suspended" bash -c "$nacre dm suspend window && dmsetup info window | grep -q SUSPENDED"
 check "and resumed" bash -c "$nacre dm resume window && dmsetup info window | grep -q ACTIVE"
 check "and renamed" bash -c "$nacre dm rename window view && dmsetup info view"
-sleep 100 3< /dev/dm-0 &
-holder=$!
-sleep 0.3
+hold /dev/dm-0
 check "a deferred removal is scheduled" bash -c "$nacre dm remove view --deferred 2>&1 | grep -q 'goes when it is closed'"
 check "by force its disk is free at once" bash -c "! $nacre dm remove view --force --no-retry; dmsetup table view | grep -q error"
 kill "$holder"
 wait "$holder" 2> /dev/null
-sleep 0.5
+for _ in {1..100}; do
+    dmsetup info view > /dev/null 2>&1 || break
+    sleep 0.1
+done
 check "and it goes with its user" bash -c "! dmsetup info view"
 check "what is gone is success" "$nacre" dm remove view
 
