@@ -85,7 +85,7 @@ extension NodeTests {
 
     /// A server whose service died before it was ready notices by itself when it would mount.
     private func settle(_ lab: NodeLab) async throws {
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(60)
         while try lab.remains() != [], .now < deadline { try await Task.sleep(for: .milliseconds(50)) }
     }
 }

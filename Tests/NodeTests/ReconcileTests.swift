@@ -174,7 +174,7 @@ extension NodeTests {
         #expect(reason.contains(place) && reason.contains("sleep"), "\(reason)")
         #expect(try lab.mapper().inspect().first?.loopDevices.count == 1)
         kill(pid, SIGKILL)
-        let deadline = ContinuousClock.now + .seconds(20)
+        let deadline = ContinuousClock.now + .seconds(60)
         while try lab.remains() != [], .now < deadline {
             await lab.service().reconcile(deadline: soon)
             try await Task.sleep(for: .milliseconds(100))
@@ -210,7 +210,7 @@ extension NodeTests {
         _ image: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
-        let deadline = ContinuousClock.now + .seconds(20)
+        let deadline = ContinuousClock.now + .seconds(60)
         var census = try await Census.of(lab, image)
         while census != expected, .now < deadline {
             try await Task.sleep(for: .milliseconds(100))

@@ -20,7 +20,9 @@ extension NodeTests {
         try await shell("dd if=/dev/urandom of=\(lab.stagingPath("spare"))/device bs=1M count=4 conv=fsync")
 
         let second = try await waiting(lab)
-        #expect(try KernelFile.text("/proc/\(second.pid)/maps").contains("librbd"))
+        _ = try await lab.eventually("librbd in it") {
+            try KernelFile.text("/proc/\(second.pid)/maps").contains("librbd") ? true : nil
+        }
         try second.send(SIGKILL)
         _ = try await lab.eventually("end of the one that waits") { second.isAlive ? nil : true }
         try await unstage(service, lab)
