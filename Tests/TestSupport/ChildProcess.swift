@@ -1,4 +1,5 @@
 public import Glibc
+import Synchronization
 
 /// A child of the test, started without a shell; killed when the last reference goes.
 public final class ChildProcess: Sendable {
@@ -10,8 +11,9 @@ public final class ChildProcess: Sendable {
         case killed(Int32)
     }
 
-    /// Its process number.
+    /// Its process number; somebody else's when it was collected.
     public let pid: pid_t
+    private let collected = Mutex<End?>(nil)
 
     /// It could not be started.
     public struct NotStarted: Error {
@@ -59,7 +61,7 @@ public final class ChildProcess: Sendable {
     }
 
     deinit {
-        if kill(pid, 0) == 0, waitpid(pid, nil, WNOHANG) == 0 {
+        if collected.withLock({ $0 == nil }), waitpid(pid, nil, WNOHANG) == 0 {
             kill(pid, SIGKILL)
             waitpid(pid, nil, 0)
         }
@@ -67,24 +69,37 @@ public final class ChildProcess: Sendable {
 
     /// Whether it has not ended; does not collect it.
     public var isRunning: Bool {
-        var info = siginfo_t()
-        return waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info._sifields._sigchld.si_pid == 0
+        collected.withLock { end in
+            guard end == nil else { return false }
+            var info = siginfo_t()
+            return waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0
+                && info._sifields._sigchld.si_pid == 0
+        }
     }
 
-    /// Sends it a signal.
+    /// Sends it a signal, unless it was collected: then its number may be somebody else's.
     public func send(_ signal: Int32) {
-        kill(pid, signal)
+        collected.withLock { end in
+            if end == nil { kill(pid, signal) }
+        }
     }
 
-    /// Waits until it has ended.
-    public func end(within limit: Duration = .seconds(20)) async throws -> End {
+    private func collect() -> End? {
+        collected.withLock { end in
+            var status: Int32 = 0
+            if end == nil, waitpid(pid, &status, WNOHANG) == pid {
+                let signal = status & 0x7F
+                end = signal == 0 ? .exited((status >> 8) & 0xFF) : .killed(signal)
+            }
+            return end
+        }
+    }
+
+    /// Waits until it has ended, and collects it; how it ended is told again and again.
+    public func end(within limit: Duration = .seconds(60)) async throws -> End {
         let last = ContinuousClock.now + limit
         while ContinuousClock.now < last {
-            var status: Int32 = 0
-            if waitpid(pid, &status, WNOHANG) == pid {
-                let signal = status & 0x7F
-                return signal == 0 ? .exited((status >> 8) & 0xFF) : .killed(signal)
-            }
+            if let end = collect() { return end }
             try await Task.sleep(for: .milliseconds(10))
         }
         throw StillRunning(pid: pid)

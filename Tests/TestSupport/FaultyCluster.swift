@@ -23,7 +23,7 @@ public struct FaultyCluster: Sendable {
         let faulty = FaultyCluster(cluster: MicroCluster(directory: directory))
         let outcome: Result<Void, any Error>
         do {
-            try await faulty.run("up", ["--osds", "\(osds)", "--store", "memstore"])
+            try await faulty.run("up", ["--osds", "\(osds)", "--store", "memstore", "--timeout", "180"])
             outcome = .success(try await body(faulty))
         } catch {
             outcome = .failure(error)
@@ -65,12 +65,20 @@ extension MicroCluster {
 
     /// Runs a program with the cluster's ceph.conf, as its administrator or another user, and returns what it printed.
     @discardableResult
-    public func execute(_ program: String..., as user: String = "client.admin") async throws -> String {
-        try await run("exec", ["--as", user, "--"] + program)
+    public func execute(
+        _ program: String...,
+        as user: String = "client.admin",
+        within limit: Duration = .seconds(240)
+    ) async throws -> String {
+        try await run("exec", ["--as", user, "--"] + program, within: limit)
     }
 
     /// Runs a verb of `tools/micro-cluster` and returns what it printed.
-    func run(_ verb: String, _ arguments: [String]) async throws -> String {
+    func run(
+        _ verb: String,
+        _ arguments: [String],
+        within limit: Duration = .seconds(240)
+    ) async throws -> String {
         let outputPath = "\(directory)-\(UInt32.random(in: 0...UInt32.max)).out"
         defer { try? FileManager.default.removeItem(atPath: outputPath) }
         let process = try ChildProcess(
@@ -78,7 +86,7 @@ extension MicroCluster {
             [verb, "--dir", directory, "--quiet"] + arguments,
             log: outputPath
         )
-        let end = try await process.end(within: .seconds(90))
+        let end = try await process.end(within: limit)
         let output = (try? String(contentsOfFile: outputPath, encoding: .utf8)) ?? ""
         guard end == .exited(0) else {
             throw FaultyCluster.Failed(

@@ -49,7 +49,7 @@ public final class NacreProcess: Sendable {
     ///   - arguments: Flags beside those that say where.
     ///   - environment: Variables beside this process' own.
     /// - Returns: The process.
-    /// - Throws: When it does not answer within ten seconds.
+    /// - Throws: When it does not answer within a minute.
     public func start(_ arguments: [String] = [], environment: [String: String] = [:]) async throws -> ChildProcess {
         let process = try ChildProcess(
             Self.program,
@@ -60,7 +60,7 @@ public final class NacreProcess: Sendable {
             environment: environment,
             log: logPath
         )
-        let end = ContinuousClock.now + .seconds(10)
+        let end = ContinuousClock.now + .seconds(60)
         while ContinuousClock.now < end, process.isRunning {
             if (try? await get("/metrics"))?.status == 200 { return process }
             try await Task.sleep(for: .milliseconds(20))
