@@ -43,7 +43,7 @@ extension ServerFrontKind {
     /// in the newest kernels.
     var limits: Limits {
         switch self {
-        case .fuse: Limits(requests: 8192, longestTransfer: 1 << 20)
+        case .fuse: Limits(requests: 11 << 10, longestTransfer: 1 << 20)
         case .nbd(let connections): Limits(requests: max(1024, 256 * connections), longestTransfer: 4 << 20)
         }
     }
