@@ -39,7 +39,7 @@ package struct VolumeClient: Sendable {
                     ("Connect-Timeout-Ms", String(Int(milliseconds))),
                 ],
                 body: request.json.bytes,
-                timeout: timeout + .seconds(5)
+                timeout: timeout + .seconds(10)
             )
         } catch {
             throw ConnectError(error.isTimeout ? .deadlineExceeded : .unavailable, error.description)

@@ -23,9 +23,11 @@ struct TortureTests {
             let census = try PoolCensus(faulty.cluster, pool: "rbd")
             for round in 0..<Self.rounds {
                 let victim = try await nacre.start()
-                try await fire(nacre, faulty, &random)
+                let calls = try await fire(nacre, faulty, &random)
                 victim.send(SIGKILL)
                 #expect(try await victim.end() == .killed(SIGKILL))
+                // One that connects late would meet the next service.
+                for call in calls { await call.value }
                 // To a known state every few rounds; in between, one crash falls on the ruins of another.
                 guard round % 5 == 4 else { continue }
                 let wanted = uuids.filter { _ in Bool.random(using: &random) }
@@ -35,7 +37,12 @@ struct TortureTests {
     }
 
     /// Starts calls at random and lets them run for a random time, 150 ms at most; how they end does not matter.
-    private func fire(_ nacre: NacreProcess, _ faulty: FaultyCluster, _ random: inout SeededRandom) async throws {
+    private func fire(
+        _ nacre: NacreProcess,
+        _ faulty: FaultyCluster,
+        _ random: inout SeededRandom
+    ) async throws -> [Task<Void, Never>] {
+        var calls: [Task<Void, Never>] = []
         for _ in 0..<Int.random(in: 1...12, using: &random) {
             let call = try body(
                 of: Int.random(in: 0..<3, using: &random),
@@ -43,10 +50,11 @@ struct TortureTests {
                 nacre,
                 faulty
             )
-            Task { try? await nacre.call(call.method, call.body, timeout: .seconds(5)) }
+            calls.append(Task { _ = try? await nacre.call(call.method, call.body, timeout: .seconds(5)) })
             try await Task.sleep(for: .milliseconds(Int.random(in: 0...10, using: &random)))
         }
         try await Task.sleep(for: .milliseconds(Int.random(in: 0...60, using: &random)))
+        return calls
     }
 
     private func body(
@@ -97,7 +105,7 @@ struct TortureTests {
         // A volume whose delete was killed at its start and that was then wanted again keeps its entry, marked as on its
         // way, until it is deleted: who takes it away could meet a move that is under way. The rest must go, once the
         // dead ones' watches have run out.
-        let end = ContinuousClock.now + .seconds(40)
+        let end = ContinuousClock.now + .seconds(90)
         while let left = try await census.rawTrash().first(where: { entry in
             !(entry.state == .moving && wanted.contains { entry.name.hasSuffix($0) })
         }), .now < end {

@@ -104,7 +104,9 @@ struct KillTests {
             try database.write(fixture: "bluestore-block.db")
             let osd = "\(rook)/rook-ceph/\(DiskLab.cluster)_\(DiskLab.osd)"
             try lab.sh("rm -rf \(rook); mkdir -p \(osd) \(rook)/mon-a/data \(rook)/other-log; echo x > \(osd)/keyring")
-            let words = "teardown --fsid \(DiskLab.cluster) --confirm \(DiskLab.cluster) --data-dir \(rook)"
+            // One disk at a time: strace counts by thread.
+            let words =
+                "teardown --parallel 1 --fsid \(DiskLab.cluster) --confirm \(DiskLab.cluster) --data-dir \(rook)"
             return (own, database, "\(DiskLab.program) \(words) --include \(own.loop) --include \(database.loop)")
         }
         func drop(_ disks: Disk...) throws {

@@ -1,13 +1,16 @@
 import LinuxKernel
 
 extension WrongDisk {
+    /// Makes a file system that is whole from the start: else the kernel goes on with it once it is mounted.
+    private static let ext4 = "mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0"
+
     /// Somebody uses it.
     static let use: [WrongDisk] = [
         WrongDisk("mounted", says: "is mounted at", "\(willing) --content ext4") { disk, lab in
-            try lab.mount(disk.loop, "mkfs.ext4 -q")
+            try lab.mount(disk.loop, ext4)
         },
         WrongDisk("mounted read-only", says: "is mounted at", "\(willing) --content ext4") { disk, lab in
-            try lab.mount(disk.loop, "mkfs.ext4 -q", options: "-o ro")
+            try lab.mount(disk.loop, ext4, options: "-o ro")
         },
         WrongDisk("mounted with XFS", says: "is mounted at", "\(willing) --content xfs", size: 320 << 20) { disk, lab in
             try lab.mount(disk.loop, "mkfs.xfs -q")
@@ -15,14 +18,14 @@ extension WrongDisk {
         WrongDisk("mounted in another namespace", says: "in the namespace of process", "\(willing) --content ext4") {
             disk,
             lab in
-            try lab.sh("mkfs.ext4 -q \(disk.loop) && mkdir \(lab.directory)/m")
+            try lab.sh("\(ext4) \(disk.loop) && mkdir \(lab.directory)/m")
             try lab.background(
-                "unshare -m bash -c 'mount \(disk.loop) \(lab.directory)/m && touch \(lab.directory)/on && exec sleep 60'"
+                "unshare -m bash -c 'mount \(disk.loop) \(lab.directory)/m && sync -f \(lab.directory)/m && touch \(lab.directory)/on && exec sleep 60'"
             )
             return ""
         },
         WrongDisk("a partition is mounted", says: "is mounted at", "\(willing) --content ext4") { disk, lab in
-            try lab.mount(try lab.partition(disk), "mkfs.ext4 -q")
+            try lab.mount(try lab.partition(disk), ext4)
         },
         WrongDisk("a partition is claimed", says: "is claimed by", "\(willing) --content partition") { disk, lab in
             try lab.claim(try lab.partition(disk), "os.O_EXCL")
@@ -37,7 +40,7 @@ extension WrongDisk {
         {
             disk,
             lab in
-            try lab.mount(try lab.attach(disk.file), "mkfs.ext4 -q")
+            try lab.mount(try lab.attach(disk.file), ext4)
         },
         WrongDisk("a loop device stands on it", says: "leads to the same") { disk, lab in
             try lab.sh("ls \(try lab.attach(disk.loop))")
@@ -79,7 +82,7 @@ extension DiskLab {
     /// Makes a file system and mounts it.
     func mount(_ device: String, _ make: String, options: String = "") throws -> String {
         let place = "\(directory)/mounted"
-        try sh("\(make) \(device) && mkdir \(place) && mount \(options) \(device) \(place)")
+        try sh("\(make) \(device) && mkdir \(place) && mount \(options) \(device) \(place) && sync -f \(place)")
         atEnd { _ = DiskLab.run("umount \(place)", limit: 20) }
         return ""
     }

@@ -44,7 +44,7 @@ struct CapacityTests {
                 fields: ["volumeBindingMode": waits, "allowedTopologies": topologies]
             )
             let controller = try await world.controller()
-            try await eventually("three objects") { try await capacities(world)?.count == 3 }
+            try await eventually("three objects", within: .seconds(150)) { try await capacities(world)?.count == 3 }
             let objects = try #require(try await capacities(world))
             let plain = try #require(objects.first { $0["storageClassName"]?.string == "\(world.name)-later" })
             #expect(plain["nodeTopology"] != nil && plain["nodeTopology", "matchExpressions"] == nil)
@@ -56,7 +56,9 @@ struct CapacityTests {
             #expect(try await controller.stop() == .exited(0))
             _ = try await world.client.call(APICall(.delete, "\(APIPath.storageClasses)/\(world.name)-zones"))
             let next = try await world.controller("b")
-            try await eventually("the class' objects are gone") { try await capacities(world)?.count == 1 }
+            try await eventually("the class' objects are gone", within: .seconds(150)) {
+                try await capacities(world)?.count == 1
+            }
             try await next.stop()
             for name in ["now", "later"] {
                 _ = try await world.client.call(APICall(.delete, "\(APIPath.storageClasses)/\(world.name)-\(name)"))
@@ -74,7 +76,7 @@ struct CapacityTests {
             try await setQuota(world, bytes: 1)
             let controller = try await world.controller()
             do {
-                try await eventually("the quota is felt") {
+                try await eventually("the quota is felt", within: .seconds(150)) {
                     try await capacities(world)?.first?["capacity"]?.string == "0"
                 }
                 let claim = try await world.claim("data")

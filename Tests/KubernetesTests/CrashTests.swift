@@ -128,7 +128,7 @@ struct CrashTests {
             try await world.waitBound(Self.claims)
             let before = try await calmVersions(world)
             first.send(SIGCONT)
-            #expect(try await first.end(within: .seconds(30)) == .exited(75))
+            #expect(try await first.end(within: .seconds(60)) == .exited(75))
             try await Task.sleep(for: .seconds(1))
             #expect(try await versions(world) == before)
             #expect(try await world.holder() == "b")

@@ -3,6 +3,24 @@ import Testing
 
 @testable import LinuxKernel
 
+@Suite("Blocking work on several threads")
+struct ThreadsTests {
+    @Test("Of jobs within the limit each has a thread of its own, the caller's has the first", arguments: [4, 9])
+    func ownThreads(limit: Int) {
+        let caller = pthread_self()
+        let threads = Threads.run(limit: limit, (0..<4).map { _ in { @Sendable in pthread_self() } })
+        #expect(threads.first == caller && Set(threads).count == 4)
+    }
+
+    @Test("Beyond the limit jobs wait for a thread, and results stand in the order of the jobs", arguments: [0, 1, 3])
+    func order(limit: Int) {
+        let results = Threads.run(limit: limit, (0..<20).map { number in { @Sendable in (number, pthread_self()) } })
+        #expect(results.map(\.0) == Array(0..<20))
+        #expect(Set(results.map(\.1)).count == max(1, limit))
+        #expect(Threads.run(limit: limit, [@Sendable () -> Int]()).isEmpty)
+    }
+}
+
 @Suite("What the kernel's files say")
 struct KernelTextTests {
     @Test("A mount point with spaces, tabs and backslashes is read as it is")

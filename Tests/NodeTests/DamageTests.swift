@@ -85,14 +85,15 @@ extension NodeTests {
             """
         )
         let pid = try #require(started.split(separator: "\n").compactMap { Int32($0) }.last)
-        defer { kill(pid, SIGKILL) }
+        let user = try #require(ProcessIdentity(of: pid))
+        defer { try? user.send(SIGKILL) }
         await #expect { try await lab.run("down", "busy", "ext4", observer: nil) } throws: {
             ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains("process \(pid) (sleep)")
                 && "\($0)".contains("\(place)/here")
         }
-        kill(pid, SIGKILL)
-        let deadline = ContinuousClock.now + .seconds(20)
-        while ProcessIdentity(of: pid) != nil, .now < deadline { try await Task.sleep(for: .milliseconds(20)) }
+        try user.send(SIGKILL)
+        let deadline = ContinuousClock.now + .seconds(60)
+        while user.isAlive, .now < deadline { try await Task.sleep(for: .milliseconds(20)) }
         try await lab.run("down", "busy", "ext4", observer: nil)
         #expect(try lab.remains() == [])
         try await lab.remove("busy")

@@ -110,7 +110,7 @@ private struct Database {
         try await shell(
             """
             pid=$(cat \(outside)/pid) || exit 0; kill -QUIT $pid
-            for i in $(seq 100); do kill -0 $pid || break; sleep 0.1; done; true
+            for i in $(seq 600); do kill -0 $pid || break; sleep 0.1; done; true
             """
         )
     }

@@ -164,7 +164,8 @@ extension NodeTests {
             """
         )
         let pid = try #require(Int32(holder.trimmingPrefix { $0.isWhitespace }.split(separator: "\n")[0]))
-        defer { kill(pid, SIGKILL) }
+        let user = try #require(ProcessIdentity(of: pid))
+        defer { try? user.send(SIGKILL) }
         try await shell("umount \(place)")
         let outcomes = await lab.service().reconcile(deadline: soon)
         guard case .left(let reason) = outcomes[lab.handle("used")] else {
@@ -173,7 +174,7 @@ extension NodeTests {
         }
         #expect(reason.contains(place) && reason.contains("sleep"), "\(reason)")
         #expect(try lab.mapper().inspect().first?.loopDevices.count == 1)
-        kill(pid, SIGKILL)
+        try user.send(SIGKILL)
         let deadline = ContinuousClock.now + .seconds(60)
         while try lab.remains() != [], .now < deadline {
             await lab.service().reconcile(deadline: soon)

@@ -25,7 +25,7 @@ struct GarbageScanTests {
                     parameters: ["clusterID": "lab", "pool": "rbd"],
                     credentials: credentials
                 ),
-                deadline: .now + .seconds(5)
+                deadline: .now + .seconds(60)
             )
         }
         let identity = try ClusterIdentity.kubeconfig(

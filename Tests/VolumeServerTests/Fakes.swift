@@ -21,7 +21,11 @@ final class FakeController: ControllerService {
             state.calls.append(call)
             return (state.failure, state.delay)
         }
-        if delay != .zero { try? await Task.sleep(for: delay) }
+        let end = ContinuousClock.now + delay
+        // A delay that is taken back ends for those who are in it, too.
+        while .now < end, state.withLock({ $0.delay }) != .zero {
+            do { try await Task.sleep(for: .milliseconds(10)) } catch { break }
+        }
         if let failure { throw failure }
     }
 

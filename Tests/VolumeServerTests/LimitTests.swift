@@ -123,7 +123,7 @@ struct LimitTests {
         try await Fixture.with { configuration in
             configuration.mostCalls = 2
         } _: { fixture in
-            fixture.controller.state.withLock { $0.delay = .seconds(5) }
+            fixture.controller.state.withLock { $0.delay = .seconds(20) }
             let body = BadRequest.body("Controller/CreateVolume")
             let slow = (0..<2).map { _ in
                 Task { try await fixture.post("/csi.v1.Controller/CreateVolume", body).status }
@@ -136,7 +136,8 @@ struct LimitTests {
             expect(200, try await fixture.get("/healthz"))
             expect(200, try await fixture.get("/metrics"))
             // Before the calls under way can have ended.
-            #expect(.now - started < .seconds(5))
+            #expect(.now - started < .seconds(20))
+            fixture.controller.state.withLock { $0.delay = .zero }
             for call in slow { #expect(try await call.value == 200) }
             expect(200, try await fixture.post("/csi.v1.Controller/CreateVolume", body))
         }
@@ -174,9 +175,14 @@ struct LimitTests {
                 #expect(answer.split(separator: "HTTP/1.1 200").count == count)
             }
             try await run(100)
-            let before = residentBytes(fixture.metrics.text)
-            for _ in 0..<20 { try await run(100) }
-            #expect(residentBytes(fixture.metrics.text) - before < 32 << 20)
+            // The process is that of all tests, of which some take memory meanwhile: a leak would be there each time.
+            var growth: [Int] = []
+            repeat {
+                let before = residentBytes(fixture.metrics.text)
+                for _ in 0..<20 { try await run(100) }
+                growth.append(residentBytes(fixture.metrics.text) - before)
+            } while growth.count < 5 && growth.allSatisfy { $0 >= 32 << 20 }
+            #expect(growth.contains { $0 < 32 << 20 }, "\(growth)")
         }
     }
 

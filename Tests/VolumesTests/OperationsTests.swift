@@ -45,11 +45,13 @@ struct OperationsTests {
         let operations = Operations()
         let gate = Gate()
         let runs = Counter()
-        let end = ContinuousClock.now + .seconds(20)
+        let callers = Counter()
+        let end = ContinuousClock.now + .seconds(60)
         try await withThrowingTaskGroup(of: Int.self) { group in
             for _ in 0..<10 {
                 group.addTask {
-                    try await operations.run("create 'a'", on: "a", fingerprint: "create", deadline: end) {
+                    _ = callers.next()
+                    return try await operations.run("create 'a'", on: "a", fingerprint: "create", deadline: end) {
                         () async throws(VolumeError) in
                         await gate.pass()
                         return runs.next()
@@ -58,11 +60,14 @@ struct OperationsTests {
             }
             while operations.underWay.isEmpty { await Task.yield() }
             group.addTask {
-                try await operations.run("delete 'a'", on: "a", fingerprint: "delete", deadline: end) {
+                _ = callers.next()
+                return try await operations.run("delete 'a'", on: "a", fingerprint: "delete", deadline: end) {
                     () async throws(VolumeError) in 100 + runs.value
                 }
             }
-            try await Task.sleep(for: .milliseconds(20))
+            while callers.value < 11 { try await Task.sleep(for: .milliseconds(1)) }
+            // What is between a caller's count and its place in the line.
+            try await Task.sleep(for: .milliseconds(200))
             gate.open()
             var results: [Int] = []
             for try await result in group { results.append(result) }

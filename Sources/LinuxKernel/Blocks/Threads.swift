@@ -5,22 +5,28 @@ internal import Synchronization
 public enum Threads {
     /// Runs every job on a thread of its own, at most `limit` at a time, and returns when all are done.
     ///
+    /// The caller's own thread begins with the first job, and each other thread with the next; who has done with that takes
+    /// what is left. So of jobs within the limit each has the same thread in every run.
+    ///
     /// See: pthread_create(3). The results stand in the order of the jobs.
     public static func run<Result: Sendable>(
         limit: Int,
         _ jobs: [@Sendable () -> Result]
     ) -> [Result] {
-        let shared = SharedJobs(jobs)
+        guard !jobs.isEmpty else { return [] }
+        let width = max(1, min(limit, jobs.count))
+        let shared = SharedJobs(jobs, next: width)
         var threads: [pthread_t] = []
-        for _ in 1..<max(1, min(limit, jobs.count)) {
+        var orphans: [Int] = []
+        for first in 1..<width {
             var thread = pthread_t()
-            let argument = Unmanaged.passRetained(shared).toOpaque()
+            let argument = Unmanaged.passRetained(Beginning(shared, at: first)).toOpaque()
             let result = pthread_create(
                 &thread,
                 nil,
                 { argument in
                     guard let argument else { return nil }
-                    (Unmanaged<AnyObject>.fromOpaque(argument).takeRetainedValue() as? any JobRunning)?.runAll()
+                    Unmanaged<Beginning>.fromOpaque(argument).takeRetainedValue().run()
                     return nil
                 },
                 argument
@@ -28,10 +34,11 @@ public enum Threads {
             if result == 0 {
                 threads.append(thread)
             } else {
-                Unmanaged<SharedJobs<Result>>.fromOpaque(argument).release()
+                Unmanaged<Beginning>.fromOpaque(argument).release()
+                orphans.append(first)
             }
         }
-        shared.runAll()
+        for first in [0] + orphans { shared.run(from: first) }
         for thread in threads { pthread_join(thread, nil) }
         return shared.results()
     }
@@ -45,19 +52,36 @@ public enum Threads {
 }
 
 private protocol JobRunning: AnyObject, Sendable {
-    func runAll()
+    func run(from first: Int)
+}
+
+/// What a new thread is given.
+private final class Beginning: Sendable {
+    private let jobs: any JobRunning
+    private let first: Int
+
+    init(_ jobs: any JobRunning, at first: Int) { (self.jobs, self.first) = (jobs, first) }
+
+    func run() { jobs.run(from: first) }
 }
 
 private final class SharedJobs<Result: Sendable>: JobRunning {
     private let jobs: [@Sendable () -> Result]
-    private let state = Mutex<(next: Int, results: [Int: Result])>((0, [:]))
+    private let state: Mutex<(next: Int, results: [Int: Result])>
 
-    init(_ jobs: [@Sendable () -> Result]) { self.jobs = jobs }
+    init(_ jobs: [@Sendable () -> Result], next: Int) {
+        self.jobs = jobs
+        state = Mutex((next, [:]))
+    }
 
-    func runAll() {
-        while let index = state.withLock({ take(&$0.next) }) {
-            let result = jobs[index]()
-            state.withLock { $0.results[index] = result }
+    func run(from first: Int) {
+        var index: Int? = first
+        while let now = index {
+            let result = jobs[now]()
+            index = state.withLock { state in
+                state.results[now] = result
+                return take(&state.next)
+            }
         }
     }
 

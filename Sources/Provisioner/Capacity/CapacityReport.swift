@@ -20,6 +20,8 @@ final class CapacityReport: Sendable {
         var place: CapacityPlace?
         var version: String?
         var published: Set<String> = []
+        /// Whether a pool could not be asked just now, as when its cluster does not answer.
+        var hasUnknown = false
     }
 
     private let shop: Workshop
@@ -27,8 +29,8 @@ final class CapacityReport: Sendable {
     private let state = Mutex(State())
 
     private static let interval = Duration.seconds(60)
-    /// Claims wait for the room that somebody makes.
-    private static let fullInterval = Duration.seconds(5)
+    /// Claims wait for the room that somebody makes, and the scheduler for a class that could not be measured.
+    private static let soonInterval = Duration.seconds(5)
     /// So old a figure may be that keeps a claim waiting.
     private static let lifetime = Duration.seconds(90)
     private static let versions = ["v1", "v1beta1", "v1alpha1"]
@@ -62,8 +64,8 @@ final class CapacityReport: Sendable {
                 if case KubernetesError.notLeading = error { return }
                 shop.log(error, "cannot publish how much room classes have", [:])
             }
-            let hasFull = state.withLock { state in state.room.values.contains { $0.bytes == 0 } }
-            try? await Task.sleep(for: hasFull ? Self.fullInterval : Self.interval)
+            let isSoon = state.withLock { state in state.hasUnknown || state.room.values.contains { $0.bytes == 0 } }
+            try? await Task.sleep(for: isSoon ? Self.soonInterval : Self.interval)
         }
     }
 
@@ -71,6 +73,7 @@ final class CapacityReport: Sendable {
     func refresh() async throws(KubernetesError) {
         let classes = shop.classes.filter { $0.provisioner == shop.settings.driverName }
         var rooms: [(StorageClass, UInt64)] = []
+        state.withLock { $0.hasUnknown = false }
         for storageClass in classes {
             guard let bytes = await measure(storageClass) else { continue }
             state.withLock { $0.room[storageClass.metadata.uid] = (bytes, .now) }
@@ -191,6 +194,9 @@ final class CapacityReport: Sendable {
                 "cannot measure a class",
                 metadata: ["k8s.class": "\(storageClass.metadata.name)", LogKey.reason: "\(error)"]
             )
+            // What is wrong with the class itself stays wrong.
+            let passing: [VolumeError.Code] = [.unavailable, .deadlineExceeded, .aborted]
+            if passing.contains(error.code) { state.withLock { $0.hasUnknown = true } }
             return nil
         }
     }

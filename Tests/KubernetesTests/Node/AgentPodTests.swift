@@ -97,7 +97,7 @@ struct AgentPodTests {
             // Not sync(1): that waits for every file system of the machine.
             let line = "echo $i | dd of=/data/lines oflag=append conv=notrunc,fsync"
             let write = "i=0; while \(line); do i=$((i + 1)); sleep 0.05; done"
-            _ = try await world.shell("writer", "(\(write); touch /tmp/failed) > /dev/null 2>&1 & true")
+            _ = try await world.shell("writer", "\(World.once) (\(write); touch /tmp/failed) > /dev/null 2>&1 & true")
             let servers = try await servers(world)
             #expect(servers.contains("\"pid\""), "\(servers)")
 

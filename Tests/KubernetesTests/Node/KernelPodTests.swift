@@ -24,7 +24,7 @@ struct KernelPodTests {
             #expect(try await world.shell("first", "stat -c %g /data") == "2000")
             let line = "echo $i | dd of=/data/lines oflag=append conv=notrunc,fsync"
             let write = "i=0; while \(line); do i=$((i + 1)); sleep 0.2; done"
-            _ = try await world.shell("first", "(\(write); touch /tmp/failed) > /dev/null 2>&1 & true")
+            _ = try await world.shell("first", "\(World.once) (\(write); touch /tmp/failed) > /dev/null 2>&1 & true")
 
             try await world.grow("data", to: "1Gi")
             try await eventually("the claim has the new size", within: .seconds(180)) {
