@@ -37,14 +37,15 @@ extension ServerFrontKind {
         }
     }
 
-    /// A multiple of what the kernel can have under way, since most of them may be writes that it need not wait for.
+    /// Many times what the kernel can have under way, since most of them may be writes that it need not wait for; those
+    /// that are never used take no memory.
     ///
     /// FUSE's limit is ours, `max_background`; nbd has 128 a connection, of as many bytes as `max_sectors_kb` says, 4 MiB
     /// in the newest kernels.
     var limits: Limits {
         switch self {
         case .fuse: Limits(requests: 11 << 10, longestTransfer: 1 << 20)
-        case .nbd(let connections): Limits(requests: max(1024, 256 * connections), longestTransfer: 4 << 20)
+        case .nbd(let connections): Limits(requests: max(11 << 10, 256 * connections), longestTransfer: 4 << 20)
         }
     }
 }
