@@ -267,7 +267,9 @@ def main():
     devices, images = {}, {}
     for contender in contenders + [ceiling]:
         images[contender.name] = f"{options.where}-{uuid.uuid4().hex[:8]}"
-        rbd.RBD().create(context, images[contender.name], 1 << 30, old_format=False, features=FEATURES)
+        # rbd bench takes all of an image, where the others stay in what was written.
+        size = options.size << 20 if contender is ceiling else 1 << 30
+        rbd.RBD().create(context, images[contender.name], size, old_format=False, features=FEATURES)
         with rbd.Image(context, images[contender.name]) as image:
             block = base64.b64encode(os.urandom(3 << 20))[:4 << 20]
             for offset in range(0, options.size << 20, 4 << 20):
