@@ -8,13 +8,13 @@ import Testing
 
 @Suite("The server of a mapping")
 struct MappedServerTests {
-    @Test("A directory in which a server has just started is removed when that has ended")
+    @Test("A directory into which something was written meanwhile is removed once that is gone")
     func removedLate() throws {
         let directory = MappingDirectory(path: "/tmp/nacre-removed-late-\(getpid())")
         try FileManager.default.createDirectory(atPath: directory.mountPoint, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: directory.path) }
         try KernelFile.replace(directory.record, with: [])
-        // What one that starts writes behind the back of who removes, who knows nothing of this name.
+        // For what a server that starts writes behind the back of who removes: a name that the latter does not know.
         let late = "\(directory.path)/starting"
         try KernelFile.replace(late, with: [])
         Thread.detachNewThread {

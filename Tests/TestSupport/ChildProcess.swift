@@ -11,7 +11,7 @@ public final class ChildProcess: Sendable {
         case killed(Int32)
     }
 
-    /// Its process number; somebody else's when it was collected.
+    /// Its process number; once it was collected, it may be somebody else's.
     public let pid: pid_t
     private let collected = Mutex<End?>(nil)
 

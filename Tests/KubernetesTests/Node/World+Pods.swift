@@ -107,7 +107,9 @@ extension World {
     /// Begins a line of ``shell(_:_:)`` that must not be run twice in a pod.
     static let once = "mkdir /dev/shm/once 2> /dev/null || exit 0;"
 
-    /// Runs a shell's line in a pod, and again when that failed; a kubelet that has just come up does not know its pods for a while.
+    /// Runs a shell's line in a pod, and again when that failed.
+    ///
+    /// A kubelet that has just come up does not know its pods for a while.
     func shell(_ podName: String, _ line: String) async throws -> String {
         var output = Output(text: "", end: .exited(1))
         let last = ContinuousClock.now + .seconds(60)
