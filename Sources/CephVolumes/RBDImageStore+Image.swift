@@ -5,7 +5,7 @@ internal import SystemPackage
 public import Volumes
 
 extension RBDImageStore {
-    /// What there is under a name: two or three reads, the image is not opened.
+    /// What there is under a name: one read, then three at once; the image is not opened.
     public func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState {
         let place = try await place(of: id, as: credentials)
         let found = try await place.trying("look up image") { () async throws(RBDError) -> ImageState? in
@@ -14,21 +14,13 @@ extension RBDImageStore {
                 ids.forget(id)
                 return .absent
             }
-            guard let header = try await place.context.imageHeader(id: imageID) else {
-                return .halfMade("it has an id but no header")
-            }
+            let parts = try await place.context.imageParts(named: id.image, id: imageID)
+            guard let header = parts.header else { return .halfMade("it has an id but no header") }
             ids.remember(imageID, of: id)
-            if header.features.contains(.objectMap) {
-                do throws(RADOSError) {
-                    let map = try await place.context.sizeBytes(of: ImageObject.objectMap(ofID: imageID))
-                    if map == nil { return .halfMade("it has no object map") }
-                } catch {
-                    throw RBDError(error)
-                }
+            guard parts.hasObjectMap || !header.features.contains(.objectMap) else {
+                return .halfMade("it has no object map")
             }
-            guard try await place.context.directoryHolds(id.image) else {
-                return .halfMade("the pool's directory does not list it")
-            }
+            guard parts.isListed else { return .halfMade("the pool's directory does not list it") }
             guard header.dataPoolID < 0 else { return nil }
             return .present(Self.record(header, dataPool: nil))
         }
@@ -62,14 +54,40 @@ extension RBDImageStore {
         return .present(Self.record(header, dataPool: name))
     }
 
-    /// Makes an image with `rbd_create4`.
+    /// Makes an image object by object, or with `rbd_create4` where it is not a plain one.
     public func createImage(
         _ id: VolumeID,
         sizeBytes: UInt64,
         layout: ImageLayout,
+        metadata: [String: String],
         credentials: Credentials
     ) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
+        let options = Self.options(layout)
+        let imageID = try await place.trying("create image") { () async throws(RBDError) in
+            try await place.context.createPlainImage(
+                id.image,
+                sizeBytes: sizeBytes,
+                options: options,
+                metadata: metadata,
+                named: { enter(VolumeStep.writingHeader, id.imageSpec) }
+            )
+        }
+        if let imageID { return ids.remember(imageID, of: id, isMarked: true) }
+        do throws(VolumeError) {
+            try await place.blocking("create image") { (context) throws(RBDError) in
+                try context.createImage(id.image, sizeBytes: sizeBytes, options: options)
+            }
+        } catch {
+            // ENOENT of a create is about its pools, and what the caller named wrongly is its parameter.
+            guard error.code == .notFound, let dataPool = layout.dataPool else { throw error }
+            throw .invalid("\(error.message); is there a pool '\(dataPool)', and may this user write to it?")
+        }
+        enter(VolumeStep.settingMetadata, id.imageSpec)
+        try await setMetadata(metadata, of: id, credentials: credentials)
+    }
+
+    private static func options(_ layout: ImageLayout) -> ImageOptions {
         var options = ImageOptions()
         if let names = layout.features {
             options.features = ImageFeatures(
@@ -80,16 +98,7 @@ extension RBDImageStore {
         options.stripeUnitBytes = layout.stripeUnitBytes
         options.stripeCount = layout.stripeCount
         options.dataPool = layout.dataPool
-        let wanted = options
-        do throws(VolumeError) {
-            try await place.blocking("create image") { (context) throws(RBDError) in
-                try context.createImage(id.image, sizeBytes: sizeBytes, options: wanted)
-            }
-        } catch {
-            // ENOENT of a create is about its pools, and what the caller named wrongly is its parameter.
-            guard error.code == .notFound, let dataPool = layout.dataPool else { throw error }
-            throw .invalid("\(error.message); is there a pool '\(dataPool)', and may this user write to it?")
-        }
+        return options
     }
 
     /// Brings a half-made image to an end.
@@ -115,10 +124,23 @@ extension RBDImageStore {
                 try Image.open(id.image, in: context, access: .readWrite).rebuildObjectMap()
             }
         }
-        try await place.blocking("mend image") { (context) throws(RBDError) in
-            try context.removeImage(id.image)
-        }
+        try await removeWithoutHeader(place)
         ids.forget(id)
+    }
+
+    /// `rbd_remove` looks for no object map where it finds no header.
+    private func removeWithoutHeader(_ place: Place) async throws(VolumeError) {
+        let imageID = try await place.trying("look up image") { () async throws(RBDError) in
+            try await place.context.imageID(named: place.id.image)
+        }
+        if let imageID {
+            try await place.trying("mend image") { () async throws(RBDError) in
+                try await place.context.removeObjectMap(ofID: imageID)
+            }
+        }
+        try await place.blocking("mend image") { (context) throws(RBDError) in
+            try context.removeImage(place.id.image)
+        }
     }
 
     /// Puts a named image into the pool's directory: a restore from the trash was killed in between.
@@ -150,7 +172,7 @@ extension RBDImageStore {
         }
     }
 
-    /// Writes metadata with one class call.
+    /// Writes metadata with one class call, unless it is there.
     public func setMetadata(
         _ metadata: [String: String],
         of id: VolumeID,
@@ -158,19 +180,15 @@ extension RBDImageStore {
     ) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
         try await place.trying("set metadata of image") { () async throws(RBDError) in
-            // Right after a create, nobody has read the id yet.
-            if let known = ids[id] {
-                do throws(RBDError) {
-                    try await place.context.setMetadata(metadata, ofImageID: known)
-                    return ids.remember(known, of: id, isMarked: true)
-                } catch {
-                    guard error.isNotFound else { throw error }
-                }
-            }
-            guard let imageID = try await place.context.imageID(named: id.image) else {
+            var imageID = ids[id]
+            if imageID == nil { imageID = try await place.context.imageID(named: id.image) }
+            guard let imageID, let present = try await place.context.metadata(ofImageID: imageID) else {
+                ids.forget(id)
                 throw RBDError(call: "rados_aio_read", code: .noSuchFileOrDirectory, subject: id.imageSpec)
             }
-            try await place.context.setMetadata(metadata, ofImageID: imageID)
+            if !metadata.allSatisfy({ present[$0.key] == $0.value }) {
+                try await place.context.setMetadata(metadata, ofImageID: imageID)
+            }
             ids.remember(imageID, of: id, isMarked: true)
         }
     }

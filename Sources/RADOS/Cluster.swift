@@ -116,6 +116,18 @@ public final class Cluster: Sendable {
         try check(rados_wait_for_latest_osdmap(handle.raw), "rados_wait_for_latest_osdmap", label)
     }
 
+    /// A Ceph option as it is here, the monitors' central settings among them.
+    ///
+    /// Implements `rados_conf_get`. Similar to: ceph config get.
+    ///
+    /// - Parameter name: The option's name.
+    /// - Returns: Its value; nothing when this Ceph has no such option.
+    public func option(_ name: String) -> String? {
+        var buffer = [CChar](repeating: 0, count: 512)
+        guard rados_conf_get(handle.raw, name, &buffer, buffer.count) == 0 else { return nil }
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// Sends a JSON command to the monitors and returns its output.
     ///
     /// Implements `rados_mon_command`. Similar to: ceph COMMAND.

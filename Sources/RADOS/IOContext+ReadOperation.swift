@@ -30,7 +30,37 @@ extension IOContext {
     /// - Throws: `RADOSError` with `.noSuchFileOrDirectory` when there is no such object. The error of the first
     ///   call that fails is thrown: the OSD stops there.
     public func read(_ calls: [ClassCall], on object: String) async throws(RADOSError) -> [[UInt8]] {
-        let operation = ReadOperation(calls)
+        try await answers(of: ReadOperation(calls), calls, on: object)
+    }
+
+    /// Runs class calls on one object in one round trip, if it begins with certain bytes.
+    ///
+    /// Implements `rados_read_op_cmpext`, `rados_read_op_exec` and `rados_aio_read_op_operate`.
+    ///
+    /// - Parameters:
+    ///   - calls: What to call, at least one; they must only read.
+    ///   - object: The object's name.
+    ///   - bytes: What it must begin with, at least one byte.
+    /// - Returns: An answer a call, or nothing when the object begins otherwise.
+    /// - Throws: `RADOSError` as `read(_:on:)` does.
+    public func read(
+        _ calls: [ClassCall],
+        on object: String,
+        ifItBeginsWith bytes: [UInt8]
+    ) async throws(RADOSError) -> [[UInt8]]? {
+        do throws(RADOSError) {
+            return try await answers(of: ReadOperation(calls, ifItBeginsWith: bytes), calls, on: object)
+        } catch {
+            guard error.isDifference else { throw error }
+            return nil
+        }
+    }
+
+    private func answers(
+        of operation: ReadOperation,
+        _ calls: [ClassCall],
+        on object: String
+    ) async throws(RADOSError) -> [[UInt8]] {
         let result = await withRetainedContext { raw in
             await awaitCompletion { completion in
                 rados_aio_read_op_operate(operation.raw, raw, completion, object, 0)
@@ -40,31 +70,6 @@ extension IOContext {
         let names = calls.map(\.method).joined(separator: ", ")
         try check(result, "rados_aio_read_op_operate \(names)", "\(label)/\(object)")
         return try operation.answers(subject: "\(label)/\(object)")
-    }
-
-    /// Runs a class call that writes on one object.
-    ///
-    /// Implements `rados_aio_exec`.
-    public func execute(_ call: ClassCall, on object: String) async throws(RADOSError) {
-        let result = await withRetainedContext { raw in
-            await awaitCompletion { completion in
-                // librados copies the input before it returns.
-                call.input.withUnsafeBytes { input in
-                    rados_aio_exec(
-                        raw,
-                        object,
-                        completion,
-                        call.className,
-                        call.method,
-                        input.baseAddress?.assumingMemoryBound(to: CChar.self),
-                        input.count,
-                        nil,
-                        0
-                    )
-                }
-            }
-        }
-        try check(result, "rados_aio_exec \(call.className).\(call.method)", "\(label)/\(object)")
     }
 
     /// Reads the first bytes of an object, at most `limit`.
@@ -138,10 +143,13 @@ private final class ReadOperation: Sendable {
     nonisolated(unsafe) private let lengths: UnsafeMutablePointer<Int>
     nonisolated(unsafe) private let results: UnsafeMutablePointer<CInt>
     private let calls: [ClassCall]
+    private let expected: ComparedBytes
 
-    init(_ calls: [ClassCall]) {
+    init(_ calls: [ClassCall], ifItBeginsWith beginning: [UInt8] = []) {
         self.calls = calls
+        expected = ComparedBytes(beginning)
         raw = rados_create_read_op()
+        if !beginning.isEmpty { rados_read_op_cmpext(raw, expected.base, beginning.count, 0, nil) }
         bytes = .allocate(capacity: calls.count)
         bytes.initialize(repeating: nil, count: calls.count)
         lengths = .allocate(capacity: calls.count)

@@ -2,6 +2,39 @@ internal import CRados
 internal import SystemPackage
 
 extension IOContext {
+    /// Runs class calls that write on one object in one step of its OSD: all of them, or none.
+    ///
+    /// Implements `rados_write_op_exec` and `rados_aio_write_op_operate`.
+    ///
+    /// - Parameters:
+    ///   - calls: What to call, in this order; a call does not see what those before it wrote.
+    ///   - object: The object's name.
+    ///   - isNew: Whether the object must not be there before.
+    /// - Throws: `RADOSError` of the first call that fails, `.fileExists` when the object is not new.
+    public func execute(
+        _ calls: ClassCall...,
+        on object: String,
+        isNew: Bool = false
+    ) async throws(RADOSError) {
+        let operation = WriteOperation()
+        if isNew { rados_write_op_create(operation.raw, CInt(LIBRADOS_CREATE_EXCLUSIVE), nil) }
+        for call in calls {
+            // librados copies the input before it returns.
+            call.input.withUnsafeBytes { input in
+                rados_write_op_exec(
+                    operation.raw,
+                    call.className,
+                    call.method,
+                    input.baseAddress?.assumingMemoryBound(to: CChar.self),
+                    input.count,
+                    nil
+                )
+            }
+        }
+        let names = calls.map { "\($0.className).\($0.method)" }.joined(separator: ", ")
+        try check(await operate(operation, on: object), "rados_aio_write_op_operate \(names)", "\(label)/\(object)")
+    }
+
     /// Removes an object if it begins with certain bytes; both happen in one step of its OSD.
     ///
     /// Implements `rados_write_op_cmpext` and `rados_write_op_remove`.
@@ -12,24 +45,69 @@ extension IOContext {
     /// - Returns: Whether it was there and began so.
     /// - Throws: `RADOSError`; an object that is not there is none.
     public func remove(_ object: String, ifItBeginsWith bytes: [UInt8]) async throws(RADOSError) -> Bool {
-        let operation = rados_create_write_op()
-        defer { rados_release_write_op(operation) }
-        // librados keeps the bytes' address until the completion, and writes the comparison's result there.
-        let expected = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
-        defer { expected.deallocate() }
-        expected.copyBytes(from: bytes)
-        rados_write_op_cmpext(operation, expected.bindMemory(to: CChar.self).baseAddress, expected.count, 0, nil)
-        rados_write_op_remove(operation)
-        let result = await withRetainedContext { raw in
-            await awaitCompletion { completion in
-                rados_aio_write_op_operate(operation, raw, completion, object, nil, 0)
-            }
+        let operation = WriteOperation()
+        let expected = ComparedBytes(bytes)
+        rados_write_op_cmpext(operation.raw, expected.base, bytes.count, 0, nil)
+        rados_write_op_remove(operation.raw)
+        let result = await operate(operation, on: object)
+        withExtendedLifetime(expected) {}
+        do throws(RADOSError) {
+            try check(result, "rados_aio_write_op_operate cmpext, remove", "\(label)/\(object)")
+            return true
+        } catch {
+            guard error.isDifference || error.isNotFound else { throw error }
+            return false
         }
-        // A difference at byte n is -(MAX_ERRNO + n).
-        guard result > -Self.firstDifference, result != -Errno.noSuchFileOrDirectory.rawValue else { return false }
-        try check(result, "rados_aio_write_op_operate cmpext, remove", "\(label)/\(object)")
+    }
+
+    /// Removes an object.
+    ///
+    /// Implements `rados_aio_remove`. Similar to: rados rm.
+    ///
+    /// - Parameter object: The object's name.
+    /// - Returns: Whether it was there.
+    /// - Throws: `RADOSError`; an object that is not there is none.
+    @discardableResult
+    public func remove(_ object: String) async throws(RADOSError) -> Bool {
+        let result = await withRetainedContext { raw in
+            await awaitCompletion { completion in rados_aio_remove(raw, object, completion) }
+        }
+        guard result != -Errno.noSuchFileOrDirectory.rawValue else { return false }
+        try check(result, "rados_aio_remove", "\(label)/\(object)")
         return true
     }
 
-    private static let firstDifference: CInt = 4095
+    private func operate(_ operation: WriteOperation, on object: String) async -> CInt {
+        let result = await withRetainedContext { raw in
+            await awaitCompletion { completion in
+                rados_aio_write_op_operate(operation.raw, raw, completion, object, nil, 0)
+            }
+        }
+        withExtendedLifetime(operation) {}
+        return result
+    }
+}
+
+/// A compound write operation.
+private final class WriteOperation: Sendable {
+    /// One owner, one task.
+    nonisolated(unsafe) let raw: rados_write_op_t? = rados_create_write_op()
+
+    deinit { rados_release_write_op(raw) }
+}
+
+/// Bytes that an operation compares an object's with.
+///
+/// Memory of their own: librados keeps their address until the completion.
+final class ComparedBytes: Sendable {
+    nonisolated(unsafe) private let bytes: UnsafeMutableRawBufferPointer
+
+    init(_ bytes: [UInt8]) {
+        self.bytes = .allocate(byteCount: bytes.count, alignment: 1)
+        self.bytes.copyBytes(from: bytes)
+    }
+
+    deinit { bytes.deallocate() }
+
+    var base: UnsafePointer<CChar>? { UnsafePointer(bytes.bindMemory(to: CChar.self).baseAddress) }
 }

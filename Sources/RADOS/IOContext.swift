@@ -79,13 +79,6 @@ public final class IOContext: Sendable {
             capacity = count
         }
     }
-
-    /// Removes an object.
-    ///
-    /// Implements `rados_remove`. Similar to: rados rm.
-    public func remove(_ object: String) throws(RADOSError) {
-        try check(rados_remove(handle.raw, object), "rados_remove", "\(label)/\(object)")
-    }
 }
 
 /// A client that watches an object.

@@ -24,6 +24,11 @@ public struct RADOSError: Error, Sendable, CustomStringConvertible {
 
     /// Whether there is something already where nothing was expected.
     public var isAlreadyThere: Bool { code == .fileExists }
+
+    /// Whether an object's bytes are not those that they were compared with: at byte n it is MAX_ERRNO + n.
+    ///
+    /// See: `rados_read_op_cmpext`.
+    var isDifference: Bool { code.rawValue >= 4095 }
 }
 
 /// Turns librados' negative returns into errors; the only place that does.

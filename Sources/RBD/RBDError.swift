@@ -31,6 +31,9 @@ public struct RBDError: Error, Sendable, CustomStringConvertible {
     /// Whether there is something already where nothing was expected.
     public var isAlreadyThere: Bool { code == .fileExists }
 
+    /// Whether what was asked for may still be done: nobody said that it was not.
+    var isWithoutAnswer: Bool { code == .timedOut || code == .socketShutdown }
+
     /// Whether someone has the image open, or works on it.
     public var isBusy: Bool { code == .resourceBusy }
 }

@@ -29,10 +29,11 @@ struct CrashMatrixTests {
 
     @Test(
         "Create",
-        arguments: [VolumeStep.lookingUp, .creatingImage, .settingMetadata, .answering]
+        arguments: [VolumeStep.lookingUp, .creatingImage, .writingHeader, .settingMetadata, .answering]
     )
     func create(_ step: VolumeStep) async throws {
-        let body = try nacre.createBody("pvc-\(uuid)", pool: "rbd")
+        let layout = step == .settingMetadata ? NacreProcess.stripes : [:]
+        let body = try nacre.createBody("pvc-\(uuid)", pool: "rbd", parameters: layout)
         try await crash(step, "Controller/CreateVolume", body)
         let process = try await nacre.start()
         for _ in 0..<2 {

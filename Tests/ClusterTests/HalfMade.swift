@@ -1,12 +1,15 @@
 import RBD
 import TestSupport
 
-/// What a kill inside a call of librbd leaves of an image, made by hand out of a whole one.
+/// What a kill inside a call leaves of an image, made by hand out of a whole one.
 enum HalfMade: String, CaseIterable, CustomStringConvertible {
     case directoryEntryOnly = "create: only the directory entry is there"
     case idWithoutHeader = "create: the id is there, the header is not"
     case headerWithoutObjectMap = "create: the header is there, the object map is not"
-    case idOnly = "remove: only the id is there"
+    case idWithObjectMap = "create: the id and the object map are there"
+    case idAndListingWithObjectMap = "create: all is there but the header"
+    case idWithHeader = "create: the id and the header are there"
+    case idOnly = "create or remove: only the id is there"
     case idWithoutDirectoryEntry = "restore: all is there but the directory entry"
     case movingWithName = "trash move: an entry in the trash, the name still there"
     case movingWithoutID = "trash move: an entry in the trash, the id gone, the name still listed"
@@ -24,7 +27,7 @@ enum HalfMade: String, CaseIterable, CustomStringConvertible {
     /// Whether the name still leads to the image and its data, so that Create must find it and not lose it.
     var isAVolume: Bool {
         switch self {
-        case .headerWithoutObjectMap, .idWithoutDirectoryEntry, .movingWithName, .restoringWithID, .restoringWithName:
+        case .headerWithoutObjectMap, .idWithHeader, .idWithoutDirectoryEntry, .movingWithName, .restoringWithID, .restoringWithName:
             true
         default: false
         }
@@ -38,6 +41,12 @@ enum HalfMade: String, CaseIterable, CustomStringConvertible {
             try await remove(.header, .map)
         case .headerWithoutObjectMap:
             try await remove(.map)
+        case .idWithObjectMap:
+            try await remove(.header, .listing)
+        case .idAndListingWithObjectMap:
+            try await remove(.header)
+        case .idWithHeader:
+            try await remove(.map, .listing)
         case .idOnly:
             try await remove(.header, .map, .listing)
         case .idWithoutDirectoryEntry:

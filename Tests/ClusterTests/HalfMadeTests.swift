@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import Volumes
 
-/// Kills that no step is fine enough for: those inside librbd.
+/// Kills that no step is fine enough for: those inside librbd, or among writes that are sent at once.
 ///
 /// On a cluster of their own: the purgers of other tests would help.
 @Suite("Half-made images", .serialized, .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))

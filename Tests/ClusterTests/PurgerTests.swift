@@ -150,7 +150,8 @@ struct PurgerTests {
         try await FaultyCluster.with { faulty in
             let scene = try Scene(faulty.cluster)
             let nacre = try NacreProcess(scene.cluster)
-            let create = try nacre.createBody("pvc-\(scene.uuid)", pool: "rbd")
+            // Those that librbd makes are marked afterwards.
+            let create = try nacre.createBody("pvc-\(scene.uuid)", pool: "rbd", parameters: NacreProcess.stripes)
             let handle = "\(try scene.cluster.clusterID)/rbd//\(scene.image)"
             let delete = #"{"volumeId":"\#(handle)","secrets":\#(try nacre.secrets())}"#
             for (step, method, body) in [

@@ -11,7 +11,7 @@ struct CrashTests {
     @Test(
         "Killed at a step with twenty claims in flight: no claim is lost, no image leaks, no volume is double",
         arguments: [
-            ("lookingUp", "releasingClaim"), ("creatingImage", "deletingImage"), ("settingMetadata", "movingToTrash"),
+            ("lookingUp", "releasingClaim"), ("creatingImage", "deletingImage"), ("writingHeader", "movingToTrash"),
             ("readingSecret", "recheckingUse"), ("savingVolume", "removingVolume"),
             ("bindingClaim", "removingFinalizer"), ("settingPhases", "removingVolume"),
         ]

@@ -70,6 +70,7 @@ public final class InMemoryImageStore: ImageStore {
         _ id: VolumeID,
         sizeBytes: UInt64,
         layout: ImageLayout,
+        metadata: [String: String],
         credentials: Credentials
     ) async throws(VolumeError) {
         let isNew = state.withLock { state in
@@ -82,7 +83,7 @@ public final class InMemoryImageStore: ImageStore {
                 stripeCount: layout.stripeCount ?? 1,
                 dataPool: layout.dataPool
             )
-            state.images[id] = Entry(state: .present(record))
+            state.images[id] = Entry(state: .present(record), metadata: metadata)
             return true
         }
         guard isNew else { throw VolumeError(.alreadyExists, "image '\(id.imageSpec)' exists") }

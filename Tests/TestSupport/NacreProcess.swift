@@ -107,11 +107,20 @@ public final class NacreProcess: Sendable {
     }
 
     /// The body of a CreateVolume.
-    public func createBody(_ name: String, pool: String = "replicapool", bytes: Int = 64 << 20) throws -> String {
-        """
-        {"name":"\(name)","capacityRange":{"requiredBytes":"\(bytes)"},
-        "volumeCapabilities":[{"mount":{},"accessMode":{"mode":"SINGLE_NODE_WRITER"}}],
-        "parameters":{"clusterID":"\(try cluster.clusterID)","pool":"\(pool)"},"secrets":\(try secrets())}
-        """
+    public func createBody(
+        _ name: String,
+        pool: String = "replicapool",
+        bytes: Int = 64 << 20,
+        parameters: [String: String] = [:]
+    ) throws -> String {
+        let more = parameters.sorted { $0.key < $1.key }.map { #","\#($0.key)":"\#($0.value)""# }.joined()
+        return """
+            {"name":"\(name)","capacityRange":{"requiredBytes":"\(bytes)"},
+            "volumeCapabilities":[{"mount":{},"accessMode":{"mode":"SINGLE_NODE_WRITER"}}],
+            "parameters":{"clusterID":"\(try cluster.clusterID)","pool":"\(pool)"\(more)},"secrets":\(try secrets())}
+            """
     }
+
+    /// A layout that only librbd can make.
+    public static let stripes = ["stripeUnit": "65536", "stripeCount": "4"]
 }

@@ -106,8 +106,7 @@ extension PoolCensus {
 
     /// Takes an object away.
     public func removeObject(_ object: String) async throws {
-        let pool = pool
-        try await Self.threads.run { () throws(RADOSError) in try pool.remove(object) }
+        try await pool.remove(object)
     }
 
     /// Opens an image, or does something else with the pool that blocks, on a thread that may.

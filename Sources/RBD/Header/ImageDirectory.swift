@@ -1,4 +1,5 @@
 public import RADOS
+internal import SystemPackage
 
 extension IOContext {
     /// A page of the pool's images in the order of their names, as name and id.
@@ -50,13 +51,34 @@ extension IOContext {
     ///   - id: Its id.
     /// - Throws: `RBDError` with `.fileExists` or `.badFileDescriptor` when the name or the id is listed.
     public func listImage(_ name: String, id: String) async throws(RBDError) {
-        var input = Encoder()
-        input.append(name)
-        input.append(id)
         do throws(RADOSError) {
-            try await execute(ClassCall("rbd", "dir_add_image", input: input.bytes), on: ImageObject.directory)
+            try await execute(.listing(name, id: id), on: ImageObject.directory)
         } catch {
             throw RBDError(error)
         }
+    }
+
+    /// Takes an image out of the pool's directory; one that is not listed, or not by that id, is fine.
+    ///
+    /// Implements the class call `rbd.dir_remove_image`.
+    func unlistImage(_ name: String, id: String) async throws(RADOSError) {
+        var names = Encoder()
+        names.append(name)
+        names.append(id)
+        do throws(RADOSError) {
+            try await execute(ClassCall("rbd", "dir_remove_image", input: names.bytes), on: ImageObject.directory)
+        } catch {
+            guard error.isNotFound || error.code == .staleNFSFileHandle else { throw error }
+        }
+    }
+}
+
+extension ClassCall {
+    /// `rbd.dir_add_image`.
+    static func listing(_ name: String, id: String) -> ClassCall {
+        var names = Encoder()
+        names.append(name)
+        names.append(id)
+        return ClassCall("rbd", "dir_add_image", input: names.bytes)
     }
 }

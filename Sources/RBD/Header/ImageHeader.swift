@@ -39,6 +39,8 @@ public enum ImageObject {
     public static func objectMap(ofID id: String) -> String { "rbd_object_map.\(id)" }
     /// The object that lists a pool's images.
     public static let directory = "rbd_directory"
+    /// The object that has a pool's settings, in its default namespace.
+    public static let poolInfo = "rbd_info"
     /// The object that lists a pool's trash.
     public static let trash = "rbd_trash"
     /// The object that lists a pool's mirrored images.

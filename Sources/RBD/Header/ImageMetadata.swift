@@ -10,17 +10,8 @@ extension IOContext {
     ///   - id: The image's id.
     /// - Throws: `RBDError` with `.noSuchFileOrDirectory` when the image's header is missing.
     public func setMetadata(_ metadata: [String: String], ofImageID id: String) async throws(RBDError) {
-        var input = Encoder()
-        input.append(UInt32(metadata.count))
-        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
-            input.append(key)
-            input.append(value)
-        }
         do throws(RADOSError) {
-            try await execute(
-                ClassCall("rbd", "metadata_set", input: input.bytes),
-                on: ImageObject.header(ofID: id)
-            )
+            try await execute(.settingMetadata(metadata), on: ImageObject.header(ofID: id))
         } catch {
             throw RBDError(error)
         }
@@ -38,5 +29,18 @@ extension IOContext {
         var decoder = Decoder(answers[0])
         let pairs = decoder.map() ?? []
         return Dictionary(pairs.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
+    }
+}
+
+extension ClassCall {
+    /// `rbd.metadata_set` with several keys.
+    static func settingMetadata(_ metadata: [String: String]) -> ClassCall {
+        var input = Encoder()
+        input.append(UInt32(metadata.count))
+        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
+            input.append(key)
+            input.append(value)
+        }
+        return ClassCall("rbd", "metadata_set", input: input.bytes)
     }
 }

@@ -40,16 +40,7 @@ extension IOContext {
             var leadingToIt = Encoder()
             leadingToIt.append(id)
             _ = try await remove(ImageObject.id(ofName: name), ifItBeginsWith: leadingToIt.bytes)
-            do throws(RADOSError) {
-                var names = Encoder()
-                names.append(name)
-                names.append(id)
-                let call = ClassCall("rbd", "dir_remove_image", input: names.bytes)
-                try await execute(call, on: ImageObject.directory)
-            } catch {
-                // It is not listed, or the name is another image's.
-                guard error.isNotFound || error.code == .staleNFSFileHandle else { throw error }
-            }
+            try await unlistImage(name, id: id)
         } catch {
             throw RBDError(error)
         }

@@ -36,12 +36,6 @@ extension VolumeService {
             deadline: deadline
         ) { () async throws(VolumeError) -> Volume in
             let madeBytes = try await self.makeImage(id, sizeBytes: sizeBytes, request, parameters)
-            enter(VolumeStep.settingMetadata, id.imageSpec)
-            try await self.store.setMetadata(
-                Self.metadata(request, parameters),
-                of: id,
-                credentials: request.credentials
-            )
             enter(VolumeStep.answering, id.imageSpec)
             return Volume(
                 id: id,
@@ -68,11 +62,15 @@ extension VolumeService {
         _ request: CreateVolumeRequest,
         _ parameters: VolumeParameters
     ) async throws(VolumeError) -> UInt64 {
+        let metadata = Self.metadata(request, parameters)
+        var isUnseen = false
         for _ in 0..<4 {
             enter(VolumeStep.lookingUp, id.imageSpec)
             switch try await store.image(id, credentials: request.credentials) {
             case .present(let record):
                 try Self.checkFits(record, request, parameters)
+                enter(VolumeStep.settingMetadata, id.imageSpec)
+                try await store.setMetadata(metadata, of: id, credentials: request.credentials)
                 return record.sizeBytes
             case .halfMade:
                 try await mend(id, request)
@@ -83,13 +81,21 @@ extension VolumeService {
                         id,
                         sizeBytes: sizeBytes,
                         layout: parameters.layout,
+                        metadata: metadata,
                         credentials: request.credentials
                     )
                     return sizeBytes
                 } catch {
                     guard error.code == .alreadyExists else { throw error }
-                    // Someone else made it just now, or a part of one is left that a look does not see.
-                    if case .present = try await store.image(id, credentials: request.credentials) { continue }
+                    let found = try await store.image(id, credentials: request.credentials)
+                    // Someone else made it just now.
+                    if case .present = found { continue }
+                    // Someone else takes it away and is not at the end yet, or a part is left that a look does not see.
+                    if found == .absent, !isUnseen {
+                        isUnseen = true
+                        try? await Task.sleep(for: .milliseconds(200))
+                        continue
+                    }
                     try await mend(id, request)
                 }
             }

@@ -5,8 +5,11 @@
 /// | operation | killed at | leaves | the retry |
 /// | --- | --- | --- | --- |
 /// | create | lookingUp, creatingImage | nothing | makes it |
-/// | create | within creatingImage | a directory entry, an id, a header without object map | mends, makes it |
-/// | create | settingMetadata, answering | the image | finds it, writes the metadata again |
+/// | create | writingHeader | an id | mends, makes it |
+/// | create | within writingHeader | an id and any of header, directory entry, object map | mends, makes it |
+/// | create | within creatingImage, by librbd | a directory entry, an id, a header without object map | mends, makes it |
+/// | create | settingMetadata | the image without its metadata | finds it, writes the metadata |
+/// | create | answering | the image | finds it |
 /// | create | mendingImage | what was half made | mends it |
 /// | delete | lookingUp, checkingUse, movingToTrash | the image | moves it |
 /// | delete | within movingToTrash | a trash entry beside the image or half of it | moves it |
@@ -19,8 +22,10 @@ public enum VolumeStep: String, OperationStep, CaseIterable {
     case connecting
     /// Reading what there is under the image's name.
     case lookingUp
-    /// `rbd_create4`.
+    /// Taking the image's name, or `rbd_create4` where it is not a plain one.
     case creatingImage
+    /// Writing, all at once, what hangs on the new image's id.
+    case writingHeader
     /// Taking away, or completing, what a killed process left.
     case mendingImage
     /// One class call on the image's header.
@@ -51,6 +56,7 @@ public enum VolumeStep: String, OperationStep, CaseIterable {
         case .connecting: "connecting to cluster"
         case .lookingUp: "looking up image"
         case .creatingImage: "creating image"
+        case .writingHeader: "writing the header of image"
         case .mendingImage: "mending half-made image"
         case .settingMetadata: "setting metadata of image"
         case .checkingUse: "reading the watchers of image"

@@ -16,11 +16,13 @@ public protocol ImageStore: Sendable {
     /// An image's size in bytes, or nothing when there is none or it was never finished; a shorter look than `image`.
     func sizeBytes(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> UInt64?
 
-    /// Makes an image; throws `.alreadyExists` when there is one, or a part of one that `image` does not see.
+    /// Makes an image with its metadata; throws `.alreadyExists` when there is one, or a part of one that `image` does not
+    /// see.
     func createImage(
         _ id: VolumeID,
         sizeBytes: UInt64,
         layout: ImageLayout,
+        metadata: [String: String],
         credentials: Credentials
     ) async throws(VolumeError)
 
@@ -104,7 +106,9 @@ public struct ImageRecord: Sendable, Hashable {
         if let wanted = layout.features {
             // Ceph adds these two by itself where stripes or a data pool were asked for.
             let ours = Set(features).subtracting(["striping", "data-pool"])
-            guard ours == Set(wanted) else {
+            // And this one to an object map.
+            let theirs = Set(wanted).union(wanted.contains("object-map") ? ["fast-diff"] : [])
+            guard ours == theirs else {
                 return "it has the features \(features.joined(separator: ",")), not \(wanted.joined(separator: ","))"
             }
         }

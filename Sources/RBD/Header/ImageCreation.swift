@@ -1,0 +1,191 @@
+public import RADOS
+internal import SystemPackage
+
+extension IOContext {
+    /// Makes an image and its metadata without librbd, if it is a plain one.
+    ///
+    /// `rbd_create4` copies the whole configuration of Ceph, reads what it then does not need, and writes one object after
+    /// the other. Here the name is taken first, and all that hangs on the id is written at once:
+    ///
+    /// | class calls, each row at once | afterwards |
+    /// | --- | --- |
+    /// | `rbd.set_id` on `rbd_id.NAME`, which must be new | the name is taken and leads nowhere |
+    /// | `rbd.create` with `rbd.metadata_set` on `rbd_header.ID`, which must be new; `rbd.dir_add_image`; `rbd.object_map_resize` | the image is whole |
+    ///
+    /// A kill leaves an id with any part of the second row; a kill of librbd leaves an id or a directory entry with none
+    /// or all of what comes before. Who finds them cannot tell, and mends them alike.
+    ///
+    /// librbd is left what it must be asked for: stripes, journaling, a data pool, a pool that nobody has prepared for RBD
+    /// (`rbd pool init`) or whose own settings (`rbd config pool`) say how images are made, sizes that it refuses.
+    ///
+    /// - Parameters:
+    ///   - name: The image's name.
+    ///   - sizeBytes: Its size in bytes.
+    ///   - options: Its layout; what is not given is the cluster's `rbd_default_…`.
+    ///   - metadata: Its metadata.
+    ///   - named: Told when the name is taken.
+    /// - Returns: The image's id; nothing when nothing was done, and librbd must.
+    /// - Throws: `RBDError` with `.fileExists` when there is such an image, or the half of one; with
+    ///   `.noSuchFileOrDirectory` for a missing namespace. What it made is taken back, unless Ceph did not answer.
+    public func createPlainImage(
+        _ name: String,
+        sizeBytes: UInt64,
+        options: ImageOptions,
+        metadata: [String: String],
+        named: () -> Void = {}
+    ) async throws(RBDError) -> String? {
+        guard let layout = PlainLayout(sizeBytes: sizeBytes, options: options, defaults: cluster.option),
+            try await takesPlainImages()
+        else { return nil }
+        let id = Self.newImageID()
+        try await makeImage(name, id: id, layout: layout, metadata: metadata, named: named)
+        return id
+    }
+
+    /// Makes an image that needs nothing but its objects.
+    ///
+    /// - Parameters:
+    ///   - name: The image's name.
+    ///   - id: Its id, 14 hexadecimal digits; an image that has it stays as it is.
+    ///   - layout: Its size and features.
+    ///   - metadata: Its metadata.
+    ///   - named: Told when the name is taken.
+    /// - Throws: As `createPlainImage`.
+    package func makeImage(
+        _ name: String,
+        id: String,
+        layout: PlainLayout,
+        metadata: [String: String],
+        named: () -> Void = {}
+    ) async throws(RBDError) {
+        do throws(RADOSError) {
+            var input = Encoder()
+            input.append(id)
+            let setID = ClassCall("rbd", "set_id", input: input.bytes)
+            try await execute(setID, on: ImageObject.id(ofName: name), isNew: true)
+        } catch {
+            throw RBDError(error)
+        }
+        named()
+        let begin = ContinuousClock.now
+        async let header = makeHeader(id, layout, metadata)
+        async let listing = list(name, id)
+        async let map = makeObjectMap(id, layout)
+        var parts = await (header: header, listing: listing, map: map)
+        // Another process took this image for half-made, and has mended it.
+        if parts.map?.isAlreadyThere == true, parts.header == nil { parts.map = nil }
+        let failures = [parts.header, parts.listing, parts.map].compactMap(\.self)
+        if let failure = failures.first {
+            // What Ceph has not answered may yet happen; then the id stays, and leads whoever mends to the rest.
+            guard !failures.contains(where: \.isWithoutAnswer) else { throw failure }
+            let made = (header: parts.header == nil, listing: parts.listing == nil, map: parts.map == nil)
+            try? await takeBack(name, id, header: made.header, listing: made.listing, map: made.map)
+            throw failure
+        }
+        // Another process may have taken a name away that led nowhere for so long.
+        guard .now - begin > Self.othersPatience, try await imageID(named: name) != id else { return }
+        throw RBDError(call: "rbd.set_id", code: .fileExists, subject: "\(label)/\(name)")
+    }
+
+    /// Half the time for which others wait before they mend an image without a header.
+    private static var othersPatience: Duration { .seconds(1) }
+
+    /// Whether librbd has seen to the pool, and the pool has no settings of its own for new images.
+    private func takesPlainImages() async throws(RBDError) -> Bool {
+        do throws(RADOSError) {
+            let poolWide = try namespace.isEmpty ? self : cluster.ioContext(pool: pool, namespace: "")
+            var input = Encoder()
+            input.append(Self.poolDefaults)
+            input.append(UInt64(1))
+            let answers = try await poolWide.read(
+                [ClassCall("rbd", "metadata_list", input: input.bytes)],
+                on: ImageObject.poolInfo,
+                // What `rbd pool init` writes there.
+                ifItBeginsWith: Array("overwrite validated".utf8)
+            )
+            guard let answers else { return false }
+            var decoder = Decoder(answers[0])
+            guard let settings = decoder.map(), settings.allSatisfy({ !$0.key.hasPrefix(Self.poolDefaults) }) else {
+                return false
+            }
+            guard !namespace.isEmpty else { return true }
+            _ = try await read([Self.directoryIsReady], on: ImageObject.directory)
+            return true
+        } catch {
+            // No `rbd_info`, or no such namespace: librbd says what is wrong, or mends it.
+            guard error.isNotFound else { throw RBDError(error) }
+            return false
+        }
+    }
+
+    /// `rbd config pool set POOL rbd_default_…` writes these.
+    private static var poolDefaults: String { "conf_rbd_default_" }
+
+    private static var directoryIsReady: ClassCall {
+        // See: cls_rbd_types.h, `DIRECTORY_STATE_READY`.
+        ClassCall("rbd", "dir_state_assert", input: [0])
+    }
+
+    /// An id of the length of librbd's; all of it is random, where librbd's has 32 bits that differ from a client's others.
+    private static func newImageID() -> String {
+        let digits = String(UInt64.random(in: 0..<1 << 56), radix: 16)
+        return String(repeating: "0", count: 14 - digits.count) + digits
+    }
+
+    private func makeHeader(_ id: String, _ layout: PlainLayout, _ metadata: [String: String]) async -> RBDError? {
+        var input = Encoder()
+        input.append(layout.sizeBytes)
+        input.append(layout.order)
+        input.append(layout.features.rawValue)
+        input.append("rbd_data.\(id)")
+        input.append(Int64(-1))  // No data pool.
+        let create = ClassCall("rbd", "create", input: input.bytes)
+        return await failure { () async throws(RADOSError) in
+            let object = ImageObject.header(ofID: id)
+            if metadata.isEmpty { return try await execute(create, on: object, isNew: true) }
+            try await execute(create, .settingMetadata(metadata), on: object, isNew: true)
+        }
+    }
+
+    private func list(_ name: String, _ id: String) async -> RBDError? {
+        let failure = await failure { () async throws(RADOSError) in
+            let listing = ClassCall.listing(name, id: id)
+            if namespace.isEmpty { return try await execute(listing, on: ImageObject.directory) }
+            try await execute(Self.directoryIsReady, listing, on: ImageObject.directory)
+        }
+        guard let failure, failure.isAlreadyThere else { return failure }
+        // Another process took this image for half-made, and has listed it.
+        return (try? await listedID(of: name)) == id ? nil : failure
+    }
+
+    /// Like the header it must be new, for else it is that of another image with this id.
+    private func makeObjectMap(_ id: String, _ layout: PlainLayout) async -> RBDError? {
+        guard layout.features.contains(.objectMap) else { return nil }
+        var input = Encoder()
+        input.append(layout.objectCount)
+        input.append(UInt8(0))  // OBJECT_NONEXISTENT
+        let resize = ClassCall("rbd", "object_map_resize", input: input.bytes)
+        return await failure { () async throws(RADOSError) in
+            try await execute(resize, on: ImageObject.objectMap(ofID: id), isNew: true)
+        }
+    }
+
+    /// The id goes last: as long as it is there, a mend finds the rest.
+    private func takeBack(_ name: String, _ id: String, header: Bool, listing: Bool, map: Bool) async throws {
+        if listing { try await unlistImage(name, id: id) }
+        if map { try await remove(ImageObject.objectMap(ofID: id)) }
+        if header { try await remove(ImageObject.header(ofID: id)) }
+        var leadingToIt = Encoder()
+        leadingToIt.append(id)
+        _ = try await remove(ImageObject.id(ofName: name), ifItBeginsWith: leadingToIt.bytes)
+    }
+
+    private func failure(_ body: () async throws(RADOSError) -> Void) async -> RBDError? {
+        do throws(RADOSError) {
+            try await body()
+            return nil
+        } catch {
+            return RBDError(error)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+public import RADOS
+
+/// What there is of an image that has a name and an id.
+public struct ImageParts: Sendable {
+    /// Its header; nothing when it was never written.
+    public let header: ImageHeader?
+    /// Whether it has an object map.
+    public let hasObjectMap: Bool
+    /// Whether the pool's directory has its name.
+    public let isListed: Bool
+}
+
+extension IOContext {
+    /// What there is of an image: three reads at once.
+    public func imageParts(named name: String, id: String) async throws(RBDError) -> ImageParts {
+        async let map = outcome { () async throws(RBDError) in try await holdsObjectMap(ofID: id) }
+        async let listing = outcome { () async throws(RBDError) in try await directoryHolds(name) }
+        let header = try await imageHeader(id: id)
+        let (hasObjectMap, isListed) = (try await map.get(), try await listing.get())
+        return ImageParts(header: header, hasObjectMap: hasObjectMap, isListed: isListed)
+    }
+
+    /// Takes away the object map of an image that has no header; none is fine.
+    public func removeObjectMap(ofID id: String) async throws(RBDError) {
+        do throws(RADOSError) {
+            try await remove(ImageObject.objectMap(ofID: id))
+        } catch {
+            throw RBDError(error)
+        }
+    }
+
+    private func holdsObjectMap(ofID id: String) async throws(RBDError) -> Bool {
+        do throws(RADOSError) {
+            return try await sizeBytes(of: ImageObject.objectMap(ofID: id)) != nil
+        } catch {
+            throw RBDError(error)
+        }
+    }
+
+    /// A child task's error keeps its type only as a value.
+    private func outcome<R>(_ body: () async throws(RBDError) -> R) async -> Result<R, RBDError> {
+        do throws(RBDError) {
+            return .success(try await body())
+        } catch {
+            return .failure(error)
+        }
+    }
+}
