@@ -27,7 +27,8 @@ enum HalfMade: String, CaseIterable, CustomStringConvertible {
     /// Whether the name still leads to the image and its data, so that Create must find it and not lose it.
     var isAVolume: Bool {
         switch self {
-        case .headerWithoutObjectMap, .idWithHeader, .idWithoutDirectoryEntry, .movingWithName, .restoringWithID, .restoringWithName:
+        case .headerWithoutObjectMap, .idWithHeader, .idWithoutDirectoryEntry, .movingWithName, .restoringWithID,
+            .restoringWithName:
             true
         default: false
         }

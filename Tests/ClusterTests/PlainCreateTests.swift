@@ -185,7 +185,9 @@ struct PlainCreateTests {
     func sameID() async throws {
         try await shell("rbd create --size 16M $image-other; rbd bench --io-type write --io-total 1M $image-other")
         let id = try #require(try await census.pool.imageID(named: "\(image)-other"))
-        let layout = try #require(PlainLayout(sizeBytes: 1 << 40, options: options { $0.objectSizeBytes = 4 << 20 }, defaults: { _ in nil }))
+        let layout = try #require(
+            PlainLayout(sizeBytes: 1 << 40, options: options { $0.objectSizeBytes = 4 << 20 }, defaults: { _ in nil })
+        )
         await #expect {
             try await census.pool.makeImage(image, id: id, layout: layout, metadata: metadata)
         } throws: {
@@ -206,7 +208,9 @@ struct PlainCreateTests {
     func mendedMeanwhile() async throws {
         let id = String(UInt64.random(in: 1 << 52..<1 << 56), radix: 16)
         let pool = census.pool
-        let layout = try #require(PlainLayout(sizeBytes: 1 << 24, options: options { $0.objectSizeBytes = 4 << 20 }, defaults: { _ in nil }))
+        let layout = try #require(
+            PlainLayout(sizeBytes: 1 << 24, options: options { $0.objectSizeBytes = 4 << 20 }, defaults: { _ in nil })
+        )
         try await pool.listImage(image, id: id)
         try await pool.makeImage(image, id: id, layout: layout, metadata: metadata)
         #expect(try await census.isWhole(image))

@@ -19,6 +19,8 @@ package final class KubernetesClient: Sendable {
         package var writes = 0
         /// Answers 429 and 5xx that were tried again.
         package var putOff = 0
+        /// Writes refused because somebody else had written the object since it was read; they changed nothing.
+        package var conflicts = 0
     }
 
     let identity: ClusterIdentity
@@ -71,6 +73,7 @@ package final class KubernetesClient: Sendable {
                 }
             }
             let status = Self.status(of: answer)
+            if call.isWrite, status.isConflict { counters.withLock { $0.conflicts += 1 } }
             if status.isUnauthorized, !hasReread {
                 hasReread = true
                 if identity.reread() { continue }

@@ -198,6 +198,10 @@ final class KubernetesStack: Service, Sendable {
             ("nacre_kubernetes_lists_total", "Lists made since the start.", { controller.load.lists }),
             ("nacre_kubernetes_reads_total", "Reads of the API server, watches included.", { client.counts.reads }),
             ("nacre_kubernetes_writes_total", "Writes to the API server.", { client.counts.writes }),
+            (
+                "nacre_kubernetes_conflicts_total", "Writes refused because somebody else was first.",
+                { client.counts.conflicts }
+            ),
             ("nacre_kubernetes_put_off_total", "Requests that the API server put off.", { client.counts.putOff }),
         ]
         for gauge in gauges {
