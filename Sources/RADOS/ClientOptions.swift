@@ -8,6 +8,8 @@ public enum ClientOptions {
         "client_mount_timeout": "15",
         "rados_mon_op_timeout": "30",
         "rados_osd_op_timeout": "60",
+        // Else librados holds up whoever begins operation 1,025, and that may be a thread that all tasks share.
+        "objecter_inflight_ops": "0",
         // A library must not write to its host's log directory or standard error.
         "log_to_stderr": "false",
         "err_to_stderr": "false",

@@ -1,6 +1,8 @@
+import CephVolumes
 import Foundation
 import TestSupport
 import Testing
+import Volumes
 
 /// A cluster that is ill, seen by those who use the service: each test makes a Ceph of its own and hurts it.
 @Suite("A cluster at fault", .serialized, .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
@@ -101,6 +103,32 @@ struct FaultTests {
             try await caller.createAfterAll()
             try await expectWell(caller.nacre)
             try await expectOneImage(caller, census)
+        }
+    }
+
+    @Test("More calls at once than librados takes by default, on a frozen OSD: other work goes on")
+    func manyOnFrozen() async throws {
+        try await FaultyCluster.with { faulty in
+            let lab = faulty.cluster.lab()
+            let credentials = try faulty.cluster.provisioner
+            let id = try VolumeID(clusterID: faulty.cluster.clusterID, pool: "rbd", namespace: "", image: image)
+            #expect(try await lab.store.image(id, credentials: credentials) == .absent)
+            try await faulty.freeze("osd.0")
+            try await withThrowingTaskGroup { group in
+                // librados' own limit is 1,024.
+                for _ in 0..<1500 {
+                    group.addTask {
+                        let found = try await lab.store.image(id, credentials: credentials)
+                        #expect(found == .absent)
+                    }
+                }
+                try await Task.sleep(for: .seconds(1))
+                let start = ContinuousClock.now
+                await Task.detached {}.value
+                #expect(.now - start < .seconds(10))
+                try await faulty.thaw("osd.0")
+                try await group.waitForAll()
+            }
         }
     }
 

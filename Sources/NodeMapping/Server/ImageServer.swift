@@ -172,6 +172,8 @@ struct ImageServer {
                 // An outage stalls I/O and must never fail it: the file system would give up for good.
                 options: [
                     "rados_osd_op_timeout": "0",
+                    // Ceph's own: threads of their own begin the operations, and may be held up.
+                    "objecter_inflight_ops": "1024",
                     "rados_mon_op_timeout": "0",
                     // It would die with us, and other nodes' would not know of our writes; ImageIOEngine has one that
                     // does not.

@@ -10,7 +10,7 @@ extension IOContext {
     /// | class calls, each row at once | afterwards |
     /// | --- | --- |
     /// | `rbd.set_id` on `rbd_id.NAME`, which must be new | the name is taken and leads nowhere |
-    /// | `rbd.create` with `rbd.metadata_set` on `rbd_header.ID`, which must be new; `rbd.dir_add_image`; `rbd.object_map_resize` | the image is whole |
+    /// | `rbd.create` and `rbd.metadata_set` on a new `rbd_header.ID`; `rbd.dir_add_image`; `rbd.object_map_resize` | it is whole |
     ///
     /// A kill leaves an id with any part of the second row; a kill of librbd leaves an id or a directory entry with none
     /// or all of what comes before. Who finds them cannot tell, and mends them alike.
