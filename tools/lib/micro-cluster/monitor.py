@@ -141,9 +141,21 @@ def not_back(client, pids):
     return None
 
 
+def peer_again(client):
+    """Marks down, for the moment that they need to notice, the osds of pgs that are laggy.
+
+    A pg without replicas whose osd was frozen for longer than its lease may wait for
+    an acknowledgement that nobody sends; it takes a new lease when it peers again.
+    """
+    stats = client.mgr("pg dump", dumpcontents=["pgs"])
+    laggy = {pg["acting_primary"] for pg in stats.get("pg_stats", stats) if "laggy" in pg["state"]}
+    if laggy:
+        client.mon("osd down", ids=[str(osd) for osd in laggy])
+
+
 def wait_settled(cluster, deadline, names, hold=0):
     """Waits until the named daemons serve again and every pg is active+clean, for hold seconds."""
-    why, client, since = "no answer from mon.x", None, None
+    why, client, since, laggy_since = "no answer from mon.x", None, None, None
     while time.monotonic() < deadline:
         pids = {}
         for name in names:
@@ -159,6 +171,10 @@ def wait_settled(cluster, deadline, names, hold=0):
             client.deadline = attempt
             why = not_back(client, pids)
             since = (since or time.monotonic()) if why is None else None
+            laggy_since = (laggy_since or time.monotonic()) if why and "laggy" in why else None
+            if laggy_since and time.monotonic() - laggy_since >= 15:
+                peer_again(client)
+                laggy_since = None
             if since and time.monotonic() - since >= hold:
                 return client
         except (Failure, librados().Error) as e:
