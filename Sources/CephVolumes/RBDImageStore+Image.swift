@@ -101,77 +101,6 @@ extension RBDImageStore {
         return options
     }
 
-    /// Brings a half-made image to an end.
-    ///
-    /// | what is left | what is done |
-    /// | --- | --- |
-    /// | a directory entry or an id, no header | waited for: another process may be at it; then `rbd_remove` |
-    /// | a header, not listed | it is listed: the image may hold data |
-    /// | a header, no object map | `rbd_rebuild_object_map`: the image may hold data |
-    public func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
-        let place = try await place(of: id, as: credentials)
-        guard case .halfMade = try await image(id, credentials: credentials) else {
-            // Nothing under the name but an entry in the directory, which only rbd_remove takes away.
-            return try await place.blocking("mend image") { (context) throws(RBDError) in
-                try context.removeImage(id.image)
-            }
-        }
-        if try await hasHeader(place) {
-            try await list(place)
-            // Where that was all that lacked, its object map is good, and to rebuild it takes an operation an object.
-            guard case .halfMade = try await image(id, credentials: credentials) else { return }
-            return try await place.blocking("mend image") { (context) throws(RBDError) in
-                try Image.open(id.image, in: context, access: .readWrite).rebuildObjectMap()
-            }
-        }
-        try await removeWithoutHeader(place)
-        ids.forget(id)
-    }
-
-    /// `rbd_remove` looks for no object map where it finds no header.
-    private func removeWithoutHeader(_ place: Place) async throws(VolumeError) {
-        let imageID = try await place.trying("look up image") { () async throws(RBDError) in
-            try await place.context.imageID(named: place.id.image)
-        }
-        if let imageID {
-            try await place.trying("mend image") { () async throws(RBDError) in
-                try await place.context.removeObjectMap(ofID: imageID)
-            }
-        }
-        try await place.blocking("mend image") { (context) throws(RBDError) in
-            try context.removeImage(place.id.image)
-        }
-    }
-
-    /// Puts a named image into the pool's directory: a restore from the trash was killed in between.
-    private func list(_ place: Place) async throws(VolumeError) {
-        try await place.trying("list image") { () async throws(RBDError) in
-            guard try await !place.context.directoryHolds(place.id.image),
-                let imageID = try await place.context.imageID(named: place.id.image)
-            else { return }
-            do throws(RBDError) {
-                try await place.context.listImage(place.id.image, id: imageID)
-            } catch {
-                guard !error.isAlreadyThere else { return }
-                throw error
-            }
-        }
-    }
-
-    /// Looks for a header for two seconds: a create that is under way elsewhere takes milliseconds to write it.
-    private func hasHeader(_ place: Place) async throws(VolumeError) -> Bool {
-        let end = ContinuousClock.now + .seconds(2)
-        while true {
-            let header = try await place.trying("look up image") { () async throws(RBDError) -> ImageHeader? in
-                guard let imageID = try await place.context.imageID(named: place.id.image) else { return nil }
-                return try await place.context.imageHeader(id: imageID)
-            }
-            if header != nil { return true }
-            guard .now < end else { return false }
-            try? await Task.sleep(for: .milliseconds(200))
-        }
-    }
-
     /// Writes metadata with one class call, unless it is there.
     public func setMetadata(
         _ metadata: [String: String],
@@ -180,9 +109,14 @@ extension RBDImageStore {
     ) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
         try await place.trying("set metadata of image") { () async throws(RBDError) in
-            var imageID = ids[id]
-            if imageID == nil { imageID = try await place.context.imageID(named: id.image) }
-            guard let imageID, let present = try await place.context.metadata(ofImageID: imageID) else {
+            var found: (imageID: String, metadata: [String: String])?
+            for isSecondRound in [false, true] where found == nil {
+                var imageID = isSecondRound ? nil : ids[id]
+                if imageID == nil { imageID = try await place.context.imageID(named: id.image) }
+                guard let imageID, let there = try await place.context.metadata(ofImageID: imageID) else { continue }
+                found = (imageID, there)
+            }
+            guard let (imageID, present) = found else {
                 ids.forget(id)
                 throw RBDError(call: "rados_aio_read", code: .noSuchFileOrDirectory, subject: id.imageSpec)
             }

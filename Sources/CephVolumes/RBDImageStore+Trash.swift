@@ -106,8 +106,14 @@ extension RBDImageStore {
     private func undoIfInUse(_ place: Place, _ imageID: String) async throws(VolumeError) {
         guard let watchers = try await watchers(place, imageID), !watchers.isEmpty else { return }
         enter(VolumeStep.restoringImage, place.id.imageSpec)
-        try await place.blocking("restore from the trash image") { (context) throws(RBDError) in
-            try context.restoreFromTrash(id: imageID, as: place.id.image)
+        do throws(VolumeError) {
+            try await place.blocking("restore from the trash image") { (context) throws(RBDError) in
+                try context.restoreFromTrash(id: imageID, as: place.id.image)
+            }
+        } catch {
+            // Who was seen was another process that empties the trash, and Ceph lets nobody else's image be emptied.
+            guard error.code != .notFound else { return }
+            throw error
         }
         throw Self.inUse(place.id, watchers)
     }

@@ -7,7 +7,7 @@ extension IOContext {
     /// Implements `rados_write_op_exec` and `rados_aio_write_op_operate`.
     ///
     /// - Parameters:
-    ///   - calls: What to call, in this order; a call does not see what those before it wrote.
+    ///   - calls: What to call, in this order, if anything; a call does not see what those before it wrote.
     ///   - object: The object's name.
     ///   - isNew: Whether the object must not be there before.
     /// - Throws: `RADOSError` of the first call that fails, `.fileExists` when the object is not new.
@@ -31,7 +31,7 @@ extension IOContext {
                 )
             }
         }
-        let names = calls.map { "\($0.className).\($0.method)" }.joined(separator: ", ")
+        let names = calls.isEmpty ? "create" : calls.map { "\($0.className).\($0.method)" }.joined(separator: ", ")
         try check(await operate(operation, on: object), "rados_aio_write_op_operate \(names)", "\(label)/\(object)")
     }
 

@@ -63,16 +63,4 @@ extension IOContext {
         let result = withRawContext { rbd_create4($0, name, sizeBytes, raw) }
         try check(result, "rbd_create4", subject)
     }
-
-    /// Removes an image and its data at once, or what is left of one.
-    ///
-    /// Blocks as long as there are objects to delete.
-    ///
-    /// Implements `rbd_remove`. Similar to: rbd rm. It is what mends an image that was half made: an id without a
-    /// header answers `ENOENT` to open and `EEXIST` to create.
-    public func removeImage(_ name: String) throws(RBDError) {
-        let result = withRawContext { rbd_remove($0, name) }
-        guard result != -Errno.noSuchFileOrDirectory.rawValue else { return }
-        try check(result, "rbd_remove", "\(label)/\(name)")
-    }
 }

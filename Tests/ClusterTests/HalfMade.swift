@@ -34,6 +34,16 @@ enum HalfMade: String, CaseIterable, CustomStringConvertible {
         }
     }
 
+    /// Whether it may hold data: it has its header.
+    var keepsHeader: Bool {
+        switch self {
+        case .directoryEntryOnly, .idWithoutHeader, .idWithObjectMap, .idAndListingWithObjectMap, .idOnly,
+            .removingWithoutHeader, .purgedWithoutHeader:
+            false
+        default: true
+        }
+    }
+
     func make(of image: String, id: String, in census: PoolCensus) async throws {
         switch self {
         case .directoryEntryOnly:

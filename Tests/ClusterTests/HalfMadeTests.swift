@@ -57,6 +57,10 @@ struct HalfMadeTests {
                         let making = try bench(maker, cluster)
                         _ = try await making.create(making.request(uuid))
                         let id = try #require(try await census.pool.imageID(named: "csi-vol-\(uuid)"))
+                        if state.keepsHeader {
+                            let words = "--io-type write --io-size 4K --io-total 4K"
+                            try await cluster.execute("sh", "-ec", "rbd bench \(words) rbd/csi-vol-\(uuid)")
+                        }
                         try await state.make(of: "csi-vol-\(uuid)", id: id, in: census)
                         try await body(
                             Subject(
@@ -94,7 +98,8 @@ struct HalfMadeTests {
             subject.lab.purger.wake()
             return try await !census.rawTrash().contains { $0.name == subject.image || $0.id == id }
         }
-        for object in [ImageObject.header(ofID: id), ImageObject.objectMap(ofID: id)] {
+        let data = "rbd_data.\(id).\(String(repeating: "0", count: 16))"
+        for object in [ImageObject.header(ofID: id), ImageObject.objectMap(ofID: id), data] {
             #expect(try await !census.holds(object), "\(subject.state): \(object) is left")
         }
     }

@@ -126,7 +126,11 @@ extension NodeLab {
         remains += try KernelFile.text("/proc/keys").split(separator: "\n").filter { $0.contains("nacre.") }.map(
             String.init
         )
-        try Administrator().context.removeImage(image)
+        let pool = try Administrator().context
+        try pool.moveToTrash(image)
+        for entry in try pool.trashEntries() where entry.name == image {
+            try pool.removeFromTrash(id: entry.id) { _, _ in }
+        }
         return remains
     }
 }

@@ -12,10 +12,11 @@ extension IOContext {
     /// | `rbd.set_id` on `rbd_id.NAME`, which must be new | the name is taken and leads nowhere |
     /// | `rbd.create` and `rbd.metadata_set` on a new `rbd_header.ID`; `rbd.dir_add_image`; `rbd.object_map_resize` | it is whole |
     ///
-    /// A kill leaves an id with any part of the second row; a kill of librbd leaves an id or a directory entry with none
-    /// or all of what comes before. Who finds them cannot tell, and mends them alike.
+    /// Last the name is read again: see `removeHeaderless`. A kill leaves an id with any part of the second row; a kill of
+    /// librbd leaves a directory entry, that and an id, or all but the object map. Who finds them cannot tell, and mends
+    /// them alike.
     ///
-    /// librbd is left what it must be asked for: stripes, journaling, a data pool, a pool that nobody has prepared for RBD
+    /// That there is no image of format 1 by this name is not looked at. librbd is left what it must be asked for: stripes, journaling, a data pool, a pool that nobody has prepared for RBD
     /// (`rbd pool init`) or whose own settings (`rbd config pool`) say how images are made, sizes that it refuses.
     ///
     /// - Parameters:
@@ -26,13 +27,14 @@ extension IOContext {
     ///   - named: Told when the name is taken.
     /// - Returns: The image's id; nothing when nothing was done, and librbd must.
     /// - Throws: `RBDError` with `.fileExists` when there is such an image, or the half of one; with
-    ///   `.noSuchFileOrDirectory` for a missing namespace. What it made is taken back, unless Ceph did not answer.
+    ///   `.noSuchFileOrDirectory` for a namespace that went meanwhile. What has no header is taken back, unless Ceph did
+    ///   not answer; what has one is left to be mended.
     public func createPlainImage(
         _ name: String,
         sizeBytes: UInt64,
         options: ImageOptions,
         metadata: [String: String],
-        named: () -> Void = {}
+        named: () async -> Void = {}
     ) async throws(RBDError) -> String? {
         guard let layout = PlainLayout(sizeBytes: sizeBytes, options: options, defaults: cluster.option),
             try await takesPlainImages()
@@ -56,18 +58,14 @@ extension IOContext {
         id: String,
         layout: PlainLayout,
         metadata: [String: String],
-        named: () -> Void = {}
+        named: () async -> Void = {}
     ) async throws(RBDError) {
         do throws(RADOSError) {
-            var input = Encoder()
-            input.append(id)
-            let setID = ClassCall("rbd", "set_id", input: input.bytes)
-            try await execute(setID, on: ImageObject.id(ofName: name), isNew: true)
+            try await self.name(id, name)
         } catch {
             throw RBDError(error)
         }
-        named()
-        let begin = ContinuousClock.now
+        await named()
         async let header = makeHeader(id, layout, metadata)
         async let listing = list(name, id)
         async let map = makeObjectMap(id, layout)
@@ -75,20 +73,20 @@ extension IOContext {
         // Another process took this image for half-made, and has mended it.
         if parts.map?.isAlreadyThere == true, parts.header == nil { parts.map = nil }
         let failures = [parts.header, parts.listing, parts.map].compactMap(\.self)
-        if let failure = failures.first {
-            // What Ceph has not answered may yet happen; then the id stays, and leads whoever mends to the rest.
-            guard !failures.contains(where: \.isWithoutAnswer) else { throw failure }
-            let made = (header: parts.header == nil, listing: parts.listing == nil, map: parts.map == nil)
-            try? await takeBack(name, id, header: made.header, listing: made.listing, map: made.map)
+        // What Ceph has not answered may yet happen.
+        if let failure = failures.first(where: \.isWithoutAnswer) { throw failure }
+        if let failure = parts.header {
+            try? await takeBack(name, id, map: layout.features.contains(.objectMap) && parts.map == nil)
             throw failure
         }
-        // Another process may have taken a name away that led nowhere for so long.
-        guard .now - begin > Self.othersPatience, try await imageID(named: name) != id else { return }
-        throw RBDError(call: "rbd.set_id", code: .fileExists, subject: "\(label)/\(name)")
+        // A name that leads to no header is taken away after a while; one that leads to a header is not.
+        guard try await imageID(named: name) == id else {
+            try? await removeUnreachable(id, wasNamed: name)
+            throw RBDError(call: "rbd.set_id", code: .fileExists, subject: "\(label)/\(name)")
+        }
+        // Whoever finds an image with a header brings it to its end, and it may be in use by now.
+        if let failure = failures.first { throw failure }
     }
-
-    /// Half the time for which others wait before they mend an image without a header.
-    private static var othersPatience: Duration { .seconds(1) }
 
     /// Whether librbd has seen to the pool, and the pool has no settings of its own for new images.
     private func takesPlainImages() async throws(RBDError) -> Bool {
@@ -170,14 +168,11 @@ extension IOContext {
         }
     }
 
-    /// The id goes last: as long as it is there, a mend finds the rest.
-    private func takeBack(_ name: String, _ id: String, header: Bool, listing: Bool, map: Bool) async throws {
-        if listing { try await unlistImage(name, id: id) }
+    /// The name goes last: as long as it leads to the id, a mend finds the rest.
+    private func takeBack(_ name: String, _ id: String, map: Bool) async throws(RADOSError) {
+        try await unlistImage(name, id: id)
         if map { try await remove(ImageObject.objectMap(ofID: id)) }
-        if header { try await remove(ImageObject.header(ofID: id)) }
-        var leadingToIt = Encoder()
-        leadingToIt.append(id)
-        _ = try await remove(ImageObject.id(ofName: name), ifItBeginsWith: leadingToIt.bytes)
+        try await unname(name, id: id)
     }
 
     private func failure(_ body: () async throws(RADOSError) -> Void) async -> RBDError? {

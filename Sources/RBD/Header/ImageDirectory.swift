@@ -61,7 +61,7 @@ extension IOContext {
     /// Takes an image out of the pool's directory; one that is not listed, or not by that id, is fine.
     ///
     /// Implements the class call `rbd.dir_remove_image`.
-    func unlistImage(_ name: String, id: String) async throws(RADOSError) {
+    package func unlistImage(_ name: String, id: String) async throws(RADOSError) {
         var names = Encoder()
         names.append(name)
         names.append(id)

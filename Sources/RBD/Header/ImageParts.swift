@@ -6,7 +6,7 @@ public struct ImageParts: Sendable {
     public let header: ImageHeader?
     /// Whether it has an object map.
     public let hasObjectMap: Bool
-    /// Whether the pool's directory has its name.
+    /// Whether the pool's directory has its name, and with its id.
     public let isListed: Bool
 }
 
@@ -14,19 +14,10 @@ extension IOContext {
     /// What there is of an image: three reads at once.
     public func imageParts(named name: String, id: String) async throws(RBDError) -> ImageParts {
         async let map = outcome { () async throws(RBDError) in try await holdsObjectMap(ofID: id) }
-        async let listing = outcome { () async throws(RBDError) in try await directoryHolds(name) }
+        async let listing = outcome { () async throws(RBDError) in try await listedID(of: name) == id }
         let header = try await imageHeader(id: id)
         let (hasObjectMap, isListed) = (try await map.get(), try await listing.get())
         return ImageParts(header: header, hasObjectMap: hasObjectMap, isListed: isListed)
-    }
-
-    /// Takes away the object map of an image that has no header; none is fine.
-    public func removeObjectMap(ofID id: String) async throws(RBDError) {
-        do throws(RADOSError) {
-            try await remove(ImageObject.objectMap(ofID: id))
-        } catch {
-            throw RBDError(error)
-        }
     }
 
     private func holdsObjectMap(ofID id: String) async throws(RBDError) -> Bool {

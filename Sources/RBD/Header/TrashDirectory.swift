@@ -73,6 +73,15 @@ extension IOContext {
         return records
     }
 
+    /// Whether an image is in the trash, in whatever state.
+    ///
+    /// Implements the class call `rbd.trash_get`.
+    func trashHolds(_ id: String) async throws(RBDError) -> Bool {
+        var input = Encoder()
+        input.append(id)
+        return try await classCalls([ClassCall("rbd", "trash_get", input: input.bytes)], on: ImageObject.trash) != nil
+    }
+
     /// Says what is being done with an entry of the trash, if it is in the state that the caller saw.
     ///
     /// Implements the class call `rbd.trash_state_set`.

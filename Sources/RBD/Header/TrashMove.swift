@@ -37,9 +37,7 @@ extension IOContext {
                 guard error.code != .fileExists else { return false }
                 throw error
             }
-            var leadingToIt = Encoder()
-            leadingToIt.append(id)
-            _ = try await remove(ImageObject.id(ofName: name), ifItBeginsWith: leadingToIt.bytes)
+            try await unname(name, id: id)
             try await unlistImage(name, id: id)
         } catch {
             throw RBDError(error)
@@ -47,8 +45,8 @@ extension IOContext {
         do throws(RBDError) {
             try await setTrashState(of: id, to: .normal, expecting: .moving)
         } catch {
-            // Another process found it there and has removed it.
-            guard error.isNotFound else { throw error }
+            // Another process found it there without its name, and has removed it, or is at it.
+            guard error.isNotFound || error.code == .staleNFSFileHandle else { throw error }
         }
         return true
     }

@@ -6,7 +6,7 @@
 /// | --- | --- | --- | --- |
 /// | create | lookingUp, creatingImage | nothing | makes it |
 /// | create | writingHeader | an id | mends, makes it |
-/// | create | within writingHeader | an id and any of header, directory entry, object map | mends, makes it |
+/// | create | within writingHeader | an id and any of header, directory entry, object map | makes it whole, or anew |
 /// | create | within creatingImage, by librbd | a directory entry, an id, a header without object map | mends, makes it |
 /// | create | settingMetadata | the image without its metadata | finds it, writes the metadata |
 /// | create | answering | the image | finds it |

@@ -1,0 +1,65 @@
+internal import RADOS
+internal import RBD
+public import Secrets
+public import Volumes
+
+extension RBDImageStore {
+    /// Brings a half-made image to an end.
+    ///
+    /// | what is left | what is done |
+    /// | --- | --- |
+    /// | a directory entry, no id | see `IOContext.mendListing` |
+    /// | an id, no header | waited for: another process may be at it; then all of it is taken away |
+    /// | a header, not listed, or with another's id | it is listed: the image may hold data |
+    /// | a header, no object map | `rbd_rebuild_object_map`: the image may hold data |
+    /// | all | nothing: another process was first |
+    public func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
+        let place = try await place(of: id, as: credentials)
+        guard let imageID = try await imageID(place) else {
+            return try await place.trying("mend image") { () async throws(RBDError) in
+                try await place.context.mendListing(of: id.image)
+            }
+        }
+        guard let parts = try await settledParts(place, imageID) else { return }
+        guard let header = parts.header else {
+            _ = try await place.trying("mend image") { () async throws(RBDError) in
+                try await place.context.removeHeaderless(id.image, id: imageID)
+            }
+            return ids.forget(id)
+        }
+        if !parts.isListed {
+            try await place.trying("list image") { () async throws(RBDError) in
+                try await place.context.relistImage(id.image, id: imageID)
+            }
+        }
+        // A good object map is not rebuilt: that takes an operation an object.
+        guard header.features.contains(.objectMap), !parts.hasObjectMap else { return }
+        try await place.blocking("mend image") { (context) throws(RBDError) in
+            try Image.open(id.image, in: context, access: .readWrite).rebuildObjectMap()
+        }
+    }
+
+    /// What there is of an image when whoever may be making it has had time: two seconds for a header, which takes
+    /// milliseconds, and a moment for what is written at once with it.
+    ///
+    /// Nothing when the name leads elsewhere by then.
+    private func settledParts(_ place: Place, _ imageID: String) async throws(VolumeError) -> ImageParts? {
+        let end = ContinuousClock.now + .seconds(2)
+        var looksWithHeader = 0
+        while true {
+            let parts = try await place.trying("look up image") { () async throws(RBDError) in
+                try await place.context.imageParts(named: place.id.image, id: imageID)
+            }
+            if parts.header != nil { looksWithHeader += 1 }
+            guard looksWithHeader < 2, .now < end else { return parts }
+            try? await Task.sleep(for: .milliseconds(200))
+            guard try await self.imageID(place) == imageID else { return nil }
+        }
+    }
+
+    private func imageID(_ place: Place) async throws(VolumeError) -> String? {
+        try await place.trying("look up image") { () async throws(RBDError) in
+            try await place.context.imageID(named: place.id.image)
+        }
+    }
+}
