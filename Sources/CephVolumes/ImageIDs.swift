@@ -1,11 +1,12 @@
 internal import Synchronization
 internal import Volumes
 
-/// Ids of images that this process has seen, so that a delete need not read what a create has just read.
+/// Ids of images that this process has seen, and whether it has seen our mark on them, so that who comes next need not read
+/// them again.
 ///
-/// An image keeps its id for life, so an entry can only be stale when the image was deleted and made anew; then its old
-/// header is gone, which whoever uses the id finds out and reads it afresh. Entries age in two generations: when the
-/// young one is full it becomes the old one, whose entries go unless they were seen again.
+/// A name may lead to another image since, or to none: what would harm the old one asks Ceph, and whoever uses an id finds
+/// out that its header is gone. Entries age in two generations: when the young one is full it becomes the old one, whose
+/// entries go unless they were seen again.
 final class ImageIDs: Sendable {
     private struct Known {
         var id: String

@@ -5,7 +5,7 @@ internal import SystemPackage
 public import Volumes
 
 extension RBDImageStore {
-    /// What there is under a name: one read, then three at once; the image is not opened.
+    /// What there is under a name: one read, three at once, and one; the image is not opened.
     public func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState {
         let place = try await place(of: id, as: credentials)
         let found = try await place.trying("look up image") { () async throws(RBDError) -> ImageState? in
@@ -21,6 +21,10 @@ extension RBDImageStore {
                 return .halfMade("it has no object map")
             }
             guard parts.isListed else { return .halfMade("the pool's directory does not list it") }
+            // One that was taken away between the reads, and whose maker comes late, is no volume.
+            guard try await place.context.imageID(named: id.image) == imageID else {
+                return .halfMade("its name leads to another by now")
+            }
             guard header.dataPoolID < 0 else { return nil }
             return .present(Self.record(header, dataPool: nil))
         }

@@ -8,7 +8,7 @@ extension RBDImageStore {
     ///
     /// | what is left | what is done |
     /// | --- | --- |
-    /// | a directory entry, no id | see `IOContext.mendListing` |
+    /// | a directory entry, no id | it is not listed any more; an image that it stood for goes to the trash |
     /// | an id, no header | waited for: another process may be at it; then all of it is taken away |
     /// | a header, not listed, or with another's id | it is listed: the image may hold data |
     /// | a header, no object map | `rbd_rebuild_object_map`: the image may hold data |

@@ -12,20 +12,23 @@ extension RBDImageStore {
     /// in between is seen then, and the image is put back.
     public func trashImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
-        // The second round is for an id from memory whose image was made anew since.
-        for isSecondRound in [false, true] {
+        // What is mended may turn out to be an image, and then is one to delete.
+        for _ in 0..<4 {
             enter(VolumeStep.lookingUp, id.imageSpec)
-            let known = isSecondRound ? nil : ids[id]
-            let imageID = try await place.trying("look up image") { () async throws(RBDError) -> String? in
-                if let known { return known }
-                return try await place.context.imageID(named: id.image)
+            // Not from memory: the image may have been renamed to be kept.
+            let imageID = try await place.trying("look up image") { () async throws(RBDError) in
+                try await place.context.imageID(named: id.image)
             }
-            guard let imageID else { return try await removeTraces(place) }
+            if ids[id] != imageID { ids.forget(id) }
+            guard let imageID else {
+                guard try await mendListing(place) else { return }
+                continue
+            }
             enter(VolumeStep.checkingUse, id.imageSpec)
             guard try await refuseIfInUse(place, imageID) else {
-                ids.forget(id)
-                guard known == nil else { continue }
-                return try await removeTraces(place)
+                enter(VolumeStep.mendingImage, id.imageSpec)
+                try await mendImage(id, credentials: credentials)
+                continue
             }
             try await mark(place, imageID)
             enter(VolumeStep.movingToTrash, id.imageSpec)
@@ -36,6 +39,10 @@ extension RBDImageStore {
             purger.add(imageID, named: id.image, of: place)
             return
         }
+        throw VolumeError(
+            .aborted,
+            "cannot delete image '\(id.imageSpec)': it appears and disappears, another program works on it; retry later"
+        )
     }
 
     /// Whether there is a header; throws when someone else watches it.
@@ -111,24 +118,27 @@ extension RBDImageStore {
                 try context.restoreFromTrash(id: imageID, as: place.id.image)
             }
         } catch {
-            // Who was seen was another process that empties the trash, and Ceph lets nobody else's image be emptied.
-            guard error.code != .notFound else { return }
-            throw error
+            // Whom we saw may be another process of ours that empties the trash, by now or when it began with it.
+            guard try await self.watchers(place, imageID) != nil else { return }
+            let record = try await place.trying("look in the trash for image") { () async throws(RBDError) in
+                try await place.context.trashRecord(ofID: imageID)
+            }
+            guard record?.state != .removing else { return }
+            // Without an entry, another process has restored it.
+            guard error.code == .notFound else { throw error }
         }
         throw Self.inUse(place.id, watchers)
     }
 
-    /// Takes away what a killed create left where no image can be found: an id without header, a directory entry.
-    private func removeTraces(_ place: Place) async throws(VolumeError) {
+    /// Takes an entry out of the directory that leads nowhere: a killed create left it; returns whether there was one.
+    private func mendListing(_ place: Place) async throws(VolumeError) -> Bool {
         let isListed = try await place.trying("look up image") { () async throws(RBDError) in
             try await place.context.directoryHolds(place.id.image)
         }
-        let hasID = try await place.trying("look up image") { () async throws(RBDError) in
-            try await place.context.imageID(named: place.id.image) != nil
-        }
-        guard isListed || hasID else { return }
+        guard isListed else { return false }
         enter(VolumeStep.mendingImage, place.id.imageSpec)
         try await mendImage(place.id, credentials: place.credentials)
+        return true
     }
 
     /// Who else has the image open; nothing when it has no header.

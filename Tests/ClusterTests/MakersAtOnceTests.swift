@@ -194,16 +194,30 @@ struct MakersAtOnceTests {
         try await cluster.execute("rbd", "rm", "--no-progress", "rbd/\(image)-renamed")
     }
 
-    @Test("A name that is listed and leads nowhere gets its image back, with its data")
+    @Test("What a name is listed with that leads nowhere goes to the trash, where it can be restored")
     func listedImage() async throws {
+        let id = Self.newID()
+        let pool = census.pool
+        try await pool.makeImage(image, id: id, layout: layout(), metadata: [:])
+        try await census.removeObject(ImageObject.id(ofName: image))
+        try await cluster.lab().store.mendImage(handle(image), credentials: cluster.provisioner)
+        #expect(try await census.hasNoTrace(of: image))
+        #expect(try await pool.trashRecord(ofID: id)?.state == .normal)
+        try await cluster.execute("sh", "-ec", "rbd trash restore rbd/\(id); rbd rm --no-progress rbd/\(image)")
+    }
+
+    @Test("A volume's image that was renamed to be kept is not deleted with the volume")
+    func renamed() async throws {
         let maker = try bench()
         _ = try await maker.create(maker.request(uuid))
         let id = try #require(try await census.pool.imageID(named: image))
-        try await census.removeObject(ImageObject.id(ofName: image))
-        try await cluster.lab().store.mendImage(handle(image), credentials: cluster.provisioner)
-        #expect(try await census.isWhole(image))
-        #expect(try await census.pool.imageID(named: image) == id)
-        try await delete()
+        try await cluster.execute("rbd", "rename", "rbd/\(image)", "rbd/kept-\(uuid)")
+        try await maker.delete(handle(image).description)
+        // As one that had looked before the image was renamed.
+        #expect(try await census.pool.moveToTrash(image, unopenedWithID: id))
+        #expect(try await census.isWhole("kept-\(uuid)"))
+        #expect(try await census.pool.trashRecord(ofID: id) == nil)
+        try await cluster.execute("rbd", "rm", "--no-progress", "rbd/kept-\(uuid)")
     }
 
     @Test("A name that is listed with a lost image's id is listed with the new one's, and goes with it")

@@ -71,15 +71,23 @@ struct TrashMoveTests {
         try await cluster.execute("ceph", "osd", "pool", "rm", pool, pool, "--yes-i-really-really-mean-it")
     }
 
-    @Test("What another has begun, or nobody made, is left to librbd", arguments: [true, false])
-    func begun(_ isThere: Bool) async throws {
-        let id = isThere ? try await make() : "0123456789ab"
-        if isThere { try await census.addToTrash(RawTrashEntry(id: id, name: image, state: .moving)) }
-        #expect(try await !census.pool.moveToTrash(image, unopenedWithID: id))
-        guard isThere else { return }
-        #expect(try await census.isWhole(image))
-        try await census.blocking { (pool) throws(RBDError) in try pool.moveToTrash(image) }
+    @Test(
+        "What another has begun is brought to its end, unless it is something else than a move",
+        arguments: [true, false]
+    )
+    func begun(_ isMove: Bool) async throws {
+        let id = try await make()
+        try await census.addToTrash(RawTrashEntry(id: id, name: image, state: isMove ? .moving : .restoring))
+        #expect(try await census.pool.moveToTrash(image, unopenedWithID: id) == isMove)
+        #expect(try await census.isWhole(image) == !isMove)
+        if !isMove { try await cluster.execute("sh", "-ec", "rbd trash restore rbd/\(id); rbd trash mv rbd/\(image)") }
+        #expect(try await census.rawTrash().contains { $0.id == id && $0.state == .normal })
         try await removeFromTrash(id)
+    }
+
+    @Test("What nobody made is left to librbd")
+    func nobody() async throws {
+        #expect(try await !census.pool.moveToTrash(image, unopenedWithID: "0123456789ab"))
     }
 
     @Test("A name that leads to another image by now stays that image's")
@@ -91,7 +99,8 @@ struct TrashMoveTests {
         #expect(try await census.isWhole(image))
         #expect(try await census.pool.imageID(named: image) == other)
         #expect(try await census.pool.listedID(of: image) == other)
-        #expect(try await census.rawTrash().contains { $0.id == id && $0.name == image && $0.state == .normal })
+        #expect(try await census.isWhole("\(image)-before"))
+        #expect(try await !census.rawTrash().contains { $0.id == id })
         for each in [image, "\(image)-before"] { try await cluster.execute("rbd", "rm", "rbd/\(each)") }
     }
 }

@@ -42,6 +42,25 @@ extension IOContext {
         return decoder.string()
     }
 
+    /// The name that the pool's directory has for an id.
+    ///
+    /// Implements the class call `rbd.dir_get_name`.
+    func listedName(of id: String) async throws(RADOSError) -> String? {
+        var input = Encoder()
+        input.append(id)
+        do throws(RADOSError) {
+            let answers = try await read(
+                [ClassCall("rbd", "dir_get_name", input: input.bytes)],
+                on: ImageObject.directory
+            )
+            var decoder = Decoder(answers[0])
+            return decoder.string()
+        } catch {
+            guard error.isNotFound else { throw error }
+            return nil
+        }
+    }
+
     /// Lists an image that has a name, but not in the pool's directory.
     ///
     /// Implements the class call `rbd.dir_add_image`.

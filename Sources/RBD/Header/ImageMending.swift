@@ -35,40 +35,46 @@ extension IOContext {
     ///
     /// - Parameters:
     ///   - name: The image's name.
-    ///   - id: The id that the name leads to.
+    ///   - id: The id that the name was seen to lead to; nothing is done when it leads to another by now.
     /// - Throws: `RBDError` with `.badFileDescriptor` when the id is listed by another name.
     public func relistImage(_ name: String, id: String) async throws(RBDError) {
         var tries = 4
         while true {
             let listed = try await listedID(of: name)
-            guard listed != id else { return }
+            guard listed != id, try await imageID(named: name) == id else { break }
             do throws(RADOSError) {
                 if let listed { try await unlistImage(name, id: listed) }
-                return try await execute(.listing(name, id: id), on: ImageObject.directory)
+                try await execute(.listing(name, id: id), on: ImageObject.directory)
+                break
             } catch {
                 tries -= 1
                 guard error.isAlreadyThere, tries > 0 else { throw RBDError(error) }
             }
         }
+        guard try await imageID(named: name) != id else { return }
+        do throws(RADOSError) {
+            try await unlistImage(name, id: id)
+        } catch {
+            throw RBDError(error)
+        }
     }
 
-    /// Sees to a name that the pool's directory has and that leads nowhere.
+    /// Sees to a name that the pool's directory has and that leads nowhere: it is not listed any more.
     ///
-    /// | what it is listed with | what is done |
-    /// | --- | --- |
-    /// | an id without header, or in the trash | it is not listed any more |
-    /// | an image | the name leads to it again: it may hold data |
+    /// What it was listed with goes to the trash if it has a header and is not there: it may hold data.
     public func mendListing(of name: String) async throws(RBDError) {
         guard let id = try await listedID(of: name), try await imageID(named: name) == nil else { return }
         let hasHeader = try await imageHeader(id: id) != nil
-        let isInTrash = try await trashHolds(id)
+        let isInTrash = try await trashRecord(ofID: id) != nil
         do throws(RADOSError) {
-            guard hasHeader, !isInTrash else { return try await unlistImage(name, id: id) }
-            do throws(RADOSError) {
-                try await self.name(id, name)
-            } catch {
-                guard error.isAlreadyThere else { throw error }
+            if hasHeader, !isInTrash {
+                do throws(RADOSError) {
+                    try await execute(trashAdd(name, id, .normal), on: ImageObject.trash)
+                } catch {
+                    guard error.isAlreadyThere else { throw error }
+                }
             }
+            try await unlistImage(name, id: id)
         } catch {
             throw RBDError(error)
         }
@@ -83,11 +89,12 @@ extension IOContext {
         try await execute(ClassCall("rbd", "set_id", input: input.bytes), on: ImageObject.id(ofName: name), isNew: true)
     }
 
-    /// Lets a name lead nowhere, if it leads to an id.
-    func unname(_ name: String, id: String) async throws(RADOSError) {
+    /// Lets a name lead nowhere, if it leads to an id; returns whether it did.
+    @discardableResult
+    func unname(_ name: String, id: String) async throws(RADOSError) -> Bool {
         var leadingToIt = Encoder()
         leadingToIt.append(id)
-        _ = try await remove(ImageObject.id(ofName: name), ifItBeginsWith: leadingToIt.bytes)
+        return try await remove(ImageObject.id(ofName: name), ifItBeginsWith: leadingToIt.bytes)
     }
 
     /// Takes away the objects of an id that nothing leads to: no name, no directory, no trash.
@@ -97,12 +104,12 @@ extension IOContext {
         } catch {
             throw RBDError(error)
         }
-        var input = Encoder()
-        input.append(id)
-        let listing = ClassCall("rbd", "dir_get_name", input: input.bytes)
-        guard try await classCalls([listing], on: ImageObject.directory) == nil, try await !trashHolds(id),
-            try await imageID(named: name) != id
-        else { return }
+        do throws(RADOSError) {
+            guard try await listedName(of: id) == nil else { return }
+        } catch {
+            throw RBDError(error)
+        }
+        guard try await trashRecord(ofID: id) == nil, try await imageID(named: name) != id else { return }
         do throws(RADOSError) {
             try await remove(ImageObject.objectMap(ofID: id))
             try await remove(ImageObject.header(ofID: id))

@@ -62,24 +62,35 @@ extension IOContext {
         guard let count = decoder.number(UInt32.self) else { throw malformed }
         var records: [TrashRecord] = []
         for _ in 0..<count {
-            guard let id = decoder.string(), var entry = decoder.structure(),
-                let source = entry.number(UInt8.self).flatMap(TrashRecord.Source.init), let name = entry.string(),
-                entry.number(UInt64.self) != nil, entry.number(UInt64.self) != nil,
-                // Releases before Mimic wrote no state.
-                let state = TrashRecord.State(rawValue: entry.number(UInt8.self) ?? 0)
+            guard let id = decoder.string(), var entry = decoder.structure(), let record = TrashRecord(id, &entry)
             else { throw malformed }
-            records.append(TrashRecord(id: id, name: name, source: source, state: state))
+            records.append(record)
         }
         return records
     }
 
-    /// Whether an image is in the trash, in whatever state.
+    /// An image's entry in the trash; nothing when it is not there.
     ///
     /// Implements the class call `rbd.trash_get`.
-    func trashHolds(_ id: String) async throws(RBDError) -> Bool {
+    package func trashRecord(ofID id: String) async throws(RBDError) -> TrashRecord? {
         var input = Encoder()
         input.append(id)
-        return try await classCalls([ClassCall("rbd", "trash_get", input: input.bytes)], on: ImageObject.trash) != nil
+        let call = ClassCall("rbd", "trash_get", input: input.bytes)
+        guard let answers = try await classCalls([call], on: ImageObject.trash) else { return nil }
+        var decoder = Decoder(answers[0])
+        guard var entry = decoder.structure(), let record = TrashRecord(id, &entry) else {
+            throw RBDError(call: "rbd.trash_get", code: .ioError, subject: "\(label)/\(ImageObject.trash)")
+        }
+        return record
+    }
+
+    /// Takes an entry out of the trash and leaves its image where it is.
+    ///
+    /// Implements the class call `rbd.trash_remove`.
+    func forgetTrash(_ id: String) async throws(RADOSError) {
+        var input = Encoder()
+        input.append(id)
+        try await execute(ClassCall("rbd", "trash_remove", input: input.bytes), on: ImageObject.trash)
     }
 
     /// Says what is being done with an entry of the trash, if it is in the state that the caller saw.
@@ -105,5 +116,16 @@ extension IOContext {
         } catch {
             throw RBDError(error)
         }
+    }
+}
+
+extension TrashRecord {
+    fileprivate init?(_ id: String, _ entry: inout Decoder) {
+        guard let source = entry.number(UInt8.self).flatMap(Source.init), let name = entry.string(),
+            entry.number(UInt64.self) != nil, entry.number(UInt64.self) != nil,
+            // Releases before Mimic wrote no state.
+            let state = State(rawValue: entry.number(UInt8.self) ?? 0)
+        else { return nil }
+        self.init(id: id, name: name, source: source, state: state)
     }
 }

@@ -25,30 +25,56 @@ extension IOContext {
     /// - Parameters:
     ///   - name: The image's name.
     ///   - id: Its id.
-    /// - Returns: Whether it is in the trash; false when nothing was done, and librbd must.
-    /// - Throws: `RBDError`; what is done then is done.
+    /// - Returns: Whether that name leads to it no more; false when nothing was done, and librbd must.
+    /// - Throws: `RBDError` with `.resourceBusy` while it is restored; what is done then is done.
     public func moveToTrash(_ name: String, unopenedWithID id: String) async throws(RBDError) -> Bool {
         guard try await isPlainAndUnlocked(id) else { return false }
-        do throws(RADOSError) {
+        // The second round is for an image that another process restored while this one stood still.
+        for _ in 0..<2 {
             do throws(RADOSError) {
-                try await execute(trashAdd(name, id), on: ImageObject.trash)
+                try await execute(trashAdd(name, id, .moving), on: ImageObject.trash)
             } catch {
-                // Somebody was killed, or is at it.
-                guard error.code != .fileExists else { return false }
-                throw error
+                guard error.isAlreadyThere else { throw RBDError(error) }
+                // Somebody was killed while moving it, or is at it: what follows is the same for all.
+                guard try await trashRecord(ofID: id)?.state == .moving else { return false }
             }
-            try await unname(name, id: id)
-            try await unlistImage(name, id: id)
-        } catch {
-            throw RBDError(error)
+            do throws(RADOSError) {
+                let hadTheName = try await unname(name, id: id)
+                if !hadTheName, try await isNamedOtherwise(id, than: name) {
+                    try await forgetTrash(id)
+                    return true
+                }
+                try await unlistImage(name, id: id)
+            } catch {
+                throw RBDError(error)
+            }
+            if try await endMove(id) { return true }
         }
+        throw RBDError(call: "rbd.trash_state_set", code: .resourceBusy, subject: "\(label)/\(name)")
+    }
+
+    /// Says in the entry that the move is done; false when there is none any more, but the image.
+    private func endMove(_ id: String) async throws(RBDError) -> Bool {
         do throws(RBDError) {
             try await setTrashState(of: id, to: .normal, expecting: .moving)
+            return true
         } catch {
-            // Another process found it there without its name, and has removed it, or is at it.
             guard error.isNotFound || error.code == .staleNFSFileHandle else { throw error }
+            guard let record = try await trashRecord(ofID: id) else {
+                // Another process found it there without its name, and has removed it; or has restored it.
+                return try await imageHeader(id: id) == nil
+            }
+            guard record.state != .restoring else {
+                throw RBDError(call: error.call, code: .resourceBusy, subject: error.subject)
+            }
+            return true
         }
-        return true
+    }
+
+    /// Whether the pool's directory has the image by another name: it was renamed.
+    private func isNamedOtherwise(_ id: String, than name: String) async throws(RADOSError) -> Bool {
+        guard let listed = try await listedName(of: id) else { return false }
+        return listed != name
     }
 
     /// Whether all that `rbd_trash_move` would do with the image is to move it.
@@ -79,7 +105,7 @@ extension IOContext {
     /// The call that writes the entry.
     ///
     /// See: cls_rbd_types.h, `TrashImageSpec`.
-    private func trashAdd(_ name: String, _ id: String) -> ClassCall {
+    func trashAdd(_ name: String, _ id: String, _ state: TrashRecord.State) -> ClassCall {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         var spec = Encoder()
@@ -90,7 +116,7 @@ extension IOContext {
             spec.append(UInt32(truncatingIfNeeded: now.tv_sec))
             spec.append(UInt32(truncatingIfNeeded: now.tv_nsec))
         }
-        spec.append(TrashRecord.State.moving.rawValue)
+        spec.append(state.rawValue)
         var input = Encoder()
         input.append(id)
         input.append(version: 2, compatible: 1, spec)
