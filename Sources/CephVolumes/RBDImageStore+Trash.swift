@@ -68,8 +68,8 @@ extension RBDImageStore {
         }
     }
 
-    /// Moves the image: a plain one by four short calls, any other and what a kill left half-moved through librbd; twice
-    /// when it has a name that the pool's directory does not list, and librbd does not see it.
+    /// Moves the image: a plain one by four short calls, also from where a kill left them; any other, and one whose
+    /// restoration was killed, through librbd; twice when it has a name that the pool's directory does not list, and librbd does not see it.
     private func move(_ place: Place, _ imageID: String) async throws(VolumeError) {
         let image = place.id.image
         let isMovedUnopened = try await place.trying("move to the trash image") { () async throws(RBDError) in

@@ -100,6 +100,7 @@ private final class WriteOperation: Sendable {
 ///
 /// Memory of their own: librados keeps their address until the completion.
 final class ComparedBytes: Sendable {
+    /// Written in `init` alone.
     nonisolated(unsafe) private let bytes: UnsafeMutableRawBufferPointer
 
     init(_ bytes: [UInt8]) {

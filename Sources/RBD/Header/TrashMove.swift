@@ -31,17 +31,20 @@ extension IOContext {
         guard try await isPlainAndUnlocked(id) else { return false }
         // The second round is for an image that another process restored while this one stood still.
         for _ in 0..<2 {
+            var isOurEntry = true
             do throws(RADOSError) {
                 try await execute(trashAdd(name, id, .moving), on: ImageObject.trash)
             } catch {
                 guard error.isAlreadyThere else { throw RBDError(error) }
                 // Somebody was killed while moving it, or is at it: what follows is the same for all.
                 guard try await trashRecord(ofID: id)?.state == .moving else { return false }
+                isOurEntry = false
             }
             do throws(RADOSError) {
                 let hadTheName = try await unname(name, id: id)
                 if !hadTheName, try await isNamedOtherwise(id, than: name) {
-                    try await forgetTrash(id)
+                    // It was renamed; an entry of another process may be for its present name.
+                    if isOurEntry { try await forgetTrash(id) }
                     return true
                 }
                 try await unlistImage(name, id: id)
