@@ -60,7 +60,7 @@ extension RBDImageStore {
     private func mark(_ place: Place, _ imageID: String) async throws(VolumeError) {
         guard !ids.isMarked(imageID, of: place.id) else { return }
         try await place.trying("mark image") { () async throws(RBDError) in
-            let key = VolumeService.requestNameKey
+            let key = ImageMetadataKey.requestName
             guard let metadata = try await place.context.metadata(ofImageID: imageID), metadata[key] == nil else {
                 return
             }

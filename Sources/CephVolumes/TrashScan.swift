@@ -30,7 +30,7 @@ extension RBDImageStore {
     private func isOurs(_ entry: TrashRecord, in place: Place) async -> Bool {
         do throws(RBDError) {
             guard let metadata = try await place.context.metadata(ofImageID: entry.id) else { return true }
-            return metadata[VolumeService.requestNameKey] != nil
+            return metadata[ImageMetadataKey.requestName] != nil
         } catch {
             return false
         }

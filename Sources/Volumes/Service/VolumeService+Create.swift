@@ -45,14 +45,11 @@ extension VolumeService {
         }
     }
 
-    /// The keys under which an image says whose it is; ceph-csi's, and one of ours.
-    public static let requestNameKey = "nacre.io/request-name"
-
     private static func metadata(
         _ request: CreateVolumeRequest,
         _ parameters: VolumeParameters
     ) -> [String: String] {
-        parameters.claimMetadata.merging([requestNameKey: request.name]) { $1 }
+        parameters.claimMetadata.merging([ImageMetadataKey.requestName: request.name]) { $1 }
     }
 
     /// Looks, makes, mends, and looks again, a bounded number of times: another process may do the same.
