@@ -31,6 +31,7 @@ package final class ProvisioningController: Sendable {
     private let protectionWork: ClaimProtection
     private let garbage: GarbageScan
     private let capacity: CapacityReport
+    private let classSecrets: ClassSecrets
     private let claimQueue: WorkQueue
     private let protectionQueue: WorkQueue
     private let volumeQueue: WorkQueue
@@ -102,6 +103,7 @@ package final class ProvisioningController: Sendable {
         let protectionWork = ClaimProtection(shop)
         self.protectionWork = protectionWork
         garbage = GarbageScan(shop)
+        classSecrets = ClassSecrets(settings)
         let backoff = Backoff(first: settings.firstRetry, longest: settings.longestRetry)
         claimQueue = WorkQueue(parallel: settings.parallel, backoff: backoff) { await claimWork.reconcile($0) }
         protectionQueue = WorkQueue(parallel: settings.parallel, backoff: backoff) {
@@ -113,6 +115,16 @@ package final class ProvisioningController: Sendable {
 
     /// Whether all that is watched has been listed once.
     package var isSynced: Bool { shop.claims.isSynced && shop.volumes.isSynced && shop.classes.isSynced }
+
+    /// Which Secrets lead to the pools that volumes lie in: by all classes, and by the PersistentVolumes seen so far.
+    package var poolSecrets: [PoolSecret] { classSecrets.all(shop.classes.filter { _ in true }) }
+
+    /// The Ceph user that a Secret holds.
+    ///
+    /// - Throws: `VolumeError` that names the Secret and what is wrong with it.
+    package func credentials(_ secret: SecretReference) async throws(VolumeError) -> Credentials {
+        try await shop.secrets.credentials(secret)
+    }
 
     /// How it is doing.
     package var load: Load {
@@ -235,6 +247,7 @@ package final class ProvisioningController: Sendable {
     }
 
     private func changed(_ change: Change<PersistentVolume>) {
+        if case .present(let volume) = change { classSecrets.note(volume) }
         guard isLeading, case .present(let volume) = change, volumeWork.isDue(volume) else { return }
         volumeQueue.add(volume.metadata.name)
     }

@@ -18,6 +18,14 @@ struct VolumeObject {
     static let deletionSecretNamespaceKey = "volume.kubernetes.io/provisioner-deletion-secret-namespace"
     static let boundByControllerKey = "pv.kubernetes.io/bound-by-controller"
 
+    /// The Secret that a PersistentVolume's annotations name for its end; nothing when they name none.
+    static func deletionSecret(in annotations: [String: String]) -> SecretReference? {
+        guard let name = annotations[deletionSecretNameKey], !name.isEmpty,
+            let namespace = annotations[deletionSecretNamespaceKey], !namespace.isEmpty
+        else { return nil }
+        return SecretReference(name: name, namespace: namespace)
+    }
+
     var json: JSONValue {
         var annotations: [String: String] = [
             PersistentVolume.provisionedByKey: storageClass.provisioner,

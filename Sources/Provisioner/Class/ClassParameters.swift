@@ -97,6 +97,11 @@ struct ClassParameters: Sendable {
         try secrets[role]?.resolved(values)
     }
 
+    /// The Secret for a role where its name is the same for every claim; nothing where it holds `${…}`.
+    func plainSecret(for role: SecretRole) -> SecretReference? {
+        secrets[role].flatMap { try? $0.resolvedWithoutClaim() }
+    }
+
     private static let oldSecretKeys = Set(
         SecretRole.allCases.compactMap(\.oldKey).flatMap { [$0 + "Name", $0 + "Namespace"] }
     )

@@ -39,6 +39,16 @@ struct SecretTemplate: Sendable, Hashable {
         var inName = inNamespace
         inName["pvc.name"] = values.claimName
         for (key, value) in values.claimAnnotations { inName["pvc.annotations['\(key)']"] = value }
+        return try reference(inName, inNamespace)
+    }
+
+    /// The Secret, before any claim is there: no token stands for anything.
+    func resolvedWithoutClaim() throws(VolumeError) -> SecretReference { try reference([:], [:]) }
+
+    private func reference(
+        _ inName: [String: String],
+        _ inNamespace: [String: String]
+    ) throws(VolumeError) -> SecretReference {
         let namespace = try Self.replaced(namespaceKey, self.namespace, inNamespace)
         let name = try Self.replaced(nameKey, self.name, inName)
         guard DNSName.isLabel(namespace) else {

@@ -60,11 +60,7 @@ struct VolumeRemoval: Sendable {
     }
 
     private func deletionSecret(of volume: PersistentVolume) -> SecretReference? {
-        let annotations = volume.details?.annotations ?? [:]
-        guard let name = annotations[VolumeObject.deletionSecretNameKey], !name.isEmpty,
-            let namespace = annotations[VolumeObject.deletionSecretNamespaceKey], !namespace.isEmpty
-        else { return nil }
-        return SecretReference(name: name, namespace: namespace)
+        VolumeObject.deletionSecret(in: volume.details?.annotations ?? [:])
     }
 
     /// Marks the object as deleted; returns it as it is then, or nothing when it is gone or another's.
