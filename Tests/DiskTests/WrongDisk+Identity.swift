@@ -3,7 +3,7 @@ import LinuxKernel
 extension WrongDisk {
     /// It is not the disk that was meant.
     static let identity: [WrongDisk] = [
-        WrongDisk("another serial", says: "was not given with --serial", "DISK --serial S3Z8NB0K") { _, _ in "" },
+        WrongDisk("another serial", says: "and --serial gave", "DISK --serial S3Z8NB0K") { _, _ in "" },
         WrongDisk("no serial, and nobody to ask", says: "nobody is here to ask", "DISK") { _, _ in "" },
         WrongDisk(
             "the hash of another plan",
@@ -69,14 +69,14 @@ extension WrongDisk {
             try lab.sh("losetup -d \(disk.loop) && losetup \(disk.loop) \(disk.file)")
             return hash
         },
-        WrongDisk("another disk under the same name", says: "was not given with --serial") { disk, lab in
+        WrongDisk("another disk under the same name", says: "and --serial gave") { disk, lab in
             let other = try lab.image("other", 64 << 20)
             try lab.sh("losetup -d \(disk.loop) && losetup \(disk.loop) \(other)")
             return ""
         },
         WrongDisk(
             "a link that leads to another disk by now",
-            says: "was not given with --serial",
+            says: "and --serial gave",
             "EXTRA --serial FILE"
         ) {
             disk,

@@ -57,10 +57,20 @@ extension Region {
         if let cluster = luks?.clusterID?.uuidOrEmpty.nonEmpty {
             found.append(OSDOwner(clusterID: cluster, role: "encrypted", evidence: .luks))
         }
-        if found.isEmpty, let type = partition.flatMap({ PartitionType.of($0.type) }), type.isCeph {
+        if found.isEmpty, let type = partition.flatMap({ PartitionType.of($0.type) }), type.isCeph, !isUnused {
             found.append(OSDOwner(role: String(type.name.dropFirst(5)), evidence: .partitionType))
         }
         return found
+    }
+
+    /// Whether it is a partition that was prepared for an OSD and that none has taken: by type and name it is one of
+    /// `nacre-disk prepare`'s, no mark and no label stands at any place of one, and zeros stand at its ends and at
+    /// samples between them.
+    ///
+    /// An OSD writes its label before anything else; the samples tell one whose beginning was wiped.
+    public var isUnused: Bool {
+        guard let partition, let type = PartitionType.of(partition.type), type.isCeph else { return false }
+        return partition.name == type.preparedName && signatures.isEmpty && blueStore == nil && hasBlankSamples
     }
 }
 

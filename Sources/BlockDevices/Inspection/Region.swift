@@ -40,6 +40,8 @@ public struct Region: Sendable, Hashable {
     public var pieces: [Piece] = []
     /// Whether its first and last 64 KiB are zeros, 512 KiB of a whole device.
     public let hasBlankEdges: Bool
+    /// Whether it is a partition whose ends are zeros, and 4 KiB at each of 16 places between them, too.
+    public let hasBlankSamples: Bool
     /// A checksum of its first 128 KiB and its last 64 KiB: another file system of the same kind is another content.
     public let edgeChecksum: UInt32
 
@@ -77,9 +79,19 @@ public struct Region: Sendable, Hashable {
             let bytes = source.bytes(at: offset, count: Int(min(edge, source.sizeBytes)))
             return bytes.count == Int(min(edge, source.sizeBytes)) && bytes.allSatisfy { $0 == 0 }
         }
+        hasBlankSamples = hasBlankEdges && kind != .device && Self.areBlank(source, places: 16)
         let last = source.sizeBytes - min(source.sizeBytes, 64 << 10)
         edgeChecksum = [(0, 128 << 10), (last, 64 << 10)].reduce(~0) { checksum, place in
             CRC32.castagnoli(source.bytes(at: place.0, count: Int(min(place.1, source.sizeBytes))), from: checksum)
+        }
+    }
+
+    private static func areBlank(_ source: any ByteSource, places: UInt64) -> Bool {
+        (1...places).allSatisfy { place in
+            let offset = source.sizeBytes / (places + 1) * place / 4096 * 4096
+            let wanted = Int(min(4096, source.sizeBytes - offset))
+            let bytes = source.bytes(at: offset, count: wanted)
+            return bytes.count == wanted && bytes.allSatisfy { $0 == 0 }
         }
     }
 }

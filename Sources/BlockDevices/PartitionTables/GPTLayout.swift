@@ -27,7 +27,7 @@ public struct GPTLayout: Sendable, Hashable {
         entries = [:]
         // Two tables, their headers, the protective MBR and one block of use.
         guard blocks > 2 * Self.tableBlocks(sectorBytes) + 3 else {
-            throw GPTLayoutError("cannot make a table on \(sizeBytes) bytes: there is no room for it")
+            throw GPTLayoutError("a device of \(humanSize(sizeBytes)) has no room for a partition table")
         }
     }
 
@@ -78,17 +78,19 @@ public struct GPTLayout: Sendable, Hashable {
     @discardableResult
     public mutating func add(_ number: Int?, _ entry: GPTEntry) throws(GPTLayoutError) -> Int {
         guard let number = number ?? (1...Self.entryCount).first(where: { entries[$0] == nil }) else {
-            throw GPTLayoutError("cannot add a partition: all \(Self.entryCount) entries are used")
+            throw GPTLayoutError("all \(Self.entryCount) entries of the table are used")
         }
         guard (1...Self.entryCount).contains(number), entries[number] == nil else {
-            throw GPTLayoutError("cannot add partition \(number): the number is taken or out of range")
+            throw GPTLayoutError(
+                entries[number] == nil
+                    ? "partitions have numbers from 1 to \(Self.entryCount), not \(number)"
+                    : "there is a partition \(number) already"
+            )
         }
         guard entry.firstLBA <= entry.lastLBA,
             freeRuns.contains(where: { $0.contains(entry.firstLBA) && $0.contains(entry.lastLBA) })
         else {
-            throw GPTLayoutError(
-                "cannot add partition \(number): blocks \(entry.firstLBA) to \(entry.lastLBA) are not free"
-            )
+            throw GPTLayoutError("partition \(number) does not fit: \(obstacle(to: entry))")
         }
         entries[number] = entry
         return number
@@ -177,5 +179,6 @@ public struct GPTLayoutError: Error, Sendable, Hashable, CustomStringConvertible
     /// What cannot be, and why.
     public let description: String
 
-    init(_ description: String) { self.description = description }
+    /// A change that cannot be, and why.
+    public init(_ description: String) { self.description = description }
 }

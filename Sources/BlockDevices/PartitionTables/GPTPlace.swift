@@ -52,7 +52,7 @@ extension GPTLayout {
     /// - Throws: ``GPTLayoutError`` when there is no room.
     public func blocks(from start: GPTPlace, to end: GPTPlace) throws(GPTLayoutError) -> ClosedRange<UInt64> {
         guard let largest = freeRuns.max(by: { $0.count < $1.count }) else {
-            throw GPTLayoutError("there is no free block")
+            throw GPTLayoutError("there is no room: the partitions take all of \(humanSize(blocks * sectorBytes))")
         }
         let first: UInt64 =
             switch start {
@@ -65,7 +65,8 @@ extension GPTLayout {
         let (sum, overflow) = first.addingReportingOverflow(alignment - 1)
         let aligned = sum / alignment * alignment
         guard !overflow, let run = freeRuns.first(where: { $0.contains(aligned) }) else {
-            throw GPTLayoutError("block \(first) is not free")
+            let place = "\(humanSize(first.multipliedReportingOverflow(by: sectorBytes).partialValue)) (block \(first))"
+            throw GPTLayoutError("a partition cannot begin at \(place): \(occupant(of: overflow ? first : aligned))")
         }
         let last: UInt64 =
             switch end {
@@ -76,8 +77,34 @@ extension GPTLayout {
             case .before(let bytes): run.upperBound &- bytes / sectorBytes
             }
         guard last >= aligned, run.contains(last) else {
-            throw GPTLayoutError("blocks \(aligned) to \(last) are not free")
+            guard last >= aligned else {
+                throw GPTLayoutError("a partition cannot end at block \(last): it begins at block \(aligned)")
+            }
+            let wanted = (last - aligned).multipliedReportingOverflow(by: sectorBytes)
+            let size = wanted.overflow ? "so many bytes" : humanSize(wanted.partialValue + sectorBytes)
+            throw GPTLayoutError(
+                "a partition of \(size) does not fit: from \(humanSize(aligned * sectorBytes)) on "
+                    + "\(humanSize((run.upperBound - aligned + 1) * sectorBytes)) are free, then "
+                    + "\(occupant(of: run.upperBound + 1))"
+            )
         }
         return aligned...last
+    }
+
+    /// What is at a block that is not free, for people.
+    func occupant(of block: UInt64) -> String {
+        if let (number, _) = entries.first(where: { $0.value.firstLBA <= block && block <= $0.value.lastLBA }) {
+            return "partition \(number) is there"
+        }
+        return block < blocks ? "the partition table is there" : "the disk ends at \(humanSize(blocks * sectorBytes))"
+    }
+
+    /// Why a partition cannot lie where it says, for people: the first block of it that is not free.
+    func obstacle(to entry: GPTEntry) -> String {
+        let ends = "blocks \(entry.firstLBA) to \(entry.lastLBA)"
+        guard entry.firstLBA <= entry.lastLBA else { return "it would begin behind its end (\(ends))" }
+        let run = freeRuns.first { $0.contains(entry.firstLBA) }
+        let block = run.map { $0.upperBound + 1 } ?? entry.firstLBA
+        return "at block \(block) of its \(ends), \(occupant(of: block))"
     }
 }

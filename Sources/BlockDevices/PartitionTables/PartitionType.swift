@@ -9,6 +9,9 @@ public struct PartitionType: Sendable, Hashable {
     /// Whether it is Ceph's.
     public var isCeph: Bool { name.hasPrefix("ceph-") }
 
+    /// The name (PARTLABEL) that `nacre-disk prepare` gives a partition of this type.
+    public var preparedName: String { name.replacing("ceph-", with: "ceph ") }
+
     /// The type of a GUID.
     public static func of(_ guid: GUID) -> PartitionType? { all.first { $0.guid == guid } }
 

@@ -67,7 +67,14 @@ final class ClaimedDisk: Sendable {
         guard let node = host.sysfs.node(identity.name, udev: host.udev), DiskIdentity(node) == identity else {
             throw Refusal(.changed, "'\(identity.name)' says by now that it is another disk", remedy: "plan again")
         }
-        guard contents() == plan.inspection.contents else {
+        guard let contents = contents() else {
+            throw Refusal(
+                .unreadable,
+                "'\(identity.name)' cannot be read in full, so it cannot be compared with the plan",
+                remedy: "see what the kernel says of it (dmesg)"
+            )
+        }
+        guard contents == plan.inspection.contents else {
             throw Refusal(
                 .changed,
                 "'\(identity.name)' holds something else than when it was planned",

@@ -24,12 +24,20 @@ public struct TableWriter: Sendable {
         return plan.refusals.filter { !$0.canBeNamed } + mappings
     }
 
+    /// What became of a table.
+    public struct Written: Sendable, Hashable {
+        /// What was done.
+        public let done: [String]
+        /// What of it the kernel did not take; the disk is as wanted all the same.
+        public let refused: [String]
+    }
+
     /// Writes a table, or erases what there is of one, and has the kernel read it.
     ///
     /// - Parameter layout: The table; nothing to erase every copy.
     /// - Returns: What was done.
     /// - Throws: ``Refusal``, or what the kernel said.
-    public func write(_ layout: GPTLayout?) throws -> [String] {
+    public func write(_ layout: GPTLayout?) throws -> Written {
         if let refusal = refusals.first { throw refusal }
         let disk = try ClaimedDisk(plan, host: host)
         for (offset, bytes) in layout?.writes ?? erasures {
@@ -42,7 +50,8 @@ public struct TableWriter: Sendable {
         try? disk.io.flushBuffers()
         let done = layout == nil ? "erased the partition tables" : "wrote the partition table"
         let partitions = KernelPartitions(sysfs: host.sysfs, name: plan.identity.name)
-        return [done] + partitions.update(disk.io, to: layout?.partitionExtents ?? [:]).refused
+        let change = partitions.update(disk.io, to: layout?.partitionExtents ?? [:])
+        return Written(done: [done], refused: change.refused)
     }
 
     /// Zeros for every copy, in the device's own unit of writing.

@@ -92,7 +92,7 @@ extension ZapPlanner {
         if let volume = region.physicalVolume, isCephGroup(volume) {
             formats = formats.filter { $0 != "LVM2_member" && $0 != "lvm2_metadata" }
         }
-        if region.signatures.isEmpty, !isCeph {
+        if region.signatures.isEmpty, !isCeph, !region.isUnused {
             if !region.hasBlankEdges {
                 formats.append("unknown")
             } else if case .partition = region.kind {

@@ -14,6 +14,9 @@ public struct DiskPreparation: Sendable, Hashable {
             self.type = type
             self.sizeBytes = sizeBytes
         }
+
+        /// For people: `ceph-db of 60 GiB`.
+        var text: String { "\(type.name) of \(sizeBytes.map(humanSize) ?? "all the rest")" }
     }
 
     /// The partitions; none for a raw disk.
@@ -64,9 +67,15 @@ public struct DiskPreparation: Sendable, Hashable {
             sectorBytes: UInt64(identity.sectorBytes),
             diskGUID: .random(using: &generator)
         )
-        for part in parts {
+        for (index, part) in parts.enumerated() {
             let end: GPTPlace = part.sizeBytes.map { .after(Self.rounded($0)) } ?? .standard
-            let blocks = try layout.blocks(from: .standard, to: end)
+            let blocks: ClosedRange<UInt64>
+            do throws(GPTLayoutError) {
+                blocks = try layout.blocks(from: .standard, to: end)
+            } catch {
+                let all = "the disk '\(identity.name)' has \(humanSize(identity.sizeBytes))"
+                throw GPTLayoutError("cannot make part \(index + 1), \(part.text): \(error); \(all)")
+            }
             try layout.add(
                 nil,
                 GPTEntry(
@@ -74,7 +83,7 @@ public struct DiskPreparation: Sendable, Hashable {
                     unique: .random(using: &generator),
                     firstLBA: blocks.lowerBound,
                     lastLBA: blocks.upperBound,
-                    name: part.type.name.replacing("ceph-", with: "ceph ")
+                    name: part.type.preparedName
                 )
             )
         }

@@ -10,7 +10,16 @@ public struct NodeTeardown: Sendable {
     /// A plan for every disk on which the cluster has something: those that will be refused, too.
     public let plans: [ZapPlan]
     /// What stays, and why.
-    public let left: [String]
+    public let left: [Left]
+
+    /// A disk that stays because it does not say that it is the cluster's.
+    public struct Left: Sendable, Hashable {
+        /// Which, and why.
+        public let text: String
+        /// Whether it may hold something of the cluster all the same: it cannot be read, or holds an OSD of nobody knows
+        /// whose.
+        public let isUnclear: Bool
+    }
 
     /// Finds everything of a cluster.
     ///
@@ -26,7 +35,7 @@ public struct NodeTeardown: Sendable {
         let inspections = survey.inspections.values.sorted { $0.node.name < $1.node.name }
         let running = RunningOSDs(on: survey.host, survey.use)
         var plans: [ZapPlan] = []
-        var left: [String] = []
+        var left: [Left] = []
         for inspection in inspections {
             let owners = (inspection.contents?.regions ?? []).flatMap(\.owners).map(planner.resolved)
             guard named.contains(inspection.node.name) else {
@@ -62,14 +71,20 @@ public struct NodeTeardown: Sendable {
     }
 
     /// What may be the cluster's and cannot be told.
-    private static func remark(_ inspection: DiskInspection, _ owners: [OSDOwner]) -> [String] {
-        guard let contents = inspection.contents else { return ["\(inspection.node.path): cannot be read"] }
-        if let other = owners.compactMap(\.clusterID).first {
-            return ["\(inspection.node.path): belongs to the cluster \(other)"]
+    private static func remark(_ inspection: DiskInspection, _ owners: [OSDOwner]) -> [Left] {
+        let path = inspection.node.path
+        guard let contents = inspection.contents else {
+            let why = inspection.failures.map { " (\($0.call): \($0.errnoName))" }.joined()
+            return [Left(text: "\(path): cannot be read\(why)", isUnclear: true)]
         }
-        if !owners.isEmpty { return ["\(inspection.node.path): belongs to an OSD whose cluster is not known here"] }
+        if owners.contains(where: { $0.clusterID == nil }) {
+            return [Left(text: "\(path): belongs to an OSD whose cluster is not known here", isUnclear: true)]
+        }
+        if let other = owners.compactMap(\.clusterID).first {
+            return [Left(text: "\(path): belongs to the cluster \(other)", isUnclear: false)]
+        }
         let isEncrypted = contents.regions.contains { $0.luks != nil }
-        return isEncrypted ? ["\(inspection.node.path): is encrypted, and says no cluster"] : []
+        return isEncrypted ? [Left(text: "\(path): is encrypted, and says no cluster", isUnclear: false)] : []
     }
 
     /// The plans that can be done.
@@ -98,7 +113,7 @@ public struct NodeTeardown: Sendable {
     /// For scripts.
     public var report: JSONValue {
         .fields([
-            "cluster": .text(cluster), "plans": .list(plans.map(\.report)), "left": .texts(left),
+            "cluster": .text(cluster), "plans": .list(plans.map(\.report)), "left": .texts(left.map(\.text)),
         ])
     }
 }

@@ -9,16 +9,18 @@ struct Confirmation {
     /// Asks a person, or compares what a script gave; ends the program unless every disk was named.
     func check(_ plans: [ZapPlan]) throws {
         if serials.isEmpty, hashes.isEmpty { return try ask(plans) }
-        for plan in plans {
-            if !hashes.isEmpty, !hashes.contains(plan.hash) {
-                throw refuse(plan, "its plan has another hash (\(plan.hash)); something has changed since")
-            }
-            if !serials.isEmpty, !serials.contains(plan.identity.proof) {
-                throw refuse(plan, "its \(plan.identity.proofKind) was not given with --serial")
-            }
-        }
         let proofs = plans.map(\.identity.proof)
         let known = plans.map(\.hash)
+        for plan in plans {
+            if !hashes.isEmpty, !hashes.contains(plan.hash) {
+                let given = hashes.filter { !known.contains($0) }
+                let why = "its plan has another hash, \(plan.hash), and --plan-hash gave \(Self.list(given))"
+                throw refuse(plan, "\(why): it is another disk, or something has changed since; plan again")
+            }
+            if !serials.isEmpty, !serials.contains(plan.identity.proof) {
+                throw refuse(plan, plan.identity.mismatch(serials.filter { !proofs.contains($0) }, by: "--serial gave"))
+            }
+        }
         for word in serials where !proofs.contains(word) { throw refuse(word, "no disk named has the serial") }
         for hash in hashes where !known.contains(hash) { throw refuse(hash, "no disk named has a plan of the hash") }
     }
@@ -33,10 +35,15 @@ struct Confirmation {
         for plan in plans {
             Console.note(plan.lines.joined(separator: "\n"))
             let question = "To erase \(plan.path), type its \(plan.identity.proofKind):"
-            guard Console.ask(question) == plan.identity.proof else {
-                throw refuse(plan, "that is not its \(plan.identity.proofKind); nothing was erased")
+            let typed = Console.ask(question) ?? ""
+            guard typed == plan.identity.proof else {
+                throw refuse(plan, "\(plan.identity.mismatch([typed], by: "you typed")); nothing was erased")
             }
         }
+    }
+
+    private static func list(_ words: [String]) -> String {
+        words.isEmpty ? "only those of other disks" : words.map { "'\($0)'" }.joined(separator: ", ")
     }
 
     private func refuse(_ plan: ZapPlan, _ why: String) -> any Error {
@@ -47,5 +54,18 @@ struct Confirmation {
     private func refuse(_ word: String, _ why: String) -> any Error {
         Console.error("refusing: \(why) '\(word)'")
         return ExitStatus.refused
+    }
+}
+
+extension DiskIdentity {
+    /// Why what was given is no proof that this disk is meant, for people.
+    ///
+    /// - Parameters:
+    ///   - words: What was given that fits no disk.
+    ///   - origin: Who gave it: `--serial gave`, `you typed`.
+    /// - Returns: A part of a sentence.
+    func mismatch(_ words: [String], by origin: String) -> String {
+        let given = words.filter { !$0.isEmpty }.map { "'\($0)'" }.joined(separator: ", ")
+        return "its \(proofKind) is '\(proof)', and \(origin) \(given.isEmpty ? "nothing for it" : given)"
     }
 }

@@ -27,6 +27,6 @@ struct InspectCommand: ParsableCommand {
         output.show(.list(found.map(\.report))) { _ in
             found.map { $0.lines.joined(separator: "\n") }.joined(separator: "\n")
         }
-        if found.contains(where: { $0.contents == nil }) { throw ExitStatus.failed }
+        if found.contains(where: { $0.contents == nil || !$0.failures.isEmpty }) { throw ExitStatus.failed }
     }
 }

@@ -60,15 +60,41 @@ struct GPTTarget: ParsableArguments {
             Console.result(layout?.text ?? "'\(device)' would have no partition table")
             return
         }
-        let given = serial ?? Console.ask("To change \(device), type its \(plan.identity.proofKind):")
-        guard given == plan.identity.proof else {
-            Console.error("refusing to change '\(device)': its \(plan.identity.proofKind) was not given (--serial)")
-            throw ExitStatus.refused
-        }
+        try prove(layout, plan)
         do {
-            for line in try writer.write(layout) { Console.note("\(device): \(line)") }
+            let written = try writer.write(layout)
+            for line in written.done { Console.note("\(device): \(line)") }
+            for line in written.refused {
+                Console.error("'\(device)': \(line); stop its user, then run nacre-disk gpt reread \(device)")
+            }
+            if !written.refused.isEmpty { throw ExitStatus.failed }
         } catch let refusal as Refusal {
             Console.error("refusing to change '\(device)': \(refusal.text)")
+            throw ExitStatus.refused
+        }
+    }
+
+    /// Shows a person what will be done before it asks for the proof; ends the program without it.
+    private func prove(_ layout: GPTLayout?, _ plan: ZapPlan) throws {
+        let identity = plan.identity
+        let kind = identity.proofKind
+        if let serial {
+            guard serial != identity.proof else { return }
+            Console.error("refusing to change '\(device)': \(identity.mismatch([serial], by: "--serial gave"))")
+            throw ExitStatus.refused
+        }
+        guard Console.isInteractive else {
+            Console.error(
+                "refusing to change '\(device)': nobody is here to ask; give its \(kind) with --serial (see nacre-disk plan)"
+            )
+            throw ExitStatus.refused
+        }
+        let future = layout.map { "the table will be:\n\($0.text)" } ?? "every copy of the table will be erased"
+        Console.note((plan.inspection.lines + [future]).joined(separator: "\n"))
+        let typed = Console.ask("To change \(device), type its \(kind):") ?? ""
+        guard typed == identity.proof else {
+            let why = identity.mismatch([typed], by: "you typed")
+            Console.error("refusing to change '\(device)': \(why); nothing was written")
             throw ExitStatus.refused
         }
     }
@@ -78,8 +104,18 @@ struct GPTTarget: ParsableArguments {
         let host = Host()
         let plan = try plan(host)
         var layout = try layout(plan)
-        try change(&layout)
+        do {
+            try change(&layout)
+        } catch let error as GPTLayoutError {
+            throw impossible(error)
+        }
         try write(layout, plan, on: host)
+    }
+
+    /// Says why a table cannot be made.
+    func impossible(_ error: GPTLayoutError) -> any Error {
+        Console.error("cannot change the table of '\(device)': \(error); nothing was written")
+        return ExitStatus.failed
     }
 }
 

@@ -21,11 +21,16 @@ struct GPTNew: ParsableCommand {
             throw ExitStatus.refused
         }
         var generator = SystemRandomNumberGenerator()
-        let layout = try GPTLayout(
-            sizeBytes: plan.identity.sizeBytes,
-            sectorBytes: UInt64(plan.identity.sectorBytes),
-            diskGUID: .random(using: &generator)
-        )
+        let layout: GPTLayout
+        do throws(GPTLayoutError) {
+            layout = try GPTLayout(
+                sizeBytes: plan.identity.sizeBytes,
+                sectorBytes: UInt64(plan.identity.sectorBytes),
+                diskGUID: .random(using: &generator)
+            )
+        } catch {
+            throw target.impossible(error)
+        }
         try target.write(layout, plan, on: host)
     }
 }
@@ -102,8 +107,12 @@ struct GPTType: ParsableCommand {
     @Option(help: "A name (gpt types), a code of sgdisk or a GUID.")
     var type: String
 
+    func validate() throws {
+        guard PartitionType.parse(type) != nil else { throw ValidationError("'\(type)' is no type; see gpt types") }
+    }
+
     func run() throws {
-        guard let kind = PartitionType.parse(type) else { throw ValidationError("'\(type)' is no type; see gpt types") }
+        guard let kind = PartitionType.parse(type) else { return }
         try target.edit { try $0.change(number) { $0.type = kind } }
     }
 }
@@ -121,10 +130,13 @@ struct GPTName: ParsableCommand {
     @Option(help: "The name, at most 36 characters.")
     var name: String
 
-    func run() throws {
+    func validate() throws {
         guard name.utf16.count <= GPTEntry.nameUnits else {
             throw ValidationError("'\(name)' is longer than 36 characters")
         }
+    }
+
+    func run() throws {
         try target.edit { try $0.change(number) { $0.name = name } }
     }
 }

@@ -16,7 +16,13 @@ struct GPTBackup: ParsableCommand {
     func run() throws {
         let target = try GPTTarget.parse([device])
         let plan = try target.plan(Host())
-        try KernelFile.replace(file, with: try target.layout(plan).backup)
+        let layout = try target.layout(plan)
+        do throws(KernelError) {
+            try KernelFile.replace(file, with: layout.backup)
+        } catch {
+            Console.error("cannot save the table of '\(device)' to '\(file)': \(error.words)")
+            throw ExitStatus.failed
+        }
     }
 }
 
@@ -33,11 +39,24 @@ struct GPTRestore: ParsableCommand {
     func run() throws {
         let host = Host()
         let plan = try target.plan(host)
-        let layout = try GPTLayout(
-            backup: try KernelFile.bytes(file),
-            sizeBytes: plan.identity.sizeBytes,
-            sectorBytes: UInt64(plan.identity.sectorBytes)
-        )
+        let bytes: [UInt8]
+        do throws(KernelError) {
+            bytes = try KernelFile.bytes(file)
+        } catch {
+            Console.error("cannot read the saved table '\(file)': \(error.words)")
+            throw ExitStatus.failed
+        }
+        let layout: GPTLayout
+        do throws(GPTLayoutError) {
+            layout = try GPTLayout(
+                backup: bytes,
+                sizeBytes: plan.identity.sizeBytes,
+                sectorBytes: UInt64(plan.identity.sectorBytes)
+            )
+        } catch {
+            Console.error("cannot restore the table in '\(file)' to '\(target.device)': \(error); nothing was written")
+            throw ExitStatus.failed
+        }
         try target.write(layout, plan, on: host)
     }
 }

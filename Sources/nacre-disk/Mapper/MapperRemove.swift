@@ -80,14 +80,16 @@ struct MapperClean: ParsableCommand {
             """
     )
 
-    @Flag(help: "Ceph's mappings; there is nothing else that this cleans.") var ceph = false
+    @Flag(help: "Only names that lead nowhere, of any cluster; --fsid alone removes these, too.") var ceph = false
     @Option(help: "The cluster. Without it only dangling names are removed.", transform: uuidArgument)
     var fsid: GUID?
     @OptionGroup var include: IncludeOptions
     @Flag(help: "Only say what would go.") var dryRun = false
 
     func validate() throws {
-        guard ceph else { throw ValidationError("say --ceph") }
+        guard ceph || fsid != nil else {
+            throw ValidationError("name a cluster with --fsid, or say --ceph to remove only names that lead nowhere")
+        }
     }
 
     func run() throws {

@@ -73,6 +73,7 @@ extension Region {
             let note = signature.mark.note.map { ", \($0)" } ?? ""
             return "    \(signature.format) at byte \(signature.mark.offset)\(kind == .device ? "" : place)\(note)"
         }
+        if isUnused { lines.append("    empty: prepared for an OSD, which has not taken it") }
         lines += owners.map { "    belongs to \($0.text), by its \($0.evidence.rawValue)" }
         if let group = physicalVolume?.group { lines.append("    volume group \(group.name)") }
         return lines

@@ -1,3 +1,4 @@
+internal import BlockDevices
 internal import DiskZap
 internal import LinuxKernel
 

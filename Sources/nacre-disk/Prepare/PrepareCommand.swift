@@ -22,6 +22,8 @@ struct PrepareCommand: ParsableCommand {
     @Option(help: "The disk's serial number, or what plan shows instead.") var serial: String?
     @Flag(help: "Show what would be written and stop.") var dryRun = false
 
+    func validate() throws { _ = try part.map(Self.part) }
+
     func run() throws {
         let preparation = DiskPreparation(parts: try part.map(Self.part))
         var words = [device]
@@ -47,19 +49,31 @@ struct PrepareCommand: ParsableCommand {
             throw ExitStatus.refused
         }
         var generator = SystemRandomNumberGenerator()
-        try target.write(preparation.layout(for: plan.identity, using: &generator), plan, on: host)
+        let layout: GPTLayout
+        do throws(GPTLayoutError) {
+            layout = try preparation.layout(for: plan.identity, using: &generator)
+        } catch {
+            Console.error("cannot prepare '\(device)': \(error); nothing was written")
+            throw ExitStatus.failed
+        }
+        try target.write(layout, plan, on: host)
     }
 
     /// `ceph-db:60G`.
     private static func part(_ text: String) throws -> DiskPreparation.Part {
         let words = text.split(separator: ":", maxSplits: 1).map(String.init)
-        guard words.count == 2, let type = PartitionType.parse(words[0]).flatMap({ PartitionType.of($0) }) else {
-            throw ValidationError("--part wants TYPE:SIZE, not '\(text)'; nacre-disk gpt types lists the types")
+        guard words.count == 2 else {
+            throw ValidationError("--part wants TYPE:SIZE, such as ceph-db:60G, not '\(text)'")
+        }
+        guard let type = PartitionType.parse(words[0]).flatMap({ PartitionType.of($0) }) else {
+            throw ValidationError("'\(words[0])' in --part \(text) is no type; nacre-disk gpt types lists them")
         }
         switch GPTPlace(words[1]) {
         case .standard: return .init(type: type, sizeBytes: nil)
         case .bytes(let bytes) where bytes >= 1 << 20: return .init(type: type, sizeBytes: bytes)
-        default: throw ValidationError("--part wants a size such as 60G, or 0, not '\(words[1])'")
+        default:
+            let wanted = "a size of at least 1M with its unit, such as 60G, or 0 for the rest"
+            throw ValidationError("--part \(text): the size is '\(words[1])', and has to be \(wanted)")
         }
     }
 }

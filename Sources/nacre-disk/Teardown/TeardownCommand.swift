@@ -12,7 +12,8 @@ struct TeardownCommand: ParsableCommand {
         discussion: """
             Finds every disk, partition, volume and mapping of the cluster by what they hold, shows one plan and asks \
             for the fsid as proof (--confirm in scripts). Disks that are refused stay, with the reason; run it again \
-            when that is mended.
+            when that is mended. Exit status 0 only if every disk of the node was looked at and none of the cluster's \
+            is left.
             """
     )
 
@@ -39,12 +40,16 @@ struct TeardownCommand: ParsableCommand {
         show(teardown, directory?.own ?? [])
         if dryRun {
             if output.output == .json || output.output == .yaml { output.show(teardown.report) { _ in "" } }
+            if !teardown.refused.isEmpty { throw ExitStatus.refused }
             return
         }
         let given =
             confirm?.description.lowercased() ?? Console.ask("To remove this cluster from this node, type its fsid:")
-        guard given?.lowercased() == cluster else {
-            Console.error("refusing: the fsid was not given as proof (--confirm)")
+        guard let given, given.lowercased() == cluster else {
+            let why =
+                given.map { "the fsid given as proof is '\($0)', and --fsid is '\(cluster)'" }
+                ?? "nobody is here to ask; give the fsid once more with --confirm"
+            Console.error("refusing: \(why); nothing was written")
             throw ExitStatus.refused
         }
         let (outcomes, waiting) = erase(teardown, on: host)
@@ -62,6 +67,14 @@ struct TeardownCommand: ParsableCommand {
         }
         if let status = outcomes.exitStatus { throw status }
         if !teardown.refused.isEmpty || !waiting.isEmpty { throw ExitStatus.refused }
+        let unclear = teardown.left.filter(\.isUnclear)
+        guard unclear.isEmpty else {
+            Console.error(
+                "nobody knows whether the cluster has left this node: \(unclear.map(\.text).joined(separator: "; ")); "
+                    + "mend or erase these, then run it again"
+            )
+            throw ExitStatus.failed
+        }
     }
 
     private func erase(_ teardown: NodeTeardown, on host: Host) -> (outcomes: [ZapOutcome], waiting: [ZapPlan]) {
@@ -85,7 +98,7 @@ struct TeardownCommand: ParsableCommand {
         if teardown.plans.isEmpty { Console.note("no disk here holds anything of the cluster \(teardown.cluster)") }
         for plan in teardown.plans { Console.note(plan.lines.joined(separator: "\n")) }
         for directory in directories { Console.note("remove the directory \(directory)") }
-        for line in teardown.left { Console.note("stays: \(line)") }
+        for left in teardown.left { Console.note("stays: \(left.text)") }
     }
 
     /// Only when every disk is clean: the directory tells Rook what it had here.

@@ -1,0 +1,117 @@
+import Glibc
+import LinuxKernel
+import Testing
+
+@Suite(
+    "What is said to a person who got it wrong",
+    .serialized,
+    .enabled(if: DiskLab.obstacle == nil, "\(DiskLab.obstacle ?? "")")
+)
+struct WordsTests {
+    @Test(
+        "A wrong proof is told beside the right one",
+        arguments: ["zap", "gpt new", "gpt zap", "prepare --part ceph-db:10M"]
+    )
+    func proof(command: String) throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        if command == "gpt zap" { try lab.sh("sgdisk -o \(disk.loop)") }
+        let before = try disk.fingerprint()
+        let wrong = lab.nacre("\(command) \(disk.loop) --serial S3RIAL")
+        #expect(wrong.status == 77)
+        #expect(
+            wrong.errors.contains("its backing file is '\(disk.file)', and --serial gave 'S3RIAL'"),
+            "\(wrong.errors)"
+        )
+        let none = lab.nacre("\(command) \(disk.loop)")
+        #expect(none.status == 77)
+        #expect(none.errors.contains("nobody is here to ask; give"), "\(none.errors)")
+        #expect(try disk.fingerprint() == before)
+    }
+
+    @Test("A plan's hash that is another disk's is told beside this one's")
+    func hash() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        let ran = lab.nacre("zap \(disk.loop) --plan-hash 0123")
+        #expect(ran.status == 77)
+        #expect(ran.errors.contains("and --plan-hash gave '0123'"), "\(ran.errors)")
+    }
+
+    @Test("A cluster's fsid that is confirmed wrongly is told beside the right one")
+    func fsid() throws {
+        let lab = try DiskLab()
+        let ran = lab.nacre("teardown --fsid \(DiskLab.cluster) --confirm \(DiskLab.osd)")
+        #expect(ran.status == 77)
+        #expect(ran.errors.contains("'\(DiskLab.osd)', and --fsid is '\(DiskLab.cluster)'"), "\(ran.errors)")
+    }
+
+    @Test(
+        "What does not fit is told with the device, its size, and what is free",
+        arguments: [
+            ("prepare DISK --part ceph-db:60G", "cannot make part 1, ceph-db of 60 GiB", "63 MiB are free"),
+            ("prepare DISK --part ceph-db:40M --part ceph-db:40M", "cannot make part 2, ceph-db of 40 MiB", "23 MiB"),
+            ("gpt add DISK --end +10G", "a partition of 10 GiB does not fit", "63 MiB are free"),
+            ("gpt add DISK --start 5G", "a partition cannot begin at 5 GiB", "the disk ends at 64 MiB"),
+        ]
+    )
+    func size(command: String, part: String, room: String) throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        if command.hasPrefix("gpt") { try lab.sh("sgdisk -o \(disk.loop)") }
+        let before = try disk.fingerprint()
+        let ran = lab.nacre("\(command.replacing("DISK", with: disk.loop)) --serial \(disk.file)")
+        #expect(ran.status == 1)
+        #expect(ran.errors.contains(part) && ran.errors.contains(room), "\(ran.errors)")
+        #expect(ran.errors.contains(String(disk.loop.dropFirst(5))) && ran.errors.contains("nothing was written"))
+        #expect(try disk.fingerprint() == before)
+    }
+
+    @Test(
+        "A person sees what will be done before being asked for the proof",
+        .enabled(if: OracleTests.has("script"), "needs script"),
+        arguments: [
+            ("prepare DISK --part ceph-db:10M --part ceph-wal:0", "ceph wal"), ("gpt add DISK --name mine", "mine"),
+            ("gpt zap DISK", "every copy of the table will be erased"),
+        ]
+    )
+    func terminal(command: String, shown: String) throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        if command.hasPrefix("gpt") { try lab.sh("sgdisk -o \(disk.loop)") }
+        let before = try disk.fingerprint()
+        let words = "\(DiskLab.program) \(command.replacing("DISK", with: disk.loop))"
+        let ran = DiskLab.run("echo no | script -qec \"\(words)\" /dev/null", limit: 30)
+        #expect(ran.status == 77)
+        let parts = ran.output.split(separator: "type its backing file:", maxSplits: 1)
+        try #require(parts.count == 2, "\(ran.output)")
+        #expect(parts[0].contains(shown) && parts[0].contains("64 MiB, sectors of 512"), "\(ran.output)")
+        #expect(parts[1].contains("and you typed 'no'; nothing was written"), "\(ran.output)")
+        #expect(try disk.fingerprint() == before)
+    }
+
+    @Test("Partitions that were prepared and never taken are erased without being named; a written one is not")
+    func unused() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("disk", 256 << 20)
+        lab.atEnd {
+            for number in 1...2 { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: number) }
+        }
+        let proof = "--serial \(disk.file)"
+        let prepare = "prepare \(disk.loop) \(proof) --part ceph-db:60M --part ceph-db:60M"
+        #expect(lab.nacre(prepare).status == 0)
+        let plan = lab.nacre("plan \(disk.loop)")
+        #expect(plan.status == 0, "\(plan.output)")
+        #expect(plan.output.contains("empty: prepared for an OSD") && !plan.output.contains("unknown cluster"))
+        // The beginning was wiped, and what an OSD wrote behind it is still there.
+        try disk.write([UInt8](repeating: 7, count: 48 << 20), at: (61 << 20) + (4 << 20))
+        let wiped = lab.nacre("zap \(disk.loop) \(proof)")
+        #expect(wiped.status == 77)
+        #expect(wiped.errors.contains("the partition 2 is the db of an OSD whose cluster is not known"))
+        #expect(!wiped.errors.contains("the partition 1 is"), "\(wiped.errors)")
+        try disk.write([UInt8](repeating: 0, count: 48 << 20), at: (61 << 20) + (4 << 20))
+        #expect(lab.nacre("zap \(disk.loop) \(proof)").status == 0)
+        try disk.flush()
+        #expect(disk.magics.isEmpty)
+    }
+}
