@@ -19,7 +19,7 @@ public struct ServiceCredentials: Sendable {
 
     /// Reads user and key.
     ///
-    /// Throws `.failedPrecondition` when there is no directory, or a file in it is missing or empty.
+    /// Throws `.failedPrecondition` when there is no directory, a file in it is missing, or what they hold is no user.
     public func read() throws(VolumeError) -> Credentials {
         guard let directory else {
             throw VolumeError(
@@ -27,19 +27,22 @@ public struct ServiceCredentials: Sendable {
                 "the service has no Ceph user of its own; start it with --secret-dir to list, measure and watch volumes"
             )
         }
-        let userID = String(decoding: try bytes(of: "userID", in: directory), as: UTF8.self)
-        return Credentials(userID: userID, userKey: Secret(try bytes(of: "userKey", in: directory)))
+        let (userID, userKey) = (try contents(of: "userID", in: directory), try contents(of: "userKey", in: directory))
+        do throws(CredentialsFault) {
+            return try Credentials(userID: userID, userKey: userKey)
+        } catch {
+            throw VolumeError(.failedPrecondition, "the Secret in '\(directory)': \(error)")
+        }
     }
 
-    private func bytes(of name: String, in directory: String) throws(VolumeError) -> [UInt8] {
+    private func contents(of name: String, in directory: String) throws(VolumeError) -> Secret {
         let path = "\(directory)/\(name)"
         guard let data = try? Data(contentsOf: URL(filePath: path)) else {
-            throw VolumeError(.failedPrecondition, "cannot read '\(path)'; the service's Secret must have it")
+            throw VolumeError(
+                .failedPrecondition,
+                "cannot read '\(path)'; a Secret's directory has the files userID and userKey, as Kubernetes mounts one"
+            )
         }
-        let bytes = Array(data.prefix { $0 != 0x0A && $0 != 0x0D && $0 != 0x20 })
-        guard !bytes.isEmpty else {
-            throw VolumeError(.failedPrecondition, "'\(path)' is empty; the service's Secret must hold it")
-        }
-        return bytes
+        return Secret(data)
     }
 }

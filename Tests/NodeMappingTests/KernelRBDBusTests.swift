@@ -47,13 +47,4 @@ struct KernelRBDBusTests {
             #expect(bus.device(4) == nil)
         }
     }
-
-    @Test(
-        "A key is decoded from base64, and only then",
-        arguments: [("AQID", [1, 2, 3] as [UInt8]?), ("AQI=", [1, 2]), ("AQ==\n", [1]), ("A?ID", nil), ("", nil)]
-    )
-    func key(text: String, expected: [UInt8]?) {
-        let bytes = CephKey.withDecoded(Secret(text)) { key in key.withBytes { Array($0) } }
-        #expect(bytes == expected)
-    }
 }

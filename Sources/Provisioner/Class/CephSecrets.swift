@@ -39,26 +39,14 @@ package struct CephSecrets: Sendable {
             let code: VolumeError.Code = error.status?.isForbidden ?? false ? .permissionDenied : .unavailable
             throw VolumeError(code, "cannot read Secret \(reference): \(error)")
         }
-        let userID = try Self.value("userID", of: secret, reference)
-        let userKey = try Self.value("userKey", of: secret, reference)
-        return Credentials(userID: String(decoding: userID, as: UTF8.self), userKey: Secret(userKey))
+        do throws(CredentialsFault) {
+            return try Credentials(userID: Self.value("userID", of: secret), userKey: Self.value("userKey", of: secret))
+        } catch {
+            throw VolumeError(.failedPrecondition, "Secret \(reference): \(error)")
+        }
     }
 
-    private static func value(
-        _ key: String,
-        of secret: JSONValue,
-        _ reference: SecretReference
-    ) throws(VolumeError) -> [UInt8] {
-        guard let text = secret["data", key]?.string, let data = Data(base64Encoded: text) else {
-            throw VolumeError(.failedPrecondition, "Secret \(reference) has no \(key); it needs userID and userKey")
-        }
-        let bytes = Array(data.prefix { $0 != 0x0A && $0 != 0x0D })
-        guard !bytes.isEmpty else {
-            throw VolumeError(
-                .failedPrecondition,
-                "\(key) of Secret \(reference) is empty; it needs userID and userKey"
-            )
-        }
-        return bytes
+    private static func value(_ key: String, of secret: JSONValue) -> Secret? {
+        secret["data", key]?.string.flatMap { Data(base64Encoded: $0) }.map { Secret($0) }
     }
 }

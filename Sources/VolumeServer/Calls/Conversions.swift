@@ -63,25 +63,11 @@ extension CSI.CapacityRange {
 extension [String: Secret] {
     /// The user and its key, by ceph-csi's names.
     func credentials() throws(VolumeError) -> Credentials {
-        for key in ["userID", "userKey"] {
-            guard let secret = self[key], !secret.isEmpty else {
-                throw .invalid(
-                    "secrets: '\(key)' is missing or empty; give the Ceph user as userID and its key as userKey"
-                )
-            }
+        do throws(CredentialsFault) {
+            return try Credentials(userID: self["userID"], userKey: self["userKey"])
+        } catch {
+            throw .invalid("secrets: \(error)")
         }
-        let userID = self["userID"]?.withBytes { String(validating: $0, as: UTF8.self) } ?? ""
-        guard !userID.hasPrefix("client.") else {
-            throw .invalid("secrets: 'userID' starts with 'client.'; give the user without that prefix")
-        }
-        guard !userID.isEmpty, userID.utf8.count <= 128, !userID.holdsControlCharacters, !userID.contains("/") else {
-            throw .invalid("secrets: 'userID' is no name of a Ceph user")
-        }
-        // Messages and logs name the user; a key that came as one must not get there.
-        guard !userID.looksLikeKey else {
-            throw .invalid("secrets: what 'userID' holds looks like a key; were userID and userKey swapped?")
-        }
-        return Credentials(userID: userID, userKey: self["userKey"] ?? Secret(""))
     }
 }
 
@@ -136,12 +122,5 @@ extension VolumeError {
             case .unauthenticated: .unauthenticated
             }
         return ConnectError(code, message)
-    }
-}
-
-extension String {
-    /// Whether it has the form of a cephx key: 28 bytes in base64.
-    fileprivate var looksLikeKey: Bool {
-        utf8.count == 40 && hasSuffix("==")
     }
 }

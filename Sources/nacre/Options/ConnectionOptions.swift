@@ -50,10 +50,7 @@ struct ConnectionOptions: ParsableArguments {
             return try ServiceCredentials(directory: secretDir).read()
         } catch {
             let isThere = (try? FileKind.of("\(secretDir)/userKey")) != nil
-            throw CommandFailure(
-                isThere ? .notPermitted : .notFound,
-                "cannot read userID and userKey in '\(secretDir)'; name a directory as a ceph-csi Secret is mounted"
-            )
+            throw CommandFailure(isThere ? .notPermitted : .notFound, error.message)
         }
     }
 }

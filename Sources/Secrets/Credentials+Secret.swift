@@ -1,0 +1,74 @@
+/// Why a Secret names no Ceph user.
+///
+/// Holds nothing of what the Secret holds.
+public struct CredentialsFault: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What is wrong and what to do, a clause of a sentence: `'userKey' is missing or empty; …`.
+    public let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+extension Credentials {
+    /// Reads a ceph-csi Secret, wherever it came from: one rule for a request's, Kubernetes' and a directory's.
+    ///
+    /// White space around either value is no part of it, for editors and `echo` leave a line's end. Of the key the part
+    /// counts that Ceph itself reads: all up to the padding.
+    ///
+    /// - Parameters:
+    ///   - userID: What the Secret has under `userID`; nothing when it has no such key.
+    ///   - userKey: What the Secret has under `userKey`; nothing when it has no such key.
+    /// - Throws: `CredentialsFault` when either is missing or empty, or when `userID` is no user's name: with the prefix
+    ///   `client.`, with the characters of a line that a kernel parses, longer than 128 bytes, or a key.
+    public init(userID: Secret?, userKey: Secret?) throws(CredentialsFault) {
+        let name = userID.map(Self.trimmed) ?? []
+        let key = userKey.map(Self.trimmed) ?? []
+        for (value, field) in [(name, "userID"), (key, "userKey")] where value.isEmpty {
+            throw CredentialsFault(
+                "'\(field)' is missing or empty; give the Ceph user as userID and its key as userKey"
+            )
+        }
+        guard let text = String(validating: name, as: UTF8.self), name.count <= Self.longestName,
+            text.unicodeScalars.allSatisfy(Self.isOfName)
+        else {
+            throw CredentialsFault(
+                "'userID' is no name of a Ceph user; give it as 'ceph auth ls' shows it behind 'client.'"
+            )
+        }
+        // Messages and logs name the user; a key that came as one must not get there.
+        guard !CephKey.isIn(text) else {
+            throw CredentialsFault("what 'userID' holds looks like a key; were userID and userKey swapped?")
+        }
+        guard !text.hasPrefix("client.") else {
+            throw CredentialsFault("'userID' starts with 'client.'; give the user without that prefix")
+        }
+        let read = CephKey.armored(key) ?? key
+        guard read.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
+            throw CredentialsFault(
+                "'userKey' is more than one word; give what 'ceph auth get-key' prints, nothing else"
+            )
+        }
+        self.init(userID: text, userKey: Secret(read))
+    }
+
+    private static let longestName = 128
+
+    private static func trimmed(_ secret: Secret) -> [UInt8] {
+        let isSpace = { @Sendable (byte: UInt8) in byte == 0x20 || (0x09...0x0D).contains(byte) }
+        return secret.withBytes { bytes in
+            guard let first = bytes.firstIndex(where: { !isSpace($0) }),
+                let last = bytes.lastIndex(where: { !isSpace($0) })
+            else { return [] }
+            return Array(bytes[first...last])
+        }
+    }
+
+    /// A comma, a slash and a space have meanings where the kernel is told who maps an image.
+    private static func isOfName(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .spaceSeparator: false
+        default: scalar != "/" && scalar != ","
+        }
+    }
+}
