@@ -1,4 +1,3 @@
-internal import FoundationEssentials
 internal import Glibc
 internal import Synchronization
 public import Volumes
@@ -16,7 +15,8 @@ public struct ClusterEntry: Sendable, Hashable {
 /// ceph-csi's `config.json`: which clusters there are, and where.
 ///
 /// The file is looked at before every use and read again when it has changed, so an edited ConfigMap takes effect without
-/// a restart; while what it holds is not readable, the last good content stays in use and `fault` says why.
+/// a restart. An entry that cannot be used is an error for who names its cluster, and for nobody else: Rook writes entries
+/// without monitors for a moment. While an entry, or the whole file, is broken, what it last said stays in use.
 public final class ClusterConfiguration: Sendable {
     private struct Version: Equatable {
         var inode: UInt64
@@ -28,7 +28,9 @@ public final class ClusterConfiguration: Sendable {
     private struct State {
         var version: Version?
         var clusters: [ClusterEntry] = []
+        /// Why the file as a whole says nothing.
         var fault: String?
+        var broken: [BrokenEntry] = []
     }
 
     private let path: String
@@ -42,21 +44,35 @@ public final class ClusterConfiguration: Sendable {
     /// All clusters, in the file's order.
     public var clusters: [ClusterEntry] { current().clusters }
 
-    /// Why the file as it is now cannot be used; nothing when it can.
+    /// Why nothing of the file as it is now can be used; nothing when some of it can, or when it names no cluster.
     public var fault: String? { current().fault }
+
+    /// What is wrong with single entries, a sentence each; the others are in use.
+    public var entryFaults: [String] { current().broken.map { sentence($0) } }
 
     /// The cluster of that key.
     ///
-    /// Throws `.invalidArgument` that names the keys there are, `.unavailable` when the file cannot be read at all.
+    /// Throws `.invalidArgument` that names the keys there are, `.unavailable` when the file cannot be read at all or when
+    /// the cluster's entry is broken.
     public func cluster(_ clusterID: String) throws(VolumeError) -> ClusterEntry {
         let state = current()
         if let entry = state.clusters.first(where: { $0.clusterID == clusterID }) { return entry }
         if let fault = state.fault { throw VolumeError(.unavailable, fault) }
+        if let broken = state.broken.first(where: { $0.clusterID == clusterID }) {
+            throw VolumeError(.unavailable, "\(sentence(broken)); mend it there, then retry")
+        }
         let known = state.clusters.map { "'\($0.clusterID)'" }.joined(separator: ", ")
+        // One without a clusterID may be the one that is meant.
+        let nameless = state.broken.first { $0.clusterID == nil }.map { "; \(sentence($0))" } ?? ""
         throw VolumeError(
             .invalidArgument,
-            "cluster '\(clusterID.printable)' is not in \(path); it names \(known.isEmpty ? "no cluster" : known)"
+            "cluster '\(clusterID.printable)' is not in \(path); it names \(known.isEmpty ? "no cluster" : known)\(nameless)"
         )
+    }
+
+    private func sentence(_ broken: BrokenEntry) -> String {
+        "cannot use \(broken.clusterID.map { "cluster '\($0.printable)'" } ?? "entry \(broken.number)") of '\(path)': "
+            + broken.reason
     }
 
     private func current() -> State {
@@ -65,7 +81,10 @@ public final class ClusterConfiguration: Sendable {
             guard version == nil || version != state.version else { return state }
             state.version = version
             do throws(ConfigurationFault) {
-                state.clusters = try Self.read(path)
+                let read = try ConfigurationEntries(readingFrom: path)
+                let kept = state.clusters.filter { old in read.broken.contains { $0.clusterID == old.clusterID } }
+                state.clusters = read.clusters + kept
+                state.broken = read.broken
                 state.fault = nil
             } catch {
                 state.fault = "cannot use '\(path)': \(error.reason); it must be ceph-csi's config.json"
@@ -83,56 +102,5 @@ public final class ClusterConfiguration: Sendable {
             modifiedSeconds: status.st_mtim.tv_sec,
             modifiedNanoseconds: status.st_mtim.tv_nsec
         )
-    }
-
-    private struct ConfigurationFault: Error {
-        let reason: String
-    }
-
-    private struct Entry: Decodable {
-        struct RBD: Decodable {
-            var radosNamespace: String?
-        }
-        var clusterID: String
-        var monitors: [String]
-        var rbd: RBD?
-        /// Where ceph-csi had the namespace before its release 3.5.
-        var radosNamespace: String?
-    }
-
-    private static func read(_ path: String) throws(ConfigurationFault) -> [ClusterEntry] {
-        let entries: [Entry]
-        do {
-            entries = try JSONDecoder().decode([Entry].self, from: Data(contentsOf: URL(filePath: path)))
-        } catch let error as DecodingError {
-            throw ConfigurationFault(reason: describe(error))
-        } catch {
-            throw ConfigurationFault(reason: "it cannot be read (\(String(cString: strerror(errno))))")
-        }
-        var clusters: [ClusterEntry] = []
-        for entry in entries {
-            guard !entry.clusterID.isEmpty else { throw ConfigurationFault(reason: "an entry has an empty clusterID") }
-            guard !entry.monitors.isEmpty, entry.monitors.allSatisfy({ !$0.isEmpty }) else {
-                throw ConfigurationFault(reason: "cluster '\(entry.clusterID)' has no monitors")
-            }
-            guard !clusters.contains(where: { $0.clusterID == entry.clusterID }) else {
-                throw ConfigurationFault(reason: "cluster '\(entry.clusterID)' is there twice")
-            }
-            let namespace = entry.rbd?.radosNamespace ?? entry.radosNamespace ?? ""
-            clusters.append(
-                ClusterEntry(clusterID: entry.clusterID, monitors: entry.monitors, radosNamespace: namespace)
-            )
-        }
-        return clusters
-    }
-
-    private static func describe(_ error: DecodingError) -> String {
-        switch error {
-        case .keyNotFound(let key, _): "an entry lacks '\(key.stringValue)'"
-        case .typeMismatch(_, let context), .valueNotFound(_, let context):
-            "'\(context.codingPath.map(\.stringValue).joined(separator: "."))' has the wrong type"
-        case .dataCorrupted: "it is not JSON"
-        @unknown default: "it is not JSON"
-        }
     }
 }

@@ -52,24 +52,47 @@ struct ConfigurationTests: ~Copyable {
         #expect(try configuration.cluster("a").monitors == ["m2", "m3"])
         try write(#"[{"clusterID":"a","monitors":"m4"}]"#)
         #expect(try configuration.cluster("a").monitors == ["m2", "m3"])
-        #expect(configuration.fault?.contains("wrong type") == true)
+        #expect(configuration.entryFaults.first?.contains("wrong type") == true)
+        try write("")
+        #expect(try configuration.cluster("a").monitors == ["m2", "m3"])
+        #expect(configuration.fault?.contains("not JSON") == true)
         try write(#"[{"clusterID":"a","monitors":["m4"]}]"#)
         #expect(try configuration.cluster("a").monitors == ["m4"])
-        #expect(configuration.fault == nil)
+        #expect(configuration.fault == nil && configuration.entryFaults.isEmpty)
     }
 
     @Test(
-        "What is no config.json is refused with its reason",
-        arguments: [
-            ("", "not JSON"), ("{", "not JSON"), ("{}", "wrong type"), (#"[{"monitors":["m"]}]"#, "clusterID"),
-            (#"[{"clusterID":"a"}]"#, "monitors"), (#"[{"clusterID":"a","monitors":[]}]"#, "no monitors"),
-            (#"[{"clusterID":"","monitors":["m"]}]"#, "empty clusterID"),
-            (#"[{"clusterID":"a","monitors":["m"]},{"clusterID":"a","monitors":["m"]}]"#, "twice"),
-        ]
+        "What is no list is refused as a whole, with its reason",
+        arguments: [("", "not JSON"), ("{", "not JSON"), ("{}", "wrong type")]
     )
     func refuses(_ text: String, _ word: String) throws {
         try write(text)
         #expect(ClusterConfiguration(path: path).fault?.contains(word) == true)
+    }
+
+    @Test(
+        "A broken entry is an error for who names it, also at the first reading, and for nobody else",
+        arguments: [
+            (#"{"clusterID":"a"}"#, "'monitors'"), (#"{"clusterID":"a","monitors":[]}"#, "no monitors"),
+            (#"{"clusterID":"a","monitors":null}"#, "'monitors'"), (#"{"clusterID":"a","monitors":"m"}"#, "wrong type"),
+            (#"{"clusterID":"a","monitors":["m",7]}"#, "wrong type"),
+            (#"{"clusterID":"a","monitors":[""]}"#, "address"),
+            (#"{"clusterID":"a","monitors":["m"],"rbd":[]}"#, "'rbd'"),
+            (#"{"clusterID":"a","monitors":["m"],"rbd":{"radosNamespace":7}}"#, "'rbd.radosNamespace'"),
+            (#"{"clusterID":"a","monitors":["m"]},{"clusterID":"a","monitors":["other"]}"#, "twice"),
+            (#"{"monitors":["m"]}"#, "'clusterID'"), (#"{"clusterID":7,"monitors":["m"]}"#, "'clusterID'"),
+            (#"{"clusterID":"","monitors":["m"]}"#, "empty clusterID"), ("null", "entry 1"), (#""a""#, "entry 1"),
+        ]
+    )
+    func keepsOthers(_ entry: String, _ word: String) throws {
+        try write(#"[\#(entry),{"clusterID":"b","monitors":["m"]}]"#)
+        let configuration = ClusterConfiguration(path: path)
+        #expect(try configuration.cluster("b").monitors == ["m"])
+        #expect(configuration.fault == nil && configuration.clusters.count == 1)
+        #expect(configuration.entryFaults.count == 1 && configuration.entryFaults[0].contains(word))
+        #expect {
+            _ = try configuration.cluster("a")
+        } throws: { ($0 as? VolumeError)?.message.contains(word) == true }
     }
 
     @Test("A missing file is not an empty one")
@@ -79,16 +102,22 @@ struct ConfigurationTests: ~Copyable {
         } throws: { ($0 as? VolumeError)?.code == .unavailable }
     }
 
-    @Test("A Secret's files are read afresh, a line's end is not part of the key")
+    @Test("A Secret's files are read afresh, by the rule for all Secrets")
     func secret() throws {
         let service = ServiceCredentials(directory: directory.path)
         #expect(throws: VolumeError.self) { _ = try service.read() }
         try Data("csi-rbd-node\n".utf8).write(to: directory.appending(path: "userID"))
         try Data("first\n".utf8).write(to: directory.appending(path: "userKey"))
-        #expect(try service.read().userID == "csi-rbd-node")
-        let first = try service.read().userKey
+        #expect(try service.read() == Credentials(userID: "csi-rbd-node", userKey: Secret("first")))
         try Data("second".utf8).write(to: directory.appending(path: "userKey"))
-        #expect(try service.read().userKey != first)
+        #expect(try service.read().userKey == Secret("second"))
+        try Data("AQD2AQAAAAAAABAAAAAAAAAAAAAAAAAAAAAAAA==".utf8).write(to: directory.appending(path: "userID"))
+        #expect {
+            _ = try service.read()
+        } throws: { error in
+            guard let error = error as? VolumeError else { return false }
+            return error.code == .failedPrecondition && !error.message.contains("AQD2")
+        }
     }
 
     @Test("A service without a Secret says how to get one")

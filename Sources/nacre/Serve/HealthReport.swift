@@ -17,7 +17,9 @@ struct HealthReport: Sendable {
         if let fault = stack.configuration.fault {
             parts.append(Health.Part("configuration", isWell: false, message: fault))
         } else {
-            parts.append(Health.Part("configuration", isWell: true, message: "\(clusters.count) clusters"))
+            let faults = stack.configuration.entryFaults
+            let message = (["\(clusters.count) clusters"] + faults).joined(separator: "; ")
+            parts.append(Health.Part("configuration", isWell: faults.isEmpty, message: message))
         }
         let deadline = ContinuousClock.now + Self.limit
         await withTaskGroup(of: [Health.Part].self) { group in

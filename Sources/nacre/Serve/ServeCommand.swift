@@ -41,7 +41,9 @@ struct ServeCommand: AsyncParsableCommand {
         if node != nil { NodeMetrics.register(stateDirectory: options.stateDir, in: registry) }
         let report = HealthReport(stack: stack)
         // Either may come later, as mounts of a pod do: no reason not to start, but one to say so.
-        for fault in [stack.configuration.fault, options.secretFault].compactMap(\.self) {
+        for fault in stack.configuration.entryFaults
+            + [stack.configuration.fault, options.secretFault].compactMap(\.self)
+        {
             logger.warning("calls will fail until this is mended", metadata: ["reason": "\(fault)"])
         }
         var configuration = ServerConfiguration(

@@ -113,9 +113,11 @@ struct CreateOptions: ParsableArguments {
     private func onlyCluster(_ config: String) throws -> String {
         let configuration = ClusterConfiguration(path: config)
         let clusters = configuration.clusters.map(\.clusterID)
-        if let only = clusters.first, clusters.count == 1 { return only }
+        // One that is broken may be the one that was meant.
+        let broken = configuration.entryFaults.first
+        if let only = clusters.first, clusters.count == 1, broken == nil { return only }
         let reason =
-            configuration.fault
+            configuration.fault ?? broken
             ?? "'\(config)' names \(clusters.isEmpty ? "no cluster" : clusters.joined(separator: ", "))"
         throw CommandFailure(.usage, "which cluster? name it by --cluster: \(reason)")
     }
