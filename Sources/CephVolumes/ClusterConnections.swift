@@ -1,4 +1,5 @@
 public import Blocking
+public import Logging
 internal import RADOS
 public import Secrets
 internal import Synchronization
@@ -7,8 +8,8 @@ public import Volumes
 /// The connections to Ceph, one for a cluster and a user, shared by all that work there.
 ///
 /// A connection is made when it is first wanted and released when nobody wanted it for `idleLimit`. A request that comes
-/// with another key, or finds other monitors in config.json, gets a new connection at once; the old one ends with the
-/// last call that uses it.
+/// with another key, or finds other monitors in config.json, gets a new connection at once, and so does one whose client
+/// Ceph has blocklisted; the old one ends with the last call that uses it.
 public final class ClusterConnections: Sendable {
     /// A connection as others see it.
     public struct Description: Sendable {
@@ -29,13 +30,15 @@ public final class ClusterConnections: Sendable {
         var monitors: [String]
         var userKey: Secret
         var link: Task<ClusterLink, any Error>
-        var isUp = false
+        /// Once it is up.
+        var connection: ObjectIdentifier?
         var lastUse: ContinuousClock.Instant
     }
 
     private struct State {
         var entries: [Key: Entry] = [:]
         var pools: [String: BlockingPool] = [:]
+        var blocklistings = 0
     }
 
     private let state = Mutex(State())
@@ -43,6 +46,7 @@ public final class ClusterConnections: Sendable {
     private let threadsPerCluster: Int
     private let idleLimit: Duration
     private let options: [String: String]
+    private let logger: Logger
 
     /// Makes an empty table of connections.
     ///
@@ -51,16 +55,19 @@ public final class ClusterConnections: Sendable {
     ///   - threadsPerCluster: Threads for calls that block, a cluster; 1 or more.
     ///   - idleLimit: How long an unused connection is kept.
     ///   - options: Ceph options by name for every connection.
+    ///   - logger: Where blocklisted clients are told of.
     public init(
         configuration: ClusterConfiguration,
         threadsPerCluster: Int = 24,
         idleLimit: Duration = .seconds(600),
-        options: [String: String] = [:]
+        options: [String: String] = [:],
+        logger: Logger = Logger(label: "nacre.ceph") { _ in SwiftLogNoOpLogHandler() }
     ) {
         self.configuration = configuration
         self.threadsPerCluster = threadsPerCluster
         self.idleLimit = idleLimit
         self.options = options
+        self.logger = logger
     }
 
     /// A connection to a cluster as a user: one that is there, or a new one.
@@ -73,7 +80,7 @@ public final class ClusterConnections: Sendable {
         if !isUp { enter(VolumeStep.connecting, clusterID) }
         do {
             let link = try await task.value
-            if !isUp { remember(task, clusterID, credentials.userID) }
+            if !isUp { remember(task, link.connection, clusterID, credentials.userID) }
             return link
         } catch {
             forget(task, clusterID, credentials.userID)
@@ -109,6 +116,27 @@ public final class ClusterConnections: Sendable {
         state.withLock { $0.pools.mapValues(\.load) }
     }
 
+    /// How often Ceph has blocklisted a client of ours, which was then replaced.
+    public var blocklistings: Int { state.withLock { $0.blocklistings } }
+
+    /// Lets go of a connection whose client Ceph has blocklisted; calls that it has taken along find out by themselves.
+    private func drop(_ connection: Cluster, _ key: Key) {
+        let isOurs = state.withLock { state in
+            guard state.entries[key]?.connection == ObjectIdentifier(connection) else { return false }
+            state.entries[key] = nil
+            state.blocklistings += 1
+            return true
+        }
+        guard isOurs else { return }
+        logger.warning(
+            "Ceph has blocklisted this client; connecting anew",
+            metadata: [
+                "ceph.cluster": "\(key.clusterID)", "ceph.user": "client.\(key.userID)",
+                "ceph.client": "\((try? connection.addresses()) ?? "client.\(connection.instanceID)")",
+            ]
+        )
+    }
+
     private func connecting(
         _ cluster: ClusterEntry,
         _ credentials: Credentials
@@ -120,7 +148,7 @@ public final class ClusterConnections: Sendable {
                 entry.userKey == credentials.userKey
             {
                 state.entries[key]?.lastUse = .now
-                return (entry.link, entry.isUp)
+                return (entry.link, entry.connection != nil)
             }
             let pool = state.pools[cluster.clusterID] ?? BlockingPool(threads: threadsPerCluster)
             state.pools[cluster.clusterID] = pool
@@ -129,7 +157,9 @@ public final class ClusterConnections: Sendable {
                 let connection = try await pool.run { () throws(RADOSError) in
                     try Cluster.connect(monitors: cluster.monitors, credentials: credentials, options: options)
                 }
-                return ClusterLink(clusterID: cluster.clusterID, connection: connection, threads: pool)
+                return ClusterLink(clusterID: cluster.clusterID, connection: connection, threads: pool) { [weak self] in
+                    self?.drop($0, key)
+                }
             }
             state.entries[key] = Entry(
                 monitors: cluster.monitors,
@@ -141,11 +171,16 @@ public final class ClusterConnections: Sendable {
         }
     }
 
-    private func remember(_ task: Task<ClusterLink, any Error>, _ clusterID: String, _ userID: String) {
+    private func remember(
+        _ task: Task<ClusterLink, any Error>,
+        _ connection: Cluster,
+        _ clusterID: String,
+        _ userID: String
+    ) {
         state.withLock { state in
             let key = Key(clusterID: clusterID, userID: userID)
             guard state.entries[key]?.link == task else { return }
-            state.entries[key]?.isUp = true
+            state.entries[key]?.connection = ObjectIdentifier(connection)
             state.entries[key]?.lastUse = .now
         }
     }

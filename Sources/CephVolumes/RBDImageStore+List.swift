@@ -50,7 +50,7 @@ extension RBDImageStore {
             } catch {
                 // Pools of other applications, which this user may not read, hold no volumes of ours.
                 guard error.code != .notPermitted, error.code != .permissionDenied else { return images }
-                throw ErrorMapping.failing("cannot list pool '\(pool)'", error)
+                throw place.link.failing("cannot list pool '\(pool)'", error)
             }
             guard let final = names.last else { break }
             let ours = names.filter { ImageName.endsInUUID($0.name) }.prefix(limit - images.count)
@@ -90,7 +90,7 @@ extension RBDImageStore {
                 guard let id = try? place.id.sibling(name.name) else { continue }
                 images.append(ListedImage(id: id, sizeBytes: header.sizeBytes))
             case .failure(let error):
-                throw ErrorMapping.failing("cannot read image '\(context.label)/\(name.name)'", error)
+                throw place.link.failing("cannot read image '\(context.label)/\(name.name)'", error)
             case .success(nil), nil: continue
             }
         }

@@ -87,7 +87,7 @@ struct Place: Sendable {
         do throws(RBDError) {
             return try await body()
         } catch {
-            throw ErrorMapping.failing("cannot \(doing) '\(id.imageSpec)'", error)
+            throw link.failing("cannot \(doing) '\(id.imageSpec)'", error)
         }
     }
 }

@@ -31,6 +31,12 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
     public let kind: Kind
     /// One sentence for a person.
     public let message: String
+    /// Whether Ceph has blocklisted the client that asked.
+    private(set) var isBlocklisted = false
+
+    private enum CodingKeys: CodingKey {
+        case kind, message
+    }
 
     /// Makes an error with its sentence.
     public init(_ kind: Kind, _ message: String) {
@@ -44,6 +50,11 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
     }
 
     init(_ what: String, _ error: RADOSError) {
+        guard error.code != .socketShutdown else {
+            self.init(.unavailable, "cannot \(what): Ceph has blocklisted this client \(error); retry")
+            isBlocklisted = true
+            return
+        }
         let kind: Kind =
             switch error.code {
             case .noSuchFileOrDirectory: .notFound

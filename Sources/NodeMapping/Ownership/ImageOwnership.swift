@@ -14,7 +14,8 @@ internal import SystemPackage
 /// Needs a connection of its own to each cluster, which is kept: at unmap there is no user to make one as, and to make one
 /// takes longer than to map. After a restart of the service the first call for an image brings it back; until
 /// then `release` leaves the lock behind, and whoever takes the image next fences the kernel's client before that. It
-/// is the client of this one image, and gone.
+/// is the client of this one image, and gone. A connection that Ceph has blocklisted is replaced: it holds nothing, for
+/// what it has locked is locked in the name of the kernel's client.
 ///
 /// All calls block.
 public final class ImageOwnership: KernelImageOwner {
@@ -30,7 +31,7 @@ public final class ImageOwnership: KernelImageOwner {
 
     private struct State {
         var links: [Key: Link] = [:]
-        var held: [ImageAddress: (context: IOContext, imageID: String)] = [:]
+        var held: [ImageAddress: (request: MapRequest, imageID: String)] = [:]
     }
 
     private let stateDirectory: String
@@ -55,10 +56,13 @@ public final class ImageOwnership: KernelImageOwner {
     /// - Parameter request: The image and its cluster.
     /// - Throws: `MappingError` with `.inUse` that names node, address and since when.
     public func claim(_ request: MapRequest) throws(MappingError) {
-        var claim = ImageClaim(context: try context(for: request), image: request.image, node: try node())
+        let node = try node()
         let logger = logger
-        claim.log = { logger.warning("fencing a client that is dead", metadata: ["what": "\($0)"]) }
-        try claim.settle()
+        _ = try connected(for: request) { (context) throws(MappingError) in
+            var claim = ImageClaim(context: context, image: request.image, node: node)
+            claim.log = { logger.warning("fencing a client that is dead", metadata: ["what": "\($0)"]) }
+            return try claim.settle()
+        }
     }
 
     /// Takes the holder's lock for the kernel.
@@ -71,12 +75,22 @@ public final class ImageOwnership: KernelImageOwner {
     ///   - address: The kernel's client: `client_addr` in sysfs.
     /// - Throws: `MappingError` with `.inUse` when another node was faster; then unmap it.
     public func hold(_ request: MapRequest, address: String) throws(MappingError) {
-        let image = request.image
-        let context = try context(for: request)
         let node = try node()
+        try connected(for: request) { (context) throws(MappingError) in
+            try hold(request, address: address, as: node, in: context)
+        }
+    }
+
+    private func hold(
+        _ request: MapRequest,
+        address: String,
+        as node: NodeIdentity,
+        in context: IOContext
+    ) throws(MappingError) {
+        let image = request.image
         let found = try ImageClaim(context: context, image: image, node: node).look()
         let record = node.record(address: address, mapper: "krbd")
-        state.withLock { $0.held[image] = (context, found.imageID) }
+        state.withLock { $0.held[image] = (request, found.imageID) }
         let holders = found.clients.filter { $0.locks[.holder] != nil }
         // An earlier connection's is as good.
         if holders.contains(where: { $0.address == record.address && $0.record?.host == record.host }) { return }
@@ -96,11 +110,17 @@ public final class ImageOwnership: KernelImageOwner {
     /// Takes back what `hold` did, once the image is unmapped; does what it can.
     public func release(_ image: ImageAddress) {
         guard let held = state.withLock({ $0.held.removeValue(forKey: image) }), let node = try? node() else { return }
-        guard let found = try? held.context.clients(ofImageID: held.imageID) else { return }
-        let header = ImageObject.header(ofID: held.imageID)
-        for client in found.clients where client.record?.host == node.host && client.record?.process == nil {
-            guard let owner = client.locks[.holder] else { continue }
-            try? held.context.breakLock(ImageLockName.holder.rawValue, on: header, of: owner)
+        try? connected(for: held.request) { (context) throws(MappingError) in
+            do throws(RBDError) {
+                guard let found = try context.clients(ofImageID: held.imageID) else { return }
+                let header = ImageObject.header(ofID: held.imageID)
+                for client in found.clients where client.record?.host == node.host && client.record?.process == nil {
+                    guard let owner = client.locks[.holder] else { continue }
+                    try? context.breakLock(ImageLockName.holder.rawValue, on: header, of: owner)
+                }
+            } catch {
+                throw MappingError("unlock image \(image)", error)
+            }
         }
     }
 
@@ -110,6 +130,37 @@ public final class ImageOwnership: KernelImageOwner {
         } catch {
             throw MappingError("read who we are", error)
         }
+    }
+
+    /// Does `body`, which may be repeated, in the image's pool; once more on a new connection when Ceph has blocklisted ours.
+    private func connected<R>(
+        for request: MapRequest,
+        _ body: (IOContext) throws(MappingError) -> R
+    ) throws(MappingError) -> R {
+        let context = try context(for: request)
+        let failure: MappingError
+        do throws(MappingError) {
+            return try body(context)
+        } catch {
+            failure = error
+        }
+        guard failure.isBlocklisted else { throw failure }
+        let key = Key(monitors: request.monitors, userID: request.credentials.userID)
+        let isDropped = state.withLock { state in
+            guard state.links[key]?.cluster === context.cluster else { return false }
+            state.links[key] = nil
+            return true
+        }
+        if isDropped {
+            logger.warning(
+                "Ceph has blocklisted this client; connecting anew",
+                metadata: [
+                    "ceph.user": "client.\(request.credentials.userID)",
+                    "ceph.client": "\((try? context.cluster.addresses()) ?? "client.\(context.cluster.instanceID)")",
+                ]
+            )
+        }
+        return try body(try self.context(for: request))
     }
 
     private func context(for request: MapRequest) throws(MappingError) -> IOContext {

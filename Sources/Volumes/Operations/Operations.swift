@@ -2,6 +2,8 @@ import Synchronization
 
 /// The operations under way, a key each: a repeated call joins the one that runs, a different one waits for its turn.
 ///
+/// One that fails for a cause that was taken away meanwhile is done again, once: every operation may be repeated.
+///
 /// An operation belongs to nobody's request: when a caller's deadline passes or its connection breaks, the operation goes
 /// on, and the next caller finds it. So a deadline never leaves anything half-done.
 public final class Operations: Sendable {
@@ -138,6 +140,11 @@ public final class Operations: Sendable {
         _ body: @Sendable () async throws(VolumeError) -> R
     ) async throws(VolumeError) -> R {
         let result: Result<R, VolumeError> = await OperationProgress.$current.withValue(progress) {
+            do throws(VolumeError) {
+                return .success(try await body())
+            } catch {
+                guard error.isMended else { return .failure(error) }
+            }
             do throws(VolumeError) {
                 return .success(try await body())
             } catch {

@@ -44,10 +44,20 @@ public struct VolumeError: Error, Sendable, CustomStringConvertible {
     /// One sentence for a person; holds no secret.
     public let message: String
 
+    /// Whether its cause was taken away meanwhile, so that the same call may do better at once.
+    package private(set) var isMended = false
+
     /// Makes an error with its sentence.
     public init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
+    }
+
+    /// The same error, of which the cause was taken away meanwhile.
+    package func mended() -> VolumeError {
+        var error = self
+        error.isMended = true
+        return error
     }
 
     /// The sentence.

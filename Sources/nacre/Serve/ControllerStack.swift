@@ -17,7 +17,8 @@ struct ControllerStack: Sendable {
             configuration: configuration,
             threadsPerCluster: options.cephThreads,
             idleLimit: .seconds(options.idleTimeout),
-            options: options.cephOptionPairs
+            options: options.cephOptionPairs,
+            logger: logger
         )
         operations = Operations(observer: observer)
         purger = TrashPurger(workers: options.purgeWorkers, yieldingTo: operations, logger: logger)

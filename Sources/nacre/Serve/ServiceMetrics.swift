@@ -12,6 +12,11 @@ enum ServiceMetrics {
         let gauges: [(name: String, help: String, read: @Sendable () -> Int)] = [
             ("nacre_ceph_connections", "Connections to Ceph.", { connections.descriptions.count }),
             (
+                "nacre_ceph_blocklistings",
+                "Clients of this process that Ceph has blocklisted, and that were replaced, since the start.",
+                { connections.blocklistings }
+            ),
+            (
                 "nacre_pool_threads_running", "Blocking Ceph calls that run now.",
                 { connections.loads.values.reduce(0) { $0 + $1.running } }
             ),

@@ -1,0 +1,88 @@
+import Curl
+import Foundation
+import TestSupport
+import Testing
+
+/// A service whose client the cluster has blocklisted: by an administrator, or by a node that took it for dead.
+@Suite("A blocklisted service", .serialized, .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
+struct BlocklistTests {
+    private struct Session: Decodable {
+        struct Address: Decodable {
+            var addr: String
+            var nonce: Int
+        }
+        var entity_name: String
+        var socket_addr: Address
+    }
+
+    /// Blocklists every client of the service's user, and says which those are.
+    private func blocklist(_ faulty: FaultyCluster) async throws -> [String] {
+        let text = try await faulty.ceph("tell", "mon.x", "sessions")
+        let sessions = try JSONDecoder().decode([Session].self, from: Data(text.utf8))
+        let addresses = sessions.filter { $0.entity_name == "client.csi-rbd-provisioner" }
+            .map { "\($0.socket_addr.addr)/\($0.socket_addr.nonce)" }
+        for address in addresses { try await faulty.ceph("osd", "blocklist", "add", address, "3600") }
+        return addresses
+    }
+
+    private func withService(_ body: (FaultyCluster, NacreProcess) async throws -> Void) async throws {
+        try await FaultyCluster.with { faulty in
+            let nacre = try NacreProcess(faulty.cluster)
+            let process = try await nacre.start()
+            try await body(faulty, nacre)
+            #expect(try await process.stop() == .exited(0))
+        }
+    }
+
+    @Test(
+        "Every call works at the first try, on a new client, and the old one is counted and told of",
+        arguments: ["create", "create with librbd", "create again", "expand", "list", "status", "delete"]
+    )
+    func recovers(_ call: String) async throws {
+        try await withService { faulty, nacre in
+            let uuid = UUID().uuidString.lowercased()
+            let create = try nacre.createBody("pvc-\(uuid)", pool: "rbd")
+            let handle = "\(try faulty.cluster.clusterID)/rbd//csi-vol-\(uuid)"
+            #expect(try await nacre.ask("Controller/CreateVolume", create).isOK)
+            let addresses = try await blocklist(faulty)
+            #expect(!addresses.isEmpty)
+            let secrets = try nacre.secrets()
+            let (method, body): (String, String)
+            switch call {
+            case "create": (method, body) = ("CreateVolume", try nacre.createBody("pvc-\(UUID())", pool: "rbd"))
+            case "create with librbd":
+                (method, body) = (
+                    "CreateVolume", try nacre.createBody("pvc-\(UUID())", pool: "rbd", parameters: NacreProcess.stripes)
+                )
+            case "create again": (method, body) = ("CreateVolume", create)
+            case "expand":
+                (method, body) = (
+                    "ControllerExpandVolume",
+                    #"{"volumeId":"\#(handle)","capacityRange":{"requiredBytes":"134217728"},"secrets":\#(secrets)}"#
+                )
+            case "list": (method, body) = ("ListVolumes", "{}")
+            case "status": (method, body) = ("ControllerGetVolume", #"{"volumeId":"\#(handle)"}"#)
+            default: (method, body) = ("DeleteVolume", #"{"volumeId":"\#(handle)","secrets":\#(secrets)}"#)
+            }
+            let answer = try await nacre.ask("Controller/\(method)", body)
+            #expect(answer.isOK, "\(answer)")
+            let metrics = String(decoding: try await nacre.get("/metrics").body, as: UTF8.self)
+            #expect(metrics.contains("nacre_ceph_blocklistings 1"))
+            #expect(nacre.log.contains("blocklisted") && addresses.contains { nacre.log.contains($0) })
+            #expect(try await nacre.health().isOK)
+        }
+    }
+
+    @Test("Whose every client is refused is told so, with its address and the command; afterwards it goes on")
+    func refusedAddress() async throws {
+        try await withService { faulty, nacre in
+            let create = try nacre.createBody("pvc-\(UUID().uuidString.lowercased())", pool: "rbd")
+            try await faulty.ceph("osd", "blocklist", "add", "127.0.0.1:0/0", "3600")
+            let answer = try await nacre.ask("Controller/CreateVolume", create, timeout: .seconds(20))
+            #expect(answer.code == "unavailable", "\(answer)")
+            #expect(answer.message.contains("blocklisted") && answer.message.contains("127.0.0.1"), "\(answer)")
+            try await faulty.ceph("osd", "blocklist", "rm", "127.0.0.1:0/0")
+            try await eventually("it goes on") { try await nacre.ask("Controller/CreateVolume", create).isOK }
+        }
+    }
+}
