@@ -68,8 +68,9 @@ extension RBDImageStore {
     ) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
         let options = Self.options(layout)
-        let imageID = try await place.trying("create image") { () async throws(RBDError) in
-            try await place.context.createPlainImage(
+        let imageID = try await place.trying("create image") { () async throws(RBDError) -> String? in
+            guard place.allows(objectCalls) else { return nil }
+            return try await place.context.createPlainImage(
                 id.image,
                 sizeBytes: sizeBytes,
                 options: options,

@@ -73,7 +73,8 @@ extension RBDImageStore {
     private func move(_ place: Place, _ imageID: String) async throws(VolumeError) {
         let image = place.id.image
         let isMovedUnopened = try await place.trying("move to the trash image") { () async throws(RBDError) in
-            try await place.context.moveToTrash(image, unopenedWithID: imageID)
+            guard place.allows(objectCalls) else { return false }
+            return try await place.context.moveToTrash(image, unopenedWithID: imageID)
         }
         guard !isMovedUnopened else { return }
         for _ in 0..<2 {

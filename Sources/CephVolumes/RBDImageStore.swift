@@ -15,6 +15,7 @@ public final class RBDImageStore: ImageStore {
     let purger: TrashPurger
     let ids = ImageIDs()
     let lingering: LingeringWatches
+    let objectCalls: ObjectCalls
 
     /// Makes a store.
     ///
@@ -23,6 +24,7 @@ public final class RBDImageStore: ImageStore {
     ///   - connections: The connections to them.
     ///   - service: The user for calls that come without credentials.
     ///   - purger: Told of every image that goes to the trash.
+    ///   - objectCalls: Where images are made and moved without librbd.
     ///   - watchPatience: How long a watch is in a deletion's way before Ceph is asked whether its client lives; a dead
     ///     client's lasts 30 s anyway.
     public init(
@@ -30,12 +32,14 @@ public final class RBDImageStore: ImageStore {
         connections: ClusterConnections,
         service: ServiceCredentials,
         purger: TrashPurger,
+        objectCalls: ObjectCalls = .onTestedReleases,
         watchPatience: Duration = .seconds(30)
     ) {
         self.configuration = configuration
         self.connections = connections
         self.service = service
         self.purger = purger
+        self.objectCalls = objectCalls
         lingering = LingeringWatches(patience: watchPatience)
     }
 

@@ -116,6 +116,17 @@ public final class Cluster: Sendable {
         try check(rados_wait_for_latest_osdmap(handle.raw), "rados_wait_for_latest_osdmap", label)
     }
 
+    /// The release that every OSD must have at least, by its number: 16 is Pacific, 18 Reef, 20 Tentacle.
+    ///
+    /// Implements `rados_get_min_compatible_osd`, which reads the map that `connect` waits for.
+    ///
+    /// - Returns: The number; nothing when the map does not say.
+    public var requiredOSDRelease: Int? {
+        var release: Int8 = 0
+        guard rados_get_min_compatible_osd(handle.raw, &release) == 0, release > 0 else { return nil }
+        return Int(release)
+    }
+
     /// A Ceph option as it is here, the monitors' central settings among them.
     ///
     /// Implements `rados_conf_get`. Similar to: ceph config get.

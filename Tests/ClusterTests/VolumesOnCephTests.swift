@@ -1,5 +1,6 @@
 import CephVolumes
 import Secrets
+import Synchronization
 import TestSupport
 import Testing
 import Volumes
@@ -8,10 +9,16 @@ import Volumes
 struct VolumesOnCephTests {
     static let shared = MicroCluster.current?.lab()
 
-    @Test("The service keeps its promise", arguments: VolumeBehaviour.all)
-    func behaves(_ behaviour: VolumeBehaviour) async throws {
+    static let byLibrbd = MicroCluster.current?.lab(objectCalls: .never)
+
+    @Test(
+        "The service keeps its promise, with class calls of its own and by librbd alone",
+        arguments: VolumeBehaviour.all,
+        [true, false]
+    )
+    func behaves(_ behaviour: VolumeBehaviour, withObjectCalls: Bool) async throws {
         let cluster = try #require(MicroCluster.current)
-        let lab = try #require(Self.shared)
+        let lab = try #require(withObjectCalls ? Self.shared : Self.byLibrbd)
         let bench = VolumeBehaviour.Bench(
             service: lab.service,
             parameters: ["clusterID": try cluster.clusterID, "pool": "replicapool"],
@@ -19,6 +26,24 @@ struct VolumesOnCephTests {
             prefix: "t\(UInt32.random(in: 0...0xFFFF_FFFF))-\(String(UInt16.random(in: 0x1000...0xFFFF), radix: 16))"
         )
         try await behaviour.check(bench)
+    }
+
+    @Test("Class calls make and move images on a tested release, and never where that is switched off")
+    func objectCalls() async throws {
+        let cluster = try #require(MicroCluster.current)
+        for calls in [ObjectCalls.onTestedReleases, .never] {
+            let steps = Mutex<[String]>([])
+            let lab = cluster.lab(objectCalls: calls) { step in steps.withLock { $0.append(step.name) } }
+            let bench = VolumeBehaviour.Bench(
+                service: lab.service,
+                parameters: ["clusterID": try cluster.clusterID, "pool": "replicapool"],
+                credentials: try cluster.provisioner,
+                prefix: "o\(UInt64.random(in: 0...UInt64.max))"
+            )
+            let volume = try await bench.create(try bench.request("a"))
+            #expect(steps.withLock { $0.contains(VolumeStep.writingHeader.name) } == (calls == .onTestedReleases))
+            try await bench.delete(volume.id.description)
+        }
     }
 
     @Test(

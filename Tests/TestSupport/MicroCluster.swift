@@ -64,6 +64,7 @@ public struct MicroCluster: Sendable {
         configurationPath: String? = nil,
         options: [String: String] = [:],
         watchPatience: Duration = .seconds(30),
+        objectCalls: ObjectCalls = .onTestedReleases,
         observer: StepObserver? = nil
     ) -> Lab {
         let configuration = ClusterConfiguration(path: configurationPath ?? self.configurationPath)
@@ -79,6 +80,7 @@ public struct MicroCluster: Sendable {
             connections: connections,
             service: ServiceCredentials(directory: provisionerSecret),
             purger: purger,
+            objectCalls: objectCalls,
             watchPatience: watchPatience
         )
         let operations = Operations(observer: observer)

@@ -16,8 +16,9 @@ extension IOContext {
     /// librbd leaves a directory entry, that and an id, or all but the object map. Who finds them cannot tell, and mends
     /// them alike.
     ///
-    /// That there is no image of format 1 by this name is not looked at. librbd is left what it must be asked for: stripes, journaling, a data pool, a pool that nobody has prepared for RBD
-    /// (`rbd pool init`) or whose own settings (`rbd config pool`) say how images are made, sizes that it refuses.
+    /// librbd makes what has stripes, journaling or a data pool, and what it must refuse: a size, or a name that an image of
+    /// format 1 has. It makes all images of a pool that nobody has prepared for RBD (`rbd pool init`), or whose own
+    /// settings (`rbd config pool`) say how images are made.
     ///
     /// - Parameters:
     ///   - name: The image's name.
@@ -37,7 +38,7 @@ extension IOContext {
         named: () async -> Void = {}
     ) async throws(RBDError) -> String? {
         guard let layout = PlainLayout(sizeBytes: sizeBytes, options: options, defaults: cluster.option),
-            try await takesPlainImages()
+            try await takesPlainImages(named: name)
         else { return nil }
         let id = Self.newImageID()
         try await makeImage(name, id: id, layout: layout, metadata: metadata, named: named)
@@ -88,7 +89,23 @@ extension IOContext {
         if let failure = failures.first { throw failure }
     }
 
-    /// Whether librbd has seen to the pool, and the pool has no settings of its own for new images.
+    /// Whether librbd has seen to the pool, the pool has no settings of its own for new images, and no image of format 1
+    /// has the name.
+    private func takesPlainImages(named name: String) async throws(RBDError) -> Bool {
+        async let isTaken = holdsOldImage(named: name)
+        let isPlain = try await takesPlainImages()
+        return try await !isTaken.get() && isPlain
+    }
+
+    /// Whether there is an image of format 1 of that name, whose header is `NAME.rbd`.
+    private func holdsOldImage(named name: String) async -> Result<Bool, RBDError> {
+        do throws(RADOSError) {
+            return .success(try await sizeBytes(of: "\(name).rbd") != nil)
+        } catch {
+            return .failure(RBDError(error))
+        }
+    }
+
     private func takesPlainImages() async throws(RBDError) -> Bool {
         do throws(RADOSError) {
             let poolWide = try namespace.isEmpty ? self : cluster.ioContext(pool: pool, namespace: "")

@@ -26,7 +26,8 @@ struct ControllerStack: Sendable {
             configuration: configuration,
             connections: connections,
             service: ServiceCredentials(directory: options.secretDir),
-            purger: purger
+            purger: purger,
+            objectCalls: options.librbdOnly ? .never : .onTestedReleases
         )
         service = VolumeService(store: store, operations: operations)
     }

@@ -38,6 +38,9 @@ struct ServeOptions: ParsableArguments {
     @Option(help: "Images removed from the trash at once (1 to 32).")
     var purgeWorkers = 2
 
+    @Flag(help: "Make and delete images by librbd alone, never by class calls on their objects; slower.")
+    var librbdOnly = false
+
     @Option(help: "Seconds that a call has when it names no deadline (1 to 600).")
     var requestTimeout = 60
 

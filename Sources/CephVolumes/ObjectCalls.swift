@@ -1,0 +1,28 @@
+internal import RADOS
+
+/// Where images are made and moved to the trash by class calls on their objects, without librbd.
+///
+/// The class calls of images are librbd's own protocol. So they are used only where this product's tests have compared what
+/// they leave with what that release's `rbd create` and `rbd trash mv` leave; elsewhere librbd does the work.
+public enum ObjectCalls: Sendable {
+    /// On clusters whose OSDs are all of a tested release or newer, and not beyond the newest tested one.
+    case onTestedReleases
+    /// Never.
+    case never
+
+    /// Values of `require_osd_release` that were tested: Pacific, Reef, Tentacle.
+    static let testedReleases: Set<Int> = [16, 18, 20]
+
+    func isAllowed(requiredRelease: Int?) -> Bool {
+        switch self {
+        case .never: false
+        case .onTestedReleases: requiredRelease.map(Self.testedReleases.contains) ?? false
+        }
+    }
+}
+
+extension Place {
+    func allows(_ calls: ObjectCalls) -> Bool {
+        calls.isAllowed(requiredRelease: context.cluster.requiredOSDRelease)
+    }
+}
