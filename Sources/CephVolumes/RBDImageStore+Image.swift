@@ -106,6 +106,28 @@ extension RBDImageStore {
         return options
     }
 
+    /// An image's metadata: one read of its id where that is not known, and one of its header.
+    public func metadata(of id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> [String: String]? {
+        let place = try await place(of: id, as: credentials)
+        return try await place.trying("read the metadata of image") { () async throws(RBDError) in
+            try await found(id, place)?.metadata
+        }
+    }
+
+    /// An image's id and its metadata; an id that was remembered and leads nowhere is asked for again.
+    private func found(
+        _ id: VolumeID,
+        _ place: Place
+    ) async throws(RBDError) -> (imageID: String, metadata: [String: String])? {
+        for isSecondRound in [false, true] {
+            var imageID = isSecondRound ? nil : ids[id]
+            if imageID == nil { imageID = try await place.context.imageID(named: id.image) }
+            guard let imageID, let metadata = try await place.context.metadata(ofImageID: imageID) else { continue }
+            return (imageID, metadata)
+        }
+        return nil
+    }
+
     /// Writes metadata with one class call, unless it is there.
     public func setMetadata(
         _ metadata: [String: String],
@@ -114,14 +136,7 @@ extension RBDImageStore {
     ) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
         try await place.trying("set metadata of image") { () async throws(RBDError) in
-            var found: (imageID: String, metadata: [String: String])?
-            for isSecondRound in [false, true] where found == nil {
-                var imageID = isSecondRound ? nil : ids[id]
-                if imageID == nil { imageID = try await place.context.imageID(named: id.image) }
-                guard let imageID, let there = try await place.context.metadata(ofImageID: imageID) else { continue }
-                found = (imageID, there)
-            }
-            guard let (imageID, present) = found else {
+            guard let (imageID, present) = try await found(id, place) else {
                 ids.forget(id)
                 throw RBDError(call: "rados_aio_read", code: .noSuchFileOrDirectory, subject: id.imageSpec)
             }

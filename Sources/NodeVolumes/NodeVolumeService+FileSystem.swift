@@ -10,16 +10,22 @@ extension NodeVolumeService {
     func prepareFileSystem(
         _ record: inout VolumeRecord,
         _ device: MappedDevice,
+        _ mapped: MapRequest,
         _ mkfsOptions: String?
     ) async throws(VolumeError) {
         enter(NodeStep.probingDevice, device.path)
+        let mark = try await fileSystemMark(mapped)
         let content = try await kernel("look at the device of volume '\(record.volumeID)'") {
             () throws(KernelError) in
             // A mkfs of a service that was killed may still be at work.
             try BlockIOControl.waitUntilUnused(device.path, for: .seconds(30))
             return try ContentProbe.content(of: device.path)
         }
-        let fileSystem = record.usage.fileSystem
+        let fileSystem = try fileSystem(of: record, marked: mark, holding: content)
+        if record.usage.fileSystem != fileSystem {
+            record.usage.fileSystem = fileSystem
+            try await save(record)
+        }
         if content == .blank || record.isFormatting {
             guard !record.usage.isReadOnly else {
                 throw VolumeError(
@@ -33,8 +39,8 @@ extension NodeVolumeService {
         guard content == .known(format: fileSystem) else {
             throw VolumeError(
                 .failedPrecondition,
-                "cannot stage volume '\(record.volumeID)' as \(fileSystem): its image holds \(content), which nacre did "
-                    + "not write; stage it as what it is, or wipe it on purpose"
+                "cannot stage volume '\(record.volumeID)' as \(fileSystem): its image holds \(content); stage it as what "
+                    + "it is, or wipe it on purpose"
             )
         }
         guard fileSystem == "ext4", !record.usage.isReadOnly else { return }

@@ -15,7 +15,7 @@ extension NodeVolumeService {
         _ = try choice(request.context)
         let usage = VolumeRecord.Usage(request.capability)
         if let refusal = FileSystemOptions.refusal(ofMountFlags: usage.mountFlags) { throw .invalid(refusal) }
-        if !usage.isBlock {
+        if !usage.isBlock, !usage.fileSystem.isEmpty {
             // A class that cannot be had is told before anything is written.
             _ = try FileSystemOptions.mkfsArguments(
                 usage.fileSystem,
@@ -75,7 +75,7 @@ extension NodeVolumeService {
         var record = VolumeRecord(volumeID: request.volumeID, stagingPath: path, usage: usage)
         if let earlier = try await self.record(of: request.volumeID) {
             try await refuseContradiction(earlier, record)
-            record = earlier.stagingPath == path && earlier.usage == usage ? earlier : record
+            record = earlier.stagingPath == path && earlier.usage.satisfies(usage) ? earlier : record
         }
         let address = address(of: id)
         enter(NodeStep.recordingVolume, "\(id)")
@@ -95,12 +95,13 @@ extension NodeVolumeService {
             try mapper.map(wanted, by: choice, observer: observer)
         }
         if usage.isBlock {
+            try await refuseFileSystem(record, wanted)
             try await stageBlock(record, device)
         } else if try await !isMounted(record, device) {
-            try await prepareFileSystem(&record, device, request.context["mkfsOptions"])
+            try await prepareFileSystem(&record, device, wanted, request.context["mkfsOptions"])
             try await mountStage(record, device)
         }
-        if !usage.isBlock, usage.fileSystem == "xfs", !usage.isReadOnly {
+        if !usage.isBlock, record.usage.fileSystem == "xfs", !usage.isReadOnly {
             enter(NodeStep.growingFileSystem, path)
             try await kernel("grow the file system of volume '\(id)'") { () throws(KernelError) in
                 try FileSystemControl.growXFS(at: path, toBytes: device.sizeBytes)
@@ -113,7 +114,7 @@ extension NodeVolumeService {
 
     /// A volume has one staging path and one capability at a time, while anything of it is mounted.
     private func refuseContradiction(_ earlier: VolumeRecord, _ wanted: VolumeRecord) async throws(VolumeError) {
-        guard earlier.stagingPath != wanted.stagingPath || earlier.usage != wanted.usage else { return }
+        guard earlier.stagingPath != wanted.stagingPath || !earlier.usage.satisfies(wanted.usage) else { return }
         let isMounted = try await mountTable().mount(at: earlier.stagedMount) != nil
         guard earlier.isStaged, isMounted else { return }
         throw VolumeError(

@@ -18,7 +18,8 @@ struct VolumeRecord: Codable, Sendable {
     /// A capability as it is written down.
     struct Usage: Codable, Sendable, Hashable {
         let isBlock: Bool
-        let fileSystem: String
+        /// Empty for a raw device, and for a file system that is not named until it was looked at what is there.
+        var fileSystem: String
         let mountFlags: [String]
         let mode: Int
 
@@ -26,7 +27,7 @@ struct VolumeRecord: Codable, Sendable {
             mode = capability.mode.rawValue
             switch capability.access {
             case .block: (isBlock, fileSystem, mountFlags) = (true, "", [])
-            case .mount(let mount): (isBlock, fileSystem, mountFlags) = (false, mount.fileSystem, mount.mountFlags)
+            case .mount(let mount): (isBlock, fileSystem, mountFlags) = (false, mount.fsType, mount.mountFlags)
             }
         }
 
@@ -39,10 +40,18 @@ struct VolumeRecord: Codable, Sendable {
             }
         }
 
+        /// Whether this is what `wanted` asks for: a wish that names no file system takes any.
+        func satisfies(_ wanted: Usage) -> Bool {
+            var wanted = wanted
+            if !isBlock, !wanted.isBlock, wanted.fileSystem.isEmpty { wanted.fileSystem = fileSystem }
+            return self == wanted
+        }
+
         var isReadOnly: Bool { VolumeCapability.Mode(rawValue: mode)?.isReadOnly ?? false }
 
         var description: String {
             let name = VolumeCapability.Mode(rawValue: mode)?.name ?? "\(mode)"
+            let fileSystem = fileSystem.isEmpty ? "any file system" : fileSystem
             return isBlock ? "block, \(name)" : "\(fileSystem), \(name), flags \(mountFlags)"
         }
     }
@@ -50,7 +59,7 @@ struct VolumeRecord: Codable, Sendable {
     var version = 1
     let volumeID: String
     let stagingPath: String
-    let usage: Usage
+    var usage: Usage
     /// A file system is being made on a device that was blank: whatever it holds now is ours to overwrite.
     var isFormatting = false
     /// The staging path had the volume once.

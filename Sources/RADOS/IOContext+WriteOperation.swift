@@ -35,6 +35,57 @@ extension IOContext {
         try check(await operate(operation, on: object), "rados_aio_write_op_operate \(names)", "\(label)/\(object)")
     }
 
+    /// Runs a class call that writes on one object, if a key of its map has a certain value; both in one step of its OSD.
+    ///
+    /// Blocks.
+    ///
+    /// Implements `rados_write_op_omap_cmp2`, `rados_write_op_exec` and `rados_write_op_operate`.
+    ///
+    /// - Parameters:
+    ///   - call: What to call.
+    ///   - object: The object's name.
+    ///   - key: The key of its map.
+    ///   - value: What the key must have; no bytes for a key that is not there.
+    /// - Returns: Whether it had the value, and the call was made.
+    /// - Throws: `RADOSError` with `.noSuchFileOrDirectory` when there is no such object.
+    public func execute(
+        _ call: ClassCall,
+        on object: String,
+        ifKey key: String,
+        has value: [UInt8]
+    ) throws(RADOSError) -> Bool {
+        let operation = WriteOperation()
+        rados_write_op_assert_exists(operation.raw)
+        // librados copies key and value before it returns.
+        value.withUnsafeBytes { value in
+            rados_write_op_omap_cmp2(
+                operation.raw,
+                key,
+                UInt8(LIBRADOS_CMPXATTR_OP_EQ),
+                value.baseAddress?.assumingMemoryBound(to: CChar.self),
+                key.utf8.count,
+                value.count,
+                nil
+            )
+        }
+        call.input.withUnsafeBytes { input in
+            rados_write_op_exec(
+                operation.raw,
+                call.className,
+                call.method,
+                input.baseAddress?.assumingMemoryBound(to: CChar.self),
+                input.count,
+                nil
+            )
+        }
+        let result = withRawContext { rados_write_op_operate(operation.raw, $0, object, nil, 0) }
+        withExtendedLifetime(operation) {}
+        // ECANCELED: the key has another value.
+        guard result != -Errno.canceled.rawValue else { return false }
+        try check(result, "rados_write_op_operate omap_cmp, \(call.className).\(call.method)", "\(label)/\(object)")
+        return true
+    }
+
     /// Removes an object if it begins with certain bytes; both happen in one step of its OSD.
     ///
     /// Implements `rados_write_op_cmpext` and `rados_write_op_remove`.

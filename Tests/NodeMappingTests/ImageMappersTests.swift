@@ -52,6 +52,10 @@ private final class RecordingMapper: ImageMapper {
         return mapped
     }
 
+    func metadata(_ request: MapRequest) throws(MappingError) -> [String: String] { [:] }
+
+    func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {}
+
     func grow(
         _ image: ImageAddress,
         toAtLeast bytes: UInt64,

@@ -97,6 +97,11 @@ public final class InMemoryImageStore: ImageStore {
         }
     }
 
+    /// An image's metadata.
+    public func metadata(of id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> [String: String]? {
+        state.withLock { $0.images[id]?.metadata }
+    }
+
     /// Writes metadata beside what is there.
     public func setMetadata(
         _ metadata: [String: String],

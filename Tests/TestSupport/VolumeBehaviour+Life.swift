@@ -49,6 +49,26 @@ extension VolumeBehaviour {
                 )
             }
         },
+        VolumeBehaviour("the same name for another file system, or for a raw device, is refused") { bench in
+            let uses: [(String, VolumeCapability.Access)] = [
+                ("ext4", .mount(MountAccess(fsType: "ext4"))), ("xfs", .mount(MountAccess(fsType: "xfs"))),
+                ("block", .block),
+            ]
+            for (name, access) in uses {
+                let capability = VolumeCapability(access, mode: .singleNodeWriter)
+                let request = try bench.request("use-\(name)", required: 1 << 30, capability: capability)
+                let volume = try await bench.create(request)
+                #expect(try await bench.create(request) == volume)
+                for (other, access) in uses where other != name {
+                    let capability = VolumeCapability(access, mode: .singleNodeWriter)
+                    await bench.expect(.alreadyExists) {
+                        _ = try await bench.create(
+                            bench.request("use-\(name)", required: 1 << 30, capability: capability)
+                        )
+                    }
+                }
+            }
+        },
         VolumeBehaviour("object size and stripes are as asked, and a repeat finds them so") { bench in
             let layout = ["objectSize": "1048576", "stripeUnit": "65536", "stripeCount": "4"]
             let first = try await bench.create(bench.request("stripes", adding: layout))

@@ -61,6 +61,26 @@ extension KernelRBDMapper: ImageMapper {
         return try finish(device, request, observer)
     }
 
+    /// What is written on the image; the kernel has no words for it, so its owner's connection reads it.
+    public func metadata(_ request: MapRequest) throws(MappingError) -> [String: String] {
+        try requiredOwner(request).metadata(request)
+    }
+
+    /// Changes what is written on the image by its owner's connection.
+    public func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {
+        try requiredOwner(request).apply(change, request)
+    }
+
+    private func requiredOwner(_ request: MapRequest) throws(MappingError) -> any KernelImageOwner {
+        guard let owner else {
+            throw MappingError(
+                .unsupported,
+                "cannot read what is written on image \(request.image): krbd has no owner here"
+            )
+        }
+        return owner
+    }
+
     /// The device that the image is already, if it is as it is wanted; a mapping that must not be is refused.
     private func reusable(_ request: MapRequest, hosts: [String]) throws(MappingError) -> KernelRBDDevice? {
         let present = try devices(named: request.image).filter { device in

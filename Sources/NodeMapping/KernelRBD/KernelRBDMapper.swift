@@ -158,6 +158,12 @@ public protocol KernelImageOwner: Sendable {
     /// Writes down that this kernel's client, by its address, has the image, and locks it where the kernel cannot.
     func hold(_ request: MapRequest, address: String) throws(MappingError)
 
+    /// What is written on the image.
+    func metadata(_ request: MapRequest) throws(MappingError) -> [String: String]
+
+    /// Changes a key of it, unless another client has changed it meanwhile.
+    func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError)
+
     /// Takes back what `hold` did, once the image is unmapped; does what it can.
     func release(_ image: ImageAddress)
 }

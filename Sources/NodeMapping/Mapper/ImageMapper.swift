@@ -82,6 +82,21 @@ public protocol ImageMapper: Sendable {
     /// The device of an image; nothing when it is not mapped, or its server is dead.
     func device(of image: ImageAddress) throws(MappingError) -> MappedDevice?
 
+    /// Nacre's keys of an image's metadata, `nacre.io/…`, while it is mapped here; asked by the client that has it, where that is a process of ours.
+    ///
+    /// - Parameter request: The image, as it was mapped.
+    /// - Returns: Keys and values.
+    /// - Throws: `MappingError`.
+    func metadata(_ request: MapRequest) throws(MappingError) -> [String: String]
+
+    /// Changes a key of an image that is mapped here, unless another client has changed it meanwhile.
+    ///
+    /// - Parameters:
+    ///   - change: The key, what it was and what it becomes.
+    ///   - request: The image, as it was mapped.
+    /// - Throws: `MappingError` of kind `.fenced` when the key has another value by now.
+    func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError)
+
     /// Takes the device away and proves it; fine when nothing is there.
     func unmap(_ image: ImageAddress, observer: MappingObserver) throws(MappingError)
 

@@ -99,6 +99,23 @@ public final class ImageMappers: Sendable {
         return try mapper.grow(image, toAtLeast: bytes, observer: observer)
     }
 
+    /// Nacre's keys of the metadata of an image that is mapped here, `nacre.io/…`.
+    public func metadata(_ request: MapRequest) throws(MappingError) -> [String: String] {
+        try mapped(request.image).metadata(request)
+    }
+
+    /// Changes a key of an image that is mapped here, unless another client has changed it meanwhile.
+    public func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {
+        try mapped(request.image).apply(change, request)
+    }
+
+    private func mapped(_ image: ImageAddress) throws(MappingError) -> any ImageMapper {
+        guard let mapper = try present(image) else {
+            throw MappingError(.notFound, "image \(image) is not mapped here any more; stage its volume again")
+        }
+        return mapper
+    }
+
     /// The device of an image; nothing when it is not mapped, or its server is dead.
     public func device(of image: ImageAddress) throws(MappingError) -> MappedDevice? {
         try present(image)?.device(of: image)

@@ -30,4 +30,14 @@ extension NBDMapper: ImageMapper {
     ) throws(MappingError) -> UInt64 {
         try grow(image, observer: observer)
     }
+
+    /// What is written on the image, as its server reads it.
+    public func metadata(_ request: MapRequest) throws(MappingError) -> [String: String] {
+        try ServerControl.notes("metadata", of: request.image, at: directory(of: request.image).control)
+    }
+
+    /// Has the image's server change what is written on it.
+    public func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {
+        try ServerControl.apply(change, of: request.image, at: directory(of: request.image).control)
+    }
 }

@@ -107,6 +107,34 @@ public final class ImageOwnership: KernelImageOwner {
         throw ImageClaim.inUse(image, other)
     }
 
+    /// What is written on the image.
+    public func metadata(_ request: MapRequest) throws(MappingError) -> [String: String] {
+        try connected(for: request) { (context) throws(MappingError) in
+            try notes(on: request.image, in: context).metadata()
+        }
+    }
+
+    /// Changes a key of it, unless another client has changed it meanwhile.
+    public func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {
+        try connected(for: request) { (context) throws(MappingError) in
+            try notes(on: request.image, in: context).apply(change)
+        }
+    }
+
+    private func notes(on image: ImageAddress, in context: IOContext) throws(MappingError) -> ImageNotes {
+        if let held = state.withLock({ $0.held[image] }) {
+            return ImageNotes(context: context, image: image, imageID: held.imageID)
+        }
+        do throws(RBDError) {
+            if let id = try context.idOfImage(named: image.name) {
+                return ImageNotes(context: context, image: image, imageID: id)
+            }
+        } catch {
+            throw MappingError("look up image \(image)", error)
+        }
+        throw MappingError(.notFound, "there is no image \(image)")
+    }
+
     /// Takes back what `hold` did, once the image is unmapped; does what it can.
     public func release(_ image: ImageAddress) {
         guard let held = state.withLock({ $0.held.removeValue(forKey: image) }), let node = try? node() else { return }

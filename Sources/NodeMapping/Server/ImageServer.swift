@@ -100,7 +100,8 @@ struct ImageServer {
         startThread { ServerSignals.onTermination { front.endIfUnused() } }
         let engine = front.engine
         ServerLog.attempt("listen at \(directory.control)") { () throws(KernelError) in
-            try ServerControl.start(at: directory.control, front: front)
+            let notes = ImageNotes(context: context, image: configuration.image, imageID: imageID)
+            try ServerControl.start(at: directory.control, front: front, notes: notes)
         }
         let line = KeeperLine(configuration, key, heritage, process, toKeeper)
         line.say(.ready)

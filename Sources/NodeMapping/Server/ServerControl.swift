@@ -9,19 +9,30 @@ internal import RBD
 /// | --- | --- |
 /// | `statistics` | `IOStatistics` |
 /// | `grow` | `{"sizeBytes": …}`, once the device has the image's size, or `{"error": …}` |
+/// | `metadata` | `{"metadata": {…}}`: what is written on the image, or `{"error": …}` |
+/// | `change {…}` | the same, once the key of a `MetadataChange` is changed |
 enum ServerControl {
+    struct Notes: Codable {
+        var metadata: [String: String]?
+        var error: MappingError?
+    }
+
     struct Growth: Codable {
         var sizeBytes: UInt64?
         var error: MappingError?
     }
 
-    /// Answers on a thread of its own, one after the other.
-    static func start(at path: String, front: any ServerFront) throws(KernelError) {
+    /// Answers on a thread of its own, one after the other; what the cluster must answer first has a thread for each.
+    static func start(at path: String, front: any ServerFront, notes: ImageNotes) throws(KernelError) {
         let listener = Listener(try OwnedDescriptor.listening(at: path))
         startThread {
-            while let connection = try? listener.socket.accept() {
-                guard let word = line(of: connection) else { continue }
-                try? connection.writeAll(answer(to: word, front) + [UInt8(ascii: "\n")])
+            while let accepted = try? listener.socket.accept() {
+                guard let words = line(of: accepted) else { continue }
+                let connection = Listener(accepted)
+                let reply: @Sendable () -> Void = {
+                    try? connection.socket.writeAll(answer(to: words, front, notes) + [UInt8(ascii: "\n")])
+                }
+                if words == "statistics" { reply() } else { startThread(reply) }
             }
         }
     }
@@ -37,8 +48,36 @@ enum ServerControl {
         return try? JSONDecoder().decode(Answer.self, from: Data(bytes))
     }
 
-    private static func answer(to word: String, _ front: any ServerFront) -> [UInt8] {
-        switch word {
+    /// Asks the server of a mapping about what is written on its image.
+    static func notes(_ words: String, of image: ImageAddress, at path: String) throws(MappingError) -> [String: String]
+    {
+        guard let answer: Notes = ask(words, at: path) else {
+            throw MappingError(
+                .unavailable,
+                "the server of image \(image) does not say what is written on the image; is its cluster reachable?"
+            )
+        }
+        if let error = answer.error { throw error }
+        return answer.metadata ?? [:]
+    }
+
+    /// Has the server of a mapping change what is written on its image.
+    static func apply(_ change: MetadataChange, of image: ImageAddress, at path: String) throws(MappingError) {
+        _ = try notes("change \(String(decoding: json(change), as: UTF8.self))", of: image, at: path)
+    }
+
+    private static func answer(to words: String, _ front: any ServerFront, _ notes: ImageNotes) -> [UInt8] {
+        switch words.prefix(while: { $0 != " " }) {
+        case "metadata", "change":
+            do throws(MappingError) {
+                let change = Data(words.utf8.drop { $0 != UInt8(ascii: " ") })
+                if let change = try? JSONDecoder().decode(MetadataChange.self, from: change) {
+                    try notes.apply(change)
+                }
+                return json(Notes(metadata: try notes.metadata()))
+            } catch {
+                return json(Notes(error: error))
+            }
         case "grow":
             do throws(MappingError) {
                 return json(Growth(sizeBytes: try front.grow()))
@@ -56,7 +95,7 @@ enum ServerControl {
     private static func line(of connection: borrowing OwnedDescriptor) -> String? {
         var bytes: [UInt8] = []
         var byte: UInt8 = 0
-        while bytes.count < 64, read(connection.rawValue, &byte, 1) == 1 {
+        while bytes.count < 4096, read(connection.rawValue, &byte, 1) == 1 {
             if byte == UInt8(ascii: "\n") { return String(decoding: bytes, as: UTF8.self) }
             bytes.append(byte)
         }

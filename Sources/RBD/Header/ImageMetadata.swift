@@ -21,18 +21,76 @@ extension IOContext {
     ///
     /// Implements the class call `rbd.metadata_list`.
     public func metadata(ofImageID id: String) async throws(RBDError) -> [String: String]? {
-        var input = Encoder()
-        input.append("")
-        input.append(UInt64(64))
-        let call = ClassCall("rbd", "metadata_list", input: input.bytes)
-        guard let answers = try await classCalls([call], on: ImageObject.header(ofID: id)) else { return nil }
-        var decoder = Decoder(answers[0])
-        let pairs = decoder.map() ?? []
-        return Dictionary(pairs.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
+        guard let answers = try await classCalls([.listingMetadata(after: "")], on: ImageObject.header(ofID: id)) else {
+            return nil
+        }
+        return ClassCall.metadata(in: answers[0])
+    }
+
+    /// The metadata of an image by its id, for who has no task to wait in.
+    ///
+    /// Blocks. Implements the class call `rbd.metadata_list`.
+    ///
+    /// - Parameters:
+    ///   - id: The image's id.
+    ///   - key: Where to begin: the first 64 keys behind this one, in the order of their bytes.
+    /// - Returns: The metadata, or nothing when the image's header is missing.
+    /// - Throws: `RBDError`.
+    public func metadata(ofImageID id: String, after key: String) throws(RBDError) -> [String: String]? {
+        do throws(RADOSError) {
+            return ClassCall.metadata(in: try call(.listingMetadata(after: key), on: ImageObject.header(ofID: id)))
+        } catch {
+            guard error.isNotFound else { throw RBDError(error) }
+            return nil
+        }
+    }
+
+    /// Sets one metadata key of an image if it still has a certain value; both happen in one step.
+    ///
+    /// Blocks. Implements the class call `rbd.metadata_set`.
+    ///
+    /// - Parameters:
+    ///   - key: The key.
+    ///   - present: What it must have; nothing for a key that is not there.
+    ///   - value: What it gets.
+    ///   - id: The image's id.
+    /// - Returns: Whether it had that value.
+    /// - Throws: `RBDError` with `.noSuchFileOrDirectory` when the image's header is missing.
+    public func replaceMetadata(
+        _ key: String,
+        _ present: String?,
+        with value: String,
+        ofImageID id: String
+    ) throws(RBDError) -> Bool {
+        do throws(RADOSError) {
+            return try execute(
+                .settingMetadata([key: value]),
+                on: ImageObject.header(ofID: id),
+                // See: cls_rbd.cc, `RBD_METADATA_KEY_PREFIX`; the value stands there as it is.
+                ifKey: "metadata_\(key)",
+                has: Array((present ?? "").utf8)
+            )
+        } catch {
+            throw RBDError(error)
+        }
     }
 }
 
 extension ClassCall {
+    /// `rbd.metadata_list` of at most 64 keys.
+    fileprivate static func listingMetadata(after key: String) -> ClassCall {
+        var input = Encoder()
+        input.append(key)
+        input.append(UInt64(64))
+        return ClassCall("rbd", "metadata_list", input: input.bytes)
+    }
+
+    /// What it answers.
+    fileprivate static func metadata(in answer: [UInt8]) -> [String: String] {
+        var decoder = Decoder(answer)
+        return Dictionary((decoder.map() ?? []).map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
+    }
+
     /// `rbd.metadata_set` with several keys.
     static func settingMetadata(_ metadata: [String: String]) -> ClassCall {
         var input = Encoder()

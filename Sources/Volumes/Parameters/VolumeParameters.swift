@@ -14,6 +14,8 @@ public struct VolumeParameters: Sendable, Hashable {
     public let layout: ImageLayout
     /// The keys that the volume takes along to its node.
     public let kept: [String: String]
+    /// The file system that the class names, if it does.
+    public let fileSystem: String?
     /// What Kubernetes tells about the claim, by the keys that image metadata has.
     public let claimMetadata: [String: String]
 
@@ -58,6 +60,7 @@ public struct VolumeParameters: Sendable, Hashable {
         volumeNamePrefix = known[.volumeNamePrefix] ?? Self.usualNamePrefix
         layout = try Self.layout(known)
         try Self.checkContradictions(known, parameters)
+        fileSystem = known[.fstype] ?? parameters[ParameterKey.kubernetesPrefix + "fstype"]
         kept = parameters.filter { !$0.key.hasPrefix(ParameterKey.kubernetesPrefix) }
         claimMetadata = parameters.filter { Self.claimKeys.contains($0.key) }
     }

@@ -49,7 +49,16 @@ extension VolumeService {
         _ request: CreateVolumeRequest,
         _ parameters: VolumeParameters
     ) -> [String: String] {
-        parameters.claimMetadata.merging([ImageMetadataKey.requestName: request.name]) { $1 }
+        var metadata = parameters.claimMetadata
+        metadata[ImageMetadataKey.requestName] = request.name
+        metadata[ImageMetadataKey.fileSystem] = fileSystemMark(request, parameters)
+        return metadata
+    }
+
+    /// What the image remembers of its use; nothing where that was left open, or said in several ways.
+    private static func fileSystemMark(_ request: CreateVolumeRequest, _ parameters: VolumeParameters) -> String? {
+        let marks = Set(request.capabilities.map { $0.fileSystemMark ?? parameters.fileSystem })
+        return marks.count == 1 ? marks.first ?? nil : nil
     }
 
     /// Looks, makes, mends, and looks again, a bounded number of times: another process may do the same.
@@ -66,6 +75,7 @@ extension VolumeService {
             switch try await store.image(id, credentials: request.credentials) {
             case .present(let record):
                 try Self.checkFits(record, request, parameters)
+                try await checkFileSystem(id, request, metadata[ImageMetadataKey.fileSystem])
                 enter(VolumeStep.settingMetadata, id.imageSpec)
                 try await store.setMetadata(metadata, of: id, credentials: request.credentials)
                 return record.sizeBytes
@@ -106,6 +116,21 @@ extension VolumeService {
     private func mend(_ id: VolumeID, _ request: CreateVolumeRequest) async throws(VolumeError) {
         enter(VolumeStep.mendingImage, id.imageSpec)
         try await store.mendImage(id, credentials: request.credentials)
+    }
+
+    /// An image that was made for one file system, and has it by now, is not made one for another by a repetition.
+    private func checkFileSystem(
+        _ id: VolumeID,
+        _ request: CreateVolumeRequest,
+        _ wanted: String?
+    ) async throws(VolumeError) {
+        guard let wanted, let present = try await store.metadata(of: id, credentials: request.credentials),
+            let made = present[ImageMetadataKey.fileSystem], made != wanted
+        else { return }
+        throw VolumeError(
+            .alreadyExists,
+            "volume '\(request.name)' exists, but it was made for \(made.printable), not for \(wanted)"
+        )
     }
 
     private static func checkFits(

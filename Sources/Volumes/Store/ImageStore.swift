@@ -29,6 +29,9 @@ public protocol ImageStore: Sendable {
     /// Brings a half-made image to an end: away when it never was one, whole when it may hold data.
     func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError)
 
+    /// An image's metadata, at most 64 keys of it, by one read of its header, or nothing when there is no such image.
+    func metadata(of id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> [String: String]?
+
     /// Writes metadata beside what is there; throws `.notFound` when the image is gone.
     func setMetadata(
         _ metadata: [String: String],

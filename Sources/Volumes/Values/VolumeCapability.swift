@@ -84,6 +84,17 @@ public struct MountAccess: Sendable, Hashable {
 }
 
 extension VolumeCapability {
+    /// The mark of a raw device, in the place of a file system's name.
+    public static let blockMark = "block"
+
+    /// What an image that is made for this use remembers: `ext4`, `xfs`, `block`; nothing when none was named.
+    public var fileSystemMark: String? {
+        switch access {
+        case .block: Self.blockMark
+        case .mount(let mount): mount.fsType.isEmpty ? nil : mount.fsType
+        }
+    }
+
     /// The file systems that we make and grow.
     public static let fileSystems = ["ext4", "xfs"]
 

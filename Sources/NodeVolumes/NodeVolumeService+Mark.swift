@@ -1,0 +1,66 @@
+internal import BlockDevices
+internal import NodeMapping
+internal import Volumes
+
+extension NodeVolumeService {
+    /// What the image remembers of its use: `ext4`, `xfs`, `block`, or nothing.
+    func fileSystemMark(_ mapped: MapRequest) async throws(VolumeError) -> String? {
+        let mapper = mapper
+        return try await mapping { (_) throws(MappingError) in try mapper.metadata(mapped) }[
+            ImageMetadataKey.fileSystem
+        ]
+    }
+
+    /// A volume that was made for a file system is no raw device.
+    func refuseFileSystem(_ record: VolumeRecord, _ mapped: MapRequest) async throws(VolumeError) {
+        guard let mark = try await fileSystemMark(mapped), mark != VolumeCapability.blockMark else { return }
+        throw VolumeError(
+            .failedPrecondition,
+            "cannot stage volume '\(record.volumeID)' as a raw block device: it was made for the file system "
+                + "\(mark.printable); stage it as \(mark.printable)"
+        )
+    }
+
+    /// Which file system is meant: the one that is named, or else what is there, what the image remembers, or ext4.
+    ///
+    /// - Parameters:
+    ///   - record: What was asked for; an empty name leaves it open.
+    ///   - mark: What the image remembers.
+    ///   - content: What the device holds.
+    /// - Returns: Its name.
+    /// - Throws: `VolumeError` with `.failedPrecondition` for a raw block volume, and for another file system than the
+    ///   image remembers unless it is there.
+    func fileSystem(
+        of record: VolumeRecord,
+        marked mark: String?,
+        holding content: DeviceContent
+    ) throws(VolumeError) -> String {
+        let wanted = record.usage.fileSystem
+        guard mark != VolumeCapability.blockMark else {
+            throw VolumeError(
+                .failedPrecondition,
+                "cannot stage volume '\(record.volumeID)' as \(wanted.isEmpty ? "a file system" : wanted): it was made as "
+                    + "a raw block volume, which is never formatted; stage it as block, or make another volume"
+            )
+        }
+        let known = VolumeCapability.fileSystems
+        if wanted.isEmpty {
+            if case .known(let format) = content, known.contains(format) { return format }
+            guard let mark else { return MountAccess().fileSystem }
+            guard known.contains(mark) else {
+                throw VolumeError(
+                    .failedPrecondition,
+                    "cannot stage volume '\(record.volumeID)': it was made for the file system \(mark.printable), which "
+                        + "this version does not know; use \(known.joined(separator: " or "))"
+                )
+            }
+            return mark
+        }
+        guard let mark, mark != wanted, content != .known(format: wanted) else { return wanted }
+        throw VolumeError(
+            .failedPrecondition,
+            "cannot stage volume '\(record.volumeID)' as \(wanted): it was made for the file system \(mark.printable); "
+                + "stage it as \(mark.printable), or name none"
+        )
+    }
+}
