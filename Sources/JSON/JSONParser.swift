@@ -15,13 +15,42 @@ extension JSONValue {
     }
 }
 
+/// An element of a list that is no JSON by our rules, where it lies in a document that otherwise is.
+package struct UnreadableElement: Sendable {
+    /// The element as it came.
+    package let bytes: [UInt8]
+    /// What is wrong with it; the offset is the document's.
+    package let error: JSONError
+}
+
+extension JSONValue {
+    /// Reads a document as `init(parsing:)` does, but leaves out what cannot be read of its member `name`, an array.
+    ///
+    /// One bad object must not hide the thousand beside it. Where an element ends is told by brackets and quotation marks
+    /// alone.
+    ///
+    /// - Throws: `JSONError` when the document is broken outside of that array's elements.
+    package static func list(
+        parsing bytes: [UInt8],
+        elementsOf name: String
+    ) throws(JSONError) -> (document: JSONValue, unreadable: [UnreadableElement]) {
+        if let document = try? JSONValue(parsing: bytes) { return (document, []) }
+        var parser = JSONParser(bytes: bytes, forgivingMember: name)
+        return (try parser.document(), parser.unreadable)
+    }
+}
+
 /// One pass over the bytes; recursion is bounded by `JSONValue.deepestNesting`.
 private struct JSONParser {
     let bytes: [UInt8]
     var offset = 0
+    /// The document's member whose elements may be unreadable.
+    let forgivingMember: String?
+    var unreadable: [UnreadableElement] = []
 
-    init(bytes: [UInt8]) {
+    init(bytes: [UInt8], forgivingMember: String? = nil) {
         self.bytes = bytes
+        self.forgivingMember = forgivingMember
     }
 
     mutating func document() throws(JSONError) -> JSONValue {
@@ -96,6 +125,46 @@ private struct JSONParser {
         }
     }
 
+    private mutating func forgivingArray() throws(JSONError) -> JSONValue {
+        offset += 1
+        var elements: [JSONValue] = []
+        skipSpace()
+        if skip(UInt8(ascii: "]")) { return .array(elements) }
+        while true {
+            skipSpace()
+            let start = offset
+            do throws(JSONError) {
+                elements.append(try value(depth: 2))
+            } catch {
+                offset = start
+                try skipElement()
+                guard offset > start else { throw error }
+                unreadable.append(UnreadableElement(bytes: Array(bytes[start..<offset]), error: error))
+            }
+            skipSpace()
+            if skip(UInt8(ascii: "]")) { return .array(elements) }
+            guard skip(UInt8(ascii: ",")) else { throw expected("',' or ']'") }
+        }
+    }
+
+    /// Goes to the `,` or `]` that ends an element, whatever is in it.
+    private mutating func skipElement() throws(JSONError) {
+        var depth = 0
+        while let byte = next {
+            switch byte {
+            case UInt8(ascii: "\""):
+                offset += 1
+                while let inner = next, inner != UInt8(ascii: "\"") { offset += inner == UInt8(ascii: "\\") ? 2 : 1 }
+            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "]") where depth == 0, UInt8(ascii: ",") where depth == 0: return
+            case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+            default: break
+            }
+            offset += 1
+        }
+        throw expected("the end of an element")
+    }
+
     private mutating func object(depth: Int) throws(JSONError) -> JSONValue {
         guard depth < JSONValue.deepestNesting else {
             throw expected("at most \(JSONValue.deepestNesting) levels of nesting")
@@ -111,7 +180,9 @@ private struct JSONParser {
             let name = try string()
             skipSpace()
             guard skip(UInt8(ascii: ":")) else { throw expected("':'") }
-            let value = try value(depth: depth + 1)
+            skipSpace()
+            let isForgiving = depth == 0 && name == forgivingMember && next == UInt8(ascii: "[")
+            let value = try isForgiving ? forgivingArray() : value(depth: depth + 1)
             guard members.updateValue(value, forKey: name) == nil else {
                 throw expected("a name that did not come before in this object", at: start)
             }

@@ -123,4 +123,33 @@ struct JSONTests {
         dump(value, to: &dumped)
         #expect(!dumped.contains("SECRET"))
     }
+
+    @Test(
+        "One element of a list that is no JSON by our rules is left out, and told where it lies; the others stay",
+        arguments: [
+            #"{"\u00e9":1,"e\u0301":2}"#, #"{"a":1,"a":2}"#, #"["\ud800"]"#, "tru", #"{"a":"]},{\"[","a":0}"#,
+
+            String(repeating: "[", count: 70) + String(repeating: "]", count: 70),
+        ]
+    )
+    func forgivingList(bad: String) throws {
+        let text = #"{"kind":"List","items":[ {"n":1} ,"# + bad + #", {"n":[2]}],"end":{"items":[3]}}"#
+        #expect(throws: JSONError.self) { try Self.parse(text) }
+        let (document, unreadable) = try JSONValue.list(parsing: Array(text.utf8), elementsOf: "items")
+        let expected = try Self.parse(#"{"kind":"List","items":[{"n":1},{"n":[2]}],"end":{"items":[3]}}"#)
+        #expect(document == expected)
+        #expect(unreadable.map { String(decoding: $0.bytes, as: UTF8.self) } == [bad])
+    }
+
+    @Test(
+        "Outside of the list's elements nothing is forgiven",
+        arguments: [
+            #"{"items":[1,]}"#, #"{"items":[tru"#, #"{"items":[1 2]}"#, #"{"other":[tru]}"#,
+            #"{"items":{"items":[tru]}}"#,
+            #"{"items":[{"a":"x]}"#, #"{"items":[tru]"#, #"{"a":1,"a":2,"items":[]}"#, "[tru]",
+        ]
+    )
+    func unforgiven(text: String) {
+        #expect(throws: JSONError.self) { try JSONValue.list(parsing: Array(text.utf8), elementsOf: "items") }
+    }
 }

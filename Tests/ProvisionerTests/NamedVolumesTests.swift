@@ -19,7 +19,7 @@ struct NamedVolumesTests {
     )
     func named(object: JSONValue) {
         var named = NamedVolumes()
-        named.insert(allOf: object)
+        named.insert(allOf: object.bytes)
         #expect(named.names("csi-vol-\(Self.uuid)"))
         #expect(!named.names("csi-vol-5a1e1f8a-3c0e-4f62-9a51-0c5a6c5d7b11"))
         #expect(!named.names("csi-vol"))
@@ -31,7 +31,7 @@ struct NamedVolumesTests {
     )
     func unnamed(text: String) {
         var named = NamedVolumes()
-        named.insert(allOf: .string(text))
+        named.insert(allOf: JSONValue.string(text).bytes)
         #expect(!named.names("csi-vol-\(Self.uuid)"))
     }
 }

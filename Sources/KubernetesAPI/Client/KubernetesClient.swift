@@ -61,17 +61,34 @@ package final class KubernetesClient: Sendable {
 
     /// Makes a call and returns the object in the answer.
     package func call(_ call: APICall) async throws(KubernetesError) -> JSONValue {
+        let body = try await answer(to: call)
+        do throws(JSONError) {
+            return body.isEmpty ? [:] : try JSONValue(parsing: body)
+        } catch {
+            throw .malformed(call: call.phrase, reason: "\(error)")
+        }
+    }
+
+    /// Makes a call and returns the list in the answer, and what of its `items` cannot be read.
+    package func list(
+        _ call: APICall
+    ) async throws(KubernetesError) -> (list: JSONValue, unreadable: [UnreadableElement]) {
+        let body = try await answer(to: call)
+        do throws(JSONError) {
+            let (list, unreadable) = try JSONValue.list(parsing: body, elementsOf: "items")
+            return (list, unreadable)
+        } catch {
+            throw .malformed(call: call.phrase, reason: "\(error)")
+        }
+    }
+
+    /// Makes a call and returns the body of the answer.
+    private func answer(to call: APICall) async throws(KubernetesError) -> [UInt8] {
         var backoff = Backoff(first: .milliseconds(200), longest: .seconds(5), jitter: 0.5)
         var hasReread = false
         while true {
             let answer = try await send(call)
-            if (200..<300).contains(answer.status) {
-                do throws(JSONError) {
-                    return answer.body.isEmpty ? [:] : try JSONValue(parsing: answer.body)
-                } catch {
-                    throw .malformed(call: call.phrase, reason: "\(error)")
-                }
-            }
+            if (200..<300).contains(answer.status) { return answer.body }
             let status = Self.status(of: answer)
             if call.isWrite, status.isConflict { counters.withLock { $0.conflicts += 1 } }
             if status.isUnauthorized, !hasReread {

@@ -106,6 +106,14 @@ package final class ObjectCache<Object: WatchedObject>: Sendable {
         }
     }
 
+    /// Whether a text holds the uid of the object of that key, and so may be that object.
+    func isKnown(_ key: String, in text: [UInt8]) -> Bool {
+        guard let uid = object(key).map({ Array($0.metadata.uid.utf8) }), uid.count <= text.count else { return false }
+        return (0...(text.count - uid.count)).contains { start in
+            text[start] == uid[0] && text[start..<(start + uid.count)].elementsEqual(uid)
+        }
+    }
+
     /// Takes an object in, and returns the one that was there.
     @discardableResult
     package func put(_ object: Object) -> Object? {

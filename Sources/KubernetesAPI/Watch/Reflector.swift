@@ -17,6 +17,8 @@ package final class Reflector<Object: WatchedObject>: Sendable {
         package var events = 0
         /// Tries that failed.
         package var failures = 0
+        /// Objects and events that could not be read, and were passed over.
+        package var unreadable = 0
     }
 
     /// What the next try starts from.
@@ -32,6 +34,9 @@ package final class Reflector<Object: WatchedObject>: Sendable {
     private struct State {
         var counts = Counts()
         var lastContact: ContinuousClock.Instant?
+        /// Whether the cache may lack something, or have something that is gone: an object or an event was unreadable since
+        /// the last list without such.
+        var isIncomplete = false
         var lastFailure: String?
     }
 
@@ -43,6 +48,7 @@ package final class Reflector<Object: WatchedObject>: Sendable {
     private let pageSize: Int
     private let onChange: @Sendable (Change<Object>) -> Void
     private let onFailure: @Sendable (KubernetesError) -> Void
+    private let onUnreadable: @Sendable (String) -> Void
     private let state = Mutex(State())
 
     /// Makes a reflector that does nothing yet.
@@ -54,6 +60,7 @@ package final class Reflector<Object: WatchedObject>: Sendable {
     ///   - pageSize: Objects in a page of a list.
     ///   - cache: What to keep up to date.
     ///   - onFailure: Told of what went wrong before it is tried again; must not block.
+    ///   - onUnreadable: Told of each object that is passed over, and why; must not block.
     ///   - onChange: Told of every change; must not block.
     package init(
         _ client: KubernetesClient,
@@ -62,6 +69,7 @@ package final class Reflector<Object: WatchedObject>: Sendable {
         pageSize: Int = 500,
         cache: ObjectCache<Object>,
         onFailure: @escaping @Sendable (KubernetesError) -> Void = { _ in },
+        onUnreadable: @escaping @Sendable (String) -> Void = { _ in },
         onChange: @escaping @Sendable (Change<Object>) -> Void
     ) {
         self.client = client
@@ -71,10 +79,14 @@ package final class Reflector<Object: WatchedObject>: Sendable {
         self.cache = cache
         self.onChange = onChange
         self.onFailure = onFailure
+        self.onUnreadable = onUnreadable
     }
 
     /// What it has done.
     package var counts: Counts { state.withLock { $0.counts } }
+
+    /// Whether all that was told since the last list could be read, and so could the list.
+    package var isComplete: Bool { state.withLock { !$0.isIncomplete } }
 
     /// How long ago the server was last heard of, if ever.
     package var silence: Duration? { state.withLock { $0.lastContact.map { .now - $0 } } }
@@ -117,7 +129,10 @@ package final class Reflector<Object: WatchedObject>: Sendable {
         switch start {
         case .list: return .watch(try await list(inPagesOf: pageSize))
         case .wholeList: return .watch(try await list(inPagesOf: nil))
-        case .watch(let version): return try await watch(from: version)
+        case .watch(let version):
+            let next = try await watch(from: version)
+            // What became of an object whose event could not be read is known after a list.
+            return isComplete ? next : .list
         }
     }
 
@@ -125,6 +140,7 @@ package final class Reflector<Object: WatchedObject>: Sendable {
     private func list(inPagesOf size: Int?) async throws(KubernetesError) -> String {
         state.withLock { $0.counts.lists += 1 }
         var missing = Set(cache.keys)
+        var unreadable: [[UInt8]] = []
         var page = query
         if let size { page.append(("limit", String(size))) }
         var version = ""
@@ -132,20 +148,30 @@ package final class Reflector<Object: WatchedObject>: Sendable {
         repeat {
             var call = APICall(.get, path, query: page, timeout: .seconds(60))
             if let token { call.query.append(("continue", token)) }
-            let list = try await client.call(call)
+            let (list, broken) = try await client.list(call)
             heard()
             guard case .array(let items)? = list["items"] else {
                 throw .malformed(call: call.phrase, reason: "it has no items")
             }
+            for element in broken {
+                passOver("\(element.error)", element.bytes, call)
+                unreadable.append(element.bytes)
+            }
             for item in items {
-                guard let object = Object(item) else { continue }
+                guard let object = Object(item) else {
+                    passOver("it has no name, uid or version", item.bytes, call)
+                    unreadable.append(item.bytes)
+                    continue
+                }
                 missing.remove(object.metadata.key)
                 take(object)
             }
             version = list["metadata", "resourceVersion"]?.string ?? ""
             token = list["metadata", "continue"]?.string
         } while !(token ?? "").isEmpty
-        for key in missing { drop(key) }
+        // What is there and cannot be read is not gone: it stays as it was last known.
+        for key in missing where !unreadable.contains(where: { cache.isKnown(key, in: $0) }) { drop(key) }
+        state.withLock { $0.isIncomplete = !unreadable.isEmpty }
         cache.markSynced()
         return version
     }
@@ -200,16 +226,19 @@ package final class Reflector<Object: WatchedObject>: Sendable {
         do throws(JSONError) {
             event = try JSONValue(parsing: line)
         } catch {
-            throw .malformed(call: call.phrase, reason: "\(error)")
+            // A line that was cut off breaks at its end, and comes again with the next watch; any other would break that, too.
+            guard error.offset < line.count else { throw .malformed(call: call.phrase, reason: "\(error)") }
+            passOver("\(error)", line, call)
+            return nil
         }
         let object = event["object"] ?? .null
         switch event["type"]?.string {
         case "ADDED", "MODIFIED":
             state.withLock { $0.counts.events += 1 }
-            if let object = Object(object) { take(object) }
+            if let object = read(object, call) { take(object) }
         case "DELETED":
             state.withLock { $0.counts.events += 1 }
-            if let object = Object(object) {
+            if let object = read(object, call) {
                 cache.remove(object.metadata.key)
                 onChange(.gone(object))
             }
@@ -219,6 +248,32 @@ package final class Reflector<Object: WatchedObject>: Sendable {
             break
         }
         return object["metadata", "resourceVersion"]?.string
+    }
+
+    private func read(_ object: JSONValue, _ call: APICall) -> Object? {
+        if let object = Object(object) { return object }
+        passOver("it has no name, uid or version", object.bytes, call)
+        return nil
+    }
+
+    /// Leaves out what cannot be read: one object must not hide all others of its kind.
+    private func passOver(_ reason: String, _ bytes: [UInt8], _ call: APICall) {
+        state.withLock { state in
+            state.counts.unreadable += 1
+            state.isIncomplete = true
+        }
+        let name = Self.name(in: bytes).map { " '\($0)'" } ?? ""
+        onUnreadable("an object\(name) of \(call.path): \(reason)")
+    }
+
+    /// The first `"name":"…"` of an object's text: its own, for the API server writes the members in this order.
+    private static func name(in bytes: [UInt8]) -> String? {
+        let text = String(decoding: bytes.prefix(4096), as: UTF8.self)
+        guard let key = text.firstRange(of: "\"name\":\"") else { return nil }
+        let name = text[key.upperBound...].prefix {
+            $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == ".")
+        }
+        return name.isEmpty ? nil : String(name)
     }
 
     private func take(_ object: Object) {

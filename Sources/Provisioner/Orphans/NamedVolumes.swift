@@ -20,11 +20,12 @@ package struct NamedVolumes: Sendable {
             repeat {
                 var call = APICall(.get, path, query: [("limit", "\(pageSize)")])
                 if !token.isEmpty { call.query.append(("continue", token)) }
-                let list = try await client.call(call)
+                let (list, unreadable) = try await client.list(call)
                 guard case .array(let objects)? = list["items"] else {
                     throw .malformed(call: "list \(path)", reason: "it has no items")
                 }
-                for object in objects { named.insert(allOf: object) }
+                for object in objects { named.insert(allOf: object.bytes) }
+                for object in unreadable { named.insert(allOf: object.bytes) }
                 token = list["metadata", "continue"]?.string ?? ""
             } while !token.isEmpty
         }
@@ -38,8 +39,8 @@ package struct NamedVolumes: Sendable {
         uuids.contains(Array(image.lowercased().utf8.suffix(Self.length)))
     }
 
-    mutating func insert(allOf object: JSONValue) {
-        let bytes = object.bytes
+    /// Takes in what an object's text names.
+    mutating func insert(allOf bytes: [UInt8]) {
         guard bytes.count >= Self.length else { return }
         for start in 0...(bytes.count - Self.length) where bytes[start + 8] == UInt8(ascii: "-") {
             let candidate = bytes[start..<(start + Self.length)].map { byte in
