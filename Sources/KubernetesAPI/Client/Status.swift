@@ -12,15 +12,26 @@ package struct Status: Sendable, Hashable, CustomStringConvertible {
     package var message: String
     /// How long to wait before the next try, when it says so.
     package var retryAfter: Duration?
+    /// The name of the object that it is about; empty when it names none, as the word of a server that does not know the
+    /// whole path.
+    package var subject: String
     /// Its causes, one sentence each: `spec.capacity: Required value`.
     package var causes: [String]
 
     /// Puts a status together.
-    package init(code: Int, reason: String, message: String, retryAfter: Duration? = nil, causes: [String] = []) {
+    package init(
+        code: Int,
+        reason: String,
+        message: String,
+        retryAfter: Duration? = nil,
+        subject: String = "",
+        causes: [String] = []
+    ) {
         self.code = code
         self.reason = reason
         self.message = message
         self.retryAfter = retryAfter
+        self.subject = subject
         self.causes = causes
     }
 
@@ -32,6 +43,7 @@ package struct Status: Sendable, Hashable, CustomStringConvertible {
             reason: object["reason"]?.string ?? "",
             message: object["message"]?.string ?? "",
             retryAfter: details?["retryAfterSeconds"]?.int64.map { .seconds(max(0, min($0, 3600))) },
+            subject: details?["name"]?.string ?? "",
             causes: (details?["causes"]?.elements ?? []).map(Self.sentence)
         )
     }
@@ -49,6 +61,9 @@ package struct Status: Sendable, Hashable, CustomStringConvertible {
 
     /// The object is not there.
     package var isNotFound: Bool { reason == "NotFound" || (reason.isEmpty && code == 404) }
+    /// The object of that name is not there, by the word of a server that knows its kind: a proxy's 404, or a server without
+    /// the resource, says nothing of an object.
+    package func saysGone(_ name: String) -> Bool { isNotFound && subject == name }
     /// Another object has the name.
     package var isAlreadyExists: Bool { reason == "AlreadyExists" }
     /// The object is not as it was when we read it; a precondition that fails says the same.

@@ -27,6 +27,8 @@ package struct PersistentVolumeClaim: WatchedObject {
         package let hasSelector: Bool
         /// The kind of what its content shall come from, with its group: `VolumeSnapshot.snapshot.storage.k8s.io`.
         package let dataSource: String?
+        /// The VolumeAttributesClass that it names, where the server has the field.
+        package let attributesClass: String?
         /// The size that it asks for, as written.
         package let requestText: String
         /// `status.allocatedResources.storage` in bytes, where the server has the field.
@@ -47,6 +49,7 @@ package struct PersistentVolumeClaim: WatchedObject {
                 guard let group = source["apiGroup"]?.string, !group.isEmpty else { return kind }
                 return "\(kind).\(group)"
             }
+            attributesClass = object["spec", "volumeAttributesClassName"]?.string.flatMap { $0.isEmpty ? nil : $0 }
             requestText = object["spec", "resources", "requests", "storage"]?.string ?? ""
             allocatedBytes = object["status", "allocatedResources", "storage"]?.string.flatMap(Quantity.bytes)
             resizeStatus = object["status", "allocatedResourceStatuses", "storage"]?.string
@@ -92,7 +95,7 @@ package struct PersistentVolumeClaim: WatchedObject {
     /// As the cache keeps it: one that has all it asked for, and stays, needs no details.
     package var compact: PersistentVolumeClaim {
         guard phase == .bound, !metadata.isBeingDeleted, requestBytes <= capacityBytes,
-            details?.conditions.isEmpty ?? true
+            details?.conditions.isEmpty ?? true, details?.attributesClass == nil
         else { return self }
         var claim = self
         claim.details = nil
