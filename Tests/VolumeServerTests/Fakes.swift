@@ -44,6 +44,28 @@ final class FakeController: ControllerService {
         }
     }
 
+    func handle(of name: String, parameters: [String: String]) throws(VolumeError) -> VolumeID {
+        try VolumeID(clusterID: "c1", pool: "replicapool", namespace: "", image: "csi-vol-\(name)")
+    }
+
+    func requestName(
+        of volumeID: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> String? {
+        try await enter("requestName \(volumeID)")
+        return nil
+    }
+
+    func setClaim(
+        _ claim: ClaimName,
+        of volumeID: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) {
+        try await enter("setClaim \(claim) \(volumeID)")
+    }
+
     func deleteVolume(
         _ volumeID: String,
         credentials: Credentials,

@@ -15,6 +15,28 @@ public protocol ControllerService: Sendable {
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> Volume
 
+    /// The handle that the volume of a name and a class has, whether it is there or not; asks nobody.
+    ///
+    /// Throws `.invalidArgument` for what no volume can be made of.
+    func handle(of name: String, parameters: [String: String]) throws(VolumeError) -> VolumeID
+
+    /// The name under which the volume was asked for, by its image's own word; nothing when the image says none.
+    ///
+    /// Throws `.notFound` when there is no such image.
+    func requestName(
+        of volumeID: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> String?
+
+    /// Writes on the volume's image which claim has it.
+    func setClaim(
+        _ claim: ClaimName,
+        of volumeID: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError)
+
     /// Moves the volume's image to the trash; a volume that is gone, or was never ours, is a success.
     ///
     /// CSI: DeleteVolume.

@@ -14,20 +14,7 @@ extension VolumeService {
             if let refusal = capability.refusal { throw .invalid(refusal) }
         }
         let sizeBytes = try request.range.newSizeBytes()
-        let image = try ImageName.image(forRequest: request.name, prefix: parameters.volumeNamePrefix)
-        let namespace = try store.namespace(ofCluster: parameters.clusterID)
-        if let named = parameters.radosNamespace, named != namespace {
-            throw .invalid(
-                "parameter radosNamespace '\(named.printable)' is not that of cluster '\(parameters.clusterID)' in "
-                    + "config.json, '\(namespace)'; drop the parameter"
-            )
-        }
-        let id = try VolumeID(
-            clusterID: parameters.clusterID,
-            pool: parameters.pool,
-            namespace: namespace,
-            image: image
-        )
+        let id = try handle(of: request.name, parameters)
         return try await operations.run(
             "create volume '\(request.name)'",
             on: id.description,
@@ -43,6 +30,28 @@ extension VolumeService {
                 context: Self.context(id, parameters)
             )
         }
+    }
+
+    /// The handle that the volume of a name and a class has, whether it is there or not; asks nobody.
+    public func handle(of name: String, parameters: [String: String]) throws(VolumeError) -> VolumeID {
+        try handle(of: name, VolumeParameters(parameters))
+    }
+
+    private func handle(of name: String, _ parameters: VolumeParameters) throws(VolumeError) -> VolumeID {
+        let image = try ImageName.image(forRequest: name, prefix: parameters.volumeNamePrefix)
+        let namespace = try store.namespace(ofCluster: parameters.clusterID)
+        if let named = parameters.radosNamespace, named != namespace {
+            throw .invalid(
+                "parameter radosNamespace '\(named.printable)' is not that of cluster '\(parameters.clusterID)' in "
+                    + "config.json, '\(namespace)'; drop the parameter"
+            )
+        }
+        return try VolumeID(
+            clusterID: parameters.clusterID,
+            pool: parameters.pool,
+            namespace: namespace,
+            image: image
+        )
     }
 
     private static func metadata(

@@ -1,0 +1,64 @@
+public import Secrets
+
+/// A claim's name and namespace.
+public struct ClaimName: Sendable, Hashable, CustomStringConvertible {
+    /// The namespace.
+    public var namespace: String
+    /// The name.
+    public var name: String
+
+    /// Names a claim.
+    public init(namespace: String, name: String) {
+        self.namespace = namespace
+        self.name = name
+    }
+
+    /// `namespace/name`.
+    public var description: String { "\(namespace)/\(name)" }
+
+    /// As an image keeps it, by ceph-csi's keys.
+    var metadata: [String: String] {
+        [
+            ParameterKey.kubernetesPrefix + "pvc/namespace": namespace,
+            ParameterKey.kubernetesPrefix + "pvc/name": name,
+        ]
+    }
+}
+
+extension VolumeService {
+    /// The name under which the volume was asked for, by its image's own word; nothing when the image says none.
+    public func requestName(
+        of volumeID: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> String? {
+        let id = try existing(volumeID)
+        return try await operations.runAlone("look at volume '\(id)'", deadline: deadline) {
+            () async throws(VolumeError) -> String? in
+            enter(VolumeStep.lookingUp, id.imageSpec)
+            guard let metadata = try await self.store.metadata(of: id, credentials: credentials) else {
+                throw VolumeError(.notFound, "volume '\(id)' does not exist: there is no image '\(id.imageSpec)'")
+            }
+            return metadata[ImageMetadataKey.requestName]
+        }
+    }
+
+    /// Writes on the volume's image which claim has it.
+    public func setClaim(
+        _ claim: ClaimName,
+        of volumeID: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) {
+        let id = try existing(volumeID)
+        try await operations.run(
+            "note claim '\(claim)' on volume '\(id)'",
+            on: id.description,
+            fingerprint: "claim \(claim) \(credentials.userID)",
+            deadline: deadline
+        ) { () async throws(VolumeError) in
+            enter(VolumeStep.settingMetadata, id.imageSpec)
+            try await self.store.setMetadata(claim.metadata, of: id, credentials: credentials)
+        }
+    }
+}
