@@ -25,6 +25,8 @@ final class LocalDelivery: Service {
     private let wake: AsyncStream<Void>.Continuation
     private let claims: PodClaims
     private let idleSince = Mutex<[String: ContinuousClock.Instant]>([:])
+    /// Volumes that are worked on, and whether there was something else to do with them meanwhile.
+    private let busy = Mutex<[String: Bool]>([:])
     /// The sizes of the devices that were looked at.
     private let grown = Mutex<[String: UInt64]>([:])
 
@@ -67,6 +69,7 @@ final class LocalDelivery: Service {
             query: [("fieldSelector", "spec.nodeName=\(place.nodeName)")],
             cache: pods,
             onFailure: { logger.warning("cannot watch the pods of this node", metadata: ["reason": "\($0)"]) },
+            onUnreadable: { logger.error("a pod cannot be read and is passed over", metadata: ["reason": "\($0)"]) },
             onChange: { _ in wake.yield() }
         )
         self.wake = wake
@@ -85,38 +88,84 @@ final class LocalDelivery: Service {
                     }
                 }
                 group.addTask {
-                    for await _ in self.wakeups where self.pods.isSynced { await self.reconcile() }
+                    // One volume that cannot be had, or cannot be let go, must not hold up the others.
+                    await withDiscardingTaskGroup { work in
+                        for await _ in self.wakeups where self.pods.isSynced {
+                            for step in await self.steps() { work.addTask { await step() } }
+                        }
+                    }
                 }
                 for await _ in group {}
             }
         }
     }
 
-    /// Makes what pods want, takes away what none has use for.
-    private func reconcile() async {
-        do {
-            let wanted = try await wanted()
-            await withDiscardingTaskGroup { group in
-                for (volume, pod) in wanted.values { group.addTask { await self.provide(volume, for: pod) } }
+    /// What is to be done now: to make what pods want, to take away what none has use for; what is under way is left to it.
+    private func steps() async -> [@Sendable () async -> Void] {
+        let (wanted, isWhole) = await wanted()
+        var steps = wanted.values.filter { begin($0.volume.name) }.map { volume, pod -> @Sendable () async -> Void in
+            { [self] in
+                await provide(volume, for: pod)
+                end(volume.name)
             }
-            try await releaseAllBut(Set(wanted.keys))
+        }
+        // Without knowing all that is wanted nothing goes.
+        guard isWhole else { return steps }
+        do throws(VolumeError) {
+            let kept = Set(wanted.keys)
+            for name in try directories() where !kept.contains(name) && begin(name) {
+                steps.append { [self] in
+                    await releaseIfIdle(name)
+                    end(name)
+                }
+            }
+            idleSince.withLock { idle in idle = idle.filter { !kept.contains($0.key) } }
         } catch {
-            logger.warning("cannot see which volumes this node needs", metadata: ["reason": "\(error)"])
+            logger.warning("cannot see which devices are there", metadata: ["reason": "\(error.message)"])
+        }
+        return steps
+    }
+
+    /// Whether a volume can be worked on now: one at a time does.
+    private func begin(_ name: String) -> Bool {
+        busy.withLock { busy in
+            guard busy[name] != nil else {
+                busy[name] = false
+                return true
+            }
+            busy[name] = true
+            return false
         }
     }
 
-    /// The volumes of the pods that run here, by name, each with a pod that wants it.
-    private func wanted() async throws -> [String: (volume: LocalVolume, pod: LocalPod)] {
+    /// What was asked for meanwhile is looked at again.
+    private func end(_ name: String) {
+        if busy.withLock({ $0.removeValue(forKey: name) }) ?? false { wake.yield() }
+    }
+
+    /// The volumes of the pods that run here, by name, each with a pod that wants it, and whether these are all.
+    private func wanted() async -> (volumes: [String: (volume: LocalVolume, pod: LocalPod)], isWhole: Bool) {
         var wanted: [String: (volume: LocalVolume, pod: LocalPod)] = [:]
+        var isWhole = reflector.isComplete
         let running = pods.filter { !$0.isFinished && !$0.claims.isEmpty }
         claims.forgetAll(but: Set(running.map(\.metadata.uid)))
         for pod in running {
             for claim in pod.claims {
-                guard let volume = try await claims.volume(ofClaim: claim, of: pod) else { continue }
-                wanted[volume.name] = (volume, pod)
+                do throws(KubernetesError) {
+                    guard let volume = try await claims.volume(of: claim, of: pod) else { continue }
+                    wanted[volume.name] = (volume, pod)
+                } catch {
+                    isWhole = false
+                    logger.warning(
+                        "cannot see which volume a pod's claim has",
+                        metadata: [
+                            "k8s.pod": "\(pod.metadata.key)", "k8s.claim": "\(claim.name)", "reason": "\(error)",
+                        ]
+                    )
+                }
             }
         }
-        return wanted
+        return (wanted, isWhole)
     }
 
     /// Leaves the volume's device at its path, as large as its PersistentVolume says.
@@ -185,25 +234,29 @@ final class LocalDelivery: Service {
         }
     }
 
-    /// Takes away the devices that nobody wants or has had for a while.
-    private func releaseAllBut(_ wanted: Set<String>) async throws(VolumeError) {
-        for directory in try directories() where !wanted.contains(directory) {
-            let path = "\(place.directory)/\(directory)/dev"
+    /// Takes away a device that no pod wants, once nobody has had it for a while.
+    private func releaseIfIdle(_ name: String) async {
+        let path = "\(place.directory)/\(name)/dev"
+        do throws(VolumeError) {
             guard try !DeviceUse.isInUse(path) else {
-                idleSince.withLock { $0[directory] = nil }
-                continue
+                idleSince.withLock { $0[name] = nil }
+                return
             }
             let since = idleSince.withLock { idle in
-                let since = idle[directory] ?? .now
-                idle[directory] = since
+                let since = idle[name] ?? .now
+                idle[name] = since
                 return since
             }
-            guard .now - since > Self.grace else { continue }
-            try await release(directory, path)
-            idleSince.withLock { $0[directory] = nil }
-            grown.withLock { $0[directory] = nil }
+            guard .now - since > Self.grace else { return }
+            try await release(name, path)
+            idleSince.withLock { $0[name] = nil }
+            grown.withLock { $0[name] = nil }
+        } catch {
+            logger.warning(
+                "cannot take a device away",
+                metadata: ["k8s.volume": "\(name)", "path": "\(path)", "reason": "\(error.message)"]
+            )
         }
-        idleSince.withLock { idle in idle = idle.filter { !wanted.contains($0.key) } }
     }
 
     /// The directory goes last, so that a release that was cut short is found again.

@@ -4,8 +4,14 @@ import KubernetesAPI
 /// A pod, as far as its volumes go.
 struct LocalPod: WatchedObject {
     let metadata: ObjectMeta
-    /// The claims that it names, in its namespace.
-    let claims: [String]
+    /// A claim that a pod names, in its namespace.
+    struct Claim: Sendable, Hashable {
+        let name: String
+        /// Whether it was made for this pod alone, and is its only if the pod owns it: a claim of that name may be another's.
+        let isEphemeral: Bool
+    }
+
+    let claims: [Claim]
     /// Whether it will not run any more.
     let isFinished: Bool
 
@@ -19,7 +25,14 @@ struct LocalPod: WatchedObject {
             isFinished = true
             return
         }
-        claims = volumes.compactMap { $0["persistentVolumeClaim", "claimName"]?.string }
+        claims = volumes.compactMap { volume in
+            if let name = volume["persistentVolumeClaim", "claimName"]?.string {
+                return Claim(name: name, isEphemeral: false)
+            }
+            guard volume["ephemeral"] != nil, let name = volume["name"]?.string else { return nil }
+            // Kubernetes: generic ephemeral volumes; the claim's name is the pod's and the volume's.
+            return Claim(name: "\(metadata.name)-\(name)", isEphemeral: true)
+        }
         isFinished = ["Succeeded", "Failed"].contains(object["status", "phase"]?.string)
     }
 }

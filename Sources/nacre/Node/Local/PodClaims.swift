@@ -37,16 +37,18 @@ final class PodClaims: Sendable {
     }
 
     /// The claim's volume, if it is one of ours that comes as a device; nothing while the claim has none.
-    func volume(ofClaim name: String, of pod: LocalPod) async throws(KubernetesError) -> LocalVolume? {
+    func volume(of named: LocalPod.Claim, of pod: LocalPod) async throws(KubernetesError) -> LocalVolume? {
+        let name = named.name
         let key = Key(podUID: pod.metadata.uid, claim: name)
         switch answers.withLock({ $0[key] }) {
         case .notOurs: return nil
         case .ours(let volume, let readAt) where .now - readAt < Self.age: return volume
         default: break
         }
-        guard let claimObject = try await object(APIPath.claim(pod.metadata.namespace, name)),
+        guard let claimObject = try await object(APIPath.claim(pod.metadata.namespace, name), named: name),
             let claim = PersistentVolumeClaim(claimObject), !claim.volumeName.isEmpty,
-            let volumeObject = try await object(APIPath.persistentVolume(claim.volumeName)),
+            !named.isEphemeral || Self.isOwned(claimObject, by: pod),
+            let volumeObject = try await object(APIPath.persistentVolume(claim.volumeName), named: claim.volumeName),
             let volume = PersistentVolume(volumeObject), volume.claim?.uid == claim.metadata.uid
         else { return nil }
         let local = LocalVolume(volume, driverName: driverName, directory: directory)
@@ -54,11 +56,20 @@ final class PodClaims: Sendable {
         return local
     }
 
-    private func object(_ path: String) async throws(KubernetesError) -> JSONValue? {
+    /// Whether a claim was made for that pod.
+    ///
+    /// See: k8s.io/component-helpers, `ephemeral.VolumeIsForPod`.
+    static func isOwned(_ claim: JSONValue, by pod: LocalPod) -> Bool {
+        (claim["metadata", "ownerReferences"]?.elements ?? []).contains { owner in
+            owner["controller"]?.bool == true && owner["uid"]?.string == pod.metadata.uid
+        }
+    }
+
+    private func object(_ path: String, named name: String) async throws(KubernetesError) -> JSONValue? {
         do throws(KubernetesError) {
             return try await client.call(.get(path))
         } catch {
-            guard error.status?.isNotFound ?? false else { throw error }
+            guard error.status?.saysGone(name) ?? false else { throw error }
             return nil
         }
     }
