@@ -22,6 +22,8 @@ package final class ProvisioningController: Sendable {
         package var orphanedImages: Int
         /// Lists made; after the start only when a watch could not go on.
         package var lists: Int
+        /// Objects and events that could not be read, and were passed over.
+        package var unreadable: Int
     }
 
     private let shop: Workshop
@@ -37,12 +39,22 @@ package final class ProvisioningController: Sendable {
     private let volumeQueue: WorkQueue
     private let expansionQueue: WorkQueue
     private let leads = Mutex(false)
+    /// The VolumeAttributesClasses that were warned of, by the claims' uids.
+    private let warned = Mutex<[String: String]>([:])
     private let reflectors = Mutex<Reflectors?>(nil)
 
     private struct Reflectors: Sendable {
         let claims: Reflector<PersistentVolumeClaim>
         let volumes: Reflector<PersistentVolume>
         let classes: Reflector<StorageClass>
+
+        var sums: (lists: Int, unreadable: Int) {
+            let (claims, volumes, classes) = (claims.counts, volumes.counts, classes.counts)
+            return (
+                claims.lists + volumes.lists + classes.lists,
+                claims.unreadable + volumes.unreadable + classes.unreadable
+            )
+        }
     }
 
     /// Everything is looked at again this often, whatever the watches say.
@@ -129,10 +141,7 @@ package final class ProvisioningController: Sendable {
     /// How it is doing.
     package var load: Load {
         let queues = [claimQueue, protectionQueue, volumeQueue, expansionQueue]
-        let lists = reflectors.withLock { reflectors in
-            guard let reflectors else { return 0 }
-            return reflectors.claims.counts.lists + reflectors.volumes.counts.lists + reflectors.classes.counts.lists
-        }
+        let (lists, unreadable) = reflectors.withLock { $0?.sums ?? (0, 0) }
         return Load(
             waiting: queues.reduce(0) { $0 + $1.length },
             running: queues.reduce(0) { $0 + $1.running },
@@ -140,7 +149,8 @@ package final class ProvisioningController: Sendable {
             volumes: shop.volumes.count,
             claims: shop.claims.count,
             orphanedImages: garbage.count,
-            lists: lists
+            lists: lists,
+            unreadable: unreadable
         )
     }
 
@@ -150,24 +160,30 @@ package final class ProvisioningController: Sendable {
         let onFailure: @Sendable (KubernetesError) -> Void = { error in
             logger.warning("cannot watch, trying again", metadata: [LogKey.reason: "\(error)"])
         }
+        let onUnreadable: @Sendable (String) -> Void = { reason in
+            logger.error("an object cannot be read and is passed over", metadata: [LogKey.reason: "\(reason)"])
+        }
         let reflectors = Reflectors(
             claims: Reflector(
                 shop.client,
                 APIPath.persistentVolumeClaims,
                 cache: shop.claims,
-                onFailure: onFailure
+                onFailure: onFailure,
+                onUnreadable: onUnreadable
             ) { [self] in changed($0) },
             volumes: Reflector(
                 shop.client,
                 APIPath.persistentVolumes,
                 cache: shop.volumes,
-                onFailure: onFailure
+                onFailure: onFailure,
+                onUnreadable: onUnreadable
             ) { [self] in changed($0) },
             classes: Reflector(
                 shop.client,
                 APIPath.storageClasses,
                 cache: shop.classes,
-                onFailure: onFailure
+                onFailure: onFailure,
+                onUnreadable: onUnreadable
             ) { [self] in changed($0) }
         )
         self.reflectors.withLock { $0 = reflectors }
@@ -214,6 +230,7 @@ package final class ProvisioningController: Sendable {
     private func sweep() {
         for claim in shop.claims.filter({ claim in
             claim.volumeName.isEmpty || claim.metadata.isBeingDeleted || ExpansionReconciler.isDue(claim)
+                || claim.details?.attributesClass != nil
         }) { look(at: claim) }
         for name in shop.volumes.keys(where: volumeWork.isDue) { volumeQueue.add(name) }
     }
@@ -221,16 +238,30 @@ package final class ProvisioningController: Sendable {
     private func look(at claim: PersistentVolumeClaim) {
         if claim.metadata.isBeingDeleted, protectionWork.isDue(claim) { protectionQueue.add(claim.metadata.key) }
         if claim.phase == .bound {
+            warnOfAttributesClass(claim)
             if ExpansionReconciler.isDue(claim) { expansionQueue.add(claim.metadata.key) }
         } else if let name = claim.className, shop.classes.object(name)?.provisioner == shop.settings.driverName {
             claimQueue.add(claim.metadata.key)
         }
     }
 
+    /// Says of a bound claim that the VolumeAttributesClass it names does nothing; silence would be taken for a success.
+    private func warnOfAttributesClass(_ claim: PersistentVolumeClaim) {
+        guard let name = claim.details?.attributesClass,
+            shop.volumes.object(claim.volumeName)?.provisionedBy == shop.settings.driverName,
+            warned.withLock({ $0.updateValue(name, forKey: claim.metadata.uid) }) != name
+        else { return }
+        shop.events.record(
+            .warning,
+            "VolumeModifyFailed",
+            ClaimRules.attributesClassRefusal(name),
+            on: ObjectReference(kind: "PersistentVolumeClaim", claim.metadata)
+        )
+    }
+
     private var isLeading: Bool { leads.withLock(\.self) }
 
     private func changed(_ change: Change<PersistentVolumeClaim>) {
-        if case .gone(let claim) = change { shop.gone.insert(claim.metadata.uid) }
         guard isLeading else { return }
         switch change {
         case .present(let claim):
@@ -238,6 +269,7 @@ package final class ProvisioningController: Sendable {
         case .gone(let claim):
             claimWork.forget(claim)
             expansionWork.forget(claim)
+            warned.withLock { $0[claim.metadata.uid] = nil }
             claimQueue.add(claim.metadata.key)
             volumeQueue.add(shop.volumeName(of: claim))
             for volume in shop.volumes.objects(in: Workshop.oddVolumesByClaim, claim.metadata.uid) {
@@ -247,7 +279,10 @@ package final class ProvisioningController: Sendable {
     }
 
     private func changed(_ change: Change<PersistentVolume>) {
-        if case .present(let volume) = change { classSecrets.note(volume) }
+        switch change {
+        case .present(let volume): classSecrets.note(volume)
+        case .gone(let volume): volumeWork.forget(volume)
+        }
         guard isLeading, case .present(let volume) = change, volumeWork.isDue(volume) else { return }
         volumeQueue.add(volume.metadata.name)
     }

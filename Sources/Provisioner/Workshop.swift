@@ -14,7 +14,6 @@ struct Workshop: Sendable {
     let volumes: ObjectCache<PersistentVolume>
     let classes: ObjectCache<StorageClass>
     let observer: StepObserver?
-    let gone = GoneClaims()
     let logger: Logger
 
     /// Indexes of `volumes`: by the uid of the claim that they are for, unless they are named after it, as all of ours
@@ -28,6 +27,13 @@ struct Workshop: Sendable {
     /// The name of a claim's volume; the volume service's name for it, too.
     func volumeName(of claim: PersistentVolumeClaim) -> String {
         "\(settings.volumeNamePrefix)-\(claim.metadata.uid)"
+    }
+
+    /// The uid that a volume's name holds, of the claim that it was made for; nothing for a name that is not of our form.
+    func claimUID(ofVolume name: String) -> String? {
+        let prefix = "\(settings.volumeNamePrefix)-"
+        guard name.utf8.starts(with: prefix.utf8), name.utf8.count > prefix.utf8.count else { return nil }
+        return String(decoding: name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
     }
 
     /// The uid of the claim that a volume is for, unless the volume's name says it.

@@ -197,6 +197,7 @@ struct ProvisioningTests {
             ([:], ["csi.storage.k8s.io/provisioner-secret-name": "nonesuch"], "does not exist"),
             ([:], ["pool": "nonesuch"], "nonesuch"), ([:], ["clusterID": "other"], "cluster 'other' is not in"),
             ([:], ["csi.storage.k8s.io/provisioner-secret-namespace": "${pvc.name}"], "stands for nothing"),
+            (["dataSource": ["kind": "PersistentVolumeClaim", "name": "other"]], [:], "clones are not supported"),
             ([:], ["fstype": "xfs"], "300 MiB"), ([:], ["fstype": "ntfs"], "ntfs"),
         ] as [([String: JSONValue], [String: String], String)]
     )

@@ -51,6 +51,7 @@ struct ClaimRulesTests {
         case .skip: "skip"
         case .leaveToBinder: "leave"
         case .foreignSource: "foreign"
+        case .unsupported(let reason): reason
         case .provision: "provision"
         }
     }
@@ -99,6 +100,36 @@ struct ClaimRulesTests {
         let source: JSONValue = ["kind": "Backup", "apiGroup": "example.com", "name": "b"]
         #expect(verdict(try claim(spec: ["dataSource": source]), try storageClass()) == "foreign")
         #expect(verdict(try claim(spec: ["dataSourceRef": source]), try storageClass()) == "foreign")
+    }
+
+    @Test(
+        "What Nacre does not do is refused by its name, and with what to do instead",
+        arguments: [
+            (["dataSource": ["kind": "PersistentVolumeClaim", "name": "d"]], "another claim"),
+            (["dataSourceRef": ["kind": "PersistentVolumeClaim", "name": "d"]], "another claim"),
+            (
+                ["dataSource": ["kind": "VolumeSnapshot", "apiGroup": "snapshot.storage.k8s.io", "name": "s"]],
+                "VolumeSnapshot"
+            ),
+            (["volumeAttributesClassName": "gold"], "VolumeAttributesClass 'gold'"),
+        ] as [([String: JSONValue], String)]
+    )
+    func unsupported(spec: [String: JSONValue], words: String) throws {
+        let reason = verdict(try claim(spec: spec), try storageClass())
+        #expect(reason.contains(words) && reason.contains("; drop spec."), "\(reason)")
+        // The scheduler's choice comes first, as for all.
+        #expect(verdict(try claim(spec: spec), try storageClass(waits: true)) == "skip")
+    }
+
+    @Test(
+        "No VolumeAttributesClass is named by an empty name, and a bound claim keeps the one that it names in the cache"
+    )
+    func attributesClass() throws {
+        #expect(verdict(try claim(spec: ["volumeAttributesClassName": ""]), try storageClass()) == "provision")
+        let bound = try claim(spec: ["volumeAttributesClassName": "gold", "volumeName": "v"], phase: "Bound")
+        var settled = bound
+        settled.capacityBytes = settled.requestBytes
+        #expect(settled.compact.details?.attributesClass == "gold")
     }
 
     @Test(

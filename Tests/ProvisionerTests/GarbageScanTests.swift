@@ -28,27 +28,7 @@ struct GarbageScanTests {
                 deadline: .now + .seconds(60)
             )
         }
-        let identity = try ClusterIdentity.kubeconfig(
-            [
-                "current-context": "c", "contexts": [["name": "c", "context": ["cluster": "c", "user": "u"]]],
-                "clusters": [["name": "c", "cluster": ["server": "https://127.0.0.1:1"]]],
-                "users": [["name": "u", "user": [:]]],
-            ],
-            directory: "/"
-        )
-        let client = try KubernetesClient(identity, userAgent: "t")
-        let shop = Workshop(
-            settings: DriverSettings(),
-            client: client,
-            service: service,
-            secrets: CephSecrets(client: client) { () throws(VolumeError) in credentials },
-            events: EventRecorder(client, component: "t", instance: "t"),
-            claims: ObjectCache(indexes: [{ $0.className }]),
-            volumes: ObjectCache(indexes: [{ _ in nil }, { _ in nil }]),
-            classes: ObjectCache(),
-            observer: nil,
-            logger: Logger(label: "t") { _ in SilentLog() }
-        )
+        let shop = try Workshop.forTests(service, server: "https://127.0.0.1:1")
         shop.claims.put(
             try #require(
                 PersistentVolumeClaim([

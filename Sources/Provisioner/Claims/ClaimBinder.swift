@@ -91,7 +91,9 @@ struct ClaimBinder: Sendable {
                 }
                 if attempt == Self.mostTries { throw error }
             }
-            guard let now = try await current(path), now.metadata.uid == claim.metadata.uid else {
+            guard let now = try await shop.liveClaim(claim.metadata.namespace, claim.metadata.name),
+                now.metadata.uid == claim.metadata.uid
+            else {
                 return .failure(Lost(description: "the claim is gone"))
             }
             if now.volumeName == volumeName { return .success(now) }
@@ -112,15 +114,6 @@ struct ClaimBinder: Sendable {
             known.volumeName.isEmpty
         else { return claim }
         return known
-    }
-
-    private func current(_ path: String) async throws(KubernetesError) -> PersistentVolumeClaim? {
-        do throws(KubernetesError) {
-            return PersistentVolumeClaim(try await shop.client.call(.get(path)))
-        } catch {
-            if error.status?.isNotFound ?? false { return nil }
-            throw error
-        }
     }
 
     private func setStatus(
@@ -144,7 +137,8 @@ struct ClaimBinder: Sendable {
                 guard error.status?.isConflict ?? false, attempt < Self.mostTries else { throw error }
             }
             // Gone, or somebody else's: nothing of ours to set.
-            guard let now = try await current(path), now.metadata.uid == claim.metadata.uid,
+            guard let now = try await shop.liveClaim(claim.metadata.namespace, claim.metadata.name),
+                now.metadata.uid == claim.metadata.uid,
                 now.volumeName == volume.metadata.name
             else { return }
             claim = now
@@ -173,28 +167,6 @@ struct ClaimBinder: Sendable {
                 now.metadata.uid == volume.metadata.uid, now.claim?.uid == volume.claim?.uid
             else { return }
             volume = now
-        }
-    }
-}
-
-extension Workshop {
-    /// A PersistentVolume as the server has it now; nothing when it is gone.
-    func liveVolume(_ name: String) async throws(KubernetesError) -> PersistentVolume? {
-        do throws(KubernetesError) {
-            return PersistentVolume(try await client.call(.get(APIPath.persistentVolume(name))))
-        } catch {
-            if error.status?.isNotFound ?? false { return nil }
-            throw error
-        }
-    }
-
-    /// A claim as the server has it now; nothing when it is gone.
-    func liveClaim(_ namespace: String, _ name: String) async throws(KubernetesError) -> PersistentVolumeClaim? {
-        do throws(KubernetesError) {
-            return PersistentVolumeClaim(try await client.call(.get(APIPath.claim(namespace, name))))
-        } catch {
-            if error.status?.isNotFound ?? false { return nil }
-            throw error
         }
     }
 }

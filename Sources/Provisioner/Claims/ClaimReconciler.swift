@@ -17,6 +17,10 @@ final class ClaimReconciler: Sendable {
         var storageClass: StorageClass
         var startedAt = ContinuousClock.now
         var failures = 0
+        /// The Ceph user that the image was begun with; nothing before anything was.
+        var begunWith: Credentials?
+        /// Tries to take it back.
+        var undoTries = 0
     }
 
     /// A claim that cannot be served as it is.
@@ -41,6 +45,8 @@ final class ClaimReconciler: Sendable {
 
     /// So long the watch has to show what we wrote, before we look ourselves.
     private static let settleTime = Duration.seconds(30)
+    /// With the waits between them more than an hour.
+    private static let mostUndoTries = 20
 
     init(_ shop: Workshop, _ capacity: CapacityReport) {
         self.shop = shop
@@ -81,6 +87,10 @@ final class ClaimReconciler: Sendable {
                 "a volume with content from \(kind.printable) is made by whoever fills it; waiting for that",
                 on: reference(claim)
             )
+            return .done
+        case .unsupported(let reason):
+            shop.events.record(.warning, "ProvisioningFailed", reason, on: reference(claim))
+            // None of it can be changed in a claim, or the change is an event of it.
             return .done
         case .provision(let storageClass):
             if let wait = infeasibleWait(claim, storageClass) { return .after(wait) }
@@ -202,8 +212,8 @@ final class ClaimReconciler: Sendable {
                     LogKey.claim: "\(claim.metadata.key)", LogKey.volume: "\(name)", LogKey.reason: "\(reason)",
                 ]
             )
-            let attempt = Attempt(claim: claim, storageClass: storageClass)
-            return await clean(attempt) ? .done : .retry
+            let attempt = state.withLock { $0.attempts[claim.metadata.uid] }
+            return await clean(attempt ?? Attempt(claim: claim, storageClass: storageClass)) ? .done : .retry
         }
     }
 
@@ -247,8 +257,8 @@ final class ClaimReconciler: Sendable {
                 classUID: storageClass.metadata.uid,
                 until: .now + shop.settings.longestRetry
             )
-            // Nothing was made for it.
-            state.attempts[claim.metadata.uid] = nil
+            // Unless something was made for it before.
+            if state.attempts[claim.metadata.uid]?.begunWith == nil { state.attempts[claim.metadata.uid] = nil }
         }
         // Where the scheduler can know more than before, it is asked again; else it would choose the same.
         let canChoose = !storageClass.allowedTopologies.isEmpty || capacity.isPublished(storageClass)
@@ -287,33 +297,70 @@ final class ClaimReconciler: Sendable {
         // Ceph lets a client of a full pool wait without an answer.
         guard !capacity.isFull(storageClass) else { throw Self.full(storageClass) }
         let maker = VolumeMaker(shop: shop, claim: claim, storageClass: storageClass, name: name)
-        let volume = try await maker.make()
+        let volume = try await maker.make { credentials in
+            state.withLock { $0.attempts[claim.metadata.uid]?.begunWith = credentials }
+        }
         return try await binder.bind(volume, to: claim)
     }
 
     /// Takes away what was made for a claim that no longer wants it; whether all is done.
     ///
-    /// The volume is made to its end first: only then there is an answer to what there is to take away.
+    /// A class that retains keeps it: the image may be older than this claim's try, in a cluster that was restored from a
+    /// backup.
     private func clean(_ attempt: Attempt) async -> Bool {
         let claim = attempt.claim
         let name = shop.volumeName(of: claim)
         let maker = VolumeMaker(shop: shop, claim: claim, storageClass: attempt.storageClass, name: name)
         do {
+            // Not by the watch's word: it may be behind, or of a server that was restored since.
+            guard try await !isWanted(claim, name) else { return false }
             if let volume = try await shop.liveVolume(name), volume.claim?.uid == claim.metadata.uid {
                 // Whoever had it bound has its reclaim policy, too: `VolumeReconciler` sees to it.
-                guard volume.phase == .pending || volume.phase == .available else { return forget(attempt) }
+                guard VolumeRemoval.wasNeverBound(volume) else { return forget(attempt) }
                 try await VolumeRemoval(shop: shop).remove(volume)
-            } else {
-                try await maker.undo()
+            } else if let credentials = attempt.begunWith {
+                guard attempt.storageClass.reclaimPolicy == .delete else {
+                    shop.logger.notice(
+                        "the claim is gone, its class retains: an image may have stayed",
+                        metadata: [LogKey.claim: "\(claim.metadata.key)", LogKey.volume: "\(name)"]
+                    )
+                    return forget(attempt)
+                }
+                try await maker.undo(credentials)
             }
             return forget(attempt)
         } catch let error as VolumeError where error.code == .invalidArgument {
             return forget(attempt)
         } catch {
             if case KubernetesError.canceled = error { return false }
-            shop.log(error, "cannot take a volume back yet", [LogKey.volume: "\(name)"])
+            if case KubernetesError.notLeading = error { return false }
+            return isHopeless(attempt, error)
+        }
+    }
+
+    /// Whether a claim is there and may still have the volume that was made for it.
+    private func isWanted(_ claim: PersistentVolumeClaim, _ name: String) async throws(KubernetesError) -> Bool {
+        guard let live = try await shop.liveClaim(claim.metadata.namespace, claim.metadata.name),
+            live.metadata.uid == claim.metadata.uid
+        else { return false }
+        if live.volumeName == name { return true }
+        return live.volumeName.isEmpty && !live.metadata.isBeingDeleted
+    }
+
+    /// Counts a try to take a volume back that failed; whether it was the last.
+    private func isHopeless(_ attempt: Attempt, _ error: any Error) -> Bool {
+        let uid = attempt.claim.metadata.uid
+        let tries = state.withLock { state in
+            state.attempts[uid, default: attempt].undoTries += 1
+            return state.attempts[uid]?.undoTries ?? 0
+        }
+        let volume: Logger.Metadata = [LogKey.volume: "\(shop.volumeName(of: attempt.claim))"]
+        guard tries >= Self.mostUndoTries else {
+            shop.log(error, "cannot take a volume back yet", volume)
             return false
         }
+        shop.log(error, "cannot take a volume back, its image stays; nacre controller orphans lists it", volume)
+        return forget(attempt)
     }
 
     private func forget(_ attempt: Attempt) -> Bool {

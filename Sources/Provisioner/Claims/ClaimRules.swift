@@ -11,6 +11,8 @@ enum ClaimRules {
         case leaveToBinder
         /// Content that somebody else must fill in.
         case foreignSource(String)
+        /// It asks for what Nacre does not do; the words say what, and what to do instead.
+        case unsupported(String)
         /// Make a volume.
         case provision(StorageClass)
     }
@@ -36,10 +38,31 @@ enum ClaimRules {
             return .skip
         }
         if storageClass.waitsForConsumer, details.annotations[selectedNodeKey, default: ""].isEmpty { return .skip }
+        if let reason = unsupported(details) { return .unsupported(reason) }
         if let source = details.dataSource { return .foreignSource(source) }
         // The annotation is the binder's word that nothing there is fits; before it, a free volume may.
         if annotated == nil, hasCandidates() { return .leaveToBinder }
         return .provision(storageClass)
+    }
+
+    /// What a claim asks for that would be ours to do and is not done; nothing when there is no such thing.
+    private static func unsupported(_ details: PersistentVolumeClaim.Details) -> String? {
+        switch details.dataSource {
+        case "PersistentVolumeClaim":
+            return "cannot make a volume from another claim: clones are not supported; drop spec.dataSource and "
+                + "spec.dataSourceRef, and copy the data in a pod that mounts both"
+        case "VolumeSnapshot.snapshot.storage.k8s.io":
+            return "cannot make a volume from a VolumeSnapshot: snapshots are not supported; drop spec.dataSource and "
+                + "spec.dataSourceRef"
+        default: break
+        }
+        return details.attributesClass.map(attributesClassRefusal)
+    }
+
+    /// Why a VolumeAttributesClass is of no effect.
+    static func attributesClassRefusal(_ name: String) -> String {
+        "VolumeAttributesClass '\(name.printable)' cannot be applied: volumes are not modified by such classes; drop "
+            + "spec.volumeAttributesClassName"
     }
 
     /// How a claim will be used, in CSI's words.

@@ -14,10 +14,15 @@ struct VolumeMaker: Sendable {
     private static let smallestXFSBytes: Int64 = 300 << 20
 
     /// The PersistentVolume, made or found.
-    func make() async throws -> PersistentVolume {
+    ///
+    /// - Parameter begin: Told of the Ceph user just before the image is begun with.
+    /// - Returns: The PersistentVolume, as the server has it.
+    /// - Throws: `VolumeError` or `KubernetesError`; then the image may be there, or be still in the making.
+    func make(_ begin: (Credentials) -> Void) async throws -> PersistentVolume {
         let plan = try plan()
         shop.enter(.readingSecret)
         let credentials = try await shop.secrets.credentials(plan.provisionSecret)
+        begin(credentials)
         let made = try await shop.service.createVolume(plan.request(credentials), deadline: shop.deadline)
         guard made.capacityBytes >= UInt64(clamping: claim.requestBytes) else {
             throw VolumeError(
@@ -29,13 +34,21 @@ struct VolumeMaker: Sendable {
         return try await save(plan.object(made))
     }
 
-    /// Takes the image away again; the volume is brought to its end before, for it may still be in the making.
-    func undo() async throws {
+    /// Takes the image away again; a create that is still under way comes to its end before.
+    ///
+    /// - Parameter begunWith: The Ceph user of the last try: its Secret may have gone with the claim's namespace.
+    /// - Throws: `VolumeError` when the image may still be there.
+    func undo(_ begunWith: Credentials) async throws {
         let plan = try plan()
-        let credentials = try await shop.secrets.credentials(plan.provisionSecret)
-        let made = try await shop.service.createVolume(plan.request(credentials), deadline: shop.deadline)
+        let id = try shop.service.handle(of: name, parameters: plan.parameters.driver)
+        let credentials: Credentials
+        do throws(VolumeError) {
+            credentials = try await shop.secrets.credentials(plan.provisionSecret)
+        } catch {
+            credentials = begunWith
+        }
         shop.enter(.deletingImage)
-        try await shop.service.deleteVolume(made.id.description, credentials: credentials, deadline: shop.deadline)
+        try await shop.service.deleteVolume(id.description, credentials: credentials, deadline: shop.deadline)
     }
 
     private func save(_ object: JSONValue) async throws(KubernetesError) -> PersistentVolume {

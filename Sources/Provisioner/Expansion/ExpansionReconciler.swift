@@ -12,8 +12,19 @@ final class ExpansionReconciler: Sendable {
     private struct State {
         /// How far an image was grown for a claim, so that every event of the claim does not ask Ceph again.
         var grown: [String: Int64] = [:]
-        /// Claims whose last try ended in an error that no repetition mends.
-        var failedForGood: Set<String> = []
+        /// Claims whose last try failed, until one succeeds.
+        var failures: [String: Failure] = [:]
+    }
+
+    /// What came of a claim's last try.
+    private struct Failure {
+        /// The size that was asked for: another one is another matter.
+        var requestBytes: Int64
+        /// Whether no repetition mends it.
+        var isFinal: Bool
+        /// What the claim writes about itself, ours included, is no reason to try again before this.
+        var until: ContinuousClock.Instant
+        var wait: Backoff
     }
 
     private static let preResizeKey = "volume.alpha.kubernetes.io/pre-resize-capacity"
@@ -33,7 +44,7 @@ final class ExpansionReconciler: Sendable {
     func forget(_ claim: PersistentVolumeClaim) {
         state.withLock { state in
             state.grown[claim.metadata.uid] = nil
-            state.failedForGood.remove(claim.metadata.uid)
+            state.failures[claim.metadata.uid] = nil
         }
     }
 
@@ -49,8 +60,9 @@ final class ExpansionReconciler: Sendable {
                 volume.claim?.uid == claim.metadata.uid
             else { return .done }
             let attributes = try VolumeRemoval(shop: shop).ownAttributes(of: volume)
+            if let wait = waitAfterFailure(claim) { return .after(wait) }
             if volume.details?.flexDriver != nil {
-                try await growEarly(claim, attributes)
+                try await growEarly(claim, volume, attributes)
             } else {
                 try await grow(claim, volume, attributes)
                 ProvisionerMetrics.expanded(class: volume.className, in: .now - start, nil)
@@ -63,23 +75,33 @@ final class ExpansionReconciler: Sendable {
                 return .after(.milliseconds(Int.random(in: 20...200)))
             }
             ProvisionerMetrics.expanded(class: known.className, in: .now - start, error)
-            return failed(claim, error)
+            return await failed(claim, error)
         }
     }
 
-    private func growEarly(_ claim: PersistentVolumeClaim, _ attributes: VolumeAttributes) async throws {
+    private func growEarly(
+        _ claim: PersistentVolumeClaim,
+        _ volume: PersistentVolume,
+        _ attributes: VolumeAttributes
+    ) async throws {
         let isGrown = state.withLock { $0.grown[claim.metadata.uid, default: 0] >= claim.requestBytes }
         guard !isGrown else { return }
-        _ = try await growImage(claim, attributes, claim.requestBytes)
-        state.withLock { $0.grown[claim.metadata.uid] = claim.requestBytes }
+        _ = try await growImage(claim, volume, attributes, claim.requestBytes)
+        state.withLock { state in
+            state.grown[claim.metadata.uid] = claim.requestBytes
+            state.failures[claim.metadata.uid] = nil
+        }
+        try await ResizeWriter(shop: shop).clearFailure(of: claim)
     }
 
     private func growImage(
         _ claim: PersistentVolumeClaim,
+        _ volume: PersistentVolume,
         _ attributes: VolumeAttributes,
         _ bytes: Int64
     ) async throws -> Int64 {
         let credentials = try await shop.secrets.credentials(attributes.expandSecret)
+        try await VolumeRemoval(shop: shop).checkMade(attributes, for: volume, credentials)
         shop.enter(.growingImage)
         let grown = try await shop.service.expandVolume(
             ExpandVolumeRequest(
@@ -110,7 +132,7 @@ final class ExpansionReconciler: Sendable {
             request: live.requestBytes,
             allocated: details.allocatedBytes,
             status: details.resizeStatus,
-            failedForGood: state.withLock { $0.failedForGood.contains(live.metadata.uid) }
+            failedForGood: state.withLock { $0.failures[live.metadata.uid]?.isFinal ?? false }
         )
         let writer = ResizeWriter(shop: shop)
         let isPending = ResizeWriter.has("FileSystemResizePending", in: details)
@@ -125,12 +147,12 @@ final class ExpansionReconciler: Sendable {
                 on: ObjectReference(kind: "PersistentVolumeClaim", claim.metadata)
             )
         }
-        let bytes = try await growImage(claim, attributes, target)
+        let bytes = try await growImage(claim, volume, attributes, target)
         shop.enter(.recordingCapacity)
         try await record(bytes, of: volume, before: claim)
         shop.enter(.recordingResize)
         try await writer.end(claim, bytes, needsNode: !volume.isBlock)
-        state.withLock { _ = $0.failedForGood.remove(claim.metadata.uid) }
+        state.withLock { $0.failures[claim.metadata.uid] = nil }
         shop.events.record(
             .normal,
             volume.isBlock ? "VolumeResizeSuccessful" : "FileSystemResizeRequired",
@@ -157,21 +179,48 @@ final class ExpansionReconciler: Sendable {
         _ = try await shop.client.call(.patch(APIPath.persistentVolume(volume.metadata.name), .merge, patch))
     }
 
-    private func failed(_ claim: PersistentVolumeClaim, _ error: any Error) -> WorkQueue.Outcome {
+    /// How long a claim still has to wait that failed with the size it asks for.
+    private func waitAfterFailure(_ claim: PersistentVolumeClaim) -> Duration? {
+        state.withLock { state in
+            guard let failure = state.failures[claim.metadata.uid], failure.requestBytes == claim.requestBytes,
+                failure.until > .now
+            else { return nil }
+            return failure.until - .now
+        }
+    }
+
+    private func failed(_ claim: PersistentVolumeClaim, _ error: any Error) async -> WorkQueue.Outcome {
+        let message = (error as? VolumeError)?.message ?? "\(error)"
+        let isFinal =
+            switch (error as? VolumeError)?.code {
+            case .invalidArgument, .outOfRange, .notFound, .unimplemented: true
+            default: false
+            }
         shop.log(error, "cannot expand", [LogKey.claim: "\(claim.metadata.key)"])
         shop.events.record(
             .warning,
             "VolumeResizeFailed",
-            (error as? VolumeError)?.message ?? "\(error)",
+            message,
             on: ObjectReference(kind: "PersistentVolumeClaim", claim.metadata)
         )
-        guard let error = error as? VolumeError else { return .retry }
-        switch error.code {
-        case .invalidArgument, .outOfRange, .notFound:
-            state.withLock { _ = $0.failedForGood.insert(claim.metadata.uid) }
-            return .after(shop.settings.longestRetry)
-        default:
-            return .retry
+        let settings = shop.settings
+        let wait = state.withLock { state in
+            let known = state.failures[claim.metadata.uid].flatMap { $0.requestBytes == claim.requestBytes ? $0 : nil }
+            var backoff = known?.wait ?? Backoff(first: settings.firstRetry, longest: settings.longestRetry)
+            let wait = isFinal ? settings.longestRetry : backoff.next()
+            state.failures[claim.metadata.uid] = Failure(
+                requestBytes: claim.requestBytes,
+                isFinal: isFinal,
+                until: .now + wait,
+                wait: backoff
+            )
+            return wait
         }
+        do throws(KubernetesError) {
+            try await ResizeWriter(shop: shop).fail(claim, message, isFinal: isFinal)
+        } catch {
+            shop.log(error, "cannot write why a claim does not grow", [LogKey.claim: "\(claim.metadata.key)"])
+        }
+        return .after(wait)
     }
 }

@@ -11,6 +11,7 @@ struct ResizeWriter: Sendable {
     private static let ours: Set<String> = [
         "Resizing", "FileSystemResizePending", "ControllerResizeError", "NodeResizeError",
     ]
+    private static let failure = "ControllerResizeError"
     private static let notRequiredKey = "volume.kubernetes.io/node-expansion-not-required"
 
     static func has(_ type: String, in details: PersistentVolumeClaim.Details) -> Bool {
@@ -46,16 +47,53 @@ struct ResizeWriter: Sendable {
         )
     }
 
+    /// The image cannot be grown: says why in the claim, unless it says so already.
+    ///
+    /// See: external-resizer, `markControllerExpansionFailed`.
+    func fail(_ claim: PersistentVolumeClaim, _ message: String, isFinal: Bool) async throws(KubernetesError) {
+        guard let live = try await shop.liveClaim(claim.metadata.namespace, claim.metadata.name),
+            live.metadata.uid == claim.metadata.uid, let details = live.details
+        else { return }
+        let said = details.conditions.first { $0["type"]?.string == Self.failure }?["message"]?.string
+        guard said != message else { return }
+        // Of a FlexVolume the controller manager writes the rest of it.
+        let others = details.conditions.compactMap { $0["type"]?.string }.filter {
+            Self.ours.contains($0) && $0 != Self.failure && $0 != "Resizing"
+        }
+        _ = try await patch(
+            live,
+            conditions: others + [Self.failure],
+            message: message,
+            annotations: nil,
+            status: isFinal && details.resizeStatus != nil
+                ? ["allocatedResourceStatuses": ["storage": "ControllerResizeInfeasible"]] : [:]
+        )
+    }
+
+    /// The image was grown after all: takes back what `fail` wrote.
+    func clearFailure(of claim: PersistentVolumeClaim) async throws(KubernetesError) {
+        guard let details = claim.details, Self.has(Self.failure, in: details),
+            let live = try await shop.liveClaim(claim.metadata.namespace, claim.metadata.name),
+            live.metadata.uid == claim.metadata.uid, let conditions = live.details?.conditions
+        else { return }
+        let others = conditions.compactMap { $0["type"]?.string }.filter {
+            Self.ours.contains($0) && $0 != Self.failure
+        }
+        _ = try await patch(live, conditions: others, annotations: nil, status: [:])
+    }
+
     private func patch(
         _ claim: PersistentVolumeClaim,
         conditions: [String],
+        message: String? = nil,
         annotations: JSONValue?,
         status: JSONValue
     ) async throws(KubernetesError) -> PersistentVolumeClaim {
         let kept = (claim.details?.conditions ?? []).filter { !Self.ours.contains($0["type"]?.string ?? "") }
         let now = JSONValue.string(KubernetesTime.seconds())
         let new = conditions.map { type -> JSONValue in
-            ["type": .string(type), "status": "True", "lastTransitionTime": now]
+            let condition: JSONValue = ["type": .string(type), "status": "True", "lastTransitionTime": now]
+            return condition.with("message", type == Self.failure ? message.map { .string($0) } : nil)
         }
         let metadata: JSONValue = ["resourceVersion": .string(claim.metadata.resourceVersion)]
         let path = APIPath.claim(claim.metadata.namespace, claim.metadata.name)

@@ -1,12 +1,15 @@
 internal import JSON
 internal import KubernetesAPI
 internal import Logging
+internal import Synchronization
 internal import Volumes
 
 /// From a volume that nobody wants to no volume: reclaiming, and the finalizer that goes with it.
 final class VolumeReconciler: Sendable {
     private let shop: Workshop
     private let removal: VolumeRemoval
+    /// Volumes whose images say which claim has them since this process leads: the claims' uids by the volumes'.
+    private let noted = Mutex<[String: String]>([:])
 
     init(_ shop: Workshop) {
         self.shop = shop
@@ -18,6 +21,8 @@ final class VolumeReconciler: Sendable {
         case nothing
         case addFinalizer
         case removeFinalizer
+        /// It was given to another claim than it was made for, which its image does not say yet.
+        case noteClaim
         /// Its claim seems to be gone, but nobody has said so yet.
         case release
         case delete
@@ -32,7 +37,7 @@ final class VolumeReconciler: Sendable {
     private func task(_ volume: PersistentVolume) -> Task {
         guard volume.provisionedBy == shop.settings.driverName else { return .nothing }
         guard volume.reclaimPolicy == .delete else {
-            return volume.hasProvisionerFinalizer ? .removeFinalizer : .nothing
+            return volume.hasProvisionerFinalizer ? .removeFinalizer : changedHands(volume) ? .noteClaim : .nothing
         }
         let isHeld = volume.hasProvisionerFinalizer
         switch volume.phase {
@@ -41,13 +46,42 @@ final class VolumeReconciler: Sendable {
             guard let reference = volume.claim, !reference.uid.isEmpty else { return .nothing }
             let claim = shop.claims.object("\(reference.namespace)/\(reference.name)")
             if claim?.metadata.uid != reference.uid { return .release }
-            return isHeld || volume.metadata.isBeingDeleted ? .nothing : .addFinalizer
+            guard isHeld || volume.metadata.isBeingDeleted else { return .addFinalizer }
+            return changedHands(volume) ? .noteClaim : .nothing
         // Never bound, and told to go: taken back by a controller that did not come to the end of it.
         case .pending where volume.metadata.isBeingDeleted && isHeld,
             .available where volume.metadata.isBeingDeleted && isHeld:
             return .delete
         case .pending, .available, .released, .failed: return .nothing
         }
+    }
+
+    /// Whether a volume has a claim that it was not made for, which its image was not told yet.
+    private func changedHands(_ volume: PersistentVolume) -> Bool {
+        guard volume.phase == .bound, let uid = volume.claim?.uid, !uid.isEmpty,
+            let made = shop.claimUID(ofVolume: volume.metadata.name), made != uid
+        else { return false }
+        return noted.withLock { $0[volume.metadata.uid] != uid }
+    }
+
+    /// Has the image say which claim has it, so that whoever finds it without Kubernetes knows whose it is.
+    private func noteClaim(of volume: PersistentVolume) async throws {
+        guard changedHands(volume), let claim = volume.claim else { return }
+        let attributes = try removal.ownAttributes(of: volume)
+        let credentials = try await shop.secrets.credentials(removal.deletionSecret(of: volume))
+        try await removal.checkMade(attributes, for: volume, credentials)
+        try await shop.service.setClaim(
+            ClaimName(namespace: claim.namespace, name: claim.name),
+            of: attributes.handle,
+            credentials: credentials,
+            deadline: shop.deadline
+        )
+        noted.withLock { $0[volume.metadata.uid] = claim.uid }
+    }
+
+    /// A volume is no longer.
+    func forget(_ volume: PersistentVolume) {
+        noted.withLock { $0[volume.metadata.uid] = nil }
     }
 
     /// Works on the volume of that name.
@@ -93,6 +127,9 @@ final class VolumeReconciler: Sendable {
                 (volume.details?.finalizers ?? []).filter { $0 != PersistentVolume.provisionerFinalizer }
             )
             return .done
+        case .noteClaim:
+            try await noteClaim(of: volume)
+            return .done
         case .release, .delete:
             guard volume.reclaimPolicy == .delete, try await isReleased(volume) else { return .done }
             try await removal.remove(volume)
@@ -108,19 +145,30 @@ final class VolumeReconciler: Sendable {
         }
     }
 
-    /// Whether a volume's claim is gone for certain: the binder, the watch or the server itself says so.
+    /// Whether a volume's claim is gone for certain: the server itself says so, asked now.
     ///
-    /// The phase is not waited for: the binder writes it for twenty volumes a second.
-    private func isReleased(_ volume: PersistentVolume) async throws(KubernetesError) -> Bool {
-        switch volume.phase {
-        case .released: return true
-        case .pending, .available: return volume.metadata.isBeingDeleted
-        case .failed: return false
-        case .bound: break
+    /// Neither the watch's word nor the volume's phase is enough: a cache may be of a server that was restored since, and a
+    /// phase is written behind what it tells of.
+    private func isReleased(_ volume: PersistentVolume) async throws -> Bool {
+        let wasNeverBound = VolumeRemoval.wasNeverBound(volume)
+        guard volume.phase != .failed, volume.metadata.isBeingDeleted || !wasNeverBound else { return false }
+        // Somebody has freed it for another claim, whatever the phase still says; only a person's word lets it go.
+        guard let reference = volume.claim, !reference.uid.isEmpty else { return wasNeverBound }
+        guard let claim = try await shop.liveClaim(reference.namespace, reference.name) else { return true }
+        guard claim.metadata.uid != reference.uid else {
+            // It is there, and may have another volume: then it never took this one.
+            return volume.phase != .bound && !claim.volumeName.isEmpty && claim.volumeName != volume.metadata.name
         }
-        guard let reference = volume.claim, !reference.uid.isEmpty else { return false }
-        if shop.gone.contains(reference.uid) { return true }
-        return try await shop.liveClaim(reference.namespace, reference.name)?.metadata.uid != reference.uid
+        guard claim.volumeName != volume.metadata.name else {
+            throw VolumeError(
+                .failedPrecondition,
+                "cannot delete the volume: it was released by a claim that is gone, but claim \(reference.namespace)/"
+                    + "\(reference.name) of today names it in spec.volumeName, as after a restore from a backup; to give it "
+                    + "to that claim remove spec.claimRef.uid and spec.claimRef.resourceVersion of the PersistentVolume, to "
+                    + "let it go delete the claim"
+            )
+        }
+        return true
     }
 
     private func setFinalizers(of volume: PersistentVolume, _ finalizers: [String]) async throws(KubernetesError) {
@@ -142,15 +190,15 @@ final class VolumeReconciler: Sendable {
         if let status = (error as? KubernetesError)?.status, status.isConflict || status.isNotFound {
             return .after(.milliseconds(Int.random(in: 20...200)))
         }
-        ProvisionerMetrics.deleted(class: volume.className, in: .now - start, error)
-        shop.log(error, "cannot delete", [LogKey.volume: "\(volume.metadata.name)"])
         let message = (error as? VolumeError)?.message ?? "\(error)"
-        shop.events.record(
-            .warning,
-            "VolumeFailedDelete",
-            message,
-            on: ObjectReference(kind: "PersistentVolume", volume.metadata)
-        )
+        if case .noteClaim = task {
+            shop.log(error, "cannot note on an image which claim has it", [LogKey.volume: "\(volume.metadata.name)"])
+        } else {
+            ProvisionerMetrics.deleted(class: volume.className, in: .now - start, error)
+            shop.log(error, "cannot delete", [LogKey.volume: "\(volume.metadata.name)"])
+            let object = ObjectReference(kind: "PersistentVolume", volume.metadata)
+            shop.events.record(.warning, "VolumeFailedDelete", message, on: object)
+        }
         guard let error = error as? VolumeError, error.code == .invalidArgument else { return .retry }
         return .after(shop.settings.longestRetry)
     }

@@ -11,8 +11,9 @@ struct VolumeRemoval: Sendable {
     static let protectionFinalizer = "kubernetes.io/pv-protection"
     private static let mostTries = 6
 
-    /// Removes a volume that nobody has: its claim is gone, or never had it.
+    /// Removes a volume that nobody has: its claim is gone, or never had it; its policy is Delete.
     func remove(_ volume: PersistentVolume) async throws {
+        guard volume.reclaimPolicy == .delete else { return }
         let attributes = try ownAttributes(of: volume)
         var volume = volume
         if Self.wasNeverBound(volume) {
@@ -22,6 +23,7 @@ struct VolumeRemoval: Sendable {
             volume = doomed
         }
         let credentials = try await shop.secrets.credentials(deletionSecret(of: volume))
+        try await checkMade(attributes, for: volume, credentials)
         shop.enter(.deletingImage)
         try await shop.service.deleteVolume(attributes.handle, credentials: credentials, deadline: shop.deadline)
         shop.enter(.removingVolume)
@@ -33,7 +35,12 @@ struct VolumeRemoval: Sendable {
         try await removeFinalizers(of: volume)
     }
 
-    /// What a volume says of itself, if it says what we would have: a forged one must not delete another's image.
+    /// What a volume says of itself, if it says what we would have: a forged one must not delete or grow another's image.
+    ///
+    /// A volume may change hands: after Retain a person gives it to another claim. So nothing is asked of the claim. What
+    /// proves that a volume and its image belong together is that the volume's name is `PREFIX-UID`, which no second object of
+    /// the cluster can have, that the image's name ends in that uid, and, by `checkMade`, that the image says by itself that it
+    /// was made under the volume's name.
     func ownAttributes(of volume: PersistentVolume) throws(VolumeError) -> VolumeAttributes {
         guard let details = volume.details,
             let attributes = VolumeAttributes(details, flexDriver: shop.settings.flexDriver)
@@ -43,23 +50,54 @@ struct VolumeRemoval: Sendable {
                     + "is not ours; its image is left alone"
             )
         }
-        let uid = volume.metadata.name.dropFirst(shop.settings.volumeNamePrefix.count + 1)
-        guard let id = try? VolumeID(parsing: attributes.handle), !uid.isEmpty, id.image.hasSuffix("-\(uid)"),
-            volume.claim?.uid == String(uid)
+        guard let id = try? VolumeID(parsing: attributes.handle),
+            let uid = shop.claimUID(ofVolume: volume.metadata.name),
+            id.image.hasSuffix("-\(uid)")
         else {
             throw .invalid(
                 "PersistentVolume '\(volume.metadata.name)' says that it is volume '\(attributes.handle.printable)', which "
-                    + "was not made for its claim; the image is left alone"
+                    + "was not made under that name; the image is left alone"
             )
         }
         return attributes
     }
 
-    private static func wasNeverBound(_ volume: PersistentVolume) -> Bool {
+    /// Asks the image itself under which name it was made; one that is gone, or says none, is the volume service's to judge.
+    ///
+    /// - Throws: `VolumeError` with `.invalidArgument` when that is another name than the volume's.
+    func checkMade(
+        _ attributes: VolumeAttributes,
+        for volume: PersistentVolume,
+        _ credentials: Credentials
+    ) async throws(VolumeError) {
+        let made: String?
+        do throws(VolumeError) {
+            made = try await shop.service.requestName(
+                of: attributes.handle,
+                credentials: credentials,
+                deadline: shop.deadline
+            )
+        } catch {
+            guard error.code == .notFound else { throw error }
+            return
+        }
+        // A deletion that was undone left the image's own name as its mark.
+        guard let made, made != volume.metadata.name, (try? VolumeID(parsing: attributes.handle))?.image != made else {
+            return
+        }
+        throw .invalid(
+            "PersistentVolume '\(volume.metadata.name)' says that it is volume '\(attributes.handle.printable)', but that "
+                + "image was made for '\(made.printable)'; the image is left alone"
+        )
+    }
+
+    /// Whether no claim ever had a volume, by its phase.
+    static func wasNeverBound(_ volume: PersistentVolume) -> Bool {
         volume.phase == .pending || volume.phase == .available
     }
 
-    private func deletionSecret(of volume: PersistentVolume) -> SecretReference? {
+    /// The Secret of the user that takes the image away; nothing for our own user.
+    func deletionSecret(of volume: PersistentVolume) -> SecretReference? {
         VolumeObject.deletionSecret(in: volume.details?.annotations ?? [:])
     }
 

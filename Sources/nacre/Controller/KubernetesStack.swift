@@ -196,6 +196,11 @@ final class KubernetesStack: Service, Sendable {
                 { controller.load.orphanedImages }
             ),
             ("nacre_kubernetes_lists_total", "Lists made since the start.", { controller.load.lists }),
+            (
+                "nacre_kubernetes_unreadable_total",
+                "Objects and events of watches that could not be read, and were passed over.",
+                { controller.load.unreadable }
+            ),
             ("nacre_kubernetes_reads_total", "Reads of the API server, watches included.", { client.counts.reads }),
             ("nacre_kubernetes_writes_total", "Writes to the API server.", { client.counts.writes }),
             (

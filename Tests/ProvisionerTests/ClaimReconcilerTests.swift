@@ -1,0 +1,173 @@
+import JSON
+import KubernetesAPI
+import Secrets
+import Synchronization
+import TestSupport
+import Testing
+import Volumes
+
+@testable import Provisioner
+
+/// An API server with one claim and one class' Secret, and a controller's half that sees to the claim.
+private final class Stage: Sendable {
+    struct World: Sendable {
+        var hasSecret = true
+        var hasClaim = true
+        /// Whether PersistentVolumes can be saved.
+        var takesVolumes = true
+        var volume: String?
+        var deletions = 0
+    }
+
+    static let uid = "00000000-0000-4000-8000-000000000001"
+    static let name = "pvc-\(uid)"
+    let world = Mutex(World())
+    let store = InMemoryImageStore()
+    private let server = Mutex<ScriptedServer?>(nil)
+    private let parts = Mutex<(shop: Workshop, reconciler: ClaimReconciler)?>(nil)
+
+    init(policy: String = "Delete") throws {
+        let server = try ScriptedServer { [unowned self] request, connection in
+            let (status, body) = world.withLock { Self.answer(request, &$0) }
+            connection.answer(status, body)
+        }
+        let shop = try Workshop.forTests(VolumeService(store: store), server: server.url)
+        shop.classes.put(
+            try #require(
+                StorageClass([
+                    "metadata": ["name": "fast", "uid": "s", "resourceVersion": "1"], "provisioner": "rbd.nacre.io",
+                    "reclaimPolicy": .string(policy),
+                    "parameters": [
+                        "clusterID": "lab", "pool": "rbd",
+                        "csi.storage.k8s.io/provisioner-secret-name": "ceph",
+                        "csi.storage.k8s.io/provisioner-secret-namespace": "db",
+                    ],
+                ])
+            )
+        )
+        shop.claims.put(try #require(PersistentVolumeClaim(Self.claim)))
+        self.server.withLock { $0 = server }
+        let reconciler = ClaimReconciler(shop, CapacityReport(shop) { () throws(KubernetesError) in nil })
+        parts.withLock { $0 = (shop, reconciler) }
+    }
+
+    static let claim: JSONValue = [
+        "metadata": ["name": "data", "namespace": "db", "uid": .string(uid), "resourceVersion": "1"],
+        "spec": [
+            "accessModes": ["ReadWriteOnce"], "storageClassName": "fast", "volumeMode": "Block",
+            "resources": ["requests": ["storage": "1Mi"]],
+        ],
+        "status": ["phase": "Pending"],
+    ]
+
+    private static func gone(_ name: String) -> (Int, String) {
+        (404, #"{"kind":"Status","code":404,"reason":"NotFound","details":{"name":"\#(name)"}}"#)
+    }
+
+    private static func answer(_ request: ScriptedServer.Request, _ world: inout World) -> (Int, String) {
+        let target = request.target
+        if target.contains("/secrets/") {
+            return world.hasSecret ? (200, #"{"data":{"userID":"dQ==","userKey":"aw=="}}"#) : gone("ceph")
+        }
+        if target.contains("/persistentvolumeclaims/") {
+            return world.hasClaim ? (200, String(decoding: claim.bytes, as: UTF8.self)) : gone("data")
+        }
+        switch request.method {
+        case "POST":
+            guard world.takesVolumes else { return (403, #"{"kind":"Status","code":403,"reason":"Forbidden"}"#) }
+            world.volume = request.body.replacing(
+                #""metadata":{"#,
+                with: #""metadata":{"uid":"v","resourceVersion":"1","#,
+                maxReplacements: 1
+            )
+            return (201, world.volume ?? "")
+        case "DELETE": world.deletions += 1
+        default: break
+        }
+        return world.volume.map { (200, $0) } ?? gone(name)
+    }
+
+    func reconcile() async throws -> WorkQueue.Outcome {
+        try await #require(parts.withLock { $0?.reconciler }).reconcile("db/data")
+    }
+
+    /// The claim goes, from the server and from the watch.
+    func deleteClaim() throws {
+        world.withLock { $0.hasClaim = false }
+        try #require(parts.withLock { $0?.shop }).claims.remove("db/data")
+    }
+}
+
+@Suite("Claims that go while their volumes are made")
+struct ClaimReconcilerTests {
+    private func isDone(_ outcome: WorkQueue.Outcome) -> Bool {
+        if case .done = outcome { return true }
+        return false
+    }
+
+    @Test("A volume that was made and never bound is taken back when its class deletes, and stays when it retains")
+    func neverBound() async throws {
+        for policy in ["Delete", "Retain"] {
+            let stage = try Stage(policy: policy)
+            // The claim goes between the saving of the volume and the binding.
+            stage.world.withLock { $0.hasClaim = false }
+            #expect(isDone(try await stage.reconcile()), "\(policy)")
+            let isKept = policy == "Retain"
+            #expect(stage.store.images.isEmpty == !isKept, "\(policy)")
+            #expect(stage.world.withLock { $0.deletions == 0 } == isKept, "\(policy)")
+        }
+    }
+
+    @Test("An image whose volume could not be saved goes with its claim, though the Secret is gone by then")
+    func secretGone() async throws {
+        let stage = try Stage()
+        stage.world.withLock { $0.takesVolumes = false }
+        #expect(!isDone(try await stage.reconcile()))
+        #expect(stage.store.images.count == 1)
+        stage.world.withLock { $0.hasSecret = false }
+        try stage.deleteClaim()
+        // A Secret counts for a while after it was read.
+        try await Task.sleep(for: .seconds(1))
+        #expect(isDone(try await stage.reconcile()))
+        #expect(stage.store.images.isEmpty && stage.store.trash.count == 1)
+    }
+
+    @Test("With a class that retains such an image stays")
+    func retained() async throws {
+        let stage = try Stage(policy: "Retain")
+        stage.world.withLock { $0.takesVolumes = false }
+        #expect(!isDone(try await stage.reconcile()))
+        try stage.deleteClaim()
+        #expect(isDone(try await stage.reconcile()))
+        #expect(stage.store.images.count == 1)
+    }
+
+    @Test("Nothing is made in order to be taken back, and what was never begun is not asked about")
+    func nothingMade() async throws {
+        let begun = try Stage()
+        begun.world.withLock { $0.takesVolumes = false }
+        #expect(!isDone(try await begun.reconcile()))
+        for id in begun.store.images.keys { begun.store.change(id) { $0.state = .absent } }
+        try begun.deleteClaim()
+        #expect(isDone(try await begun.reconcile()))
+        #expect(begun.store.images.isEmpty && begun.store.trash.isEmpty)
+
+        let never = try Stage()
+        never.world.withLock { $0.hasSecret = false }
+        #expect(!isDone(try await never.reconcile()))
+        try never.deleteClaim()
+        #expect(isDone(try await never.reconcile()))
+        #expect(never.store.images.isEmpty && never.store.trash.isEmpty)
+    }
+
+    @Test("A claim that only the cache has lost keeps what was made for it")
+    func cacheIsWrong() async throws {
+        let stage = try Stage()
+        stage.world.withLock { $0.takesVolumes = false }
+        #expect(!isDone(try await stage.reconcile()))
+        try stage.deleteClaim()
+        stage.world.withLock { $0.hasClaim = true }
+        #expect(!isDone(try await stage.reconcile()))
+        #expect(stage.store.images.count == 1)
+    }
+}

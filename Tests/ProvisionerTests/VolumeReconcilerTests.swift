@@ -1,0 +1,131 @@
+import JSON
+import KubernetesAPI
+import Secrets
+import Synchronization
+import TestSupport
+import Testing
+import Volumes
+
+@testable import Provisioner
+
+@Suite("Volumes that nobody wants any more")
+struct VolumeReconcilerTests {
+    private static let uid = "00000000-0000-4000-8000-000000000001"
+    private static let name = "pvc-\(uid)"
+
+    private static func volume(
+        phase: String = "Released",
+        claim: JSONValue? = ["namespace": "db", "name": "data", "uid": .string(uid)],
+        policy: String = "Delete",
+        name: String = name,
+        handle: String = "lab/rbd//csi-vol-\(uid)"
+    ) -> JSONValue {
+        let spec: JSONValue = [
+            "persistentVolumeReclaimPolicy": .string(policy),
+            "flexVolume": [
+                "driver": "nacre.io/rbd", "options": ["schema": "1", "volumeHandle": .string(handle)],
+            ],
+        ]
+        return [
+            "metadata": [
+                "name": .string(name), "uid": "v", "resourceVersion": "1",
+                "annotations": ["pv.kubernetes.io/provisioned-by": "rbd.nacre.io"],
+                "finalizers": [.string(PersistentVolume.provisionerFinalizer)],
+            ],
+            "spec": spec.with("claimRef", claim), "status": ["phase": .string(phase)],
+        ]
+    }
+
+    private static func claim(uid: String, volume: String = "") -> String {
+        #"{"metadata":{"name":"data","namespace":"db","uid":"\#(uid)","resourceVersion":"1"},"#
+            + #""spec":{"volumeName":"\#(volume)"},"status":{"phase":"Bound"}}"#
+    }
+
+    private static let gone =
+        #"{"kind":"Status","code":404,"reason":"NotFound","message":"gone","details":{"name":"data"}}"#
+
+    /// Reconciles a volume with an API server that has it, and answers so about its claim; returns whether the image went.
+    private func isDeleted(
+        _ volume: JSONValue,
+        claim: (status: Int, body: String),
+        requestName: String = name
+    ) async throws -> Bool {
+        let text = String(decoding: volume.bytes, as: UTF8.self)
+        let server = try ScriptedServer { request, connection in
+            if request.method != "GET" {
+                connection.answer(200, text)
+            } else if request.target.contains("/persistentvolumeclaims/") {
+                connection.answer(claim.status, claim.body)
+            } else {
+                connection.answer(200, text)
+            }
+        }
+        let store = InMemoryImageStore()
+        let service = VolumeService(store: store)
+        let made = try await service.createVolume(
+            CreateVolumeRequest(
+                name: requestName,
+                range: CapacityRange(requiredBytes: 1 << 20, limitBytes: 0),
+                capabilities: [VolumeCapability(.block, mode: .singleNodeWriter)],
+                parameters: ["clusterID": "lab", "pool": "rbd"],
+                credentials: Credentials(userID: "u", userKey: Secret("k"))
+            ),
+            deadline: .now + .seconds(60)
+        )
+        let shop = try Workshop.forTests(service, server: server.url)
+        let object = try #require(PersistentVolume(volume))
+        shop.volumes.put(object)
+        _ = await VolumeReconciler(shop).reconcile(object.metadata.name)
+        return store.images[made.id] == nil
+    }
+
+    @Test("The image goes when the server says by name that the claim is gone, or has another of that name")
+    func released() async throws {
+        #expect(try await isDeleted(Self.volume(), claim: (404, Self.gone)))
+        #expect(try await isDeleted(Self.volume(phase: "Bound"), claim: (404, Self.gone)))
+        #expect(try await isDeleted(Self.volume(), claim: (200, Self.claim(uid: "other"))))
+        #expect(try await isDeleted(Self.volume(), claim: (200, Self.claim(uid: "other", volume: "v2"))))
+    }
+
+    @Test(
+        "Nothing less than that lets it go",
+        arguments: [
+            (404, "404 page not found"),
+            (404, #"{"kind":"Status","code":404,"reason":"NotFound","message":"no path"}"#),
+            (404, #"{"kind":"Status","code":404,"reason":"NotFound","message":"m","details":{"name":"x"}}"#),
+            (200, "{}"), (200, #"{"metadata":{"name":"data"}}"#), (200, ""), (200, "<html>"), (403, ""), (500, ""),
+            (200, claim(uid: uid, volume: name)), (200, claim(uid: uid)), (200, claim(uid: "other", volume: name)),
+        ]
+    )
+    func notReleased(status: Int, body: String) async throws {
+        for phase in ["Released", "Bound"] {
+            #expect(try await !isDeleted(Self.volume(phase: phase), claim: (status, body)), "\(phase)")
+        }
+    }
+
+    @Test("A volume whose claim a person has taken out of it stays, though its phase says released")
+    func freedByHand() async throws {
+        #expect(try await !isDeleted(Self.volume(claim: nil), claim: (404, Self.gone)))
+        let named: JSONValue = ["namespace": "db", "name": "data"]
+        #expect(try await !isDeleted(Self.volume(claim: named), claim: (404, Self.gone)))
+        #expect(try await !isDeleted(Self.volume(policy: "Retain"), claim: (404, Self.gone)))
+    }
+
+    @Test("A volume that went from claim to claim goes with the last one")
+    func changedHands() async throws {
+        let other: JSONValue = ["namespace": "db", "name": "data", "uid": "00000000-0000-4000-8000-00000000000f"]
+        #expect(try await isDeleted(Self.volume(claim: other), claim: (404, Self.gone)))
+    }
+
+    @Test("A forged volume deletes no image: neither one of another name, nor one that was made for another name")
+    func forged() async throws {
+        let other = "pvc-00000000-0000-4000-8000-000000000002"
+        #expect(try await !isDeleted(Self.volume(name: other), claim: (404, Self.gone)))
+        let image = try ImageName.image(forRequest: "data", prefix: "csi-vol-")
+        let forged = Self.volume(
+            name: "pvc-\(image.dropFirst("csi-vol-".count))",
+            handle: "lab/rbd//\(image)"
+        )
+        #expect(try await !isDeleted(forged, claim: (404, Self.gone), requestName: "data"))
+    }
+}
