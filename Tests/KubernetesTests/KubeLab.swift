@@ -159,7 +159,7 @@ final class World: Sendable {
 
     /// An image's size, as Ceph's own program tells it.
     func imageBytes(_ image: String) async throws -> Int64? {
-        let log = "\(directory)/info-\(image)"
+        let log = "\(directory)/info-\(UInt32.random(in: 0...UInt32.max))"
         let words = ["-c", "\(cluster.directory)/ceph.conf", "info", "--format", "json", "\(Self.pool)/\(image)"]
         let process = try ChildProcess("/usr/bin/rbd", words, log: log)
         #expect(try await process.end(within: .seconds(60)) == .exited(0))
