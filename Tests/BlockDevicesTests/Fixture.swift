@@ -9,7 +9,7 @@ enum Fixture {
     static let osd = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
     static let names = [
         "bluestore-single", "bluestore-block", "bluestore-block.db", "bluestore-block.wal", "luks1", "luks2",
-        "luks2-second", "lvm",
+        "luks2-second", "lvm", "md-0.90", "md-1.0", "md-1.1", "md-1.2",
     ]
 
     static func bytes(_ name: String) throws -> [UInt8] {

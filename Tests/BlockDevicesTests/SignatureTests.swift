@@ -23,7 +23,6 @@ struct SignatureTests {
         ("ddf_raid_member", (80 << 20) - 512, [0xDE, 0x11, 0xDE, 0x11]),
         ("zfs_member", 16384, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
         ("zfs_member", (80 << 20) - (512 << 10) + 16384, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
-        ("linux_raid_member", (80 << 20) - 65536, [0xFC, 0x4E, 0x2B, 0xA9]),
         (
             "bcachefs", 0x200018,
             [0xC6, 0x85, 0x73, 0xF6, 0x66, 0xCE, 0x90, 0xA9, 0xD9, 0x6A, 0x60, 0xCF, 0x80, 0x3D, 0xF7, 0xEF]
@@ -35,6 +34,23 @@ struct SignatureTests {
     func found(format: String, offset: UInt64, magic: [UInt8]) {
         let device = MemorySource(sizeBytes: 80 << 20, parts: [(offset, magic)])
         #expect(FormatCatalog.signatures(on: device).map(\.format) == [format])
+    }
+
+    @Test(
+        "A member of a RAID is found as mdadm wrote it, with its version",
+        arguments: [
+            ("0.90", (64 << 20) - 65536), ("1.0", (64 << 20) - 8192), ("1.1", 0), ("1.2", 4096),
+        ] as [(String, UInt64)]
+    )
+    func raid(version: String, offset: UInt64) throws {
+        let block = try Fixture.bytes("md-\(version)")
+        let device = MemorySource(sizeBytes: 64 << 20, parts: [(offset, block)])
+        let found = FormatCatalog.signatures(on: device)
+        #expect(found.map(\.format) == ["linux_raid_member"] && found.map(\.mark.offset) == [offset])
+        #expect(found[0].mark.note?.hasPrefix("version \(version)") ?? false)
+        // A copy of the disk's first MiB elsewhere is no member.
+        let moved = MemorySource(sizeBytes: 64 << 20, parts: [(offset ^ 0x10_0000, block)])
+        #expect(FormatCatalog.signatures(on: moved).isEmpty)
     }
 
     @Test("With one byte changed it is no mark", arguments: marks.filter { $0.0 != "LVM1_member" })

@@ -104,6 +104,78 @@ extension WrongDisk {
         },
     ]
 
+    /// A partition table stands in front of it, or around it.
+    static let hidden: [WrongDisk] = [
+        content("linux_raid_member", "a member of a RAID behind 55 AA") { disk, _ in
+            try disk.write(fixture: "md-1.2", at: 4096)
+            try disk.write([0x55, 0xAA], at: 510)
+        },
+        content("linux_raid_member", "a member of a RAID behind an empty GPT") { disk, lab in
+            try lab.sh("sgdisk -o \(disk.loop)")
+            try disk.write(fixture: "md-0.90", at: (64 << 20) - 65536)
+        },
+        content("data of an unknown kind (at byte 5000 of the disk)", "unknown data behind 55 AA") { disk, _ in
+            try disk.write("important", at: 5000)
+            try disk.write([0x55, 0xAA], at: 510)
+        },
+        content("data of an unknown kind (at byte 20000 of the disk)", "unknown data behind an empty GPT") {
+            disk,
+            lab in
+            try lab.sh("sgdisk -o \(disk.loop)")
+            try disk.write("important", at: 20000)
+        },
+        content("data of an unknown kind", "unknown data before the backup of an empty GPT") { disk, lab in
+            try lab.sh("sgdisk -o \(disk.loop)")
+            try disk.write("important", at: (64 << 20) - 20000)
+        },
+        content("data of an unknown kind", "a GPT whose entries are somebody else's bytes") { disk, lab in
+            try lab.sh("sgdisk -o \(disk.loop)")
+            try disk.write("important", at: 5000)
+        },
+        content("data of an unknown kind", "a label of PC-98 with a partition") { disk, lab in
+            try lab.sh("parted -s \(disk.file) mklabel pc98 mkpart ext2 8MiB 40MiB")
+            try disk.flush()
+        },
+        content("data of an unknown kind", "unknown data behind the table of another kind of machine") { disk, lab in
+            try lab.sh("parted -s \(disk.file) mklabel sun")
+            try disk.write("important", at: 5000)
+        },
+        content("the partition 1 in the partition 1 holds ext4", "a virtual machine's disk in a partition") {
+            disk,
+            lab in
+            let inner = try lab.image("vm", 40 << 20)
+            try lab.sh("sgdisk -o -n 1:0:0 \(inner) && mkfs.ext4 -q -E offset=1048576 \(inner) 30M")
+            try lab.sh("sgdisk -o -n 1:0:+50M \(disk.loop) && dd if=\(inner) of=\(disk.file) bs=1M seek=1 conv=notrunc")
+            try disk.flush()
+        },
+        content("the partition 1 is not one of Ceph's", "a partition with an empty table in it") { disk, lab in
+            let inner = try lab.image("vm", 40 << 20)
+            try lab.sh("sgdisk -o \(inner)")
+            try lab.sh("sgdisk -o -n 1:0:+40M \(disk.loop) && dd if=\(inner) of=\(disk.file) bs=1M seek=1 conv=notrunc")
+            try disk.flush()
+        },
+        content("the partition 1 holds data of an unknown kind", "unknown data behind 55 AA in a partition") {
+            disk,
+            lab in
+            try lab.sh("sgdisk -o -n 1:0:+40M \(disk.loop)")
+            try disk.write([0x55, 0xAA], at: (1 << 20) + 510)
+            try disk.write("important", at: (1 << 20) + 5000)
+        },
+        content("the free space at byte 1048576 holds ext4", "ext4 in a partition that is gone from the table") {
+            disk,
+            lab in
+            try lab.sh("sgdisk -o -n 1:0:0 \(disk.loop) && mkfs.ext4 -q -E offset=1048576 \(disk.file) 40M")
+            try disk.flush()
+            try lab.sh("sgdisk -d 1 \(disk.loop)")
+        },
+        content("the free space at byte 11534336 holds data of an unknown kind", "unknown data behind a partition") {
+            disk,
+            lab in
+            try lab.sh("sgdisk -o -n 1:0:+10M -t 1:F806 -c \"1:ceph block\" \(disk.loop)")
+            try disk.write("important", at: (11 << 20) + 5000)
+        },
+    ]
+
     /// It holds something else.
     static let contents: [WrongDisk] = [
         content("ext4", "ext4") { try $1.sh("mkfs.ext4 -q \($0.loop)") },
@@ -132,13 +204,14 @@ extension WrongDisk {
             try disk.write([UInt8](repeating: 0, count: 512), at: 512)
         },
         content("linux_raid_member", "a member of a RAID that does not run, version 1.2") { disk, _ in
-            var block = [UInt8](repeating: 0, count: 256)
-            block.replaceSubrange(0..<8, with: [0xFC, 0x4E, 0x2B, 0xA9, 1, 0, 0, 0])
-            block[128] = 8
-            try disk.write(block, at: 4096)
+            try disk.write(fixture: "md-1.2", at: 4096)
+        },
+        content("linux_raid_member", "the same, version 1.1") { disk, _ in try disk.write(fixture: "md-1.1") },
+        content("linux_raid_member", "the same, version 1.0, at the end") { disk, _ in
+            try disk.write(fixture: "md-1.0", at: (64 << 20) - 8192)
         },
         content("linux_raid_member", "the same, version 0.90, at the end") { disk, _ in
-            try disk.write([0xFC, 0x4E, 0x2B, 0xA9], at: (64 << 20) - 65536)
+            try disk.write(fixture: "md-0.90", at: (64 << 20) - 65536)
         },
         content("btrfs", "Btrfs") { disk, _ in try disk.write("_BHRfS_M", at: 0x10040) },
         content("zfs_member", "a ZFS label at the end") { disk, _ in

@@ -41,5 +41,5 @@ struct WrongDisk: Sendable, CustomTestStringConvertible {
         }
     }
 
-    static let all = identity + use + owners + contents
+    static let all = identity + use + owners + contents + hidden
 }

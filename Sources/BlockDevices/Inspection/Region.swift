@@ -6,8 +6,22 @@ public struct Region: Sendable, Hashable {
         case device
         /// A partition of a table on the device, by its number.
         case partition(Int)
+        /// A partition of a table in a part of the device, as on a disk of a virtual machine; the part by its name.
+        case nestedPartition(Int, in: String)
+        /// What no partition of a table takes, by where it begins in the part that has the table; nothing for the device.
+        case freeSpace(offset: UInt64, in: String?)
         /// A logical volume, by group and name.
         case logicalVolume(group: String, name: String)
+        /// What a format keeps behind its header, as a RAID does; the part that has the header, nothing for the device.
+        case dataArea(format: String, in: String?)
+
+        /// Whether it is a partition of any table.
+        public var isPartition: Bool {
+            switch self {
+            case .partition, .nestedPartition: true
+            default: false
+            }
+        }
     }
 
     /// A part of a logical volume.
@@ -20,6 +34,8 @@ public struct Region: Sendable, Hashable {
 
     /// What kind of part it is.
     public let kind: Kind
+    /// How many parts it lies in.
+    public let depth: Int
     /// Where it lies on the device, in its own order.
     public let extents: [ByteExtent]
     /// Whether those extents are all of it: a volume may go on elsewhere, or be striped.
@@ -28,6 +44,8 @@ public struct Region: Sendable, Hashable {
     public var partition: GPTEntry?
     /// The marks on it, by places inside it.
     public let signatures: [FoundSignature]
+    /// The partition tables in it.
+    public let tables: PartitionTables
     /// What BlueStore left.
     public let blueStore: BlueStoreLabels?
     /// The header of an encrypted device.
@@ -42,14 +60,29 @@ public struct Region: Sendable, Hashable {
     public let hasBlankEdges: Bool
     /// Whether it is a partition whose ends are zeros, and 4 KiB at each of 16 places between them, too.
     public let hasBlankSamples: Bool
+    /// The first byte at its ends (as far as ``hasBlankEdges`` looks) that is not zero and that no partition table, no
+    /// partition and no unfinished zap put there; nothing when there is none.
+    public let strayOffset: UInt64?
     /// A checksum of its first 128 KiB and its last 64 KiB: another file system of the same kind is another content.
     public let edgeChecksum: UInt32
+
+    /// Whether nothing but partition tables and an unfinished zap has a mark on it.
+    public var hasOnlyTables: Bool {
+        signatures.allSatisfy { $0.usage == .partitionTable || $0.format == "nacre_zap" }
+    }
+
+    /// Whether it is what a format keeps behind its header.
+    public var isDataArea: Bool { if case .dataArea = kind { true } else { false } }
 
     /// For people: `partition 2`, `volume ceph-1/osd-block-2`, `disk`.
     public var name: String {
         switch kind {
         case .device: "disk"
         case .partition(let number): "partition \(number)"
+        case .nestedPartition(let number, let place): "partition \(number) in the \(place)"
+        case .freeSpace(let offset, let place):
+            "free space at byte \(offset)\(place.map { " of the \($0)" } ?? "")"
+        case .dataArea(let format, let place): "data of \(format)\(place.map { " in the \($0)" } ?? "")"
         case .logicalVolume(let group, let name): "volume \(group)/\(name)"
         }
     }
@@ -60,8 +93,16 @@ public struct Region: Sendable, Hashable {
     }
 
     /// Looks at a region.
-    init(_ kind: Kind, _ source: any ByteSource, extents: [ByteExtent], isWhole: Bool, sectorBytes: UInt64) {
+    init(
+        _ kind: Kind,
+        _ source: any ByteSource,
+        extents: [ByteExtent],
+        isWhole: Bool,
+        sectorBytes: UInt64,
+        depth: Int = 0
+    ) {
         self.kind = kind
+        self.depth = depth
         self.extents = extents
         self.isWhole = isWhole
         signatures = FormatCatalog.signatures(
@@ -69,29 +110,21 @@ public struct Region: Sendable, Hashable {
             logicalSectorBytes: sectorBytes,
             isThorough: kind == .device
         )
+        let isRecord = signatures.contains { $0.format == "dos" || $0.format == "PMBR" }
+        tables = PartitionTables(source, sectorBytes: sectorBytes, isRecord: isRecord)
         blueStore = BlueStoreLabels(source)
         luks = LUKSHeader(source)
         physicalVolume = LVMPhysicalVolume(source)
         // As much as was read anyway.
-        let edge = UInt64(kind == .device ? DiskReader.edgeBytes : 64 << 10)
-        let tail = source.sizeBytes - min(source.sizeBytes, edge)
-        hasBlankEdges = [0, tail].allSatisfy { offset in
-            let bytes = source.bytes(at: offset, count: Int(min(edge, source.sizeBytes)))
-            return bytes.count == Int(min(edge, source.sizeBytes)) && bytes.allSatisfy { $0 == 0 }
-        }
-        hasBlankSamples = hasBlankEdges && kind != .device && Self.areBlank(source, places: 16)
+        let edges = RegionEdges(source, bytes: UInt64(kind == .device ? DiskReader.edgeBytes : 64 << 10))
+        hasBlankEdges = edges.areBlank
+        hasBlankSamples = edges.areBlank && kind.isPartition && RegionEdges.areSamplesBlank(source, places: 16)
+        let marker = signatures.filter { $0.format == "nacre_zap" }
+            .map { ByteExtent(offset: $0.mark.offset, length: UInt64(ZapMarker.bytes)) }
+        strayOffset = edges.firstStray(known: tables.ownBytes + tables.partitions.map(\.extent) + marker)
         let last = source.sizeBytes - min(source.sizeBytes, 64 << 10)
         edgeChecksum = [(0, 128 << 10), (last, 64 << 10)].reduce(~0) { checksum, place in
             CRC32.castagnoli(source.bytes(at: place.0, count: Int(min(place.1, source.sizeBytes))), from: checksum)
-        }
-    }
-
-    private static func areBlank(_ source: any ByteSource, places: UInt64) -> Bool {
-        (1...places).allSatisfy { place in
-            let offset = source.sizeBytes / (places + 1) * place / 4096 * 4096
-            let wanted = Int(min(4096, source.sizeBytes - offset))
-            let bytes = source.bytes(at: offset, count: wanted)
-            return bytes.count == wanted && bytes.allSatisfy { $0 == 0 }
         }
     }
 }

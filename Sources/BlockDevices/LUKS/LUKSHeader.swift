@@ -20,28 +20,46 @@ public struct LUKSHeader: Sendable, Hashable {
     public let label: String
     /// Rook writes `ceph_fsid=…` here.
     public let subsystem: String
+    /// Where the encrypted data begin, in bytes; 0 when they are on another device, or when it does not say.
+    public let dataOffset: UInt64
     /// Headers and key slots: what has to be erased so that no passphrase opens it again.
     public let keyArea: ByteExtent
 
     /// Reads the primary header, or the second one of version 2 where the first was wiped.
     public init?(_ source: any ByteSource) {
         let copies = [(UInt64(0), "LUKS")] + Self.secondaryOffsets.map { ($0, "SKUL") }
-        let found = copies.lazy.compactMap { place, name -> [UInt8]? in
+        let found = copies.lazy.compactMap { place, name -> (place: UInt64, bytes: [UInt8])? in
             let header = source.bytes(at: place, count: 512)
             guard header.count == 512, header.holds(name, at: 0), header[4] == 0xBA, header[5] == 0xBE else {
                 return nil
             }
-            return place == 0 || header.big(UInt64.self, at: 0x100) == place ? header : nil
+            return place == 0 || header.big(UInt64.self, at: 0x100) == place ? (place, header) : nil
         }.first
-        guard let header = found, let version = header.big(UInt16.self, at: 6), (1...2).contains(version) else {
+        guard let found, case let header = found.bytes, let version = header.big(UInt16.self, at: 6),
+            (1...2).contains(version)
+        else {
             return nil
         }
         self.version = Int(version)
         uuid = header.text(0xA8, 40)
         label = version == 2 ? header.text(0x18, 48) : ""
         subsystem = version == 2 ? header.text(0xD0, 48) : ""
+        dataOffset =
+            version == 1
+            ? UInt64(header.big(UInt32.self, at: 0x68) ?? 0) * 512
+            : Self.segmentOffset(source.bytes(at: found.place + 4096, count: 12288))
         let payload = version == 1 ? UInt64(header.big(UInt32.self, at: 0x68) ?? 0) * 512 : 16 << 20
         keyArea = ByteExtent(offset: 0, length: min(source.sizeBytes, max(payload, 2 << 20)))
+    }
+
+    /// The offset of the first segment in the metadata of version 2: text of JSON, in which the number is a string.
+    private static func segmentOffset(_ metadata: [UInt8]) -> UInt64 {
+        let text = String(decoding: metadata.prefix { $0 != 0 }, as: UTF8.self)
+        guard let segments = text.firstRange(of: #""segments""#),
+            let name = text[segments.upperBound...].firstRange(of: #""offset""#)
+        else { return 0 }
+        let number = text[name.upperBound...].drop { !$0.isNumber }.prefix { $0.isNumber }
+        return UInt64(number) ?? 0
     }
 
     static let secondaryOffsets: [UInt64] = (14...22).map { 1 << $0 }

@@ -48,14 +48,17 @@ public struct GPT: Sendable, Hashable {
 
     /// Every place that has to be erased so that no reader finds a copy.
     public var extents: [ByteExtent] {
-        [primary, backup, stray].compactMap(\.self).flatMap { copy -> [ByteExtent] in
-            guard let header = copy.header else { return [] }
-            let bytes = UInt64(header.entryCount) * UInt64(header.entryBytes)
-            let own = ByteExtent(offset: copy.lba * sectorBytes, length: sectorBytes)
-            guard bytes <= GPTCopy.maximumEntriesBytes, header.entriesLBA < blocks else { return [own] }
-            let length = (bytes + sectorBytes - 1) / sectorBytes * sectorBytes
-            let start = header.entriesLBA * sectorBytes
-            return [own, ByteExtent(offset: start, length: min(length, blocks * sectorBytes - start))]
-        }
+        [primary, backup, stray].compactMap(\.self).flatMap(extents)
+    }
+
+    /// Header and entries of a copy.
+    func extents(of copy: GPTCopy) -> [ByteExtent] {
+        guard let header = copy.header else { return [] }
+        let bytes = UInt64(header.entryCount) * UInt64(header.entryBytes)
+        let own = ByteExtent(offset: copy.lba * sectorBytes, length: sectorBytes)
+        guard bytes <= GPTCopy.maximumEntriesBytes, header.entriesLBA < blocks else { return [own] }
+        let length = (bytes + sectorBytes - 1) / sectorBytes * sectorBytes
+        let start = header.entriesLBA * sectorBytes
+        return [own, ByteExtent(offset: start, length: min(length, blocks * sectorBytes - start))]
     }
 }

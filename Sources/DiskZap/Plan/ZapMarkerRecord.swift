@@ -32,7 +32,8 @@ public struct ZapMarkerRecord: Sendable, Hashable {
         // Foreign bytes: a name is one word.
         let isName = volume.count == 32 && volume.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber) }
         let names = isName ? ["lvm:\(volume)"] : []
-        guard case .partition = region.kind else { return names }
+        if region.isDataArea { return names + region.extents.prefix(1).map { "area:\($0)" } }
+        guard region.kind.isPartition else { return names }
         if let entry = region.partition { return names + ["gpt:\(entry.unique.description.lowercased())"] }
         return names + region.extents.map { "mbr:\(contents.mbr?.diskSignature ?? 0):\($0)" }
     }

@@ -67,12 +67,9 @@ struct ZapPlaces {
     }
 
     private var tables: [PlannedPlace] {
-        let gpts = [contents.gpt, contents.foreignGPT].compactMap(\.self).flatMap(\.extents)
-        let chain = (contents.mbr?.chain ?? []).map {
-            ByteExtent(offset: $0 * contents.sectorBytes, length: contents.sectorBytes)
+        contents.regions.flatMap { region in
+            region.tables.places.flatMap { places(region, $0.offset, $0.length, "partition table") }
         }
-        return gpts.map { PlannedPlace(extent: $0, reason: "GPT") }
-            + chain.map { PlannedPlace(extent: $0, reason: "extended boot record") }
     }
 
     /// What an unfinished zap knew, which may not be found any more.

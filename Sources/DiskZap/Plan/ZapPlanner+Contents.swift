@@ -51,6 +51,9 @@ extension ZapPlanner {
     /// The clusters that it noted have to be named again.
     private func isBegun(_ region: Region, in contents: DeviceContents, _ marker: ZapMarkerRecord?) -> Bool {
         guard let marker, options.clusters.isSuperset(of: marker.clusters) else { return false }
+        // The marker stands in the device itself; what was in none of its parts had to be named as what it was.
+        if case .device = region.kind, region.hasOnlyTables { return true }
+        if case .freeSpace = region.kind, region.hasOnlyTables { return true }
         return !Set(ZapMarkerRecord.names(of: region, in: contents)).isDisjoint(with: marker.parts)
     }
 
@@ -59,27 +62,31 @@ extension ZapPlanner {
         contents.regions.flatMap { region in
             var agreed = options.contents
             if isBegun(region, in: contents, marker) {
-                agreed.formUnion(["LVM2_member", "lvm2_metadata", "partition"])
+                agreed.formUnion(["LVM2_member", "lvm2_metadata", "partition", "unknown"])
             }
-            return strangeContents(region, in: contents).filter { !agreed.contains($0) }.map { format in
+            return strangeContents(region).filter { !agreed.contains($0) }.map { format in
                 Refusal(
                     .content,
-                    "the \(region.name) \(Self.words(format))",
+                    "the \(region.name) \(Self.words(format, region))",
                     remedy: "name it with --content \(format) if it may be lost"
                 )
             }
         }
     }
 
-    private static func words(_ format: String) -> String {
+    private static func words(_ format: String, _ region: Region) -> String {
         switch format {
-        case "unknown": "holds data of an unknown kind"
+        case "unknown":
+            "holds data of an unknown kind"
+                + (region.strayOffset.flatMap(region.deviceOffset).map { " (at byte \($0) of the disk)" } ?? "")
         case "partition": "is not one of Ceph's"
         default: "holds \(format)"
         }
     }
 
-    private func strangeContents(_ region: Region, in contents: DeviceContents) -> [String] {
+    /// What is in a region that nobody gave up by naming a cluster; a table says only how it is divided, so what lies
+    /// beside it is looked at as if there were none.
+    private func strangeContents(_ region: Region) -> [String] {
         let own: Set<String> = ["nacre_zap", "gpt", "PMBR", "dos"]
         var formats = region.signatures.filter { $0.usage != .ceph && !own.contains($0.format) }.map(\.format)
         let isCeph = !region.owners.isEmpty
@@ -92,10 +99,11 @@ extension ZapPlanner {
         if let volume = region.physicalVolume, isCephGroup(volume) {
             formats = formats.filter { $0 != "LVM2_member" && $0 != "lvm2_metadata" }
         }
-        if region.signatures.isEmpty, !isCeph, !region.isUnused {
-            if !region.hasBlankEdges {
+        if region.hasOnlyTables, !isCeph, !region.isUnused {
+            // What is behind a header belongs to its format: stripes of a RAID, or encrypted.
+            if region.strayOffset != nil, !region.isDataArea {
                 formats.append("unknown")
-            } else if case .partition = region.kind {
+            } else if region.kind.isPartition {
                 // Somebody made it, and may have put something in its middle.
                 formats.append("partition")
             }

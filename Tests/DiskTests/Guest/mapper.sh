@@ -1,53 +1,19 @@
 #!/bin/bash
 # Runs in a guest of tools/kernel-lab, whose kernel has a device mapper and a partition parser. Says "ok NAME" or
 # "not ok NAME: WHY" for each case. $1 is nacre-disk, $2 the directory of fixtures.
-set -uo pipefail
 nacre=$1 fixtures=$2
-cluster=11111111-2222-3333-4444-555555555555
-osd=aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee
 other=99999999-2222-3333-4444-555555555555
+osd=aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee
 group=ceph-3ab6549f-9c8a-4000-8000-000000000001
-export LVM_SUPPRESS_FD_WARNINGS=1 DM_DISABLE_UDEV=1
-mkdir -p /tmp/lab && cd /tmp/lab || exit 1
+# shellcheck source=Tests/DiskTests/Guest/common.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 
-ok() { echo "ok $1"; }
-fail() { echo "not ok $1: $(tr '\n' ' ' <<< "$2")"; }
-# check NAME COMMAND...: the command has to work.
-check() {
-    local name=$1 said
-    shift
-    if said=$("$@" 2>&1); then ok "$name"; else fail "$name" "$said"; fi
-}
-# refuses NAME WORDS COMMAND...: the command has to end with 77, say so, and change nothing on the disk.
-refuses() {
-    local name=$1 words=$2 said status before after
-    shift 2
-    sync
-    before=$(sha256sum < disk.img)
-    said=$("$@" 2>&1)
-    status=$?
-    blockdev --flushbufs "$disk" 2> /dev/null
-    sync
-    after=$(sha256sum < disk.img)
-    if [[ $status != 77 ]]; then fail "$name" "status $status: $said"
-    elif [[ $said != *"$words"* ]]; then fail "$name" "$said"
-    elif [[ $before != "$after" ]]; then fail "$name" "the disk was changed"
-    else ok "$name"; fi
-}
-fresh() {
-    [[ -z ${disk:-} ]] || losetup -d "$disk"
-    rm -f disk.img
-    truncate -s 160M disk.img
-    disk=$(losetup -P -f --show disk.img)
-    proof=$(readlink -f disk.img)
-}
-lvm() { command "$@" --config "devices{use_devicesfile=0 filter=[\"a|^/dev/loop|\",\"r|.*|\"]} activation{udev_sync=0 udev_rules=0}"; }
 volume() { # volume NAME SIZE CLUSTER OSD-NUMBER
     lvm lvcreate -q -q -y -Wn -L "$2" -n "$1" --addtag "ceph.osd_id=$4" --addtag "ceph.osd_fsid=$osd" \
         --addtag "ceph.cluster_fsid=$3" --addtag ceph.type=block "$group"
 }
 osd_on_lvm() {
-    fresh
+    fresh 160M
     lvm pvcreate -q -q -y "$disk" && lvm vgcreate -q -q "$group" "$disk" && volume "osd-block-$osd" 64M "$cluster" 7
     mapping=$(dmsetup ls | awk '/osd--block/ {print $1}')
     dd if="$fixtures/bluestore-single.bin" of="/dev/mapper/$mapping" conv=fsync status=none
@@ -61,7 +27,6 @@ hold() {
         sleep 0.05
     done
 }
-zap() { "$nacre" zap "$disk" --serial "$proof" --fsid "$cluster" "$@"; }
 is_blank() {
     blockdev --flushbufs "$disk"
     [[ -z $(wipefs "$disk") && $(dmsetup ls) == "No devices found" ]] && "$nacre" inspect "$disk" | grep -q 'nothing on it'
@@ -70,7 +35,7 @@ is_blank() {
 check "the device mapper answers" "$nacre" dm version
 check "linear is among its targets" bash -c "$nacre dm targets | grep -q linear"
 
-fresh
+fresh 160M
 mkswap -q "$disk" && swapon "$disk"
 refuses "an active swap area is refused" "is swap space in use" "$nacre" zap "$disk" --serial "$proof" --content swap
 swapoff "$disk"
@@ -118,7 +83,7 @@ wait "$holder" 2> /dev/null
 check "encrypted, on a volume: both are taken down" zap
 check "nothing of the encrypted is left" is_blank
 
-fresh
+fresh 160M
 echo -n secret | cryptsetup -q luksFormat --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --subsystem "ceph_fsid=$cluster" "$disk" - &&
     echo -n secret | cryptsetup -q open "$disk" "set1-data-block-dmcrypt" --key-file -
 check "encrypted, on the disk itself" zap
@@ -132,7 +97,7 @@ refuses "a volume that stands on two disks is refused" "too" zap
 lvm vgremove -q -q -y -f "$group"
 losetup -d "$second"
 
-fresh
+fresh 160M
 check "a mapping is made" "$nacre" dm create window --device "$disk" --offset 1048576 --length 8388608
 check "as dmsetup sees it" bash -c "[ \"\$(dmsetup table window | cut -d ' ' -f 2,3,5)\" = '16384 linear 2048' ]"
 refuses "a mapping of nobody we know is refused" "stands on it" zap
@@ -151,7 +116,7 @@ done
 check "and it goes with its user" bash -c "! dmsetup info view"
 check "what is gone is success" "$nacre" dm remove view
 
-fresh
+fresh 160M
 check "a disk is prepared" "$nacre" prepare "$disk" --serial "$proof" --part ceph-db:40M --part ceph-block:0
 check "the kernel has its partitions" test -b "${disk}p1" -a -b "${disk}p2"
 dd if="$fixtures/bluestore-single.bin" of="${disk}p2" conv=fsync status=none

@@ -1,0 +1,39 @@
+/// The first and the last bytes of a device or of a part of one.
+struct RegionEdges {
+    private let edges: [(offset: UInt64, bytes: [UInt8], wanted: Int)]
+
+    /// Reads `bytes` at either end.
+    init(_ source: any ByteSource, bytes: UInt64) {
+        let wanted = Int(min(bytes, source.sizeBytes))
+        edges = [0, source.sizeBytes - UInt64(wanted)].map { ($0, source.bytes(at: $0, count: wanted), wanted) }
+    }
+
+    /// Whether all of them could be read and are zeros.
+    var areBlank: Bool { edges.allSatisfy { $0.bytes.count == $0.wanted && $0.bytes.allSatisfy { $0 == 0 } } }
+
+    /// Where the first byte stands that is not zero, or could not be read, and that does not lie in `known`.
+    func firstStray(known: [ByteExtent]) -> UInt64? {
+        if areBlank { return nil }
+        for (offset, bytes, wanted) in edges {
+            let own = known.compactMap { $0.intersection(ByteExtent(offset: offset, length: UInt64(wanted))) }.merged()
+            var start = offset
+            for extent in own + [ByteExtent(offset: offset + UInt64(wanted), length: 0)] {
+                let rest = bytes.dropFirst(Int(start - offset)).prefix(Int(extent.offset - start))
+                if let place = rest.firstIndex(where: { $0 != 0 }) { return offset + UInt64(place) }
+                if rest.count < Int(extent.offset - start) { return start + UInt64(rest.count) }
+                start = extent.end
+            }
+        }
+        return nil
+    }
+
+    /// Whether 4 KiB at each of so many places, spread evenly between the ends, are zeros.
+    static func areSamplesBlank(_ source: any ByteSource, places: UInt64) -> Bool {
+        (1...places).allSatisfy { place in
+            let offset = source.sizeBytes / (places + 1) * place / 4096 * 4096
+            let wanted = Int(min(4096, source.sizeBytes - offset))
+            let bytes = source.bytes(at: offset, count: wanted)
+            return bytes.count == wanted && bytes.allSatisfy { $0 == 0 }
+        }
+    }
+}
