@@ -13,9 +13,11 @@ extension DiskLab {
     /// Runs a command and lists every call by which it changed a device, or had it changed or flushed.
     ///
     /// strace counts by thread and by call, and one thread at a time has to do with a device.
-    func killPoints(of command: String, on device: String) throws -> [KillPoint] {
+    func killPoints(of command: String, on device: String, status: Int32 = 0) throws -> [KillPoint] {
         let calls = "pwrite64,ioctl,fsync"
-        try sh("strace -f -qq -P \(device) -e trace=\(calls) -o \(directory)/trace \(command) < /dev/null")
+        try sh(
+            "strace -f -qq -P \(device) -e trace=\(calls) -o \(directory)/trace \(command) < /dev/null || test $? = \(status)"
+        )
         let lines = try sh("cat \(directory)/trace").split(separator: "\n")
         // The claim asks three things of the device before anything is changed.
         let questions = ["BLKGETSIZE64", "BLKSSZGET", "BLKGETDISKSEQ"]
