@@ -62,6 +62,7 @@ public struct MicroCluster: Sendable {
     /// Makes a service on this cluster.
     public func lab(
         configurationPath: String? = nil,
+        secretDirectory: String? = nil,
         options: [String: String] = [:],
         watchPatience: Duration = .seconds(30),
         objectCalls: ObjectCalls = .onTestedReleases,
@@ -78,7 +79,7 @@ public struct MicroCluster: Sendable {
         let store = RBDImageStore(
             configuration: configuration,
             connections: connections,
-            service: ServiceCredentials(directory: provisionerSecret),
+            service: ServiceCredentials(directory: secretDirectory ?? provisionerSecret),
             purger: purger,
             objectCalls: objectCalls,
             watchPatience: watchPatience

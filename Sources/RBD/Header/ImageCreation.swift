@@ -108,21 +108,7 @@ extension IOContext {
 
     private func takesPlainImages() async throws(RBDError) -> Bool {
         do throws(RADOSError) {
-            let poolWide = try namespace.isEmpty ? self : cluster.ioContext(pool: pool, namespace: "")
-            var input = Encoder()
-            input.append(Self.poolDefaults)
-            input.append(UInt64(1))
-            let answers = try await poolWide.read(
-                [ClassCall("rbd", "metadata_list", input: input.bytes)],
-                on: ImageObject.poolInfo,
-                // What `rbd pool init` writes there.
-                ifItBeginsWith: Array("overwrite validated".utf8)
-            )
-            guard let answers else { return false }
-            var decoder = Decoder(answers[0])
-            guard let settings = decoder.map(), settings.allSatisfy({ !$0.key.hasPrefix(Self.poolDefaults) }) else {
-                return false
-            }
+            guard try await isPrepared() else { return false }
             guard !namespace.isEmpty else { return true }
             _ = try await read([Self.directoryIsReady], on: ImageObject.directory)
             return true
@@ -131,6 +117,31 @@ extension IOContext {
             guard error.isNotFound else { throw RBDError(error) }
             return false
         }
+    }
+
+    /// Whether librbd has seen to the pool, and the user may read no settings of the pool's that say otherwise.
+    ///
+    /// Both lie in the default namespace, whatever ours is. Who has caps for one namespace alone may read the object, but
+    /// not make the class call: `profile rbd pool=P namespace=N` has `rbd_info` with `r` and without `class-read`. librbd
+    /// then makes images as if the pool had no settings, and so do we.
+    private func isPrepared() async throws(RADOSError) -> Bool {
+        let poolWide = try namespace.isEmpty ? self : cluster.ioContext(pool: pool, namespace: "")
+        // What `rbd pool init` writes there.
+        let mark = Array("overwrite validated".utf8)
+        var input = Encoder()
+        input.append(Self.poolDefaults)
+        input.append(UInt64(1))
+        let list = ClassCall("rbd", "metadata_list", input: input.bytes)
+        let answers: [[UInt8]]?
+        do throws(RADOSError) {
+            answers = try await poolWide.read([list], on: ImageObject.poolInfo, ifItBeginsWith: mark)
+        } catch {
+            guard error.code == .notPermitted else { throw error }
+            return try await poolWide.read([], on: ImageObject.poolInfo, ifItBeginsWith: mark) != nil
+        }
+        guard let answers else { return false }
+        var decoder = Decoder(answers[0])
+        return decoder.map()?.allSatisfy { !$0.key.hasPrefix(Self.poolDefaults) } ?? false
     }
 
     /// `rbd config pool set POOL rbd_default_…` writes these.
