@@ -38,8 +38,12 @@ public final class ClusterConnections: Sendable {
     private struct State {
         var entries: [Key: Entry] = [:]
         var pools: [String: BlockingPool] = [:]
+        var monitorPools: [String: BlockingPool] = [:]
         var blocklistings = 0
     }
+
+    /// Monitors answer in milliseconds, or their time limit passes.
+    private static let monitorThreads = 4
 
     private let state = Mutex(State())
     private let configuration: ClusterConfiguration
@@ -152,12 +156,19 @@ public final class ClusterConnections: Sendable {
             }
             let pool = state.pools[cluster.clusterID] ?? BlockingPool(threads: threadsPerCluster)
             state.pools[cluster.clusterID] = pool
+            let monitorPool = state.monitorPools[cluster.clusterID] ?? BlockingPool(threads: Self.monitorThreads)
+            state.monitorPools[cluster.clusterID] = monitorPool
             let options = options
             let link = Task {
                 let connection = try await pool.run { () throws(RADOSError) in
                     try Cluster.connect(monitors: cluster.monitors, credentials: credentials, options: options)
                 }
-                return ClusterLink(clusterID: cluster.clusterID, connection: connection, threads: pool) { [weak self] in
+                return ClusterLink(
+                    clusterID: cluster.clusterID,
+                    connection: connection,
+                    threads: pool,
+                    monitorThreads: monitorPool
+                ) { [weak self] in
                     self?.drop($0, key)
                 }
             }

@@ -11,6 +11,8 @@ public struct ClusterLink: Sendable {
     let connection: Cluster
     /// The threads for calls that block on this cluster.
     public let threads: BlockingPool
+    /// The threads for questions to its monitors, which must be answered also while all others wait for an OSD.
+    let monitorThreads: BlockingPool
     /// Makes the next call connect anew.
     let drop: @Sendable (Cluster) -> Void
 
@@ -20,10 +22,18 @@ public struct ClusterLink: Sendable {
     /// lost with it: images that are written to are served by processes with connections of their own. So the next call
     /// gets another, of which Ceph has never heard.
     func failing(_ doing: String, _ error: RBDError) -> VolumeError {
-        let failure = ErrorMapping.failing(doing, error)
-        guard error.code == .socketShutdown else { return failure }
+        guard error.code == .socketShutdown else { return ErrorMapping.failing(doing, error) }
+        let address = (try? connection.addresses()).map { " as \($0)" } ?? ""
         drop(connection)
-        return failure.mended()
+        return ErrorMapping.failing("\(doing)\(address)", error).mended()
+    }
+
+    /// Runs a question to the monitors.
+    func asking<R: Sendable>(
+        _ body: @escaping @Sendable (Cluster) throws(RADOSError) -> R
+    ) async throws(RADOSError) -> R {
+        let connection = connection
+        return try await monitorThreads.run { () throws(RADOSError) in try body(connection) }
     }
 
     /// Opens a pool at a namespace: at once if our map has it, else on a thread, for it is looked for in a fresh map.

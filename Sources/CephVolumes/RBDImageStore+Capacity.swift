@@ -50,8 +50,8 @@ extension RBDImageStore {
         let link = try await connections.link(to: clusterID, as: user)
         let answer: [UInt8]
         do throws(RADOSError) {
-            answer = try await link.threads.run { () throws(RADOSError) in
-                try link.connection.monitorCommand(#"{"prefix":"df","detail":"detail","format":"json"}"#)
+            answer = try await link.asking { (cluster) throws(RADOSError) in
+                try cluster.monitorCommand(#"{"prefix":"df","detail":"detail","format":"json"}"#)
             }
         } catch {
             throw ErrorMapping.failing("cannot read the capacity of cluster '\(clusterID)'", RBDError(error))

@@ -68,7 +68,8 @@ extension RBDImageStore {
     ) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
         let options = Self.options(layout)
-        let imageID = try await place.trying("create image") { () async throws(RBDError) -> String? in
+        if let dataPool = layout.dataPool { try await checkAccess(to: dataPool, place) }
+        let imageID = try await place.trying("create image", creating: layout) { () async throws(RBDError) -> String? in
             guard place.allows(objectCalls) else { return nil }
             return try await place.context.createPlainImage(
                 id.image,
@@ -79,17 +80,42 @@ extension RBDImageStore {
             )
         }
         if let imageID { return ids.remember(imageID, of: id, isMarked: true) }
-        do throws(VolumeError) {
-            try await place.blocking("create image") { (context) throws(RBDError) in
-                try context.createImage(id.image, sizeBytes: sizeBytes, options: options)
-            }
-        } catch {
-            // ENOENT of a create is about its pools, and what the caller named wrongly is its parameter.
-            guard error.code == .notFound, let dataPool = layout.dataPool else { throw error }
-            throw .invalid("\(error.message); is there a pool '\(dataPool)', and may this user write to it?")
+        try await place.blocking("create image", creating: layout) { (context) throws(RBDError) in
+            try context.createImage(id.image, sizeBytes: sizeBytes, options: options)
         }
         enter(VolumeStep.settingMetadata, id.imageSpec)
         try await setMetadata(metadata, of: id, credentials: credentials)
+    }
+
+    /// librbd makes an image without looking whether this user may do anything in the pool of its data; who may not finds
+    /// out when the image is deleted, and its data stays.
+    private func checkAccess(to dataPool: String, _ place: Place) async throws(VolumeError) {
+        let context: IOContext
+        do throws(RADOSError) {
+            context = try await place.link.context(pool: dataPool, namespace: place.id.namespace)
+        } catch {
+            throw ErrorMapping.openingPool(dataPool, of: place.id.clusterID, error, key: "dataPool")
+        }
+        let data = Place(
+            id: try VolumeID(
+                clusterID: place.id.clusterID,
+                pool: dataPool,
+                namespace: place.id.namespace,
+                image: place.id.image
+            ),
+            link: place.link,
+            context: context,
+            credentials: place.credentials,
+            looks: place.looks
+        )
+        // Any object will do: what is asked is whether Ceph answers.
+        _ = try await data.trying("create data of image") { () async throws(RBDError) in
+            do throws(RADOSError) {
+                return try await context.sizeBytes(of: ImageObject.directory)
+            } catch {
+                throw RBDError(error)
+            }
+        }
     }
 
     private static func options(_ layout: ImageLayout) -> ImageOptions {

@@ -50,7 +50,7 @@ extension RBDImageStore {
             } catch {
                 // Pools of other applications, which this user may not read, hold no volumes of ours.
                 guard error.code != .notPermitted, error.code != .permissionDenied else { return images }
-                throw place.link.failing("cannot list pool '\(pool)'", error)
+                throw await place.failure("cannot list pool '\(pool)'", error)
             }
             guard let final = names.last else { break }
             let ours = names.filter { ImageName.endsInUUID($0.name) }.prefix(limit - images.count)
@@ -90,7 +90,7 @@ extension RBDImageStore {
                 guard let id = try? place.id.sibling(name.name) else { continue }
                 images.append(ListedImage(id: id, sizeBytes: header.sizeBytes))
             case .failure(let error):
-                throw place.link.failing("cannot read image '\(context.label)/\(name.name)'", error)
+                throw await place.failure("cannot read image '\(context.label)/\(name.name)'", error)
             case .success(nil), nil: continue
             }
         }
@@ -101,7 +101,7 @@ extension RBDImageStore {
     func pools(of clusterID: String) async throws(VolumeError) -> [String] {
         let link = try await connections.link(to: clusterID, as: try service.read())
         do throws(RADOSError) {
-            let names = try await link.threads.run { () throws(RADOSError) in try link.connection.poolNames() }
+            let names = try await link.asking { (cluster) throws(RADOSError) in try cluster.poolNames() }
             return names.filter { !$0.hasPrefix(".") }.sorted()
         } catch {
             throw ErrorMapping.failing("cannot list the pools of cluster '\(clusterID)'", RBDError(error))

@@ -16,6 +16,8 @@ public final class RBDImageStore: ImageStore {
     let ids = ImageIDs()
     let lingering: LingeringWatches
     let objectCalls: ObjectCalls
+    /// Questions of our own, so that all who ask at once share one.
+    let looks = Operations()
 
     /// Makes a store.
     ///
@@ -58,7 +60,7 @@ public final class RBDImageStore: ImageStore {
         let link = try await connections.link(to: id.clusterID, as: user)
         do throws(RADOSError) {
             let context = try await link.context(pool: id.pool, namespace: id.namespace)
-            return Place(id: id, link: link, context: context, credentials: user)
+            return Place(id: id, link: link, context: context, credentials: user, looks: looks)
         } catch {
             throw ErrorMapping.openingPool(id.pool, of: id.clusterID, error)
         }
@@ -71,14 +73,16 @@ struct Place: Sendable {
     let link: ClusterLink
     let context: IOContext
     let credentials: Credentials
+    let looks: Operations
 
     /// Runs a call that blocks on the cluster's threads; `doing` is such as `create image`.
     func blocking<R: Sendable>(
         _ doing: String,
+        creating layout: ImageLayout? = nil,
         _ body: @escaping @Sendable (IOContext) throws(RBDError) -> R
     ) async throws(VolumeError) -> R {
         let context = context
-        return try await trying(doing) { () async throws(RBDError) in
+        return try await trying(doing, creating: layout) { () async throws(RBDError) in
             try await link.threads.run { () throws(RBDError) in try body(context) }
         }
     }
@@ -86,12 +90,13 @@ struct Place: Sendable {
     /// Runs calls that do not block.
     func trying<R: Sendable>(
         _ doing: String,
+        creating layout: ImageLayout? = nil,
         _ body: () async throws(RBDError) -> R
     ) async throws(VolumeError) -> R {
         do throws(RBDError) {
             return try await body()
         } catch {
-            throw link.failing("cannot \(doing) '\(id.imageSpec)'", error)
+            throw await failure("cannot \(doing) '\(id.imageSpec)'", error, creating: layout)
         }
     }
 }

@@ -17,7 +17,13 @@ extension RBDImageStore {
                 guard entry.source == .user || entry.source == .removing else { continue }
                 guard await isOurs(entry, in: place), let id = try? place.id.sibling(entry.name) else { continue }
                 guard await isThere(entry, in: place) else { continue }
-                let own = Place(id: id, link: place.link, context: place.context, credentials: place.credentials)
+                let own = Place(
+                    id: id,
+                    link: place.link,
+                    context: place.context,
+                    credentials: place.credentials,
+                    looks: looks
+                )
                 purger.add(entry.id, named: entry.name, of: own)
                 adopted += 1
             }

@@ -55,14 +55,22 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
             isBlocklisted = true
             return
         }
-        let kind: Kind =
+        let (kind, cause): (Kind, String) =
             switch error.code {
-            case .noSuchFileOrDirectory: .notFound
-            case .permissionDenied, .notPermitted: .denied
-            case .timedOut: .unavailable
-            default: .other
+            case .noSuchFileOrDirectory: (.notFound, "there is none")
+            case .permissionDenied, .notPermitted:
+                (.denied, "Ceph refuses it to this user, whose caps must be mon 'profile rbd' and osd 'profile rbd'")
+            case .timedOut: (.unavailable, "the cluster did not answer in time, see 'ceph health detail'")
+            case .noSpace, .diskQuotaExceeded: (.other, "its pool is full or at its quota, see 'ceph df'")
+            case .readOnlyFileSystem:
+                (
+                    .inUse,
+                    "another client holds its exclusive lock, or it is a copy that rbd-mirror keeps, see 'rbd info'"
+                )
+            case .noFunction: (.unsupported, "it has features that this Ceph client does not know, see 'rbd info'")
+            default: (.other, "")
             }
-        self.init(kind, "cannot \(what): \(error)")
+        self.init(kind, "cannot \(what): \(cause)\(cause.isEmpty ? "" : " ")\(error)")
     }
 
     init(_ what: String, _ error: RBDError) {

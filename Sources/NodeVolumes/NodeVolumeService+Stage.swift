@@ -28,7 +28,8 @@ extension NodeVolumeService {
             "stage volume '\(id)'",
             on: request.volumeID,
             fingerprint: "stage \(path) \(usage.description) \(request.context.sorted { $0.key < $1.key })",
-            deadline: deadline
+            deadline: deadline,
+            obstacle: { await standstill(id, request.credentials) }
         ) { () throws(VolumeError) in
             do throws(VolumeError) {
                 try await self.stage(id, path, usage, request)

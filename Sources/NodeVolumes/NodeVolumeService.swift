@@ -3,6 +3,7 @@ public import Blocking
 internal import LinuxKernel
 public import Logging
 public import NodeMapping
+public import Secrets
 internal import SystemPackage
 public import Volumes
 
@@ -24,6 +25,9 @@ public final class NodeVolumeService: NodeService {
     /// Finds a volume's cluster.
     public typealias ClusterResolver = @Sendable (VolumeID) throws(VolumeError) -> ClusterAddress
 
+    /// Tells what keeps a cluster from answering for a volume, as a user; nothing when nothing is known.
+    public typealias Standstill = @Sendable (VolumeID, Credentials) async -> String?
+
     /// Who this node is.
     public let info: NodeInfo
 
@@ -34,6 +38,7 @@ public final class NodeVolumeService: NodeService {
     let pool: BlockingPool
     let operations: Operations
     let logger: Logger
+    let standstill: Standstill
 
     /// Prepares the service; touches nothing.
     ///
@@ -45,6 +50,7 @@ public final class NodeVolumeService: NodeService {
     ///   - pool: Threads for calls that block.
     ///   - operations: The operations under way.
     ///   - logger: Where to tell of repairs.
+    ///   - standstill: Asked what a stage waits for whose caller stops waiting; answers within seconds.
     ///   - clusters: Finds a volume's cluster.
     public init(
         info: NodeInfo,
@@ -54,6 +60,7 @@ public final class NodeVolumeService: NodeService {
         pool: BlockingPool,
         operations: Operations = Operations(),
         logger: Logger,
+        standstill: @escaping Standstill = { _, _ in nil },
         clusters: @escaping ClusterResolver
     ) {
         self.info = info
@@ -63,6 +70,7 @@ public final class NodeVolumeService: NodeService {
         self.pool = pool
         self.operations = operations
         self.logger = logger
+        self.standstill = standstill
         self.clusters = clusters
     }
 

@@ -24,6 +24,19 @@ public struct ImageFeatures: OptionSet, Sendable, Hashable {
     public static let journaling = ImageFeatures(rawValue: UInt64(RBD_FEATURE_JOURNALING))
     /// Data lies in another pool than the header.
     public static let dataPool = ImageFeatures(rawValue: UInt64(RBD_FEATURE_DATA_POOL))
+    /// Something is on it that older clients must not touch, such as snapshots in groups.
+    public static let operations = ImageFeatures(rawValue: UInt64(RBD_FEATURE_OPERATIONS))
+    /// It is on its way to another pool or layout.
+    public static let migrating = ImageFeatures(rawValue: UInt64(RBD_FEATURE_MIGRATING))
+    /// A copy that rbd-mirror keeps.
+    public static let nonPrimary = ImageFeatures(rawValue: UInt64(RBD_FEATURE_NON_PRIMARY))
+    /// A client's cache on disk holds writes that the cluster has not.
+    public static let dirtyCache = ImageFeatures(rawValue: UInt64(RBD_FEATURE_DIRTY_CACHE))
+    /// All that librbd knows as of release 16.
+    public static let known: ImageFeatures = [
+        .layering, .striping, .exclusiveLock, .objectMap, .fastDiff, .deepFlatten, .journaling, .dataPool, .operations,
+        .migrating, .nonPrimary, .dirtyCache,
+    ]
 
     /// Every feature with its name, as `rbd info` prints it.
     public static let named: [(feature: ImageFeatures, name: String)] = [

@@ -57,6 +57,7 @@ public final class Operations: Sendable {
     ///   - key: What it works on; one operation a key.
     ///   - fingerprint: Equal for calls that ask for the same; those share one run and its result.
     ///   - deadline: When this caller stops waiting; the operation itself goes on.
+    ///   - obstacle: Asked, when the caller stops waiting, what the operation may be waiting for; answers within seconds.
     ///   - body: The operation; it runs in a task of its own.
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws; `VolumeError` with `.deadlineExceeded` that tells the step and its age,
@@ -66,6 +67,7 @@ public final class Operations: Sendable {
         on key: String,
         fingerprint: String,
         deadline: ContinuousClock.Instant,
+        obstacle: @Sendable () async -> String? = { nil },
         _ body: @escaping @Sendable () async throws(VolumeError) -> R
     ) async throws(VolumeError) -> R {
         let waitingSince = ContinuousClock.now
@@ -73,7 +75,10 @@ public final class Operations: Sendable {
             let (entry, isOurs) = startOrFind(title, on: key, fingerprint: fingerprint, body)
             let outcome = await entry.outcome.value(until: deadline)
             if isOurs || entry.fingerprint == fingerprint {
-                guard let outcome else { throw Self.overdue(entry, waited: .now - waitingSince) }
+                guard let outcome else {
+                    let waited = ContinuousClock.now - waitingSince
+                    throw Self.overdue(entry, waited: waited, obstacle: await obstacle())
+                }
                 guard let value = try outcome.get() as? R else {
                     throw VolumeError(.internal, "\(title) joined an operation of another kind on '\(key)'")
                 }
@@ -154,12 +159,13 @@ public final class Operations: Sendable {
         return try result.get()
     }
 
-    private static func overdue(_ entry: Entry, waited: Duration) -> VolumeError {
+    private static func overdue(_ entry: Entry, waited: Duration, obstacle: String?) -> VolumeError {
         let progress = entry.progress.snapshot
+        let reason = obstacle.map { "; \($0)" } ?? ""
         return VolumeError(
             .deadlineExceeded,
-            "\(entry.title) is not done after \(waited.seconds): \(progress.description) for \(progress.age.seconds); "
-                + "it goes on, a retry joins it"
+            "\(entry.title) is not done after \(waited.seconds): \(progress.description) for \(progress.age.seconds)"
+                + "\(reason); it goes on, a retry joins it"
         )
     }
 

@@ -20,7 +20,8 @@ extension VolumeService {
             on: id.description,
             fingerprint:
                 "create \(request.range) \(parameters.kept.sorted { $0.key < $1.key }) \(request.credentials.userID)",
-            deadline: deadline
+            deadline: deadline,
+            obstacle: { await store.standstill(of: id, as: request.credentials) }
         ) { () async throws(VolumeError) -> Volume in
             let madeBytes = try await self.makeImage(id, sizeBytes: sizeBytes, request, parameters)
             enter(VolumeStep.answering, id.imageSpec)

@@ -27,7 +27,8 @@ extension VolumeService {
             "delete volume '\(id)'",
             on: id.description,
             fingerprint: "delete \(credentials.userID)",
-            deadline: deadline
+            deadline: deadline,
+            obstacle: { await store.standstill(of: id, as: credentials) }
         ) { () async throws(VolumeError) in
             try await self.store.trashImage(id, credentials: credentials)
             enter(VolumeStep.answering, id.imageSpec)

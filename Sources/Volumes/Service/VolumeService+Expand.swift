@@ -19,7 +19,8 @@ extension VolumeService {
             "expand volume '\(id)'",
             on: id.description,
             fingerprint: "expand \(request.range) \(request.credentials.userID)",
-            deadline: deadline
+            deadline: deadline,
+            obstacle: { await store.standstill(of: id, as: request.credentials) }
         ) { () async throws(VolumeError) -> ExpandedVolume in
             enter(VolumeStep.lookingUp, id.imageSpec)
             guard var sizeBytes = try await self.store.sizeBytes(of: id, credentials: request.credentials) else {

@@ -60,6 +60,15 @@ public protocol ImageStore: Sendable {
 
     /// How an image is, for a person; throws `.notFound` when it is gone.
     func condition(of id: VolumeID) async throws(VolumeError) -> VolumeCondition
+
+    /// What keeps calls on an image from being answered, for a person; nothing when nothing is known. Answers within
+    /// seconds.
+    func standstill(of id: VolumeID, as credentials: Credentials?) async -> String?
+}
+
+extension ImageStore {
+    /// Nothing is known.
+    public func standstill(of id: VolumeID, as credentials: Credentials?) async -> String? { nil }
 }
 
 /// What there is under an image's name.

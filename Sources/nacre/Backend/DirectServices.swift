@@ -48,7 +48,7 @@ enum DirectServices {
         let steps = LatestStep()
         let node =
             hasNode
-            ? NodeStack(serve, stack.configuration, keepsSpare: false, observer: steps.observe, logger: logger) : nil
+            ? NodeStack(serve, stack, keepsSpare: false, observer: steps.observe, logger: logger) : nil
         return DirectBackend(
             controller: stack.service,
             node: node?.service,

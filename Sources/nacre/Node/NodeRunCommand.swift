@@ -42,7 +42,7 @@ struct NodeRunCommand: AsyncParsableCommand {
         options.nodeID = options.nodeID ?? Environment.value("NODE_NAME") ?? Self.hostName
         let stack = ControllerStack(options, observer: nil, logger: logger)
         guard
-            let node = NodeStack(options, stack.configuration, observer: CrashPoint.observer, logger: logger)
+            let node = NodeStack(options, stack, observer: CrashPoint.observer, logger: logger)
         else { throw CommandFailure(.usage, "this node has no name; name it by --node-id") }
         let own = ServiceCredentials(directory: options.secretDir)
         let client = try agent.client()

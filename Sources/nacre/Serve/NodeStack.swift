@@ -17,12 +17,13 @@ struct NodeStack: Sendable {
     /// Nothing when this process is not told which node it is on; a spare server is for who has many calls, and not one.
     init?(
         _ options: ServeOptions,
-        _ configuration: ClusterConfiguration,
+        _ stack: ControllerStack,
         keepsSpare: Bool = true,
         observer: StepObserver?,
         logger: Logger
     ) {
         guard let nodeID = options.nodeID else { return nil }
+        let (configuration, store) = (stack.configuration, stack.store)
         let launcher = ServerLauncher(
             command: ["/proc/self/exe", ImageServerCommand.name],
             keepsSpare: keepsSpare,
@@ -53,7 +54,8 @@ struct NodeStack: Sendable {
             defaultChoice: options.mounterChoice,
             pool: BlockingPool(threads: Self.threads),
             operations: Operations(observer: observer),
-            logger: logger
+            logger: logger,
+            standstill: { await store.standstill(of: $0, as: $1) }
         ) { (id) throws(VolumeError) in
             NodeVolumes::ClusterAddress(monitors: try configuration.cluster(id.clusterID).monitors)
         }

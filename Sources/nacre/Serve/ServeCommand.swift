@@ -37,7 +37,7 @@ struct ServeCommand: AsyncParsableCommand {
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
         let stack = ControllerStack(options, observer: CrashPoint.observer, logger: logger)
         ServiceMetrics.register(stack, in: registry)
-        let node = NodeStack(options, stack.configuration, observer: CrashPoint.observer, logger: logger)
+        let node = NodeStack(options, stack, observer: CrashPoint.observer, logger: logger)
         if node != nil { NodeMetrics.register(stateDirectory: options.stateDir, in: registry) }
         let report = HealthReport(stack: stack)
         // Either may come later, as mounts of a pod do: no reason not to start, but one to say so.

@@ -8,7 +8,7 @@ public import Volumes
 public struct ClusterHealth: Sendable {
     /// One part and how it is.
     public struct Part: Sendable {
-        /// `monitors`, `osds`, `placement groups`.
+        /// `monitors`, `osds`, `placement groups`, `health`.
         public let name: String
         /// Whether volumes can be served.
         public let isWell: Bool
@@ -34,7 +34,8 @@ public struct ClusterHealth: Sendable {
         let all = status.osdmap.num_osds
         let inactive = status.pgmap.inactive_pgs_ratio ?? 0
         parts = [
-            Part(name: "monitors", isWell: true, message: "answer; \(status.health.status)"),
+            Part(name: "monitors", isWell: true, message: "answer"),
+            Self.health(status.health),
             // Data stays available without a minority of them; without any, nothing does.
             Part(name: "osds", isWell: up > 0, message: "\(up) of \(all) are up"),
             Part(
@@ -45,10 +46,22 @@ public struct ClusterHealth: Sendable {
         ]
     }
 
+    /// Ceph's own health: all checks that are raised, first those that volumes suffer from.
+    private static func health(_ health: HealthChecks) -> Part {
+        let harmful = health.all.filter(\.isHarmful)
+        let told = harmful.map { $0.standstill.map { words in "\(words)" } ?? $0.words }
+        let others = health.all.filter { !$0.isHarmful }.map(\.words)
+        let most = 8
+        let list = (told + others).prefix(most).joined(separator: "; ")
+        let more = told.count + others.count > most ? "; and \(told.count + others.count - most) more" : ""
+        return Part(
+            name: "health",
+            isWell: harmful.isEmpty,
+            message: health.status + (list.isEmpty ? "" : ": \(list)\(more)")
+        )
+    }
+
     struct Status: Decodable {
-        struct Health: Decodable {
-            var status: String
-        }
         struct OSDMap: Decodable {
             var num_osds: Int
             var num_up_osds: Int
@@ -56,7 +69,7 @@ public struct ClusterHealth: Sendable {
         struct PGMap: Decodable {
             var inactive_pgs_ratio: Double?
         }
-        var health: Health
+        var health: HealthChecks
         var osdmap: OSDMap
         var pgmap: PGMap
     }
@@ -91,8 +104,8 @@ extension RBDImageStore {
         let link = try await connections.link(to: clusterID, as: try service.read())
         let answer: [UInt8]
         do throws(RADOSError) {
-            answer = try await link.threads.run { () throws(RADOSError) in
-                try link.connection.monitorCommand(#"{"prefix":"status","format":"json"}"#)
+            answer = try await link.asking { (cluster) throws(RADOSError) in
+                try cluster.monitorCommand(#"{"prefix":"status","format":"json"}"#)
             }
         } catch {
             throw ErrorMapping.failing("cannot read the status of cluster '\(clusterID)'", RBDError(error))

@@ -16,11 +16,16 @@ enum ErrorMapping {
         let monitors = cluster.monitors.joined(separator: ", ")
         let what = "cannot connect to cluster '\(cluster.clusterID)' as \(credentials.entityName)"
         let call = "(\(error.call): \(error.code.name))"
+        if let fault = fault(inKeyOf: credentials, error) {
+            return VolumeError(.unauthenticated, "\(what): \(fault) \(call)")
+        }
         switch error.code {
         case .permissionDenied, .notPermitted:
             return VolumeError(
                 .unauthenticated,
-                "\(what): its monitors refuse the key \(call); check userID and userKey of the Secret"
+                "\(what): its monitors refuse the user: there is none of that name, or it has another key, or no caps for "
+                    + "mon \(call); compare userID and userKey of the Secret with 'ceph auth get \(credentials.entityName)', "
+                    + "which must have mon 'profile rbd'"
             )
         case .timedOut:
             return VolumeError(
@@ -36,6 +41,22 @@ enum ErrorMapping {
             )
         default:
             return VolumeError(.unavailable, "\(what) \(call); retry later")
+        }
+    }
+
+    /// What is wrong with a key that Ceph did not take for one, or that its monitors do not know.
+    private static func fault(inKeyOf credentials: Credentials, _ error: RADOSError) -> String? {
+        guard [.invalidArgument, .notSupportedOnSocket, .notSupported].contains(error.code) else { return nil }
+        switch CephKey.kind(of: credentials.userKey) {
+        case .aes: return nil
+        case .aes256k:
+            return
+                "its key is of type aes256k, which the Ceph client of this program is too old for; allow older clients "
+                + "('ceph mon set auth_allowed_ciphers aes,aes256k') and give the user a key of type aes "
+                + "('ceph auth rotate \(credentials.entityName) --key-type aes')"
+        case nil:
+            return
+                "userKey of the Secret is no cephx key; give what 'ceph auth get-key \(credentials.entityName)' prints"
         }
     }
 
@@ -65,7 +86,7 @@ enum ErrorMapping {
         case .socketShutdown:
             return VolumeError(
                 .unavailable,
-                "\(doing): this client is blocklisted \(call); remove the entry with 'ceph osd blocklist rm', then retry"
+                "\(doing): Ceph has blocklisted this client \(call); see 'ceph osd blocklist ls', then retry"
             )
         case .resourceBusy:
             return VolumeError(.failedPrecondition, "\(doing): it is in use \(call)")
@@ -81,14 +102,19 @@ enum ErrorMapping {
         }
     }
 
-    static func openingPool(_ pool: String, of clusterID: String, _ error: RADOSError) -> VolumeError {
+    static func openingPool(
+        _ pool: String,
+        of clusterID: String,
+        _ error: RADOSError,
+        key: String = "pool"
+    ) -> VolumeError {
         guard error.isNotFound else {
             return failing("cannot open pool '\(pool)' of cluster '\(clusterID)'", RBDError(error))
         }
         return VolumeError(
             .invalidArgument,
             "cluster '\(clusterID)' has no pool '\(pool)' (\(error.call): \(error.code.name)); "
-                + "create it and run 'rbd pool init \(pool)', or correct the class"
+                + "create it and run 'rbd pool init \(pool)', or correct \(key) of the class"
         )
     }
 }

@@ -1,0 +1,78 @@
+internal import FoundationEssentials
+internal import RADOS
+
+/// What the monitors say of a cluster that tells why a call did not work: its pools and its health.
+struct ClusterState: Sendable {
+    /// A pool as `ceph osd pool ls detail` shows it.
+    struct Pool: Decodable, Sendable {
+        private enum CodingKeys: String, CodingKey {
+            case name = "pool_name"
+            case type
+            case flagNames = "flags_names"
+            case quotaBytes = "quota_max_bytes"
+            case quotaObjects = "quota_max_objects"
+            case applications = "application_metadata"
+        }
+
+        private struct Nothing: Decodable {}
+
+        let name: String
+        private let type: Int
+        private let flagNames: String
+        let quotaBytes: UInt64?
+        let quotaObjects: UInt64?
+        private let applications: [String: Nothing]?
+
+        private var flags: [Substring] { flagNames.split(separator: ",") }
+
+        /// See: osd_types.h, `TYPE_ERASURE`.
+        var isErasureCoded: Bool { type == 3 }
+        /// Whether an erasure-coded pool can take images' data.
+        var allowsOverwrites: Bool { !isErasureCoded || flags.contains("ec_overwrites") }
+        /// Snapshots of the whole pool, with which none of single objects can be made.
+        var hasPoolSnapshots: Bool { flags.contains("pool_snaps") }
+        var isAtQuota: Bool { flags.contains("full_quota") }
+        var isFull: Bool { flags.contains("full") }
+        /// What it is meant for: `rbd`; nothing in a pool that nobody has prepared.
+        var applicationNames: [String] { (applications ?? [:]).keys.sorted() }
+    }
+
+    let pools: [Pool]
+    let checks: [HealthCheck]
+
+    /// Asks for it.
+    ///
+    /// Blocks. Similar to: ceph osd pool ls detail, ceph health.
+    init(askedOf cluster: Cluster) throws(RADOSError) {
+        let pools = try cluster.monitorCommand(#"{"prefix":"osd pool ls","detail":"detail","format":"json"}"#)
+        let health = try cluster.monitorCommand(#"{"prefix":"health","format":"json"}"#)
+        // Of another form, it explains nothing.
+        self.pools = (try? JSONDecoder().decode([Pool].self, from: Data(pools))) ?? []
+        checks = (try? JSONDecoder().decode(HealthChecks.self, from: Data(health)))?.all ?? []
+    }
+
+    func pool(_ name: String) -> Pool? { pools.first { $0.name == name } }
+
+    /// Why I/O to a pool, or to the pool of its images' data, does not come back; nothing when nothing is known.
+    func standstill(ofPools names: [String]) -> String? {
+        let full = names.compactMap { pool($0) }.compactMap(\.lackOfRoom)
+        // Other pools' fullness is no reason here.
+        let others = checks.filter { $0.code != "POOL_FULL" }.compactMap(\.standstill)
+        let reasons = full + others
+        return reasons.isEmpty ? nil : reasons.joined(separator: "; ")
+    }
+}
+
+extension ClusterState.Pool {
+    /// Why it takes no more data, and what to do; nothing when it does.
+    var lackOfRoom: String? {
+        if isAtQuota {
+            var quotas: [String] = []
+            if let quotaBytes, quotaBytes > 0 { quotas.append("max_bytes \(quotaBytes)") }
+            if let quotaObjects, quotaObjects > 0 { quotas.append("max_objects \(quotaObjects)") }
+            return "the quota of pool '\(name)' is used up (\(quotas.joined(separator: ", "))); "
+                + "delete data, or raise it: ceph osd pool set-quota \(name)"
+        }
+        return isFull ? "pool '\(name)' is full; add OSDs or delete data, see 'ceph df'" : nil
+    }
+}

@@ -1,0 +1,124 @@
+internal import RBD
+internal import SystemPackage
+internal import Volumes
+
+/// Why a call failed, from what its cluster, pool and image are like: what Ceph's errno alone does not say.
+struct Explanation: Sendable {
+    let code: VolumeError.Code
+    /// Why, and after a semicolon what to do.
+    let words: String
+
+    /// Finds out why; nothing where the errno says all that is known.
+    ///
+    /// - Parameters:
+    ///   - error: What came back.
+    ///   - id: The image that it was about.
+    ///   - layout: How the image was to be made; nothing for a call on an image that is there.
+    ///   - state: What the monitors say.
+    ///   - features: The image's features, where it is there.
+    init?(
+        of error: RBDError,
+        on id: VolumeID,
+        creating layout: ImageLayout?,
+        in state: ClusterState,
+        features: ImageFeatures?
+    ) {
+        let pools = [id.pool] + [layout?.dataPool].compactMap(\.self)
+        let found: Explanation? =
+            switch error.code {
+            case .noSpace, .diskQuotaExceeded:
+                state.standstill(ofPools: pools).map { Explanation(.resourceExhausted, $0) }
+            case .timedOut:
+                state.standstill(ofPools: pools).map {
+                    Explanation(.unavailable, "the cluster did not answer in time: \($0)")
+                }
+            case .permissionDenied, .notPermitted: Self.foreignPool(pools, state)
+            case .noSuchFileOrDirectory: layout.flatMap { Self.missing(id, $0, state) }
+            default: Self.unfitPool(id, layout, state) ?? features.flatMap { Self.unfitImage(id, $0) }
+            }
+        guard let found else { return nil }
+        self = found
+    }
+
+    private init(_ code: VolumeError.Code, _ words: String) {
+        self.code = code
+        self.words = words
+    }
+
+    private static func missing(_ id: VolumeID, _ layout: ImageLayout, _ state: ClusterState) -> Explanation? {
+        if let dataPool = layout.dataPool, !state.pools.isEmpty, state.pool(dataPool) == nil {
+            return Explanation(
+                .invalidArgument,
+                "the cluster has no pool '\(dataPool)' for its data; create it, or correct dataPool of the class"
+            )
+        }
+        guard !id.namespace.isEmpty else { return nil }
+        return Explanation(
+            .invalidArgument,
+            "pool '\(id.pool)' has no RADOS namespace '\(id.namespace)'; run 'rbd namespace create --pool \(id.pool) "
+                + "--namespace \(id.namespace)', or correct config.json"
+        )
+    }
+
+    private static func foreignPool(_ pools: [String], _ state: ClusterState) -> Explanation? {
+        for pool in pools.compactMap({ state.pool($0) }) where !pool.applicationNames.contains("rbd") {
+            let names = pool.applicationNames.joined(separator: ", ")
+            return Explanation(
+                .permissionDenied,
+                names.isEmpty
+                    ? "pool '\(pool.name)' was never prepared for images; run: rbd pool init \(pool.name)"
+                    : "pool '\(pool.name)' is not for images but for \(names); name another pool in the class"
+            )
+        }
+        return nil
+    }
+
+    private static func unfitPool(_ id: VolumeID, _ layout: ImageLayout?, _ state: ClusterState) -> Explanation? {
+        if let pool = state.pool(id.pool), pool.isErasureCoded {
+            return Explanation(
+                .invalidArgument,
+                "pool '\(pool.name)' is erasure-coded, which images' headers cannot be in; name a replicated pool as pool "
+                    + "of the class, and this one as its dataPool"
+            )
+        }
+        if let dataPool = layout?.dataPool, let pool = state.pool(dataPool), !pool.allowsOverwrites {
+            return Explanation(
+                .invalidArgument,
+                "pool '\(pool.name)' is erasure-coded without overwrites, which images' data needs; run: "
+                    + "ceph osd pool set \(pool.name) allow_ec_overwrites true"
+            )
+        }
+        for pool in ([id.pool] + [layout?.dataPool].compactMap(\.self)).compactMap({ state.pool($0) })
+        where pool.hasPoolSnapshots {
+            return Explanation(
+                .invalidArgument,
+                "pool '\(pool.name)' has snapshots of the whole pool, so that images cannot have their own; "
+                    + "name another pool in the class"
+            )
+        }
+        return nil
+    }
+
+    private static func unfitImage(_ id: VolumeID, _ features: ImageFeatures) -> Explanation? {
+        if features.contains(.nonPrimary) {
+            return Explanation(
+                .failedPrecondition,
+                "it is a copy that rbd-mirror keeps, not the primary image; work on the primary, or promote this one: "
+                    + "rbd mirror image promote \(id.imageSpec)"
+            )
+        }
+        if features.contains(.migrating) {
+            return Explanation(
+                .failedPrecondition,
+                "it is being migrated; end that first: rbd migration commit \(id.imageSpec), or rbd migration abort"
+            )
+        }
+        let unknown = features.subtracting(.known)
+        guard !unknown.isEmpty else { return nil }
+        return Explanation(
+            .failedPrecondition,
+            "it has features that this Ceph client does not know (bits 0x\(String(unknown.rawValue, radix: 16))); "
+                + "it was made by a newer Ceph: upgrade, or disable them with that"
+        )
+    }
+}

@@ -1,0 +1,80 @@
+internal import RADOS
+internal import RBD
+public import Secrets
+internal import SystemPackage
+public import Volumes
+
+extension Place {
+    /// How long a failure may look for its cause.
+    private static let patience = Duration.seconds(3)
+
+    /// What a failed call on this image means: what its errno says, or where that says little, what its cluster, its pool
+    /// and the image itself are like.
+    func failure(
+        _ doing: String,
+        _ error: RBDError,
+        creating layout: ImageLayout? = nil
+    ) async -> VolumeError {
+        let plain = link.failing(doing, error)
+        let call = "(\(error.call): \(error.code.name))"
+        switch error.code {
+        case .fileExists, .socketShutdown: return plain
+        case .noSuchFileOrDirectory where layout == nil: return plain
+        default: break
+        }
+        if let state = await clusterState() {
+            let features = layout == nil ? await imageFeatures(unlessIn: error) : nil
+            let explanation = Explanation(of: error, on: id, creating: layout, in: state, features: features)
+            if let explanation { return VolumeError(explanation.code, "\(doing): \(explanation.words) \(call)") }
+        }
+        guard error.code == .permissionDenied || error.code == .notPermitted else { return plain }
+        return VolumeError(
+            .permissionDenied,
+            "\(doing): Ceph refuses it to \(credentials) \(call); its caps must be mon 'profile rbd' and "
+                + "osd 'profile rbd pool=\(id.pool)\(id.namespace.isEmpty ? "" : " namespace=\(id.namespace)")'"
+        )
+    }
+
+    /// What keeps I/O to the image from being answered, for who waits for it; nothing when nothing is known.
+    func standstill() async -> String? {
+        await clusterState()?.standstill(ofPools: [id.pool])
+    }
+
+    private func clusterState() async -> ClusterState? {
+        let link = link
+        return try? await looks.run(
+            "ask the monitors of cluster '\(id.clusterID)'",
+            on: "state \(id.clusterID)",
+            fingerprint: "\(credentials)",
+            deadline: .now + Self.patience
+        ) { () async throws(VolumeError) in
+            do throws(RADOSError) {
+                return try await link.asking { (cluster) throws(RADOSError) in try ClusterState(askedOf: cluster) }
+            } catch {
+                throw ErrorMapping.failing("cannot read the state of cluster '\(link.clusterID)'", RBDError(error))
+            }
+        }
+    }
+
+    /// The features of the image; not asked for where the OSDs do not answer.
+    private func imageFeatures(unlessIn error: RBDError) async -> ImageFeatures? {
+        guard error.code != .timedOut, let imageID = try? await context.imageID(named: id.image) else { return nil }
+        return try? await context.imageHeader(id: imageID)?.features
+    }
+}
+
+extension RBDImageStore {
+    /// What keeps I/O to a volume's image from being answered, in words; nothing when nothing is known.
+    ///
+    /// Answers within seconds.
+    public func standstill(of id: VolumeID, as credentials: Credentials?) async -> String? {
+        try? await looks.run(
+            "ask what volume '\(id)' waits for",
+            on: "standstill \(id)",
+            fingerprint: "standstill",
+            deadline: .now + .seconds(3)
+        ) { () async throws(VolumeError) in
+            try await self.place(of: id, as: credentials).standstill()
+        }
+    }
+}

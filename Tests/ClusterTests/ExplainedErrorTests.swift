@@ -1,0 +1,226 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// States of pools, images and clusters of which Ceph tells no more than an errno, or nothing at all.
+@Suite("Errors that name their cause", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
+struct ExplainedErrorTests {
+    /// What is done to the cluster, the call, and what is said.
+    struct Situation: Sendable, CustomTestStringConvertible {
+        let name: String
+        /// Shell lines, as the administrator.
+        var before = "true"
+        var after = "true"
+        var call = "create"
+        var pool = "rbd"
+        var parameters: [String: String] = [:]
+        var timeout = Duration.seconds(40)
+        /// Raised before the call is made.
+        var healthCheck: String?
+        let code: String
+        let words: [String]
+
+        var testDescription: String { name }
+    }
+
+    static let pools: [Situation] = [
+        Situation(
+            name: "an erasure-coded pool",
+            pool: "ec",
+            code: "invalid_argument",
+            words: ["'ec'", "erasure-coded", "dataPool"]
+        ),
+        Situation(
+            name: "a data pool without overwrites",
+            parameters: ["dataPool": "ec"],
+            code: "invalid_argument",
+            words: ["'ec'", "ceph osd pool set ec allow_ec_overwrites true"]
+        ),
+        Situation(
+            name: "a data pool that is not there",
+            parameters: ["dataPool": "nope"],
+            code: "invalid_argument",
+            words: ["no pool 'nope'", "dataPool"]
+        ),
+        Situation(
+            name: "a pool with snapshots of its own",
+            pool: "snaps",
+            code: "invalid_argument",
+            words: ["'snaps'", "snapshots of the whole pool"]
+        ),
+    ]
+
+    static let images: [Situation] = [
+        Situation(
+            name: "a mirror's copy is grown",
+            before: "rbd mirror pool enable rbd image && rbd mirror image enable rbd/IMAGE snapshot && "
+                + "rbd mirror image demote rbd/IMAGE",
+            call: "expand",
+            code: "failed_precondition",
+            words: ["rbd-mirror", "rbd mirror image promote rbd/IMAGE"]
+        ),
+        Situation(
+            name: "a mirror's copy is deleted",
+            before: "rbd mirror pool enable rbd image && rbd mirror image enable rbd/IMAGE snapshot && "
+                + "rbd mirror image demote rbd/IMAGE",
+            call: "delete",
+            code: "failed_precondition",
+            words: ["rbd-mirror", "rbd mirror image promote rbd/IMAGE"]
+        ),
+        Situation(
+            name: "an image that is being migrated is deleted",
+            before: "rbd rename rbd/IMAGE rbd/source && rbd migration prepare rbd/source rbd/IMAGE",
+            after: "rbd migration abort rbd/IMAGE",
+            call: "delete",
+            code: "failed_precondition",
+            words: ["being migrated", "rbd migration commit rbd/IMAGE"]
+        ),
+    ]
+
+    static let clusters: [Situation] = [
+        Situation(
+            name: "a paused cluster",
+            before: "ceph osd set pause",
+            after: "ceph osd unset pause",
+            timeout: .seconds(3),
+            healthCheck: "OSDMAP_FLAGS",
+            code: "deadline_exceeded",
+            words: ["paused", "ceph osd unset pause"]
+        ),
+        Situation(
+            name: "full OSDs",
+            before: "for o in 0 1 2; do ceph tell osd.$o injectfull full -1; done",
+            after: "for o in 0 1 2; do ceph tell osd.$o injectfull none 0; done",
+            healthCheck: "OSD_FULL",
+            code: "resource_exhausted",
+            words: ["OSDs are full", "full osd(s)"]
+        ),
+        Situation(
+            name: "placement groups without enough OSDs",
+            before: "ceph osd down 1 2 && ceph osd set noup && ceph osd down 1 2",
+            after: "ceph osd unset noup",
+            timeout: .seconds(3),
+            healthCheck: "PG_AVAILABILITY",
+            code: "deadline_exceeded",
+            words: ["placement groups", "ceph health detail"]
+        ),
+    ]
+
+    private func withService(_ body: (FaultyCluster, NacreProcess) async throws -> Void) async throws {
+        try await FaultyCluster.with(osds: 3) { faulty in
+            let nacre = try NacreProcess(faulty.cluster)
+            let process = try await nacre.start()
+            try await body(faulty, nacre)
+            #expect(try await process.stop() == .exited(0))
+        }
+    }
+
+    private func check(_ situation: Situation, _ faulty: FaultyCluster, _ nacre: NacreProcess) async throws {
+        let uuid = UUID().uuidString.lowercased()
+        let image = "csi-vol-\(uuid)"
+        let create = try nacre.createBody("pvc-\(uuid)", pool: situation.pool, parameters: situation.parameters)
+        let handle = "\(try faulty.cluster.clusterID)/\(situation.pool)//\(image)"
+        let secrets = try nacre.secrets()
+        if situation.call != "create" { #expect(try await nacre.ask("Controller/CreateVolume", create).isOK) }
+        try await faulty.cluster.execute("sh", "-c", situation.before.replacing("IMAGE", with: image))
+        if let check = situation.healthCheck {
+            try await eventually("\(check) is raised") {
+                try await faulty.ceph("health").contains(try Self.words(check))
+            }
+        }
+        let body =
+            switch situation.call {
+            case "expand":
+                #"{"volumeId":"\#(handle)","capacityRange":{"requiredBytes":"134217728"},"secrets":\#(secrets)}"#
+            case "delete": #"{"volumeId":"\#(handle)","secrets":\#(secrets)}"#
+            default: create
+            }
+        let method = ["create": "CreateVolume", "expand": "ControllerExpandVolume", "delete": "DeleteVolume"]
+        // A pool or an OSD hears later of what the monitors say already.
+        var answer = try await nacre.ask(
+            "Controller/\(method[situation.call] ?? "")",
+            body,
+            timeout: situation.timeout
+        )
+        if situation.healthCheck != nil, answer.isOK {
+            try await eventually("\(situation.name) is felt") {
+                let other = try nacre.createBody("pvc-\(UUID())", pool: situation.pool)
+                answer = try await nacre.ask("Controller/CreateVolume", other, timeout: situation.timeout)
+                return !answer.isOK
+            }
+        }
+        #expect(answer.code == situation.code, "\(situation.name): \(answer)")
+        for word in situation.words {
+            #expect(answer.message.contains(word.replacing("IMAGE", with: image)), "\(situation.name): \(answer)")
+        }
+        if situation.healthCheck != nil {
+            let health = try await nacre.health()
+            #expect(health.status == 503, "\(situation.name): \(health)")
+        }
+        try await faulty.cluster.execute("sh", "-c", situation.after.replacing("IMAGE", with: image))
+        guard situation.healthCheck != nil else { return }
+        try await eventually("\(situation.name) is over") { try await nacre.health().isOK }
+        #expect(try await nacre.ask("Controller/CreateVolume", create).isOK, "\(situation.name), the retry")
+    }
+
+    /// What `ceph health` shows of a check.
+    private static func words(_ check: String) throws -> String {
+        let words = [
+            "OSDMAP_FLAGS": "flag(s) set", "OSD_FULL": "full osd(s)", "POOL_FULL": "pool(s) full",
+            "PG_AVAILABILITY": "Reduced data availability",
+        ]
+        return try #require(words[check])
+    }
+
+    @Test("Pools that cannot hold what is asked for")
+    func unfitPools() async throws {
+        try await withService { faulty, nacre in
+            try await faulty.cluster.execute(
+                "sh",
+                "-ec",
+                """
+                ceph osd erasure-code-profile set small k=2 m=1 crush-failure-domain=osd
+                ceph osd pool create ec 8 8 erasure small
+                ceph osd pool create snaps 8
+                ceph osd pool application enable snaps rbd
+                ceph osd pool mksnap snaps one
+                """
+            )
+            for situation in Self.pools { try await check(situation, faulty, nacre) }
+        }
+    }
+
+    @Test("Images in a state that forbids what is asked for")
+    func unfitImages() async throws {
+        try await withService { faulty, nacre in
+            for situation in Self.images { try await check(situation, faulty, nacre) }
+        }
+    }
+
+    @Test("A cluster that stands still is told of to whoever waits, and at /healthz; when it goes on, all is well")
+    func standstill() async throws {
+        try await withService { faulty, nacre in
+            for situation in Self.clusters { try await check(situation, faulty, nacre) }
+        }
+    }
+
+    @Test(
+        "A key that Ceph cannot read, or is too old for, is said to be that, and not shown",
+        arguments: [
+            ("TOP-SECRET-KEY", "no cephx key"),
+            ("AgCUcCtpwBwtHCAAF4cPwUNRkE0SBZoqkMzLLxeHD8FDUZBNEgWaKpDMyy8=", "type aes256k"),
+        ]
+    )
+    func keys(_ key: String, _ word: String) async throws {
+        let cluster = try #require(MicroCluster.current)
+        let nacre = try NacreProcess(cluster)
+        let process = try await nacre.start()
+        let right = try nacre.secrets()
+        let wrong = #"{"userID":"csi-rbd-provisioner","userKey":"\#(key)"}"#
+        let body = try nacre.createBody("pvc-\(UUID())", pool: "rbd").replacing(right, with: wrong)
+        let answer = try await nacre.ask("Controller/CreateVolume", body)
+        #expect(answer.code == "unauthenticated" && answer.message.contains(word), "\(answer)")
+        #expect(!answer.body.contains(key) && answer.message.contains("client.csi-rbd-provisioner"), "\(answer)")
+        #expect(try await process.stop() == .exited(0))
+    }
+}
