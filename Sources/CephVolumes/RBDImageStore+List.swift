@@ -54,47 +54,66 @@ extension RBDImageStore {
             }
             guard let final = names.last else { break }
             let ours = names.filter { ImageName.endsInUUID($0.name) }.prefix(limit - images.count)
-            images += try await sizes(of: Array(ours), in: place)
+            images += try await summaries(of: Array(ours), in: place)
             last = final.name
         }
         return images
     }
 
-    /// The sizes of images, all asked for at once; one that has no header yet is left out.
-    private func sizes(
+    /// What images are, all asked for at once; one that has no header yet is left out.
+    private func summaries(
         of names: [(name: String, id: String)],
         in place: Place
     ) async throws(VolumeError) -> [ListedImage] {
         let context = place.context
-        let found = await withTaskGroup(of: (Int, Result<ImageHeader?, RBDError>).self) { group in
+        let found = await withTaskGroup(of: (Int, Result<ImageSummary?, RBDError>).self) { group in
             for (index, name) in names.enumerated() {
                 group.addTask {
                     // Not returned from inside the `do`: optimised by Swift 6.3.1, a child task's closure that
                     // returns a tuple from there returns another index.
-                    let header: Result<ImageHeader?, RBDError>
+                    let summary: Result<ImageSummary?, RBDError>
                     do throws(RBDError) {
-                        header = .success(try await context.imageHeader(id: name.id))
+                        summary = .success(try await context.summary(ofImageID: name.id))
                     } catch {
-                        header = .failure(error)
+                        summary = .failure(error)
                     }
-                    return (index, header)
+                    return (index, summary)
                 }
             }
-            return await group.reduce(into: [Int: Result<ImageHeader?, RBDError>]()) { $0[$1.0] = $1.1 }
+            return await group.reduce(into: [Int: Result<ImageSummary?, RBDError>]()) { $0[$1.0] = $1.1 }
         }
         var images: [ListedImage] = []
         for (index, name) in names.enumerated() {
             switch found[index] {
-            case .success(let header?):
+            case .success(let summary?):
                 // A name too long for a handle cannot be one of ours.
                 guard let id = try? place.id.sibling(name.name) else { continue }
-                images.append(ListedImage(id: id, sizeBytes: header.sizeBytes))
+                let facts = VolumeFacts(summary, ours: context.cluster.instanceID)
+                images.append(ListedImage(id: id, sizeBytes: summary.sizeBytes, facts: facts))
             case .failure(let error):
                 throw await place.failure("cannot read image '\(context.label)/\(name.name)'", error)
             case .success(nil), nil: continue
             }
         }
         return images
+    }
+
+    /// What is known of one image.
+    public func facts(of id: VolumeID) async throws(VolumeError) -> VolumeFacts {
+        let place = try await place(of: id, as: nil)
+        let summary = try await place.trying("look at image") { () async throws(RBDError) -> ImageSummary? in
+            guard let imageID = try await place.context.imageID(named: id.image) else { return nil }
+            return try await place.context.summary(ofImageID: imageID)
+        }
+        guard let summary else { throw VolumeError(.notFound, "image '\(id.imageSpec)' does not exist") }
+        return VolumeFacts(summary, ours: place.context.cluster.instanceID)
+    }
+
+    /// The pools of all clusters, in the order of their names, without Ceph's own.
+    public func poolNames() async throws(VolumeError) -> [String] {
+        var names: Set<String> = []
+        for cluster in configuration.clusters { names.formUnion(try await pools(of: cluster.clusterID)) }
+        return names.sorted()
     }
 
     /// The pools of a cluster, in the order of their names, without Ceph's own.
@@ -106,6 +125,20 @@ extension RBDImageStore {
         } catch {
             throw ErrorMapping.failing("cannot list the pools of cluster '\(clusterID)'", RBDError(error))
         }
+    }
+}
+
+extension VolumeFacts {
+    /// Reads what an image's header tells; our own watch, that of an operation under way, is no use of the volume.
+    init(_ summary: ImageSummary, ours: UInt64) {
+        let nodes = Set(summary.holders.map(\.node))
+        let known = Set(summary.holders.map(\.address))
+        let others = summary.watchers.filter { $0.clientID != ours && !known.contains($0.address) }
+        self.init(
+            metadata: summary.metadata,
+            createdAt: summary.createdAt,
+            users: nodes.sorted() + Set(others.map(\.address)).sorted()
+        )
     }
 }
 

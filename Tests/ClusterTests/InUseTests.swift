@@ -1,3 +1,4 @@
+import CephVolumes
 import Foundation
 import RADOS
 import RBD
@@ -52,6 +53,42 @@ struct InUseTests {
         #expect(try await !other.rawTrash().contains { $0.id == id })
         try await bench.delete(volume.id.description)
         #expect(try await other.hasNoTrace(of: image))
+    }
+
+    @Test("A list and a look tell who has an image: its node by name, another client by its address")
+    func names() async throws {
+        let lab = cluster.lab()
+        let bench = try bench(lab)
+        let volume = try await bench.create(bench.request(uuid))
+        func users() async throws -> [[String]] {
+            let images = try await lab.store.images(after: nil, limit: 10_000)
+            let listed = try #require(images.first { $0.id == volume.id })
+            return [listed.facts.users, try await lab.store.facts(of: volume.id).users]
+        }
+        #expect(try await users() == [[], []])
+        let id = try #require(try await other.pool.imageID(named: image))
+        let address = ClientAddress.plain(try other.pool.cluster.addresses())
+        try await open {
+            #expect(try await users() == [[address], [address]])
+            let record = HolderRecord(
+                node: "worker-1",
+                address: address,
+                since: 0,
+                mapper: "nbd",
+                host: "1",
+                bootID: "b"
+            )
+            try await other.blocking { (pool) throws(RBDError) in try pool.lockAsHolder(record, ofImageID: id) }
+            #expect(try await users() == [["worker-1"], ["worker-1"]])
+        }
+        try await other.blocking { (pool) throws(RBDError) in
+            let clients = try pool.clients(ofImageID: id)?.clients ?? []
+            for client in clients { try pool.breakLocks(of: client, ofImageID: id) }
+        }
+        #expect(try await users() == [[], []])
+        let age = Date.now.timeIntervalSince1970 - Double(try await lab.store.facts(of: volume.id).createdAt ?? 0)
+        #expect(age > -5 && age < 600, "made \(age) s ago")
+        try await bench.delete(volume.id.description)
     }
 
     @Test("An image that is opened between the look and the move comes back under its name, with its data")

@@ -14,6 +14,8 @@ public final class InMemoryImageStore: ImageStore {
         public var metadata: [String: String] = [:]
         /// Who has it open.
         public var watchers: [String] = []
+
+        var facts: VolumeFacts { VolumeFacts(metadata: metadata, users: watchers.sorted()) }
     }
 
     private struct State {
@@ -156,7 +158,7 @@ public final class InMemoryImageStore: ImageStore {
         return state.withLock { state in
             state.images.compactMap { id, entry -> ListedImage? in
                 guard case .present(let record) = entry.state, ImageName.endsInUUID(id.image) else { return nil }
-                return ListedImage(id: id, sizeBytes: record.sizeBytes)
+                return ListedImage(id: id, sizeBytes: record.sizeBytes, facts: entry.facts)
             }
         }
         .filter { "\($0.id.clusterID)/\($0.id.pool)/\($0.id.image)" > start }
@@ -170,6 +172,12 @@ public final class InMemoryImageStore: ImageStore {
     {
         guard pool?.pool != "missing" else { throw .invalid("there is no pool 'missing'") }
         return 10 << 30
+    }
+
+    /// What its metadata says.
+    public func facts(of id: VolumeID) async throws(VolumeError) -> VolumeFacts {
+        guard let entry = images[id] else { throw VolumeError(.notFound, "image '\(id.imageSpec)' is gone") }
+        return entry.facts
     }
 
     /// Always well.

@@ -196,6 +196,29 @@ extension VolumeBehaviour {
             #expect(Set(listed).isSuperset(of: made))
             #expect(Set(listed).count == listed.count)
         },
+        VolumeBehaviour("a list and a look tell the name that a volume was asked for by, and its claim") { bench in
+            let keys = ["csi.storage.k8s.io/pvc/name": "data-0", "csi.storage.k8s.io/pvc/namespace": "shop"]
+            let request = try bench.request("a name, ä", adding: keys)
+            let volume = try await bench.create(request)
+            let status = try await bench.service.status(of: volume.id.description, deadline: bench.deadline)
+            var listed: [Volume] = []
+            var token = ""
+            repeat {
+                let page = try await bench.service.listVolumes(
+                    maxEntries: 0,
+                    startingToken: token,
+                    deadline: bench.deadline
+                )
+                listed += page.volumes
+                token = page.nextToken
+            } while !token.isEmpty
+            let inList = try #require(listed.first { $0.id == volume.id })
+            for facts in [status.volume.facts, inList.facts] {
+                #expect(facts.name == request.name)
+                #expect(facts.claim == "shop/data-0")
+                #expect(facts.users.isEmpty)
+            }
+        },
         VolumeBehaviour("a token that is not ours is aborted, a negative page is refused") { bench in
             await bench.expect(.aborted) {
                 _ = try await bench.service.listVolumes(maxEntries: 0, startingToken: "x", deadline: bench.deadline)

@@ -15,6 +15,9 @@ extension Handler {
             response.entries = page.volumes.map { volume in
                 var entry = Call.Entry()
                 entry.volume = volume.message
+                var status = Call.VolumeStatus()
+                status.publishedNodeIDs = volume.facts.users
+                entry.status = volume.facts.users.isEmpty ? nil : status
                 return entry
             }
             response.nextToken = page.nextToken
@@ -31,6 +34,7 @@ extension Handler {
             var response = Call.Response()
             response.volume = status.volume.message
             var condition = Call.VolumeStatus()
+            condition.publishedNodeIDs = status.volume.facts.users
             condition.volumeCondition = status.condition.wire
             response.status = condition
             return response

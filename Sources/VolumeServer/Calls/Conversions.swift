@@ -84,7 +84,7 @@ extension Volume {
         var message = CSI.Volume()
         message.volumeID = id.description
         message.capacityBytes = Int64(clamping: capacityBytes)
-        message.volumeContext = context
+        message.volumeContext = context.merging(facts.context) { own, _ in own }
         return message
     }
 }

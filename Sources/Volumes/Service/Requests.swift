@@ -118,11 +118,19 @@ public struct Volume: Sendable, Hashable {
     public var capacityBytes: UInt64
     /// What the node needs to know: the PV's volumeAttributes.
     public var context: [String: String]
+    /// What its image tells, in lists and looks; nothing in the answer to a create.
+    public var facts: VolumeFacts
 
     /// Describes a volume.
-    public init(id: VolumeID, capacityBytes: UInt64, context: [String: String] = [:]) {
+    public init(
+        id: VolumeID,
+        capacityBytes: UInt64,
+        context: [String: String] = [:],
+        facts: VolumeFacts = VolumeFacts()
+    ) {
         self.id = id
         self.capacityBytes = capacityBytes
         self.context = context
+        self.facts = facts
     }
 }

@@ -48,7 +48,7 @@ extension VolumeService {
         }
         let page = images.prefix(limit)
         return VolumePage(
-            volumes: page.map { Volume(id: $0.id, capacityBytes: $0.sizeBytes) },
+            volumes: page.map { Volume(id: $0.id, capacityBytes: $0.sizeBytes, facts: $0.facts) },
             nextToken: images.count > limit ? page.last.map { ImageCursor($0.id).token } ?? "" : ""
         )
     }
@@ -102,7 +102,9 @@ extension VolumeService {
                 return VolumeStatus(volume: Volume(id: id, capacityBytes: 0), condition: condition)
             case .present(let record):
                 let condition = try await self.store.condition(of: id)
-                return VolumeStatus(volume: Volume(id: id, capacityBytes: record.sizeBytes), condition: condition)
+                let facts = try await self.store.facts(of: id)
+                let volume = Volume(id: id, capacityBytes: record.sizeBytes, facts: facts)
+                return VolumeStatus(volume: volume, condition: condition)
             }
         }
     }

@@ -58,6 +58,9 @@ public protocol ImageStore: Sendable {
     /// or as the service's own.
     func availableBytes(in pool: PoolAddress?, as credentials: Credentials?) async throws(VolumeError) -> UInt64
 
+    /// What is known of an image beyond its size; throws `.notFound` when it is gone.
+    func facts(of id: VolumeID) async throws(VolumeError) -> VolumeFacts
+
     /// How an image is, for a person; throws `.notFound` when it is gone.
     func condition(of id: VolumeID) async throws(VolumeError) -> VolumeCondition
 
@@ -176,10 +179,13 @@ public struct ListedImage: Sendable, Hashable {
     public var id: VolumeID
     /// Its size in bytes.
     public var sizeBytes: UInt64
+    /// What else is known of it.
+    public var facts: VolumeFacts
 
     /// Describes a listed image.
-    public init(id: VolumeID, sizeBytes: UInt64) {
+    public init(id: VolumeID, sizeBytes: UInt64, facts: VolumeFacts = VolumeFacts()) {
         self.id = id
         self.sizeBytes = sizeBytes
+        self.facts = facts
     }
 }

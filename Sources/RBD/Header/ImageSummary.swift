@@ -1,0 +1,105 @@
+public import RADOS
+internal import SystemPackage
+
+/// What a list tells of an image, from two reads of its header; it is not opened.
+public struct ImageSummary: Sendable {
+    /// Its size in bytes.
+    public let sizeBytes: UInt64
+    /// When it was made, in seconds since 1970; nothing where Ceph did not write that down.
+    public let createdAt: Int64?
+    /// Its metadata: the first 64 keys, and Nacre's own wherever they stand.
+    public let metadata: [String: String]
+    /// Which nodes have it, as they wrote it down.
+    public let holders: [HolderRecord]
+    /// Who watches it: who has it open.
+    public let watchers: [Watcher]
+}
+
+extension IOContext {
+    /// Sums an image up by its id; nothing when it has no header.
+    ///
+    /// One round trip, for the two reads go together.
+    ///
+    /// Implements the class calls `rbd.get_size`, `rbd.get_create_timestamp`, `rbd.metadata_list`, `lock.get_info`, and
+    /// `librados::ObjectReadOperation::list_watchers`.
+    public func summary(ofImageID id: String) async throws(RBDError) -> ImageSummary? {
+        let header = ImageObject.header(ofID: id)
+        async let watching = outcome(ofWatchersOf: header)
+        guard let answers = try await classCalls(ClassCall.summing, on: header) else {
+            _ = await watching
+            return nil
+        }
+        var size = Decoder(answers[0])
+        var created = Decoder(answers[1])
+        var metadata: [String: String] = [:]
+        for answer in answers[2...3] {
+            var decoder = Decoder(answer)
+            for (key, value) in decoder.map() ?? [] { metadata[key] = value }
+        }
+        guard size.number(UInt8.self) != nil, let sizeBytes = size.number(UInt64.self) else {
+            throw RBDError(call: "rbd.get_size", code: .ioError, subject: "\(label)/\(header)")
+        }
+        let seconds = created.number(UInt32.self) ?? 0
+        guard let watchers = try await watching.get() else { return nil }
+        return ImageSummary(
+            sizeBytes: sizeBytes,
+            createdAt: seconds == 0 ? nil : Int64(seconds),
+            metadata: metadata,
+            holders: Self.lockCookies(answers[4]).compactMap(HolderRecord.init(parsing:)),
+            watchers: watchers
+        )
+    }
+
+    /// The cookies of a lock's owners; none of an answer that is none.
+    ///
+    /// See: `cls_lock_get_info_reply`.
+    static func lockCookies(_ answer: [UInt8]) -> [String] {
+        var outer = Decoder(answer)
+        guard var reply = outer.structure(), let count = reply.number(UInt32.self) else { return [] }
+        var cookies: [String] = []
+        for _ in 0..<count {
+            // locker_id_t: a kind, a number and the cookie; then locker_info_t, whose address the cookie repeats.
+            guard var id = reply.structure(), id.number(UInt8.self) != nil, id.number(Int64.self) != nil,
+                let cookie = id.string(), reply.structure() != nil
+            else { return cookies }
+            cookies.append(cookie)
+        }
+        return cookies
+    }
+
+    /// A child task's error keeps its type only as a value.
+    private func outcome(ofWatchersOf object: String) async -> Result<[Watcher]?, RBDError> {
+        do throws(RADOSError) {
+            return .success(try await watchers(of: object))
+        } catch {
+            return error.isNotFound ? .success(nil) : .failure(RBDError(error))
+        }
+    }
+}
+
+extension ClassCall {
+    /// What `summary` asks of a header, in the order of its answers.
+    fileprivate static let summing: [ClassCall] = {
+        var head = Encoder()
+        head.append(UInt64.max - 1)  // CEPH_NOSNAP
+        var lock = Encoder()
+        lock.append(ImageLockName.holder.rawValue)
+        var asked = Encoder()
+        asked.append(version: 1, compatible: 1, lock)
+        return [
+            ClassCall("rbd", "get_size", input: head.bytes),
+            ClassCall("rbd", "get_create_timestamp"),
+            listingMetadata(after: "", limit: 64),
+            listingMetadata(after: "nacre.io", limit: 64),
+            ClassCall("lock", "get_info", input: asked.bytes),
+        ]
+    }()
+
+    /// `rbd.metadata_list` of `limit` keys at most, behind one.
+    private static func listingMetadata(after key: String, limit: UInt64) -> ClassCall {
+        var input = Encoder()
+        input.append(key)
+        input.append(limit)
+        return ClassCall("rbd", "metadata_list", input: input.bytes)
+    }
+}

@@ -1,0 +1,55 @@
+/// What is known of a volume beyond its handle and its size: what its image's metadata says, and who has it.
+///
+/// CSI has no fields for it. In the answers to ListVolumes and ControllerGetVolume it goes as `volumeContext`, under the
+/// metadata's own keys, and `publishedNodeIds`.
+public struct VolumeFacts: Sendable, Hashable {
+    /// The name under which it was asked for; nothing where Nacre did not make the image.
+    public var name: String?
+    /// The claim that it was made for, `namespace/name`.
+    public var claim: String?
+    /// When its image was made, in seconds since 1970.
+    public var createdAt: Int64?
+    /// The file system that was asked for: `ext4`, `xfs`, or `block` for none.
+    public var fileSystem: String?
+    /// The uid of the namespace `kube-system` of the Kubernetes cluster that has it.
+    public var kubernetesCluster: String?
+    /// Who has it: nodes by their names, other clients by their addresses; in order.
+    public var users: [String]
+
+    /// Reads an image's metadata, or a `volumeContext` that `context` wrote.
+    public init(metadata: [String: String], createdAt: Int64? = nil, users: [String] = []) {
+        name = metadata[ImageMetadataKey.requestName]
+        if let name = metadata[Self.claimNameKey], let namespace = metadata[Self.claimNamespaceKey] {
+            claim = "\(namespace)/\(name)"
+        }
+        fileSystem = metadata[ImageMetadataKey.fileSystem]
+        kubernetesCluster = metadata[ImageMetadataKey.kubernetesCluster]
+        self.createdAt = createdAt ?? metadata[Self.createdKey].flatMap(Int64.init)
+        self.users = users
+    }
+
+    /// Nothing is known.
+    public init() {
+        self.init(metadata: [:])
+    }
+
+    /// Seconds since 1970, in a `volumeContext` alone.
+    private static let createdKey = "nacre.io/created"
+    private static let claimNameKey = ParameterKey.kubernetesPrefix + "pvc/name"
+    private static let claimNamespaceKey = ParameterKey.kubernetesPrefix + "pvc/namespace"
+
+    /// All but who has it, for the wire.
+    public var context: [String: String] {
+        var context: [String: String] = [:]
+        context[ImageMetadataKey.requestName] = name
+        let parts = claim?.split(separator: "/", maxSplits: 1).map(String.init) ?? []
+        if parts.count == 2 {
+            context[Self.claimNamespaceKey] = parts[0]
+            context[Self.claimNameKey] = parts[1]
+        }
+        context[ImageMetadataKey.fileSystem] = fileSystem
+        context[ImageMetadataKey.kubernetesCluster] = kubernetesCluster
+        context[Self.createdKey] = createdAt.map { "\($0)" }
+        return context
+    }
+}
