@@ -17,19 +17,50 @@ public enum CommandNames {
         var path = [root._commandName]
         var command = root
         for word in words {
-            let names = command.configuration.subcommands.map { ($0, [$0._commandName] + $0.configuration.aliases) }
+            let names = names(in: command)
             guard !names.isEmpty, !word.hasPrefix("-") else { return nil }
-            if let next = names.first(where: { $0.1.contains(word) }) {
-                command = next.0
+            if let next = names.first(where: { $0.names.contains(word) }) {
+                command = next.command
                 path.append(word)
                 continue
             }
-            let close = names.flatMap(\.1).map { ($0, distance(word.lowercased(), $0)) }.min { $0.1 < $1.1 }
-            // One slip of a finger in a short word, three in a long one.
-            guard let close, close.1 <= max(1, min(3, word.count / 2)) else { return nil }
-            return "'\(word)' is no command; did you mean '\((path + [close.0]).joined(separator: " "))'?"
+            if let close = nearest(to: word, of: names.flatMap(\.names)) {
+                return "'\(word)' is no command; did you mean '\((path + [close]).joined(separator: " "))'?"
+            }
+            // `nacre list` for `nacre volume list`.
+            guard let above = names.first(where: { self.names(in: $0.command).contains { $0.names.contains(word) } })
+            else { return nil }
+            let deeper = (path + [above.command._commandName, word]).joined(separator: " ")
+            return "'\(word)' is no command; did you mean '\(deeper)'?"
         }
         return nil
+    }
+
+    /// The word of `candidates` that was probably meant by `word`; nothing when none is close.
+    public static func nearest(to word: String, of candidates: [String]) -> String? {
+        let close = candidates.map { ($0, distance(word.lowercased(), $0.lowercased())) }.min { $0.1 < $1.1 }
+        // One slip of a finger in a short word, three in a long one.
+        guard let close, close.1 <= max(1, min(3, word.count / 2)) else { return nil }
+        return close.0
+    }
+
+    /// A subcommand and all that it is called.
+    private struct Named {
+        let command: any ParsableCommand.Type
+        let names: [String]
+
+        init(_ command: any ParsableCommand.Type) {
+            self.command = command
+            names = [command._commandName] + command.configuration.aliases
+        }
+    }
+
+    private static func names(in command: any ParsableCommand.Type) -> [Named] {
+        var found: [Named] = []
+        for subcommand in command.configuration.subcommands where subcommand.configuration.shouldDisplay {
+            found.append(Named(subcommand))
+        }
+        return found
     }
 
     /// How many letters have to be put in, taken out, changed, or swapped with their neighbour.
