@@ -11,6 +11,17 @@ public struct KnownVolume: Sendable, Hashable {
     public let targets: [String]
     /// Whether it is a raw device.
     public let isBlock: Bool
+
+    /// Where the file system is mounted, or the device shows up, once the volume is staged.
+    public let mountPath: String
+
+    init(_ record: VolumeRecord) {
+        volumeID = record.volumeID
+        stagingPath = record.stagingPath
+        targets = record.targets.map(\.path)
+        isBlock = record.usage.isBlock
+        mountPath = record.stagedMount
+    }
 }
 
 extension NodeVolumeService {
@@ -21,13 +32,21 @@ extension NodeVolumeService {
     public func knownVolumes() async throws(VolumeError) -> [KnownVolume] {
         let records = records
         let all = try await kernel("read the records of volumes") { () throws(KernelError) in try records.all() }
-        return all.map { record in
-            KnownVolume(
-                volumeID: record.volumeID,
-                stagingPath: record.stagingPath,
-                targets: record.targets.map(\.path),
-                isBlock: record.usage.isBlock
-            )
+        return all.map(KnownVolume.init)
+    }
+
+    /// The same without a service, for who may only look: the records below the state directory of one.
+    ///
+    /// - Parameter stateDirectory: That of the node service, as `init` has it.
+    /// - Returns: The volumes in no particular order; none where there is no such directory.
+    /// - Throws: `VolumeError` with `.permissionDenied` when the records cannot be read.
+    public static func knownVolumes(in stateDirectory: String) throws(VolumeError) -> [KnownVolume] {
+        do throws(KernelError) {
+            return try VolumeRecords(directory: recordDirectory(in: stateDirectory)).all().map(KnownVolume.init)
+        } catch {
+            throw VolumeError(.permissionDenied, "cannot read what the node service knows: \(error)")
         }
     }
+
+    static func recordDirectory(in stateDirectory: String) -> String { "\(stateDirectory)/volumes" }
 }

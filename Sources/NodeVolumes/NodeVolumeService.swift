@@ -66,7 +66,7 @@ public final class NodeVolumeService: NodeService {
         self.info = info
         self.mapper = mapper
         self.defaultChoice = defaultChoice
-        records = VolumeRecords(directory: "\(stateDirectory)/volumes")
+        records = VolumeRecords(directory: Self.recordDirectory(in: stateDirectory))
         self.pool = pool
         self.operations = operations
         self.logger = logger
