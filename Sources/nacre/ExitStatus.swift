@@ -30,11 +30,11 @@ enum ExitStatus: Int32, Sendable, CaseIterable {
         case .done: "done, or already so"
         case .failed: "failed: in use, full, not supported, not confirmed"
         case .usage: "wrong usage, or a value that can never be right (EX_USAGE)"
-        case .notFound: "there is no such volume, path or file (EX_NOINPUT)"
+        case .notFound: "there is no such volume, node, path or file (EX_NOINPUT)"
         case .serviceUnreachable: "no service at the socket (EX_UNAVAILABLE)"
         case .alreadyExists: "there is another volume of that name (EX_CANTCREAT)"
         case .tryAgain: "not done in time, or no cluster; the same again goes on (EX_TEMPFAIL)"
-        case .notPermitted: "Ceph refuses the user, or a file may not be read (EX_NOPERM)"
+        case .notPermitted: "Ceph refuses the user, or a file or socket may not be used (EX_NOPERM)"
         }
     }
 

@@ -21,8 +21,8 @@ struct Nacre: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            VolumeCommand.self, NodeCommand.self, ControllerCommand.self, ServeCommand.self, ExitCodesCommand.self,
-            ImageServerCommand.self,
+            VolumeCommand.self, NodeCommand.self, ControllerCommand.self, ServeCommand.self, VersionCommand.self,
+            ExitCodesCommand.self, ImageServerCommand.self,
         ]
     )
 
@@ -46,8 +46,10 @@ struct Nacre: AsyncParsableCommand {
             Terminal.say("\(_errorPrefix)\(error.message)\n")
             end(error.status)
         } catch  where exitCode(for: error).isSuccess {
-            // Help, the version, a completion script.
-            exit(withError: error)
+            // Help, the version, a completion script, and what completes a word.
+            let text = fullMessage(for: error)
+            if !text.isEmpty { print(text) }
+            end(.done)
         } catch {
             let words = Array(CommandLine.arguments.dropFirst())
             if exitCode(for: error) == .validationFailure, let said = CommandNames.correction(of: words, in: Self.self)

@@ -45,7 +45,7 @@ extension GuestTests {
                 )
                 try await Task.sleep(for: .milliseconds(Int.random(in: 300...1500)))
                 try await owner.freeze()
-                _ = try await volume.nacre("node fence \(owner.name) --confirm \(owner.name)")
+                _ = try await volume.nacre("node fence \(owner.name) --yes")
                 let found = try await taker.shell("head=$(\(volume.map)) && \(WriterVolume.sum("$head"))")
                 #expect(found == sum, "round \(round)")
                 let mine = try await volume.fill(on: taker)

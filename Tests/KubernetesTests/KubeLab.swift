@@ -219,7 +219,7 @@ final class World: Sendable {
         let process = try ChildProcess(
             NacreProcess.program,
             [
-                "controller", "--kubeconfig", "\(try #require(KubeLab.directory))/admin.kubeconfig",
+                "controller", "run", "--kubeconfig", "\(try #require(KubeLab.directory))/admin.kubeconfig",
                 "--driver-name", driver, "--lease-namespace", name, "--lease-duration", "6", "--identity", id,
                 "--config", cluster.configurationPath, "--socket", socket(id), "--state-dir",
                 "\(directory)/state-\(id)",

@@ -36,7 +36,7 @@ extension NodeTests {
         async let cut: Void = database.loadUntilCut(seconds: 30)
         try await Task.sleep(for: .seconds(2))
         try first.signalServers(SIGSTOP)
-        _ = try await pair.nacre("node fence \(first.nodeID) --confirm \(first.nodeID)")
+        _ = try await pair.nacre("node fence \(first.nodeID) --yes")
         try await second.service().stage(second.stageRequest("pg"), deadline: soon)
         let taken = try #require(Database(on: second, "pg"))
         try await taken.forgetOtherNode()

@@ -79,7 +79,7 @@ extension NodeTests {
         try first.signalServers(SIGSTOP)
         try await microCluster("thaw osd.0 osd.1 osd.2 --wait")
 
-        _ = try await pair.nacre("node fence \(first.nodeID) --confirm \(first.nodeID)")
+        _ = try await pair.nacre("node fence \(first.nodeID) --yes")
         try await second.service().stage(second.stageRequest(image, fsType: nil), deadline: soon)
         let others = "\(second.stagingPath(image))/device"
         try await shell(

@@ -43,7 +43,7 @@ extension NodeTests {
                 try owner.signalServers(befalling == .kill ? SIGKILL : SIGSTOP)
                 let refusal = try await pair.refusal(of: taker, fsType: nil)
                 #expect(refusal.contains(owner.nodeID), "round \(round): \(refusal)")
-                _ = try await pair.nacre("node fence \(owner.nodeID) --confirm \(owner.nodeID)")
+                _ = try await pair.nacre("node fence \(owner.nodeID) --yes")
             }
             try await taker.service().stage(taker.stageRequest("torture", fsType: nil), deadline: soon)
             let device = "\(taker.stagingPath("torture"))/device"

@@ -76,7 +76,7 @@ extension NodeTests {
         await #expect(throws: (any Error).self) { try await pair.nacre("node fence \(pair.first.nodeID)", fails: true) }
         let plan = try await pair.nacre("node fence \(pair.first.nodeID) --plan")
         #expect(plan.contains("ALIVE") && plan.contains("rbd//fence"), "\(plan)")
-        let done = try await pair.nacre("node fence \(pair.first.nodeID) --confirm \(pair.first.nodeID)")
+        let done = try await pair.nacre("node fence \(pair.first.nodeID) --yes")
         #expect(done.contains("blocklisted, 2 locks broken"), "\(done)")
 
         let start = ContinuousClock.now

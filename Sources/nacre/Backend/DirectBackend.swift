@@ -83,6 +83,17 @@ struct DirectBackend: VolumeBackend {
         try await present(node).unstage(volumeID: volumeID, stagingPath: stagingPath, deadline: deadline)
     }
 
+    func stats(
+        _ volumeID: String,
+        path: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> VolumeStats {
+        try await present(node).stats(
+            StatsRequest(volumeID: volumeID, volumePath: path, stagingPath: ""),
+            deadline: deadline
+        )
+    }
+
     func expandOnNode(
         _ request: NodeExpandRequest,
         deadline: ContinuousClock.Instant

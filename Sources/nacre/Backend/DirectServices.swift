@@ -44,7 +44,13 @@ enum DirectServices {
         var logger = Logger(label: "nacre") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .critical
         let stack = ControllerStack(serve, observer: nil, logger: logger)
-        if let fault = stack.configuration.fault { throw CommandFailure(.notFound, fault) }
+        if let fault = stack.configuration.fault {
+            let file = InputFile.fault(options.config)
+            throw CommandFailure(
+                file?.status ?? .usage,
+                file.map { "\($0.reason): name ceph-csi's config.json by --config" } ?? fault
+            )
+        }
         let steps = LatestStep()
         let node =
             hasNode

@@ -35,13 +35,15 @@ extension Credentials {
 }
 
 extension Volume {
-    /// Reads a volume that the service told of.
-    init(_ message: CSI.Volume) throws(VolumeError) {
+    /// Reads a volume that the service told of, and who has it.
+    init(_ message: CSI.Volume, users: [String] = []) throws(VolumeError) {
         do throws(VolumeError) {
+            let facts = VolumeFacts(metadata: message.volumeContext, users: users)
             self.init(
                 id: try VolumeID(parsing: message.volumeID),
                 capacityBytes: UInt64(clamping: message.capacityBytes),
-                context: message.volumeContext
+                context: message.volumeContext.filter { facts.context[$0.key] == nil },
+                facts: facts
             )
         } catch {
             throw VolumeError(.internal, "the service's answer cannot be read: \(error.message)")

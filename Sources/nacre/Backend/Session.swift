@@ -1,3 +1,4 @@
+import Glibc
 import Volumes
 
 /// One command at work: who does it, how long it may take, and how its progress is told.
@@ -8,6 +9,7 @@ struct Session: Sendable {
     let isQuiet: Bool
     let format: OutputFormat
     let terminal = Terminal()
+    let wording = Wording()
 
     /// For what the cluster does.
     init(_ connection: ConnectionOptions, _ output: OutputOptions) async throws {
@@ -38,6 +40,26 @@ struct Session: Sendable {
         format = output.output
     }
 
+    /// Makes a change as `during` does; who interrupts it is told what goes on.
+    ///
+    /// - Parameters:
+    ///   - title: Such as `creating volume 'x'`.
+    ///   - hint: How to see what became of it, such as `see nacre volume show x`.
+    ///   - body: The calls.
+    func changing<R: Sendable>(
+        _ title: String,
+        _ hint: String,
+        _ body: (ContinuousClock.Instant) async throws -> R
+    ) async throws -> R {
+        let whatGoesOn =
+            isDirect
+            ? "it stopped where it was, for no service does the work; the same command again goes on from there"
+            : "the service goes on with it; the same command again waits for its end"
+        return try await Interruption.explained("interrupted while \(title): \(whatGoesOn); \(hint)") {
+            try await during(title, body)
+        }
+    }
+
     /// Runs calls with a deadline and tells of them when they take long; `title` is such as `creating volume 'x'`.
     func during<R: Sendable>(
         _ title: String,
@@ -56,6 +78,8 @@ struct Session: Sendable {
                     "\(title) took longer than \(timeout.seconds): \(backend.step ?? "waiting"); look at the cluster, "
                         + "then repeat the command or raise --timeout"
                 )
+            } catch let error as VolumeError {
+                throw VolumeError(error.code, wording.applied(to: error.message))
             }
         }
     }
@@ -72,6 +96,8 @@ struct Session: Sendable {
     /// Tells a person something beside the result.
     func note(_ text: String) {
         guard !isQuiet else { return }
+        // What was printed before comes first, wherever both go.
+        fflush(nil)
         Terminal.say("nacre: \(text)\n")
     }
 }

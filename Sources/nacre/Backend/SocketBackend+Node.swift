@@ -45,6 +45,29 @@ extension SocketBackend {
         _ = try await call(CSI.Node.NodeUnstageVolume.self, message, deadline)
     }
 
+    func stats(
+        _ volumeID: String,
+        path: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> VolumeStats {
+        var message = CSI.Node.NodeGetVolumeStats.Request()
+        message.volumeID = volumeID
+        message.volumePath = path
+        let answer = try await call(CSI.Node.NodeGetVolumeStats.self, message, deadline)
+        let condition = answer.volumeCondition ?? CSI.VolumeCondition()
+        return VolumeStats(
+            bytes: answer.usage.first { $0.unit == .bytes }.map {
+                .init(
+                    available: UInt64(clamping: $0.available),
+                    total: UInt64(clamping: $0.total),
+                    used: UInt64(clamping: $0.used)
+                )
+            },
+            inodes: nil,
+            condition: VolumeCondition(isAbnormal: condition.abnormal, message: condition.message)
+        )
+    }
+
     func expandOnNode(
         _ request: NodeExpandRequest,
         deadline: ContinuousClock.Instant

@@ -1,7 +1,9 @@
 import Blocking
 import Curl
+import Glibc
 import LinuxKernel
 import Secrets
+import SystemPackage
 import VolumeAPI
 import VolumeClient
 import Volumes
@@ -23,12 +25,19 @@ struct SocketBackend: VolumeBackend {
     init(path: String) async throws {
         let pool = BlockingPool(threads: 2)
         let remedy = "start it ('nacre serve --socket \(path) …'), name another by --socket, or use --direct"
-        guard let kind = try? FileKind.of(path) else {
+        let kind: FileKind?
+        do throws(KernelError) {
+            kind = try FileKind.of(path)
+        } catch {
+            throw Self.refusal(path, error.errno, remedy)
+        }
+        guard let kind else {
             throw CommandFailure(.serviceUnreachable, "no service runs here: there is no socket '\(path)'; \(remedy)")
         }
         guard kind == .other else {
             throw CommandFailure(.serviceUnreachable, "'\(path)' is no socket; \(remedy)")
         }
+        guard access(path, W_OK) == 0 else { throw Self.refusal(path, Errno(rawValue: errno), remedy) }
         do {
             _ = try await HTTPClient(pool: pool).post(
                 unixSocket: path,
@@ -40,12 +49,23 @@ struct SocketBackend: VolumeBackend {
         } catch  where error.isNotReachable {
             throw CommandFailure(
                 .serviceUnreachable,
-                "no service answers at '\(path)': \(error.reason); \(remedy), as a user who may write to the socket"
+                "no service answers at '\(path)': \(error.reason); \(remedy)"
             )
         } catch {
             throw CommandFailure(.tryAgain, error.description)
         }
         client = VolumeClient(socketPath: path, pool: pool)
+    }
+
+    /// What stands before the socket.
+    private static func refusal(_ path: String, _ error: Errno, _ remedy: String) -> CommandFailure {
+        guard error == .permissionDenied || error == .notPermitted else {
+            return CommandFailure(.serviceUnreachable, "no service at '\(path)': \(error); \(remedy)")
+        }
+        return CommandFailure(
+            .notPermitted,
+            "this user may not write to the service's socket '\(path)'; run the command as root, or as who may"
+        )
     }
 
     func create(_ request: CreateVolumeRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> Volume {
@@ -69,7 +89,9 @@ struct SocketBackend: VolumeBackend {
         message.startingToken = startingToken
         let answer = try await call(CSI.Controller.ListVolumes.self, message, deadline)
         var volumes: [Volume] = []
-        for entry in answer.entries { volumes.append(try Volume(entry.volume ?? CSI.Volume())) }
+        for entry in answer.entries {
+            volumes.append(try Volume(entry.volume ?? CSI.Volume(), users: entry.status?.publishedNodeIDs ?? []))
+        }
         return VolumePage(volumes: volumes, nextToken: answer.nextToken)
     }
 
@@ -79,7 +101,7 @@ struct SocketBackend: VolumeBackend {
         let answer = try await call(CSI.Controller.ControllerGetVolume.self, message, deadline)
         let condition = answer.status?.volumeCondition ?? CSI.VolumeCondition()
         return VolumeStatus(
-            volume: try Volume(answer.volume ?? CSI.Volume()),
+            volume: try Volume(answer.volume ?? CSI.Volume(), users: answer.status?.publishedNodeIDs ?? []),
             condition: VolumeCondition(isAbnormal: condition.abnormal, message: condition.message)
         )
     }

@@ -61,6 +61,13 @@ protocol VolumeBackend: Sendable {
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError)
 
+    /// CSI: NodeGetVolumeStats.
+    func stats(
+        _ volumeID: String,
+        path: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> VolumeStats
+
     /// CSI: NodeExpandVolume.
     func expandOnNode(
         _ request: NodeExpandRequest,

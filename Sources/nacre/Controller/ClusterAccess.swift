@@ -19,7 +19,8 @@ struct ClusterAccess {
             }
             if let identity = try ClusterIdentity.inCluster(environment: Environment.value) { return identity }
         } catch {
-            throw CommandFailure(.usage, error.description)
+            let status = options.kubeconfig.flatMap { InputFile.fault($0)?.status }
+            throw CommandFailure(status ?? .usage, error.description)
         }
         throw CommandFailure(
             .usage,

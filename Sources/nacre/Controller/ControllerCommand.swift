@@ -15,14 +15,11 @@ struct ControllerCommand: AsyncParsableCommand {
         commandName: "controller",
         abstract: "Provision, grow and delete the volumes of a Kubernetes cluster's claims.",
         discussion: """
-            Without a subcommand it works as the controller.
-
             EXAMPLES
-              nacre controller --config /etc/ceph-csi-config/config.json
+              nacre controller run --config /etc/ceph-csi-config/config.json
               nacre controller orphans list --kubeconfig ~/.kube/config
             """,
-        subcommands: [ControllerRunCommand.self, OrphansCommand.self],
-        defaultSubcommand: ControllerRunCommand.self
+        subcommands: [ControllerRunCommand.self, OrphansCommand.self]
     )
 }
 
@@ -36,8 +33,8 @@ struct ControllerRunCommand: AsyncParsableCommand {
             that holds the lease. Health and metrics are served on the socket.
 
             EXAMPLE
-              nacre controller --config /etc/ceph-csi-config/config.json
-              nacre controller --kubeconfig ~/.kube/config --lease-namespace nacre
+              nacre controller run --config /etc/ceph-csi-config/config.json
+              nacre controller run --kubeconfig ~/.kube/config --lease-namespace nacre
             """
     )
 

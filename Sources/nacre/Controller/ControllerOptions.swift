@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// What `nacre controller` is told beside what `nacre serve` is.
+/// What `nacre controller run` is told beside what `nacre serve` is.
 struct ControllerOptions: ParsableArguments {
     @Option(
         name: .customLong("kubeconfig"),
@@ -24,8 +24,8 @@ struct ControllerOptions: ParsableArguments {
     @Option(help: "This process' name on the lease; the host's name and a random part without.")
     var identity: String?
 
-    @Option(help: "Seconds after which another takes a lease over that is not renewed (5 to 600).")
-    var leaseDuration = 15
+    @Option(help: "After which time another takes a lease over that is not renewed (5s to 10m).", transform: timeLimit)
+    var leaseDuration = TimeLimit(seconds: 15)
 
     @Option(help: "Claims, expansions or volumes worked on at once, of each (1 to 256).")
     var parallel = 48
@@ -37,7 +37,7 @@ struct ControllerOptions: ParsableArguments {
     var storageCapacity = true
 
     mutating func validate() throws {
-        guard (5...600).contains(leaseDuration) else { throw ValidationError("--lease-duration must be 5 to 600") }
+        if let refusal = leaseDuration.refusal(outside: 5...600, "--lease-duration") { throw refusal }
         guard (1...256).contains(parallel) else { throw ValidationError("--parallel must be 1 to 256") }
     }
 }

@@ -42,9 +42,9 @@ final class KubernetesStack: Service, Sendable {
             name: LeaderElection.leaseName(for: serve.driverName),
             identity: name,
             timing: .init(
-                leaseDuration: .seconds(options.leaseDuration),
-                renewDeadline: .seconds(options.leaseDuration) * 2 / 3,
-                retryPeriod: .seconds(options.leaseDuration) / 5
+                leaseDuration: options.leaseDuration.duration,
+                renewDeadline: options.leaseDuration.duration * 2 / 3,
+                retryPeriod: options.leaseDuration.duration / 5
             )
         )
         client = try KubernetesClient(identity, userAgent: agent) { election.leadsUntil }

@@ -20,4 +20,14 @@ struct LocalUse: Codable, Sendable, Equatable {
     let kind: Kind
     /// Where the device or the file system shows up.
     let path: String
+    /// What the person called the volume.
+    var name: String?
+
+    /// The volume's name, or its handle where none is noted.
+    var title: String { name ?? volumeID }
+
+    /// Whether it is the same use, whatever the volume was called.
+    func isSame(as other: LocalUse) -> Bool {
+        volumeID == other.volumeID && kind == other.kind && path == other.path
+    }
 }

@@ -17,20 +17,36 @@ struct LocalUses: Sendable {
 
     /// The use that shows up at `path`; nothing when there is none.
     func use(at path: String) throws -> LocalUse? {
+        try all().first { $0.path == path }
+    }
+
+    /// The use of the volume that a person calls so; nothing when there is none.
+    ///
+    /// Asks nobody, so that what is mounted can be named while the cluster is away.
+    func use(of name: VolumeName) throws -> LocalUse? {
+        try all().first { use in
+            guard let id = try? VolumeID(parsing: use.volumeID) else { return false }
+            return use.name == name.description || name.names(id, called: use.name)
+        }
+    }
+
+    /// All uses.
+    func all() throws -> [LocalUse] {
         let directory = "\(stateDirectory)/cli"
-        guard try FileKind.of(directory) != nil else { return nil }
-        return try KernelFile.names(in: directory).lazy.compactMap { try read($0) }.first { $0.path == path }
+        guard try FileKind.of(directory) != nil else { return [] }
+        return try KernelFile.names(in: directory).compactMap { try read($0) }
     }
 
     /// Takes note of a use and makes the directory to stage at.
     ///
     /// - Throws: `CommandFailure` when the volume is in use in another way.
     func begin(_ use: LocalUse, of id: VolumeID) throws {
-        if let present = try self.use(of: id), present != use {
+        if let present = try self.use(of: id), !present.isSame(as: use) {
             guard try MountTable.current().mount(at: present.path) == nil else {
                 throw CommandFailure(
                     .failed,
-                    "volume '\(id)' is in use at '\(present.path)' already; end that by '\(present.kind.opposite) \(id)'"
+                    "volume '\(use.title)' is in use at '\(present.path)' already; end that by "
+                        + "'\(present.kind.opposite) \(use.title)'"
                 )
             }
         }

@@ -1,3 +1,4 @@
+import LinuxKernel
 import Secrets
 import Volumes
 
@@ -31,7 +32,9 @@ extension Session {
         _ credentials: Credentials,
         _ context: [String: String]
     ) async throws {
-        try await during("staging volume '\(id)'") { deadline in
+        let deed = use.kind == .mount ? "mounting" : "mapping"
+        try await changing("\(deed) volume '\(use.title)'", "'\(use.kind.opposite) \(use.title)' takes it back") {
+            deadline in
             try await backend.stage(
                 StageRequest(
                     volumeID: "\(id)",
@@ -59,16 +62,52 @@ extension Session {
     /// Takes back what `begin` did; a kill at any place leaves the note, and the next call goes on.
     func end(_ use: LocalUse, in uses: LocalUses) async throws {
         let id = try VolumeID(parsing: use.volumeID)
-        try await during("releasing volume '\(id)'") { deadline in
+        wording.call(id, use.title)
+        let deed = use.kind == .mount ? "unmounting" : "unmapping"
+        try await changing("\(deed) volume '\(use.title)'", "the same command again ends what it left") { deadline in
             try await backend.unpublish(use.volumeID, targetPath: use.path, deadline: deadline)
             try await backend.unstage(use.volumeID, stagingPath: uses.stagingPath(of: id), deadline: deadline)
         }
         try uses.end(id)
     }
 
+    /// Ends the use that a person names by its path or its volume, and says so; fine when there is none.
+    ///
+    /// Asks this machine's notes alone: who unmounts need not wait for a cluster that is away to name the volume.
+    ///
+    /// - Throws: `CommandFailure` when it is a use of another kind, or the mount of another program.
+    func end(_ target: String, _ kind: LocalUse.Kind, in uses: LocalUses) async throws {
+        let path = LocalPath(argument: target)?.absolute
+        var found = try path.flatMap { try uses.use(at: $0) }
+        if found == nil, let name = VolumeName(argument: target) { found = try uses.use(of: name) }
+        guard let use = found else {
+            if let path, path.hasPrefix("/"), target.contains("/"), try MountTable.current().mount(at: path) != nil {
+                throw CommandFailure(
+                    .failed,
+                    "'\(path)' is mounted, but not by nacre volume mount; end it by what mounted it, or umount"
+                )
+            }
+            note(
+                "nothing to do: '\(target)' is not \(kind == .mount ? "mounted" : "mapped") by nacre volume "
+                    + "\(kind == .mount ? "mount" : "map") on this machine"
+            )
+            return
+        }
+        guard use.kind == kind else {
+            let isMounted = use.kind == .mount
+            throw CommandFailure(
+                .failed,
+                "volume '\(use.title)' is \(isMounted ? "mounted at '\(use.path)'" : "mapped"); "
+                    + "use '\(use.kind.opposite) \(use.title)'"
+            )
+        }
+        try await end(use, in: uses)
+        try show(use, inUse: false)
+    }
+
     /// Says what became of a use.
     func show(_ use: LocalUse, inUse: Bool) throws {
         let report = UseReport(volumeId: use.volumeID, path: use.path, kind: use.kind.rawValue, inUse: inUse)
-        try show(report, lines: isQuiet && !inUse ? [] : [inUse ? use.path : "released \(use.volumeID)"])
+        try show(report, lines: isQuiet && !inUse ? [] : [inUse ? use.path : "released \(use.title)"])
     }
 }

@@ -17,19 +17,14 @@ struct NodeFence: AsyncParsableCommand {
             EXAMPLES
               nacre node fence worker-3 --plan
               nacre node fence worker-3
-              nacre node fence 10.0.0.7:0/2893421 --confirm 10.0.0.7:0/2893421
+              nacre node fence 10.0.0.7:0/2893421 --yes
             """
     )
 
     @Argument(help: "A node's name, a client's address, or the address' host: see nacre node locks.")
     var target: String
 
-    @Option(help: "The target once more, in place of being asked for it.")
-    var confirm: String?
-
-    @Flag(help: "Show what would be done, and stop.")
-    var plan = false
-
+    @OptionGroup var confirmation: ConfirmationOptions
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -45,10 +40,12 @@ struct NodeFence: AsyncParsableCommand {
                 "no volume is with a client at '\(target)' or on a node of that name; see nacre node locks"
             )
         }
-        guard !plan else { return try session.show(FenceReport(fence), lines: FenceReport.plan(fence)) }
-        try session.confirm("fence", target, confirm, FenceReport.plan(fence))
+        guard !confirmation.plan else { return try session.show(FenceReport(fence), lines: FenceReport.plan(fence)) }
+        try session.confirm(confirmation, "fence '\(target)'", word: target, plan: FenceReport.plan(fence))
         for client in fence.clients {
-            _ = try await session.during("fencing '\(client.address)'") { _ in try await backend.store.fence(client) }
+            _ = try await session.changing("fencing '\(client.address)'", "see nacre node locks") { _ in
+                try await backend.store.fence(client)
+            }
         }
         let report = FenceReport(fence, isDone: true)
         try session.show(report, lines: output.quiet ? [] : report.lines)
@@ -101,28 +98,6 @@ struct FenceReport: Encodable {
                     let locks = HolderReport(holder).locks.joined(separator: ", ")
                     return "  volume \(holder.id): \(locks.isEmpty ? "only watched" : "locks broken: \(locks)")"
                 }
-        }
-    }
-}
-
-extension Session {
-    /// Shows what would be done and wants the target once more: by `--confirm`, or typed.
-    func confirm(_ verb: String, _ target: String, _ given: String?, _ plan: [String]) throws {
-        if let given {
-            guard given == target else {
-                throw CommandFailure(.usage, "--confirm '\(given)' is not '\(target)'; nothing was done")
-            }
-            return
-        }
-        guard terminal.isInteractive else {
-            throw CommandFailure(
-                .usage,
-                "refusing to \(verb) '\(target)' unasked: this is no terminal; look at --plan, then add --confirm '\(target)'"
-            )
-        }
-        Terminal.say("This would \(verb)\n\(plan.map { "  \($0)\n" }.joined())Type \(target) to go on: ")
-        guard readLine()?.split(separator: " ").joined(separator: " ") == target else {
-            throw CommandFailure(.failed, "nothing was done: that was not '\(target)'")
         }
     }
 }

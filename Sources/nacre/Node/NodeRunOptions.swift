@@ -42,7 +42,7 @@ extension NodeRunOptions {
                 identity = try ClusterIdentity.inCluster(environment: Environment.value)
             }
         } catch {
-            throw CommandFailure(.usage, error.description)
+            throw CommandFailure(kubeconfig.flatMap { InputFile.fault($0)?.status } ?? .usage, error.description)
         }
         guard let identity else { return nil }
         return try KubernetesClient(identity, userAgent: "nacre/\(Nacre.version)")

@@ -21,12 +21,7 @@ struct NodeUnfence: AsyncParsableCommand {
     @Argument(help: "An address on the blocklist, or its host for all of it.")
     var address: String
 
-    @Option(help: "The address once more, in place of being asked for it.")
-    var confirm: String?
-
-    @Flag(help: "Show what would be done, and stop.")
-    var plan = false
-
+    @OptionGroup var confirmation: ConfirmationOptions
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -53,10 +48,10 @@ struct NodeUnfence: AsyncParsableCommand {
             return
         }
         let lines = entries.map { "client \($0.address), cluster \($0.clusterID), refused until \($0.until)" }
-        guard !plan else { return try session.show(entries, lines: lines) }
-        try session.confirm("unfence", address, confirm, lines)
+        guard !confirmation.plan else { return try session.show(entries, lines: lines) }
+        try session.confirm(confirmation, "unfence '\(address)'", word: address, plan: lines)
         for entry in entries {
-            try await session.during("unfencing '\(entry.address)'") { _ in
+            try await session.changing("unfencing '\(entry.address)'", "see nacre node unfence --plan") { _ in
                 try await backend.store.unfence(entry.address, ofCluster: entry.clusterID)
             }
         }

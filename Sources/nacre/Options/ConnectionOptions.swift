@@ -1,6 +1,5 @@
 import ArgumentParser
 import CephVolumes
-import LinuxKernel
 import Secrets
 import Volumes
 
@@ -32,7 +31,10 @@ struct ConnectionOptions: ParsableArguments {
     )
     var givenSecretDir: String?
 
-    @Option(help: "How long to wait: 60s, 500ms, 2m; the service goes on, and the same command again joins it.")
+    @Option(
+        help: "How long to wait: 60s, 5m, 1h; the service goes on, and the same command again joins it.",
+        transform: timeLimit
+    )
     var timeout = TimeLimit(seconds: 60)
 
     /// The Secret's directory, as given or by the environment.
@@ -49,8 +51,12 @@ struct ConnectionOptions: ParsableArguments {
         do throws(VolumeError) {
             return try ServiceCredentials(directory: secretDir).read()
         } catch {
-            let isThere = (try? FileKind.of("\(secretDir)/userKey")) != nil
-            throw CommandFailure(isThere ? .notPermitted : .notFound, error.message)
+            let fault = ["userID", "userKey"].lazy.compactMap { InputFile.fault("\(secretDir)/\($0)") }.first
+            throw CommandFailure(
+                fault?.status ?? .usage,
+                "no Ceph user in '\(secretDir)': \(fault?.reason ?? error.message); name a directory as a ceph-csi Secret "
+                    + "is mounted, by --secret-dir or NACRE_SECRET_DIR"
+            )
         }
     }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 
 /// How results are shown.
 struct OutputOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: "How results are written.")
+    @Option(name: .shortAndLong, help: "How results are written; wide is the table with all columns.")
     var output = OutputFormat.table
 
     @Flag(name: .shortAndLong, help: "No progress and no notes; list and create print volume ids alone.")
@@ -12,6 +12,7 @@ struct OutputOptions: ParsableArguments {
 /// The forms of results; the keys of the last two do not change.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
     case table
+    case wide
     case json
     case yaml
 }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import JSON
+import RBD
 import Volumes
 import YAML
 
@@ -11,24 +12,79 @@ struct VolumeReport: Encodable, Equatable {
         let message: String
     }
 
+    /// Who has a volume, and where on this machine it shows up.
+    struct User: Encodable, Equatable {
+        /// A node's name, or a client's address.
+        let node: String
+        var path: String?
+
+        /// `worker-1`, `worker-1:/mnt/data`.
+        var text: String { path.map { "\(node):\($0)" } ?? node }
+    }
+
+    /// The file system of a volume that is mounted on this machine.
+    struct FileSystem: Encodable, Equatable {
+        let path: String
+        let totalBytes: UInt64
+        let usedBytes: UInt64
+        let availableBytes: UInt64
+    }
+
     let volumeId: String
+    /// The name that it was created with.
+    var name: String?
     let clusterID: String
     let pool: String
     let namespace: String
     let image: String
     let capacityBytes: UInt64
+    /// `ext4`, `xfs` or `block`, where it was asked for.
+    var fileSystem: String?
+    /// The claim that it was made for, `namespace/name`.
+    var claim: String?
+    /// When it was made: `2026-11-21T08:09:47Z`.
+    var created: String?
+    var usedBy: [User]
+    var mounted: FileSystem?
     var volumeContext: [String: String]?
     var volumeCondition: Condition?
 
-    init(_ volume: Volume, condition: VolumeCondition? = nil) {
+    init(_ volume: Volume, condition: VolumeCondition? = nil, use: LocalUse? = nil) {
         volumeId = "\(volume.id)"
+        name = volume.facts.name
         clusterID = volume.id.clusterID
         pool = volume.id.pool
         namespace = volume.id.namespace
         image = volume.id.image
         capacityBytes = volume.capacityBytes
+        fileSystem = volume.facts.fileSystem
+        claim = volume.facts.claim
+        created = volume.facts.createdAt.map { HolderRecord.time($0) }
+        age = Age(of: volume.facts.createdAt)
+        usedBy = Self.users(volume.facts.users, use)
         volumeContext = volume.context.isEmpty ? nil : volume.context
         volumeCondition = condition.map { Condition(abnormal: $0.isAbnormal, message: $0.message) }
+    }
+
+    /// How long ago it was made.
+    let age: Age
+
+    private enum CodingKeys: CodingKey {
+        case volumeId, name, clusterID, pool, namespace, image, capacityBytes, fileSystem, claim, created, usedBy
+        case mounted, volumeContext, volumeCondition
+    }
+
+    /// Ceph knows the nodes; the path is known of what `nacre volume map` or `mount` did on this one.
+    private static func users(_ nodes: [String], _ use: LocalUse?) -> [User] {
+        var users = nodes.map { User(node: $0) }
+        guard let use else { return users }
+        let own = ThisMachine.name
+        if let index = users.firstIndex(where: { $0.node == own }) ?? (users.count == 1 ? 0 : nil) {
+            users[index].path = use.path
+        } else {
+            users.append(User(node: own, path: use.path))
+        }
+        return users
     }
 }
 
@@ -55,12 +111,12 @@ struct UseReport: Encodable {
 }
 
 extension OutputFormat {
-    /// The value in this form; nothing for the table, whose form is each command's own.
+    /// The value in this form; nothing for tables, whose form is each command's own.
     func text(_ value: some Encodable) throws -> String? {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         switch self {
-        case .table: return nil
+        case .table, .wide: return nil
         case .json: return String(decoding: try encoder.encode(value), as: UTF8.self)
         case .yaml: return String(try JSONValue(parsing: Array(encoder.encode(value))).yaml.dropLast())
         }

@@ -24,6 +24,11 @@ struct Terminal: Sendable {
         errorColumns = isKnown ? Int(size.ws_col) : 80
     }
 
+    /// What empties the screen, where there is one; a blank line elsewhere.
+    var cleared: String {
+        isatty(STDOUT_FILENO) == 1 && Environment.value("TERM") != "dumb" ? "\u{1B}[H\u{1B}[2J\u{1B}[3J" : "\n"
+    }
+
     /// The text in a colour, where colours may be.
     func colored(_ text: String, _ color: Color) -> String {
         hasColors ? "\u{1B}[\(color.rawValue)m\(text)\u{1B}[0m" : text

@@ -2,24 +2,55 @@ import Volumes
 
 extension VolumeReport {
     /// A volume for a person, a property a line.
-    static func lines(_ volume: Volume, condition: VolumeCondition? = nil, terminal: Terminal) -> [String] {
-        var lines = [
-            ("VOLUME ID", "\(volume.id)"),
-            ("IMAGE", volume.id.imageSpec),
-            ("SIZE", size(volume.capacityBytes)),
-        ]
-        if let condition {
-            let word = condition.isAbnormal ? terminal.colored("abnormal", .red) : terminal.colored("well", .green)
-            lines.append(("CONDITION", "\(word): \(condition.message)"))
+    func lines(_ terminal: Terminal) -> [String] {
+        let condition = volumeCondition.map { condition in
+            let word = condition.abnormal ? terminal.colored("abnormal", .red) : terminal.colored("well", .green)
+            return "\(word): \(condition.message)"
         }
-        return lines.map { heading, value in
-            terminal.colored(heading, .bold) + String(repeating: " ", count: 11 - heading.count) + value
+        let lines: [(heading: String, value: String?)] = [
+            ("NAME", name),
+            ("SIZE", capacityBytes.asWritten),
+            ("FILE SYSTEM", fileSystemText),
+            ("USED BY", usedBy.isEmpty ? nil : usersText),
+            ("POOL", place),
+            ("CLAIM", claim),
+            ("CREATED", created),
+            ("CONDITION", condition),
+            ("IMAGE", "\(place)/\(image)"),
+            ("VOLUME ID", volumeId),
+        ]
+        return lines.compactMap { heading, value in
+            value.map { terminal.colored(heading, .bold) + String(repeating: " ", count: 13 - heading.count) + $0 }
         }
     }
 
-    /// A size for a person, and exactly.
-    static func size(_ bytes: UInt64) -> String {
-        let short = bytes.inBinaryUnits
-        return short.hasSuffix("bytes") ? short : "\(short) (\(bytes) bytes)"
+    /// Many volumes for a person, a volume a line.
+    static func table(_ reports: [VolumeReport], isWide: Bool, _ terminal: Terminal) -> [String] {
+        var table =
+            isWide
+            ? Table("NAME", "SIZE", "USED-BY", "POOL", "AGE", "FS", "CLAIM", "VOLUME-ID")
+            : Table("NAME", "SIZE", "USED-BY", "POOL", "AGE")
+        table.rows = reports.map { report in
+            let row = [
+                // What another program made has no name of ours; its image's is one to call it by.
+                (report.name ?? report.image).onOneLine, report.capacityBytes.asWritten, report.usersText,
+                report.place, "\(report.age)",
+            ]
+            return isWide ? row + [report.fileSystem ?? "-", report.claim ?? "-", report.volumeId] : row
+        }
+        return table.lines { terminal.colored($0, .bold) }
+    }
+
+    /// The pool, and the RADOS namespace where there is one.
+    private var place: String { namespace.isEmpty ? pool : "\(pool)/\(namespace)" }
+
+    private var usersText: String { usedBy.isEmpty ? "-" : usedBy.map(\.text).joined(separator: ",") }
+
+    /// `xfs, 20GiB at /mnt/data: 3GiB used, 17GiB available`, or what of it is known.
+    private var fileSystemText: String? {
+        guard let mounted else { return fileSystem }
+        let kind = fileSystem.map { "\($0), " } ?? ""
+        return "\(kind)\(mounted.totalBytes.inShort) at \(mounted.path): \(mounted.usedBytes.inShort) used, "
+            + "\(mounted.availableBytes.inShort) available"
     }
 }

@@ -16,7 +16,7 @@ struct ControllerStack: Sendable {
         connections = ClusterConnections(
             configuration: configuration,
             threadsPerCluster: options.cephThreads,
-            idleLimit: .seconds(options.idleTimeout),
+            idleLimit: options.idleTimeout.duration,
             options: options.cephOptionPairs,
             logger: logger
         )

@@ -51,7 +51,7 @@ struct ServeCommand: AsyncParsableCommand {
             driverName: options.driverName,
             version: Nacre.version
         )
-        configuration.defaultTimeout = .seconds(options.requestTimeout)
+        configuration.defaultTimeout = options.requestTimeout.duration
         let server = VolumeServer(
             configuration: configuration,
             controller: stack.service,

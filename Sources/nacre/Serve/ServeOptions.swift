@@ -8,17 +8,28 @@ struct ServeOptions: ParsableArguments {
     @Option(help: "UNIX socket to serve on (NACRE_SOCKET).", completion: .file())
     var socket = Environment.value("NACRE_SOCKET") ?? "/run/nacre/nacre.sock"
 
-    @Option(help: "ceph-csi's config.json: which clusters there are.", completion: .file(extensions: ["json"]))
-    var config = "/etc/ceph-csi-config/config.json"
+    @Option(
+        help: "ceph-csi's config.json: which clusters there are (NACRE_CONFIG).",
+        completion: .file(extensions: ["json"])
+    )
+    var config = Environment.value("NACRE_CONFIG") ?? "/etc/ceph-csi-config/config.json"
 
     @Option(
-        help: "Directory with the files userID and userKey, for what comes without a Secret: lists, health, the trash.",
+        name: .customLong("secret-dir"),
+        help: ArgumentHelp(
+            "Directory with the files userID and userKey, for what comes without a Secret: lists, health, the trash "
+                + "(NACRE_SECRET_DIR).",
+            valueName: "directory"
+        ),
         completion: .directory
     )
-    var secretDir: String?
+    var givenSecretDir: String?
 
-    @Option(help: "Where the node keeps what it must know after a restart.", completion: .directory)
-    var stateDir = "/var/lib/nacre"
+    @Option(
+        help: "Where the node keeps what it must know after a restart (NACRE_STATE_DIR).",
+        completion: .directory
+    )
+    var stateDir = Environment.value("NACRE_STATE_DIR") ?? "/var/lib/nacre"
 
     @Option(help: "This node's name; without one the Node service is not offered.")
     var nodeID: String?
@@ -41,11 +52,11 @@ struct ServeOptions: ParsableArguments {
     @Flag(help: "Make and delete images by librbd alone, never by class calls on their objects; slower.")
     var librbdOnly = false
 
-    @Option(help: "Seconds that a call has when it names no deadline (1 to 600).")
-    var requestTimeout = 60
+    @Option(help: "How long a call may take that names no deadline (1s to 10m).", transform: timeLimit)
+    var requestTimeout = TimeLimit(seconds: 60)
 
-    @Option(help: "Seconds after which an unused connection to Ceph is closed.")
-    var idleTimeout = 600
+    @Option(help: "How long an unused connection to Ceph is kept (1s or more).", transform: timeLimit)
+    var idleTimeout = TimeLimit(seconds: 600)
 
     @Option(
         name: .customLong("ceph-option"),
@@ -64,8 +75,8 @@ struct ServeOptions: ParsableArguments {
     mutating func validate() throws {
         guard (1...256).contains(cephThreads) else { throw ValidationError("--ceph-threads must be 1 to 256") }
         guard (1...32).contains(purgeWorkers) else { throw ValidationError("--purge-workers must be 1 to 32") }
-        guard (1...600).contains(requestTimeout) else { throw ValidationError("--request-timeout must be 1 to 600") }
-        guard idleTimeout >= 1 else { throw ValidationError("--idle-timeout must be at least 1") }
+        if let refusal = requestTimeout.refusal(outside: 1...600, "--request-timeout") { throw refusal }
+        if let refusal = idleTimeout.refusal(outside: 1...31_622_400, "--idle-timeout") { throw refusal }
         guard MapperChoice(mounter: mounter, mayFallBack: false) != nil else {
             throw ValidationError("--mounter '\(mounter)' is not auto, krbd, nbd or fuse")
         }
@@ -73,6 +84,9 @@ struct ServeOptions: ParsableArguments {
             throw ValidationError("--ceph-option '\(option)' is not NAME=VALUE")
         }
     }
+
+    /// The Secret's directory, as given or by the environment.
+    var secretDir: String? { givenSecretDir ?? Environment.value("NACRE_SECRET_DIR") }
 
     /// `--mounter`, which `validate` has looked at.
     var mounterChoice: MapperChoice { MapperChoice(mounter: mounter, mayFallBack: false) ?? .auto }

@@ -16,10 +16,10 @@ struct CreateOptions: ParsableArguments {
     @Option(help: "The cluster's clusterID in config.json; not needed when there is one alone.")
     var cluster: String?
 
-    @Option(help: "The RBD pool of the image.")
+    @Option(help: "The RBD pool of the image.", completion: Completion.pools)
     var pool: String?
 
-    @Option(help: "The pool of the image's data, such as an erasure-coded one.")
+    @Option(help: "The pool of the image's data, such as an erasure-coded one.", completion: Completion.pools)
     var dataPool: String?
 
     @Option(
@@ -48,7 +48,7 @@ struct CreateOptions: ParsableArguments {
 
     @Option(
         name: .customLong("fs"),
-        help: "The file system that is wanted; nacre volume mount makes it, and wants to be told again."
+        help: "The file system that is wanted (default: ext4); made when the volume is first mounted."
     )
     var fileSystem: FileSystemChoice?
 
@@ -119,7 +119,10 @@ struct CreateOptions: ParsableArguments {
         let reason =
             configuration.fault ?? broken
             ?? "'\(config)' names \(clusters.isEmpty ? "no cluster" : clusters.joined(separator: ", "))"
-        throw CommandFailure(.usage, "which cluster? name it by --cluster: \(reason)")
+        throw CommandFailure(
+            InputFile.fault(config)?.status ?? .usage,
+            "which cluster? name it by --cluster: \(reason)"
+        )
     }
 }
 

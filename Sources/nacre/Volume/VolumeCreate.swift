@@ -1,4 +1,5 @@
 import ArgumentParser
+import CephVolumes
 import Volumes
 
 /// `nacre volume create`.
@@ -7,8 +8,9 @@ struct VolumeCreate: AsyncParsableCommand {
         commandName: "create",
         abstract: "Make a volume, or find the one of that name.",
         discussion: """
-            The same command again finds the volume it made. The image is named after the volume: pvc-UUID gives \
-            csi-vol-UUID, any other name a UUID that follows from it.
+            The same command again finds the volume it made, and says so. The image is named after the volume: pvc-UUID \
+            gives csi-vol-UUID, any other name a UUID that follows from it. The file system is made when the volume is \
+            first mounted.
 
             EXAMPLES
               nacre volume create data --pool replicapool --size 10GiB
@@ -25,6 +27,10 @@ struct VolumeCreate: AsyncParsableCommand {
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
+    mutating func validate() throws {
+        guard !name.isEmpty else { throw ValidationError("the volume's name is empty") }
+    }
+
     func run() async throws {
         let parameters = try properties.parameters(config: connection.config)
         let request = CreateVolumeRequest(
@@ -35,10 +41,34 @@ struct VolumeCreate: AsyncParsableCommand {
             credentials: try connection.credentials()
         )
         let session = try await Session(connection, output)
-        let volume = try await session.during("creating volume '\(name)'") {
+        let wasThere = await isThere(parameters, session)
+        var volume = try await session.changing("creating volume '\(name)'", "see nacre volume show \(name)") {
             try await session.backend.create(request, deadline: $0)
         }
-        let lines = VolumeReport.lines(volume, terminal: session.terminal)
-        try session.show(VolumeReport(volume), lines: output.quiet ? ["\(volume.id)"] : lines)
+        volume.facts.name = name
+        let report = VolumeReport(volume)
+        try session.show(report, lines: output.quiet ? ["\(volume.id)"] : report.lines(session.terminal))
+        if wasThere {
+            session.note("volume '\(name)' exists already, with \(volume.capacityBytes.asWritten); nothing was made")
+        }
+    }
+
+    /// Whether the volume is there before it is asked for: a create does not tell what it made from what it found.
+    private func isThere(_ parameters: [String: String], _ session: Session) async -> Bool {
+        let clusters = ClusterConfiguration(path: connection.config)
+        guard let clusterID = parameters["clusterID"], let pool = parameters["pool"],
+            let image = try? ImageName.image(
+                forRequest: name,
+                prefix: parameters["volumeNamePrefix"] ?? VolumeParameters.usualNamePrefix
+            ),
+            let id = try? VolumeID(
+                clusterID: clusterID,
+                pool: pool,
+                namespace: (try? clusters.cluster(clusterID).radosNamespace) ?? "",
+                image: image
+            )
+        else { return false }
+        let status = try? await session.backend.status(of: "\(id)", deadline: .now + .seconds(10))
+        return status.map { $0.volume.capacityBytes > 0 } ?? false
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import LinuxKernel
 import Volumes
 
 /// `nacre volume delete`.
@@ -7,37 +8,52 @@ struct VolumeDelete: AsyncParsableCommand {
         commandName: "delete",
         abstract: "Delete a volume and what it holds.",
         discussion: """
-            Shows the volume and asks for its image's name. Refused while anybody has the image open. A volume that is \
-            gone is a success. With --direct the command stays until the image is gone from Ceph's trash.
+            Shows the volume and asks for its name. Refused while anybody has the image open. A volume that is not there, \
+            or not any more, is a success, and is said. With --direct the command stays until the image is gone from \
+            Ceph's trash.
 
             EXAMPLES
               nacre volume delete data
+              nacre volume delete data --plan
               nacre volume delete data --yes
-            """
+            """,
+        aliases: ["rm", "remove"]
     )
 
     @Argument(help: VolumeName.help)
     var volume: VolumeName
 
-    @Flag(help: "Do not ask; needed where there is no terminal.")
-    var yes = false
-
+    @OptionGroup var confirmation: ConfirmationOptions
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "This machine") var local: LocalOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
         let credentials = try connection.credentials()
         let session = try await Session(connection, output)
-        let id = try await session.volume(volume)
+        guard let id = try await session.find(volume) else {
+            let hint = try await session.suggestion(volume)
+            return try end(session, DeletionReport(volumeId: "\(volume)", deleted: false), hint)
+        }
         guard ImageName.endsInUUID(id.image) else {
             throw CommandFailure(.usage, "image '\(id.imageSpec)' is no volume: its name does not end in a UUID")
         }
         guard let status = try await session.present(id) else {
-            try session.show(DeletionReport(volumeId: "\(id)", deleted: false), lines: ["\(id) is gone already"])
-            return
+            return try end(session, DeletionReport(volumeId: "\(id)", deleted: false), "it may be gone already")
         }
-        if !yes { try session.confirmDeletion(status) }
-        try await session.during("deleting volume '\(id)'") {
+        let name = status.volume.facts.name ?? id.image
+        session.wording.call(id, session.wording.name(of: id) == "\(id)" ? name : session.wording.name(of: id))
+        if let use = try local.uses.use(of: id), try MountTable.current().mount(at: use.path) != nil {
+            throw CommandFailure(
+                .failed,
+                "volume '\(name)' is in use at '\(use.path)'; end that by '\(use.kind.opposite) \(name)'"
+            )
+        }
+        let report = VolumeReport(status.volume, condition: status.condition)
+        guard !confirmation.plan else { return try session.show(report, lines: report.lines(session.terminal)) }
+        let plan = report.lines(session.terminal) + ["and all that it holds"]
+        try session.confirm(confirmation, "delete volume '\(name)'", word: name, plan: plan)
+        try await session.changing("deleting volume '\(name)'", "see nacre volume list") {
             try await session.backend.delete("\(id)", credentials: credentials, deadline: $0)
         }
         let backend = session.backend
@@ -46,8 +62,27 @@ struct VolumeDelete: AsyncParsableCommand {
         }
         try session.show(
             DeletionReport(volumeId: "\(id)", deleted: true),
-            lines: output.quiet ? [] : ["deleted \(id)"]
+            lines: output.quiet ? [] : ["deleted \(name)"]
         )
         if let rest { session.note("the image is still in Ceph's trash: \(rest)") }
+    }
+
+    /// Nothing was to be done.
+    private func end(_ session: Session, _ report: DeletionReport, _ hint: String) throws {
+        try session.show(report, lines: [])
+        session.note("there is no volume '\(volume)', so nothing was deleted; \(hint)")
+    }
+}
+
+extension Session {
+    /// The volume's status; nothing when it is gone.
+    func present(_ id: VolumeID) async throws -> VolumeStatus? {
+        do {
+            return try await during("reading volume '\(wording.name(of: id))'") {
+                try await backend.status(of: "\(id)", deadline: $0)
+            }
+        } catch let error as VolumeError where error.code == .notFound {
+            return nil
+        }
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import LinuxKernel
 import Volumes
 
 /// `nacre volume expand`.
@@ -7,13 +8,15 @@ struct VolumeExpand: AsyncParsableCommand {
         commandName: "expand",
         abstract: "Grow a volume; one that is large enough stays as it is.",
         discussion: """
-            Where the volume is in use, its device and file system have to be told: --path names where it is mounted or \
-            mapped on this machine.
+            Where the volume is mounted or mapped on this machine, its device and file system grow, too; --path is a \
+            check that it is there. Mounted on another machine, they grow when this is repeated there; not mounted, when \
+            it is mounted next.
 
             EXAMPLES
               nacre volume expand data --size 20GiB
               nacre volume expand data --size 20GiB --path /mnt/data
-            """
+            """,
+        aliases: ["resize", "grow"]
     )
 
     @Argument(help: VolumeName.help)
@@ -22,7 +25,7 @@ struct VolumeExpand: AsyncParsableCommand {
     @Option(help: "The size to have at least: 20GiB, 20Gi, 20G or bytes; rounded up to whole MiB.", transform: quantity)
     var size: Quantity
 
-    @Option(help: "Where the volume is mounted or mapped on this machine; grows device and file system too.")
+    @Option(help: "Where the volume is mounted or mapped on this machine; nothing grows if it is not there.")
     var path: LocalPath?
 
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
@@ -32,36 +35,103 @@ struct VolumeExpand: AsyncParsableCommand {
     func run() async throws {
         let credentials = try connection.credentials()
         let range = try CapacityRange(requiredBytes: Int64(clamping: size.bytes), limitBytes: 0)
-        let session =
-            try await path == nil
-            ? Session(connection, output) : Session(connection, local, output)
+        let session = try await self.session()
         let id = try await session.volume(volume)
-        let grown = try await session.during("growing volume '\(id)'") { deadline in
+        let name = session.wording.name(of: id)
+        let place = try await self.place(of: id, session)
+        let title = "growing volume '\(name)'"
+        var grown = try await session.changing(title, "see nacre volume show \(name)") { deadline in
             let request = ExpandVolumeRequest(
                 volumeID: "\(id)",
                 range: range,
                 capability: nil,
                 credentials: credentials
             )
-            var grown = try await session.backend.expand(request, deadline: deadline)
-            guard let path else { return grown }
-            let onNode = NodeExpandRequest(
-                volumeID: "\(id)",
-                volumePath: path.absolute,
-                stagingPath: "",
-                range: range,
-                capability: nil
-            )
-            grown.capacityBytes = try await session.backend.expandOnNode(onNode, deadline: deadline)
-            grown.nodeExpansionRequired = false
-            return grown
+            return try await session.backend.expand(request, deadline: deadline)
+        }
+        if let place {
+            grown = try await grow(id, at: place, range, grown, session)
         }
         let report = ExpansionReport(
             volumeId: "\(id)",
             capacityBytes: grown.capacityBytes,
             nodeExpansionRequired: grown.nodeExpansionRequired
         )
-        try session.show(report, lines: output.quiet ? [] : ["\(id) has \(VolumeReport.size(grown.capacityBytes))"])
-        if grown.nodeExpansionRequired { session.note("where it is mounted or mapped, repeat this with --path") }
+        let at =
+            place.map { $0.isBlock ? ", its device \($0.path), too" : ", its file system at \($0.path), too" } ?? ""
+        try session.show(report, lines: output.quiet ? [] : ["\(name) has \(grown.capacityBytes.asWritten)\(at)"])
+        if grown.nodeExpansionRequired { try await tellWhatIsLeft(id, name, grown.capacityBytes, session) }
+    }
+
+    /// With the node's side, where the volume may be on this machine.
+    private func session() async throws -> Session {
+        let isHere = try path != nil || !local.uses.all().isEmpty
+        return try await isHere ? Session(connection, local, output) : Session(connection, output)
+    }
+
+    /// Where the volume is on this machine.
+    ///
+    /// - Throws: `CommandFailure` when it is not at `--path`: before anything has grown.
+    private func place(of id: VolumeID, _ session: Session) async throws -> LocalPlace? {
+        let found = try await session.place(of: id, in: local.uses)
+        guard let path else { return found }
+        let name = session.wording.name(of: id)
+        do {
+            _ = try await session.during("looking for volume '\(name)' at '\(path.absolute)'") { deadline in
+                try await session.backend.stats("\(id)", path: path.absolute, deadline: deadline)
+            }
+        } catch let error as VolumeError where error.code != .deadlineExceeded && error.code != .unavailable {
+            let elsewhere = found.map { "; it is at '\($0.path)'" } ?? ""
+            throw CommandFailure(
+                ExitStatus(error.code),
+                "nothing has grown: \(error.message)\(elsewhere); give --path where it is, or none"
+            )
+        }
+        return LocalPlace(path: path.absolute, isBlock: found?.isBlock ?? false)
+    }
+
+    /// Grows device and file system after the image.
+    private func grow(
+        _ id: VolumeID,
+        at place: LocalPlace,
+        _ range: CapacityRange,
+        _ image: ExpandedVolume,
+        _ session: Session
+    ) async throws -> ExpandedVolume {
+        let name = session.wording.name(of: id)
+        let request = NodeExpandRequest(
+            volumeID: "\(id)",
+            volumePath: place.path,
+            stagingPath: "",
+            range: range,
+            capability: nil
+        )
+        do {
+            let bytes = try await session.changing(
+                "growing the file system of volume '\(name)'",
+                "see nacre volume show \(name)"
+            ) { try await session.backend.expandOnNode(request, deadline: $0) }
+            return ExpandedVolume(capacityBytes: bytes, nodeExpansionRequired: false)
+        } catch let error as VolumeError {
+            throw CommandFailure(
+                ExitStatus(error.code),
+                "the image of volume '\(name)' has \(image.capacityBytes.asWritten) now, but what is at '\(place.path)' "
+                    + "has not grown: \(error.message)"
+            )
+        }
+    }
+
+    /// What is still to be done where the volume is in use.
+    private func tellWhatIsLeft(_ id: VolumeID, _ name: String, _ bytes: UInt64, _ session: Session) async throws {
+        let status = try? await session.backend.status(of: "\(id)", deadline: .now + .seconds(10))
+        let users = status?.volume.facts.users ?? []
+        guard !users.isEmpty else {
+            session.note("its file system, if it has one, grows when it is mounted next")
+            return
+        }
+        session.note(
+            "it is in use by \(users.joined(separator: ", ")): its file system grows there when kubelet is told by the "
+                + "claim, or by 'nacre volume expand \(name) --size \(bytes.asWritten)' on that machine"
+        )
     }
 }

@@ -7,37 +7,56 @@ struct VolumeList: AsyncParsableCommand {
         commandName: "list",
         abstract: "List the volumes of all clusters and pools.",
         discussion: """
-            Volumes are the images whose names end in a UUID; other images are passed over.
+            Volumes are the images whose names end in a UUID; other images are passed over. USED-BY has the nodes that \
+            have a volume, other clients by their addresses, and the path on this machine where nacre volume mount or \
+            map put it.
 
             EXAMPLES
               nacre volume list
+              nacre volume list --output wide
+              nacre volume list --watch
               nacre volume list --quiet --max 20
               nacre volume list --output json | jq -r '.[].volumeId'
-            """
+            """,
+        aliases: ["ls"]
     )
 
     @Option(help: "The most volumes to list; all of them without.")
     var max: Int?
 
+    @Flag(name: .shortAndLong, help: "List again every two seconds, until Ctrl-C.")
+    var watch = false
+
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "This machine") var local: LocalOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     mutating func validate() throws {
         guard max.map({ $0 > 0 }) ?? true else { throw ValidationError("--max must be at least 1") }
+        guard !watch || [.table, .wide].contains(output.output) else {
+            throw ValidationError("--watch goes with the tables alone")
+        }
     }
 
     func run() async throws {
         let session = try await Session(connection, output)
-        let (volumes, isCut) = try await session.during("listing volumes") { deadline in
-            try await session.volumes(limit: max, deadline: deadline)
+        while true {
+            let (volumes, isCut) = try await session.during("listing volumes") { deadline in
+                try await session.volumes(limit: max, deadline: deadline)
+            }
+            // What cannot be read here is of no account to a list of what the clusters have.
+            let uses = Dictionary(
+                ((try? local.uses.all()) ?? []).map { ($0.volumeID, $0) },
+                uniquingKeysWith: { first, _ in first }
+            )
+            let reports = volumes.map { VolumeReport($0, use: uses["\($0.id)"]) }
+            let table = VolumeReport.table(reports, isWide: output.output == .wide, session.terminal)
+            if watch { print(session.terminal.cleared, terminator: "") }
+            try session.show(reports, lines: output.quiet ? volumes.map { "\($0.id)" } : table)
+            if isCut { session.note("there are more volumes than --max \(volumes.count)") }
+            if volumes.isEmpty, !watch { session.note("there are no volumes; make one by nacre volume create") }
+            guard watch else { return }
+            try await Task.sleep(for: .seconds(2))
         }
-        var table = Table("VOLUME ID", "SIZE", "IMAGE")
-        table.rows = volumes.map { ["\($0.id)", $0.capacityBytes.inBinaryUnits, $0.id.imageSpec] }
-        let lines = table.lines { session.terminal.colored($0, .bold) }
-        try session.show(
-            volumes.map { VolumeReport($0) },
-            lines: output.quiet ? volumes.map { "\($0.id)" } : lines
-        )
-        if isCut { session.note("there are more volumes than --max \(volumes.count)") }
     }
 }

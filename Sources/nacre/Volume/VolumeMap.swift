@@ -32,7 +32,12 @@ struct VolumeMap: AsyncParsableCommand {
         let credentials = try connection.credentials()
         let session = try await Session(connection, local, output)
         let id = try await session.volume(volume)
-        let use = LocalUse(volumeID: "\(id)", kind: .device, path: local.uses.devicePath(of: id))
+        let use = LocalUse(
+            volumeID: "\(id)",
+            kind: .device,
+            path: local.uses.devicePath(of: id),
+            name: session.wording.name(of: id)
+        )
         try await session.begin(
             use,
             of: id,

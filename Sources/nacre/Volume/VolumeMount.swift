@@ -46,7 +46,12 @@ struct VolumeMount: AsyncParsableCommand {
         let session = try await Session(connection, local, output)
         let id = try await session.volume(volume)
         if try local.uses.use(of: id)?.path != path.absolute { try path.checkMountable() }
-        let use = LocalUse(volumeID: "\(id)", kind: .mount, path: path.absolute)
+        let use = LocalUse(
+            volumeID: "\(id)",
+            kind: .mount,
+            path: path.absolute,
+            name: session.wording.name(of: id)
+        )
         try await session.begin(
             use,
             of: id,

@@ -1,7 +1,8 @@
 import ArgumentParser
+import CommandNames
 import Volumes
 
-/// How a person names a volume: by its handle, its image, or the name it was created with.
+/// How a person names a volume: by the name it was created with, by its image, or by its handle.
 struct VolumeName: ExpressibleByArgument, Sendable, CustomStringConvertible {
     let description: String
 
@@ -13,37 +14,68 @@ struct VolumeName: ExpressibleByArgument, Sendable, CustomStringConvertible {
     /// The handle, when that is what was given.
     var handle: VolumeID? { try? VolumeID(parsing: description) }
 
-    /// Whether it names this volume: `image`, `pool/image`, `pool/namespace/image` or the name of its create request.
-    func names(_ id: VolumeID) -> Bool {
-        if [id.image, id.imageSpec].contains(description) { return true }
-        guard let uuid = try? ImageName.image(forRequest: description, prefix: "") else { return false }
-        return id.image.hasSuffix(uuid)
+    /// Whether it names this volume: `name`, `pool/name`, `image`, `pool/image` or `pool/namespace/image`.
+    ///
+    /// - Parameters:
+    ///   - id: The volume's handle.
+    ///   - name: The name that it was created with, where that is known.
+    func names(_ id: VolumeID, called name: String? = nil) -> Bool {
+        if [id.image, id.imageSpec, "\(id)"].contains(description) { return true }
+        let place = id.namespace.isEmpty ? id.pool : "\(id.pool)/\(id.namespace)"
+        for word in [description]
+            + (description.hasPrefix("\(place)/") ? [String(description.dropFirst(place.count + 1))] : [])
+        {
+            if let name {
+                if name == word { return true }
+                continue
+            }
+            // The name is not known, but the image's is made from it.
+            if let uuid = try? ImageName.image(forRequest: word, prefix: ""), id.image.hasSuffix(uuid) { return true }
+        }
+        return false
     }
 
     /// What the argument may be, for help.
     static let help = ArgumentHelp(
-        "The volume: clusterID/pool/namespace/image, or its image's or its own name where that is unique.",
+        "The volume: its name, pool/name where several have it, its image, or clusterID/pool/namespace/image.",
         valueName: "volume"
     )
+
+    static var defaultCompletionKind: CompletionKind { Completion.volumes }
 }
 
 extension Session {
-    /// Finds the volume that a person means; a handle is taken as it is.
+    /// Finds the volume that a person means, and notes what it is called; a handle is taken as it is.
     ///
     /// - Throws: `CommandFailure` with `.notFound`, or with `.usage` and the candidates when there are several.
     func volume(_ name: VolumeName) async throws -> VolumeID {
+        if let id = try await find(name) { return id }
+        throw CommandFailure(.notFound, "there is no volume '\(name)'; \(try await suggestion(name))")
+    }
+
+    /// Finds the volume that a person means; nothing where there is none.
+    func find(_ name: VolumeName) async throws -> VolumeID? {
         if let handle = name.handle { return handle }
         let found = try await during("looking for volume '\(name)'") { deadline in
-            try await volumes(limit: nil, deadline: deadline).volumes.map(\.id).filter(name.names)
+            try await volumes(limit: nil, deadline: deadline).volumes
+                .filter { name.names($0.id, called: $0.facts.name) }
         }
-        guard let id = found.first else {
-            throw CommandFailure(.notFound, "there is no volume '\(name)'; 'nacre volume list' shows those there are")
-        }
-        guard found.count == 1 else {
-            let candidates = found.map { "\n  \($0)" }.joined()
+        guard found.count < 2 else {
+            let candidates = found.map { "\n  \($0.id)" }.joined()
             throw CommandFailure(.usage, "'\(name)' is the name of \(found.count) volumes; name one of\(candidates)")
         }
-        return id
+        guard let volume = found.first else { return nil }
+        wording.call(volume.id, volume.facts.name ?? name.description)
+        return volume.id
+    }
+
+    /// What to do about a name that no volume has.
+    func suggestion(_ name: VolumeName) async throws -> String {
+        let names = try await during("looking for volume '\(name)'") { deadline in
+            try await volumes(limit: nil, deadline: deadline).volumes.compactMap(\.facts.name)
+        }
+        let near = CommandNames.nearest(to: name.description, of: names)
+        return near.map { "did you mean '\($0)'?" } ?? "'nacre volume list' shows those there are"
     }
 
     /// The volumes of all pages, `limit` at most, and whether there are more.
@@ -54,7 +86,7 @@ extension Session {
         var volumes: [Volume] = []
         var token = ""
         while true {
-            let wanted = limit.map { min($0 - volumes.count, 1000) } ?? 0
+            let wanted = limit.map { min($0 - volumes.count, 1000) } ?? 1000
             let page = try await backend.list(
                 maxEntries: Int32(wanted),
                 startingToken: token,

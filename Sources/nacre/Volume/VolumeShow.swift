@@ -5,30 +5,77 @@ import Volumes
 struct VolumeShow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Show a volume's size and how it is.",
+        abstract: "Show a volume: its size, who has it, and how it is.",
         discussion: """
+            Of a volume that is mounted on this machine its file system is shown, too.
+
             EXAMPLES
               nacre volume show data
               nacre volume show replicapool/csi-vol-0f3a7c52-8f0e-4a5e-9d5a-2f6c3b1d7e90
               nacre volume show data --output yaml
-            """
+            """,
+        aliases: ["status", "info", "get"]
     )
 
     @Argument(help: VolumeName.help)
     var volume: VolumeName
 
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "This machine") var local: LocalOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
         let session = try await Session(connection, output)
         let id = try await session.volume(volume)
-        let status = try await session.during("reading volume '\(id)'") {
+        let status = try await session.during("reading volume '\(session.wording.name(of: id))'") {
             try await session.backend.status(of: "\(id)", deadline: $0)
         }
-        try session.show(
-            VolumeReport(status.volume, condition: status.condition),
-            lines: VolumeReport.lines(status.volume, condition: status.condition, terminal: session.terminal)
-        )
+        let report = try await session.report(status, in: local.uses)
+        try session.show(report, lines: report.lines(session.terminal))
+    }
+}
+
+extension Session {
+    /// A volume and, where it is mounted on this machine, its file system, which may be smaller than it.
+    func report(_ status: VolumeStatus, in uses: LocalUses) async throws -> VolumeReport {
+        let id = status.volume.id
+        let place = try await place(of: id, in: uses)
+        var report = VolumeReport(status.volume, condition: status.condition, use: try uses.use(of: id))
+        guard let place, !place.isBlock else { return report }
+        guard let stats = try? await backend.stats("\(id)", path: place.path, deadline: .now + .seconds(10)) else {
+            return report
+        }
+        if let bytes = stats.bytes {
+            report.mounted = VolumeReport.FileSystem(
+                path: place.path,
+                totalBytes: bytes.total,
+                usedBytes: bytes.used,
+                availableBytes: bytes.available
+            )
+        }
+        if stats.condition.isAbnormal {
+            report.volumeCondition = VolumeReport.Condition(abnormal: true, message: stats.condition.message)
+        } else if let total = stats.bytes?.total, report.volumeCondition?.abnormal == false,
+            FileSystemShare.isOutgrown(fileSystem: total, by: status.volume.capacityBytes)
+        {
+            report.volumeCondition = VolumeReport.Condition(
+                abnormal: true,
+                message: "its file system at '\(place.path)' has \(total.inShort) of the image's "
+                    + "\(status.volume.capacityBytes.asWritten); grow it by "
+                    + "nacre volume expand \(wording.name(of: id)) --size \(status.volume.capacityBytes.asWritten)"
+            )
+        }
+        return report
+    }
+}
+
+/// How much of an image its file system should have.
+enum FileSystemShare {
+    /// Whether an image has grown and its file system has not.
+    ///
+    /// The file systems keep a part for themselves: ext4's inode tables and journal take up to a twelfth of a small
+    /// volume, xfs' log up to a fifth of one of 300 MiB. One that is smaller than three quarters was left behind.
+    static func isOutgrown(fileSystem: UInt64, by image: UInt64) -> Bool {
+        fileSystem < image / 4 * 3
     }
 }

@@ -7,13 +7,17 @@ struct VolumeUnmap: AsyncParsableCommand {
         commandName: "unmap",
         abstract: "Take back what nacre volume map did; fine when there is nothing.",
         discussion: """
-            EXAMPLE
+            EXAMPLES
               nacre volume unmap wal
+              nacre volume unmap "$device"
             """
     )
 
-    @Argument(help: VolumeName.help)
-    var volume: VolumeName
+    @Argument(
+        help: ArgumentHelp("The volume, or the path that map printed.", valueName: "volume"),
+        completion: Completion.uses(.device)
+    )
+    var target: String
 
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
     @OptionGroup(title: "This machine") var local: LocalOptions
@@ -21,15 +25,6 @@ struct VolumeUnmap: AsyncParsableCommand {
 
     func run() async throws {
         let session = try await Session(connection, local, output)
-        let id = try await session.volume(volume)
-        guard let use = try local.uses.use(of: id) else {
-            session.note("volume '\(id)' is not mapped by nacre volume map")
-            return
-        }
-        guard use.kind == .device else {
-            throw CommandFailure(.failed, "volume '\(id)' is mounted at '\(use.path)'; use '\(use.kind.opposite)'")
-        }
-        try await session.end(use, in: local.uses)
-        try session.show(use, inUse: false)
+        try await session.end(target, .device, in: local.uses)
     }
 }

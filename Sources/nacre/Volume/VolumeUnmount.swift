@@ -10,12 +10,13 @@ struct VolumeUnmount: AsyncParsableCommand {
             EXAMPLES
               nacre volume unmount /mnt/data
               nacre volume unmount data
-            """
+            """,
+        aliases: ["umount"]
     )
 
     @Argument(
-        help: "Where the volume is mounted, or the volume.",
-        completion: .directory
+        help: ArgumentHelp("Where the volume is mounted, or the volume.", valueName: "path or volume"),
+        completion: Completion.uses(.mount)
     )
     var target: String
 
@@ -25,23 +26,6 @@ struct VolumeUnmount: AsyncParsableCommand {
 
     func run() async throws {
         let session = try await Session(connection, local, output)
-        guard let use = try await use(session) else {
-            session.note("'\(target)' is not mounted by nacre volume mount")
-            return
-        }
-        guard use.kind == .mount else {
-            throw CommandFailure(.failed, "volume '\(use.volumeID)' is mapped, not mounted; use '\(use.kind.opposite)'")
-        }
-        try await session.end(use, in: local.uses)
-        try session.show(use, inUse: false)
-    }
-
-    private func use(_ session: Session) async throws -> LocalUse? {
-        if let path = LocalPath(argument: target), let use = try local.uses.use(at: path.absolute) { return use }
-        // No volume's name starts so: it was meant as a path.
-        guard !target.hasPrefix("/"), !target.hasPrefix("."), let name = VolumeName(argument: target) else {
-            return nil
-        }
-        return try local.uses.use(of: try await session.volume(name))
+        try await session.end(target, .mount, in: local.uses)
     }
 }

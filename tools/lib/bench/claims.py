@@ -114,13 +114,13 @@ class Watch(threading.Thread):
 
 
 class Controller:
-    """A `nacre controller`, and what it says of itself."""
+    """A `nacre controller run`, and what it says of itself."""
 
     def __init__(self, nacre, kubeconfig, config, secret, work, *words):
         self.socket = f"{work}/nacre.sock"
         self.log = open(f"{work}/controller.log", "a", encoding="utf-8")
         self.process = subprocess.Popen(
-            [nacre, "controller", "--kubeconfig", kubeconfig, "--lease-namespace", NAMESPACE, "--config", config,
+            [nacre, "controller", "run", "--kubeconfig", kubeconfig, "--lease-namespace", NAMESPACE, "--config", config,
              "--socket", self.socket, "--state-dir", f"{work}/state", "--log-level", "warning", *words,
              *(["--secret-dir", secret] if secret else [])], stdout=self.log, stderr=self.log)
 

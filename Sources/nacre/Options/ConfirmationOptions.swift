@@ -1,0 +1,44 @@
+import ArgumentParser
+
+/// How a deed that takes something away is agreed to: the same in every command.
+///
+/// On a terminal the command shows what it would do and wants the name of its target typed; elsewhere it refuses, unless
+/// `--yes` is given. `--plan` shows the same and stops.
+struct ConfirmationOptions: ParsableArguments {
+    @Flag(help: "Show what would be done, and stop.")
+    var plan = false
+
+    @Flag(name: .shortAndLong, help: "Do not ask; needed where there is no terminal.")
+    var yes = false
+
+    mutating func validate() throws {
+        guard !plan || !yes else { throw ValidationError("--plan and --yes exclude each other") }
+    }
+}
+
+extension Session {
+    /// Shows what would be done and wants the target's name, unless `--yes` was given.
+    ///
+    /// - Parameters:
+    ///   - options: What was agreed to on the command line.
+    ///   - deed: What would be done, such as `delete volume 'data'`.
+    ///   - word: What is to be typed.
+    ///   - plan: The deed, a line each.
+    /// - Throws: `CommandFailure` where nobody can be asked, or something else is typed.
+    func confirm(_ options: ConfirmationOptions, _ deed: String, word: String, plan: [String]) throws {
+        guard !options.yes else { return }
+        guard terminal.isInteractive else {
+            throw CommandFailure(
+                .usage,
+                "refusing to \(deed) unasked: this is no terminal; look at --plan, then add --yes"
+            )
+        }
+        Terminal.say("This would \(deed):\n\(plan.map { "  \($0)\n" }.joined())Type \(word) to go on: ")
+        let typed = readLine() ?? ""
+        guard Self.words(typed) == Self.words(word) else {
+            throw CommandFailure(.failed, "nothing was done: that was not '\(word)'")
+        }
+    }
+
+    private static func words(_ text: String) -> [Substring] { text.split(separator: " ") }
+}

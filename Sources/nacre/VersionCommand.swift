@@ -1,0 +1,13 @@
+import ArgumentParser
+
+/// `nacre version`.
+struct VersionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "version",
+        abstract: "Say which version this is."
+    )
+
+    func run() {
+        print("nacre \(Nacre.version)")
+    }
+}
