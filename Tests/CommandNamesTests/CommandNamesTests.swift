@@ -30,6 +30,7 @@ struct CommandNamesTests {
         arguments: [
             ("inspct", "program inspect"), ("isnpect", "program inspect"), ("Inspect", "program inspect"),
             ("gtp", "program gpt"), ("gpt prnt /dev/sda", "program gpt print"), ("gpt shwo", "program gpt show"),
+            ("print /dev/sda", "program gpt print"), ("show", "program gpt show"),
         ]
     )
     func meant(line: String, command: String) {

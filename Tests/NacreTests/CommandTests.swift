@@ -45,7 +45,6 @@ struct CommandTests {
         arguments: [
             (["x", "--cluster", "a"], "--pool"), (["x", "--pool", "p", "--parameter", "pool=q"], "--parameter pool"),
             (["x", "--pool", "p", "--parameter", "a=1", "--parameter", "a=2"], "given twice"),
-            (["x", "--pool", "p"], "--cluster"),
         ]
     )
     func contradicts(arguments: [String], hint: String) throws {
@@ -55,6 +54,56 @@ struct CommandTests {
         }
         #expect(failure?.status == .usage)
         #expect(failure?.message.contains(hint) == true)
+    }
+
+    @Test("A cluster that is not named, with no config.json to look it up in, is a missing file")
+    func missingConfiguration() throws {
+        let command = try VolumeCreate.parse(["x", "--pool", "p"])
+        let failure = #expect(throws: CommandFailure.self) {
+            try command.properties.parameters(config: "/nonexistent/config.json")
+        }
+        #expect(failure?.status == .notFound)
+        #expect(failure?.message.contains("--cluster") == true)
+    }
+
+    @Test(
+        "A time is read with its unit, and a number alone is seconds",
+        arguments: [
+            ("60", Duration.seconds(60)), ("60s", .seconds(60)), ("500ms", .milliseconds(500)), ("5m", .seconds(300)),
+            ("5min", .seconds(300)), ("1h", .seconds(3600)), ("1h30m", .seconds(5400)), ("2d", .seconds(172_800)),
+            ("1m30s500ms", .milliseconds(90_500)),
+        ]
+    )
+    func times(text: String, duration: Duration) throws {
+        #expect(try TimeLimit(parsing: text).duration == duration)
+        #expect(try TimeLimit(parsing: "\(TimeLimit(parsing: text))").duration == duration)
+    }
+
+    @Test(
+        "What is no time is refused",
+        arguments: ["", "0", "0s", "-1", "s", "5x", "1h30", "5 m", "1.5h", "9999999999", "400d", "٣s", "60S"]
+    )
+    func noTimes(text: String) {
+        let fault = #expect(throws: TimeLimit.Fault.self) { try TimeLimit(parsing: text) }
+        #expect(fault?.description.contains("'\(text)'") == true)
+    }
+
+    @Test("A name that is known is the one that counts; without one, the image's")
+    func knownNames() throws {
+        let id = try VolumeID(
+            clusterID: "a",
+            pool: "p",
+            namespace: "n",
+            image: try ImageName.image(forRequest: "data", prefix: "csi-vol-")
+        )
+        for name in ["data", "p/n/data", "\(id)", id.image, id.imageSpec] {
+            #expect(VolumeName(argument: name)?.names(id, called: "data") == true, "\(name)")
+        }
+        for name in ["p/data", "n/data", "other", "Data"] {
+            #expect(VolumeName(argument: name)?.names(id, called: "data") == false, "\(name)")
+        }
+        #expect(VolumeName(argument: "data")?.names(id, called: "other") == false)
+        #expect(VolumeName(argument: "p/n/data")?.names(id) == true)
     }
 
     @Test("What makes the device is told to the service in a class' words, and nothing when it is not asked for")

@@ -37,6 +37,9 @@ struct OutputTests {
                   "image" : "csi-vol-1",
                   "namespace" : "",
                   "pool" : "rbd",
+                  "usedBy" : [
+
+                  ],
                   "volumeCondition" : {
                     "abnormal" : true,
                     "message" : "half \\"made\\""
@@ -60,6 +63,7 @@ struct OutputTests {
                   image: csi-vol-1
                   namespace: ''
                   pool: rbd
+                  usedBy: []
                   volumeId: a/rbd//csi-vol-1
                 """
         )
@@ -71,10 +75,56 @@ struct OutputTests {
     }
 
     @Test(
-        "A size for a person is exact",
-        arguments: [(UInt64(3 << 29), "1536 MiB (1610612736 bytes)"), (1000, "1000 bytes"), (0, "0 bytes")]
+        "A size for a person is exact, and a command reads it back",
+        arguments: [
+            (UInt64(3) << 29, "1.5GiB"), (UInt64(10) << 30, "10GiB"), (UInt64(1000), "1000"), (UInt64(0), "0"),
+            (UInt64(1) << 40, "1TiB"), (UInt64(100) << 40, "100TiB"), (UInt64(1) << 60, "1EiB"),
+            (UInt64(1025) << 20, "1025MiB"), (UInt64(10_737_418_241), "10737418241"), (UInt64(1) << 20, "1MiB"),
+            (UInt64(9) << 17, "1.125MiB"), (UInt64(1025) << 30, "1025GiB"), (UInt64(1_073_741_823), "1073741823"),
+        ] as [(UInt64, String)]
     )
-    func size(bytes: UInt64, text: String) {
-        #expect(VolumeReport.size(bytes) == text)
+    func size(bytes: UInt64, text: String) throws {
+        #expect(bytes.asWritten == text)
+        #expect(try Quantity(parsing: text).bytes == bytes)
+    }
+
+    @Test(
+        "An age is one number",
+        arguments: [
+            (Int64(0), "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (7200, "2h"), (172_799, "47h"),
+            (172_800, "2d"), (31_536_000, "365d"), (-5, "0s"),
+        ]
+    )
+    func age(seconds: Int64, text: String) {
+        #expect("\(Age(of: 1_000_000_000 - seconds, at: 1_000_000_000))" == text)
+        #expect("\(Age(of: nil))" == "-")
+    }
+
+    @Test("A line of the list has the name, who has it and where; what has no name goes by its image")
+    func list() throws {
+        var named = volume
+        named.facts = VolumeFacts(metadata: ["nacre.io/request-name": "data\n1"], users: ["worker-1", "10.0.0.7:0/1"])
+        let use = LocalUse(volumeID: "\(named.id)", kind: .mount, path: "/mnt/data")
+        var alone = named
+        alone.facts.users = ["worker-1"]
+        let reports = [VolumeReport(named), VolumeReport(alone, use: use), VolumeReport(volume)]
+        #expect(
+            VolumeReport.table(reports, isWide: false, Terminal()) == [
+                "NAME       SIZE    USED-BY                POOL  AGE",
+                "data?1     1.5GiB  worker-1,10.0.0.7:0/1  rbd   -",
+                "data?1     1.5GiB  worker-1:/mnt/data     rbd   -",
+                "csi-vol-1  1.5GiB  -                      rbd   -",
+            ]
+        )
+        let wide = VolumeReport.table(reports, isWide: true, Terminal())
+        #expect(wide[3].hasSuffix("a/rbd//csi-vol-1"))
+    }
+
+    @Test("A file system that was left behind is told from one that only keeps a part for itself")
+    func outgrown() {
+        #expect(FileSystemShare.isOutgrown(fileSystem: 20 << 30, by: 100 << 40))
+        #expect(FileSystemShare.isOutgrown(fileSystem: 10 << 30, by: 20 << 30))
+        #expect(!FileSystemShare.isOutgrown(fileSystem: 236 << 20, by: 300 << 20))
+        #expect(!FileSystemShare.isOutgrown(fileSystem: 9 << 30, by: 10 << 30))
     }
 }

@@ -33,16 +33,4 @@ struct QuantityTests {
         let fault = #expect(throws: Quantity.Fault.self) { try Quantity(parsing: text) }
         #expect(fault?.description.contains(hint) == true, "\(fault?.description ?? "")")
     }
-
-    @Test(
-        "A time limit has a unit, or is in seconds",
-        arguments: [
-            ("60s", .seconds(60)), ("90", .seconds(90)), ("500ms", .milliseconds(500)), ("2m", .seconds(120)),
-            ("1h", .seconds(3600)), ("0", nil), ("", nil), ("s", nil), ("-5s", nil), ("5d", nil), ("1.5s", nil),
-            ("99999999999999999999", nil),
-        ] as [(String, Duration?)]
-    )
-    func readsTimes(text: String, duration: Duration?) {
-        #expect(TimeLimit(argument: text)?.duration == duration)
-    }
 }

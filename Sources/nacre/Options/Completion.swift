@@ -1,6 +1,6 @@
 import ArgumentParser
-import CephVolumes
 import Blocking
+import CephVolumes
 import VolumeClient
 import Volumes
 

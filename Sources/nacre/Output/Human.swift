@@ -7,9 +7,9 @@ extension UInt64 {
         where self >= 1 << shift {
             // Eighths are the finest fractions that three digits show exactly.
             let (whole, rest) = quotientAndRemainder(dividingBy: 1 << shift)
-            let (thousandths, lost) = (rest * 125).quotientAndRemainder(dividingBy: 1 << (shift - 3))
+            let (eighths, lost) = rest.quotientAndRemainder(dividingBy: 1 << (shift - 3))
             guard lost == 0 else { continue }
-            var fraction = String(thousandths + 1000).dropFirst()
+            var fraction = String(eighths * 125 + 1000).dropFirst()
             while fraction.last == "0" { fraction.removeLast() }
             return fraction.isEmpty ? "\(whole)\(unit)" : "\(whole).\(fraction)\(unit)"
         }

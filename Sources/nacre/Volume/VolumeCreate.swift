@@ -41,7 +41,7 @@ struct VolumeCreate: AsyncParsableCommand {
             credentials: try connection.credentials()
         )
         let session = try await Session(connection, output)
-        let wasThere = await isThere(parameters, session)
+        let wasThere = try await isThere(parameters, session)
         var volume = try await session.changing("creating volume '\(name)'", "see nacre volume show \(name)") {
             try await session.backend.create(request, deadline: $0)
         }
@@ -54,7 +54,7 @@ struct VolumeCreate: AsyncParsableCommand {
     }
 
     /// Whether the volume is there before it is asked for: a create does not tell what it made from what it found.
-    private func isThere(_ parameters: [String: String], _ session: Session) async -> Bool {
+    private func isThere(_ parameters: [String: String], _ session: Session) async throws -> Bool {
         let clusters = ClusterConfiguration(path: connection.config)
         guard let clusterID = parameters["clusterID"], let pool = parameters["pool"],
             let image = try? ImageName.image(
@@ -68,7 +68,10 @@ struct VolumeCreate: AsyncParsableCommand {
                 image: image
             )
         else { return false }
-        let status = try? await session.backend.status(of: "\(id)", deadline: .now + .seconds(10))
-        return status.map { $0.volume.capacityBytes > 0 } ?? false
+        // A cluster that does not answer soon has the time for the create.
+        return try await session.during("looking for volume '\(name)'") { _ in
+            let status = try? await session.backend.status(of: "\(id)", deadline: .now + .seconds(3))
+            return status.map { $0.volume.capacityBytes > 0 } ?? false
+        }
     }
 }
