@@ -1,26 +1,24 @@
 import ArgumentParser
-import Blocking
 import CephVolumes
-import VolumeClient
+import Dispatch
+import Synchronization
 import Volumes
 
 /// What the shell completes: names that only a cluster or this machine knows.
 ///
 /// Asked while a person waits with a key pressed: two seconds at most, and nothing is said of what fails.
 enum Completion {
-    private static let patience = Duration.seconds(2)
-
     /// Volumes by their names.
     static let volumes = CompletionKind.custom { words, _, _ in
-        await listed(by: words).map { $0.facts.name ?? $0.id.imageSpec }
+        listed(by: words).map { $0.facts.name ?? $0.id.imageSpec }
     }
 
     /// The pools of the clusters; where there is no user to ask Ceph as, those that have volumes.
     static let pools = CompletionKind.custom { words, _, _ in
-        await first {
+        first {
             guard let backend = try? DirectServices.controller(try connection(by: words)),
                 let pools = try? await backend.store.poolNames()
-            else { return Set(await listed(by: words).map(\.id.pool)).sorted() }
+            else { return Set(await volumes(by: words).map(\.id.pool)).sorted() }
             return pools
         }
     }
@@ -37,30 +35,44 @@ enum Completion {
         }
     }
 
-    /// The volumes there are, as the command line so far says where to look.
-    private static func listed(by words: [String]) async -> [Volume] {
-        await first {
-            guard let connection = try? connection(by: words) else { return [] }
-            let backend: (any VolumeBackend)? =
-                connection.direct
-                ? try? DirectServices.controller(connection) : try? await SocketBackend(path: connection.socket)
-            let page = try? await backend?.list(maxEntries: 1000, startingToken: "", deadline: .now + patience)
-            return page?.volumes ?? []
-        }
+    private static func listed(by words: [String]) -> [Volume] {
+        first { await volumes(by: words) }
     }
 
-    /// What `body` finds in time.
+    /// The volumes there are, as the command line so far says where to look.
+    private static func volumes(by words: [String]) async -> [Volume] {
+        guard let connection = try? connection(by: words) else { return [] }
+        let backend: (any VolumeBackend)? =
+            connection.direct
+            ? try? DirectServices.controller(connection) : try? await SocketBackend(path: connection.socket)
+        let page = try? await backend?.list(maxEntries: 1000, startingToken: "", deadline: .now + .seconds(2))
+        return page?.volumes ?? []
+    }
+
+    /// What `body` finds in two seconds.
     ///
-    /// A cluster that does not answer may hold a call longer than its deadline says; the process ends without it.
-    private static func first<R: Sendable>(_ body: @escaping @Sendable () async -> [R]) async -> [R] {
-        let (answers, answer) = AsyncStream.makeStream(of: [R].self)
-        Task { answer.yield(await body()) }
-        Task {
-            try await Task.sleep(for: patience)
-            answer.yield([])
+    /// A cluster that does not answer may hold a call longer than its deadline says; the process ends without it. Blocks
+    /// the process' first thread, which has nothing else to do: the argument parser cannot wait for a task.
+    private static func first<R: Sendable>(_ body: @escaping @Sendable () async -> [R]) -> [R] {
+        let answer = Answer<R>()
+        Task.detached { answer.give(await body()) }
+        return answer.wait(until: .now() + 2)
+    }
+
+    /// A place for what another task finds.
+    private final class Answer<R: Sendable>: Sendable {
+        private let found = Mutex<[R]>([])
+        private let isThere = DispatchSemaphore(value: 0)
+
+        func give(_ found: [R]) {
+            self.found.withLock { $0 = found }
+            isThere.signal()
         }
-        for await found in answers { return found }
-        return []
+
+        func wait(until time: DispatchTime) -> [R] {
+            guard isThere.wait(timeout: time) == .success else { return [] }
+            return found.withLock { $0 }
+        }
     }
 
     private static func connection(by words: [String]) throws -> ConnectionOptions {

@@ -8,11 +8,12 @@ struct VolumeMount: AsyncParsableCommand {
         abstract: "Mount a volume's file system on this machine, making it on a blank volume.",
         discussion: """
             PATH is made when it is missing, and removed by nacre volume unmount; a directory that holds anything is \
-            refused, and so is a volume that holds anything but the file system.
+            refused, and so is a volume that holds anything but the file system, or was made for none (create --block).
+            Which file system it is stands on the image: it is asked for once.
 
             EXAMPLES
               nacre volume mount data /mnt/data
-              nacre volume mount data /mnt/data --fs xfs --mount-option noatime
+              nacre volume mount data /mnt/data --mount-option noatime
             """
     )
 
@@ -22,8 +23,11 @@ struct VolumeMount: AsyncParsableCommand {
     @Argument(help: "Where to mount it.")
     var path: LocalPath
 
-    @Option(name: .customLong("fs"), help: "The file system.")
-    var fileSystem = FileSystemChoice.ext4
+    @Option(
+        name: .customLong("fs"),
+        help: "The file system to make on a blank volume, or to be there; what create was told without, or else ext4."
+    )
+    var fileSystem: FileSystemChoice?
 
     @Flag(help: "Mount it read-only; its file system must be there.")
     var readOnly = false
@@ -57,7 +61,7 @@ struct VolumeMount: AsyncParsableCommand {
             of: id,
             in: local.uses,
             as: VolumeCapability(
-                .mount(MountAccess(fsType: fileSystem.rawValue, mountFlags: mountOptions)),
+                .mount(MountAccess(fsType: fileSystem?.rawValue ?? "", mountFlags: mountOptions)),
                 mode: readOnly ? .singleNodeReaderOnly : .singleNodeWriter
             ),
             credentials: credentials,

@@ -1,0 +1,121 @@
+import Foundation
+import Glibc
+import LinuxKernel
+import TestSupport
+import Testing
+
+/// `nacre volume mount` and what belongs to it, on real devices.
+@Suite(
+    "Mounting from the command line",
+    .enabled(if: MountCommandTests.isAvailable, Comment(rawValue: MicroCluster.lack))
+)
+struct MountCommandTests {
+    /// Only in a mount namespace of our own, with FUSE for the devices.
+    static var isAvailable: Bool {
+        let variables = ProcessInfo.processInfo.environment
+        return MicroCluster.isThere && variables["NACRE_OWN_MOUNTS"] != nil
+            && FileManager.default.fileExists(atPath: "/dev/fuse")
+    }
+
+    /// A service with a node's side, its commands, and a directory to mount below.
+    private func with(_ body: (NacreCommand, NacreCommand, String) async throws -> Void) async throws {
+        let cluster = try #require(MicroCluster.current)
+        let service = try NacreProcess(cluster)
+        let process = try await service.start(["--node-id", "worker-7", "--mounter", "fuse"])
+        let nacre = NacreCommand(service, cluster: cluster)
+        var node = nacre
+        node.environment["NACRE_SECRET_DIR"] = cluster.nodeSecret
+        try await body(nacre, node, service.directory)
+        #expect(try await process.stop() == .exited(0))
+    }
+
+    private func fileSystem(at path: String) throws -> String? {
+        try MountTable.current().mount(at: path)?.fileSystem
+    }
+
+    private func bytes(at path: String) throws -> UInt64 { try FileSystemUsage(of: path).totalBytes }
+
+    @Test("The file system that create was told is made, kept, grown where it is mounted, and not asked for again")
+    func life() async throws {
+        try await with { nacre, node, directory in
+            let name = "life-\(UInt32.random(in: 0...UInt32.max))"
+            let path = "\(directory)/mnt"
+            #expect(try await nacre("volume create \(name) --pool rbd --size 400MiB --fs xfs").status == 0)
+            let other = try await nacre("volume create \(name) --pool rbd --size 400MiB --fs ext4")
+            #expect(other.status == 73 && other.notes.contains("xfs"), "\(other)")
+            let refused = try await node("volume mount \(name) \(path) --fs ext4")
+            #expect(
+                refused.status == 1 && refused.notes.contains("xfs") && refused.notes.contains("'\(name)'"),
+                "\(refused)"
+            )
+            for _ in 0..<2 {
+                let mounted = try await node("volume mount \(name) \(path)")
+                #expect(mounted.status == 0 && mounted.output == path + "\n", "\(mounted)")
+                #expect(try fileSystem(at: path) == "xfs")
+                #expect(try await nacre("volume list").output.contains("worker-7:\(path)"))
+                #expect(try await nacre("volume unmount \(name)").status == 0)
+                #expect(try await nacre("volume unmount \(name)").status == 0)
+            }
+            #expect(try await node("volume mount \(name) \(path)").status == 0)
+            let busy = try await nacre("volume delete \(name) --yes")
+            #expect(busy.status == 1 && busy.notes.contains(path), "\(busy)")
+            // A wrong path grows nothing; none grows what is mounted here.
+            let before = try bytes(at: path)
+            let wrong = try await nacre("volume expand \(name) --size 500MiB --path \(directory)")
+            #expect(wrong.status == 66 && wrong.notes.contains("nothing has grown"), "\(wrong)")
+            #expect(wrong.notes.contains(path), "\(wrong)")
+            #expect(try await nacre("volume show \(name) -o json").output.contains("\(400 << 20)"))
+            let grown = try await nacre("volume expand \(name) --size 500MiB")
+            #expect(grown.status == 0 && grown.output.contains(path) && grown.notes.isEmpty, "\(grown)")
+            #expect(try bytes(at: path) >= before + 90 << 20)
+            #expect(try await nacre("volume expand \(name) --size 500MiB --path \(path)").status == 0)
+            #expect(try await nacre("volume unmount \(path)").status == 0)
+            #expect(try fileSystem(at: path) == nil)
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+        }
+    }
+
+    @Test("An image that has grown and its file system has not is shown so, with both sizes and the remedy")
+    func leftBehind() async throws {
+        try await with { nacre, node, directory in
+            let name = "behind-\(UInt32.random(in: 0...UInt32.max))"
+            let path = "\(directory)/mnt"
+            let id = try await nacre("volume create \(name) --pool rbd --size 400MiB --fs xfs --quiet")
+            let image = try #require(id.output.split { $0 == "/" || $0 == "\n" }.last)
+            #expect(try await node("volume mount \(name) \(path)").status == 0)
+            let well = try await nacre("volume show \(name)")
+            #expect(well.output.contains("well") && well.output.contains("xfs, "), "\(well)")
+            // As another program does it, who tells no node.
+            try await MicroCluster.current?.execute("rbd", "resize", "--no-progress", "--size", "2G", "rbd/\(image)")
+            let behind = try await nacre("volume show \(name)")
+            #expect(behind.output.contains("abnormal") && behind.output.contains("2GiB"), "\(behind)")
+            #expect(behind.output.contains("nacre volume expand \(name) --size 2GiB"), "\(behind)")
+            #expect(try await nacre("volume expand \(name) --size 2GiB").status == 0)
+            #expect(try await nacre("volume show \(name)").output.contains("well"))
+            #expect(try bytes(at: path) > 1800 << 20)
+            #expect(try await nacre("volume unmount \(name)").status == 0)
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+        }
+    }
+
+    @Test("A volume that was made as a raw device is mapped, never formatted, and called by its name")
+    func block() async throws {
+        try await with { nacre, node, directory in
+            let name = "raw-\(UInt32.random(in: 0...UInt32.max))"
+            #expect(try await nacre("volume create \(name) --pool rbd --size 64MiB --block").status == 0)
+            let refused = try await node("volume mount \(name) \(directory)/mnt")
+            #expect(refused.status == 1 && refused.notes.contains("raw block"), "\(refused)")
+            let mapped = try await node("volume map \(name)")
+            let device = mapped.output.trimmingCharacters(in: .newlines)
+            #expect(mapped.status == 0 && FileManager.default.fileExists(atPath: device), "\(mapped)")
+            let first = try OwnedDescriptor(opening: device, O_RDONLY).readToEnd(limit: 64 << 20)
+            #expect(first.allSatisfy { $0 == 0 }, "it was formatted")
+            let wrong = try await nacre("volume unmount \(name)")
+            #expect(wrong.status == 1 && wrong.notes.contains("nacre volume unmap \(name)"), "\(wrong)")
+            let grown = try await nacre("volume expand \(name) --size 128MiB")
+            #expect(grown.status == 0 && grown.output.contains("device"), "\(grown)")
+            #expect(try await nacre(["volume", "unmap", device]).status == 0)
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+        }
+    }
+}
