@@ -33,6 +33,8 @@ public struct NacreCommand: Sendable {
     ///   - words: What follows `nacre`.
     ///   - isNobody: As the user `nobody`, who has no rights.
     ///   - typing: Gives it a terminal, and what a person types there.
+    /// - Returns: How it ended, and what it said.
+    /// - Throws: When it cannot be started, or does not end within two minutes.
     public func callAsFunction(
         _ words: [String],
         isNobody: Bool = false,

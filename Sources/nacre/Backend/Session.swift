@@ -46,6 +46,8 @@ struct Session: Sendable {
     ///   - title: Such as `creating volume 'x'`.
     ///   - hint: How to see what became of it, such as `see nacre volume show x`.
     ///   - body: The calls.
+    /// - Returns: What the calls return.
+    /// - Throws: What they throw, as `during` words it.
     func changing<R: Sendable>(
         _ title: String,
         _ hint: String,

@@ -19,6 +19,7 @@ struct VolumeName: ExpressibleByArgument, Sendable, CustomStringConvertible {
     /// - Parameters:
     ///   - id: The volume's handle.
     ///   - name: The name that it was created with, where that is known.
+    /// - Returns: Whether it does.
     func names(_ id: VolumeID, called name: String? = nil) -> Bool {
         if [id.image, id.imageSpec, "\(id)"].contains(description) { return true }
         let place = id.namespace.isEmpty ? id.pool : "\(id.pool)/\(id.namespace)"
