@@ -2,9 +2,12 @@
 import contextlib
 import fcntl
 import os
+import shutil
 import tempfile
 
 HOST_ADDRESS = "10.77.0.1"
+# In the directory of every lab, and locked while its world is there: what has none is not ours to remove.
+MARKER = ".kernel-lab"
 MOST_GUESTS = 200
 LIBRARY = os.path.dirname(os.path.realpath(__file__))
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(LIBRARY)))
@@ -24,6 +27,8 @@ class Lab:
 
     def __init__(self, directory):
         self.directory = directory
+        self.marker = None
+        self.is_made_here = False
 
     @staticmethod
     def current():
@@ -33,7 +38,40 @@ class Lab:
 
     @staticmethod
     def make():
-        return Lab(tempfile.mkdtemp(prefix="nacre-lab.", dir="/var/tmp"))
+        lab = Lab(tempfile.mkdtemp(prefix="nacre-lab.", dir="/var/tmp"))
+        lab.is_made_here = True
+        return lab
+
+    def claim(self):
+        """Makes the directory, or takes an empty one or what is left of a lab; refuses all others untouched."""
+        try:
+            if not os.path.isdir(self.directory):
+                os.makedirs(self.directory, mode=0o700)
+                self.is_made_here = True
+            names = os.listdir(self.directory)
+            if names and MARKER not in names:
+                raise Failure(f"cannot use {self.directory}: it is neither empty nor a kernel-lab's; pick another --dir", 64)
+            self.marker = os.open(self.path(MARKER), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fcntl.flock(self.marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failure(f"cannot use {self.directory}: another world is in it; pick another --dir", 64) from None
+        except OSError as e:
+            raise Failure(f"cannot use {self.directory}: {(e.strerror or str(e)).lower()}", 64) from None
+
+    def remove(self):
+        """Removes what the lab holds, the marker last, and the directory unless it was there before."""
+        for name in os.listdir(self.directory):
+            path = self.path(name)
+            if name == MARKER:
+                continue
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                os.unlink(path)
+        os.unlink(self.path(MARKER))
+        if self.is_made_here:
+            with contextlib.suppress(OSError):
+                os.rmdir(self.directory)
 
     def path(self, *parts):
         return os.path.join(self.directory, *parts)

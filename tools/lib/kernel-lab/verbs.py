@@ -1,6 +1,5 @@
 """What kernel-lab does."""
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -35,9 +34,8 @@ def in_world(options):
         signal.signal(number, end)
     if options.timeout:
         signal.setitimer(signal.ITIMER_REAL, options.timeout)
-    if options.dir:
-        os.makedirs(options.dir, exist_ok=True)
     lab = Lab(os.path.realpath(options.dir)) if options.dir else Lab.make()
+    lab.claim()
     os.environ["NACRE_LAB_DIR"] = lab.directory
     cluster = lab.path("cluster")
     try:
@@ -56,7 +54,7 @@ def in_world(options):
             Guest(lab, name).forget()
         if os.path.isdir(cluster):
             subprocess.run([MICRO_CLUSTER, "down", "--quiet", "--dir", cluster], check=False, stdout=sys.stderr)
-        shutil.rmtree(lab.directory, ignore_errors=True)
+        lab.remove()
 
 
 def _wait(process):
