@@ -6,6 +6,10 @@ struct MappingDirectory: Sendable, Hashable, Codable {
     /// Its path.
     let path: String
 
+    /// The state directory that it is in.
+    var stateDirectory: String {
+        path.split(separator: "/", omittingEmptySubsequences: false).dropLast(2).joined(separator: "/")
+    }
     /// Which image and how, written before anything is done.
     var record: String { "\(path)/record.json" }
     /// The server's identity and its keeper's, written by themselves.

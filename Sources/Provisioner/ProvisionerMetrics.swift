@@ -1,7 +1,23 @@
 internal import CoreMetrics
 
 /// Counters under the names that operators graph already: those of external-provisioner's library.
-enum ProvisionerMetrics {
+package enum ProvisionerMetrics {
+    /// Says what each is, which swift-metrics has no words for.
+    package static func describe(_ tell: (_ name: String, _ help: String) -> Void) {
+        let claim = "controller_persistentvolumeclaim_provision"
+        tell(claim + "_total", "Claims that were given a volume.")
+        tell(claim + "_failed_total", "Tries to give a claim a volume that failed.")
+        tell(claim + "_duration_seconds", "Time that tries to give a claim a volume took.")
+        let volume = "controller_persistentvolume_delete"
+        tell(volume + "_total", "Volumes that were deleted.")
+        tell(volume + "_failed_total", "Tries to delete a volume that failed.")
+        tell(volume + "_duration_seconds", "Time that tries to delete a volume took.")
+        tell("nacre_volume_expand_total", "Volumes that were grown.")
+        tell("nacre_volume_expand_failed_total", "Tries to grow a volume that failed.")
+        tell("nacre_volume_expand_duration_seconds", "Time that tries to grow a volume took.")
+        tell("nacre_claim_bound_duration_seconds", "Time from a claim's volume to its being bound.")
+    }
+
     static func provisioned(class name: String, in duration: Duration, _ error: (any Error)?) {
         let dimensions = [("class", name), ("source", "")]
         let family = "controller_persistentvolumeclaim_provision"

@@ -67,7 +67,7 @@ struct BlocklistTests {
             let answer = try await nacre.ask("Controller/\(method)", body)
             #expect(answer.isOK, "\(answer)")
             let metrics = String(decoding: try await nacre.get("/metrics").body, as: UTF8.self)
-            #expect(metrics.contains("nacre_ceph_blocklistings 1"))
+            #expect(metrics.contains("nacre_ceph_blocklistings_total 1"))
             #expect(nacre.log.contains("blocklisted") && addresses.contains { nacre.log.contains($0) })
             #expect(try await nacre.health().isOK)
         }

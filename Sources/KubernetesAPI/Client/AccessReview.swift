@@ -12,6 +12,8 @@ package struct Permission: Sendable, Hashable, CustomStringConvertible {
     package var subresource: String
     /// Where; empty for all namespaces, or for what has none.
     package var namespace: String
+    /// Of which object alone; empty for all.
+    package var name: String
 
     /// Names a permission.
     package init(
@@ -19,20 +21,23 @@ package struct Permission: Sendable, Hashable, CustomStringConvertible {
         _ resource: String,
         group: String = "",
         subresource: String = "",
-        namespace: String = ""
+        namespace: String = "",
+        name: String = ""
     ) {
         self.verb = verb
         self.group = group
         self.resource = resource
         self.subresource = subresource
         self.namespace = namespace
+        self.name = name
     }
 
     /// As one would write it in a role: `patch persistentvolumeclaims/status`.
     package var description: String {
-        let name = resource + (subresource.isEmpty ? "" : "/\(subresource)")
+        let kind = resource + (subresource.isEmpty ? "" : "/\(subresource)")
         let group = group.isEmpty ? "" : ".\(group)"
-        return "\(verb) \(name)\(group)" + (namespace.isEmpty ? "" : " in namespace \(namespace)")
+        return "\(verb) \(kind)\(group)" + (name.isEmpty ? "" : " '\(name)'")
+            + (namespace.isEmpty ? "" : " in namespace \(namespace)")
     }
 }
 
@@ -47,7 +52,7 @@ extension KubernetesClient {
                     "resourceAttributes": [
                         "verb": .string(permission.verb), "group": .string(permission.group),
                         "resource": .string(permission.resource), "subresource": .string(permission.subresource),
-                        "namespace": .string(permission.namespace),
+                        "namespace": .string(permission.namespace), "name": .string(permission.name),
                     ]
                 ],
             ]

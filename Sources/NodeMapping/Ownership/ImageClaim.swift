@@ -29,6 +29,8 @@ struct ImageClaim {
     var dead: [String] = []
     /// How long a client is waited for that may be there for one change alone.
     var patience = Duration.seconds(8)
+    /// Where fences are counted.
+    var tally: FenceTally?
     /// Told of what is fenced and why.
     var log: (String) -> Void = { _ in }
 
@@ -141,6 +143,7 @@ struct ImageClaim {
         log("fencing \(client), which has image \(image): \(why)")
         do throws(RBDError) {
             try context.fence(client, ofImageID: imageID, seconds: seconds)
+            tally?.note(seconds == Self.ownSeconds ? .own : .other)
         } catch {
             guard error.code == .permissionDenied || error.code == .notPermitted else {
                 throw MappingError("fence \(client), which has image \(image) and is dead", error)

@@ -58,8 +58,10 @@ public final class ImageOwnership: KernelImageOwner {
     public func claim(_ request: MapRequest) throws(MappingError) {
         let node = try node()
         let logger = logger
+        let tally = FenceTally(stateDirectory: stateDirectory)
         _ = try connected(for: request) { (context) throws(MappingError) in
             var claim = ImageClaim(context: context, image: request.image, node: node)
+            claim.tally = tally
             claim.log = { logger.warning("fencing a client that is dead", metadata: ["what": "\($0)"]) }
             return try claim.settle()
         }

@@ -33,6 +33,7 @@ struct ImageLock {
     func settle() throws(MappingError) -> String {
         var claim = ImageClaim(context: context, image: image, node: configuration.node)
         claim.dead = configuration.dead
+        claim.tally = FenceTally(stateDirectory: configuration.directory.stateDirectory)
         claim.log = log
         if configuration.sharing == .oneNode {
             if isSuccessor { try succeed(try claim.look()) }

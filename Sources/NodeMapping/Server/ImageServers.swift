@@ -38,6 +38,15 @@ public struct ImageServers: Sendable {
         )
     }
 
+    /// All images that are mapped here, whatever serves them, by their records.
+    public func mappings() -> [(image: ImageAddress, mapper: MapperKind, isHeld: Bool)] {
+        let names = (try? KernelFile.names(in: "\(stateDirectory)/mappings")) ?? []
+        return names.compactMap { name in
+            let record = MappingRecord.read(MappingDirectory(path: "\(stateDirectory)/mappings/\(name)"))
+            return record.map { ($0.image, $0.mapper ?? .fuse, $0.sharing == .oneNode) }
+        }
+    }
+
     /// The images that have a server, by the names of their mappings.
     public func images() -> [ImageAddress] {
         let names = (try? KernelFile.names(in: "\(stateDirectory)/mappings")) ?? []

@@ -86,7 +86,9 @@ final class ExpansionReconciler: Sendable {
     ) async throws {
         let isGrown = state.withLock { $0.grown[claim.metadata.uid, default: 0] >= claim.requestBytes }
         guard !isGrown else { return }
+        let start = ContinuousClock.now
         _ = try await growImage(claim, volume, attributes, claim.requestBytes)
+        ProvisionerMetrics.expanded(class: volume.className, in: .now - start, nil)
         state.withLock { state in
             state.grown[claim.metadata.uid] = claim.requestBytes
             state.failures[claim.metadata.uid] = nil

@@ -1,4 +1,7 @@
 extension MetricsRegistry {
+    /// The names of which something is said, whether or not there is a value yet.
+    package var described: Set<String> { Set(current.help.keys) }
+
     /// Everything, in Prometheus' text format 0.0.4.
     package var text: String {
         let state = current

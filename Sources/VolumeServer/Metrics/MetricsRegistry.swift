@@ -104,6 +104,24 @@ package final class MetricsRegistry: Sendable {
         _ = find(.gauge, name, labels) { .pull(read) }
     }
 
+    /// Adds a counter whose value is asked for whenever somebody looks; a second one of the same labels takes its place.
+    ///
+    /// - Parameters:
+    ///   - name: `nacre_trash_removed_total`.
+    ///   - help: One sentence.
+    ///   - labels: What tells it from others of that name.
+    ///   - read: Must not block; never less than before, but for 0 when what it counts begins anew.
+    package func registerCounter(
+        _ name: String,
+        _ help: String,
+        _ labels: Labels = [],
+        read: @escaping @Sendable () -> Double
+    ) {
+        describe(name, help)
+        remove(name, labels)
+        _ = find(.counter, name, labels) { .pull(read) }
+    }
+
     /// Takes a series away.
     package func remove(_ name: String, _ labels: Labels) {
         let rendered = Self.rendered(labels)

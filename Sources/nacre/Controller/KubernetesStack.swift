@@ -16,6 +16,7 @@ final class KubernetesStack: Service, Sendable {
     private let events: EventRecorder
     private let controller: ProvisioningController
     private let leaseNamespace: String
+    private let leaseName: String
     private let volumes: VolumeService
     private let logger: Logger
     private let lost = Atomic<Bool>(false)
@@ -35,11 +36,12 @@ final class KubernetesStack: Service, Sendable {
         let agent = "nacre/\(Nacre.version)"
         let namespace = options.leaseNamespace ?? identity.namespace ?? "default"
         let name = options.identity ?? Self.processName
+        let leaseName = LeaderElection.leaseName(for: serve.driverName)
         // With connections of its own, so that a thousand claims do not stand before a renewal.
         let election = LeaderElection(
             try KubernetesClient(identity, userAgent: agent),
             namespace: namespace,
-            name: LeaderElection.leaseName(for: serve.driverName),
+            name: leaseName,
             identity: name,
             timing: .init(
                 leaseDuration: options.leaseDuration.duration,
@@ -67,6 +69,7 @@ final class KubernetesStack: Service, Sendable {
         )
         volumes = stack.service
         leaseNamespace = namespace
+        self.leaseName = leaseName
         self.election = election
         self.logger = logger
     }
@@ -134,10 +137,13 @@ final class KubernetesStack: Service, Sendable {
     /// Names what RBAC and Ceph do not let us do; rights may come later, so nothing ends for the lack of one.
     private func checkPermissions() async {
         do throws(KubernetesError) {
-            let missing = try await client.missing(of: SelfCheck.permissions(leaseNamespace: leaseNamespace))
+            let missing = try await client.missing(
+                of: SelfCheck.permissions(leaseNamespace: leaseNamespace, lease: leaseName)
+            )
             self.missing.withLock { $0 = missing }
-            for permission in missing {
-                logger.error("RBAC does not allow what is needed", metadata: ["k8s.permission": "\(permission)"])
+            logger.tell(missing: missing)
+            for permission in try await client.missing(of: SelfCheck.extras(namespace: leaseNamespace)) {
+                logger.info("RBAC does not allow what is of use", metadata: ["k8s.permission": "\(permission)"])
             }
         } catch {
             logger.warning("cannot check what RBAC allows", metadata: ["reason": "\(error)"])
@@ -195,6 +201,12 @@ final class KubernetesStack: Service, Sendable {
                 "nacre_controller_orphaned_images", "Images that no claim and no PersistentVolume has.",
                 { controller.load.orphanedImages }
             ),
+        ]
+        for gauge in gauges {
+            let read = gauge.read
+            registry.registerGauge(gauge.name, gauge.help) { Double(read()) }
+        }
+        let counters: [(name: String, help: String, read: @Sendable () -> Int)] = [
             ("nacre_kubernetes_lists_total", "Lists made since the start.", { controller.load.lists }),
             (
                 "nacre_kubernetes_unreadable_total",
@@ -209,10 +221,11 @@ final class KubernetesStack: Service, Sendable {
             ),
             ("nacre_kubernetes_put_off_total", "Requests that the API server put off.", { client.counts.putOff }),
         ]
-        for gauge in gauges {
-            let read = gauge.read
-            registry.registerGauge(gauge.name, gauge.help) { Double(read()) }
+        for counter in counters {
+            let read = counter.read
+            registry.registerCounter(counter.name, counter.help) { Double(read()) }
         }
+        ProvisionerMetrics.describe { registry.describe($0, $1) }
     }
 
     private static var processName: String {

@@ -44,6 +44,8 @@ struct NodeRunCommand: AsyncParsableCommand {
         guard
             let node = NodeStack(options, stack, observer: CrashPoint.observer, logger: logger)
         else { throw CommandFailure(.usage, "this node has no name; name it by --node-id") }
+        let looks = NodeLooks(stateDirectory: options.stateDir)
+        NodeMetrics.register(node, looks, stateDirectory: options.stateDir, in: registry)
         let own = ServiceCredentials(directory: options.secretDir)
         let client = try agent.client()
         let secrets: any NodeSecrets =
@@ -59,7 +61,7 @@ struct NodeRunCommand: AsyncParsableCommand {
             logger: logger
         )
         var background: [any Service] = [
-            Watching(watchdog: node.watchdog), Reconciling(service: node.service),
+            Watching(watchdog: node.watchdog), Reconciling(service: node.service), looks,
             AgentUpkeep(connections: stack.connections, driver: driver),
         ]
         if let client {
@@ -70,6 +72,7 @@ struct NodeRunCommand: AsyncParsableCommand {
                 directory: DriverSettings().localDirectory,
                 stagingRoot: stagingRoot
             )
+            background.append(PermissionCheck(client: client, logger: logger))
             background.append(
                 LocalDelivery(
                     client: client,

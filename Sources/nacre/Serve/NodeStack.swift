@@ -10,6 +10,7 @@ import Volumes
 struct NodeStack: Sendable {
     let service: NodeVolumeService
     let watchdog: FuseWatchdog
+    let operations: Operations
 
     /// Threads for mounts, file systems and devices; each volume's calls come one after the other.
     private static let threads = 8
@@ -47,13 +48,14 @@ struct NodeStack: Sendable {
             launcher: launcher,
             logger: logger
         )
+        operations = Operations(observer: observer)
         service = NodeVolumeService(
             info: NodeInfo(nodeID: nodeID, maxVolumes: 0),
             stateDirectory: options.stateDir,
             mapper: ImageMappers([krbd, nbd, fuse], stateDirectory: options.stateDir, logger: logger),
             defaultChoice: options.mounterChoice,
             pool: BlockingPool(threads: Self.threads),
-            operations: Operations(observer: observer),
+            operations: operations,
             logger: logger,
             standstill: { await store.standstill(of: $0, as: $1) }
         ) { (id) throws(VolumeError) in

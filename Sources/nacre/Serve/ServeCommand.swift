@@ -38,7 +38,8 @@ struct ServeCommand: AsyncParsableCommand {
         let stack = ControllerStack(options, observer: CrashPoint.observer, logger: logger)
         ServiceMetrics.register(stack, in: registry)
         let node = NodeStack(options, stack, observer: CrashPoint.observer, logger: logger)
-        if node != nil { NodeMetrics.register(stateDirectory: options.stateDir, in: registry) }
+        let looks = NodeLooks(stateDirectory: options.stateDir)
+        if let node { NodeMetrics.register(node, looks, stateDirectory: options.stateDir, in: registry) }
         let report = HealthReport(stack: stack)
         // Either may come later, as mounts of a pod do: no reason not to start, but one to say so.
         for fault in stack.configuration.entryFaults
@@ -63,7 +64,8 @@ struct ServeCommand: AsyncParsableCommand {
         )
         var background: [any Service] = [Housekeeping(stack: stack, logger: logger)]
         if let node {
-            background += [Watching(watchdog: node.watchdog), Reconciling(service: node.service)] as [any Service]
+            background +=
+                [Watching(watchdog: node.watchdog), Reconciling(service: node.service), looks] as [any Service]
         }
         if let address = options.metricsAddress {
             background.append(address.server(registry, health: report.health, logger: logger))

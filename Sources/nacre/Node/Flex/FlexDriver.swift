@@ -140,7 +140,8 @@ struct FlexDriver: Sendable {
     private func expand(_ options: FlexOptions, _ path: String, _ bytes: UInt64) async throws(VolumeError) {
         try await run("expand volume '\(options.id)'", on: options.id, "expand \(path) \(bytes)") {
             (deadline) throws(VolumeError) in
-            let credentials = try await secrets.credentials(options.expandSecret ?? options.nodeSecret)
+            // The controller has grown the image already: a node's own user sees that, and needs no other Secret.
+            let credentials = try await secrets.credentials(options.nodeSecret ?? options.expandSecret)
             let range = try CapacityRange(requiredBytes: Int64(clamping: bytes), limitBytes: 0)
             _ = try await images.expandVolume(
                 ExpandVolumeRequest(

@@ -11,7 +11,7 @@ import Volumes
 /// | `volumeHandle` | PV | the volume |
 /// | `clusterID`, `pool`, `radosNamespace`, `image` | PV | the volume, where a person wrote the PV without a handle |
 /// | `nodeSecretName`, `nodeSecretNamespace` | PV | the Secret of who maps it |
-/// | `expandSecretName`, `expandSecretNamespace` | PV | the Secret of who grows it; without them the node's |
+/// | `expandSecretName`, `expandSecretNamespace` | PV | the controller's Secret for growing it; the node's where a PV names no other |
 /// | `mountOptions` | PV | separated by commas; a FlexVolume cannot have the PV's own |
 /// | `accessMode` | PV | `ReadOnlyMany`, when nobody ever writes |
 /// | `kubernetes.io/fsType`, `kubernetes.io/readwrite`, … | kubelet | |

@@ -1,0 +1,29 @@
+import KubernetesAPI
+import Logging
+import Provisioner
+import ServiceLifecycle
+
+/// Looks, once, whether RBAC allows a node's agent what it does; rights may come later, so nothing ends for the lack of one.
+struct PermissionCheck: Service {
+    let client: KubernetesClient
+    let logger: Logger
+
+    func run() async throws {
+        do throws(KubernetesError) {
+            logger.tell(missing: try await client.missing(of: SelfCheck.agent))
+        } catch {
+            logger.warning("cannot check what RBAC allows", metadata: ["reason": "\(error)"])
+        }
+        // A service that returns ends its group.
+        try? await gracefulShutdown()
+    }
+}
+
+extension Logger {
+    /// Names what RBAC does not allow.
+    func tell(missing: [Permission]) {
+        for permission in missing {
+            error("RBAC does not allow what is needed", metadata: ["k8s.permission": "\(permission)"])
+        }
+    }
+}
