@@ -32,8 +32,8 @@ func room(
 /// The page of a room that has one, which is no source.
 let doorplate = ["README.md"]
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -224,6 +224,15 @@ let package = Package(
             ["Provisioner", "KubernetesAPI", "JSON", "Volumes", "Secrets", "TestSupport", logging]
         ),
         tests("SecretsTests", ["Secrets"]),
+        // What deploy/ says beside what the programs do.
+        tests(
+            "ManifestTests",
+            [
+                "nacre", "Provisioner", "KubernetesAPI", "VolumeServer", "YAML", "JSON", "CommandNames", "TestSupport",
+                argumentParser, logging,
+            ],
+            exclude: ["Recorded"]
+        ),
         tests("CommandNamesTests", ["CommandNames", argumentParser]),
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),

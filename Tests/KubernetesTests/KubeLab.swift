@@ -23,10 +23,14 @@ enum KubeLab {
     /// What tests without such a node say.
     static let noGuest: Comment = "needs a node with a kernel of its own: run tools/test kubernetes"
 
+    /// The administrator's kubeconfig.
+    static var administrator: String {
+        get throws { "\(try #require(directory))/admin.kubeconfig" }
+    }
+
     /// A client as the administrator.
     static func client() throws -> KubernetesClient {
-        let path = "\(try #require(directory))/admin.kubeconfig"
-        return try KubernetesClient(ClusterIdentity.kubeconfig(at: path), userAgent: "nacre-tests")
+        try KubernetesClient(ClusterIdentity.kubeconfig(at: administrator), userAgent: "nacre-tests")
     }
 
     /// Runs a verb of `tools/kube-lab` on it.
@@ -212,6 +216,7 @@ final class World: Sendable {
 
     /// Starts a controller and waits until it serves its socket.
     func controller(
+        kubeconfig: String? = nil,
         _ id: String = "a",
         _ arguments: [String] = [],
         environment: [String: String] = [:]
@@ -219,7 +224,7 @@ final class World: Sendable {
         let process = try ChildProcess(
             NacreProcess.program,
             [
-                "controller", "run", "--kubeconfig", "\(try #require(KubeLab.directory))/admin.kubeconfig",
+                "controller", "run", "--kubeconfig", try kubeconfig ?? KubeLab.administrator,
                 "--driver-name", driver, "--lease-namespace", name, "--lease-duration", "6", "--identity", id,
                 "--config", cluster.configurationPath, "--socket", socket(id), "--state-dir",
                 "\(directory)/state-\(id)",

@@ -48,14 +48,18 @@ extension KubeLab {
 
 extension World {
     /// Starts the node's agent and waits until it answers kubelet's driver.
-    func agent(_ id: String = "agent") async throws -> ChildProcess {
+    func agent(
+        kubeconfig: String? = nil,
+        _ id: String = "agent",
+        _ arguments: [String] = []
+    ) async throws -> ChildProcess {
         let process = try ChildProcess(
             KubeLab.file("tools/kube-lab"),
             [
                 "exec", "--dir", try #require(KubeLab.directory), "--node", "n1", NacreProcess.program, "node", "run",
                 "--node-id", "n1", "--driver-name", driver, "--config", cluster.configurationPath,
-                "--kubeconfig", "\(try #require(KubeLab.directory))/admin.kubeconfig", "--log-level", "debug",
-            ],
+                "--kubeconfig", try kubeconfig ?? KubeLab.administrator, "--log-level", "debug",
+            ] + arguments,
             log: log(id)
         )
         try await eventually("the agent answers kubelet's driver: \(logText(id))", within: .seconds(60)) {
