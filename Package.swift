@@ -86,32 +86,33 @@ let package = Package(
         .target(name: "CLinux"),
         room("Blocking", [nioPosix]),
         room("Secrets"),
+        room("ExactText"),
         room("CommandNames", [argumentParser]),
-        room("Volumes", ["Secrets", crypto], settings: pointerFree),
+        room("Volumes", ["Secrets", "ExactText", crypto], settings: pointerFree),
         room("JSON", [collections], settings: pointerFree),
 
         // Storey 1: one library or kernel each.
-        room("RADOS", ["CRados", "CRadosWatchers", "Blocking", "Secrets", system]),
+        room("RADOS", ["CRados", "CRadosWatchers", "Blocking", "Secrets", "ExactText", system]),
         room("Curl", ["CCurl", "Blocking", "Secrets"]),
         room("YAML", ["CYAML", "JSON", collections]),
-        room("VolumeAPI", ["JSON", "Secrets", collections], settings: pointerFree),
-        room("LinuxKernel", ["CLinux", system]),
+        room("VolumeAPI", ["JSON", "Secrets", "ExactText", collections], settings: pointerFree),
+        room("LinuxKernel", ["CLinux", "ExactText", system]),
 
         // Storey 2
         room("VolumeClient", ["VolumeAPI", "JSON", "Curl", "Blocking"]),
         room("KubernetesAPI", ["JSON", "YAML", "Curl", "Secrets", collections], settings: pointerFree),
-        room("RBD", ["CRBD", "RADOS", "Blocking", system]),
+        room("RBD", ["CRBD", "RADOS", "Blocking", "ExactText", system]),
         room("BlockDevices", ["LinuxKernel", system]),
 
         // Storey 3
         room(
             "CephVolumes",
-            ["Volumes", "RBD", "RADOS", "Blocking", "Secrets", collections, logging, coreMetrics, system]
+            ["Volumes", "RBD", "RADOS", "Blocking", "Secrets", "ExactText", collections, logging, coreMetrics, system]
         ),
         room("DiskZap", ["BlockDevices", "LinuxKernel"], settings: pointerFree),
         room(
             "NodeMapping",
-            ["LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "CFuse", "CRBD", logging, system],
+            ["LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "ExactText", "CFuse", "CRBD", logging, system],
             doorplate: doorplate
         ),
 
@@ -126,7 +127,7 @@ let package = Package(
         room(
             "NodeVolumes",
             [
-                "Volumes", "NodeMapping", "BlockDevices", "LinuxKernel", "Blocking", "Secrets",
+                "Volumes", "NodeMapping", "BlockDevices", "LinuxKernel", "Blocking", "Secrets", "ExactText",
                 logging, subprocess, system,
             ]
         ),
@@ -147,7 +148,7 @@ let package = Package(
             dependencies: [
                 "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping",
                 "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
-                "KubernetesAPI", "Provisioner", "CommandNames",
+                "KubernetesAPI", "Provisioner", "CommandNames", "ExactText",
                 argumentParser, collections, coreMetrics, crypto, logging, nioCore, nioPosix, serviceLifecycle, system,
                 unixSignals,
             ],
@@ -233,6 +234,7 @@ let package = Package(
             ],
             exclude: ["Recorded"]
         ),
+        tests("ExactTextTests", ["ExactText"]),
         tests("CommandNamesTests", ["CommandNames", argumentParser]),
         tests("LinuxKernelTests", ["LinuxKernel", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),

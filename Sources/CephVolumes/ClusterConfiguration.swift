@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import Synchronization
 public import Volumes
@@ -56,9 +57,9 @@ public final class ClusterConfiguration: Sendable {
     /// the cluster's entry is broken.
     public func cluster(_ clusterID: String) throws(VolumeError) -> ClusterEntry {
         let state = current()
-        if let entry = state.clusters.first(where: { $0.clusterID == clusterID }) { return entry }
+        if let entry = state.clusters.first(where: { $0.clusterID.isExactly(clusterID) }) { return entry }
         if let fault = state.fault { throw VolumeError(.unavailable, fault) }
-        if let broken = state.broken.first(where: { $0.clusterID == clusterID }) {
+        if let broken = state.broken.first(where: { $0.clusterID?.isExactly(clusterID) == true }) {
             throw VolumeError(.unavailable, "\(sentence(broken)); mend it there, then retry")
         }
         let known = state.clusters.map { "'\($0.clusterID)'" }.joined(separator: ", ")
@@ -82,7 +83,9 @@ public final class ClusterConfiguration: Sendable {
             state.version = version
             do throws(ConfigurationFault) {
                 let read = try ConfigurationEntries(readingFrom: path)
-                let kept = state.clusters.filter { old in read.broken.contains { $0.clusterID == old.clusterID } }
+                let kept = state.clusters.filter { old in
+                    read.broken.contains { $0.clusterID?.isExactly(old.clusterID) == true }
+                }
                 state.clusters = read.clusters + kept
                 state.broken = read.broken
                 state.fault = nil

@@ -1,4 +1,5 @@
 public import Blocking
+internal import ExactText
 public import Logging
 internal import RADOS
 public import Secrets
@@ -24,6 +25,15 @@ public final class ClusterConnections: Sendable {
     private struct Key: Hashable {
         var clusterID: String
         var userID: String
+
+        static func == (one: Self, other: Self) -> Bool {
+            one.clusterID.isExactly(other.clusterID) && one.userID.isExactly(other.userID)
+        }
+
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(ExactText(clusterID))
+            hasher.combine(ExactText(userID))
+        }
     }
 
     private struct Entry {

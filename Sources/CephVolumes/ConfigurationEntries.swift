@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 internal import Glibc
 internal import Volumes
@@ -48,7 +49,9 @@ struct ConfigurationEntries {
         }
         // Of two entries nobody can tell which is meant, nor whether volumes of the other are about.
         for (number, entry) in found {
-            let others = found.filter { $0.entry.clusterID == entry.clusterID && $0.number != number }.map(\.number)
+            let others = found.filter { $0.entry.clusterID.isExactly(entry.clusterID) && $0.number != number }.map(
+                \.number
+            )
             if let other = others.first {
                 guard number < other else { continue }
                 let reason = "it is there twice, as entries \(number) and \(other)"

@@ -1,4 +1,5 @@
 internal import Blocking
+internal import ExactText
 internal import FoundationEssentials
 internal import RADOS
 internal import RBD
@@ -20,7 +21,7 @@ extension RBDImageStore {
             return roomiest
         }
         let usage = try await usage(of: pool.clusterID, as: credentials)
-        guard let found = usage.pools.first(where: { $0.name == pool.pool }) else {
+        guard let found = usage.pools.first(where: { $0.name.isExactly(pool.pool) }) else {
             throw .invalid("cluster '\(pool.clusterID)' has no pool '\(pool.pool.printable)'; correct the class")
         }
         return found.available

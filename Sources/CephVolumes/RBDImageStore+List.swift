@@ -1,4 +1,5 @@
 internal import Blocking
+internal import ExactText
 internal import RADOS
 internal import RBD
 internal import SystemPackage
@@ -8,13 +9,14 @@ extension RBDImageStore {
     /// A page of images, pool by pool, straight from the pools' directories in the order of their names.
     public func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> [ListedImage] {
         var page: [ListedImage] = []
-        let clusters = configuration.clusters.sorted { $0.clusterID < $1.clusterID }
-        for cluster in clusters where cursor.map({ cluster.clusterID >= $0.clusterID }) ?? true {
-            let isFirstCluster = cluster.clusterID == cursor?.clusterID
+        let clusters = configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }
+        for cluster in clusters where cursor.map({ ExactText(cluster.clusterID) >= ExactText($0.clusterID) }) ?? true {
+            let isFirstCluster = cursor.map { cluster.clusterID.isExactly($0.clusterID) } ?? false
             for pool in try await pools(of: cluster.clusterID) {
                 guard page.count < limit else { return page }
-                if isFirstCluster, let cursor, pool < cursor.pool { continue }
-                let start = isFirstCluster && pool == cursor?.pool ? cursor?.image ?? "" : ""
+                if isFirstCluster, let cursor, ExactText(pool) < ExactText(cursor.pool) { continue }
+                let isFirstPool = isFirstCluster && cursor.map { pool.isExactly($0.pool) } ?? false
+                let start = isFirstPool ? cursor?.image ?? "" : ""
                 page += try await images(in: pool, of: cluster, after: start, limit: limit - page.count)
             }
         }
@@ -121,7 +123,7 @@ extension RBDImageStore {
         let link = try await connections.link(to: clusterID, as: try service.read())
         do throws(RADOSError) {
             let names = try await link.asking { (cluster) throws(RADOSError) in try cluster.poolNames() }
-            return names.filter { !$0.hasPrefix(".") }.sorted()
+            return names.filter { !$0.startsExactly(with: ".") }.sortedExactly()
         } catch {
             throw ErrorMapping.failing("cannot list the pools of cluster '\(clusterID)'", RBDError(error))
         }

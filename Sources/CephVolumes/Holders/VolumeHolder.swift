@@ -1,3 +1,4 @@
+internal import ExactText
 public import RBD
 public import Volumes
 
@@ -17,7 +18,7 @@ public struct VolumeHolder: Sendable, Hashable {
 
     /// Whether `target` means this client: its node's name, its address, or the address' host.
     public func matches(_ target: String) -> Bool {
-        node == target || client.address == target || Self.host(of: client.address) == target
+        [node ?? "", client.address, Self.host(of: client.address)].containsExactly(target)
     }
 
     /// `10.0.0.7` of `10.0.0.7:0/123456`.
@@ -53,18 +54,22 @@ public struct Fence: Sendable, Hashable {
     ///   - holders: Who has what.
     public init(of target: String, among holders: [VolumeHolder]) {
         struct Key: Hashable {
-            let clusterID: String
+            let clusterID: ExactText
             let address: String
         }
         let aimed = Set(
-            holders.filter { $0.matches(target) }.map { Key(clusterID: $0.id.clusterID, address: $0.client.address) }
+            holders.filter { $0.matches(target) }.map {
+                Key(clusterID: ExactText($0.id.clusterID), address: $0.client.address)
+            }
         )
         // A client that is refused loses everything that it has, whatever led to it.
         clients = aimed.map { key in
             Client(
-                clusterID: key.clusterID,
+                clusterID: key.clusterID.text,
                 address: key.address,
-                holders: holders.filter { $0.id.clusterID == key.clusterID && $0.client.address == key.address }
+                holders: holders.filter {
+                    $0.id.clusterID.isExactly(key.clusterID.text) && $0.client.address == key.address
+                }
             )
         }
         .sorted { ($0.clusterID, $0.address) < ($1.clusterID, $1.address) }

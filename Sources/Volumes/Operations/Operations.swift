@@ -1,3 +1,4 @@
+internal import ExactText
 import Synchronization
 
 /// The operations under way, a key each: a repeated call joins the one that runs, a different one waits for its turn.
@@ -25,7 +26,7 @@ public final class Operations: Sendable {
         let outcome: Eventual<any Sendable>
     }
 
-    private let running = Mutex<[String: Entry]>([:])
+    private let running = Mutex<[ExactText: Entry]>([:])
     private let ticket = Atomic<UInt64>(0)
     private let lastEnd = Mutex(ContinuousClock.now)
     private let observer: StepObserver?
@@ -74,7 +75,7 @@ public final class Operations: Sendable {
         while true {
             let (entry, isOurs) = startOrFind(title, on: key, fingerprint: fingerprint, body)
             let outcome = await entry.outcome.value(until: deadline)
-            if isOurs || entry.fingerprint == fingerprint {
+            if isOurs || entry.fingerprint.isExactly(fingerprint) {
                 guard let outcome else {
                     let waited = ContinuousClock.now - waitingSince
                     throw Self.overdue(entry, waited: waited, obstacle: await obstacle())
@@ -111,7 +112,8 @@ public final class Operations: Sendable {
         fingerprint: String,
         _ body: @escaping @Sendable () async throws(VolumeError) -> R
     ) -> (entry: Entry, isOurs: Bool) {
-        running.withLock { running in
+        let key = ExactText(key)
+        return running.withLock { running in
             if let entry = running[key] { return (entry, false) }
             let progress = OperationProgress(observer: observer)
             let entry = Entry(

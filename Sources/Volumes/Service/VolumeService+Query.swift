@@ -1,3 +1,4 @@
+internal import ExactText
 public import Secrets
 
 extension VolumeService {
@@ -20,7 +21,7 @@ extension VolumeService {
         guard !request.parameters.isEmpty else { return .confirmed }
         do throws(VolumeError) {
             let parameters = try VolumeParameters(request.parameters)
-            if parameters.clusterID != id.clusterID || parameters.pool != id.pool {
+            if !parameters.clusterID.isExactly(id.clusterID) || !parameters.pool.isExactly(id.pool) {
                 return .refused("the volume lies in '\(id.clusterID)/\(id.pool)', not where the parameters say")
             }
             return record.difference(from: parameters.layout).map { .refused("the volume exists, but \($0)") }
@@ -129,8 +130,8 @@ extension ImageCursor {
 
     /// Reads a token; CSI wants `.aborted` for one that is not ours.
     init(token: String) throws(VolumeError) {
-        let parts = token.dropFirst(3).split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard token.hasPrefix("v1:"), parts.count == 3, parts.allSatisfy({ !$0.isEmpty }) else {
+        let parts = String(decoding: token.utf8.dropFirst(3), as: UTF8.self).parts(at: "/")
+        guard token.startsExactly(with: "v1:"), parts.count == 3, parts.allSatisfy({ !$0.isEmpty }) else {
             throw VolumeError(.aborted, "starting token '\(token.printable)' is not one of ours; start without a token")
         }
         self.init(clusterID: parts[0], pool: parts[1], image: parts[2])

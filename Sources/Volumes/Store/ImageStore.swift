@@ -1,3 +1,4 @@
+internal import ExactText
 public import Secrets
 
 /// Where images live: what `VolumeService` needs of a Ceph cluster, and nothing more.
@@ -148,6 +149,17 @@ public struct PoolAddress: Sendable, Hashable {
     public var clusterID: String
     /// The pool's name.
     public var pool: String
+
+    /// Whether both have the same bytes.
+    public static func == (one: Self, other: Self) -> Bool {
+        one.clusterID.isExactly(other.clusterID) && one.pool.isExactly(other.pool)
+    }
+
+    /// Feeds the names' bytes.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(ExactText(clusterID))
+        hasher.combine(ExactText(pool))
+    }
 
     /// Names a pool.
     public init(clusterID: String, pool: String) {

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// The handle of a volume: `clusterID/pool/namespace/image`, in names, so that it survives mirroring to another cluster.
 ///
 /// | field | what | may be empty |
@@ -53,7 +55,7 @@ public struct VolumeID: Sendable, Hashable, CustomStringConvertible {
                 "volume handle has \(handle.utf8.count) bytes, the limit is \(Self.longestBytes)"
             )
         }
-        let parts = handle.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        let parts = handle.parts(at: "/")
         guard parts.count == 4 else {
             throw .invalid("volume handle '\(handle.printable)' is not clusterID/pool/namespace/image")
         }
@@ -63,6 +65,12 @@ public struct VolumeID: Sendable, Hashable, CustomStringConvertible {
     /// The handle.
     public var description: String { "\(clusterID)/\(pool)/\(namespace)/\(image)" }
 
+    /// Whether both have the same bytes.
+    public static func == (one: Self, other: Self) -> Bool { one.description.isExactly(other.description) }
+
+    /// Feeds the handle's bytes.
+    public func hash(into hasher: inout Hasher) { hasher.combine(ExactText(description)) }
+
     /// The image as Ceph's tools write it: `pool/image` or `pool/namespace/image`.
     public var imageSpec: String {
         namespace.isEmpty ? "\(pool)/\(image)" : "\(pool)/\(namespace)/\(image)"
@@ -71,7 +79,7 @@ public struct VolumeID: Sendable, Hashable, CustomStringConvertible {
     /// Characters that Ceph's specs, file names or our handle give another meaning.
     private static func check(_ part: String, _ value: String) throws(VolumeError) {
         guard !value.isEmpty else { throw .invalid("\(part) of a volume handle is empty") }
-        guard value != ".", value != ".." else {
+        guard !value.isExactly("."), !value.isExactly("..") else {
             throw .invalid("\(part) of a volume handle is '\(value)', which is not a name")
         }
         for scalar in value.unicodeScalars where scalar.isControl || scalar == "/" || scalar == "@" {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExactText
 import FoundationEssentials
 import LinuxKernel
 
@@ -9,7 +10,8 @@ struct LocalPath: ExpressibleByArgument, Sendable {
 
     init?(argument: String) {
         guard !argument.isEmpty else { return nil }
-        let path = argument.hasPrefix("/") ? argument : FileManager.default.currentDirectoryPath + "/" + argument
+        let path =
+            argument.startsExactly(with: "/") ? argument : FileManager.default.currentDirectoryPath + "/" + argument
         // A parent that is not there is made by the service.
         absolute = (try? KernelFile.canonical(path)) ?? path
     }

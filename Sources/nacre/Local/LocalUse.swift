@@ -1,3 +1,4 @@
+import ExactText
 import Volumes
 
 /// A volume that this command line mapped or mounted on this machine.
@@ -28,6 +29,6 @@ struct LocalUse: Codable, Sendable, Equatable {
 
     /// Whether it is the same use, whatever the volume was called.
     func isSame(as other: LocalUse) -> Bool {
-        volumeID == other.volumeID && kind == other.kind && path == other.path
+        volumeID.isExactly(other.volumeID) && kind == other.kind && path.isExactly(other.path)
     }
 }

@@ -1,3 +1,4 @@
+import ExactText
 import FoundationEssentials
 import LinuxKernel
 import Volumes
@@ -17,7 +18,7 @@ struct LocalUses: Sendable {
 
     /// The use that shows up at `path`; nothing when there is none.
     func use(at path: String) throws -> LocalUse? {
-        try all().first { $0.path == path }
+        try all().first { $0.path.isExactly(path) }
     }
 
     /// The use of the volume that a person calls so; nothing when there is none.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExactText
 import Volumes
 
 /// `nacre volume mount`.
@@ -49,7 +50,7 @@ struct VolumeMount: AsyncParsableCommand {
         let credentials = try connection.credentials()
         let session = try await Session(connection, local, output)
         let id = try await session.volume(volume)
-        if try local.uses.use(of: id)?.path != path.absolute { try path.checkMountable() }
+        if try local.uses.use(of: id)?.path.isExactly(path.absolute) != true { try path.checkMountable() }
         let use = LocalUse(
             volumeID: "\(id)",
             kind: .mount,

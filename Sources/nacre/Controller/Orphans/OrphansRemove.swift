@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExactText
 import Secrets
 import Volumes
 
@@ -42,8 +43,8 @@ struct OrphansRemove: AsyncParsableCommand {
         let session = Session(try DirectServices.controller(connection), connection, output)
         let search = try OrphanSearch(options, session, pool: pool)
         let found = try await search.orphans()
-        let plan = OrphanPlan(images.isEmpty ? found : found.filter { images.contains($0.id.image) })
-        if let stranger = images.first(where: { name in !found.contains { $0.id.image == name } }) {
+        let plan = OrphanPlan(images.isEmpty ? found : found.filter { images.containsExactly($0.id.image) })
+        if let stranger = images.first(where: { name in !found.contains { $0.id.image.isExactly(name) } }) {
             throw CommandFailure(
                 .usage,
                 "image '\(stranger)' of pool '\(pool)' is not there, or a claim or a PersistentVolume has it; "

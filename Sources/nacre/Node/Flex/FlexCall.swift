@@ -33,7 +33,9 @@ enum FlexCall: Sendable {
     }
 
     private static func path(_ text: String) throws(VolumeError) -> String {
-        guard text.hasPrefix("/") else { throw .invalid("'\(text.printable)' is not an absolute path") }
+        guard text.utf8.first == UInt8(ascii: "/") else {
+            throw .invalid("'\(text.printable)' is not an absolute path")
+        }
         return text
     }
 }

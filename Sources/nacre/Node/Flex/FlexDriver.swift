@@ -1,3 +1,4 @@
+import ExactText
 import LinuxKernel
 import Logging
 import NodeVolumes
@@ -121,7 +122,7 @@ struct FlexDriver: Sendable {
         // kubelet's root may be a symbolic link, and records have the path behind it.
         let directory = (try? KernelFile.canonical(givenDirectory)) ?? givenDirectory
         let known = try await service.knownVolumes()
-        guard let volume = known.first(where: { $0.targets.contains(directory) }) else {
+        guard let volume = known.first(where: { $0.targets.containsExactly(directory) }) else {
             // Nothing of ours, or the record is lost: what is mounted there still has to go.
             try await service.unpublish(
                 volumeID: "unknown at \(directory)",
@@ -168,16 +169,16 @@ struct FlexDriver: Sendable {
     /// Takes away, until the task is cancelled, what calls left that nobody repeated: staged, and no pod's at two looks in a
     /// row.
     func releaseAbandoned() async {
-        var suspects: Set<String> = []
+        var suspects: Set<ExactText> = []
         while !Task.isCancelled {
             try? await Task.sleep(for: Self.patience)
             guard !Task.isCancelled, let known = try? await service.knownVolumes() else { continue }
-            let unused = known.filter { $0.stagingPath.hasPrefix(stagingRoot + "/") && $0.targets.isEmpty }
-            for volume in unused where suspects.contains(volume.volumeID) {
+            let unused = known.filter { $0.stagingPath.isBelow(stagingRoot) && $0.targets.isEmpty }
+            for volume in unused where suspects.contains(ExactText(volume.volumeID)) {
                 guard let id = try? VolumeID(parsing: volume.volumeID) else { continue }
                 await releaseIfUnused(id)
             }
-            suspects = Set(unused.map(\.volumeID))
+            suspects = Set(unused.map { ExactText($0.volumeID) })
         }
     }
 
@@ -196,10 +197,10 @@ struct FlexDriver: Sendable {
 
     private func unstageIfUnused(_ volumeID: String, _ deadline: ContinuousClock.Instant) async throws(VolumeError) {
         let known = try await service.knownVolumes()
-        guard let volume = known.first(where: { $0.volumeID == volumeID }) else {
+        guard let volume = known.first(where: { $0.volumeID.isExactly(volumeID) }) else {
             return removeStagingPath(stagingPath(of: try VolumeID(parsing: volumeID)))
         }
-        guard volume.targets.isEmpty, volume.stagingPath.hasPrefix(stagingRoot + "/") else { return }
+        guard volume.targets.isEmpty, volume.stagingPath.isBelow(stagingRoot) else { return }
         try await service.unstage(volumeID: volumeID, stagingPath: volume.stagingPath, deadline: deadline)
         removeStagingPath(volume.stagingPath)
     }

@@ -13,7 +13,7 @@ import Volumes
 /// | `nodeSecretName`, `nodeSecretNamespace` | PV | the Secret of who maps it |
 /// | `expandSecretName`, `expandSecretNamespace` | PV | the controller's Secret for growing it; the node's where a PV names no other |
 /// | `mountOptions` | PV | separated by commas; a FlexVolume cannot have the PV's own |
-/// | `accessMode` | PV | `ReadOnlyMany`, when nobody ever writes |
+/// | `accessMode` | PV | `ReadOnlyMany`, when nobody ever writes; `ReadWriteOncePod`, when one pod has it |
 /// | `kubernetes.io/fsType`, `kubernetes.io/readwrite`, … | kubelet | |
 /// | all others | PV | the StorageClass' parameters that the node needs |
 struct FlexOptions: Sendable, Equatable {
@@ -21,8 +21,8 @@ struct FlexOptions: Sendable, Equatable {
     let fileSystem: String
     let mountOptions: [String]
     let isReadOnly: Bool
-    /// Nobody writes, on any node.
-    let isForReadersOnly: Bool
+    /// Who may have it at once.
+    let mode: VolumeCapability.Mode
     let nodeSecret: SecretReference?
     let expandSecret: SecretReference?
     let parameters: [String: String]
@@ -63,7 +63,12 @@ struct FlexOptions: Sendable, Equatable {
         }
         fileSystem = options["kubernetes.io/fsType"] ?? ""
         isReadOnly = options["kubernetes.io/readwrite"] == "ro"
-        isForReadersOnly = options["accessMode"] == "ReadOnlyMany"
+        mode =
+            switch options["accessMode"] {
+            case "ReadOnlyMany": .multiNodeReaderOnly
+            case "ReadWriteOncePod": .singleNodeSingleWriter
+            default: .singleNodeWriter
+            }
         mountOptions = (options["mountOptions"] ?? "").split(separator: ",").map(String.init)
         nodeSecret = try Self.secret("node", options)
         expandSecret = try Self.secret("expand", options)
@@ -74,7 +79,7 @@ struct FlexOptions: Sendable, Equatable {
     var capability: VolumeCapability {
         VolumeCapability(
             .mount(MountAccess(fsType: fileSystem, mountFlags: mountOptions)),
-            mode: isForReadersOnly ? .multiNodeReaderOnly : .singleNodeWriter
+            mode: mode
         )
     }
 

@@ -1,3 +1,4 @@
+import ExactText
 import LinuxKernel
 import Volumes
 
@@ -11,7 +12,9 @@ enum DeviceUse {
     static func isInUse(_ path: String) throws(VolumeError) -> Bool {
         do throws(KernelError) {
             for name in try KernelFile.names(in: "/sys/block") where name.hasPrefix("loop") {
-                guard KernelFile.firstLine("/sys/block/\(name)/loop/backing_file") != path else { return true }
+                guard KernelFile.firstLine("/sys/block/\(name)/loop/backing_file")?.isExactly(path) != true else {
+                    return true
+                }
             }
             guard case .blockDevice(let device)? = try FileKind.of(path) else { return false }
             return try !MountTable.current().mounts(of: device).isEmpty

@@ -1,3 +1,4 @@
+import ExactText
 import KubernetesAPI
 import LinuxKernel
 import Logging
@@ -176,7 +177,9 @@ final class LocalDelivery: Service {
             let id = try VolumeID(parsing: volume.attributes.handle)
             let staging = "\(place.stagingRoot)/\(LocalUses.name(of: id))/globalmount"
             let isThere = try await service.knownVolumes()
-                .contains { $0.volumeID == "\(id)" && $0.targets.contains(volume.path) && isDevice(volume.path) }
+                .contains {
+                    $0.volumeID.isExactly("\(id)") && $0.targets.containsExactly(volume.path) && isDevice(volume.path)
+                }
             if !isThere {
                 let credentials = try await secrets.credentials(volume.attributes.nodeSecret)
                 try note(staging, of: volume.name)
@@ -264,7 +267,9 @@ final class LocalDelivery: Service {
         let deadline = ContinuousClock.now + Self.limit
         let staging = staged(name)
         let known = try await service.knownVolumes()
-        if let volume = known.first(where: { $0.targets.contains(path) || $0.stagingPath == staging }) {
+        if let volume = known.first(where: {
+            $0.targets.containsExactly(path) || staging?.isExactly($0.stagingPath) == true
+        }) {
             try await service.unpublish(volumeID: volume.volumeID, targetPath: path, deadline: deadline)
             try await service.unstage(volumeID: volume.volumeID, stagingPath: volume.stagingPath, deadline: deadline)
             try? KernelFile.removeDirectory(volume.stagingPath)

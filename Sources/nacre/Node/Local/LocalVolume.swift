@@ -35,6 +35,8 @@ struct LocalVolume: Sendable {
                 .multiNodeMultiWriter
             } else if volume.accessModes == .init(["ReadOnlyMany"]) {
                 .multiNodeReaderOnly
+            } else if volume.accessModes == .init(["ReadWriteOncePod"]) {
+                .singleNodeSingleWriter
             } else {
                 .singleNodeWriter
             }

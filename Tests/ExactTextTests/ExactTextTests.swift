@@ -1,0 +1,48 @@
+import Testing
+
+@testable import ExactText
+
+@Suite("Text by its bytes")
+struct ExactTextTests {
+    /// One and the same to Swift's strings, two to everybody else.
+    private static let composed = "caf\u{E9}"
+    private static let decomposed = "cafe\u{301}"
+
+    @Test("Two spellings of one letter are two texts, in comparisons, sets, dictionaries and sorting")
+    func spellings() {
+        #expect(Self.composed == Self.decomposed)
+        #expect(!Self.composed.isExactly(Self.decomposed))
+        #expect(ExactText(Self.composed) != ExactText(Self.decomposed))
+        #expect(Set([ExactText(Self.composed), ExactText(Self.decomposed)]).count == 2)
+        #expect([ExactText(Self.composed): 1][ExactText(Self.decomposed)] == nil)
+        #expect(ExactText(Self.decomposed) < ExactText(Self.composed))
+        #expect(![Self.composed].containsExactly(Self.decomposed))
+        #expect([Self.composed, Self.decomposed].sortedExactly()[0].isExactly(Self.decomposed))
+        // Kelvin's sign is a K to Swift.
+        #expect("\u{212A}" == "K" && !"\u{212A}".isExactly("K"))
+    }
+
+    @Test("A combining character behind a slash hides no part of a path")
+    func separators() {
+        let path = "/a/\u{338}../b"
+        #expect(path.split(separator: "/").count == 2)
+        #expect(path.parts(at: "/", omittingEmpty: true).count == 3)
+        #expect("/a/../\u{301}b".parts(at: "/", omittingEmpty: true)[1].isExactly(".."))
+        #expect(!"/a/\u{301}b".hasPrefix("/a/") && "/a/\u{301}b".startsExactly(with: "/a/"))
+        #expect("x/\u{301}".endsExactly(with: "/\u{301}") && !"x/\u{301}".endsExactly(with: "/"))
+        #expect("a//b".parts(at: "/").count == 3 && "a//b".parts(at: "/", omittingEmpty: true).count == 2)
+        #expect("".parts(at: "/").count == 1 && "".parts(at: "/", omittingEmpty: true).isEmpty)
+    }
+
+    @Test(
+        "A path lies at or below a directory by its bytes",
+        arguments: [
+            ("/a/b", "/a", true), ("/a", "/a", true), ("/ab", "/a", false), ("/a/\u{301}b", "/a", true),
+            ("/cafe\u{301}/b", "/caf\u{E9}", false), ("/", "/a", false), ("/a", "/", true), ("/", "/", true),
+            ("a", "/", false), ("/a/", "/a", false),
+        ]
+    )
+    func below(path: String, directory: String, isAtOrBelow: Bool) {
+        #expect(path.isAtOrBelow(directory) == isAtOrBelow)
+    }
+}
