@@ -19,8 +19,11 @@ public struct KernelError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The errno's name: `ENOSPC`.
-    public var errnoName: String {
-        guard let name = clinux_errno_name(errno.rawValue) else { return "errno \(errno.rawValue)" }
+    public var errnoName: String { Self.name(of: errno.rawValue) }
+
+    /// The name of an errno: `ENOSPC` of 28.
+    public static func name(of errno: Int32) -> String {
+        guard let name = clinux_errno_name(errno) else { return "errno \(errno)" }
         return String(cString: name)
     }
 

@@ -36,6 +36,29 @@ struct KernelWritesTests {
         #expect(gate.writes.load(ordering: .relaxed) == 1)
     }
 
+    @Test("Of many that write for one subject at once, one does")
+    func atOnce() async throws {
+        for _ in 0..<300 {
+            let writes = KernelWrites()
+            let gate = Gate()
+            let threads = 8
+            let ready = Atomic<Int>(0)
+            let ended = Atomic<Int>(0)
+            for _ in 0..<threads {
+                startThread {
+                    ready.add(1, ordering: .sequentiallyConsistent)
+                    while ready.load(ordering: .sequentiallyConsistent) < threads {}
+                    _ = try? writes.run("add x", limit: .milliseconds(1)) { () throws(KernelError) in gate.pass() }
+                    ended.add(1, ordering: .sequentiallyConsistent)
+                }
+            }
+            while ended.load(ordering: .sequentiallyConsistent) < threads { usleep(100) }
+            gate.isOpen.store(true, ordering: .relaxed)
+            while writes.age(of: "add x") != nil { usleep(100) }
+            try #require(gate.writes.load(ordering: .relaxed) == 1)
+        }
+    }
+
     @Test("What the kernel answers comes back, and the subject is free again")
     func answers() throws {
         let writes = KernelWrites()

@@ -152,7 +152,10 @@ extension NodeTests {
         try await pair.end()
     }
 
-    @Test("What this node had before its last boot does not hinder it", arguments: Feature.all)
+    @Test(
+        "What this node had before its last boot hinders it for as long as it may be another's",
+        arguments: Feature.all
+    )
     func booted(feature: Feature) async throws {
         let image = "boot-\(feature)"
         let pair = try await NodePair(image, feature)
@@ -165,9 +168,113 @@ extension NodeTests {
             .map { $0.hasPrefix("boot=") ? "boot=another" : $0.hasPrefix("process=") ? "process=1/1" : String($0) }
         try await pair.replaceHolder(cookie, by: words.joined(separator: " "))
         try await pair.down(lab)
-        let start = ContinuousClock.now
-        try await lab.service().stage(lab.stageRequest(image), deadline: soon)
-        #expect(.now - start < .seconds(20))
+        // A boot takes longer than the dead one's watch, and a copy of this node would renew it.
+        let deadline = ContinuousClock.now + .seconds(90)
+        var isStaged = false
+        while !isStaged, .now < deadline {
+            do throws(VolumeError) {
+                try await lab.service().stage(lab.stageRequest(image), deadline: soon)
+                isStaged = true
+            } catch {
+                if error.code == .failedPrecondition { #expect(error.message.contains("another boot"), "\(error)") }
+                try? await Task.sleep(for: .seconds(1))
+            }
+        }
+        #expect(isStaged)
+        try await pair.end()
+    }
+
+    @Test("A node that was copied from another is told so, and neither fences the other", arguments: Feature.all)
+    func copied(feature: Feature) async throws {
+        let image = "copied-\(feature)"
+        let pair = try await NodePair(image, feature)
+        try await pair.first.service().stage(pair.first.stageRequest(image), deadline: soon)
+        try await shell("cp \(pair.first.directory)/host \(pair.second.directory)/host")
+        // As its copy writes it, on a machine that booted by itself.
+        let cookie = try await pair.holderCookie()
+        let address = try #require(cookie.split(separator: " ").first { $0.hasPrefix("address=") }?.dropFirst(8))
+        let words = cookie.split(separator: " ").map { $0.hasPrefix("boot=") ? "boot=another" : String($0) }
+        try await pair.replaceHolder(cookie, by: words.joined(separator: " "))
+        let refusal = try await pair.refusal(of: pair.second)
+        #expect(refusal.contains("another boot") && refusal.contains("'host'"), "\(refusal)")
+        let list = try await shell("ceph -c \(NodeLab.clusterDirectory ?? "")/ceph.conf osd blocklist ls")
+        #expect(!list.contains(address), "\(list)")
+        let place = pair.first.stagingPath(image)
+        try await shell("dd if=/dev/zero of=\(place)/f bs=1M count=4 oflag=direct conv=fsync status=none")
+        try await pair.end()
+    }
+
+    @Test("A client that only watches counts: it may write in a moment", arguments: Feature.all)
+    func watchedByHand(feature: Feature) async throws {
+        let image = "watched-\(feature)"
+        let pair = try await NodePair(image, feature)
+        let conf = "\(NodeLab.clusterDirectory ?? "")/ceph.conf"
+        let words = try await shell(
+            "sleep 100 2> /dev/null | rbd -c \(conf) watch rbd/\(image) > /dev/null 2>&1 & echo $!"
+        )
+        let pid = try #require(Int32(words.filter(\.isNumber)))
+        let watcher = try #require(ProcessIdentity(of: pid))
+        let deadline = ContinuousClock.now + .seconds(60)
+        while try await !rbd("status rbd/\(image)").contains("watcher="), .now < deadline {
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        let refusal = try await pair.refusal(of: pair.first)
+        #expect(refusal.contains("of which no node has made a note"), "\(refusal)")
+        try watcher.send(SIGINT)
+        var isStaged = false
+        while !isStaged, .now < deadline + .seconds(60) {
+            isStaged = (try? await pair.first.service().stage(pair.first.stageRequest(image), deadline: soon)) != nil
+        }
+        #expect(isStaged)
+        try await pair.end()
+    }
+
+    @Test("A raw volume whose acknowledged write was lost says so")
+    func lostWrite() async throws {
+        let pair = try await NodePair("lost", .exclusiveLock)
+        let lab = pair.first
+        try await lab.service().stage(lab.stageRequest("lost", fsType: nil), deadline: soon)
+        let place = "\(lab.stagingPath("lost"))/device"
+        let request = StatsRequest(volumeID: lab.handle("lost"), volumePath: place, stagingPath: "")
+        #expect(try await !lab.service().stats(request, deadline: soon).condition.isAbnormal)
+        _ = try await pair.nacre("node fence \(lab.nodeID) --confirm \(lab.nodeID)")
+        try await shell("dd if=/dev/zero of=\(place) bs=64K count=4 oflag=direct conv=fsync status=none || true")
+        let deadline = ContinuousClock.now + .seconds(60)
+        var condition = try await lab.service().stats(request, deadline: soon).condition
+        while !condition.isAbnormal, .now < deadline {
+            try await Task.sleep(for: .milliseconds(200))
+            condition = try await lab.service().stats(request, deadline: soon).condition
+        }
+        #expect(condition.isAbnormal && condition.message.contains("acknowledged"), "\(condition.message)")
+        try await pair.end(fsType: nil)
+    }
+
+    @Test("A lock that a service took for the kernel is taken back by the next one, and nobody is fenced for it")
+    func heldOverRestart() async throws {
+        let pair = try await NodePair("held-over", .exclusiveLock)
+        _ = try await rbd("create rbd/held-next --size 16M")
+        let lab = pair.first
+        func ownership() -> ImageOwnership {
+            ImageOwnership(stateDirectory: lab.directory, nodeID: lab.nodeID, logger: lab.quietLogger)
+        }
+        func request(_ image: String) -> MapRequest {
+            MapRequest(
+                image: ImageAddress(clusterID: "lab", pool: "rbd", namespace: "", name: image),
+                monitors: lab.monitors,
+                credentials: lab.credentials,
+                sharing: .oneNode
+            )
+        }
+        try ownership().hold(request("held-over"), address: "127.0.0.1:0/4242")
+        #expect(try await pair.holderLock().contains("127.0.0.1:0/4242"))
+        // Restarted, it has no user to ask as.
+        let next = ownership()
+        next.release(request("held-over").image)
+        #expect(try await pair.holderLock().contains("127.0.0.1:0/4242"))
+        try next.claim(request("held-next"))
+        #expect(try await !pair.holderLock().contains("127.0.0.1:0/4242"))
+        let list = try await shell("ceph -c \(NodeLab.clusterDirectory ?? "")/ceph.conf osd blocklist ls")
+        #expect(!list.contains("127.0.0.1:0/4242"), "\(list)")
         try await pair.end()
     }
 

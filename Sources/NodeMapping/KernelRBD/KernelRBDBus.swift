@@ -1,3 +1,4 @@
+internal import ExactText
 public import LinuxKernel
 internal import RBD
 internal import SystemPackage
@@ -29,6 +30,12 @@ public struct KernelRBDDevice: Sendable, Hashable {
     public var name: String { "rbd\(number)" }
     /// `/dev/rbd0`.
     public var path: String { "/dev/rbd\(number)" }
+
+    /// Whether the image has these names, in this cluster or another.
+    func isOf(_ address: ImageAddress) -> Bool {
+        pool.isExactly(address.pool) && namespace.isExactly(address.namespace) && image.isExactly(address.name)
+            && snapshot == nil
+    }
 
     /// The value of an option that it was mapped with; the empty string for a flag.
     func option(_ name: String) -> String? {
@@ -73,6 +80,11 @@ struct KernelRBDBus: Sendable {
     /// Everything that is mapped, whoever did it.
     func devices() throws(KernelError) -> [KernelRBDDevice] {
         try KernelFile.names(in: "\(root)/devices").compactMap { Int($0) }.sorted().compactMap(device)
+    }
+
+    /// The addresses of the clients that have something mapped, `10.0.0.7:0/123456`.
+    func clientAddresses() -> Set<String> {
+        Set(((try? devices()) ?? []).map(\.clientAddress).filter { !$0.isEmpty })
     }
 
     /// One device; nothing when it is gone.

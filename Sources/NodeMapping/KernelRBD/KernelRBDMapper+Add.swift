@@ -7,8 +7,13 @@ extension KernelRBDMapper {
     /// Tells the kernel to map the image, and waits for it within limits.
     func add(_ request: MapRequest, _ monitors: KernelMonitors, _ options: KernelMapOptions) throws(MappingError) {
         let log = KernelLog()
-        // A client of its own can be fenced without the node's other volumes.
-        let sharesClient = request.sharing != .oneNode && options["noshare"] == nil || options["share"] != nil
+        let sharesClient = Self.sharesClient(request.sharing, options)
+        if options["share"] != nil, !sharesClient {
+            logger.warning(
+                "mapOptions has share, which a volume for one node cannot have: to fence it would end its neighbours",
+                metadata: ["image": "\(request.image)"]
+            )
+        }
         guard var error = try write(line(request, monitors, options, sharesClient), request) else { return }
         if sharesClient, error.errno.rawValue == KernelRBDFailure.blocklisted {
             // This node was fenced, and other images still have the client that was.
@@ -20,6 +25,14 @@ extension KernelRBDMapper {
             error = second
         }
         throw KernelRBDFailure(request: request, error: error, messages: log?.messages() ?? []).mappingError(bus)
+    }
+
+    /// Whether an image may be mapped by a client that the kernel has already.
+    ///
+    /// A client of its own can be fenced without the node's other volumes, so who can be fenced shares none, whatever its
+    /// class says.
+    static func sharesClient(_ sharing: ImageSharing, _ options: KernelMapOptions) -> Bool {
+        sharing != .oneNode && options["noshare"] == nil
     }
 
     /// What is written: monitors, options, pool, image, and no snapshot.

@@ -1,5 +1,5 @@
 internal import Glibc
-internal import LinuxKernel
+public import LinuxKernel
 internal import Logging
 internal import SystemPackage
 
@@ -70,6 +70,14 @@ extension KernelRBDMapper {
         } catch {
             throw MappingError("unmap image \(image)", error)
         }
+    }
+
+    /// The kernel's devices that were mapped with this service's keys.
+    public func unrecordedDevices(of image: ImageAddress?) throws(MappingError) -> [DeviceNumber] {
+        try devices().filter { device in
+            guard let image else { return true }
+            return device.isOf(image)
+        }.map(\.device)
     }
 
     /// Unmaps devices of the image that this service has made, by the name of their key, on one of these monitors.

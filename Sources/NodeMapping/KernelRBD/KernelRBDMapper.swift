@@ -96,10 +96,7 @@ public final class KernelRBDMapper: Sendable {
 
     /// Every device of that name, ours or not, of this cluster or another.
     func devices(named image: ImageAddress) throws(MappingError) -> [KernelRBDDevice] {
-        try allDevices().filter { device in
-            device.pool == image.pool && device.namespace == image.namespace && device.image == image.name
-                && device.snapshot == nil
-        }
+        try allDevices().filter { $0.isOf(image) }
     }
 
     /// Ours of this image; what the record says of the cluster tells equal names of two clusters apart.

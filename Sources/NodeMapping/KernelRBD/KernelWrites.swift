@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import LinuxKernel
 internal import Synchronization
@@ -15,11 +16,11 @@ final class KernelWrites: Sendable {
         case pending(Duration)
     }
 
-    private let pending = Mutex<[String: Pending]>([:])
+    private let pending = Mutex<[ExactText: Pending]>([:])
 
     /// How long the write for a subject has been under way, if there is one.
     func age(of subject: String) -> Duration? {
-        pending.withLock { $0[subject] }.map { .now - $0.start }
+        pending.withLock { $0[ExactText(subject)] }.map { .now - $0.start }
     }
 
     /// Runs `write` on a thread of its own and waits for it, or for the one that is under way.
@@ -28,15 +29,14 @@ final class KernelWrites: Sendable {
         limit: Duration,
         _ write: @escaping @Sendable () throws(KernelError) -> Void
     ) throws(KernelError) -> Outcome {
-        let isNew: Bool
-        let entry: Pending
-        if let present = pending.withLock({ $0[subject] }) {
-            (entry, isNew) = (present, false)
-        } else {
-            (entry, isNew) = (try Pending(), true)
-            pending.withLock { $0[subject] = entry }
+        let own = try Pending()
+        // One look and one note under one lock: of two callers at once only one may write.
+        let entry = pending.withLock { pending in
+            let entry = pending[ExactText(subject)] ?? own
+            pending[ExactText(subject)] = entry
+            return entry
         }
-        if isNew {
+        if entry === own {
             startThread { [self] in
                 let outcome: Result<Void, KernelError>
                 do throws(KernelError) {
@@ -44,7 +44,7 @@ final class KernelWrites: Sendable {
                 } catch {
                     outcome = .failure(error)
                 }
-                pending.withLock { $0[subject] = nil }
+                pending.withLock { $0[ExactText(subject)] = nil }
                 entry.finish(outcome)
             }
         }

@@ -1,4 +1,5 @@
-internal import LinuxKernel
+internal import ExactText
+public import LinuxKernel
 internal import SystemPackage
 
 extension FuseLoopMapper: ImageMapper {
@@ -22,6 +23,20 @@ extension FuseLoopMapper: ImageMapper {
             sharing: request.sharing,
             observer: observer
         )
+    }
+
+    /// The loop devices on files of this service's mappings.
+    public func unrecordedDevices(of image: ImageAddress?) throws(MappingError) -> [DeviceNumber] {
+        do throws(KernelError) {
+            return try KernelFile.names(in: "\(sysfs.root)/block").compactMap { LoopDevice(path: "/dev/\($0)") }
+                .filter { loop in
+                    guard let file = sysfs.backingFile(of: loop) else { return false }
+                    return file.isBelow(image.map { directory(of: $0).path } ?? mappingsDirectory)
+                }
+                .map(\.device)
+        } catch {
+            throw MappingError("list the loop devices", error)
+        }
     }
 
     /// Takes the image's new size over to its device.

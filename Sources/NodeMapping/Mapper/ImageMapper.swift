@@ -1,3 +1,4 @@
+public import LinuxKernel
 public import Secrets
 
 /// What makes a block device of an image.
@@ -97,6 +98,9 @@ public protocol ImageMapper: Sendable {
     /// - Throws: `MappingError` of kind `.fenced` when the key has another value by now.
     func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError)
 
+    /// The devices that the kernel itself says are of an image, or of any image that this service mapped; no record is asked.
+    func unrecordedDevices(of image: ImageAddress?) throws(MappingError) -> [DeviceNumber]
+
     /// Takes the device away and proves it; fine when nothing is there.
     func unmap(_ image: ImageAddress, observer: MappingObserver) throws(MappingError)
 
@@ -115,6 +119,9 @@ public protocol ImageMapper: Sendable {
 }
 
 extension ImageMapper {
+    /// None that the kernel can tell of.
+    public func unrecordedDevices(of image: ImageAddress?) throws(MappingError) -> [DeviceNumber] { [] }
+
     /// Nothing: what a server process serves is gone with its directory, or is found by it.
     public func unmapUnrecorded(
         _ image: ImageAddress,

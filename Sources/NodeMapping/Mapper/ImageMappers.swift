@@ -1,5 +1,5 @@
 internal import FoundationEssentials
-internal import LinuxKernel
+public import LinuxKernel
 public import Logging
 internal import SystemPackage
 
@@ -119,6 +119,21 @@ public final class ImageMappers: Sendable {
     /// The device of an image; nothing when it is not mapped, or its server is dead.
     public func device(of image: ImageAddress) throws(MappingError) -> MappedDevice? {
         try present(image)?.device(of: image)
+    }
+
+    /// The devices of an image, by its record or by the kernel's own word; without an image, those of all that are ours.
+    ///
+    /// - Parameter image: The image; nothing for all.
+    /// - Returns: Their numbers.
+    /// - Throws: `MappingError`.
+    public func devices(of image: ImageAddress?) throws(MappingError) -> Set<DeviceNumber> {
+        var devices: Set<DeviceNumber> = []
+        let images = if let image { [image] } else { try images() }
+        for image in images {
+            if let device = try device(of: image)?.device { devices.insert(device) }
+        }
+        for mapper in mappers { devices.formUnion(try mapper.unrecordedDevices(of: image)) }
+        return devices
     }
 
     /// Takes the device away and proves it; fine when nothing is there.

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import LinuxKernel
 internal import RADOS
@@ -7,13 +8,15 @@ internal import SystemPackage
 /// Sees to it that no other node can write to an image before we take it.
 ///
 /// A node of ours has the holder's lock for as long as it maps the image. For others, an image with the exclusive-lock
-/// feature is with who owns that lock: all others ask the owner before they write. Without the feature, everybody who
-/// watches the image may be writing.
+/// feature is with who owns that lock: all others ask the owner before they write. Whoever watches the image may be writing
+/// too, or may in a moment: the kernel takes the lock with its first write.
 ///
 /// | who has it | what is done |
 /// | --- | --- |
 /// | nobody | it is ours to take |
-/// | this node before its last boot, or a process of this node that is dead | it is fenced at once |
+/// | a process of this node, in this boot, that is dead | it is fenced at once |
+/// | this node's kernel, in this boot, which has unmapped it | it is fenced at once |
+/// | a client that is heard of and has this node's number and another boot | refused: the number is there twice, or the node has just booted |
 /// | a client whose watch has run out: it was not heard of for 30 s | it is fenced, once a second look agrees |
 /// | a client that is heard of, and a node has written down that it has the image | refused |
 /// | a client that is heard of, and nobody knows | waited for, it may be a resize; then refused |
@@ -27,6 +30,8 @@ struct ImageClaim {
     let node: NodeIdentity
     /// Clients of this node that are known to be dead, whatever else is written down.
     var dead: [String] = []
+    /// The addresses of this kernel's clients that have images mapped.
+    var kernelClients = KernelRBDBus().clientAddresses()
     /// How long a client is waited for that may be there for one change alone.
     var patience = Duration.seconds(8)
     /// Where fences are counted.
@@ -78,7 +83,7 @@ struct ImageClaim {
             guard .now < deadline, alive.record == nil || isOurs(alive) else {
                 // It may be dead all the same; whoever tries again is told.
                 try? context.reviewWatches(of: ImageObject.header(ofID: found.imageID))
-                throw Self.inUse(image, alive)
+                throw isDouble(alive) ? Self.double(image, alive, node) : Self.inUse(image, alive)
             }
             usleep(Self.pause)
         }
@@ -96,11 +101,12 @@ struct ImageClaim {
 
     private func verdict(_ client: ImageClient) -> Verdict {
         if dead.contains(client.address) { return .ours("its process is gone") }
-        if let record = client.record, record.host == node.host {
-            if record.bootID != node.bootID { return .ours("this node has booted since") }
-            // The kernel's own client is dead when it is unmapped, and then it does not watch.
+        // A boot is one kernel's; a number in a file can be copied, so of another boot only the watch tells.
+        if let record = client.record, isOurs(client) {
+            // The kernel's own client is dead when it is unmapped.
             guard let process = record.process else {
-                return client.isWatching ? .alive : .ours("this node's kernel has unmapped it")
+                let isMapped = client.isWatching || kernelClients.contains(client.address)
+                return isMapped ? .alive : .ours("this node's kernel has unmapped it")
             }
             let identity = ProcessIdentity(pid: process.pid, startTime: process.startTime, bootID: record.bootID)
             return identity.isAlive ? .alive : .ours("process \(process.pid) is gone")
@@ -111,15 +117,20 @@ struct ImageClaim {
         return client.isWatching ? .alive : .silent
     }
 
-    private func isOurs(_ client: ImageClient) -> Bool { client.record?.host == node.host }
+    private func isOurs(_ client: ImageClient) -> Bool {
+        guard let record = client.record else { return false }
+        return record.host.isExactly(node.host) && record.bootID.isExactly(node.bootID)
+    }
 
-    /// Who may write, or could in a moment.
+    /// Whether a client that is alive has this node's number, which it can only have of a copy.
+    private func isDouble(_ client: ImageClient) -> Bool {
+        client.record?.host.isExactly(node.host) == true && !isOurs(client)
+    }
+
+    /// Who may write, or could in a moment: everybody but ourselves.
     private func relevant(_ found: ImageClients) -> [ImageClient] {
         let ours = context.cluster.instanceID
-        return found.clients.filter { client in
-            guard client.clientID != ours else { return false }
-            return !client.locks.isEmpty || !found.features.contains(.exclusiveLock)
-        }
+        return found.clients.filter { $0.clientID != ours }
     }
 
     /// The image and who has it now.
@@ -167,6 +178,16 @@ struct ImageClaim {
         return MappingError(
             .inUse,
             "image \(image) is in use on \(client), mapped by \(record.mapper); unmap it there first, or \(fence)"
+        )
+    }
+
+    private static func double(_ image: ImageAddress, _ client: ImageClient, _ node: NodeIdentity) -> MappingError {
+        MappingError(
+            .inUse,
+            "image \(image) is in use on \(client), which has the number of node '\(node.name)', \(node.host), and another "
+                + "boot: either this node has booted within the last 30 s, then the next try succeeds, or one of the two was "
+                + "copied from the other; then remove the file 'host' in the state directory of one of them while nothing is "
+                + "mapped there"
         )
     }
 

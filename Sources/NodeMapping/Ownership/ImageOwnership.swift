@@ -1,3 +1,4 @@
+internal import ExactText
 internal import LinuxKernel
 public import Logging
 internal import RADOS
@@ -12,9 +13,9 @@ internal import SystemPackage
 /// An image server does all of this by itself (`ImageLock`).
 ///
 /// Needs a connection of its own to each cluster, which is kept: at unmap there is no user to make one as, and to make one
-/// takes longer than to map. After a restart of the service the first call for an image brings it back; until
-/// then `release` leaves the lock behind, and whoever takes the image next fences the kernel's client before that. It
-/// is the client of this one image, and gone. A connection that Ceph has blocklisted is replaced: it holds nothing, for
+/// takes longer than to map. After a restart of the service the first call that maps brings it back; what is unmapped
+/// until then is noted (`HeldNotes`), and its lock is taken back with that call. Until then whoever takes the image fences
+/// the kernel's client before that. It is the client of this one image, and gone. A connection that Ceph has blocklisted is replaced: it holds nothing, for
 /// what it has locked is locked in the name of the kernel's client.
 ///
 /// All calls block.
@@ -37,6 +38,7 @@ public final class ImageOwnership: KernelImageOwner {
     private let stateDirectory: String
     private let nodeID: String
     private let logger: Logger
+    private let heldNotes: HeldNotes
     private let state = Mutex(State())
 
     /// Prepares it; touches nothing.
@@ -49,6 +51,7 @@ public final class ImageOwnership: KernelImageOwner {
         self.stateDirectory = stateDirectory
         self.nodeID = nodeID
         self.logger = logger
+        heldNotes = HeldNotes(directory: "\(stateDirectory)/held")
     }
 
     /// Returns when no other node has the image; fences who is dead.
@@ -59,11 +62,12 @@ public final class ImageOwnership: KernelImageOwner {
         let node = try node()
         let logger = logger
         let tally = FenceTally(stateDirectory: stateDirectory)
-        _ = try connected(for: request) { (context) throws(MappingError) in
+        try connected(for: request) { (context) throws(MappingError) in
             var claim = ImageClaim(context: context, image: request.image, node: node)
             claim.tally = tally
             claim.log = { logger.warning("fencing a client that is dead", metadata: ["what": "\($0)"]) }
-            return try claim.settle()
+            _ = try claim.settle()
+            releaseNoted(context.cluster, request.image.clusterID, node)
         }
     }
 
@@ -93,9 +97,17 @@ public final class ImageOwnership: KernelImageOwner {
         let found = try ImageClaim(context: context, image: image, node: node).look()
         let record = node.record(address: address, mapper: "krbd")
         state.withLock { $0.held[image] = (request, found.imageID) }
+        do throws(KernelError) {
+            // Before the lock, so that none is held of which nothing is known after a restart.
+            try heldNotes.write(HeldNote(image: image, imageID: found.imageID, address: record.address))
+        } catch {
+            throw MappingError("note the lock of image \(image)", error)
+        }
         let holders = found.clients.filter { $0.locks[.holder] != nil }
         // An earlier connection's is as good.
-        if holders.contains(where: { $0.address == record.address && $0.record?.host == record.host }) { return }
+        if holders.contains(where: { $0.address.isExactly(record.address) && $0.record?.tenure == record.tenure }) {
+            return
+        }
         let failure: RBDError
         do throws(RBDError) {
             return try context.lockAsHolder(record, ofImageID: found.imageID)
@@ -137,20 +149,47 @@ public final class ImageOwnership: KernelImageOwner {
         throw MappingError(.notFound, "there is no image \(image)")
     }
 
-    /// Takes back what `hold` did, once the image is unmapped; does what it can.
+    /// Takes back what `hold` did, once the image is unmapped; does what it can, and notes what it cannot.
     public func release(_ image: ImageAddress) {
+        guard var note = heldNotes.note(of: image) else { return }
+        note.isUnmapped = true
+        try? heldNotes.write(note)
         guard let held = state.withLock({ $0.held.removeValue(forKey: image) }), let node = try? node() else { return }
-        try? connected(for: held.request) { (context) throws(MappingError) in
-            do throws(RBDError) {
-                guard let found = try context.clients(ofImageID: held.imageID) else { return }
-                let header = ImageObject.header(ofID: held.imageID)
-                for client in found.clients where client.record?.host == node.host && client.record?.process == nil {
-                    guard let owner = client.locks[.holder] else { continue }
-                    try? context.breakLock(ImageLockName.holder.rawValue, on: header, of: owner)
-                }
+        try? connected(for: held.request) { (context) throws(MappingError) in try release(note, node, in: context) }
+    }
+
+    /// Takes back the locks of what was unmapped while nobody could be asked to: after a restart, or without the cluster.
+    private func releaseNoted(_ cluster: Cluster, _ clusterID: String, _ node: NodeIdentity) {
+        for note in heldNotes.all() where note.isUnmapped && note.image.clusterID.isExactly(clusterID) {
+            do throws(RADOSError) {
+                let context = try cluster.ioContext(pool: note.image.pool, namespace: note.image.namespace)
+                // Another user of the cluster's may be asked next.
+                try? release(note, node, in: context)
             } catch {
-                throw MappingError("unlock image \(image)", error)
+                continue
             }
+        }
+    }
+
+    private func release(_ note: HeldNote, _ node: NodeIdentity, in context: IOContext) throws(MappingError) {
+        // What the kernel has mapped again, or still, keeps its lock.
+        guard !KernelRBDBus().clientAddresses().contains(note.address) else { return }
+        do throws(RBDError) {
+            let header = ImageObject.header(ofID: note.imageID)
+            for client in try context.clients(ofImageID: note.imageID)?.clients ?? [] {
+                guard let owner = client.locks[.holder], let record = client.record, record.process == nil,
+                    record.address.isExactly(note.address), record.host.isExactly(node.host),
+                    record.bootID.isExactly(node.bootID)
+                else { continue }
+                do throws(RADOSError) {
+                    try context.breakLock(ImageLockName.holder.rawValue, on: header, of: owner)
+                } catch {
+                    throw RBDError(error)
+                }
+            }
+            try? heldNotes.remove(note.image)
+        } catch {
+            throw MappingError("unlock image \(note.image)", error)
         }
     }
 

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 internal import LinuxKernel
 internal import RADOS
@@ -96,6 +97,17 @@ public struct ImageAddress: Sendable, Hashable, Codable, CustomStringConvertible
         self.pool = pool
         self.namespace = namespace
         self.name = name
+    }
+
+    /// Whether both have the same bytes.
+    public static func == (one: Self, other: Self) -> Bool {
+        one.clusterID.isExactly(other.clusterID) && one.pool.isExactly(other.pool)
+            && one.namespace.isExactly(other.namespace) && one.name.isExactly(other.name)
+    }
+
+    /// Feeds the names' bytes.
+    public func hash(into hasher: inout Hasher) {
+        for part in [clusterID, pool, namespace, name] { hasher.combine(ExactText(part)) }
     }
 
     /// As Ceph's tools write it: `pool/namespace/image`.

@@ -13,6 +13,9 @@ public struct ImageServerStatus: Sendable {
     /// Why the server does not move, if it does not: what its keeper says of it.
     public let stall: String?
 
+    /// The errno of an acknowledged write that was lost; nothing while none was.
+    public var failure: Int32? { statistics?.failure }
+
     /// How often a server of the image has died and was replaced.
     public var replacements: UInt64 { statistics?.successions ?? 0 }
 }

@@ -47,6 +47,11 @@ public struct IOStatistics: Codable, Sendable, Hashable {
     /// Acknowledged bytes that are not on stable storage now.
     public var unstableBytes: UInt64 = 0
 
+    /// The errno of an acknowledged write that could not be brought to the cluster; nothing while there was none.
+    ///
+    /// It stays for as long as the image is mapped: every flush fails since, for what was acknowledged is lost.
+    public var failure: Int32?
+
     /// Starts at zero.
     public init() {}
 
@@ -70,6 +75,7 @@ public struct IOStatistics: Codable, Sendable, Hashable {
         joinedWrites += other.joinedWrites
         inFlight += other.inFlight
         unstableBytes += other.unstableBytes
+        failure = failure ?? other.failure
     }
 
     init(_ memory: SharedRequestMemory) {
@@ -90,5 +96,7 @@ public struct IOStatistics: Codable, Sendable, Hashable {
         writtenAgain = value(.writtenAgain)
         reconnections = value(.reconnections)
         joinedWrites = value(.joinedWrites)
+        let failed = memory.failure.pointee.load(ordering: .acquiring)
+        failure = failed == 0 ? nil : Int32(truncatingIfNeeded: failed)
     }
 }
