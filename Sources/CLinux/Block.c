@@ -17,6 +17,7 @@
 #endif
 
 const int CLINUX_O_DIRECT = O_DIRECT;
+const int CLINUX_O_PATH = O_PATH;
 
 int clinux_block_physical_sector_bytes(int fd, uint32_t *bytes) { return CHECKED(ioctl(fd, BLKPBSZGET, bytes)); }
 int clinux_block_disk_sequence(int fd, uint64_t *sequence) { return CHECKED(ioctl(fd, BLKGETDISKSEQ, sequence)); }

@@ -23,13 +23,18 @@ public enum FileKind: Sendable, Hashable {
             if errno == ENOENT { return nil }
             throw KernelError("lstat", Errno(rawValue: errno), path)
         }
-        return switch status.st_mode & S_IFMT {
-        case S_IFREG: .file(bytes: UInt64(status.st_size))
-        case S_IFDIR: .directory
-        case S_IFBLK: .blockDevice(DeviceNumber(rawValue: UInt64(status.st_rdev)))
-        case S_IFLNK: .symbolicLink
-        default: .other
-        }
+        return FileKind(status)
+    }
+
+    init(_ status: stat) {
+        self =
+            switch status.st_mode & S_IFMT {
+            case S_IFREG: .file(bytes: UInt64(status.st_size))
+            case S_IFDIR: .directory
+            case S_IFBLK: .blockDevice(DeviceNumber(rawValue: UInt64(status.st_rdev)))
+            case S_IFLNK: .symbolicLink
+            default: .other
+            }
     }
 }
 

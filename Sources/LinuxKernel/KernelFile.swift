@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -81,12 +82,6 @@ public enum KernelFile {
         }
     }
 
-    /// Makes an empty file to mount on; fine when it is there.
-    public static func createEmpty(_ path: String) throws(KernelError) {
-        if let slash = path.lastIndex(of: "/") { try makeDirectories(String(path[..<slash]), mode: 0o750) }
-        _ = try OwnedDescriptor(opening: path, O_RDONLY | O_CREAT | O_NOFOLLOW)
-    }
-
     /// Removes an empty directory; fine when there is none.
     public static func removeDirectory(_ path: String) throws(KernelError) {
         guard rmdir(path) != 0, errno != ENOENT else { return }
@@ -107,26 +102,40 @@ public enum KernelFile {
         return names.sorted()
     }
 
-    /// The path with all symbolic links followed, but for its last component, which must not be one.
+    /// The path with all symbolic links followed, but for its last component, which is left as it is.
     ///
-    /// The last component is left alone because it may be a mount whose server does not answer.
+    /// The last component is left alone because it may be a mount whose server does not answer. Of directories that are not
+    /// there yet the names are kept; `.` and `..` are then refused, for nobody can say where they lead.
+    ///
+    /// See: realpath(3).
+    ///
+    /// - Parameter path: An absolute path; doubled and final slashes are passed over.
+    /// - Returns: The path, absolute, without `.`, `..`, doubled or final slashes.
+    /// - Throws: `KernelError`; `EINVAL` when the last component is `.` or `..`.
     public static func canonical(_ path: String) throws(KernelError) -> String {
-        guard path.hasPrefix("/") else { throw KernelError("realpath", .invalidArgument, path) }
-        var trimmed = path[...]
-        while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
-        guard let slash = trimmed.lastIndex(of: "/"), trimmed.count > 1 else { return "/" }
-        let name = trimmed[trimmed.index(after: slash)...]
-        guard name != ".", name != ".." else { throw KernelError("realpath", .invalidArgument, path) }
-        let parent = slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
-        guard let resolved = realpath(parent, nil) else { throw KernelError("realpath", Errno(rawValue: errno), path) }
-        defer { free(resolved) }
-        let base = String(cString: resolved)
-        return base == "/" ? "/\(name)" : "\(base)/\(name)"
+        guard path.startsExactly(with: "/"), !path.utf8.contains(0) else {
+            throw KernelError("realpath", .invalidArgument, path)
+        }
+        var present = path.parts(at: "/", omittingEmpty: true)
+        var absent: [String] = []
+        while let last = present.popLast() {
+            guard !last.isExactly("."), !last.isExactly("..") else {
+                throw KernelError("realpath", .invalidArgument, path)
+            }
+            absent.insert(last, at: 0)
+            if let base = realpath("/" + present.joined(separator: "/"), nil) {
+                defer { free(base) }
+                let found = String(cString: base)
+                return (found.isExactly("/") ? "" : found) + "/" + absent.joined(separator: "/")
+            }
+            guard errno == ENOENT else { throw KernelError("realpath", Errno(rawValue: errno), path) }
+        }
+        return "/"
     }
 
     private static func parent(of path: String) -> String? {
-        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return nil }
-        return String(path[..<slash])
+        let parts = path.parts(at: "/")
+        return parts.count > 2 ? parts.dropLast().joined(separator: "/") : nil
     }
 
     private static func syncDirectory(of path: String) throws(KernelError) {

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// The mounts that a process sees: `/proc/self/mountinfo`.
 ///
 /// See: proc(5). Reading it touches none of the file systems in it, so it works when their servers are dead.
@@ -42,9 +44,14 @@ public struct MountTable: Sendable {
 
     /// The mount that one sees at `path`, if `path` itself is a mount point.
     public func mount(at path: String) -> Mount? {
-        let here = mounts.filter { $0.mountPoint == path }
+        let here = mounts.filter { $0.mountPoint.isExactly(path) }
         // Of mounts on top of each other, the one on which none of the others lies.
         return here.last { top in !here.contains { $0.parentID == top.id } } ?? here.last
+    }
+
+    /// The mounts that lie below a directory.
+    public func mounts(below directory: String) -> [Mount] {
+        mounts.filter { $0.mountPoint.isBelow(directory) }
     }
 
     /// All mounts of one super block, binds included.

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -13,7 +14,7 @@ public enum MountUsers {
     /// - Returns: For a sentence each: `process 77 (postgres) has '/mnt/base/1' open`.
     public static func users(of mountPoint: String, limit: Int = 6) -> [String] {
         var users: [String] = []
-        for mount in (try? MountTable.current().mounts) ?? [] where mount.mountPoint.hasPrefix(mountPoint + "/") {
+        for mount in (try? MountTable.current().mounts(below: mountPoint)) ?? [] {
             users.append("'\(mount.mountPoint)' is mounted on it")
         }
         for pid in ((try? KernelFile.names(in: "/proc")) ?? []).compactMap({ Int32($0) }).sorted() where pid != getpid()
@@ -28,18 +29,16 @@ public enum MountUsers {
     private static func use(by pid: Int32, below mountPoint: String) -> String? {
         let directory = "/proc/\(pid)"
         for (name, verb) in [("cwd", "works in"), ("root", "has its root in"), ("exe", "runs")] {
-            if let target = link("\(directory)/\(name)"), isBelow(target, mountPoint) { return "\(verb) '\(target)'" }
+            if let target = link("\(directory)/\(name)"), target.isAtOrBelow(mountPoint) {
+                return "\(verb) '\(target)'"
+            }
         }
         for descriptor in (try? KernelFile.names(in: "\(directory)/fd")) ?? [] {
-            if let target = link("\(directory)/fd/\(descriptor)"), isBelow(target, mountPoint) {
+            if let target = link("\(directory)/fd/\(descriptor)"), target.isAtOrBelow(mountPoint) {
                 return "has '\(target)' open"
             }
         }
         return nil
-    }
-
-    private static func isBelow(_ path: String, _ mountPoint: String) -> Bool {
-        path == mountPoint || path.hasPrefix(mountPoint + "/")
     }
 
     private static func link(_ path: String) -> String? {

@@ -42,12 +42,12 @@ public struct MountOptions: Sendable, Hashable {
     private static let forOthers: Set<String> = ["_netdev", "defaults", "nofail", "auto", "noauto", "user", "nouser"]
 }
 
-/// Mounts and what is done with them.
+/// Mounts of our own, at paths that nobody else may give; `MountPlace` is for all others.
 ///
 /// See: mount(2), umount2(2).
 public enum Mounting {
-    private static let bindFlag: UInt = 4096
-    private static let remountFlag: UInt = 32
+    static let bindFlag: UInt = 4096
+    static let remountFlag: UInt = 32
 
     /// Mounts `source` at `target`.
     public static func mount(
@@ -58,17 +58,6 @@ public enum Mounting {
     ) throws(KernelError) {
         let result = Glibc.mount(source, target, fileSystem, options.flags, options.data)
         try checked("mount", "\(source) on \(target)", result)
-    }
-
-    /// Makes what is at `source` appear at `target` too.
-    public static func bind(_ source: String, at target: String) throws(KernelError) {
-        try checked("mount", "\(source) on \(target)", Glibc.mount(source, target, nil, bindFlag, nil))
-    }
-
-    /// Changes the flags of one bind mount, such as to read-only.
-    public static func remountBind(_ target: String, options: MountOptions) throws(KernelError) {
-        let flags = bindFlag | remountFlag | options.flags
-        try checked("mount", "\(target) (remount)", Glibc.mount(nil, target, nil, flags, nil))
     }
 
     /// Takes away the mount at `target`; EBUSY while anyone uses it.

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// What the kernel tells of its devices in `/sys`.
 public struct Sysfs: Sendable {
     /// `/sys`, or a tree that a test made.
@@ -17,7 +19,7 @@ public struct Sysfs: Sendable {
     public func loopDevices(backedBy path: String) throws(KernelError) -> [LoopDevice] {
         try KernelFile.names(in: "\(root)/block")
             .compactMap { LoopDevice(path: "/dev/\($0)") }
-            .filter { backingFile(of: $0) == path }
+            .filter { backingFile(of: $0)?.isExactly(path) == true }
     }
 
     /// The kernel's name of a block device, `rbd0`; nothing when there is none of that number.

@@ -1,5 +1,6 @@
 internal import BlockDevices
 internal import Blocking
+internal import ExactText
 internal import LinuxKernel
 internal import NodeMapping
 internal import SystemPackage
@@ -11,11 +12,10 @@ extension NodeVolumeService {
         _ request: NodeExpandRequest,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> UInt64 {
-        let id = try VolumeID(parsing: request.volumeID)
         if let range = request.range, range.limitBytes != 0, range.limitBytes < range.requiredBytes {
             throw .invalid("the limit is below what is required")
         }
-        let path = try await canonical(request.volumePath, "volume path")
+        let (id, path) = try await known(request.volumeID, request.volumePath)
         return try await operations.run(
             "expand volume '\(id)'",
             on: request.volumeID,
@@ -68,14 +68,29 @@ extension NodeVolumeService {
         return size
     }
 
+    /// The volume of a handle that this node knows, and the path by which it is asked for.
+    ///
+    /// A handle that is none and a path that nothing can be at are not found either: CSI knows no other answer for a volume
+    /// that is not here (NodeGetVolumeStats, NodeExpandVolume: NOT_FOUND).
+    func known(_ handle: String, _ given: String) async throws(VolumeError) -> (VolumeID, String) {
+        guard let id = try? VolumeID(parsing: handle), try await record(of: handle) != nil else {
+            throw VolumeError(.notFound, "volume '\(handle.printable)' is not staged on this node")
+        }
+        do throws(VolumeError) {
+            return (id, try await canonical(given, "volume path"))
+        } catch {
+            throw VolumeError(.notFound, "volume '\(id)' is not at '\(given.printable)' on this node: \(error.message)")
+        }
+    }
+
     /// The record of a volume that is staged or published at `path`.
     func knownRecord(_ id: VolumeID, _ path: String) async throws(VolumeError) -> VolumeRecord {
         guard let record = try await record(of: "\(id)") else {
             throw VolumeError(.notFound, "volume '\(id)' is not staged on this node")
         }
         guard
-            path == record.stagingPath || path == record.stagedMount
-                || record.targets.contains(where: { $0.path == path })
+            path.isExactly(record.stagingPath) || path.isExactly(record.stagedMount)
+                || record.targets.contains(where: { $0.path.isExactly(path) })
         else {
             throw VolumeError(.notFound, "volume '\(id)' is not at '\(path.printable)' on this node")
         }

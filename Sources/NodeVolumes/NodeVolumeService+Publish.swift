@@ -1,3 +1,4 @@
+internal import ExactText
 internal import LinuxKernel
 internal import NodeMapping
 internal import SystemPackage
@@ -9,7 +10,7 @@ extension NodeVolumeService {
         let id = try VolumeID(parsing: request.volumeID)
         if let refusal = request.capability.refusal { throw .invalid(refusal) }
         let staging = try await canonical(request.stagingPath, "staging path")
-        let path = try await canonical(request.targetPath, "target path")
+        let path = try await givenPlace(request.targetPath, .target)
         let target = VolumeRecord.Target(
             path: path,
             isReadOnly: request.isReadOnly || request.capability.mode.isReadOnly,
@@ -18,7 +19,7 @@ extension NodeVolumeService {
         try await operations.run(
             "publish volume '\(id)'",
             on: request.volumeID,
-            fingerprint: "publish \(staging) \(target)",
+            fingerprint: "publish \(staging) \(target.description)",
             deadline: deadline
         ) { () throws(VolumeError) in
             try await self.publish(id, staging, target)
@@ -30,7 +31,7 @@ extension NodeVolumeService {
         _ staging: String,
         _ target: VolumeRecord.Target
     ) async throws(VolumeError) {
-        guard var record = try await record(of: "\(id)"), record.isStaged, record.stagingPath == staging,
+        guard var record = try await record(of: "\(id)"), record.isStaged, record.stagingPath.isExactly(staging),
             let stage = try await mountTable().mount(at: record.stagedMount)
         else {
             throw VolumeError(
@@ -58,61 +59,86 @@ extension NodeVolumeService {
                 "the image server of volume '\(id)' is gone; unstage and stage it again"
             )
         }
-        guard stage.device == device.device || record.usage.isBlock else {
+        guard OwnMount(record, device).matches(stage, try await kind(of: record.stagedMount)) else {
             throw VolumeError(
                 .failedPrecondition,
-                "staging path '\(staging)' has a dead device; unstage and stage it again"
+                "staging path '\(staging)' has a dead device or another mount, \(stage.source) (\(stage.fileSystem)); "
+                    + "unstage and stage it again"
             )
         }
-        if let other = record.targets.first(where: { $0.path == target.path && $0 != target }),
-            try await mountTable().mount(at: target.path) != nil
-        {
+        try await refuseSecond(target, record)
+        try await refuseOverlap(target.path, .target, of: "\(id)")
+        var noted = target
+        noted.device = "\(device.device)"
+        record.targets.removeAll { $0.path.isExactly(target.path) }
+        record.targets.append(noted)
+        enter(NodeStep.recordingTarget, target.path)
+        try await save(record)
+        try await bind(record, target, device)
+    }
+
+    /// Refuses another use of the same path, and a second path where one pod alone may have the volume.
+    ///
+    /// CSI: NodePublishVolume, ALREADY_EXISTS and FAILED_PRECONDITION.
+    private func refuseSecond(_ target: VolumeRecord.Target, _ record: VolumeRecord) async throws(VolumeError) {
+        let table = try await mountTable()
+        let mounted = record.targets.filter { table.mount(at: $0.path) != nil }
+        if let other = mounted.first(where: { $0.path.isExactly(target.path) && !$0.isSame(as: target) }) {
             throw VolumeError(
                 .alreadyExists,
-                "volume '\(id)' is published at '\(target.path)' as \(other.usage.description)"
+                "volume '\(record.volumeID)' is published at '\(target.path)' as \(other.usage.description)"
                     + "\(other.isReadOnly ? ", read-only" : ""); unpublish it first"
             )
         }
-        record.targets.removeAll { $0.path == target.path }
-        record.targets.append(target)
-        enter(NodeStep.recordingTarget, target.path)
-        try await save(record)
-        try await bind(record, target, stage, device)
+        guard let other = mounted.first(where: { !$0.path.isExactly(target.path) }) else { return }
+        guard ([record.usage, target.usage] + mounted.map(\.usage)).contains(where: \.isForOnePod) else { return }
+        throw VolumeError(
+            .failedPrecondition,
+            "volume '\(record.volumeID)' is for one pod (SINGLE_NODE_SINGLE_WRITER) and published at '\(other.path)'; "
+                + "unpublish it there first, or use ReadWriteOnce for pods of one node"
+        )
+    }
+
+    private func kind(of path: String) async throws(VolumeError) -> FileKind? {
+        try await at(path, "look at '\(path)'") { (place) throws(KernelError) in try place.kind() }
     }
 
     private func bind(
         _ record: VolumeRecord,
         _ target: VolumeRecord.Target,
-        _ stage: MountTable.Mount,
         _ device: MappedDevice
     ) async throws(VolumeError) {
-        let present = try await mountTable().mount(at: target.path)
-        if let present {
-            guard present.device == stage.device, present.root == stage.root else {
-                throw VolumeError(
-                    .failedPrecondition,
-                    "target path '\(target.path)' has another mount, \(present.source) (\(present.fileSystem)); "
-                        + "unmount it first"
-                )
-            }
-        } else {
+        let own = OwnMount(record, device)
+        let what = "publish volume '\(record.volumeID)'"
+        var present = try await mountTable().mount(at: target.path)
+        if present == nil {
             enter(NodeStep.binding, target.path)
-            try await kernel("publish volume '\(record.volumeID)'") { () throws(KernelError) in
+            present = try await at(target.path, makingParents: 0o750, what) { (place) throws(KernelError) in
                 if target.usage.isBlock {
-                    try KernelFile.createEmpty(target.path)
-                    try Mounting.bind(device.path, at: target.path)
+                    try place.makeFile()
+                    try place.bind(MountPlace(device.path)) { $0.kind == .blockDevice(device.device) }
                 } else {
-                    try KernelFile.makeDirectories(target.path, mode: 0o750)
-                    try Mounting.bind(record.stagingPath, at: target.path)
+                    try place.makeDirectory(mode: 0o750)
+                    try place.bind(MountPlace(record.stagingPath)) {
+                        $0.kind == .directory && $0.device == device.device
+                    }
                 }
+                return try place.mount()
             }
         }
-        guard target.isReadOnly, present?.options.contains("ro") != true else { return }
+        guard let mount = present, own.matches(mount, try await kind(of: target.path)) else {
+            throw VolumeError(
+                .failedPrecondition,
+                "target path '\(target.path)' has another mount, \(present?.source ?? "-") "
+                    + "(\(present?.fileSystem ?? "moved away while it was mounted")); unmount it first"
+            )
+        }
+        guard target.isReadOnly, !mount.options.contains("ro") else { return }
         enter(NodeStep.protecting, target.path)
         // A remount sets all flags anew, so those of the staging mount are said again.
         let options = MountOptions(record.usage.mountFlags + ["ro"])
-        try await kernel("make '\(target.path)' read-only") { () throws(KernelError) in
-            try Mounting.remountBind(target.path, options: options)
+        try await at(target.path, "make '\(target.path)' read-only") { (place) throws(KernelError) in
+            try place.remountBind(options: options)
         }
     }
 }

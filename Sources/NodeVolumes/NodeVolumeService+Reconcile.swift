@@ -84,13 +84,18 @@ extension NodeVolumeService {
         let table = try await mountTable()
         let gone = record.targets.filter { table.mount(at: $0.path) == nil }
         if !gone.isEmpty {
+            for target in gone {
+                enter(NodeStep.removingTarget, target.path)
+                // Files that somebody left there are for the next call to tell of.
+                try? await removeTarget(target.path, "forget '\(target.path)'")
+            }
             enter(NodeStep.forgettingTarget, gone[0].path)
-            record.targets.removeAll(where: gone.contains)
+            record.targets.removeAll { target in gone.contains { $0.isSame(as: target) } }
             try await save(record)
         }
         let address = address(of: id)
         let mapper = mapper
-        guard let stage = table.mount(at: record.stagedMount) else {
+        guard let stage = table.mount(at: record.stagedMount), try await couldBeStage(stage, record) else {
             // A pod still has the volume, though somebody unmounted the staging path under it.
             guard record.targets.isEmpty else { return .asRecorded }
             return try await undo(record, id)
@@ -104,6 +109,18 @@ extension NodeVolumeService {
         record.isStaged = true
         try await save(record)
         return .finished
+    }
+
+    /// Whether a mount at the staging path can be the volume's, dead or alive; what somebody else mounted there is not.
+    private func couldBeStage(
+        _ mount: MountTable.Mount,
+        _ record: VolumeRecord
+    ) async throws(VolumeError) -> Bool {
+        guard record.usage.isBlock else { return OwnMount.couldBeOurs(mount.device) }
+        let place = record.stagedMount
+        let kind = try await kernel("look at '\(place)'") { () throws(KernelError) in try FileKind.of(place) }
+        guard case .blockDevice(let device)? = kind else { return false }
+        return OwnMount.couldBeOurs(device)
     }
 
     /// Takes back a stage that failed; whatever is mounted, and what cannot be taken back now, is left for the next call.
@@ -121,9 +138,7 @@ extension NodeVolumeService {
 
     private func undo(_ record: VolumeRecord, _ id: VolumeID) async throws(VolumeError) -> Reconciliation {
         if record.usage.isBlock {
-            try await kernel("remove '\(record.stagedDevice)'") { () throws(KernelError) in
-                try KernelFile.remove(record.stagedDevice)
-            }
+            try await removeTarget(record.stagedDevice, "undo the stage of volume '\(id)'")
         }
         _ = try await undoMapping(id)
         guard !record.isFormatting else { return .halfFormatted }

@@ -1,5 +1,6 @@
 internal import BlockDevices
 internal import Blocking
+internal import ExactText
 internal import LinuxKernel
 internal import Logging
 internal import NodeMapping
@@ -23,7 +24,7 @@ extension NodeVolumeService {
                 kernel: ""
             )
         }
-        let path = try await canonical(request.stagingPath, "staging path")
+        let path = try await givenPlace(request.stagingPath, .staging)
         try await operations.run(
             "stage volume '\(id)'",
             on: request.volumeID,
@@ -73,10 +74,11 @@ extension NodeVolumeService {
         guard kind == .directory else {
             throw VolumeError(.failedPrecondition, "staging path '\(path.printable)' is not a directory; create it")
         }
+        try await refuseOverlap(path, .staging, of: request.volumeID)
         var record = VolumeRecord(volumeID: request.volumeID, stagingPath: path, usage: usage)
         if let earlier = try await self.record(of: request.volumeID) {
             try await refuseContradiction(earlier, record)
-            record = earlier.stagingPath == path && earlier.usage.satisfies(usage) ? earlier : record
+            record = earlier.stagingPath.isExactly(path) && earlier.usage.satisfies(usage) ? earlier : record
         }
         let address = address(of: id)
         enter(NodeStep.recordingVolume, "\(id)")
@@ -95,6 +97,7 @@ extension NodeVolumeService {
         let device = try await mapping { (observer) throws(MappingError) in
             try mapper.map(wanted, by: choice, observer: observer)
         }
+        record.device = "\(device.device)"
         if usage.isBlock {
             try await refuseFileSystem(record, wanted)
             try await stageBlock(record, device)
@@ -115,7 +118,9 @@ extension NodeVolumeService {
 
     /// A volume has one staging path and one capability at a time, while anything of it is mounted.
     private func refuseContradiction(_ earlier: VolumeRecord, _ wanted: VolumeRecord) async throws(VolumeError) {
-        guard earlier.stagingPath != wanted.stagingPath || !earlier.usage.satisfies(wanted.usage) else { return }
+        guard !earlier.stagingPath.isExactly(wanted.stagingPath) || !earlier.usage.satisfies(wanted.usage) else {
+            return
+        }
         let isMounted = try await mountTable().mount(at: earlier.stagedMount) != nil
         guard earlier.isStaged, isMounted else { return }
         throw VolumeError(
@@ -137,8 +142,10 @@ extension NodeVolumeService {
                 )
             }
             logger.warning("detaching the mount of a dead device", metadata: ["path": "\(record.stagingPath)"])
-            try await kernel("detach the dead mount at the staging path") { () throws(KernelError) in
-                try Mounting.detach(record.stagingPath)
+            let what = "detach the dead mount at the staging path"
+            try await at(record.stagingPath, what) { (place) throws(KernelError) in
+                guard try place.mount() == mount else { throw KernelError("umount2", .staleNFSFileHandle, place.path) }
+                try place.detach()
             }
         }
         return false
@@ -149,6 +156,8 @@ extension NodeVolumeService {
     /// A device of the kernel's rbd goes wholly when it is unmapped, but loop and nbd devices stay and lose what is
     /// behind them: one of those that is not the volume's device any more was it once.
     private static func isDead(_ device: DeviceNumber, replacedBy ours: DeviceNumber) -> Bool {
+        // What has no device, such as a tmpfs, was never ours.
+        guard device.major != 0 else { return false }
         guard let name = Sysfs().name(of: device) else { return true }
         return device.major == ours.major && !name.hasPrefix("rbd")
     }
@@ -166,9 +175,8 @@ extension NodeVolumeService {
         let failure: KernelError
         do throws(KernelError) {
             return try await pool.run { () throws(KernelError) in
-                try Mounting.mount(
+                try MountPlace(record.stagingPath).mount(
                     device.path,
-                    at: record.stagingPath,
                     fileSystem: usage.fileSystem,
                     options: mountOptions
                 )
@@ -176,22 +184,39 @@ extension NodeVolumeService {
         } catch {
             failure = error
         }
+        guard failure.call == "mount" else {
+            throw Self.placeError(failure, record.stagingPath, "stage volume '\(record.volumeID)'")
+        }
         throw await diagnose(record, device, failure)
     }
 
     private func stageBlock(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) {
-        let place = record.stagedDevice
-        let root = "/\(device.path.dropFirst(5))"
-        while let mount = try await mountTable().mount(at: place) {
-            if mount.root.hasSuffix(root) { return }
-            try await kernel("detach the dead device at the staging path") { () throws(KernelError) in
-                try Mounting.detach(place)
+        let path = record.stagedDevice
+        let what = "stage volume '\(record.volumeID)'"
+        while let mount = try await mountTable().mount(at: path) {
+            let kind = try await at(path, what) { (place) throws(KernelError) in try place.kind() }
+            guard case .blockDevice(let found)? = kind else {
+                throw VolumeError(
+                    .failedPrecondition,
+                    "'\(path)' has another mount, \(mount.source) (\(mount.fileSystem)); unmount it first"
+                )
+            }
+            if found == device.device { return }
+            guard OwnMount.couldBeOurs(found) else {
+                throw VolumeError(
+                    .failedPrecondition,
+                    "'\(path)' has the device \(found), which is not the volume's; unmount it first"
+                )
+            }
+            logger.warning("detaching a dead device", metadata: ["path": "\(path)"])
+            try await at(path, "detach the dead device at the staging path") { (place) throws(KernelError) in
+                try place.detach()
             }
         }
-        enter(NodeStep.mounting, place)
-        try await kernel("bind the device of volume '\(record.volumeID)'") { () throws(KernelError) in
-            try KernelFile.createEmpty(place)
-            try Mounting.bind(device.path, at: place)
+        enter(NodeStep.mounting, path)
+        try await at(path, what) { (place) throws(KernelError) in
+            try place.makeFile()
+            try place.bind(MountPlace(device.path)) { $0.kind == .blockDevice(device.device) }
         }
     }
 }

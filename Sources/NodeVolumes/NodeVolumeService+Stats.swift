@@ -1,4 +1,5 @@
 internal import Blocking
+internal import ExactText
 internal import LinuxKernel
 internal import NodeMapping
 internal import SystemPackage
@@ -11,10 +12,7 @@ extension NodeVolumeService {
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> VolumeStats {
         guard !request.volumePath.isEmpty else { throw .invalid("volume path is empty") }
-        guard let id = try? VolumeID(parsing: request.volumeID) else {
-            throw VolumeError(.notFound, "volume '\(request.volumeID.printable)' is not on this node")
-        }
-        let path = try await canonical(request.volumePath, "volume path")
+        let (id, path) = try await known(request.volumeID, request.volumePath)
         // On a key of its own: a look must not wait for a long operation. The deadline bounds a server that hangs.
         return try await operations.run(
             "read the usage of volume '\(id)'",
@@ -28,7 +26,7 @@ extension NodeVolumeService {
 
     private func stats(_ id: VolumeID, _ path: String) async throws(VolumeError) -> VolumeStats {
         let record = try await knownRecord(id, path)
-        let place = path == record.stagingPath ? record.stagedMount : path
+        let place = path.isExactly(record.stagingPath) ? record.stagedMount : path
         guard let mount = try await mountTable().mount(at: place) else {
             throw VolumeError(.notFound, "volume '\(id)' is not mounted at '\(path.printable)'")
         }
@@ -39,6 +37,12 @@ extension NodeVolumeService {
         }
         let server = await pool.run { mapper.serverStatus(of: address) }
         if let stall = server?.stall { return Self.abnormal(stall) }
+        if let failure = server?.failure {
+            return Self.abnormal(
+                "a write that was acknowledged could not be stored (\(KernelError.name(of: failure))): every flush fails "
+                    + "since, and what was written last may be lost; restart the pod, which maps the volume anew"
+            )
+        }
         let replaced = server?.replacements ?? 0
         let history = replaced == 0 ? "" : ", its server was replaced \(replaced) times"
         let healthy = VolumeCondition(

@@ -1,5 +1,6 @@
 internal import BlockDevices
 public import Blocking
+internal import ExactText
 internal import LinuxKernel
 public import Logging
 public import NodeMapping
@@ -39,6 +40,7 @@ public final class NodeVolumeService: NodeService {
     let operations: Operations
     let logger: Logger
     let standstill: Standstill
+    let places: VolumePlaces
 
     /// Prepares the service; touches nothing.
     ///
@@ -51,6 +53,7 @@ public final class NodeVolumeService: NodeService {
     ///   - operations: The operations under way.
     ///   - logger: Where to tell of repairs.
     ///   - standstill: Asked what a stage waits for whose caller stops waiting; answers within seconds.
+    ///   - places: Where volumes may be; by default nowhere in `stateDirectory`.
     ///   - clusters: Finds a volume's cluster.
     public init(
         info: NodeInfo,
@@ -61,6 +64,7 @@ public final class NodeVolumeService: NodeService {
         operations: Operations = Operations(),
         logger: Logger,
         standstill: @escaping Standstill = { _, _ in nil },
+        places: VolumePlaces? = nil,
         clusters: @escaping ClusterResolver
     ) {
         self.info = info
@@ -71,6 +75,7 @@ public final class NodeVolumeService: NodeService {
         self.operations = operations
         self.logger = logger
         self.standstill = standstill
+        self.places = places ?? VolumePlaces(own: [stateDirectory], lent: [])
         self.clusters = clusters
     }
 
@@ -82,13 +87,15 @@ public final class NodeVolumeService: NodeService {
         do throws(KernelError) {
             return try await pool.run(body)
         } catch {
-            let code: VolumeError.Code =
-                switch error.errno {
-                case .resourceBusy: .failedPrecondition
-                case .noSpace: .resourceExhausted
-                default: .internal
-                }
-            throw VolumeError(code, "cannot \(what): \(error)")
+            throw VolumeError(Self.code(of: error), "cannot \(what): \(error)")
+        }
+    }
+
+    static func code(of error: KernelError) -> VolumeError.Code {
+        switch error.errno {
+        case .resourceBusy: .failedPrecondition
+        case .noSpace: .resourceExhausted
+        default: .internal
         }
     }
 
@@ -112,14 +119,11 @@ public final class NodeVolumeService: NodeService {
     }
 
     func canonical(_ path: String, _ name: String) async throws(VolumeError) -> String {
-        guard path.hasPrefix("/"), !path.utf8.contains(0) else {
+        guard path.startsExactly(with: "/"), !path.utf8.contains(0) else {
             throw .invalid("\(name) '\(path.printable)' is not an absolute path")
         }
         do throws(KernelError) {
             return try await pool.run { () throws(KernelError) in try KernelFile.canonical(path) }
-        } catch  where error.isNotFound {
-            // Nothing can be mounted below a directory that is not there.
-            return path
         } catch {
             throw VolumeError(.invalidArgument, "\(name) cannot be used: \(error)")
         }

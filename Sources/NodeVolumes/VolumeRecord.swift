@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 internal import LinuxKernel
 internal import NodeMapping
@@ -13,6 +14,15 @@ struct VolumeRecord: Codable, Sendable {
         let path: String
         let isReadOnly: Bool
         let usage: Usage
+        /// The volume's device when it was mounted there, `7:3`; nothing in the records of a version that did not write it.
+        var device: String?
+
+        /// Whether both say the same path and use.
+        func isSame(as other: Target) -> Bool {
+            path.isExactly(other.path) && isReadOnly == other.isReadOnly && usage == other.usage
+        }
+
+        var description: String { "\(path) \(isReadOnly ? "ro" : "rw") \(usage.description)" }
     }
 
     /// A capability as it is written down.
@@ -49,6 +59,9 @@ struct VolumeRecord: Codable, Sendable {
 
         var isReadOnly: Bool { VolumeCapability.Mode(rawValue: mode)?.isReadOnly ?? false }
 
+        /// Whether one pod alone may have it.
+        var isForOnePod: Bool { VolumeCapability.Mode(rawValue: mode) == .singleNodeSingleWriter }
+
         var description: String {
             let name = VolumeCapability.Mode(rawValue: mode)?.name ?? "\(mode)"
             let fileSystem = fileSystem.isEmpty ? "any file system" : fileSystem
@@ -65,6 +78,8 @@ struct VolumeRecord: Codable, Sendable {
     /// The staging path had the volume once.
     var isStaged = false
     var targets: [Target] = []
+    /// The volume's device, `7:3`: what is mounted at the staging path is the volume's when it has it.
+    var device: String?
     /// The boot in which it was written; nothing in the records of a version that did not write it.
     var bootID: String?
 
@@ -82,16 +97,23 @@ struct VolumeRecords: Sendable {
     func record(of volumeID: String) throws(KernelError) -> VolumeRecord? {
         let path = path(of: volumeID)
         guard try FileKind.of(path) != nil else { return nil }
-        guard let record = try? JSONDecoder().decode(VolumeRecord.self, from: Data(KernelFile.bytes(path))) else {
+        guard var record = try? JSONDecoder().decode(VolumeRecord.self, from: Data(KernelFile.bytes(path))) else {
             throw KernelError("decode", .illegalByteSequence, path)
+        }
+        if record.bootID != Self.bootID {
+            // A device's number is another device's after a boot.
+            record.device = nil
+            for index in record.targets.indices { record.targets[index].device = nil }
         }
         return record
     }
 
+    private static var bootID: String? { KernelFile.firstLine("/proc/sys/kernel/random/boot_id") }
+
     func save(_ record: VolumeRecord) throws(KernelError) {
         try KernelFile.makeDirectories(directory)
         var record = record
-        record.bootID = KernelFile.firstLine("/proc/sys/kernel/random/boot_id")
+        record.bootID = Self.bootID
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
         guard let data = try? encoder.encode(record) else {

@@ -137,6 +137,7 @@ public struct NodeLab: Sendable {
             pool: BlockingPool(threads: 4),
             operations: Operations(observer: observer),
             logger: quietLogger,
+            places: VolumePlaces(own: [directory], lent: ["\(directory)/staging", "\(directory)/pods"]),
             clusters: { _ in ClusterAddress(monitors: monitors) }
         )
     }

@@ -16,9 +16,9 @@ extension BadRequest {
         + required("Node/NodeUnpublishVolume", "volumeId", limit: 128, takesAnything: true)
         + path("Node/NodeUnpublishVolume", "targetPath")
         + handle("Node/NodeExpandVolume")
-        + path("Node/NodeExpandVolume", "volumePath")
+        + required("Node/NodeExpandVolume", "volumePath", limit: 4095)
         + handle("Node/NodeGetVolumeStats")
-        + path("Node/NodeGetVolumeStats", "volumePath")
+        + required("Node/NodeGetVolumeStats", "volumePath", limit: 4095)
 
     private static func required(
         _ method: String,

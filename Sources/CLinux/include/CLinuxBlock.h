@@ -15,6 +15,7 @@ int clinux_block_secure_discard(int fd, uint64_t offset, uint64_t length);
 /// 1 when another open file description holds a write lock (fcntl F_OFD_GETLK).
 int clinux_is_write_locked(int fd);
 extern const int CLINUX_O_DIRECT;
+extern const int CLINUX_O_PATH;
 
 // Device mapper, <linux/dm-ioctl.h>: one buffer in and out that begins with struct dm_ioctl.
 int clinux_device_mapper(int control, unsigned command, void *buffer);

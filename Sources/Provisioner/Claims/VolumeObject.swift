@@ -60,9 +60,12 @@ struct VolumeObject {
         switch delivery {
         case .flexvolume:
             // kubelet refuses a FlexVolume with mountOptions; they are among the options.
+            var options = attributes.options
+            // kubelet's call does not say for how many pods the volume is.
+            if claim.details?.accessModes == ["ReadWriteOncePod"] { options["accessMode"] = "ReadWriteOncePod" }
             let flex: JSONValue = [
                 "driver": .string(settings.flexDriver), "fsType": .string(fileSystem),
-                "options": JSONValue(attributes.options),
+                "options": JSONValue(options),
             ]
             return spec.with("flexVolume", flex).with("nodeAffinity", affinity)
         case .local:

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// What CSI, or the kernel, allows in a string.
 ///
 /// CSI: size limits (128 bytes where a field does not say otherwise).
@@ -12,6 +14,8 @@ enum TextRule: Sendable {
     case anyHandle
     /// An absolute path below `/` without `.` and `..`, at most 4095 bytes (PATH_MAX with its zero), no control characters.
     case path
+    /// A path to look a volume up by: as long as a path. One that nothing can be at is where the volume is not.
+    case anyPath
     /// Our own words that come back, and what we answer: anything.
     case opaque
 
@@ -20,7 +24,7 @@ enum TextRule: Sendable {
         guard !string.isEmpty, self != .opaque else { return nil }
         let limit =
             switch self {
-            case .path: 4095
+            case .path, .anyPath: 4095
             case .line: Int.max
             default: 128
             }
@@ -29,8 +33,8 @@ enum TextRule: Sendable {
         guard self != .anyHandle else { return nil }
         guard !string.unicodeScalars.contains(where: \.isControl) else { return "holds control characters" }
         guard self == .path || self == .handle else { return nil }
-        let parts = string.split(separator: "/")
-        guard !parts.contains("."), !parts.contains("..") else {
+        let parts = string.parts(at: "/", omittingEmpty: true)
+        guard !parts.containsExactly("."), !parts.containsExactly("..") else {
             return "'\(Self.short(string))' holds a part '.' or '..'"
         }
         guard self == .path else { return nil }

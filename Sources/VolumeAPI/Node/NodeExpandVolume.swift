@@ -24,7 +24,7 @@ extension CSI.Node {
             /// CSI: NodeExpandVolumeRequest.
             package static let fields: [Field<Self>] = [
                 .string("volumeId", \.volumeID, .handle, required: true),
-                .string("volumePath", \.volumePath, .path, required: true),
+                .string("volumePath", \.volumePath, .anyPath, required: true),
                 .message("capacityRange", \.capacityRange),
                 .string("stagingTargetPath", \.stagingTargetPath, .path),
                 .message("volumeCapability", \.volumeCapability),

@@ -16,7 +16,7 @@ extension CSI.Node {
             /// CSI: NodeGetVolumeStatsRequest.
             package static let fields: [Field<Self>] = [
                 .string("volumeId", \.volumeID, .handle, required: true),
-                .string("volumePath", \.volumePath, .path, required: true),
+                .string("volumePath", \.volumePath, .anyPath, required: true),
                 .string("stagingTargetPath", \.stagingTargetPath, .path),
             ]
         }

@@ -3,6 +3,7 @@ import CephVolumes
 import Logging
 import NodeMapping
 import NodeVolumes
+import Provisioner
 import ServiceLifecycle
 import Volumes
 
@@ -14,6 +15,8 @@ struct NodeStack: Sendable {
 
     /// Threads for mounts, file systems and devices; each volume's calls come one after the other.
     private static let threads = 8
+
+    private static let runDirectory = "/run/nacre"
 
     /// Nothing when this process is not told which node it is on; a spare server is for who has many calls, and not one.
     init?(
@@ -57,7 +60,14 @@ struct NodeStack: Sendable {
             pool: BlockingPool(threads: Self.threads),
             operations: operations,
             logger: logger,
-            standstill: { await store.standstill(of: $0, as: $1) }
+            standstill: { await store.standstill(of: $0, as: $1) },
+            places: VolumePlaces(
+                own: [options.stateDir, Self.runDirectory],
+                lent: [
+                    DriverSettings().localDirectory, "\(options.stateDir)/vol", "\(options.stateDir)/cli",
+                    "\(Self.runDirectory)/cli",
+                ]
+            )
         ) { (id) throws(VolumeError) in
             NodeVolumes::ClusterAddress(monitors: try configuration.cluster(id.clusterID).monitors)
         }

@@ -1,0 +1,198 @@
+internal import CLinux
+internal import ExactText
+internal import Glibc
+internal import SystemPackage
+
+/// A place in the file system where something is mounted or taken away, reached without following a symbolic link.
+///
+/// Every directory on the way is opened as such, so a link that somebody puts there meanwhile makes the call fail and
+/// never leads it elsewhere. What is done then is done to what was opened, by its descriptor.
+///
+/// See: openat(2), O_PATH and O_NOFOLLOW; works on kernels without openat2(2) and move_mount(2) as well.
+public struct MountPlace: ~Copyable, Sendable {
+    /// The path, absolute and without links.
+    public let path: String
+    private let parent: OwnedDescriptor
+    private let name: String
+
+    /// Walks to the parent of `path`.
+    ///
+    /// - Parameters:
+    ///   - path: As `KernelFile.canonical` gives it: absolute, without links, `.` and `..`.
+    ///   - mode: With it, directories that are missing on the way are made, with this mode.
+    /// - Throws: `KernelError`; `ENOENT` when a directory on the way is missing, `ELOOP` or `ENOTDIR` when it is a link.
+    public init(_ path: String, makingParents mode: UInt32? = nil) throws(KernelError) {
+        let parts = path.parts(at: "/", omittingEmpty: true)
+        guard path.startsExactly(with: "/"), let name = parts.last, !parts.containsExactly("."),
+            !parts.containsExactly("..")
+        else { throw KernelError("openat", .invalidArgument, path) }
+        var directory = try OwnedDescriptor(opening: "/", CLINUX_O_PATH | O_DIRECTORY)
+        for part in parts.dropLast() {
+            if let mode, mkdirat(directory.rawValue, part, mode) != 0, errno != EEXIST, errno != EROFS {
+                throw KernelError("mkdirat", Errno(rawValue: errno), path)
+            }
+            let flags = CLINUX_O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+            let next = try checked("openat", path, openat(directory.rawValue, part, flags))
+            directory = OwnedDescriptor(adopting: next, subject: path)
+        }
+        self.path = path
+        self.name = name
+        parent = directory
+    }
+
+    /// What is at the place, on top of all that is mounted there; nothing when there is nothing.
+    public borrowing func kind() throws(KernelError) -> FileKind? {
+        var status = stat()
+        guard fstatat(parent.rawValue, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
+            if errno == ENOENT { return nil }
+            throw KernelError("fstatat", Errno(rawValue: errno), path)
+        }
+        return FileKind(status)
+    }
+
+    /// The mount on which the place lies: the place's own when something is mounted there.
+    ///
+    /// - Returns: Its number in mountinfo; nothing when there is nothing at the place.
+    public borrowing func mountID() throws(KernelError) -> Int? {
+        guard try kind() != nil else { return nil }
+        let top = try open()
+        let text = try KernelFile.text("/proc/self/fdinfo/\(top.rawValue)")
+        for line in text.split(separator: "\n") where line.hasPrefix("mnt_id:") {
+            return Int(line.dropFirst("mnt_id:".count).filter(\.isNumber))
+        }
+        throw KernelError("read", .ioError, "/proc/self/fdinfo of \(path)")
+    }
+
+    /// What is mounted at the place, on top of all others.
+    ///
+    /// Unlike a search of mountinfo by the path, it tells a mount from one of the same name that another hides.
+    ///
+    /// - Returns: The mount; nothing when the place is none.
+    public borrowing func mount() throws(KernelError) -> MountTable.Mount? {
+        guard let id = try mountID() else { return nil }
+        return try MountTable.current().mounts.first { $0.id == id && $0.mountPoint.isExactly(path) }
+    }
+
+    /// Makes a directory there; fine when there is one.
+    public borrowing func makeDirectory(mode: UInt32) throws(KernelError) {
+        if mkdirat(parent.rawValue, name, mode) != 0, errno != EEXIST {
+            throw KernelError("mkdirat", Errno(rawValue: errno), path)
+        }
+        guard try kind() == .directory else { throw KernelError("mkdirat", .notDirectory, path) }
+    }
+
+    /// Makes an empty file there to mount on; fine when there is one.
+    public borrowing func makeFile() throws(KernelError) {
+        switch try kind() {
+        case nil:
+            let flags = O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+            let file = openat(parent.rawValue, name, flags, 0o600)
+            guard file < 0 else { return _ = close(file) }
+            guard errno == EEXIST else { throw KernelError("openat", Errno(rawValue: errno), path) }
+            try makeFile()
+        case .file, .blockDevice: return
+        default: throw KernelError("openat", .fileExists, path)
+        }
+    }
+
+    /// Removes what `makeDirectory` or `makeFile` left: an empty directory or an empty file.
+    ///
+    /// - Throws: `KernelError` for all else that is there; fine when there is nothing.
+    public borrowing func removeEmpty() throws(KernelError) {
+        switch try kind() {
+        case nil: return
+        case .directory: try removed("rmdir", unlinkat(parent.rawValue, name, AT_REMOVEDIR))
+        case .file(bytes: 0): try removed("unlink", unlinkat(parent.rawValue, name, 0))
+        default: throw KernelError("unlink", .notPermitted, path)
+        }
+    }
+
+    private func removed(_ call: String, _ result: CInt) throws(KernelError) {
+        guard result != 0, errno != ENOENT else { return }
+        throw KernelError(call, Errno(rawValue: errno), path)
+    }
+}
+
+extension MountPlace {
+    /// Mounts `source` here.
+    ///
+    /// See: mount(2).
+    public borrowing func mount(
+        _ source: String,
+        fileSystem: String,
+        options: MountOptions
+    ) throws(KernelError) {
+        let point = try open()
+        let result = Glibc.mount(source, point.link, fileSystem, options.flags, options.data)
+        try checked("mount", "\(source) on \(path)", result)
+    }
+
+    /// Makes what is at `source` appear here too.
+    ///
+    /// - Parameters:
+    ///   - source: A place; what lies on top of it is bound.
+    ///   - isWanted: Told of what was opened there, which is what is bound; with `false` nothing is.
+    /// - Throws: `KernelError`; `ESTALE` when it is not what is wanted.
+    public borrowing func bind(
+        _ source: borrowing MountPlace,
+        ifSource isWanted: (MountedThing) throws(KernelError) -> Bool
+    ) throws(KernelError) {
+        let origin = try source.open()
+        guard try isWanted(try origin.thing(source.path)) else {
+            throw KernelError("mount", .staleNFSFileHandle, source.path)
+        }
+        let point = try open()
+        let result = Glibc.mount(origin.link, point.link, nil, Mounting.bindFlag, nil)
+        try checked("mount", "\(source.path) on \(path)", result)
+    }
+
+    /// Changes the flags of the mount here, such as to read-only.
+    public borrowing func remountBind(options: MountOptions) throws(KernelError) {
+        let top = try open()
+        let flags = Mounting.bindFlag | Mounting.remountFlag | options.flags
+        try checked("mount", "\(path) (remount)", Glibc.mount(nil, top.link, nil, flags, nil))
+    }
+
+    /// Takes away the topmost mount here; EBUSY while anyone uses it.
+    public borrowing func unmount() throws(KernelError) {
+        try checked("umount2", path, umount2("\(parent.link)/\(name)", CInt(UMOUNT_NOFOLLOW)))
+    }
+
+    /// Takes the topmost mount here out of sight now; it ends when its last user does.
+    public borrowing func detach() throws(KernelError) {
+        let flags = CInt(UMOUNT_NOFOLLOW) | CInt(MNT_DETACH)
+        try checked("umount2", "\(path) (detach)", umount2("\(parent.link)/\(name)", flags))
+    }
+
+    fileprivate borrowing func open() throws(KernelError) -> OwnedDescriptor {
+        let flags = CLINUX_O_PATH | O_NOFOLLOW | O_CLOEXEC
+        let top = OwnedDescriptor(
+            adopting: try checked("openat", path, openat(parent.rawValue, name, flags)),
+            subject: path
+        )
+        // O_PATH opens a link itself; what is mounted on it by its descriptor could not be taken away by its path.
+        guard try top.kind() != .symbolicLink else { throw KernelError("openat", .tooManySymbolicLinkLevels, path) }
+        return top
+    }
+}
+
+/// What was opened for a bind.
+public struct MountedThing: Sendable, Hashable {
+    /// What it is.
+    public let kind: FileKind
+    /// The device of the file system on which it lies.
+    public let device: DeviceNumber
+}
+
+extension OwnedDescriptor {
+    /// A path that leads to what is open, whatever became of its name.
+    fileprivate var link: String { "/proc/self/fd/\(rawValue)" }
+
+    fileprivate borrowing func kind() throws(KernelError) -> FileKind { try thing(subject).kind }
+
+    fileprivate borrowing func thing(_ path: String) throws(KernelError) -> MountedThing {
+        var status = stat()
+        try checked("fstat", path, fstat(rawValue, &status))
+        return MountedThing(kind: FileKind(status), device: DeviceNumber(rawValue: UInt64(status.st_dev)))
+    }
+}

@@ -1,0 +1,95 @@
+internal import Blocking
+internal import ExactText
+internal import LinuxKernel
+internal import NodeMapping
+internal import SystemPackage
+public import Volumes
+
+extension NodeVolumeService {
+    /// Takes the pod's path away; fine when nothing of the volume is there.
+    ///
+    /// | at the path | what is done |
+    /// | --- | --- |
+    /// | the volume, as recorded or as its device tells | it is unmounted |
+    /// | anything else that is mounted | refused, also when it is another volume's or the volume's staging path |
+    /// | an empty directory or file that was the volume's target | it is removed |
+    /// | an empty directory or file that never was | it stays |
+    public func unpublish(
+        volumeID: String,
+        targetPath: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) {
+        let path = try await canonical(targetPath, "target path")
+        try await operations.run(
+            "unpublish volume '\(volumeID.printable)'",
+            on: volumeID,
+            fingerprint: "unpublish \(path)",
+            deadline: deadline
+        ) { () throws(VolumeError) in
+            guard var record = try await self.record(of: volumeID),
+                let target = record.targets.first(where: { $0.path.isExactly(path) })
+            else { return try await self.unpublishUnrecorded(volumeID, path) }
+            let own = await self.ownMount(record, target.device)
+            let what = "unpublish volume '\(volumeID.printable)'"
+            try await self.takeDown(path, what, step: .unmountingTarget) { own.matches($0, $1) }
+            enter(NodeStep.removingTarget, path)
+            try await self.removeTarget(path, what)
+            enter(NodeStep.forgettingTarget, path)
+            record.targets.removeAll { $0.path.isExactly(path) }
+            try await self.save(record)
+        }
+    }
+
+    /// Removes the empty directory or file of a target; fine when it is gone, or never came to be.
+    func removeTarget(_ path: String, _ what: String) async throws(VolumeError) {
+        let failure: KernelError
+        do throws(KernelError) {
+            return try await pool.run { () throws(KernelError) in try MountPlace(path).removeEmpty() }
+        } catch {
+            failure = error
+        }
+        guard failure.errno != .noSuchFileOrDirectory else { return }
+        guard failure.errno == .notPermitted || failure.errno == .directoryNotEmpty else {
+            throw Self.placeError(failure, path, what)
+        }
+        throw VolumeError(
+            .failedPrecondition,
+            "cannot \(what): nothing is mounted at '\(path.printable)' any more, but somebody left files there; look at "
+                + "them and remove them"
+        )
+    }
+
+    /// Of a path that no record has only that is taken away which the kernel itself says is the volume's.
+    ///
+    /// A record can be lost, and a file system that stays mounted then keeps its volume from all other nodes.
+    private func unpublishUnrecorded(_ volumeID: String, _ path: String) async throws(VolumeError) {
+        guard try await mountTable().mount(at: path) != nil else { return }
+        let what = "unpublish volume '\(volumeID.printable)'"
+        let records = records
+        let all = try await kernel("read the records of volumes") { () throws(KernelError) in try records.all() }
+        let hasStaging = all.first { $0.stagedMount.isExactly(path) || $0.stagingPath.isExactly(path) }
+        // kubelet's own name for it, and ours.
+        guard hasStaging == nil, !path.endsExactly(with: "/globalmount"), !path.endsExactly(with: "/staging") else {
+            throw VolumeError(
+                .failedPrecondition,
+                "cannot \(what): '\(path.printable)' is the staging path of volume "
+                    + "'\(hasStaging?.volumeID ?? volumeID.printable)'; unstage it, once it is not published any more"
+            )
+        }
+        if let other = all.first(where: { $0.targets.contains { $0.path.isExactly(path) } }) {
+            throw VolumeError(
+                .failedPrecondition,
+                "cannot \(what): '\(path.printable)' has volume '\(other.volumeID)'; name that one"
+            )
+        }
+        let image = (try? VolumeID(parsing: volumeID)).map { address(of: $0) }
+        let mapper = mapper
+        let devices = try await mapping { (_) throws(MappingError) in try mapper.devices(of: image) }
+        try await takeDown(path, what, step: .unmountingTarget) { mount, kind in
+            if case .blockDevice(let device)? = kind { return devices.contains(device) }
+            return mount.root == "/" && devices.contains(mount.device)
+        }
+        enter(NodeStep.removingTarget, path)
+        try await removeTarget(path, what)
+    }
+}

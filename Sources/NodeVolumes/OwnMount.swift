@@ -1,0 +1,118 @@
+internal import Blocking
+internal import LinuxKernel
+internal import NodeMapping
+internal import SystemPackage
+internal import Volumes
+
+/// What must be mounted at a path for it to be the volume's.
+///
+/// A file system of the volume has the volume's device for its super block and shows its root; a block volume's path is
+/// a device of that number.
+struct OwnMount: Sendable {
+    let isBlock: Bool
+    let fileSystem: String
+    /// The volume's device; nothing when neither a record nor the mapper tells it any more.
+    let devices: Set<DeviceNumber>
+
+    init(isBlock: Bool, fileSystem: String, devices: Set<DeviceNumber>) {
+        self.isBlock = isBlock
+        self.fileSystem = fileSystem
+        self.devices = devices
+    }
+
+    /// What is the volume's while it is mapped.
+    init(_ record: VolumeRecord, _ device: MappedDevice) {
+        self.init(isBlock: record.usage.isBlock, fileSystem: record.usage.fileSystem, devices: [device.device])
+    }
+
+    /// Whether what was found at a path is the volume's.
+    func matches(_ mount: MountTable.Mount, _ kind: FileKind?) -> Bool {
+        if isBlock {
+            guard case .blockDevice(let device)? = kind else { return false }
+            return devices.isEmpty ? Self.couldBeOurs(device) : devices.contains(device)
+        }
+        guard mount.root == "/" else { return false }
+        guard devices.isEmpty else { return devices.contains(mount.device) }
+        return Self.couldBeOurs(mount.device) && mount.fileSystem == fileSystem
+    }
+
+    /// Whether a device is of a kind that mappers make, or was one that is gone; never `tmpfs` and its like.
+    static func couldBeOurs(_ device: DeviceNumber) -> Bool {
+        guard device.major != 0 else { return false }
+        guard let name = Sysfs().name(of: device) else { return true }
+        return ["loop", "nbd", "rbd"].contains { name.hasPrefix($0) }
+    }
+}
+
+/// What a look at a path found before something was to be taken away there.
+enum TakenDown: Sendable {
+    case nothing
+    case unmounted
+    case foreign(MountTable.Mount)
+    case busy(KernelError)
+}
+
+extension NodeVolumeService {
+    /// What is the volume's at a path of its record.
+    ///
+    /// - Parameters:
+    ///   - record: The volume.
+    ///   - device: What was written down when it was mounted there.
+    /// - Returns: What tells its mounts from others.
+    func ownMount(_ record: VolumeRecord, _ device: String?) async -> OwnMount {
+        var devices = Set([device].compactMap { $0.flatMap { DeviceNumber(parsing: $0) } })
+        if let id = try? VolumeID(parsing: record.volumeID) {
+            // After its server died a volume may have another device than was written down.
+            let (address, mapper) = (address(of: id), mapper)
+            let mapped = try? await mapping { (_) throws(MappingError) in try mapper.device(of: address) }
+            devices.formUnion([mapped?.device].compactMap { $0 })
+        }
+        return OwnMount(isBlock: record.usage.isBlock, fileSystem: record.usage.fileSystem, devices: devices)
+    }
+
+    /// Takes away what is mounted at a path, one mount after the other, as long as each is the volume's.
+    ///
+    /// - Throws: `VolumeError` with `.failedPrecondition` when something else is mounted there, or who uses it.
+    func takeDown(
+        _ path: String,
+        _ what: String,
+        step: NodeStep,
+        ifOurs isOurs: @escaping @Sendable (MountTable.Mount, FileKind?) -> Bool
+    ) async throws(VolumeError) {
+        while try await mountTable().mount(at: path) != nil {
+            enter(step, path)
+            let found = try await at(path, what) { (place) throws(KernelError) -> TakenDown in
+                guard let mount = try place.mount() else { return .nothing }
+                guard try isOurs(mount, place.kind()) else { return .foreign(mount) }
+                do throws(KernelError) {
+                    try place.unmount()
+                } catch  where error.errno == .resourceBusy {
+                    return .busy(error)
+                }
+                return .unmounted
+            }
+            switch found {
+            case .unmounted: continue
+            case .nothing: return
+            case .foreign(let mount):
+                throw VolumeError(
+                    .failedPrecondition,
+                    "cannot \(what): '\(path.printable)' has a mount that is not the volume's, \(mount.source) "
+                        + "(\(mount.fileSystem)); nothing was unmounted, unmount it first"
+                )
+            case .busy(let error): throw await inUse(path, what, error)
+            }
+        }
+    }
+
+    private func inUse(_ path: String, _ what: String, _ error: KernelError) async -> VolumeError {
+        let users = await pool.run { MountUsers.users(of: path) }
+        return VolumeError(
+            .failedPrecondition,
+            "cannot \(what): '\(path)' is in use (\(error.call): EBUSY): "
+                + (users.isEmpty
+                    ? "by something that this process cannot see, perhaps in another process namespace"
+                    : users.joined(separator: "; ")) + "; end that first"
+        )
+    }
+}
