@@ -92,7 +92,7 @@ let package = Package(
         room("JSON", [collections], settings: pointerFree),
 
         // Storey 1: one library or kernel each.
-        room("RADOS", ["CRados", "CRadosWatchers", "Blocking", "Secrets", "ExactText", system]),
+        room("RADOS", ["CRados", "CRadosWatchers", "Blocking", "Secrets", system]),
         room("Curl", ["CCurl", "Blocking", "Secrets"]),
         room("YAML", ["CYAML", "JSON", collections]),
         room("VolumeAPI", ["JSON", "Secrets", "ExactText", collections], settings: pointerFree),
@@ -101,7 +101,7 @@ let package = Package(
         // Storey 2
         room("VolumeClient", ["VolumeAPI", "JSON", "Curl", "Blocking"]),
         room("KubernetesAPI", ["JSON", "YAML", "Curl", "Secrets", collections], settings: pointerFree),
-        room("RBD", ["CRBD", "RADOS", "Blocking", "ExactText", system]),
+        room("RBD", ["CRBD", "RADOS", "Blocking", system]),
         room("BlockDevices", ["LinuxKernel", system]),
 
         // Storey 3

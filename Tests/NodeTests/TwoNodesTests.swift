@@ -237,7 +237,7 @@ extension NodeTests {
         let place = "\(lab.stagingPath("lost"))/device"
         let request = StatsRequest(volumeID: lab.handle("lost"), volumePath: place, stagingPath: "")
         #expect(try await !lab.service().stats(request, deadline: soon).condition.isAbnormal)
-        _ = try await pair.nacre("node fence \(lab.nodeID) --confirm \(lab.nodeID)")
+        _ = try await pair.nacre("node fence \(lab.nodeID) --yes")
         try await shell("dd if=/dev/zero of=\(place) bs=64K count=4 oflag=direct conv=fsync status=none || true")
         let deadline = ContinuousClock.now + .seconds(60)
         var condition = try await lab.service().stats(request, deadline: soon).condition
