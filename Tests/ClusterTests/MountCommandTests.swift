@@ -4,19 +4,18 @@ import LinuxKernel
 import TestSupport
 import Testing
 
+/// Whether this is a mount namespace of our own, with a Ceph, and with FUSE for the devices.
+private var canMount: Bool {
+    MicroCluster.isThere && ProcessInfo.processInfo.environment["NACRE_OWN_MOUNTS"] != nil
+        && FileManager.default.fileExists(atPath: "/dev/fuse")
+}
+
 /// `nacre volume mount` and what belongs to it, on real devices.
 @Suite(
     "Mounting from the command line",
-    .enabled(if: MountCommandTests.isAvailable, Comment(rawValue: MicroCluster.lack))
+    .enabled(if: canMount, Comment(rawValue: MicroCluster.lack))
 )
 struct MountCommandTests {
-    /// Only in a mount namespace of our own, with FUSE for the devices.
-    static var isAvailable: Bool {
-        let variables = ProcessInfo.processInfo.environment
-        return MicroCluster.isThere && variables["NACRE_OWN_MOUNTS"] != nil
-            && FileManager.default.fileExists(atPath: "/dev/fuse")
-    }
-
     /// A service with a node's side, its commands, and a directory to mount below.
     private func with(_ body: (NacreCommand, NacreCommand, String) async throws -> Void) async throws {
         let cluster = try #require(MicroCluster.current)
