@@ -267,6 +267,32 @@ pid_t clinux_spawn_detached(const char *path, char *const arguments[], char *con
     return pid;
 }
 
+pid_t clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
+                   int count, const char **stage) {
+    *stage = "pipe2";
+    if (count > 16) return -EINVAL;
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) < 0) return -errno;
+    *stage = "fork";
+    pid_t child = fork();
+    if (child == 0) become(path, arguments, environment, descriptors, count, report[1]);
+    pid_t result = child < 0 ? -errno : child;
+    close(report[1]);
+    struct spawn_report outcome;
+    ssize_t size;
+    // The pipe closes at the child's exec.
+    while (child > 0 && (size = read(report[0], &outcome, sizeof outcome)) != 0) {
+        if (size < 0 && errno == EINTR) continue;
+        if (size != sizeof outcome) break;
+        *stage = spawn_stages[outcome.stage];
+        result = -outcome.error;
+        while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {}
+        break;
+    }
+    close(report[0]);
+    return result;
+}
+
 const char *clinux_errno_name(int error) { return strerrorname_np(error); }
 
 void clinux_limit_malloc_arenas(int count) { (void)mallopt(M_ARENA_MAX, count); }

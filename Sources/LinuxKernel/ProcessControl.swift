@@ -75,6 +75,43 @@ public enum ProcessControl {
         try accepted(stage.map { String(cString: $0) } ?? "fork", path, pid)
         return pid
     }
+
+    /// Runs a program as a child of ours, with descriptors 0, 1, … from `descriptors`; returns its process number.
+    ///
+    /// Default signals, umask 077, working directory `/`, every other descriptor closed. Its end must be waited for.
+    public static func spawn(
+        _ path: String,
+        arguments: [String],
+        environment: [String: String],
+        descriptors: [CInt]
+    ) throws(KernelError) -> Int32 {
+        var stage: UnsafePointer<CChar>?
+        let arguments = CStrings(arguments)
+        let environment = CStrings(environment.map { "\($0)=\($1)" })
+        let pid = clinux_spawn(
+            path,
+            arguments.pointers,
+            environment.pointers,
+            descriptors,
+            CInt(descriptors.count),
+            &stage
+        )
+        try accepted(stage.map { String(cString: $0) } ?? "fork", path, pid)
+        return pid
+    }
+
+    /// Waits for a child of ours and says how it ended: `exit status 1`, `signal 6 (Aborted)`.
+    ///
+    /// Implements `waitpid`.
+    public static func ending(of child: Int32) -> String {
+        var status: CInt = 0
+        while waitpid(child, &status, 0) < 0 {
+            guard errno == EINTR else { return "an end that nobody saw" }
+        }
+        let signal = status & 0x7F
+        guard signal != 0 else { return "exit status \((status >> 8) & 0xFF)" }
+        return "signal \(signal) (\(strsignal(signal).map { String(cString: $0) } ?? "unknown"))"
+    }
 }
 
 /// A NULL-terminated array of C strings for as long as it lives.

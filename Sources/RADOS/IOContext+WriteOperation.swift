@@ -10,14 +10,20 @@ extension IOContext {
     ///   - calls: What to call, in this order, if anything; a call does not see what those before it wrote.
     ///   - object: The object's name.
     ///   - isNew: Whether the object must not be there before.
-    /// - Throws: `RADOSError` of the first call that fails, `.fileExists` when the object is not new.
+    ///   - isOld: Whether it must be there before: what was removed meanwhile must not come back.
+    ///   - passesFull: Whether a full pool takes it all the same; for what must be written to free space.
+    /// - Throws: `RADOSError` of the first call that fails, `.fileExists` when the object is not new,
+    ///   `.noSuchFileOrDirectory` when it is not old.
     public func execute(
         _ calls: ClassCall...,
         on object: String,
-        isNew: Bool = false
+        isNew: Bool = false,
+        isOld: Bool = false,
+        passesFull: Bool = false
     ) async throws(RADOSError) {
         let operation = WriteOperation()
         if isNew { rados_write_op_create(operation.raw, CInt(LIBRADOS_CREATE_EXCLUSIVE), nil) }
+        if isOld { rados_write_op_assert_exists(operation.raw) }
         for call in calls {
             // librados copies the input before it returns.
             call.input.withUnsafeBytes { input in
@@ -32,7 +38,9 @@ extension IOContext {
             }
         }
         let names = calls.isEmpty ? "create" : calls.map { "\($0.className).\($0.method)" }.joined(separator: ", ")
-        try check(await operate(operation, on: object), "rados_aio_write_op_operate \(names)", "\(label)/\(object)")
+        let flags = passesFull ? CInt(LIBRADOS_OPERATION_FULL_FORCE) : 0
+        let result = await operate(operation, on: object, flags)
+        try check(result, "rados_aio_write_op_operate \(names)", "\(label)/\(object)")
     }
 
     /// Runs a class call that writes on one object, if a key of its map has a certain value; both in one step of its OSD.
@@ -128,10 +136,10 @@ extension IOContext {
         return true
     }
 
-    private func operate(_ operation: WriteOperation, on object: String) async -> CInt {
+    private func operate(_ operation: WriteOperation, on object: String, _ flags: CInt = 0) async -> CInt {
         let result = await withRetainedContext { raw in
             await awaitCompletion { completion in
-                rados_aio_write_op_operate(operation.raw, raw, completion, object, nil, 0)
+                rados_aio_write_op_operate(operation.raw, raw, completion, object, nil, flags)
             }
         }
         withExtendedLifetime(operation) {}

@@ -65,6 +65,9 @@ int clinux_generic_netlink(int seconds);
 /// Returns the process id; *stage names the call that failed otherwise.
 pid_t clinux_spawn_detached(const char *path, char *const arguments[], char *const environment[],
                             const int *descriptors, int count, const char **stage);
+/// Like `clinux_spawn_detached`, but the program is a child of ours, in our session.
+pid_t clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
+                   int count, const char **stage);
 
 // Keys that the kernel keeps, keyrings(7)
 /// Adds a key to the calling thread's own keyring; its serial.
