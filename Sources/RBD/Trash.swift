@@ -21,10 +21,15 @@ extension IOContext {
     ///
     /// Blocks; its time does not grow with the data.
     ///
-    /// Implements `rbd_trash_move` without a delay. Similar to: rbd trash mv. It also moves an image that another
-    /// client has open and goes on writing to: ask `watchers` first.
-    public func moveToTrash(_ name: String) throws(RBDError) {
-        let result = withRawContext { rbd_trash_move($0, name, 0) }
+    /// Implements `rbd_trash_move`. Similar to: rbd trash mv. It also moves an image that another client has open and
+    /// goes on writing to: ask `watchers` first.
+    ///
+    /// - Parameters:
+    ///   - name: The image's name.
+    ///   - retention: For how long nobody can remove it without force, in whole seconds.
+    /// - Throws: `RBDError` with `.noSuchFileOrDirectory` when there is no such image.
+    public func moveToTrash(_ name: String, keptFor retention: Duration = .zero) throws(RBDError) {
+        let result = withRawContext { rbd_trash_move($0, name, UInt64(max(0, retention.components.seconds))) }
         try check(result, "rbd_trash_move", "\(label)/\(name)")
     }
 

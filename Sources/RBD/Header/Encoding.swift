@@ -6,6 +6,12 @@ struct Encoder {
         withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) }
     }
 
+    /// A time since 1970, as Ceph's `utime_t`.
+    mutating func append(time: Duration) {
+        append(UInt32(truncatingIfNeeded: time.components.seconds))
+        append(UInt32(truncatingIfNeeded: time.components.attoseconds / 1_000_000_000))
+    }
+
     mutating func append(_ flag: Bool) {
         bytes.append(flag ? 1 : 0)
     }
@@ -42,6 +48,12 @@ struct Decoder {
         withUnsafeMutableBytes(of: &value) { $0.copyBytes(from: rest.prefix(size)) }
         rest = rest.dropFirst(size)
         return Number(littleEndian: value)
+    }
+
+    /// A time since 1970, as Ceph's `utime_t`.
+    mutating func time() -> Duration? {
+        guard let seconds = number(UInt32.self), let nanoseconds = number(UInt32.self) else { return nil }
+        return .seconds(Int64(seconds)) + .nanoseconds(Int64(nanoseconds))
     }
 
     mutating func string() -> String? {

@@ -17,14 +17,33 @@ extension IOContext {
         }
     }
 
+    /// Takes a metadata key off an image by its id; one that is not there is fine, and so is an image that is not.
+    ///
+    /// Implements the class call `rbd.metadata_remove`.
+    public func removeMetadata(_ key: String, ofImageID id: String) async throws(RBDError) {
+        var input = Encoder()
+        input.append(key)
+        do throws(RADOSError) {
+            let call = ClassCall("rbd", "metadata_remove", input: input.bytes)
+            try await execute(call, on: ImageObject.header(ofID: id), isOld: true)
+        } catch {
+            guard error.isNotFound else { throw RBDError(error) }
+        }
+    }
+
     /// The metadata of an image by its id, at most 64 keys of it, or nothing when its header is missing.
     ///
     /// Implements the class call `rbd.metadata_list`.
-    public func metadata(ofImageID id: String) async throws(RBDError) -> [String: String]? {
-        guard let answers = try await classCalls([.listingMetadata(after: "")], on: ImageObject.header(ofID: id)) else {
-            return nil
-        }
-        return ClassCall.metadata(in: answers[0])
+    ///
+    /// - Parameters:
+    ///   - id: The image's id.
+    ///   - prefix: What the keys begin with; others are not read, however many there are.
+    /// - Returns: Keys and values; nothing when the image's header is missing.
+    /// - Throws: `RBDError` for anything but a missing header.
+    public func metadata(ofImageID id: String, prefix: String = "") async throws(RBDError) -> [String: String]? {
+        guard let answers = try await classCalls([.listingMetadata(after: prefix)], on: ImageObject.header(ofID: id))
+        else { return nil }
+        return ClassCall.metadata(in: answers[0]).filter { $0.key.hasPrefix(prefix) }
     }
 
     /// The metadata of an image by its id, for who has no task to wait in.

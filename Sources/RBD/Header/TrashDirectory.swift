@@ -37,6 +37,10 @@ public struct TrashRecord: Sendable, Hashable {
     public let name: String
     /// Who put it there.
     public let source: Source
+    /// When it was put there, since 1970.
+    public let deletedAt: Duration
+    /// Until when it must be kept, since 1970.
+    public let deferredUntil: Duration
     /// What is being done with it.
     public let state: State
 }
@@ -72,7 +76,7 @@ extension IOContext {
     /// An image's entry in the trash; nothing when it is not there.
     ///
     /// Implements the class call `rbd.trash_get`.
-    package func trashRecord(ofID id: String) async throws(RBDError) -> TrashRecord? {
+    public func trashRecord(ofID id: String) async throws(RBDError) -> TrashRecord? {
         var input = Encoder()
         input.append(id)
         let call = ClassCall("rbd", "trash_get", input: input.bytes)
@@ -122,10 +126,17 @@ extension IOContext {
 extension TrashRecord {
     fileprivate init?(_ id: String, _ entry: inout Decoder) {
         guard let source = entry.number(UInt8.self).flatMap(Source.init), let name = entry.string(),
-            entry.number(UInt64.self) != nil, entry.number(UInt64.self) != nil,
+            let deletedAt = entry.time(), let deferredUntil = entry.time(),
             // Releases before Mimic wrote no state.
             let state = State(rawValue: entry.number(UInt8.self) ?? 0)
         else { return nil }
-        self.init(id: id, name: name, source: source, state: state)
+        self.init(
+            id: id,
+            name: name,
+            source: source,
+            deletedAt: deletedAt,
+            deferredUntil: deferredUntil,
+            state: state
+        )
     }
 }

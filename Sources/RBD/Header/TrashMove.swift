@@ -1,4 +1,3 @@
-internal import Glibc
 public import RADOS
 internal import SystemPackage
 
@@ -25,15 +24,24 @@ extension IOContext {
     /// - Parameters:
     ///   - name: The image's name.
     ///   - id: Its id.
+    ///   - now: What the entry says of when it was put there, since 1970.
+    ///   - retention: For how long nobody can remove it without force.
     /// - Returns: Whether that name leads to it no more; false when nothing was done, and librbd must.
     /// - Throws: `RBDError` with `.resourceBusy` while it is restored; what is done then is done.
-    public func moveToTrash(_ name: String, unopenedWithID id: String) async throws(RBDError) -> Bool {
+    public func moveToTrash(
+        _ name: String,
+        unopenedWithID id: String,
+        at now: Duration = .sinceEpoch,
+        keptFor retention: Duration = .zero
+    ) async throws(RBDError) -> Bool {
         guard try await isPlainAndUnlocked(id) else { return false }
         // The second round is for an image that another process restored while this one stood still.
         for _ in 0..<2 {
             var isOurEntry = true
             do throws(RADOSError) {
-                try await execute(trashAdd(name, id, .moving), on: ImageObject.trash)
+                // Of a full pool, too: the first entry makes the object, and what it tells of frees space.
+                let entry = trashAdd(name, id, .moving, at: now, keptFor: retention)
+                try await execute(entry, on: ImageObject.trash, passesFull: true)
             } catch {
                 guard error.isAlreadyThere else { throw RBDError(error) }
                 // Somebody was killed while moving it, or is at it: what follows is the same for all.
@@ -99,26 +107,34 @@ extension IOContext {
         guard let bits = features.number(UInt64.self), var lockers = owners.structure(),
             ImageFeatures(rawValue: bits).isSubset(of: .plain), lockers.number(UInt32.self) == 0
         else { return false }
+        return try await !isMirrored(id)
+    }
+
+    /// Whether rbd-mirror has to do with the image.
+    ///
+    /// Implements the class call `rbd.mirror_image_get`.
+    func isMirrored(_ id: String) async throws(RBDError) -> Bool {
         var image = Encoder()
         image.append(id)
         let mirroring = ClassCall("rbd", "mirror_image_get", input: image.bytes)
-        return try await classCalls([mirroring], on: ImageObject.mirroring) == nil
+        return try await classCalls([mirroring], on: ImageObject.mirroring) != nil
     }
 
     /// The call that writes the entry.
     ///
     /// See: cls_rbd_types.h, `TrashImageSpec`.
-    func trashAdd(_ name: String, _ id: String, _ state: TrashRecord.State) -> ClassCall {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
+    func trashAdd(
+        _ name: String,
+        _ id: String,
+        _ state: TrashRecord.State,
+        at now: Duration = .sinceEpoch,
+        keptFor retention: Duration = .zero
+    ) -> ClassCall {
         var spec = Encoder()
         spec.append(TrashRecord.Source.user.rawValue)
         spec.append(name)
-        // When it was moved, and until when it must be kept.
-        for _ in 0..<2 {
-            spec.append(UInt32(truncatingIfNeeded: now.tv_sec))
-            spec.append(UInt32(truncatingIfNeeded: now.tv_nsec))
-        }
+        spec.append(time: now)
+        spec.append(time: now + retention)
         spec.append(state.rawValue)
         var input = Encoder()
         input.append(id)

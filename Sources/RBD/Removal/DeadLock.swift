@@ -1,0 +1,60 @@
+internal import CRBD
+public import RADOS
+internal import SystemPackage
+
+extension IOContext {
+    /// Whether an image's exclusive lock was left by a client of librbd's or the kernel's that does not watch it any more.
+    ///
+    /// A lock that a person took by `rbd lock add` is none, for nobody but that person knows what it is for.
+    public func hasLockOfDeadClient(_ id: String) async throws(RBDError) -> Bool {
+        let header = ImageObject.header(ofID: id)
+        do throws(RADOSError) {
+            guard try await watchers(of: header).allSatisfy({ $0.clientID == cluster.instanceID }) else { return false }
+        } catch {
+            guard error.isNotFound else { throw RBDError(error) }
+            return false
+        }
+        guard let lock = try await exclusiveLock(ofID: id) else { return false }
+        return lock.owners == 1 && lock.isAutomatic
+    }
+
+    /// How many have an image's exclusive lock, and whether a client took it by itself; nothing when nobody has it.
+    ///
+    /// Implements the class call `lock.get_info`. See: librbd, `ManagedLock::encode_lock_cookie` and `RBD_LOCK_TAG`.
+    func exclusiveLock(ofID id: String) async throws(RBDError) -> (owners: Int, isAutomatic: Bool)? {
+        var lock = Encoder()
+        lock.append(ImageLockName.exclusive.rawValue)
+        var question = Encoder()
+        question.append(version: 1, compatible: 1, lock)
+        let call = ClassCall("lock", "get_info", input: question.bytes)
+        guard let answer = try await classCalls([call], on: ImageObject.header(ofID: id))?.first else { return nil }
+        var decoder = Decoder(answer)
+        guard var owners = decoder.structure(), let count = owners.number(UInt32.self), count > 0,
+            var first = owners.structure(), first.number(UInt8.self) != nil, first.number(Int64.self) != nil,
+            let cookie = first.string()
+        else { return nil }
+        return (Int(count), cookie.hasPrefix(LockOwner.automaticCookie))
+    }
+
+    /// Takes the lock of a dead client away as librbd does, which fences that client first, and gives it back.
+    ///
+    /// Blocks.
+    ///
+    /// Implements `rbd_open_by_id`, `rbd_lock_acquire` and `rbd_close`.
+    public func breakLockInTrash(ofID id: String) throws(RBDError) {
+        var raw: rbd_image_t?
+        let subject = "\(label)/\(id)"
+        try check(withRawContext { rbd_open_by_id($0, id, &raw, nil) }, "rbd_open_by_id", subject)
+        guard let raw else { throw RBDError(call: "rbd_open_by_id", code: .noMemory, subject: subject) }
+        defer { rbd_close(raw) }
+        try check(rbd_lock_acquire(raw, RBD_LOCK_MODE_EXCLUSIVE), "rbd_lock_acquire", subject)
+    }
+}
+
+extension LockOwner {
+    /// What the cookies of locks begin with that librbd and the kernel take by themselves.
+    static let automaticCookie = "auto "
+
+    /// Whether a client took the lock by itself, and would be asked for it; not a person by `rbd lock add`.
+    public var isAutomatic: Bool { cookie.hasPrefix(Self.automaticCookie) }
+}
