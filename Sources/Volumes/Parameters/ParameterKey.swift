@@ -35,6 +35,8 @@ enum ParameterKey: String, CaseIterable {
     case readBpsPerGiB = "ReadBpsPerGiB"
     case writeBpsPerGiB = "WriteBpsPerGiB"
     case baseVolSizeBytes = "BaseVolSizeBytes"
+    /// Nacre's own: for how long deleted volumes stay in the trash.
+    case trashRetention
 
     /// Keys with this prefix are Kubernetes' own: names of secrets, of the claim, the file system.
     static let kubernetesPrefix = "csi.storage.k8s.io/"
@@ -46,6 +48,7 @@ enum ParameterKey: String, CaseIterable {
             .encryptionKMSID, .topologyConstrainedPools, .cephLogDir:
             .text
         case .volumeNamePrefix: .namePrefix
+        case .trashRetention: .retention
         case .imageFormat: .oneOf(["2"])
         case .imageFeatures: .features
         case .objectSize, .stripeUnit, .stripeCount: .number
@@ -95,6 +98,7 @@ enum ParameterForm {
     case number
     case flag
     case features
+    case retention
     case oneOf([String])
 
     /// Says what is wrong with `value`, or nothing.
@@ -114,6 +118,8 @@ enum ParameterForm {
             return Self.flag(value) == nil ? "is not true or false" : nil
         case .features:
             return ImageLayout.featureFault(in: ImageLayout.featureNames(value))
+        case .retention:
+            return TrashRetention(parsing: value) == nil ? "is not a time of at most ten years, such as 72h or 7d" : nil
         case .oneOf(let values):
             return values.contains(value) ? nil : "is not \(values.joined(separator: " or "))"
         }

@@ -16,6 +16,8 @@ public struct VolumeParameters: Sendable, Hashable {
     public let kept: [String: String]
     /// The file system that the class names, if it does.
     public let fileSystem: String?
+    /// For how long a volume stays in the trash once it is deleted; nothing where the class leaves it to the service.
+    public let trashRetention: TrashRetention?
     /// What Kubernetes tells about the claim, by the keys that image metadata has.
     public let claimMetadata: [String: String]
 
@@ -59,6 +61,7 @@ public struct VolumeParameters: Sendable, Hashable {
         radosNamespace = known[.radosNamespace]
         volumeNamePrefix = known[.volumeNamePrefix] ?? Self.usualNamePrefix
         layout = try Self.layout(known)
+        trashRetention = known[.trashRetention].flatMap(TrashRetention.init)
         try Self.checkContradictions(known, parameters)
         fileSystem = known[.fstype] ?? parameters[ParameterKey.kubernetesPrefix + "fstype"]
         kept = parameters.filter { !$0.key.hasPrefix(ParameterKey.kubernetesPrefix) }

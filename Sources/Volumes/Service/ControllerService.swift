@@ -37,7 +37,7 @@ public protocol ControllerService: Sendable {
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError)
 
-    /// Moves the volume's image to the trash; a volume that is gone, or was never ours, is a success.
+    /// Moves the volume's image to the trash; a volume that is gone is a success, and one that is not ours is refused.
     ///
     /// CSI: DeleteVolume.
     func deleteVolume(

@@ -61,6 +61,8 @@ extension VolumeService {
     ) -> [String: String] {
         var metadata = parameters.claimMetadata
         metadata[ImageMetadataKey.requestName] = request.name
+        // What counts is what the class says when the volume is made: nothing leads from an image to its class.
+        metadata[ImageMetadataKey.trashRetention] = parameters.trashRetention.map { "\($0.seconds)" }
         metadata[ImageMetadataKey.fileSystem] = fileSystemMark(request, parameters)
         return metadata
     }

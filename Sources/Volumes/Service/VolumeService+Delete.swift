@@ -1,7 +1,10 @@
 public import Secrets
 
 extension VolumeService {
-    /// Moves the volume's image to the trash; a volume that is gone, or was never ours, is a success.
+    /// Moves the volume's image to the trash; a volume that is gone is a success.
+    ///
+    /// An image that is there and was not made by Nacre is refused, whatever its name: a handle in a forged
+    /// PersistentVolume must not delete another program's image.
     ///
     /// CSI: DeleteVolume.
     public func deleteVolume(
@@ -11,9 +14,11 @@ extension VolumeService {
     ) async throws(VolumeError) {
         guard !volumeID.isEmpty else { throw .invalid("volume id is missing") }
         // CSI: a handle that we cannot have made names a volume that does not exist.
-        guard let id = try? VolumeID(parsing: volumeID) else { return }
-        // Only what looks like a volume of ours: a handle in a forged PV must not delete another program's image.
-        guard ImageName.endsInUUID(id.image) else { return }
+        guard let id = try? VolumeID(parsing: volumeID) else {
+            // Not so ceph-csi's: its volume exists, and a success would have its PersistentVolume go without it.
+            guard !VolumeID.isOfCephCSI(volumeID) else { throw Self.ofCephCSI("delete", volumeID) }
+            return
+        }
         // A cluster that is not configured is an error, not a success: its volumes exist, and we cannot reach them.
         let configured = try store.namespace(ofCluster: id.clusterID)
         guard configured == id.namespace else {
@@ -33,5 +38,15 @@ extension VolumeService {
             try await self.store.trashImage(id, credentials: credentials)
             enter(VolumeStep.answering, id.imageSpec)
         }
+    }
+}
+
+extension VolumeService {
+    static func ofCephCSI(_ doing: String, _ handle: String) -> VolumeError {
+        VolumeError(
+            .failedPrecondition,
+            "cannot \(doing) volume '\(handle.printable)': the handle is ceph-csi's, whose volumes Nacre cannot take over; "
+                + "leave it to ceph-csi"
+        )
     }
 }

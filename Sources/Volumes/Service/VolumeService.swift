@@ -43,6 +43,7 @@ public final class VolumeService: ControllerService {
         do throws(VolumeError) {
             return try VolumeID(parsing: volumeID)
         } catch {
+            guard !VolumeID.isOfCephCSI(volumeID) else { throw Self.ofCephCSI("use", volumeID) }
             throw VolumeError(.notFound, "volume '\(volumeID.printable)' does not exist: \(error.message)")
         }
     }

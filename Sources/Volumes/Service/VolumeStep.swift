@@ -38,6 +38,8 @@ public enum VolumeStep: String, OperationStep, CaseIterable {
     case recheckingUse
     /// `rbd_trash_restore`: someone came.
     case restoringImage
+    /// librbd waits for a client that has the image's lock, or has it do what is wanted.
+    case waitingForLock
     /// `rbd_open` and `rbd_resize2`.
     case growingImage
     /// Reading the pools' images.
@@ -63,6 +65,7 @@ public enum VolumeStep: String, OperationStep, CaseIterable {
         case .movingToTrash: "moving to the trash image"
         case .recheckingUse: "reading again the watchers of image"
         case .restoringImage: "restoring from the trash image"
+        case .waitingForLock: "waiting for the lock of image"
         case .growingImage: "growing image"
         case .listing: "listing images"
         case .readingCapacity: "reading the capacity of pool"

@@ -33,14 +33,16 @@ public protocol ImageStore: Sendable {
     /// An image's metadata, at most 64 keys of it, by one read of its header, or nothing when there is no such image.
     func metadata(of id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> [String: String]?
 
-    /// Writes metadata beside what is there; throws `.notFound` when the image is gone.
+    /// Writes metadata beside what is there; throws `.notFound` when the image is gone, `.failedPrecondition` when it is
+    /// not Nacre's.
     func setMetadata(
         _ metadata: [String: String],
         of id: VolumeID,
         credentials: Credentials
     ) async throws(VolumeError)
 
-    /// Grows an image and returns its size; never shrinks it. Throws `.notFound` when it is gone.
+    /// Grows an image and returns its size; never shrinks it. Throws `.notFound` when it is gone, `.failedPrecondition`
+    /// when it is not Nacre's.
     func growImage(
         _ id: VolumeID,
         toBytes sizeBytes: UInt64,
@@ -49,7 +51,7 @@ public protocol ImageStore: Sendable {
 
     /// Moves an image to the trash, in constant time; one that is gone is a success.
     ///
-    /// Throws `.failedPrecondition` that names who has it open; then it is where it was.
+    /// Throws `.failedPrecondition` that names who has it open, or says that it is not Nacre's; then it is where it was.
     func trashImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError)
 
     /// Up to `limit` images that volumes may stand on, in a fixed order, behind the one named by `cursor`.

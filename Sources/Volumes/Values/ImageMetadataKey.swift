@@ -14,4 +14,8 @@ public enum ImageMetadataKey {
     public static let kubernetesCluster = "nacre.io/kubernetes-cluster"
     /// When and by whom the image was put into the trash: only what carries it is ever purged.
     public static let trashed = "nacre.io/trashed"
+    /// For how long the image stays in the trash once it is deleted, in seconds; the service's own setting without it.
+    public static let trashRetention = "nacre.io/trash-retention"
+    /// What all of these begin with.
+    public static let prefix = "nacre.io/"
 }

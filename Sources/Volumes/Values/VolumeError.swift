@@ -65,4 +65,19 @@ public struct VolumeError: Error, Sendable, CustomStringConvertible {
 
     /// A request that cannot be right however often it is repeated.
     public static func invalid(_ message: String) -> VolumeError { VolumeError(.invalidArgument, message) }
+
+    /// An image that Nacre did not make, nor take over, and so leaves as it is.
+    ///
+    /// - Parameters:
+    ///   - doing: What is refused: `delete image`.
+    ///   - imageSpec: `pool/image`.
+    ///   - what: What the image is: `an image of 10 GiB that another program made`.
+    /// - Returns: The refusal, with `.failedPrecondition`.
+    public static func notOurs(_ doing: String, _ imageSpec: String, _ what: String) -> VolumeError {
+        VolumeError(
+            .failedPrecondition,
+            "cannot \(doing) '\(imageSpec)': it is \(what), for it lacks the metadata '\(ImageMetadataKey.requestName)'; "
+                + "use 'rbd' if it really is what you mean"
+        )
+    }
 }

@@ -62,6 +62,28 @@ public struct VolumeID: Sendable, Hashable, CustomStringConvertible {
         try self.init(clusterID: parts[0], pool: parts[1], namespace: parts[2], image: parts[3])
     }
 
+    /// Whether a handle is one of ceph-csi's, of which Nacre does not know the image:
+    /// `0001-0009-rook-ceph-0000000000000001-9a7ea1f3-…`.
+    ///
+    /// See: ceph-csi, internal/util/volid.go: version, length of the cluster's id, that id, the pool's number, a UUID.
+    public static func isOfCephCSI(_ handle: String) -> Bool {
+        let bytes = Array(handle.utf8)
+        func isHexadecimal(_ part: ArraySlice<UInt8>) -> Bool {
+            part.allSatisfy { byte in
+                UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || UInt8(ascii: "a")...UInt8(ascii: "f") ~= byte | 0x20
+            }
+        }
+        // Four digits, four digits, …, sixteen digits, a UUID, with a hyphen between each two.
+        guard bytes.count > 4 + 1 + 4 + 1 + 1 + 16 + 1 + 36, isHexadecimal(bytes[0..<4]), bytes[4] == UInt8(ascii: "-"),
+            isHexadecimal(bytes[5..<9]), bytes[9] == UInt8(ascii: "-"),
+            let length = Int(String(decoding: bytes[5..<9], as: UTF8.self), radix: 16),
+            bytes.count == 10 + length + 1 + 16 + 1 + 36
+        else { return false }
+        let rest = bytes[(10 + length)...]
+        return rest.first == UInt8(ascii: "-") && isHexadecimal(rest.dropFirst().prefix(16))
+            && rest.dropFirst(17).first == UInt8(ascii: "-") && ImageName.endsInUUID(handle.lowercased())
+    }
+
     /// The handle.
     public var description: String { "\(clusterID)/\(pool)/\(namespace)/\(image)" }
 
