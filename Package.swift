@@ -107,7 +107,10 @@ let package = Package(
         // Storey 3
         room(
             "CephVolumes",
-            ["Volumes", "RBD", "RADOS", "Blocking", "Secrets", "ExactText", collections, logging, coreMetrics, system]
+            [
+                "Volumes", "RBD", "RADOS", "LinuxKernel", "Blocking", "Secrets", "ExactText",
+                collections, logging, coreMetrics, system,
+            ]
         ),
         room("DiskZap", ["BlockDevices", "LinuxKernel"], settings: pointerFree),
         room(

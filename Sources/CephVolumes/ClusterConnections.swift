@@ -50,6 +50,8 @@ public final class ClusterConnections: Sendable {
         var pools: [String: BlockingPool] = [:]
         var monitorPools: [String: BlockingPool] = [:]
         var blocklistings = 0
+        /// For calls that may have to wait for another client.
+        var waitingPools: [String: BlockingPool] = [:]
     }
 
     /// Monitors answer in milliseconds, or their time limit passes.
@@ -151,6 +153,11 @@ public final class ClusterConnections: Sendable {
         )
     }
 
+    /// The same of the threads for calls that may wait for another client.
+    public var waitingLoads: [String: BlockingPool.Load] {
+        state.withLock { $0.waitingPools.mapValues(\.load) }
+    }
+
     private func connecting(
         _ cluster: ClusterEntry,
         _ credentials: Credentials
@@ -168,6 +175,8 @@ public final class ClusterConnections: Sendable {
             state.pools[cluster.clusterID] = pool
             let monitorPool = state.monitorPools[cluster.clusterID] ?? BlockingPool(threads: Self.monitorThreads)
             state.monitorPools[cluster.clusterID] = monitorPool
+            let waiting = state.waitingPools[cluster.clusterID] ?? BlockingPool(threads: threadsPerCluster)
+            state.waitingPools[cluster.clusterID] = waiting
             let options = options
             let link = Task {
                 let connection = try await pool.run { () throws(RADOSError) in
@@ -177,7 +186,8 @@ public final class ClusterConnections: Sendable {
                     clusterID: cluster.clusterID,
                     connection: connection,
                     threads: pool,
-                    monitorThreads: monitorPool
+                    monitorThreads: monitorPool,
+                    waitingThreads: waiting
                 ) { [weak self] in
                     self?.drop($0, key)
                 }

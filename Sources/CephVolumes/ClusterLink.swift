@@ -13,6 +13,8 @@ public struct ClusterLink: Sendable {
     public let threads: BlockingPool
     /// The threads for questions to its monitors, which must be answered also while all others wait for an OSD.
     let monitorThreads: BlockingPool
+    /// Threads for calls that may have to wait for another client of the cluster.
+    let waitingThreads: BlockingPool
     /// Makes the next call connect anew.
     let drop: @Sendable (Cluster) -> Void
 

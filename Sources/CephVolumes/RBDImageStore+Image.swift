@@ -79,12 +79,17 @@ extension RBDImageStore {
                 named: { enter(VolumeStep.writingHeader, id.imageSpec) }
             )
         }
-        if let imageID { return ids.remember(imageID, of: id, isMarked: true) }
+        if let imageID {
+            note(place)
+            return ids.remember(imageID, of: id)
+        }
+        try await place.beginMaking()
         try await place.blocking("create image", creating: layout) { (context) throws(RBDError) in
             try context.createImage(id.image, sizeBytes: sizeBytes, options: options)
         }
         enter(VolumeStep.settingMetadata, id.imageSpec)
         try await setMetadata(metadata, of: id, credentials: credentials)
+        try await place.endMaking()
     }
 
     /// librbd makes an image without looking whether this user may do anything in the pool of its data; who may not finds
@@ -161,15 +166,21 @@ extension RBDImageStore {
         credentials: Credentials
     ) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
+        let there = try await place.trying("read the metadata of image") { () async throws(RBDError) in
+            try await found(id, place)
+        }
+        guard let (imageID, present) = there else {
+            ids.forget(id)
+            throw VolumeError(.notFound, "cannot set metadata of image '\(id.imageSpec)': it is not there")
+        }
+        var marks = present
+        // Behind many keys of others, ours are not among the first that were read.
+        if marks[ImageMetadataKey.requestName] == nil { marks = try await place.marks(imageID) ?? [:] }
+        try await place.requireOurs("use image", imageID, marks)
+        ids.remember(imageID, of: id)
+        guard !metadata.allSatisfy({ present[$0.key] == $0.value }) else { return }
         try await place.trying("set metadata of image") { () async throws(RBDError) in
-            guard let (imageID, present) = try await found(id, place) else {
-                ids.forget(id)
-                throw RBDError(call: "rados_aio_read", code: .noSuchFileOrDirectory, subject: id.imageSpec)
-            }
-            if !metadata.allSatisfy({ present[$0.key] == $0.value }) {
-                try await place.context.setMetadata(metadata, ofImageID: imageID)
-            }
-            ids.remember(imageID, of: id, isMarked: true)
+            try await place.context.setMetadata(metadata, ofImageID: imageID)
         }
     }
 
@@ -180,7 +191,12 @@ extension RBDImageStore {
         credentials: Credentials
     ) async throws(VolumeError) -> UInt64 {
         let place = try await place(of: id, as: credentials)
-        return try await place.blocking("grow image") { (context) throws(RBDError) in
+        guard let imageID = try await imageID(place), let marks = try await place.marks(imageID) else {
+            throw VolumeError(.notFound, "cannot grow image '\(id.imageSpec)': it is not there")
+        }
+        try await place.requireOurs("grow image", imageID, marks)
+        try await place.refuseIfLockedByHand("grow image", imageID)
+        return try await place.waiting("grow image") { (context) throws(RBDError) in
             let image = try Image.open(id.image, in: context, access: .readWrite)
             // It may have grown since it was looked at; librbd would refuse to shrink it.
             let present = try image.sizeBytes()

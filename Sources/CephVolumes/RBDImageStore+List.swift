@@ -2,6 +2,7 @@ internal import Blocking
 internal import ExactText
 internal import RADOS
 internal import RBD
+internal import Secrets
 internal import SystemPackage
 public import Volumes
 
@@ -119,8 +120,9 @@ extension RBDImageStore {
     }
 
     /// The pools of a cluster, in the order of their names, without Ceph's own.
-    func pools(of clusterID: String) async throws(VolumeError) -> [String] {
-        let link = try await connections.link(to: clusterID, as: try service.read())
+    func pools(of clusterID: String, as credentials: Credentials? = nil) async throws(VolumeError) -> [String] {
+        let user = if let credentials { credentials } else { try service.read() }
+        let link = try await connections.link(to: clusterID, as: user)
         do throws(RADOSError) {
             let names = try await link.asking { (cluster) throws(RADOSError) in try cluster.poolNames() }
             return names.filter { !$0.startsExactly(with: ".") }.sortedExactly()

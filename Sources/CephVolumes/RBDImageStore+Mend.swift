@@ -16,6 +16,7 @@ extension RBDImageStore {
     public func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
         guard let imageID = try await imageID(place) else {
+            try await refuseListedStranger(place)
             return try await place.trying("mend image") { () async throws(RBDError) in
                 try await place.context.mendListing(of: id.image)
             }
@@ -27,6 +28,7 @@ extension RBDImageStore {
             }
             return ids.forget(id)
         }
+        try await place.requireOurs("mend image", imageID, try await place.marks(imageID) ?? [:])
         if !parts.isListed {
             try await place.trying("list image") { () async throws(RBDError) in
                 try await place.context.relistImage(id.image, id: imageID)
@@ -34,7 +36,8 @@ extension RBDImageStore {
         }
         // A good object map is not rebuilt: that takes an operation an object.
         guard header.features.contains(.objectMap), !parts.hasObjectMap else { return }
-        try await place.blocking("mend image") { (context) throws(RBDError) in
+        try await place.refuseIfLockedByHand("mend image", imageID)
+        try await place.waiting("mend image") { (context) throws(RBDError) in
             try Image.open(id.image, in: context, access: .readWrite).rebuildObjectMap()
         }
     }
@@ -57,7 +60,24 @@ extension RBDImageStore {
         }
     }
 
-    private func imageID(_ place: Place) async throws(VolumeError) -> String? {
+    /// Throws when the pool's directory has the name, which leads nowhere, for an image that is not ours; marks one of
+    /// ours, which goes to the trash, as put there by us.
+    private func refuseListedStranger(_ place: Place) async throws(VolumeError) {
+        let listed = try await place.trying("look up image") { () async throws(RBDError) -> String? in
+            guard let listed = try await place.context.listedID(of: place.id.image),
+                try await place.context.trashRecord(ofID: listed) == nil
+            else { return nil }
+            return listed
+        }
+        guard let listed, let marks = try await place.marks(listed) else { return }
+        try await place.requireOurs("mend image", listed, marks)
+        let mark = TrashMark(time: .sinceEpoch, user: place.credentials.entityName)
+        try await place.trying("mark image") { () async throws(RBDError) in
+            try await place.context.setMetadata([ImageMetadataKey.trashed: mark.text], ofImageID: listed)
+        }
+    }
+
+    func imageID(_ place: Place) async throws(VolumeError) -> String? {
         try await place.trying("look up image") { () async throws(RBDError) in
             try await place.context.imageID(named: place.id.image)
         }

@@ -5,7 +5,7 @@ internal import SystemPackage
 public import Volumes
 
 extension RBDImageStore {
-    /// Moves an image to the trash unless someone has it open.
+    /// Moves an image of ours to the trash unless someone has it open.
     ///
     /// The move itself does not mind another client that is writing to the image. So its watchers are read before, which
     /// spares a live image the move, and again after it, when the name is gone and nobody can open it any more: who came
@@ -21,22 +21,26 @@ extension RBDImageStore {
             }
             if ids[id] != imageID { ids.forget(id) }
             guard let imageID else {
-                guard try await mendListing(place) else { return }
+                guard try await mendListing(place) else { return note(place) }
                 continue
             }
             enter(VolumeStep.checkingUse, id.imageSpec)
-            guard try await refuseIfInUse(place, imageID) else {
+            guard let marks = try await refuseIfNotOursOrInUse(place, imageID) else {
                 enter(VolumeStep.mendingImage, id.imageSpec)
                 try await mendImage(id, credentials: credentials)
                 continue
             }
-            try await mark(place, imageID)
+            let retention = marks[ImageMetadataKey.trashRetention].flatMap(Int64.init).map(Duration.seconds)
+            let kept = retention ?? self.retention
+            let mark = try await mark(place, imageID)
             enter(VolumeStep.movingToTrash, id.imageSpec)
-            try await move(place, imageID)
+            try await move(place, imageID, at: mark.time, keptFor: kept)
             enter(VolumeStep.recheckingUse, id.imageSpec)
             try await undoIfInUse(place, imageID)
             ids.forget(id)
-            purger.add(imageID, named: id.image, of: place)
+            note(place)
+            // What must be kept is found when it is due.
+            if kept <= .zero { purger.add(TrashedImage(id: id, imageID: imageID, credentials: credentials)) }
             return
         }
         throw VolumeError(
@@ -45,43 +49,70 @@ extension RBDImageStore {
         )
     }
 
-    /// Whether there is a header; throws when someone else watches it.
-    private func refuseIfInUse(_ place: Place, _ imageID: String) async throws(VolumeError) -> Bool {
-        guard let watchers = try await watchers(place, imageID) else { return false }
+    /// Nacre's metadata, if there is a header; throws when the image is not ours, or someone else watches it.
+    private func refuseIfNotOursOrInUse(
+        _ place: Place,
+        _ imageID: String
+    ) async throws(VolumeError) -> [String: String]? {
+        guard let marks = try await place.marks(imageID) else { return nil }
+        try await place.requireOurs("delete image", imageID, marks)
+        guard let watchers = try await watchers(place, imageID) else { return nil }
         guard watchers.isEmpty else {
             await lingering.note(watchers, of: imageID, in: place.context, on: place.link.threads)
             throw Self.inUse(place.id, watchers)
         }
-        return true
+        return marks
     }
 
-    /// Says on the image that it is ours, unless a create of this process did: one that was killed did not get there, and
-    /// without it nobody would take the image out of the trash if we were killed as well.
-    private func mark(_ place: Place, _ imageID: String) async throws(VolumeError) {
-        guard !ids.isMarked(imageID, of: place.id) else { return }
+    /// Says on the image that we put it into the trash, and when: by the entry, if a killed move has left one.
+    private func mark(_ place: Place, _ imageID: String) async throws(VolumeError) -> TrashMark {
+        let entry = try await entry(place, imageID)
+        return try await remark(place, imageID, at: entry?.deletedAt ?? .sinceEpoch)
+    }
+
+    private func remark(_ place: Place, _ imageID: String, at time: Duration) async throws(VolumeError) -> TrashMark {
+        let mark = TrashMark(time: time, user: place.credentials.entityName)
         try await place.trying("mark image") { () async throws(RBDError) in
-            let key = ImageMetadataKey.requestName
-            guard let metadata = try await place.context.metadata(ofImageID: imageID), metadata[key] == nil else {
-                return
-            }
-            try await place.context.setMetadata([key: place.id.image], ofImageID: imageID)
+            try await place.context.setMetadata([ImageMetadataKey.trashed: mark.text], ofImageID: imageID)
+        }
+        return mark
+    }
+
+    /// Lets the mark agree with the entry, where librbd went on with one that it had begun long ago.
+    private func complete(_ mark: TrashMark, _ place: Place, _ imageID: String) async throws(VolumeError) {
+        guard let entry = try await entry(place, imageID), !mark.covers(entry) else { return }
+        _ = try await remark(place, imageID, at: entry.deletedAt)
+    }
+
+    private func entry(_ place: Place, _ imageID: String) async throws(VolumeError) -> TrashRecord? {
+        try await place.trying("look in the trash for image") { () async throws(RBDError) in
+            try await place.context.trashRecord(ofID: imageID)
         }
     }
 
     /// Moves the image: a plain one by four short calls, also from where a kill left them; any other, and one whose
-    /// restoration was killed, through librbd; twice when it has a name that the pool's directory does not list, and librbd does not see it.
-    private func move(_ place: Place, _ imageID: String) async throws(VolumeError) {
+    /// restoration was killed, through librbd; twice when it has a name that the pool's directory does not list, and librbd
+    /// does not see it.
+    private func move(
+        _ place: Place,
+        _ imageID: String,
+        at time: Duration,
+        keptFor retention: Duration
+    ) async throws(VolumeError) {
         let image = place.id.image
         let isMovedUnopened = try await place.trying("move to the trash image") { () async throws(RBDError) in
             guard place.allows(objectCalls) else { return false }
-            return try await place.context.moveToTrash(image, unopenedWithID: imageID)
+            return try await place.context.moveToTrash(image, unopenedWithID: imageID, at: time, keptFor: retention)
         }
         guard !isMovedUnopened else { return }
+        try await place.refuseIfLockedByHand("delete image", imageID)
         for _ in 0..<2 {
-            let isMoved = try await place.blocking("move to the trash image") { (context) throws(RBDError) in
-                try Self.move(image, imageID, context)
+            // librbd writes the entry's time itself: what was written before may be long ago by then.
+            let mark = try await remark(place, imageID, at: .sinceEpoch)
+            let isMoved = try await place.waiting("move to the trash image") { (context) throws(RBDError) in
+                try Self.move(image, imageID, context, retention)
             }
-            guard !isMoved else { return }
+            guard !isMoved else { return try await complete(mark, place, imageID) }
             let named = try await place.trying("look up image") { () async throws(RBDError) in
                 try await place.context.imageID(named: image)
             }
@@ -92,9 +123,14 @@ extension RBDImageStore {
     }
 
     /// Whether there was such an image.
-    private static func move(_ image: String, _ imageID: String, _ context: IOContext) throws(RBDError) -> Bool {
+    private static func move(
+        _ image: String,
+        _ imageID: String,
+        _ context: IOContext,
+        _ retention: Duration
+    ) throws(RBDError) -> Bool {
         do throws(RBDError) {
-            try context.moveToTrash(image)
+            try context.moveToTrash(image, keptFor: retention)
             return true
         } catch {
             switch error.code {
@@ -103,7 +139,7 @@ extension RBDImageStore {
             case .staleNFSFileHandle:
                 // Its restoration from the trash was killed just before the end.
                 try context.restoreFromTrash(id: imageID, as: image)
-                try context.moveToTrash(image)
+                try context.moveToTrash(image, keptFor: retention)
                 return true
             default:
                 throw error
@@ -115,15 +151,11 @@ extension RBDImageStore {
         guard let watchers = try await watchers(place, imageID), !watchers.isEmpty else { return }
         enter(VolumeStep.restoringImage, place.id.imageSpec)
         do throws(VolumeError) {
-            try await place.blocking("restore from the trash image") { (context) throws(RBDError) in
-                try context.restoreFromTrash(id: imageID, as: place.id.image)
-            }
+            try await restore(place, imageID)
         } catch {
             // Whom we saw may be another process of ours that empties the trash, by now or when it began with it.
             guard try await self.watchers(place, imageID) != nil else { return }
-            let record = try await place.trying("look in the trash for image") { () async throws(RBDError) in
-                try await place.context.trashRecord(ofID: imageID)
-            }
+            let record = try await entry(place, imageID)
             guard record?.state != .removing else { return }
             // Without an entry, another process has restored it.
             guard error.code == .notFound else { throw error }
@@ -131,12 +163,27 @@ extension RBDImageStore {
         throw Self.inUse(place.id, watchers)
     }
 
+    /// Takes an image out of the trash under its name; it is nobody's to remove then.
+    func restore(_ place: Place, _ imageID: String) async throws(VolumeError) {
+        try await place.trying("restore from the trash image") { () async throws(RBDError) in
+            try await place.context.removeMetadata(ImageMetadataKey.trashed, ofImageID: imageID)
+        }
+        let name = place.id.image
+        try await place.waiting("restore from the trash image") { (context) throws(RBDError) in
+            try context.restoreFromTrash(id: imageID, as: name)
+        }
+        purger.forget(TrashedImage(id: place.id, imageID: imageID, credentials: place.credentials))
+    }
+
     /// Takes an entry out of the directory that leads nowhere: a killed create left it; returns whether there was one.
     private func mendListing(_ place: Place) async throws(VolumeError) -> Bool {
         let isListed = try await place.trying("look up image") { () async throws(RBDError) in
             try await place.context.directoryHolds(place.id.image)
         }
-        guard isListed else { return false }
+        guard isListed else {
+            try await place.endMaking()
+            return false
+        }
         enter(VolumeStep.mendingImage, place.id.imageSpec)
         try await mendImage(place.id, credentials: place.credentials)
         return true

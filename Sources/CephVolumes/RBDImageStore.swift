@@ -2,6 +2,7 @@ internal import Blocking
 internal import RADOS
 internal import RBD
 internal import Secrets
+internal import Synchronization
 public import Volumes
 
 /// Images on Ceph: the words of `ImageStore` in librados' and librbd's terms.
@@ -13,11 +14,16 @@ public final class RBDImageStore: ImageStore {
     let connections: ClusterConnections
     let service: ServiceCredentials
     let purger: TrashPurger
+    /// For how long a deleted image stays in the trash, unless it says otherwise itself.
+    let retention: Duration
     let ids = ImageIDs()
     let lingering: LingeringWatches
     let objectCalls: ObjectCalls
     /// Questions of our own, so that all who ask at once share one.
     let looks = Operations()
+
+    /// Who came last with a Secret for a pool, so that its trash can be looked into.
+    private let callers = Mutex<[PoolAddress: PoolUser]>([:])
 
     /// Makes a store.
     ///
@@ -27,6 +33,7 @@ public final class RBDImageStore: ImageStore {
     ///   - service: The user for calls that come without credentials.
     ///   - purger: Told of every image that goes to the trash.
     ///   - objectCalls: Where images are made and moved without librbd.
+    ///   - retention: For how long a deleted image stays in the trash, unless its class said otherwise.
     ///   - watchPatience: How long a watch is in a deletion's way before Ceph is asked whether its client lives; a dead
     ///     client's lasts 30 s anyway.
     public init(
@@ -35,6 +42,7 @@ public final class RBDImageStore: ImageStore {
         service: ServiceCredentials,
         purger: TrashPurger,
         objectCalls: ObjectCalls = .onTestedReleases,
+        retention: Duration = .zero,
         watchPatience: Duration = .seconds(30)
     ) {
         self.configuration = configuration
@@ -42,6 +50,7 @@ public final class RBDImageStore: ImageStore {
         self.service = service
         self.purger = purger
         self.objectCalls = objectCalls
+        self.retention = retention
         lingering = LingeringWatches(patience: watchPatience)
     }
 
@@ -57,14 +66,18 @@ public final class RBDImageStore: ImageStore {
     ) async throws(VolumeError) -> Place {
         let user: Credentials
         if let credentials { user = credentials } else { user = try service.read() }
-        let link = try await connections.link(to: id.clusterID, as: user)
-        do throws(RADOSError) {
-            let context = try await link.context(pool: id.pool, namespace: id.namespace)
-            return Place(id: id, link: link, context: context, credentials: user, looks: looks)
-        } catch {
-            throw ErrorMapping.openingPool(id.pool, of: id.clusterID, error)
-        }
+        return try await Place(id, try await connections.link(to: id.clusterID, as: user), user, looks)
     }
+
+    /// Remembers who made or deleted a volume in a pool: who may do that may empty its trash.
+    func note(_ place: Place) {
+        let pool = PoolAddress(clusterID: place.id.clusterID, pool: place.id.pool)
+        let user = PoolUser(clusterID: place.id.clusterID, pool: place.id.pool, credentials: place.credentials)
+        callers.withLock { $0[pool] = user }
+    }
+
+    /// Those who made or deleted volumes, one for each pool.
+    public var callingUsers: [PoolUser] { callers.withLock { Array($0.values) } }
 }
 
 /// A pool that is open, for one image in it.
@@ -98,5 +111,28 @@ struct Place: Sendable {
         } catch {
             throw await failure("cannot \(doing) '\(id.imageSpec)'", error, creating: layout)
         }
+    }
+}
+
+extension Place {
+    /// Opens the pool.
+    init(
+        _ id: VolumeID,
+        _ link: ClusterLink,
+        _ credentials: Credentials,
+        _ looks: Operations
+    ) async throws(VolumeError) {
+        let context: IOContext
+        do throws(RADOSError) {
+            context = try await link.context(pool: id.pool, namespace: id.namespace)
+        } catch {
+            throw ErrorMapping.openingPool(id.pool, of: id.clusterID, error)
+        }
+        self.init(id: id, link: link, context: context, credentials: credentials, looks: looks)
+    }
+
+    /// The same pool, for another image.
+    func sibling(_ image: String) throws(VolumeError) -> Place {
+        Place(id: try id.sibling(image), link: link, context: context, credentials: credentials, looks: looks)
     }
 }

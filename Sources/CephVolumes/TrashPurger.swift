@@ -1,79 +1,51 @@
-internal import Blocking
 public import Logging
-internal import RADOS
-internal import RBD
 internal import Secrets
 internal import Synchronization
-internal import SystemPackage
 public import Volumes
 
 /// Empties the trash behind deleted volumes, beside everything else and never in its way.
 ///
-/// A few workers remove one image each, on threads of their own. What an image is blocked by (a watcher, a snapshot or
-/// clone, a deferment) is found out, reported, and tried again later and later. Nothing is ever forced.
+/// It decides what is removed when, and an `ImageRemoving` does it, as a rule in another process. Images that take long do
+/// not count among those that are removed at once, so many small ones overtake a large one. What an image is blocked by (a
+/// watcher, a snapshot or clone, a deferment) is found out, reported, and tried again later and later. Nothing is ever
+/// forced.
 public final class TrashPurger: Sendable {
-    /// An image that could not be removed yet.
-    public struct Blocked: Sendable {
-        /// `pool/namespace/name`.
-        public let image: String
-        /// What is in the way, for a person.
-        public let reason: String
-        /// How often it was tried.
-        public let attempts: Int
-        /// Since when it has been in the trash, as far as we know.
-        public let age: Duration
-    }
-
-    /// What there is to do.
-    public struct Status: Sendable {
-        /// Images that wait for a worker.
-        public var waiting: Int
-        /// Images that are being removed.
-        public var running: Int
-        /// Images removed since the start.
-        public var removed: Int
-        /// Images that could not be removed yet.
-        public var blocked: [Blocked]
-        /// Objects done and in all of the images being removed, by image.
-        public var progress: [String: (done: UInt64, total: UInt64)]
-    }
-
     struct Item: Sendable {
-        var imageID: String
-        var name: String
-        var place: Place
+        var image: TrashedImage
         var addedAt = ContinuousClock.now
         var attempts = 0
+        var crashes = 0
         var notBefore = ContinuousClock.now
+        var blockedSince: ContinuousClock.Instant?
         var reason = ""
+        /// Since when it is being removed.
+        var startedAt: ContinuousClock.Instant?
+        /// Since when it has got no further.
+        var progressedAt = ContinuousClock.now
+        var done: UInt64 = 0
+        var total: UInt64 = 0
     }
 
     /// Nothing must have been under way for so long before the trash is emptied.
     private static let quiet = Duration.milliseconds(100)
     /// An image that has waited for quiet so long is removed beside other work, one at a time.
     private static let patience = Duration.seconds(10)
-
-    /// Locks on a pool's trash.
-    private static let locks: UInt64 = 64
-    /// How long a purger that was killed keeps others from its image.
-    private static let lockSeconds = 6
+    /// An image whose removal takes longer than this holds no place that others wait for.
+    private static let longRemoval = Duration.seconds(1)
+    /// Images that are removed at once, however long they take.
+    private static let most = 128
 
     private struct State {
         var items: [String: Item] = [:]
-        var running: [String: (done: UInt64, total: UInt64)] = [:]
         var removed = 0
         var isStopped = false
     }
 
     private let state = Mutex(State())
+    private let remover: any ImageRemoving
     private let workers: Int
     private let foreground: Operations?
     private let isWaitingForQuiet = Atomic(false)
-    private let threads: BlockingPool
-    /// One thread that locks, so that a removal which blocks does not keep its own lock from being renewed.
-    private let renewals = BlockingPool(threads: 1)
-    private let lingering: LingeringWatches
-    private let cookie = String(UInt64.random(in: 0...UInt64.max), radix: 16)
     private let logger: Logger
     private let firstDelay: Duration
     private let longestDelay: Duration
@@ -81,58 +53,55 @@ public final class TrashPurger: Sendable {
     /// Makes a purger; it starts to work with the first image.
     ///
     /// - Parameters:
-    ///   - workers: Images removed at once, 1 or more.
+    ///   - remover: Who removes the images.
+    ///   - workers: Images removed at once, 1 or more, of those that take no longer than a second.
     ///   - foreground: Operations that go first: an image waits while any is under way, but not for ever.
     ///   - firstDelay: How long a blocked image waits for its second try; doubles each time.
     ///   - longestDelay: The longest such wait.
-    ///   - watchPatience: How long a watch is in the way before Ceph is asked whether its client lives.
     ///   - logger: Where it reports.
     public init(
+        removing remover: any ImageRemoving,
         workers: Int = 2,
         yieldingTo foreground: Operations? = nil,
         firstDelay: Duration = .seconds(1),
         longestDelay: Duration = .seconds(300),
-        watchPatience: Duration = .seconds(30),
         logger: Logger
     ) {
+        self.remover = remover
         self.workers = workers
         self.foreground = foreground
         self.firstDelay = firstDelay
         self.longestDelay = longestDelay
-        lingering = LingeringWatches(patience: watchPatience)
         self.logger = logger
-        threads = BlockingPool(threads: workers)
     }
 
     /// What there is to do now.
-    public var status: Status {
-        state.withLock { state in
-            let idle = state.items.filter { state.running[$0.key] == nil }.map(\.value)
-            return Status(
-                waiting: idle.count { $0.attempts == 0 },
-                running: state.running.count,
-                removed: state.removed,
-                blocked: idle.filter { $0.attempts > 0 }.map { item in
-                    Blocked(
-                        image: "\(item.place.context.label)/\(item.name)",
-                        reason: item.reason,
-                        attempts: item.attempts,
-                        age: .now - item.addedAt
-                    )
-                },
-                progress: state.running
-            )
-        }
+    public var status: TrashStatus {
+        let (items, removed) = state.withLock { (Array($0.items.values), $0.removed) }
+        return TrashStatus(items, removed: removed, crashes: remover.crashes)
     }
 
-    /// Takes on an image that was just moved to the trash.
-    func add(_ imageID: String, named name: String, of place: Place) {
-        state.withLock { state in
-            let key = Self.key(imageID, place)
-            guard state.items[key] == nil else { return }
-            state.items[key] = Item(imageID: imageID, name: name, place: place)
+    /// Takes on an image that lies in the trash.
+    func add(_ image: TrashedImage) {
+        let isNew = state.withLock { state in
+            let key = Self.key(image)
+            guard state.items[key] == nil else {
+                // Whoever came last has the newest key.
+                state.items[key]?.image.credentials = image.credentials
+                return false
+            }
+            state.items[key] = Item(image: image)
+            return true
         }
-        startWorkers()
+        if isNew { startWorkers() }
+    }
+
+    /// Forgets an image that was taken out of the trash again.
+    func forget(_ image: TrashedImage) {
+        state.withLock { state in
+            let key = Self.key(image)
+            if state.items[key]?.startedAt == nil { state.items[key] = nil }
+        }
     }
 
     /// Starts nothing new and waits for what is being removed, but not beyond `limit`.
@@ -141,23 +110,27 @@ public final class TrashPurger: Sendable {
     public func stop(within limit: Duration = .seconds(5)) async {
         state.withLock { $0.isStopped = true }
         let end = ContinuousClock.now + limit
-        while .now < end, state.withLock({ !$0.running.isEmpty }) {
+        while .now < end, state.withLock({ $0.items.values.contains { $0.startedAt != nil } }) {
             try? await Task.sleep(for: .milliseconds(20))
         }
+        remover.stop()
     }
 
     /// Tries again what is due; called now and then.
     public func wake() {
+        remover.releaseIdle()
         startWorkers()
     }
 
-    private static func key(_ imageID: String, _ place: Place) -> String {
-        "\(place.id.clusterID)/\(place.context.label)#\(imageID)"
-    }
+    private static func key(_ image: TrashedImage) -> String { "\(image.id.description)#\(image.imageID)" }
 
     private func startWorkers() {
-        while let (key, item) = next() {
-            Task { await work(key, item) }
+        while let (key, image) = next() {
+            Task { await work(key, image) }
+            Task {
+                try? await Task.sleep(for: Self.longRemoval)
+                startWorkers()
+            }
         }
         lookAgainWhenQuiet()
     }
@@ -169,7 +142,9 @@ public final class TrashPurger: Sendable {
     }
 
     private func lookAgainWhenQuiet() {
-        let isWanted = state.withLock { $0.items.count > $0.running.count && !$0.isStopped }
+        let isWanted = state.withLock { state in
+            !state.isStopped && state.items.values.contains { $0.startedAt == nil && $0.notBefore <= .now }
+        }
         guard isWanted, isForegroundBusy, !isWaitingForQuiet.exchange(true, ordering: .acquiringAndReleasing) else {
             return
         }
@@ -180,138 +155,72 @@ public final class TrashPurger: Sendable {
         }
     }
 
-    /// The next image that is due, if a worker is free.
-    private func next() -> (String, Item)? {
+    /// The next image that is due, if there is a place for it.
+    private func next() -> (String, TrashedImage)? {
         let isBusy = isForegroundBusy
         return state.withLock { state in
-            guard !state.isStopped, state.running.count < (isBusy ? 1 : workers) else { return nil }
+            guard !state.isStopped else { return nil }
             let now = ContinuousClock.now
-            let due = state.items.filter { state.running[$0.key] == nil && $0.value.notBefore <= now }
+            let starts = state.items.values.compactMap(\.startedAt)
+            let places = starts.count { now - $0 < Self.longRemoval }
+            guard starts.count < Self.most, places < (isBusy ? 1 : workers) else { return nil }
+            let due = state.items.filter { $0.value.startedAt == nil && $0.value.notBefore <= now }
             guard let (key, item) = due.min(by: { $0.value.addedAt < $1.value.addedAt }) else { return nil }
             guard !isBusy || now - item.addedAt > Self.patience else { return nil }
-            state.running[key] = (0, 0)
-            return (key, item)
+            state.items[key]?.startedAt = now
+            state.items[key]?.progressedAt = now
+            var image = item.image
+            image.blockedFor = item.blockedSince.map { now - $0 } ?? .zero
+            return (key, image)
         }
     }
 
-    private func work(_ key: String, _ item: Item) async {
-        do throws(RBDError) {
-            let context = item.place.context
-            try await removing(item) { () async throws(RBDError) in
-                try await self.threads.run { () throws(RBDError) in
-                    try context.removeFromTrash(id: item.imageID) { done, total in
-                        self.state.withLock { $0.running[key] = (done, total) }
-                    }
-                }
+    private func work(_ key: String, _ image: TrashedImage) async {
+        let outcome = await remover.remove(image) { done, total in
+            self.state.withLock { state in
+                if state.items[key]?.done != done { state.items[key]?.progressedAt = .now }
+                state.items[key]?.done = done
+                state.items[key]?.total = total
             }
-            finish(key)
-        } catch  where error.isNotFound {
-            finish(key)
-        } catch {
-            await postpone(key, item, because: error)
+        }
+        switch outcome {
+        case .removed: finish(key)
+        case .blocked(let reason): postpone(key, image, because: reason)
+        case .crashed(let reason): postpone(key, image, because: reason, isCrash: true)
         }
         startWorkers()
     }
 
-    /// Does `body` as the only purger of that image: two that remove one image at once run librbd 16.2 into an assertion
-    /// (TrimRequest.cc, "is_lock_owner"), which ends the process.
-    ///
-    /// The lock is on the pool's trash, not on the image, whose header it would bring back to life. A lock that was given
-    /// back leaves an attribute on its object for ever, so there are few of them, which images share by chance.
-    private func removing(_ item: Item, _ body: () async throws(RBDError) -> Void) async throws(RBDError) {
-        let context = item.place.context
-        let name = "nacre.purge.\(item.imageID.utf8.reduce(0) { ($0 &* 31 &+ UInt64($1)) } % Self.locks)"
-        // Each image's own: of two in this process that share a lock, one must wait too.
-        let cookie = "\(cookie).\(item.imageID)"
-        let lock = { @Sendable () throws(RADOSError) in
-            try context.lock(name, on: ImageObject.trash, cookie: cookie, seconds: Self.lockSeconds)
-        }
-        do throws(RADOSError) {
-            try await renewals.run(lock)
-        } catch {
-            throw RBDError(error)
-        }
-        let renewing = Task {
-            while !Task.isCancelled {
-                try? await Task.sleep(for: .seconds(Self.lockSeconds / 3))
-                guard !Task.isCancelled else { return }
-                try? await renewals.run(lock)
-            }
-        }
-        let outcome: Result<Void, RBDError>
-        do throws(RBDError) {
-            outcome = .success(try await body())
-        } catch {
-            outcome = .failure(error)
-        }
-        renewing.cancel()
-        // The renewal that may be under way comes first: both use the one thread.
-        try? await renewals.run { () throws(RADOSError) in
-            try context.unlock(name, on: ImageObject.trash, cookie: cookie)
-        }
-        try outcome.get()
-    }
-
     private func finish(_ key: String) {
         state.withLock { state in
-            state.running[key] = nil
             state.items[key] = nil
             state.removed += 1
         }
     }
 
-    private func postpone(_ key: String, _ item: Item, because error: RBDError) async {
-        let reason = await obstacle(item, error)
-        var delay = firstDelay
-        for _ in 0..<min(item.attempts, 16) { delay = min(delay * 2, longestDelay) }
-        // Purgers that got in each other's way would meet again if all waited equally long.
-        let wait = delay * Double.random(in: 0.5...1.5)
-        state.withLock { state in
-            state.running[key] = nil
-            state.items[key]?.attempts += 1
-            state.items[key]?.reason = reason
-            state.items[key]?.notBefore = .now + wait
+    private func postpone(_ key: String, _ image: TrashedImage, because reason: String, isCrash: Bool = false) {
+        let wait = state.withLock { state -> Duration in
+            guard var item = state.items[key] else { return .zero }
+            var delay = firstDelay
+            for _ in 0..<min(item.attempts, 16) { delay = min(delay * 2, longestDelay) }
+            // Purgers that got in each other's way would meet again if all waited equally long.
+            let wait = delay * Double.random(in: 0.5...1.5)
+            item.startedAt = nil
+            item.attempts += 1
+            if isCrash { item.crashes += 1 }
+            item.reason = reason
+            item.blockedSince = item.blockedSince ?? .now
+            item.notBefore = .now + wait
+            state.items[key] = item
+            return wait
         }
         logger.notice(
             "cannot empty the trash yet",
-            metadata: [
-                "rbd.image": "\(item.place.context.label)/\(item.name)", "reason": "\(reason)",
-                "retry.in": "\(wait)",
-            ]
+            metadata: ["rbd.image": "\(image.id.imageSpec)", "reason": "\(reason)", "retry.in": "\(wait)"]
         )
         Task {
             try? await Task.sleep(for: wait)
             startWorkers()
-        }
-    }
-
-    /// What is in the way, in words.
-    private func obstacle(_ item: Item, _ error: RBDError) async -> String {
-        let call = "(\(error.call): \(error.code.name))"
-        let context = item.place.context
-        switch error.code {
-        case .resourceBusy where error.call == "rados_lock_exclusive":
-            return "another process removes it \(call)"
-        case .resourceBusy:
-            let header = ImageObject.header(ofID: item.imageID)
-            let watchers = ((try? await context.watchers(of: header)) ?? []).filter {
-                $0.clientID != context.cluster.instanceID
-            }
-            if !watchers.isEmpty {
-                await lingering.note(watchers, of: item.imageID, in: context, on: threads)
-            }
-            let who = watchers.map(\.description).joined(separator: ", ")
-            return who.isEmpty ? "it is in use \(call)" : "\(who) has it open \(call)"
-        case .directoryNotEmpty:
-            let names = try? await threads.run { () throws(RBDError) in
-                try Image.openInTrash(id: item.imageID, in: context).snapshotNames()
-            }
-            let which = (names ?? []).joined(separator: ", ")
-            return which.isEmpty ? "it has snapshots or clones \(call)" : "it has the snapshots \(which) \(call)"
-        case .notPermitted:
-            return "its deferment in the trash has not ended \(call)"
-        default:
-            return "it cannot be removed \(call)"
         }
     }
 }

@@ -1,48 +1,120 @@
 internal import RADOS
 internal import RBD
+public import Secrets
 public import Volumes
 
+/// A user that a pool's trash can be looked into as.
+public struct PoolUser: Sendable, Hashable {
+    /// The cluster's key in config.json.
+    public var clusterID: String
+    /// The pool; nothing for all that the user sees.
+    public var pool: String?
+    /// The user.
+    public var credentials: Credentials
+
+    /// Pairs a pool with a user.
+    public init(clusterID: String, pool: String?, credentials: Credentials) {
+        self.clusterID = clusterID
+        self.pool = pool
+        self.credentials = credentials
+    }
+}
+
+/// What a look into a cluster's trash came to.
+public struct TrashLook: Sendable, Hashable {
+    /// Images that the purger was handed.
+    public var due = 0
+    /// Images of ours that are kept for a while yet.
+    public var kept = 0
+    /// Images that look like ours and that somebody else moved there: they are his.
+    public var others = 0
+    /// What could not be looked into, and why.
+    public var failures: [String] = []
+
+    /// Saw nothing.
+    public init() {}
+}
+
 extension RBDImageStore {
-    /// Hands the purger what an earlier process left in the trash; returns how many images that were.
+    /// Hands the purger what lies in the trash and is due, put there by whichever process of Nacre's.
     ///
-    /// Only what Nacre made and somebody moved there on purpose: a name that ends in a UUID, our metadata on it, and a
-    /// deferment that is over. Other programs' trash is theirs.
-    public func adoptTrash(ofCluster clusterID: String) async throws(VolumeError) -> Int {
-        var adopted = 0
+    /// Only what Nacre put there: its mark on the image tells when, and the entry the same (`TrashMark`). What a person or
+    /// another program moved there is theirs, also when Nacre made the image.
+    ///
+    /// - Parameters:
+    ///   - clusterID: The cluster.
+    ///   - users: Whom to ask as, for each pool; the service's own user for all pools when nothing is given.
+    /// - Returns: What was found, and what could not be looked into.
+    /// - Throws: `VolumeError` when the cluster could not be asked at all.
+    public func adoptTrash(
+        ofCluster clusterID: String,
+        as users: [PoolUser]? = nil
+    ) async throws(VolumeError) -> TrashLook {
         let namespace = try configuration.cluster(clusterID).radosNamespace
-        for pool in try await pools(of: clusterID) {
-            let anchor = try VolumeID(clusterID: clusterID, pool: pool, namespace: namespace, image: "trash")
-            guard let place = try? await place(of: anchor, as: nil) else { continue }
-            for entry in (try? await trash(of: place)) ?? [] where ImageName.endsInUUID(entry.name) {
-                guard entry.source == .user || entry.source == .removing else { continue }
-                guard await isOurs(entry, in: place), let id = try? place.id.sibling(entry.name) else { continue }
-                guard await isThere(entry, in: place) else { continue }
-                let own = Place(
-                    id: id,
-                    link: place.link,
-                    context: place.context,
-                    credentials: place.credentials,
-                    looks: looks
-                )
-                purger.add(entry.id, named: entry.name, of: own)
-                adopted += 1
+        var look = TrashLook()
+        var looked: Set<String> = []
+        var all = users ?? []
+        if users == nil { all.append(PoolUser(clusterID: clusterID, pool: nil, credentials: try service.read())) }
+        for user in all where user.clusterID == clusterID {
+            var pools = [user.pool].compactMap(\.self)
+            if user.pool == nil { pools = try await self.pools(of: clusterID, as: user.credentials) }
+            for pool in pools where !looked.contains(pool) {
+                do throws(VolumeError) {
+                    let anchor = try VolumeID(clusterID: clusterID, pool: pool, namespace: namespace, image: "trash")
+                    let place = try await place(of: anchor, as: user.credentials)
+                    try await adoptTrash(of: place, &look)
+                    looked.insert(pool)
+                } catch {
+                    // A pool that is gone has no trash, and those of other applications, which a user for all may not
+                    // read, hold nothing of ours.
+                    guard error.code != .invalidArgument, user.pool != nil || error.code != .permissionDenied else {
+                        continue
+                    }
+                    look.failures.append("the trash of pool '\(pool)': \(error.message)")
+                }
             }
         }
-        return adopted
+        return look
     }
 
-    /// Whether Nacre made the image, or what is left of it is nothing but its entry: a removal that was killed takes the
-    /// header, and with it the metadata, before the entry.
-    private func isOurs(_ entry: TrashRecord, in place: Place) async -> Bool {
-        do throws(RBDError) {
-            guard let metadata = try await place.context.metadata(ofImageID: entry.id) else { return true }
-            return metadata[ImageMetadataKey.requestName] != nil
-        } catch {
-            return false
+    private func adoptTrash(of place: Place, _ look: inout TrashLook) async throws(VolumeError) {
+        let entries = try await place.trying("read the trash of") { () async throws(RBDError) in
+            try await trash(of: place)
+        }
+        let now = Duration.sinceEpoch
+        for entry in entries where entry.source == .user || entry.source == .removing {
+            let whose = try await place.trying("look into the trash for") { () async throws(RBDError) in
+                try await owner(of: entry, in: place)
+            }
+            switch whose {
+            case .nobody: continue
+            case .others: look.others += 1
+            case .ours where entry.deferredUntil > now: look.kept += 1
+            case .ours:
+                guard await isThere(entry, in: place), let there = try? place.sibling(entry.name) else { continue }
+                purger.add(TrashedImage(id: there.id, imageID: entry.id, credentials: place.credentials))
+                look.due += 1
+            }
         }
     }
 
-    private func trash(of place: Place) async throws(RBDError) -> [TrashRecord] {
+    private enum Owner { case ours, others, nobody }
+
+    /// Whose an entry is.
+    ///
+    /// A removal that was killed takes the header, and with it the marks, before the entry: of such, nothing is left but
+    /// the entry, and a name like ours says that it is ours to end.
+    private func owner(of entry: TrashRecord, in place: Place) async throws(RBDError) -> Owner {
+        guard let marks = try await place.context.metadata(ofImageID: entry.id, prefix: ImageMetadataKey.prefix) else {
+            return entry.state == .removing && ImageName.endsInUUID(entry.name) ? .ours : .nobody
+        }
+        if let mark = marks[ImageMetadataKey.trashed].flatMap(TrashMark.init), mark.covers(entry) { return .ours }
+        let isOfOurMaking = (marks[ImageMetadataKey.requestName] ?? marks[ImageMetadataKey.adopted]) != nil
+        return isOfOurMaking ? .others : .nobody
+    }
+
+    /// Everything in the trash.
+    func trash(of place: Place) async throws(RBDError) -> [TrashRecord] {
         var all: [TrashRecord] = []
         while true {
             let page = try await place.context.trashRecords(after: all.last?.id ?? "", limit: 1024)

@@ -1,0 +1,81 @@
+internal import RADOS
+internal import RBD
+internal import Volumes
+
+/// What says that an image is Nacre's: nothing without it is ever changed.
+///
+/// A plain image gets its marks in the step that makes its header. One that librbd makes gets them a moment after; so that
+/// a kill in between leaves no image that nobody may touch, an empty object `nacre_making.NAME` stands beside it from
+/// before until then.
+extension Place {
+    /// Nacre's own metadata of the image; nothing when it has no header.
+    func marks(_ imageID: String) async throws(VolumeError) -> [String: String]? {
+        try await trying("read the marks of image") { () async throws(RBDError) in
+            try await context.metadata(ofImageID: imageID, prefix: ImageMetadataKey.prefix)
+        }
+    }
+
+    /// Throws unless the image is Nacre's.
+    ///
+    /// - Parameters:
+    ///   - doing: What is refused: `delete image`.
+    ///   - imageID: The image's id.
+    ///   - marks: Nacre's metadata of it.
+    /// - Throws: `VolumeError` with `.failedPrecondition` that says what it is.
+    func requireOurs(_ doing: String, _ imageID: String, _ marks: [String: String]) async throws(VolumeError) {
+        guard marks[ImageMetadataKey.requestName] == nil, marks[ImageMetadataKey.adopted] == nil else { return }
+        guard try await isBeingMade() else { throw try await notOurs(doing, imageID) }
+        try await trying("mark image") { () async throws(RBDError) in
+            try await context.setMetadata([ImageMetadataKey.requestName: id.image], ofImageID: imageID)
+        }
+        try await endMaking()
+    }
+
+    /// Says that librbd makes the image for Nacre.
+    func beginMaking() async throws(VolumeError) {
+        try await trying("create image") { () async throws(RBDError) in
+            do throws(RADOSError) {
+                try await context.execute(on: making, isNew: true)
+            } catch {
+                guard error.isAlreadyThere else { throw RBDError(error) }
+            }
+        }
+    }
+
+    /// Says that it is made, and marked; or that there is nothing.
+    func endMaking() async throws(VolumeError) {
+        try await trying("create image") { () async throws(RBDError) in
+            do throws(RADOSError) {
+                try await context.remove(making)
+            } catch {
+                throw RBDError(error)
+            }
+        }
+    }
+
+    private func isBeingMade() async throws(VolumeError) -> Bool {
+        try await trying("look up image") { () async throws(RBDError) in
+            do throws(RADOSError) {
+                return try await context.sizeBytes(of: making) != nil
+            } catch {
+                throw RBDError(error)
+            }
+        }
+    }
+
+    private var making: String { "nacre_making.\(id.image)" }
+
+    private func notOurs(_ doing: String, _ imageID: String) async throws(VolumeError) -> VolumeError {
+        let (header, claim) = try await trying("look up image") { () async throws(RBDError) in
+            let header = try await context.imageHeader(id: imageID)
+            return (header, try await context.metadata(ofImageID: imageID, prefix: "csi.storage.k8s.io/"))
+        }
+        var what = header.map { "an image of \($0.sizeBytes.inBinaryUnits)" } ?? "an image"
+        if let name = claim?["csi.storage.k8s.io/pvc/name"] {
+            what += " that ceph-csi made for claim '\(claim?["csi.storage.k8s.io/pvc/namespace"] ?? "")/\(name)'"
+        } else {
+            what += " that another program made"
+        }
+        return .notOurs(doing, id.imageSpec, what)
+    }
+}

@@ -1,0 +1,201 @@
+internal import Blocking
+internal import RADOS
+internal import RBD
+internal import Secrets
+internal import Synchronization
+internal import SystemPackage
+public import Volumes
+
+/// Removes images in this process: on connections of its own, and with threads of its own for each cluster, so that what
+/// it waits for holds up no request and no other cluster.
+///
+/// librbd can end the process (see `locked`), so a service has this run in another one: `RemovalProcesses`.
+public final class ImageRemover: ImageRemoving {
+    /// What the removals of one cluster share.
+    private struct Tools: Sendable {
+        /// For objects that are being deleted.
+        let permits = Permits(16)
+        /// For lists of a pool's objects.
+        let lists = BlockingPool(threads: 2)
+        /// For librbd's removal of images that have no data any more: short.
+        let endings = BlockingPool(threads: 4)
+        /// For librbd's removal of images that only librbd can empty.
+        let long = BlockingPool(threads: 2)
+        /// One thread that locks, so that a removal which blocks does not keep its own lock from being renewed.
+        let renewals = BlockingPool(threads: 1)
+    }
+
+    /// Locks on a pool's trash.
+    private static let locks: UInt64 = 64
+    /// How long a remover that was killed keeps others from its image.
+    private static let lockSeconds = 6
+
+    private let connections: ClusterConnections
+    private let watchPatience: Duration
+    private let objectCalls: ObjectCalls
+    private let observer: StepObserver?
+    private let looks = Operations()
+    private let tools = Mutex<[String: Tools]>([:])
+    private let cookie = String(UInt64.random(in: 0...UInt64.max), radix: 16)
+
+    /// Never: a crash here ends who would count it.
+    public var crashes: Int { 0 }
+
+    /// Makes a remover.
+    ///
+    /// - Parameters:
+    ///   - connections: Connections that nobody else uses.
+    ///   - watchPatience: How long a watch is in the way before Ceph is asked whether its client lives.
+    ///   - objectCalls: Where images are emptied by class calls; elsewhere librbd does it.
+    ///   - observer: Told of every step of every removal.
+    public init(
+        connections: ClusterConnections,
+        watchPatience: Duration = .seconds(30),
+        objectCalls: ObjectCalls = .onTestedReleases,
+        observer: StepObserver? = nil
+    ) {
+        self.connections = connections
+        self.watchPatience = watchPatience
+        self.objectCalls = objectCalls
+        self.observer = observer
+    }
+
+    /// Closes connections that nobody has used for a while.
+    public func releaseIdle() { connections.releaseIdle() }
+
+    /// Nothing is to be ended.
+    public func stop() {}
+
+    /// Removes an image, emptied first where that is faster.
+    public func remove(_ image: TrashedImage, progress: @escaping RemovalProgress) async -> RemovalOutcome {
+        let place: Place
+        do throws(VolumeError) {
+            let link = try await connections.link(to: image.id.clusterID, as: image.credentials)
+            place = try await Place(image.id, link, image.credentials, looks)
+        } catch {
+            return .blocked(error.message)
+        }
+        let tools = tools.withLock { tools in
+            let found = tools[image.id.clusterID] ?? Tools()
+            tools[image.id.clusterID] = found
+            return found
+        }
+        let obstacles = RemovalObstacles(place: place, imageID: image.imageID, threads: tools.lists)
+        do throws(RBDError) {
+            try await locked(image, place.context, tools) { () async throws(RBDError) in
+                try await self.remove(image, place, tools, progress)
+            }
+            return .removed
+        } catch {
+            guard !error.isNotFound else { return .removed }
+            // A client that Ceph has blocklisted is replaced before the next try.
+            _ = place.link.failing("remove image", error)
+            let reason = await obstacles.words(
+                for: error,
+                reviewingWatches: image.blockedFor > watchPatience
+            )
+            return .blocked(reason)
+        }
+    }
+
+    private func remove(
+        _ image: TrashedImage,
+        _ place: Place,
+        _ tools: Tools,
+        _ progress: @escaping RemovalProgress
+    ) async throws(RBDError) {
+        let (id, context) = (image.imageID, place.context)
+        let emptying = ImageEmptying(context, permits: tools.permits, threads: tools.lists)
+        observer?(RemovalStep.emptying)
+        var outcome = ImageEmptying.Outcome.leftToLibrbd
+        if place.allows(objectCalls) { outcome = try await emptying.empty(id, progress: progress) }
+        if outcome == .leftToLibrbd, place.allows(objectCalls), try await context.hasLockOfDeadClient(id) {
+            // The client may only have stood still: nothing of it may come after what is deleted.
+            try await tools.long.run { () throws(RBDError) in try context.breakLockInTrash(ofID: id) }
+            outcome = try await emptying.empty(id, progress: progress)
+        }
+        observer?(RemovalStep.ending)
+        guard outcome == .emptied else {
+            return try await tools.long.run { () throws(RBDError) in
+                try context.removeFromTrash(id: id, progress: progress)
+            }
+        }
+        do throws(RBDError) {
+            try await tools.endings.run { () throws(RBDError) in
+                try context.removeFromTrash(id: id) { _, _ in }
+            }
+        } catch {
+            // librbd takes its mark back when it fails; nobody must restore what has lost its data.
+            if !error.isNotFound {
+                try? await context.setTrashState(of: id, to: .removing, expecting: .normal)
+            }
+            throw error
+        }
+    }
+
+    /// Does `body` as the only remover of that image: two that remove one image at once run librbd 16.2 into an assertion
+    /// (TrimRequest.cc, "is_lock_owner"), which ends the process.
+    ///
+    /// The lock is on the pool's trash, not on the image, whose header it would bring back to life. A lock that was given
+    /// back leaves an attribute on its object for ever, so there are few of them, which images share by chance.
+    private func locked(
+        _ image: TrashedImage,
+        _ context: IOContext,
+        _ tools: Tools,
+        _ body: () async throws(RBDError) -> Void
+    ) async throws(RBDError) {
+        let name = "nacre.purge.\(image.imageID.utf8.reduce(0) { ($0 &* 31 &+ UInt64($1)) } % Self.locks)"
+        // Each image's own: of two in this process that share a lock, one must wait too.
+        let cookie = "\(cookie).\(image.imageID)"
+        let lock = { @Sendable () throws(RADOSError) in
+            try context.lock(name, on: ImageObject.trash, cookie: cookie, seconds: Self.lockSeconds)
+        }
+        observer?(RemovalStep.locking)
+        do throws(RADOSError) {
+            try await tools.renewals.run(lock)
+        } catch {
+            throw RBDError(error)
+        }
+        let renewing = Task {
+            while !Task.isCancelled {
+                try? await Task.sleep(for: .seconds(Self.lockSeconds / 3))
+                guard !Task.isCancelled else { return }
+                try? await tools.renewals.run(lock)
+            }
+        }
+        let outcome: Result<Void, RBDError>
+        do throws(RBDError) {
+            outcome = .success(try await body())
+        } catch {
+            outcome = .failure(error)
+        }
+        renewing.cancel()
+        // The renewal that may be under way comes first: both use the one thread.
+        try? await tools.renewals.run { () throws(RADOSError) in
+            try context.unlock(name, on: ImageObject.trash, cookie: cookie)
+        }
+        try outcome.get()
+    }
+}
+
+/// The steps of a removal, each a place where its process can be killed.
+public enum RemovalStep: String, OperationStep, CaseIterable {
+    /// Taking the lock on the pool's trash.
+    case locking
+    /// Deleting the data objects.
+    case emptying
+    /// `rbd_trash_remove` of an image without data.
+    case ending
+
+    /// The step's name: `removal.emptying`.
+    public var name: String { "removal.\(rawValue)" }
+
+    /// What is going on, for a person.
+    public var phrase: String {
+        switch self {
+        case .locking: "locking the trash"
+        case .emptying: "deleting the objects of image"
+        case .ending: "removing image"
+        }
+    }
+}

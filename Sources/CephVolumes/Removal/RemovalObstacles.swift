@@ -1,0 +1,59 @@
+internal import Blocking
+internal import RADOS
+internal import RBD
+internal import SystemPackage
+
+/// What keeps an image from being removed, in words.
+struct RemovalObstacles: Sendable {
+    let place: Place
+    let imageID: String
+    let threads: BlockingPool
+
+    /// Asks what is in the way.
+    ///
+    /// - Parameters:
+    ///   - error: What Ceph answered.
+    ///   - reviewingWatches: Whether watches have been in the way for so long that their clients may be dead.
+    /// - Returns: What it is, for a person.
+    func words(for error: RBDError, reviewingWatches: Bool) async -> String {
+        let call = "(\(error.call): \(error.code.name))"
+        let context = place.context
+        switch error.code {
+        case .resourceBusy where error.call == "rados_lock_exclusive":
+            return "another process removes it \(call)"
+        case .resourceBusy, .readOnlyFileSystem:
+            let header = ImageObject.header(ofID: imageID)
+            let ours = context.cluster.instanceID
+            let watchers = ((try? await context.watchers(of: header)) ?? []).filter { $0.clientID != ours }
+            if !watchers.isEmpty, reviewingWatches {
+                // A failure changes nothing: it is tried again.
+                try? await threads.run { () throws(RADOSError) in try context.reviewWatches(of: header) }
+            }
+            let who = watchers.map(\.description).joined(separator: ", ")
+            guard who.isEmpty else { return "\(who) has it open \(call)" }
+            return await lock().map { "\($0) \(call)" } ?? "it is in use \(call)"
+        case .directoryNotEmpty:
+            let id = imageID
+            let names = try? await threads.run { () throws(RBDError) in
+                try Image.openInTrash(id: id, in: context).snapshotNames()
+            }
+            let which = (names ?? []).joined(separator: ", ")
+            return which.isEmpty ? "it has snapshots or clones \(call)" : "it has the snapshots \(which) \(call)"
+        case .notPermitted where error.call == "rbd_trash_remove":
+            return "its deferment in the trash has not ended \(call)"
+        default:
+            return "it cannot be removed \(call)"
+        }
+    }
+
+    private func lock() async -> String? {
+        let (context, header) = (place.context, ImageObject.header(ofID: imageID))
+        let owners = try? await threads.run { () throws(RADOSError) in
+            try context.lockOwners(ImageLockName.exclusive.rawValue, on: header)
+        }
+        guard let owner = owners?.first else { return nil }
+        return "\(owner) has its lock '\(owner.cookie)'; remove it with: rados --pool \(context.pool)"
+            + (context.namespace.isEmpty ? "" : " --namespace \(context.namespace)")
+            + " lock break \(header) \(ImageLockName.exclusive.rawValue) '\(owner.cookie)' \(owner.client)"
+    }
+}
