@@ -22,7 +22,7 @@ struct Nacre: AsyncParsableCommand {
         version: version,
         subcommands: [
             VolumeCommand.self, NodeCommand.self, ControllerCommand.self, ServeCommand.self, VersionCommand.self,
-            ExitCodesCommand.self, ImageServerCommand.self,
+            ExitCodesCommand.self, ImageServerCommand.self, TrashRemoverCommand.self,
         ]
     )
 

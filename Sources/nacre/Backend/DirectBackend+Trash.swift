@@ -5,7 +5,7 @@ extension DirectBackend {
     func emptyTrash(deadline: ContinuousClock.Instant) async -> String? {
         while true {
             let status = purger.status
-            guard status.waiting + status.running + status.blocked.count > 0 else { return nil }
+            guard status.waiting + status.running.count + status.blocked.count > 0 else { return nil }
             guard ContinuousClock.now < deadline else {
                 let blocked = status.blocked.first.map { "\($0.image): \($0.reason)" }
                 let reason = blocked ?? "it takes longer than --timeout"
@@ -19,7 +19,7 @@ extension DirectBackend {
     var purgeStep: String? {
         let status = purger.status
         if let blocked = status.blocked.first { return "waiting, for \(blocked.reason)" }
-        guard let (done, total) = status.progress.values.first, total > 0 else { return nil }
-        return "\(done) of \(total) objects"
+        guard let image = status.running.first, image.done + image.total > 0 else { return nil }
+        return image.progress
     }
 }

@@ -51,10 +51,11 @@ struct ControllerRunCommand: AsyncParsableCommand {
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
         let stack = ControllerStack(serve, observer: CrashPoint.observer, logger: logger)
-        ServiceMetrics.register(stack, in: registry)
         let cluster = try KubernetesStack(serve, options, stack, observer: CrashPoint.observer, logger: logger)
+        let trash = TrashRounds(stack.store, logger: logger, users: cluster.trashUsers)
+        ServiceMetrics.register(stack, trash, in: registry)
         cluster.register(in: registry)
-        let report = HealthReport(stack: stack)
+        let report = HealthReport(stack: stack, trash: trash)
         let server = VolumeServer(
             configuration: ServerConfiguration(
                 socketPath: serve.socket,
@@ -72,7 +73,7 @@ struct ControllerRunCommand: AsyncParsableCommand {
         quiet.logLevel = max(level, .notice)
         var configuration = ServiceGroupConfiguration(
             services: [
-                .init(service: Housekeeping(stack: stack, logger: logger)),
+                .init(service: Housekeeping(stack: stack, trash: trash)),
                 .init(service: server),
                 // A leader that lost its lease ends the process: nothing that it remembers may be trusted any more.
                 .init(service: cluster, successTerminationBehavior: .gracefullyShutdownGroup),

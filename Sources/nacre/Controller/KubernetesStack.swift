@@ -18,6 +18,9 @@ final class KubernetesStack: Service, Sendable {
     private let leaseNamespace: String
     private let leaseName: String
     private let volumes: VolumeService
+    private let store: RBDImageStore
+    private let ownCredentials: ServiceCredentials
+    private let hasOwnCredentials: Bool
     private let logger: Logger
     private let lost = Atomic<Bool>(false)
     private let missing = Mutex<[Permission]>([])
@@ -68,6 +71,9 @@ final class KubernetesStack: Service, Sendable {
             logger: logger
         )
         volumes = stack.service
+        store = stack.store
+        ownCredentials = own
+        hasOwnCredentials = serve.secretDir != nil
         leaseNamespace = namespace
         self.leaseName = leaseName
         self.election = election
@@ -102,6 +108,42 @@ final class KubernetesStack: Service, Sendable {
             group.cancelAll()
         }
         await election.release()
+    }
+
+    /// Whom a leader looks into the trash of a cluster as: the users of the classes' and volumes' Secrets, its own user if
+    /// it has one, and those whom it worked as.
+    func trashUsers(ofCluster clusterID: String) async -> TrashRounds.Users {
+        guard election.leads, controller.isSynced else {
+            return TrashRounds.Users(absence: "not looked into: another process leads, or all is not listed yet")
+        }
+        var found = TrashRounds.Users()
+        if hasOwnCredentials {
+            do throws(VolumeError) {
+                found.users.append(PoolUser(clusterID: clusterID, pool: nil, credentials: try ownCredentials.read()))
+            } catch {
+                found.failures.append(error.message)
+            }
+        }
+        var faults: [String: String] = [:]
+        for secret in controller.poolSecrets where secret.clusterID == clusterID {
+            guard !found.users.contains(where: { $0.pool == secret.pool }) else { continue }
+            do throws(VolumeError) {
+                let user = try await controller.credentials(secret.secret)
+                found.users.append(PoolUser(clusterID: clusterID, pool: secret.pool, credentials: user))
+            } catch {
+                faults[secret.pool] = "the trash of pool '\(secret.pool)': \(error.message)"
+            }
+        }
+        found.users += store.callingUsers.filter { $0.clusterID == clusterID }
+        // A Secret that is gone is no loss while another leads to the same pool.
+        for (pool, fault) in faults.sorted(by: { $0.key < $1.key })
+        where !found.users.contains(where: { $0.pool == pool }) {
+            found.failures.append(fault)
+        }
+        if found.users.isEmpty, found.failures.isEmpty {
+            found.absence = "not looked into: no class and no volume of cluster '\(clusterID)' names a Secret"
+        }
+        return found
     }
 
     /// Gives back what only the start and the first lists needed.

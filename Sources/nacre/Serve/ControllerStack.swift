@@ -21,13 +21,26 @@ struct ControllerStack: Sendable {
             logger: logger
         )
         operations = Operations(observer: observer)
-        purger = TrashPurger(workers: options.purgeWorkers, yieldingTo: operations, logger: logger)
+        // In processes of their own: librbd can end or hold up the one that removes, and that must not be ours.
+        purger = TrashPurger(
+            removing: RemovalProcesses(
+                command: ["/proc/self/exe", TrashRemoverCommand.name],
+                configurationPath: options.config,
+                options: options.cephOptionPairs,
+                objectCalls: options.librbdOnly ? .never : .onTestedReleases,
+                logger: logger
+            ),
+            workers: options.purgeWorkers,
+            yieldingTo: operations,
+            logger: logger
+        )
         store = RBDImageStore(
             configuration: configuration,
             connections: connections,
             service: ServiceCredentials(directory: options.secretDir),
             purger: purger,
-            objectCalls: options.librbdOnly ? .never : .onTestedReleases
+            objectCalls: options.librbdOnly ? .never : .onTestedReleases,
+            retention: options.trashRetention.retention.duration
         )
         service = VolumeService(store: store, operations: operations)
     }

@@ -5,6 +5,8 @@ import Volumes
 /// What `/healthz` and Probe answer.
 struct HealthReport: Sendable {
     let stack: ControllerStack
+    /// Nothing where images are not deleted.
+    var trash: TrashRounds?
 
     /// How long the monitors may take to say how they are.
     private static let limit = Duration.seconds(3)
@@ -29,6 +31,7 @@ struct HealthReport: Sendable {
             for await found in group { parts += found }
         }
         parts.append(operations)
+        if let trash { parts.append(part(of: trash)) }
         return Health(parts.sorted { $0.name < $1.name })
     }
 
@@ -46,6 +49,16 @@ struct HealthReport: Sendable {
         return health.parts.map { part in
             Health.Part("cluster/\(clusterID)/\(part.name)", isWell: part.isWell, message: part.message)
         }
+    }
+
+    private func part(of trash: TrashRounds) -> Health.Part {
+        let status = stack.purger.status
+        let complaints = [status.complaint].compactMap(\.self) + trash.failures.map { "cannot look into \($0)" }
+        guard complaints.isEmpty else {
+            return Health.Part("trash", isWell: false, message: complaints.joined(separator: "; "))
+        }
+        let summary = [status.summary, trash.summary].filter { !$0.isEmpty }.joined(separator: "; ")
+        return Health.Part("trash", isWell: true, message: summary)
     }
 
     private var operations: Health.Part {

@@ -36,11 +36,12 @@ struct ServeCommand: AsyncParsableCommand {
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
         let stack = ControllerStack(options, observer: CrashPoint.observer, logger: logger)
-        ServiceMetrics.register(stack, in: registry)
+        let trash = TrashRounds(stack, options, logger: logger)
+        ServiceMetrics.register(stack, trash, in: registry)
         let node = NodeStack(options, stack, observer: CrashPoint.observer, logger: logger)
         let looks = NodeLooks(stateDirectory: options.stateDir)
         if let node { NodeMetrics.register(node, looks, stateDirectory: options.stateDir, in: registry) }
-        let report = HealthReport(stack: stack)
+        let report = HealthReport(stack: stack, trash: trash)
         // Either may come later, as mounts of a pod do: no reason not to start, but one to say so.
         for fault in stack.configuration.entryFaults
             + [stack.configuration.fault, options.secretFault].compactMap(\.self)
@@ -62,7 +63,7 @@ struct ServeCommand: AsyncParsableCommand {
             metrics: registry,
             logger: logger
         )
-        var background: [any Service] = [Housekeeping(stack: stack, logger: logger)]
+        var background: [any Service] = [Housekeeping(stack: stack, trash: trash)]
         if let node {
             background +=
                 [Watching(watchdog: node.watchdog), Reconciling(service: node.service), looks] as [any Service]

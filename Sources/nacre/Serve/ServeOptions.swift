@@ -52,6 +52,14 @@ struct ServeOptions: ParsableArguments {
     @Flag(help: "Make and delete images by librbd alone, never by class calls on their objects; slower.")
     var librbdOnly = false
 
+    @Option(
+        help: ArgumentHelp(
+            "For how long deleted volumes stay in Ceph's trash, unless their class says so by trashRetention: 0, 72h, 7d.",
+            valueName: "time"
+        )
+    )
+    var trashRetention = RetentionArgument(.none)
+
     @Option(help: "How long a call may take that names no deadline (1s to 10m).", transform: timeLimit)
     var requestTimeout = TimeLimit(seconds: 60)
 
@@ -113,4 +121,18 @@ extension ServeOptions {
             return error.message
         }
     }
+}
+
+/// `--trash-retention`.
+struct RetentionArgument: ExpressibleByArgument {
+    let retention: TrashRetention
+
+    init?(argument: String) {
+        guard let retention = TrashRetention(parsing: argument) else { return nil }
+        self.retention = retention
+    }
+
+    init(_ retention: TrashRetention) { self.retention = retention }
+
+    var defaultValueDescription: String { "0" }
 }

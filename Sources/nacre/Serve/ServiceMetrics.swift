@@ -5,7 +5,7 @@ import Volumes
 
 /// The gauges of what lies below the requests: threads, connections, operations, the trash.
 enum ServiceMetrics {
-    static func register(_ stack: ControllerStack, in registry: MetricsRegistry) {
+    static func register(_ stack: ControllerStack, _ trash: TrashRounds, in registry: MetricsRegistry) {
         let connections = stack.connections
         let purger = stack.purger
         let gauges: [(name: String, help: String, read: @Sendable () -> Int)] = [
@@ -15,14 +15,36 @@ enum ServiceMetrics {
                 { connections.loads.values.reduce(0) { $0 + $1.running } }
             ),
             (
+                "nacre_pool_threads_waiting",
+                "Ceph calls that may be waiting for another client, such as for its lock.",
+                { connections.waitingLoads.values.reduce(0) { $0 + $1.running } }
+            ),
+            (
                 "nacre_pool_queue_length", "Blocking Ceph calls that wait for a thread.",
                 { connections.loads.values.reduce(0) { $0 + $1.queued } }
             ),
             ("nacre_trash_waiting", "Deleted images that wait for the purger.", { purger.status.waiting }),
-            ("nacre_trash_removing", "Deleted images that the purger removes now.", { purger.status.running }),
+            ("nacre_trash_removing", "Deleted images that the purger removes now.", { purger.status.running.count }),
             (
                 "nacre_trash_blocked", "Deleted images that something keeps from removal.",
                 { purger.status.blocked.count }
+            ),
+            (
+                "nacre_trash_oldest_seconds", "Age of the oldest deleted image that is due and not removed yet.",
+                { Int(purger.status.oldest.components.seconds) }
+            ),
+            (
+                "nacre_trash_standstill_seconds", "Longest time for which a removal under way has got no further.",
+                { Int(purger.status.running.map(\.standstill).max()?.components.seconds ?? 0) }
+            ),
+            (
+                "nacre_trash_removal_crashes", "Ends of processes that removed images, other than by our wish.",
+                { purger.status.crashes }
+            ),
+            ("nacre_trash_kept", "Deleted images that are kept until their time.", { trash.kept }),
+            (
+                "nacre_trash_unread", "Pools and users for which the trash could not be looked into.",
+                { trash.failures.count }
             ),
         ]
         for gauge in gauges {

@@ -16,6 +16,7 @@ struct VolumeCommand: ParsableCommand {
             """,
         subcommands: [
             VolumeCreate.self, VolumeList.self, VolumeShow.self, VolumeExpand.self, VolumeDelete.self,
+            VolumeUndelete.self,
             VolumeMap.self, VolumeUnmap.self, VolumeMount.self, VolumeUnmount.self,
         ]
     )

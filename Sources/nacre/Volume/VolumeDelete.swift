@@ -35,9 +35,6 @@ struct VolumeDelete: AsyncParsableCommand {
             let hint = try await session.suggestion(volume)
             return try end(session, DeletionReport(volumeId: "\(volume)", deleted: false), hint)
         }
-        guard ImageName.endsInUUID(id.image) else {
-            throw CommandFailure(.usage, "image '\(id.imageSpec)' is no volume: its name does not end in a UUID")
-        }
         guard let status = try await session.present(id) else {
             return try end(session, DeletionReport(volumeId: "\(id)", deleted: false), "it may be gone already")
         }

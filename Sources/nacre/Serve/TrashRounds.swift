@@ -1,0 +1,136 @@
+import CephVolumes
+import Logging
+import Synchronization
+import Volumes
+
+/// Looks into the trash of every cluster now and then, for what an earlier process left there and for what is due.
+final class TrashRounds: Sendable {
+    /// Whom to look as.
+    struct Users: Sendable {
+        /// Users, each for a pool or for all.
+        var users: [PoolUser] = []
+        /// Users that there should be and are not, in words.
+        var failures: [String] = []
+        /// Why nobody looks, where that is as it should be.
+        var absence: String?
+    }
+
+    private struct Seen {
+        var at: ContinuousClock.Instant
+        var look = TrashLook()
+        var absence: String?
+    }
+
+    /// What a killed process sent may arrive after our first look, so there is a next one soon.
+    private static let interval = Duration.seconds(20)
+    /// What could not be looked into may be there again soon.
+    private static let retryInterval = Duration.seconds(5)
+
+    private let store: RBDImageStore
+    private let users: @Sendable (_ clusterID: String) async -> Users
+    private let logger: Logger
+    private let seen = Mutex<[String: Seen]>([:])
+    private let underWay = Mutex<Set<String>>([])
+
+    /// Looks as those whom `users` names.
+    init(_ store: RBDImageStore, logger: Logger, users: @escaping @Sendable (_ clusterID: String) async -> Users) {
+        self.store = store
+        self.logger = logger
+        self.users = users
+    }
+
+    /// Looks as the service's own user, and as those whom calls came with.
+    convenience init(_ stack: ControllerStack, _ options: ServeOptions, logger: Logger) {
+        let (store, own) = (stack.store, ServiceCredentials(directory: options.secretDir))
+        let hasOwn = options.secretDir != nil
+        self.init(store, logger: logger) { clusterID in
+            var found = Users()
+            if hasOwn {
+                do throws(VolumeError) {
+                    found.users.append(PoolUser(clusterID: clusterID, pool: nil, credentials: try own.read()))
+                } catch {
+                    found.failures.append(error.message)
+                }
+            }
+            found.users += store.callingUsers.filter { $0.clusterID == clusterID }
+            if !hasOwn, found.users.isEmpty {
+                found.absence =
+                    "not looked into before the first call: the service has no user of its own (--secret-dir)"
+            }
+            return found
+        }
+    }
+
+    /// Begins to look into a cluster's trash, if it is time.
+    func look(into clusterID: String) {
+        let isDue = seen.withLock { seen in
+            guard let last = seen[clusterID] else { return true }
+            return .now - last.at > (last.look.failures.isEmpty ? Self.interval : Self.retryInterval)
+        }
+        guard isDue, underWay.withLock({ $0.insert(clusterID).inserted })
+        else { return }
+        Task {
+            await lookNow(into: clusterID)
+            _ = underWay.withLock { $0.remove(clusterID) }
+        }
+    }
+
+    private func lookNow(into clusterID: String) async {
+        let users = await users(clusterID)
+        var look = TrashLook()
+        do throws(VolumeError) {
+            if !users.users.isEmpty { look = try await store.adoptTrash(ofCluster: clusterID, as: users.users) }
+        } catch {
+            look.failures.append(error.message)
+        }
+        look.failures += users.failures
+        tell(look, users.absence, clusterID)
+    }
+
+    /// Images that are kept for a while yet.
+    var kept: Int { seen.withLock { $0.values.reduce(0) { $0 + $1.look.kept } } }
+
+    /// Images that look like ours, which somebody else moved to the trash.
+    var others: Int { seen.withLock { $0.values.reduce(0) { $0 + $1.look.others } } }
+
+    /// What could not be looked into, in words.
+    var failures: [String] {
+        seen.withLock { $0.sorted { $0.key < $1.key }.flatMap { $0.value.look.failures } }
+    }
+
+    /// What was looked into and found, for a person.
+    var summary: String {
+        let absences = seen.withLock { $0.values.compactMap(\.absence) }
+        var parts: [String] = absences.prefix(1).map(\.self)
+        if kept > 0 { parts.append("\(kept) are kept until their time") }
+        if others > 0 { parts.append("\(others) of our images were moved there by somebody else and stay") }
+        return parts.joined(separator: "; ")
+    }
+
+    private func tell(_ look: TrashLook, _ absence: String?, _ clusterID: String) {
+        let before = seen.withLock { seen in
+            let before = seen[clusterID]
+            seen[clusterID] = Seen(at: .now, look: look, absence: absence)
+            return before
+        }
+        if look.due > 0, look.due != before?.look.due {
+            logger.info(
+                "found deleted volumes in the trash",
+                metadata: ["ceph.cluster": "\(clusterID)", "count": "\(look.due)"]
+            )
+        }
+        // Once, and again when it is another: every time would fill the log.
+        if let absence, absence != before?.absence {
+            logger.warning(
+                "the trash is not looked into",
+                metadata: ["ceph.cluster": "\(clusterID)", "reason": "\(absence)"]
+            )
+        }
+        for failure in look.failures where !(before?.look.failures.contains(failure) ?? false) {
+            logger.error(
+                "cannot look into the trash",
+                metadata: ["ceph.cluster": "\(clusterID)", "reason": "\(failure)"]
+            )
+        }
+    }
+}
