@@ -44,6 +44,9 @@ enum HalfMade: String, CaseIterable, CustomStringConvertible {
         }
     }
 
+    /// Whether it is another program's: Nacre never sends `rbd_remove`.
+    var isOthers: Bool { self == .removingWithoutName }
+
     func make(of image: String, id: String, in census: PoolCensus) async throws {
         switch self {
         case .directoryEntryOnly:
@@ -65,9 +68,11 @@ enum HalfMade: String, CaseIterable, CustomStringConvertible {
         case .movingWithName:
             try await trash(.user, .moving)
         case .movingWithoutID:
+            try await census.markAsTrashed(id, at: 0)
             try await trash(.user, .moving)
             try await remove(.id)
         case .movingWithoutName:
+            try await census.markAsTrashed(id, at: 0)
             try await trash(.user, .moving)
             try await remove(.id, .listing)
         case .restoringWithID:
@@ -87,6 +92,7 @@ enum HalfMade: String, CaseIterable, CustomStringConvertible {
             try await trash(.user, .removing)
             try await remove(.id, .listing, .header, .map)
         case .purgingWithHeader:
+            try await census.markAsTrashed(id, at: 0)
             try await trash(.user, .removing)
             try await remove(.id, .listing)
         }

@@ -52,6 +52,7 @@ struct PurgerTests {
                 try Image.open(image, in: pool, access: .readWrite)
             }
             // By librbd alone, which does not look: Delete would have seen the watcher.
+            try await scene.census.markAsTrashed(id, at: Int64(Date().timeIntervalSince1970))
             try await scene.census.blocking { (pool) throws(RBDError) in try pool.moveToTrash(image) }
             _ = try await lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
             let name = "client.\(other.pool.cluster.instanceID) at "
@@ -60,7 +61,7 @@ struct PurgerTests {
             }
             #expect(try await scene.isInTrash(id))
             await other.blocking { _ in watcher.close() }
-            try await eventually("the image is removed") { try await !scene.isInTrash(id) }
+            try await eventually("the image is removed", within: .seconds(120)) { try await !scene.isInTrash(id) }
             try await scene.bench.delete(handle)
         }
     }
@@ -104,7 +105,7 @@ struct PurgerTests {
             let lab = scene.lab
             let names = ["database-\(scene.uuid.prefix(8))", "csi-vol-\(UUID().uuidString.lowercased())"]
             for name in names {
-                // The second has the name of ours but not the metadata that says so: ceph-csi's.
+                // The second has a name like ours but not the metadata that says so: ceph-csi's.
                 try await scene.census.blocking { (pool) throws(RBDError) in
                     try pool.createImage(name, sizeBytes: 4 << 20, options: ImageOptions())
                     try pool.moveToTrash(name)
@@ -121,6 +122,102 @@ struct PurgerTests {
                     try pool.removeFromTrash(id: entry.id) { _, _ in }
                 }
             }
+        }
+    }
+
+    @Test("A volume of ours that an administrator moves to the trash stays there, also after an undelete")
+    func administrators() async throws {
+        try await FaultyCluster.with { faulty in
+            let scene = try Scene(faulty.cluster)
+            let (_, id) = try await scene.create()
+            try await scene.cluster.execute("rbd", "trash", "mv", "rbd/\(scene.image)")
+            for _ in 0..<3 {
+                let look = try await scene.lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
+                #expect(look.due == 0 && look.others == 1, "\(look)")
+                try await Task.sleep(for: .milliseconds(200))
+            }
+            #expect(try await scene.isInTrash(id))
+            try await scene.cluster.execute("rbd", "trash", "restore", "rbd/\(id)")
+            #expect(try await scene.census.isWhole(scene.image))
+        }
+    }
+
+    @Test("A deleted volume is kept for its time, comes back with its data, and goes when the time is over")
+    func retention() async throws {
+        try await FaultyCluster.with { faulty in
+            let scene = try Scene(faulty.cluster)
+            let keeping = scene.cluster.lab(retention: .seconds(3600))
+            let bench = VolumeBehaviour.Bench(
+                service: keeping.service,
+                parameters: scene.bench.parameters,
+                credentials: scene.bench.credentials,
+                prefix: "pvc"
+            )
+            let volume = try await bench.create(bench.request(scene.uuid))
+            let handle = volume.id.description
+            let words = "--io-type write --io-size 4K --io-total 4K"
+            try await scene.cluster.execute("sh", "-ec", "rbd bench \(words) rbd/\(scene.image)")
+            let sum = "rbd export rbd/\(scene.image) - | md5sum"
+            let before = try await scene.cluster.execute("sh", "-ec", sum)
+            try await bench.delete(handle)
+            #expect(try await scene.census.hasNoTrace(of: scene.image))
+            // Neither who deleted it nor anybody else removes it, and Ceph's own tool says so, too.
+            #expect(try await keeping.store.adoptTrash(ofCluster: volume.id.clusterID).kept == 1)
+            await #expect(throws: (any Error).self) {
+                let id = try #require(try await scene.census.rawTrash().first?.id)
+                try await scene.cluster.execute("rbd", "trash", "rm", "rbd/\(id)")
+            }
+            let deleted = try await keeping.store.deletedVolumes(
+                clusterID: volume.id.clusterID,
+                pool: "rbd",
+                credentials: bench.credentials
+            )
+            #expect(deleted.map(\.id) == [volume.id])
+            try await keeping.store.undelete(try #require(deleted.first), credentials: bench.credentials)
+            #expect(try await scene.census.isWhole(scene.image))
+            #expect(try await scene.cluster.execute("sh", "-ec", sum) == before)
+            // Ours again, and not marked any more: an administrator's move is his.
+            try await scene.cluster.execute("rbd", "trash", "mv", "rbd/\(scene.image)")
+            #expect(try await keeping.store.adoptTrash(ofCluster: volume.id.clusterID).others == 1)
+            let id = try #require(try await scene.census.rawTrash().first?.id)
+            try await scene.cluster.execute("rbd", "trash", "restore", "rbd/\(id)")
+            // A class' own time wins over the service's.
+            let short = try await bench.create(bench.request("short", adding: ["trashRetention": "3s"]))
+            try await bench.delete(short.id.description)
+            try await eventually("the short one goes, and only that") {
+                _ = try await keeping.store.adoptTrash(ofCluster: volume.id.clusterID)
+                return try await scene.census.rawTrash().isEmpty
+            }
+            try await scene.lab.service.deleteVolume(
+                handle,
+                credentials: bench.credentials,
+                deadline: .now + .seconds(60)
+            )
+        }
+    }
+
+    @Test("A service without a user of its own empties what the one before left, as soon as somebody calls")
+    func inheritsByCaller() async throws {
+        try await FaultyCluster.with { faulty in
+            let scene = try Scene(faulty.cluster)
+            let nacre = try NacreProcess(scene.cluster)
+            let first = try await nacre.start(environment: ["NACRE_CRASH_AT": VolumeStep.answering.rawValue])
+            let body = try nacre.createBody("pvc-\(scene.uuid)", pool: "rbd")
+            await #expect(throws: (any Error).self) { try await nacre.call("Controller/CreateVolume", body) }
+            #expect(try await first.end() == .killed(SIGKILL))
+            let handle = "\(try scene.cluster.clusterID)/rbd//\(scene.image)"
+            let delete = #"{"volumeId":"\#(handle)","secrets":\#(try nacre.secrets())}"#
+            let second = try await nacre.start(environment: ["NACRE_CRASH_AT": VolumeStep.recheckingUse.rawValue])
+            await #expect(throws: (any Error).self) { try await nacre.call("Controller/DeleteVolume", delete) }
+            #expect(try await second.end() == .killed(SIGKILL))
+            #expect(try await scene.census.rawTrash().map(\.name) == [scene.image])
+            let third = try await nacre.start(hasUser: false)
+            #expect(try await nacre.health().body.contains("not looked into"))
+            #expect(try await nacre.ask("Controller/DeleteVolume", delete).isOK)
+            try await eventually("the trash is emptied", within: .seconds(120)) {
+                try await scene.census.rawTrash().isEmpty
+            }
+            #expect(try await third.stop() == .exited(0))
         }
     }
 

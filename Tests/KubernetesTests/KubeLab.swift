@@ -161,6 +161,11 @@ final class World: Sendable {
     /// The images of this test.
     func images() async throws -> [String] { try await census.images(prefix: "\(name)-") }
 
+    /// The names of its images that lie in the trash.
+    func trash() async throws -> [String] {
+        try await census.rawTrash().map(\.name).filter { $0.hasPrefix("\(name)-") }
+    }
+
     /// An image's size, as Ceph's own program tells it.
     func imageBytes(_ image: String) async throws -> Int64? {
         let log = "\(directory)/info-\(UInt32.random(in: 0...UInt32.max))"

@@ -110,6 +110,7 @@ public final class InMemoryImageStore: ImageStore {
         of id: VolumeID,
         credentials: Credentials
     ) async throws(VolumeError) {
+        try refuseIfNotOurs("use image", id)
         let isThere = state.withLock { state in
             state.images[id]?.metadata.merge(metadata) { $1 }
             return state.images[id] != nil
@@ -123,6 +124,7 @@ public final class InMemoryImageStore: ImageStore {
         toBytes sizeBytes: UInt64,
         credentials: Credentials
     ) async throws(VolumeError) -> UInt64 {
+        try refuseIfNotOurs("grow image", id)
         let size = state.withLock { state -> UInt64? in
             guard case .present(var record) = state.images[id]?.state else { return nil }
             record.sizeBytes = max(record.sizeBytes, sizeBytes)
@@ -135,6 +137,7 @@ public final class InMemoryImageStore: ImageStore {
 
     /// Moves an image to the trash unless it is watched.
     public func trashImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
+        try refuseIfNotOurs("delete image", id)
         enter(VolumeStep.movingToTrash, id.imageSpec)
         let watchers = state.withLock { state -> [String] in
             guard let entry = state.images[id], entry.watchers.isEmpty else {
@@ -150,6 +153,13 @@ public final class InMemoryImageStore: ImageStore {
                 "image '\(id.imageSpec)' is open at \(watchers.joined(separator: ", "))"
             )
         }
+    }
+
+    private func refuseIfNotOurs(_ doing: String, _ id: VolumeID) throws(VolumeError) {
+        guard let entry = images[id], case .present = entry.state,
+            entry.metadata[ImageMetadataKey.requestName] == nil, entry.metadata[ImageMetadataKey.adopted] == nil
+        else { return }
+        throw .notOurs(doing, id.imageSpec, "an image that another program made")
     }
 
     /// A page of images.

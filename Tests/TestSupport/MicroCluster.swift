@@ -64,6 +64,8 @@ public struct MicroCluster: Sendable {
         configurationPath: String? = nil,
         secretDirectory: String? = nil,
         options: [String: String] = [:],
+        removing remover: (any ImageRemoving)? = nil,
+        retention: Duration = .zero,
         watchPatience: Duration = .seconds(30),
         objectCalls: ObjectCalls = .onTestedReleases,
         observer: StepObserver? = nil
@@ -71,9 +73,13 @@ public struct MicroCluster: Sendable {
         let configuration = ClusterConfiguration(path: configurationPath ?? self.configurationPath)
         let connections = ClusterConnections(configuration: configuration, options: options)
         let purger = TrashPurger(
+            removing: remover
+                ?? ImageRemover(
+                    connections: ClusterConnections(configuration: configuration, options: options),
+                    watchPatience: watchPatience
+                ),
             firstDelay: .milliseconds(200),
             longestDelay: .seconds(2),
-            watchPatience: watchPatience,
             logger: Logger(label: "test") { _ in SilentLog() }
         )
         let store = RBDImageStore(
@@ -82,6 +88,7 @@ public struct MicroCluster: Sendable {
             service: ServiceCredentials(directory: secretDirectory ?? provisionerSecret),
             purger: purger,
             objectCalls: objectCalls,
+            retention: retention,
             watchPatience: watchPatience
         )
         let operations = Operations(observer: observer)

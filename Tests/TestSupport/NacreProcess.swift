@@ -48,15 +48,20 @@ public final class NacreProcess: Sendable {
     /// - Parameters:
     ///   - arguments: Flags beside those that say where.
     ///   - environment: Variables beside this process' own.
+    ///   - hasUser: Whether it is given a Ceph user of its own.
     /// - Returns: The process.
     /// - Throws: When it does not answer within a minute.
-    public func start(_ arguments: [String] = [], environment: [String: String] = [:]) async throws -> ChildProcess {
+    public func start(
+        _ arguments: [String] = [],
+        environment: [String: String] = [:],
+        hasUser: Bool = true
+    ) async throws -> ChildProcess {
         let process = try ChildProcess(
             Self.program,
             [
                 "serve", "--socket", socketPath, "--config", configurationPath,
-                "--secret-dir", cluster.provisionerSecret, "--state-dir", "\(directory)/state", "--log-level", "debug",
-            ] + arguments,
+                "--state-dir", "\(directory)/state", "--log-level", "debug",
+            ] + (hasUser ? ["--secret-dir", cluster.provisionerSecret] : []) + arguments,
             environment: environment,
             log: logPath
         )

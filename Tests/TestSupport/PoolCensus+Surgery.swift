@@ -94,6 +94,16 @@ extension PoolCensus {
         try await pool.execute(ClassCall("rbd", "trash_add", input: input.bytes), on: "rbd_trash")
     }
 
+    /// Writes on an image that Nacre put it into the trash, as Nacre does just before.
+    ///
+    /// - Parameters:
+    ///   - id: The image's id.
+    ///   - seconds: When, in seconds since 1970; 0 fits entries of `addToTrash`.
+    /// - Throws: What Ceph answers.
+    public func markAsTrashed(_ id: String, at seconds: Int64) async throws {
+        try await pool.setMetadata(["nacre.io/trashed": "\(seconds).000000000 client.test"], ofImageID: id)
+    }
+
     /// Takes a name out of the directory and nothing else.
     ///
     /// Implements the class call `rbd.dir_remove_image`.

@@ -22,6 +22,29 @@ struct ValuesTests {
         #expect(throws: VolumeError.self) { _ = try VolumeID(parsing: handle) }
     }
 
+    @Test("A handle of ceph-csi is known as one, and nothing else is")
+    func cephCSI() {
+        let uuid = "9a7ea1f3-0d42-4b7e-9a1c-6f2b8d90e4aa"
+        for handle in ["0001-0009-rook-ceph-0000000000000001-\(uuid)", "0001-0001-c-00000000000000ff-\(uuid)"] {
+            #expect(VolumeID.isOfCephCSI(handle), "\(handle)")
+        }
+        for handle in [
+            "", "0001", "lab/pool//csi-vol-\(uuid)", "0001-0008-rook-ceph-0000000000000001-\(uuid)",
+            "0001-0009-rook-ceph-0000000000000001", "0001-ffff-rook-ceph-0000000000000001-\(uuid)",
+            "0001-0009-rook-ceph-000000000000000g-\(uuid)", "0001-0009-rook-ceph-0000000000000001_\(uuid)",
+        ] { #expect(!VolumeID.isOfCephCSI(handle), "\(handle)") }
+    }
+
+    @Test("A retention is read in the units people use, up to ten years")
+    func retention() {
+        for (text, seconds) in [("0", 0), ("90", 90), ("90s", 90), ("5m", 300), ("72h", 259_200), ("7d", 604_800)] {
+            #expect(TrashRetention(parsing: text)?.seconds == UInt64(seconds), "\(text)")
+        }
+        for text in ["", "h", "-1", "1w", "1 h", "11000d", "99999999999", "٣"] {
+            #expect(TrashRetention(parsing: text) == nil, "\(text)")
+        }
+    }
+
     @Test("A handle that would be too long names its longest part")
     func tooLong() {
         #expect {
