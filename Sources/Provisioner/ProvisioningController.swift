@@ -197,6 +197,7 @@ package final class ProvisioningController: Sendable {
     /// Works until the task is cancelled, and then until what is under way has ended or the time for that is up.
     package func work() async {
         while !isSynced, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(20)) }
+        await readCluster()
         leads.withLock { $0 = true }
         defer { leads.withLock { $0 = false } }
         let running = Task {
@@ -216,6 +217,7 @@ package final class ProvisioningController: Sendable {
         while !Task.isCancelled {
             sweep()
             try? await Task.sleep(for: Self.sweepInterval)
+            await readCluster()
         }
         for queue in [claimQueue, protectionQueue, volumeQueue, expansionQueue] { queue.stop() }
         let timer = Task {
@@ -224,6 +226,15 @@ package final class ProvisioningController: Sendable {
         }
         await running.value
         timer.cancel()
+    }
+
+    /// Finds out which cluster this is, for its images to say so.
+    private func readCluster() async {
+        do throws(KubernetesError) {
+            try await shop.cluster.read(shop.client)
+        } catch {
+            shop.log(error, "cannot see which cluster this is, so new images do not say whose they are", [:])
+        }
     }
 
     /// Looks at everything.

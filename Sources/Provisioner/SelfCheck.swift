@@ -21,7 +21,11 @@ package enum SelfCheck {
             + ["get", "update"].map {
                 Permission($0, "leases", group: coordination, namespace: namespace, name: lease)
             }
-            + [Permission("create", "leases", group: coordination, namespace: namespace)]
+            + [
+                Permission("create", "leases", group: coordination, namespace: namespace),
+                // Its uid says which cluster an image is of.
+                Permission("get", "namespaces", name: "kube-system"),
+            ]
     }
 
     /// What a controller makes use of where it is allowed.

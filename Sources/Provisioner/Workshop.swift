@@ -14,6 +14,7 @@ struct Workshop: Sendable {
     let volumes: ObjectCache<PersistentVolume>
     let classes: ObjectCache<StorageClass>
     let observer: StepObserver?
+    let cluster = ClusterUID()
     let logger: Logger
 
     /// Indexes of `volumes`: by the uid of the claim that they are for, unless they are named after it, as all of ours

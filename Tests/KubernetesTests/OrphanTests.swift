@@ -30,31 +30,41 @@ struct OrphanTests {
         #expect(try await process.end(within: .seconds(60)) == .exited(0))
     }
 
-    @Test("All of them go by the hash of the plan, and none when there is another one by then")
-    func removalByPlan() async throws {
+    /// Has an image say that it is of a cluster; of this one without a uid.
+    private func mark(_ image: String, _ world: World, cluster: String? = nil) async throws {
+        let namespace = try await world.client.call(.get("/api/v1/namespaces/kube-system"))
+        let uid = try #require(namespace["metadata", "uid"]?.string)
+        let pairs = [
+            ("nacre.io/kubernetes-cluster", cluster ?? uid), ("nacre.io/request-name", image),
+            ("csi.storage.k8s.io/pvc/namespace", "db"), ("csi.storage.k8s.io/pvc/name", "data-\(cluster ?? "0")"),
+        ]
+        for (key, value) in pairs {
+            try await run("rbd", ["image-meta", "set", "\(World.pool)/\(image)", key, value], world)
+        }
+    }
+
+    @Test("Images of another cluster, and those that do not say whose they are, are shown apart and stay")
+    func strangers() async throws {
         try await inWorld { world in
-            // A pool of its own: the plan is about all that it has.
-            let pool = "orphans"
-            try await run("ceph", ["osd", "pool", "create", pool, "1"], world)
-            try await run("rbd", ["pool", "init", pool], world)
             let names = (0..<3).map { _ in "\(world.name)-\(UUID().uuidString.lowercased())" }
-            for name in names.prefix(2) { try await makeImage("\(pool)/\(name)", world) }
-            let listed = try await orphans(world, "list", pool: pool)
-            let hash = try #require(listed.text.split(separator: "\n").last?.split(separator: " ").last)
-            #expect(hash.count == 32 && names.prefix(2).allSatisfy(listed.text.contains), "\(listed.text)")
-
-            try await makeImage("\(pool)/\(names[2])", world)
-            let refused = try await orphans(world, "remove", "--plan-hash", String(hash), pool: pool)
-            #expect(refused.end == .exited(64), "\(refused.text)")
-            #expect(refused.text.contains("the plan is another one"), "\(refused.text)")
-            #expect(refused.text.contains(names[2]), "\(refused.text)")
-
-            let again = try await orphans(world, "list", pool: pool)
-            let next = try #require(again.text.split(separator: "\n").last?.split(separator: " ").last)
-            let removed = try await orphans(world, "remove", "--plan-hash", String(next), pool: pool)
+            for name in names { try await makeImage("\(World.pool)/\(name)", world) }
+            try await mark(names[0], world)
+            try await mark(names[1], world, cluster: "11111111-2222-4333-8444-555555555555")
+            let listed = try await orphans(world, "list")
+            let parts = listed.text.split(separator: "NOT KNOWN TO BE OURS")
+            #expect(parts.count == 2, "\(listed.text)")
+            #expect(parts[0].contains(names[0]) && parts[0].contains("db/data-0"), "\(listed.text)")
+            #expect(names[1...].allSatisfy { parts[1].contains($0) && !parts[0].contains($0) }, "\(listed.text)")
+            #expect(parts[1].contains("11111111-2222-4333-8444-555555555555"), "\(listed.text)")
+            for (name, reason) in [(names[1], "another Kubernetes cluster"), (names[2], "does not say which cluster")] {
+                let refused = try await orphans(world, "remove", "--image", names[0], "--image", name)
+                #expect(refused.end == .exited(64) && refused.text.contains(reason), "\(refused.text)")
+            }
+            #expect(Set(try await world.images()) == Set(names))
+            let removed = try await orphans(world, "remove", "--image", names[0])
             #expect(removed.end == .exited(0), "\(removed.text)")
-            let left = try await orphans(world, "list", pool: pool)
-            #expect(left.text.contains("no image is without"), "\(left.text)")
+            #expect(Set(try await world.images()) == Set(names[1...]))
+            for name in names[1...] { try await run("rbd", ["rm", "\(World.pool)/\(name)"], world) }
         }
     }
 
@@ -68,13 +78,13 @@ struct OrphanTests {
             let mine = try #require(try await world.images().first)
             let orphan = "\(world.name)-\(UUID().uuidString.lowercased())"
             try await makeImage("\(World.pool)/\(orphan)", world)
+            try await mark(orphan, world)
 
             let listed = try await orphans(world, "list")
             #expect(listed.end == .exited(0), "\(listed.text)")
             #expect(listed.text.contains(orphan) && !listed.text.contains(mine), "\(listed.text)")
             for refused in [
                 try await orphans(world, "remove"),
-                try await orphans(world, "remove", "--plan-hash", "00000000000000000000000000000000"),
                 try await orphans(world, "remove", "--image", orphan, "--image", mine),
             ] {
                 #expect(refused.end == .exited(64) && refused.text.contains("nothing was done"), "\(refused.text)")

@@ -10,25 +10,31 @@ import Volumes
 
 @Suite("Images that nobody has")
 struct GarbageScanTests {
-    @Test("An image without claim and PersistentVolume is counted when two scans found it, and not before")
+    @Test("An image of this cluster without claim and PersistentVolume counts when two scans found it, and not before")
     func scan() async throws {
         let store = InMemoryImageStore()
         let service = VolumeService(store: store)
         let credentials = Credentials(userID: "u", userKey: Secret("k"))
-        let uids = (1...3).map { "00000000-0000-4000-8000-00000000000\($0)" }
-        for uid in uids {
+        let uids = (1...4).map { "00000000-0000-4000-8000-00000000000\($0)" }
+        for (uid, cluster) in zip(uids, ["ours", "ours", "ours", "theirs"]) {
             _ = try await service.createVolume(
                 CreateVolumeRequest(
                     name: "pvc-\(uid)",
                     range: CapacityRange(requiredBytes: 1 << 20, limitBytes: 0),
                     capabilities: [VolumeCapability(.block, mode: .singleNodeWriter)],
-                    parameters: ["clusterID": "lab", "pool": "rbd"],
+                    parameters: [
+                        "clusterID": "lab", "pool": "rbd", ImageMetadataKey.kubernetesCluster: cluster,
+                    ],
                     credentials: credentials
                 ),
                 deadline: .now + .seconds(60)
             )
         }
-        let shop = try Workshop.forTests(service, server: "https://127.0.0.1:1")
+        let server = try ScriptedServer { _, connection in
+            connection.answer(200, #"{"metadata":{"name":"kube-system","uid":"ours","resourceVersion":"1"}}"#)
+        }
+        let shop = try Workshop.forTests(service, server: server.url)
+        try await shop.cluster.read(shop.client)
         shop.claims.put(
             try #require(
                 PersistentVolumeClaim([
@@ -48,6 +54,6 @@ struct GarbageScanTests {
         #expect(scan.count == 0)
         try await scan.scan()
         #expect(scan.count == 1)
-        #expect(store.images.count == 3)
+        #expect(store.images.count == 4)
     }
 }

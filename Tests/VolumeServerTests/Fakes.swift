@@ -48,13 +48,13 @@ final class FakeController: ControllerService {
         try VolumeID(clusterID: "c1", pool: "replicapool", namespace: "", image: "csi-vol-\(name)")
     }
 
-    func requestName(
+    func metadata(
         of volumeID: String,
-        credentials: Credentials,
+        credentials: Credentials?,
         deadline: ContinuousClock.Instant
-    ) async throws(VolumeError) -> String? {
-        try await enter("requestName \(volumeID)")
-        return nil
+    ) async throws(VolumeError) -> [String: String] {
+        try await enter("metadata \(volumeID)")
+        return [:]
     }
 
     func setClaim(

@@ -150,6 +150,9 @@ package enum APIPath {
         "/apis/storage.k8s.io/\(version)/namespaces/\(escaped(namespace))/csistoragecapacities"
     }
 
+    /// A namespace.
+    package static func namespace(_ name: String) -> String { "/api/v1/namespaces/\(escaped(name))" }
+
     /// A Node.
     package static func node(_ name: String) -> String { "/api/v1/nodes/\(escaped(name))" }
 

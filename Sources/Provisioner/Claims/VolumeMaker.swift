@@ -126,11 +126,12 @@ struct VolumeMaker: Sendable {
         var provisionSecret: SecretReference? { secrets[.provisioner] }
 
         func request(_ credentials: Credentials) -> CreateVolumeRequest {
-            let metadata = [
+            var metadata = [
                 "csi.storage.k8s.io/pvc/name": claim.metadata.name,
                 "csi.storage.k8s.io/pvc/namespace": claim.metadata.namespace,
                 "csi.storage.k8s.io/pv/name": name,
             ]
+            metadata[ImageMetadataKey.kubernetesCluster] = shop.cluster.text
             return CreateVolumeRequest(
                 name: name,
                 range: range,

@@ -3,10 +3,10 @@ internal import Logging
 internal import Synchronization
 internal import Volumes
 
-/// Finds images that look like volumes of ours and that no claim and no PersistentVolume of this cluster has.
+/// Finds images that this cluster's controller made and that no claim and no PersistentVolume of it has.
 ///
-/// Reports and touches nothing: another Kubernetes may share the pool, a person may have made the image, or kept it on
-/// purpose. One is told of when two scans in a row found it, for between listing and looking a volume may come or go.
+/// Reports and touches nothing: the cluster may have been restored from a backup that is older than the image, or a person
+/// kept it on purpose. One is told of when two scans in a row found it, for between listing and looking a volume may come or go.
 final class GarbageScan: Sendable {
     private struct State {
         var suspects: Set<String> = []
@@ -64,7 +64,7 @@ final class GarbageScan: Sendable {
         let withoutVolume = images.filter { shop.volumes.object("\(prefix)-\($0.uid)") == nil }
         let suspected = Set(withoutVolume.map(\.uid))
         let claimed = Set(shop.claims.filter { suspected.contains($0.metadata.uid) }.map(\.metadata.uid))
-        let orphans = Set(withoutVolume.filter { !claimed.contains($0.uid) }.map(\.handle))
+        let orphans = try await ours(Set(withoutVolume.filter { !claimed.contains($0.uid) }.map(\.handle)))
         let new = state.withLock { state in
             let confirmed = orphans.intersection(state.suspects)
             defer { state = State(suspects: orphans, found: confirmed) }
@@ -72,9 +72,25 @@ final class GarbageScan: Sendable {
         }
         for handle in new.sorted().prefix(Self.mostNamed) {
             shop.logger.warning(
-                "no claim and no PersistentVolume has this image; nacre volume delete removes it",
+                "an image of this cluster has no claim and no PersistentVolume; nacre controller orphans list tells more",
                 metadata: [LogKey.image: "\(handle)"]
             )
         }
+    }
+
+    /// Those of the images that say they are of this cluster: others may be a live neighbour's, or a person's.
+    private func ours(_ handles: Set<String>) async throws(VolumeError) -> Set<String> {
+        // While it is not known which cluster this is, nothing is anybody's for certain.
+        guard let cluster = shop.cluster.text else { return [] }
+        var ours: Set<String> = []
+        for handle in handles {
+            do throws(VolumeError) {
+                let metadata = try await shop.service.metadata(of: handle, credentials: nil, deadline: shop.deadline)
+                if metadata[ImageMetadataKey.kubernetesCluster] == cluster { ours.insert(handle) }
+            } catch {
+                guard error.code == .notFound else { throw error }
+            }
+        }
+        return ours
     }
 }

@@ -72,11 +72,12 @@ struct VolumeRemoval: Sendable {
     ) async throws(VolumeError) {
         let made: String?
         do throws(VolumeError) {
-            made = try await shop.service.requestName(
+            let metadata = try await shop.service.metadata(
                 of: attributes.handle,
                 credentials: credentials,
                 deadline: shop.deadline
             )
+            made = metadata[ImageMetadataKey.requestName]
         } catch {
             guard error.code == .notFound else { throw error }
             return

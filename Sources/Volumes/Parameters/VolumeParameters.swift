@@ -24,7 +24,9 @@ public struct VolumeParameters: Sendable, Hashable {
     /// ceph-csi's image names start so.
     public static let usualNamePrefix = "csi-vol-"
 
-    private static let claimKeys = ["pvc/name", "pvc/namespace", "pv/name"].map { ParameterKey.kubernetesPrefix + $0 }
+    private static let claimKeys =
+        ["pvc/name", "pvc/namespace", "pv/name"].map { ParameterKey.kubernetesPrefix + $0 }
+        + [ImageMetadataKey.kubernetesCluster]
 
     /// Checks the parameters of a StorageClass.
     ///
@@ -35,7 +37,7 @@ public struct VolumeParameters: Sendable, Hashable {
         var known: [ParameterKey: String] = [:]
         // In the order of their names, so that the same mistakes give the same message.
         for (name, value) in parameters.sorted(by: { $0.key < $1.key }) {
-            if name.hasPrefix(ParameterKey.kubernetesPrefix) {
+            if name.hasPrefix(ParameterKey.kubernetesPrefix) || Self.claimKeys.contains(name) {
                 try Self.checkText(name, value)
                 continue
             }
@@ -64,7 +66,9 @@ public struct VolumeParameters: Sendable, Hashable {
         trashRetention = known[.trashRetention].flatMap(TrashRetention.init)
         try Self.checkContradictions(known, parameters)
         fileSystem = known[.fstype] ?? parameters[ParameterKey.kubernetesPrefix + "fstype"]
-        kept = parameters.filter { !$0.key.hasPrefix(ParameterKey.kubernetesPrefix) }
+        kept = parameters.filter {
+            !$0.key.hasPrefix(ParameterKey.kubernetesPrefix) && !Self.claimKeys.contains($0.key)
+        }
         claimMetadata = parameters.filter { Self.claimKeys.contains($0.key) }
     }
 

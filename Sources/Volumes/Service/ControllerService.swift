@@ -20,14 +20,15 @@ public protocol ControllerService: Sendable {
     /// Throws `.invalidArgument` for what no volume can be made of.
     func handle(of name: String, parameters: [String: String]) throws(VolumeError) -> VolumeID
 
-    /// The name under which the volume was asked for, by its image's own word; nothing when the image says none.
+    /// What the volume's image says of it, by the keys of `ImageMetadataKey` and ceph-csi's; asked as the user of
+    /// `credentials`, or as the service's own.
     ///
     /// Throws `.notFound` when there is no such image.
-    func requestName(
+    func metadata(
         of volumeID: String,
-        credentials: Credentials,
+        credentials: Credentials?,
         deadline: ContinuousClock.Instant
-    ) async throws(VolumeError) -> String?
+    ) async throws(VolumeError) -> [String: String]
 
     /// Writes on the volume's image which claim has it.
     func setClaim(

@@ -16,6 +16,14 @@ public struct ClaimName: Sendable, Hashable, CustomStringConvertible {
     /// `namespace/name`.
     public var description: String { "\(namespace)/\(name)" }
 
+    /// Reads an image's metadata; nothing when it names no claim.
+    public init?(metadata: [String: String]) {
+        guard let namespace = metadata[ParameterKey.kubernetesPrefix + "pvc/namespace"],
+            let name = metadata[ParameterKey.kubernetesPrefix + "pvc/name"]
+        else { return nil }
+        self.init(namespace: namespace, name: name)
+    }
+
     /// As an image keeps it, by ceph-csi's keys.
     var metadata: [String: String] {
         [
@@ -26,20 +34,20 @@ public struct ClaimName: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension VolumeService {
-    /// The name under which the volume was asked for, by its image's own word; nothing when the image says none.
-    public func requestName(
+    /// What the volume's image says of it; asked as the user of `credentials`, or as the service's own.
+    public func metadata(
         of volumeID: String,
-        credentials: Credentials,
+        credentials: Credentials?,
         deadline: ContinuousClock.Instant
-    ) async throws(VolumeError) -> String? {
+    ) async throws(VolumeError) -> [String: String] {
         let id = try existing(volumeID)
         return try await operations.runAlone("look at volume '\(id)'", deadline: deadline) {
-            () async throws(VolumeError) -> String? in
+            () async throws(VolumeError) -> [String: String] in
             enter(VolumeStep.lookingUp, id.imageSpec)
             guard let metadata = try await self.store.metadata(of: id, credentials: credentials) else {
                 throw VolumeError(.notFound, "volume '\(id)' does not exist: there is no image '\(id.imageSpec)'")
             }
-            return metadata[ImageMetadataKey.requestName]
+            return metadata
         }
     }
 

@@ -1,6 +1,5 @@
 import ArgumentParser
 import CephVolumes
-import Crypto
 import KubernetesAPI
 import Provisioner
 import Volumes
@@ -9,23 +8,24 @@ import Volumes
 struct OrphanSearch {
     let client: KubernetesClient
     let session: Session
+    let backend: DirectBackend
     let cluster: String?
     let pool: String?
 
-    init(_ options: OrphansOptions, _ session: Session, pool: String?) throws {
+    init(_ options: OrphansOptions, _ session: Session, _ backend: DirectBackend, pool: String?) throws {
         var words: [String] = []
         if let path = options.kubeconfig { words += ["--kubeconfig", path] }
         if let context = options.context { words += ["--context", context] }
         let identity = try ClusterAccess(try ControllerOptions.parse(words)).identity()
         client = try KubernetesClient(identity, userAgent: "nacre/\(Nacre.version)")
         self.session = session
+        self.backend = backend
         self.pool = pool
         cluster = options.cluster
     }
 
     /// The orphans there are now, in the order of their handles.
-    func orphans() async throws -> [Volume] {
-        let backend = session.backend
+    func orphans() async throws -> [Orphan] {
         var volumes: [Volume] = []
         var token = ""
         repeat {
@@ -41,7 +41,56 @@ struct OrphanSearch {
         } while !token.isEmpty
         guard !volumes.isEmpty else { return [] }
         let named = try await NamedVolumes.read(client)
-        return volumes.filter { !named.names($0.id.image) }.sorted { "\($0.id)" < "\($1.id)" }
+        let cluster = ClusterUID()
+        try await cluster.read(client)
+        var orphans: [Orphan] = []
+        for volume in volumes.filter({ !named.names($0.id.image) }).sorted(by: { "\($0.id)" < "\($1.id)" }) {
+            let metadata = try await session.during("looking at '\(volume.id)'") { _ in
+                try await backend.store.metadata(of: volume.id, credentials: nil)
+            }
+            guard let metadata else { continue }
+            orphans.append(Orphan(volume: volume, metadata: metadata, ours: cluster.text))
+        }
+        return orphans
+    }
+}
+
+/// An image that no object of this Kubernetes names, and what it says of itself.
+struct Orphan {
+    /// Whose an image is, by its own word.
+    enum Origin: String, Encodable {
+        /// This cluster's controller made it.
+        case ours = "this cluster"
+        /// Another cluster's did.
+        case stranger = "another cluster"
+        /// It does not say.
+        case unknown
+    }
+
+    let volume: Volume
+    let origin: Origin
+    /// The cluster's uid.
+    let cluster: String?
+    /// The claim that had it.
+    let claim: ClaimName?
+
+    init(volume: Volume, metadata: [String: String], ours: String?) {
+        self.volume = volume
+        cluster = metadata[ImageMetadataKey.kubernetesCluster]
+        claim = ClaimName(metadata: metadata)
+        origin = cluster == nil ? .unknown : cluster == ours ? .ours : .stranger
+    }
+
+    /// Why the image is not this command's to remove; nothing when it may be.
+    var refusal: String? {
+        switch origin {
+        case .ours: nil
+        case .stranger:
+            "image '\(volume.id.image)' is of another Kubernetes cluster, \(cluster ?? ""), which may use it; remove it there"
+        case .unknown:
+            "image '\(volume.id.image)' does not say which cluster it is of, so it may be anybody's; if it is yours, "
+                + "nacre volume delete removes it"
+        }
     }
 }
 
@@ -51,24 +100,45 @@ struct OrphanPlan: Encodable {
         let volumeId: String
         let image: String
         let capacityBytes: UInt64
+        let origin: Orphan.Origin
+        let kubernetesCluster: String?
+        let claim: String?
     }
 
     let images: [Image]
-    let planHash: String
 
-    init(_ orphans: [Volume]) {
-        images = orphans.map { Image(volumeId: "\($0.id)", image: $0.id.imageSpec, capacityBytes: $0.capacityBytes) }
-        let text = images.map { "\($0.volumeId) \($0.capacityBytes)\n" }.joined()
-        planHash = SHA256.hash(data: Array(text.utf8)).prefix(16).map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count == 1 ? "0\(digits)" : digits
-        }.joined()
+    init(_ orphans: [Orphan]) {
+        images = orphans.map { orphan in
+            Image(
+                volumeId: "\(orphan.volume.id)",
+                image: orphan.volume.id.imageSpec,
+                capacityBytes: orphan.volume.capacityBytes,
+                origin: orphan.origin,
+                kubernetesCluster: orphan.cluster,
+                claim: orphan.claim?.description
+            )
+        }
     }
 
     var lines: [String] {
         guard !images.isEmpty else { return ["no image is without a claim and a PersistentVolume"] }
-        var table = Table("VOLUME", "BYTES")
-        table.rows = images.map { [$0.volumeId, "\($0.capacityBytes)"] }
-        return table.lines() + ["plan hash: \(planHash)"]
+        let ours = images.filter { $0.origin == .ours }
+        let others = images.filter { $0.origin != .ours }
+        var lines: [String] = []
+        if !ours.isEmpty {
+            var table = Table("VOLUME", "BYTES", "ITS CLAIM WAS")
+            table.rows = ours.map { [$0.volumeId, "\($0.capacityBytes)", $0.claim ?? "not noted"] }
+            lines =
+                table.lines() + [
+                    "if this cluster was restored from a backup, these may hold data that was written after it: to have one back, "
+                        + "make a PersistentVolume of its old name, pvc-UUID, with its volume as volumeHandle and its claim as claimRef"
+                ]
+        }
+        guard !others.isEmpty else { return lines }
+        var table = Table("NOT KNOWN TO BE OURS", "BYTES", "ITS CLAIM WAS", "OF CLUSTER")
+        table.rows = others.map {
+            [$0.volumeId, "\($0.capacityBytes)", $0.claim ?? "not noted", $0.kubernetesCluster ?? "not noted"]
+        }
+        return lines + table.lines()
     }
 }

@@ -7,13 +7,13 @@ struct OrphansCommand: AsyncParsableCommand {
         abstract: "See which images no claim and no PersistentVolume has, and remove those that are named.",
         discussion: """
             Images of the form that volumes have, of the clusters of config.json, whose UUID is nowhere in a claim or a \
-            PersistentVolume of this Kubernetes. Another Kubernetes that uses the pool, a backup of the objects, or a person \
-            may still want them: nothing is removed but by name.
+            PersistentVolume of this Kubernetes. An image says which Kubernetes made it: those of another one, and those that \
+            do not say, are shown apart and never removed. A backup of the objects, or a person, may still want the \
+            others: nothing is removed but by name.
 
             EXAMPLES
               nacre controller orphans list --pool replicapool
               nacre controller orphans remove --pool replicapool --image csi-vol-5a1e1f8a-3c0e-4f62-9a51-0c5a6c5d7b10
-              nacre controller orphans remove --pool replicapool --plan-hash 3f2a…
             """,
         subcommands: [OrphansList.self, OrphansRemove.self]
     )

@@ -20,8 +20,9 @@ struct OrphansList: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
-        let session = Session(try DirectServices.controller(connection), connection, output)
-        let plan = OrphanPlan(try await OrphanSearch(options, session, pool: pool).orphans())
+        let backend = try DirectServices.controller(connection)
+        let session = Session(backend, connection, output)
+        let plan = OrphanPlan(try await OrphanSearch(options, session, backend, pool: pool).orphans())
         try session.show(plan, lines: output.quiet ? plan.images.map(\.volumeId) : plan.lines)
     }
 }

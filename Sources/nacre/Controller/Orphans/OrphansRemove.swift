@@ -9,13 +9,11 @@ struct OrphansRemove: AsyncParsableCommand {
         commandName: "remove",
         abstract: "Move images that no claim and no PersistentVolume has to Ceph's trash.",
         discussion: """
-            Shows the plan. The images must be named, or all that is planned by the hash that the plan has. Just before \
-            the first goes, Kubernetes is asked once more; an image that an object names by then, or that anybody has open, \
-            stays.
+            The images must be named, each; only such go that say they are of this Kubernetes. Just before the first goes, \
+            Kubernetes is asked once more; an image that an object names by then, or that anybody has open, stays.
 
             EXAMPLES
               nacre controller orphans remove --pool replicapool --image csi-vol-5a1e1f8a-3c0e-4f62-9a51-0c5a6c5d7b10
-              nacre controller orphans remove --pool replicapool --plan-hash 3f2a…
             """
     )
 
@@ -25,38 +23,34 @@ struct OrphansRemove: AsyncParsableCommand {
     @Option(name: .customLong("image"), help: "An image's name; may be repeated.")
     var images: [String] = []
 
-    @Option(help: "The hash of the plan, in place of the names of all that it has.")
-    var planHash: String?
-
     @OptionGroup(title: "Kubernetes") var options: OrphansOptions
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
-    mutating func validate() throws {
-        guard planHash == nil || images.isEmpty else {
-            throw ValidationError("--image and --plan-hash exclude each other")
-        }
-    }
-
     func run() async throws {
         let credentials = try connection.credentials()
-        let session = Session(try DirectServices.controller(connection), connection, output)
-        let search = try OrphanSearch(options, session, pool: pool)
+        let backend = try DirectServices.controller(connection)
+        let session = Session(backend, connection, output)
+        let search = try OrphanSearch(options, session, backend, pool: pool)
         let found = try await search.orphans()
-        let plan = OrphanPlan(images.isEmpty ? found : found.filter { images.containsExactly($0.id.image) })
-        if let stranger = images.first(where: { name in !found.contains { $0.id.image.isExactly(name) } }) {
-            throw CommandFailure(
-                .usage,
-                "image '\(stranger)' of pool '\(pool)' is not there, or a claim or a PersistentVolume has it; "
-                    + "nothing was done"
-            )
+        guard !images.isEmpty else {
+            for line in OrphanPlan(found).lines { session.note(line) }
+            throw CommandFailure(.usage, "nothing was done: name the images by --image")
         }
-        guard !plan.images.isEmpty else { return try session.show(plan, lines: output.quiet ? [] : plan.lines) }
+        var chosen: [Orphan] = []
+        for name in images {
+            guard let orphan = found.first(where: { $0.volume.id.image.isExactly(name) }) else {
+                throw CommandFailure(
+                    .usage,
+                    "image '\(name)' of pool '\(pool)' is not there, or a claim or a PersistentVolume has it; "
+                        + "nothing was done"
+                )
+            }
+            if let refusal = orphan.refusal { throw CommandFailure(.usage, "\(refusal); nothing was done") }
+            chosen.append(orphan)
+        }
+        let plan = OrphanPlan(chosen)
         for line in plan.lines { session.note(line) }
-        guard !images.isEmpty || planHash == plan.planHash else {
-            let reason = planHash == nil ? "name them by --image, or all" : "the plan is another one; agree to it"
-            throw CommandFailure(.usage, "nothing was done: \(reason) by --plan-hash \(plan.planHash)")
-        }
         try await remove(plan, search, credentials, session)
     }
 
@@ -66,7 +60,7 @@ struct OrphansRemove: AsyncParsableCommand {
         _ credentials: Credentials,
         _ session: Session
     ) async throws {
-        let still = Set(try await search.orphans().map { "\($0.id)" })
+        let still = Set(try await search.orphans().filter { $0.refusal == nil }.map { "\($0.volume.id)" })
         var removed: [String] = []
         var kept: [String] = []
         for image in plan.images {
