@@ -44,6 +44,7 @@ let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-htt
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
@@ -140,7 +141,8 @@ let package = Package(
             "VolumeServer",
             [
                 "VolumeAPI", "JSON", "Volumes", "Secrets",
-                collections, coreMetrics, httpTypes, hummingbirdCore, logging, nioCore, nioPosix, serviceLifecycle,
+                collections, coreMetrics, httpTypes, hummingbirdCore, logging, nioCore, nioHTTP1, nioPosix,
+                serviceLifecycle,
             ],
             doorplate: doorplate
         ),

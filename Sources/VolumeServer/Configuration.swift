@@ -10,15 +10,17 @@ package struct ServerConfiguration: Sendable {
     package var defaultTimeout: Duration = .seconds(60)
     /// The most time a call may ask for.
     package var longestTimeout: Duration = .seconds(600)
-    /// The time in which a request's body must be here.
+    /// The time in which a request's head must be here from its first byte on, and then its body.
     package var readTimeout: Duration = .seconds(10)
-    /// The time in which a request's head must be here, and for which a connection may lie idle.
+    /// The time in which a client must have taken its answer.
+    package var writeTimeout: Duration = .seconds(30)
+    /// The time for which a connection may lie idle.
     package var idleTimeout: Duration = .seconds(60)
     /// The longest body of a request.
     package var largestBodyBytes = 1 << 20
     /// Calls that may be under way at once; the next one is turned away.
     package var mostCalls = 128
-    /// Connections that may be open at once; the next one waits.
+    /// Connections that may be open at once; for the next one, that goes which has been without a request for longest.
     package var mostConnections = 256
 
     /// Everything but the names at its default.

@@ -10,6 +10,9 @@ package import Volumes
 ///
 /// Runs until graceful shutdown, then finishes what is under way and takes its socket away.
 package struct VolumeServer: Service {
+    /// How many times the allowed connections are taken, for those that are being closed, and when all have requests.
+    static let accepting = 2
+
     private let configuration: ServerConfiguration
     private let responder: Responder
     private let logger: Logger
@@ -67,7 +70,7 @@ package struct VolumeServer: Service {
             childChannelSetup: responder.channel(configuration),
             configuration: HummingbirdCore.ServerConfiguration(
                 address: .unixDomainSocket(path: place.stagingPath),
-                availableConnectionsDelegate: .maximum(configuration.mostConnections, logger: quiet)
+                availableConnectionsDelegate: .maximum(Self.accepting * configuration.mostConnections, logger: quiet)
             ),
             onServerRunning: { [logger, onServing] channel in
                 do throws(SocketError) {

@@ -94,6 +94,72 @@ struct LimitTests {
         }
     }
 
+    @Test("A head that comes byte by byte is waited for no longer than the read timeout, also on a connection in use")
+    func trickledHead() async throws {
+        try await Fixture.with { configuration in
+            configuration.readTimeout = .milliseconds(300)
+        } _: { fixture in
+            let whole = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+            for first in [[], [whole]] {
+                let parts = first + Array(repeating: "GET /metrics HTTP/1.1 ", count: 100).joined().map { String($0) }
+                _ = try await UnixSocket.exchange(fixture.socketPath, parts, pause: .milliseconds(20))
+            }
+        }
+    }
+
+    @Test("Connections that lie idle, send slowly or do not read keep nobody out, nor from health and metrics")
+    func idleConnections() async throws {
+        try await Fixture.with { configuration in
+            configuration.mostConnections = 16
+            configuration.mostCalls = 8
+        } _: { fixture in
+            fixture.controller.state.withLock { $0.delay = .seconds(20) }
+            let body = BadRequest.body("Controller/CreateVolume")
+            let slow = (0..<8).map { _ in
+                Task { try await fixture.post("/csi.v1.Controller/CreateVolume", body).status }
+            }
+            try await eventually { fixture.controller.calls.count == 8 }
+            let metrics = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+            let openings = ["", "POST /csi", Self.head + "Content-Length: 1000\r\n\r\n{", metrics]
+            var descriptors: [Int32] = []
+            defer { for descriptor in descriptors { close(descriptor) } }
+            for number in 0..<200 {
+                let descriptor = try #require(UnixSocket.open())
+                descriptors.append(descriptor)
+                try #require(UnixSocket.withAddress(fixture.socketPath) { connect(descriptor, $0, $1) } == 0)
+                let bytes = Array(openings[number % openings.count].utf8)
+                // One that was closed already may refuse it.
+                _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+            }
+            let started = ContinuousClock.now
+            expect(200, try await fixture.get("/healthz"))
+            expect(200, try await fixture.get("/metrics"))
+            // The calls' own limit is reached; that is an answer too.
+            #expect([200, 503].contains(try await fixture.post("/csi.v1.Identity/GetPluginInfo", "{}").status))
+            // Before the calls under way can have ended, and long before a connection has been idle for long.
+            #expect(.now - started < .seconds(20))
+            fixture.controller.state.withLock { $0.delay = .zero }
+            for call in slow { #expect(try await call.value == 200) }
+        }
+    }
+
+    @Test(
+        "A connection is closed behind the answer where the client expects it, and else kept",
+        arguments: [
+            ("HTTP/1.0", "", true), ("HTTP/1.0", "Connection: keep-alive\r\n", false), ("HTTP/1.1", "", false),
+            ("HTTP/1.1", "Connection: close\r\n", true),
+        ]
+    )
+    func keepsAlive(_ version: String, _ header: String, _ closes: Bool) async throws {
+        try await Fixture.with { fixture in
+            let request = "GET /healthz \(version)\r\nHost: x\r\n\(header)\r\n"
+            // Where it is kept, the second request is answered, and its answer is the last.
+            let last = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            let answer = try await UnixSocket.exchange(fixture.socketPath, closes ? [request] : [request, last])
+            #expect(answer.split(separator: "\"ok\":true").count == (closes ? 2 : 3), "\(answer)")
+        }
+    }
+
     @Test(
         "What is not HTTP, or ends before it is whole, is refused and reaches no service",
         arguments: [

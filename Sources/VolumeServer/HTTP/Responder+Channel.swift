@@ -1,19 +1,53 @@
 internal import HummingbirdCore
+internal import Logging
 internal import NIOCore
+internal import NIOHTTP1
+
+/// HTTP/1 on a connection, with our limits.
+struct BoundedChannel: ServerChildChannel {
+    typealias Value = HTTP1Channel.Value
+
+    fileprivate let http: HTTP1Channel
+    fileprivate let connections: Connections
+    fileprivate let headLimit: Duration
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        let http = http
+        return channel.eventLoop.makeCompletedFuture {
+            try channel.pipeline.syncOperations.addHandler(HeadTimer(connections, limit: headLimit))
+        }
+        .flatMap { http.setup(channel: channel, logger: logger) }
+        .flatMapThrowing { value in
+            let pipeline = channel.pipeline.syncOperations
+            // Closes behind the answer where the client expects it: HTTP/1.0 without `Connection: keep-alive`.
+            let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
+            try pipeline.addHandler(RequestWatch(connections), position: .after(decoder))
+            return value
+        }
+    }
+
+    func handle(value: Value, logger: Logger) async {
+        await http.handle(value: value, logger: logger)
+    }
+}
 
 extension Responder {
-    /// HTTP/1.1 on a connection, with our limits.
-    func channel(_ configuration: ServerConfiguration) -> HTTP1Channel {
-        HTTP1Channel(
-            responder: answer,
-            configuration: HTTP1Channel.Configuration(
-                idleTimeout: TimeAmount(configuration.idleTimeout),
-                httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
-                    maxHeaderFieldSize: 16 << 10,
-                    maxHeaderListSize: 32 << 10,
-                    maxHeaderFieldCount: 100
+    /// HTTP/1 on a connection, with our limits.
+    func channel(_ configuration: ServerConfiguration) -> BoundedChannel {
+        BoundedChannel(
+            http: HTTP1Channel(
+                responder: answer,
+                configuration: HTTP1Channel.Configuration(
+                    idleTimeout: TimeAmount(configuration.idleTimeout),
+                    httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
+                        maxHeaderFieldSize: 16 << 10,
+                        maxHeaderListSize: 32 << 10,
+                        maxHeaderFieldCount: 100
+                    )
                 )
-            )
+            ),
+            connections: connections,
+            headLimit: configuration.readTimeout
         )
     }
 
@@ -23,12 +57,59 @@ extension Responder {
         _ writer: consuming ResponseWriter,
         _ channel: any Channel
     ) async throws {
+        defer { connections.end(channel) }
         let response = try await respond(to: request, on: channel)
+        // A client that does not read its answer keeps neither the connection nor the memory.
+        let limit = channel.eventLoop.scheduleTask(in: writeLimit) { channel.close(promise: nil) }
+        defer { limit.cancel() }
         do {
             try await writer.write(response: response.head, body: response.body)
         } catch {
             // Thrown on as it is, a parser's error would have a second answer written.
             throw AnswerNotWritten(cause: error)
+        }
+    }
+}
+
+/// Takes note of requests' heads, and closes a connection behind the answer to a request whose client expects that.
+final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = HTTPServerRequestPart
+    typealias OutboundIn = HTTPServerResponsePart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private let connections: Connections
+    /// For each request that is not answered yet, in their order.
+    private var closes: [Bool] = []
+
+    init(_ connections: Connections) {
+        self.connections = connections
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if case .head(let head) = unwrapInboundIn(data) {
+            closes.append(!head.isKeepAlive)
+            // Here, for a busy machine may begin with the request much later.
+            connections.begin(context.channel)
+        }
+        context.fireChannelRead(data)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        let part = unwrapOutboundIn(data)
+        guard closes.first == true else {
+            if case .end = part { closes = Array(closes.dropFirst()) }
+            return context.write(data, promise: promise)
+        }
+        switch part {
+        case .head(var head):
+            head.headers.replaceOrAdd(name: "Connection", value: "close")
+            context.write(wrapOutboundOut(.head(head)), promise: promise)
+        case .body: context.write(data, promise: promise)
+        case .end:
+            let (channel, written) = (context.channel, promise ?? context.eventLoop.makePromise(of: Void.self))
+            written.futureResult.whenComplete { _ in channel.close(promise: nil) }
+            context.write(data, promise: written)
         }
     }
 }

@@ -19,6 +19,10 @@ final class Responder: Sendable {
     private let logger: Logger
     private let callsUnderWay = Atomic<Int>(0)
     private let inFlight: MetricsRegistry.Value
+    let connections: Connections
+
+    /// The time in which a client must have taken its answer.
+    var writeLimit: TimeAmount { TimeAmount(configuration.writeTimeout) }
 
     init(
         configuration: ServerConfiguration,
@@ -28,6 +32,7 @@ final class Responder: Sendable {
         logger: Logger
     ) {
         self.configuration = configuration
+        connections = Connections(most: configuration.mostConnections)
         self.handlers = Dictionary(uniqueKeysWithValues: handlers.map { ($0.path, $0) })
         self.health = health
         self.metrics = metrics
@@ -45,11 +50,12 @@ final class Responder: Sendable {
             timeout: configuration.readTimeout
         )
         let path = request.head.path.map { String($0.prefix { $0 != "?" }) } ?? ""
-        let response: Response
-        switch path {
-        case "/healthz": response = await healthz(request)
-        case "/metrics": response = metricsText(request)
-        default: response = await call(path, request, body)
+        let response = await connections.serving(channel) {
+            switch path {
+            case "/healthz": await healthz(request)
+            case "/metrics": metricsText(request)
+            default: await call(path, request, body)
+            }
         }
         switch body {
         case .complete, .tooLarge(drained: true): return response

@@ -8,7 +8,7 @@ internal import ServiceLifecycle
 package struct MetricsServer: Service {
     private let host: String
     private let port: Int
-    private let configuration = ServerConfiguration(socketPath: "", driverName: "", version: "")
+    private let configuration: ServerConfiguration
     private let responder: Responder
     private let logger: Logger
 
@@ -30,6 +30,9 @@ package struct MetricsServer: Service {
         self.host = host
         self.port = port
         self.logger = logger
+        var configuration = ServerConfiguration(socketPath: "", driverName: "", version: "")
+        configuration.mostConnections = 32
+        self.configuration = configuration
         responder = Responder(
             configuration: configuration,
             handlers: [],
@@ -47,7 +50,10 @@ package struct MetricsServer: Service {
             childChannelSetup: responder.channel(configuration),
             configuration: HummingbirdCore.ServerConfiguration(
                 address: .hostname(host, port: port),
-                availableConnectionsDelegate: .maximum(32, logger: quiet)
+                availableConnectionsDelegate: .maximum(
+                    VolumeServer.accepting * configuration.mostConnections,
+                    logger: quiet
+                )
             ),
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
             logger: quiet

@@ -1,0 +1,125 @@
+internal import NIOCore
+internal import Synchronization
+
+/// The open connections of a server.
+///
+/// Whoever connects is taken: where there are more than allowed, the one goes that has been without a request for longest.
+/// One whose request is not complete, or whose answer is not read, has none: a request is under way from its last byte until
+/// its answer is there. So idle and slow clients cannot keep others out, and `/healthz` and `/metrics` least of all.
+final class Connections: Sendable {
+    private struct Entry {
+        let channel: any Channel
+        /// Since when a head is awaited that has begun.
+        var headSince: ContinuousClock.Instant?
+        /// Whether somebody looks whether that takes too long.
+        var isTimed = false
+        /// Requests between the end of their head and that of their answer; more than one where a client does not wait.
+        var requests = 0
+        /// Since when no whole request is under way; nothing while one is.
+        var idleSince: ContinuousClock.Instant? = .now
+    }
+
+    private let entries = Mutex<[ObjectIdentifier: Entry]>([:])
+    private let most: Int
+
+    /// Allows that many.
+    init(most: Int) {
+        self.most = most
+    }
+
+    /// Takes note of a new one, and closes another where that makes too many.
+    func open(_ channel: any Channel) {
+        let surplus = entries.withLock { entries -> (any Channel)? in
+            entries[ObjectIdentifier(channel)] = Entry(channel: channel)
+            guard entries.count > most else { return nil }
+            // Not the new one: it has not had a moment for its request.
+            let idle = entries.filter { $0.value.idleSince != nil && $0.value.channel !== channel }
+            let oldest = idle.min { ($0.value.idleSince ?? .now) < ($1.value.idleSince ?? .now) }
+            // It counts no more, so that the next newcomer closes another.
+            return oldest.flatMap { entries.removeValue(forKey: $0.key)?.channel }
+        }
+        surplus?.close(promise: nil)
+        channel.closeFuture.whenComplete { [weak self] _ in
+            self?.entries.withLock { $0[ObjectIdentifier(channel)] = nil }
+        }
+    }
+
+    /// Says that bytes came; whether somebody must begin to `check` the connection now.
+    func receives(_ channel: any Channel) -> Bool {
+        entries.withLock { entries in
+            guard var entry = entries[ObjectIdentifier(channel)], entry.requests == 0 else { return false }
+            defer { entries[ObjectIdentifier(channel)] = entry }
+            entry.headSince = entry.headSince ?? .now
+            guard !entry.isTimed else { return false }
+            entry.isTimed = true
+            return true
+        }
+    }
+
+    /// Closes a connection whose head has taken longer than `limit`; returns when to look again, if a head is awaited.
+    func check(_ channel: any Channel, limit: Duration) -> Duration? {
+        let rest = entries.withLock { entries -> Duration? in
+            guard let since = entries[ObjectIdentifier(channel)]?.headSince else {
+                entries[ObjectIdentifier(channel)]?.isTimed = false
+                return nil
+            }
+            return since + limit - .now
+        }
+        guard let rest, rest <= .zero else { return rest }
+        channel.close(promise: nil)
+        return nil
+    }
+
+    /// Says that a request's head is complete.
+    func begin(_ channel: any Channel) {
+        entries.withLock { entries in
+            entries[ObjectIdentifier(channel)]?.requests += 1
+            entries[ObjectIdentifier(channel)]?.headSince = nil
+        }
+    }
+
+    /// Says that a request is answered.
+    func end(_ channel: any Channel) {
+        entries.withLock { $0[ObjectIdentifier(channel)]?.requests -= 1 }
+    }
+
+    /// Does `body` while the connection's request is under way.
+    func serving<R>(_ channel: any Channel, _ body: () async -> R) async -> R {
+        entries.withLock { $0[ObjectIdentifier(channel)]?.idleSince = nil }
+        let result = await body()
+        entries.withLock { $0[ObjectIdentifier(channel)]?.idleSince = .now }
+        return result
+    }
+}
+
+/// The first to see a connection's bytes: gives each request's head its time.
+final class HeadTimer: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    private let connections: Connections
+    private let limit: Duration
+
+    init(_ connections: Connections, limit: Duration) {
+        self.connections = connections
+        self.limit = limit
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        connections.open(context.channel)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if connections.receives(context.channel) {
+            Self.check(connections, context.channel, limit: limit, in: limit)
+        }
+        context.fireChannelRead(data)
+    }
+
+    private static func check(_ connections: Connections, _ channel: any Channel, limit: Duration, in wait: Duration) {
+        channel.eventLoop.scheduleTask(in: TimeAmount(wait)) {
+            guard let rest = connections.check(channel, limit: limit) else { return }
+            check(connections, channel, limit: limit, in: rest)
+        }
+    }
+}
