@@ -1,5 +1,10 @@
+import Blocking
+import CephVolumes
 import Curl
 import Foundation
+import Logging
+import NodeMapping
+import Secrets
 import TestSupport
 import Testing
 
@@ -15,11 +20,14 @@ struct BlocklistTests {
         var socket_addr: Address
     }
 
-    /// Blocklists every client of the service's user, and says which those are.
-    private func blocklist(_ faulty: FaultyCluster) async throws -> [String] {
+    /// Blocklists every client of a user, and says which those are.
+    private func blocklist(
+        _ faulty: FaultyCluster,
+        _ user: String = "client.csi-rbd-provisioner"
+    ) async throws -> [String] {
         let text = try await faulty.ceph("tell", "mon.x", "sessions")
         let sessions = try JSONDecoder().decode([Session].self, from: Data(text.utf8))
-        let addresses = sessions.filter { $0.entity_name == "client.csi-rbd-provisioner" }
+        let addresses = sessions.filter { $0.entity_name == user }
             .map { "\($0.socket_addr.addr)/\($0.socket_addr.nonce)" }
         for address in addresses { try await faulty.ceph("osd", "blocklist", "add", address, "3600") }
         return addresses
@@ -85,4 +93,45 @@ struct BlocklistTests {
             try await eventually("it goes on") { try await nacre.ask("Controller/CreateVolume", create).isOK }
         }
     }
+
+    @Test("A node whose client is blocklisted claims, locks and unlocks an image all the same")
+    func ownership() async throws {
+        try await FaultyCluster.with { faulty in
+            let cluster = faulty.cluster
+            let credentials = try ServiceCredentials(directory: cluster.nodeSecret).read()
+            try await cluster.execute("rbd", "create", "rbd/image", "--size", "16M")
+            let state = "\(cluster.directory)/node"
+            try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
+            let owner = ImageOwnership(
+                stateDirectory: state,
+                nodeID: "n1",
+                logger: Logger(label: "test") { _ in SilentLog() }
+            )
+            let configuration = ClusterConfiguration(path: cluster.configurationPath)
+            let clusterID = try cluster.clusterID
+            let request = MapRequest(
+                image: ImageAddress(clusterID: clusterID, pool: "rbd", namespace: "", name: "image"),
+                monitors: try configuration.cluster(clusterID).monitors,
+                credentials: credentials,
+                sharing: .oneNode
+            )
+            let pool = BlockingPool(threads: 1)
+            let holder = { try await cluster.execute("sh", "-c", Self.holder) }
+            try await pool.run { () throws(MappingError) in try owner.claim(request) }
+            #expect(try await !blocklist(faulty, credentials.entityName).isEmpty)
+            try await pool.run { () throws(MappingError) in try owner.claim(request) }
+            #expect(try await !blocklist(faulty, credentials.entityName).isEmpty)
+            try await pool.run { () throws(MappingError) in try owner.hold(request, address: "127.0.0.1:0/42") }
+            #expect(try await holder().contains("nacre_holder"))
+            #expect(try await !blocklist(faulty, credentials.entityName).isEmpty)
+            await pool.run { owner.release(request.image) }
+            #expect(try await !holder().contains("\"lockers\":[{"))
+        }
+    }
+
+    /// The locks on the header of the only image.
+    private static let holder = """
+        header=$(rados -p rbd ls | grep rbd_header); rados -p rbd lock list $header; \
+        rados -p rbd lock info $header nacre_holder || true
+        """
 }

@@ -48,6 +48,17 @@ struct ExplainedErrorTests {
             code: "invalid_argument",
             words: ["'snaps'", "snapshots of the whole pool"]
         ),
+        Situation(
+            name: "a pool at its quota of bytes",
+            before: "rbd create replicapool/filler --size 4M && "
+                + "rbd bench --io-type write --io-size 4M --io-total 4M replicapool/filler && "
+                + "ceph osd pool set-quota replicapool max_bytes 1",
+            after: "ceph osd pool set-quota replicapool max_bytes 0",
+            pool: "replicapool",
+            healthCheck: "POOL_FULL",
+            code: "resource_exhausted",
+            words: ["quota of pool 'replicapool'", "max_bytes 1", "ceph osd pool set-quota replicapool"]
+        ),
     ]
 
     static let images: [Situation] = [
@@ -201,6 +212,37 @@ struct ExplainedErrorTests {
     func standstill() async throws {
         try await withService { faulty, nacre in
             for situation in Self.clusters { try await check(situation, faulty, nacre) }
+        }
+    }
+
+    @Test(
+        "A stage that full OSDs hold up says so to whoever waits, and goes on when there is room",
+        .enabled(if: FileManager.default.fileExists(atPath: "/dev/fuse"), "needs /dev/fuse")
+    )
+    func fullStage() async throws {
+        try await FaultyCluster.with { faulty in
+            let nacre = try NacreProcess(faulty.cluster)
+            let process = try await nacre.start(["--node-id", "full", "--mounter", "fuse"])
+            let uuid = UUID().uuidString.lowercased()
+            #expect(try await nacre.ask("Controller/CreateVolume", nacre.createBody("pvc-\(uuid)", pool: "rbd")).isOK)
+            try await faulty.ceph("tell", "osd.0", "injectfull", "full", "-1")
+            try await eventually("OSD_FULL is raised") { try await faulty.ceph("health").contains("full osd(s)") }
+            let volume = #""volumeId":"\#(try faulty.cluster.clusterID)/rbd//csi-vol-\#(uuid)""#
+            let place = #""stagingTargetPath":"\#(nacre.directory)/staging""#
+            let capability = #""volumeCapability":{"mount":{},"accessMode":{"mode":"SINGLE_NODE_WRITER"}}"#
+            let stage = "{\(volume),\(place),\(capability),\"secrets\":\(try nacre.secrets())}"
+            try FileManager.default.createDirectory(
+                atPath: "\(nacre.directory)/staging",
+                withIntermediateDirectories: true
+            )
+            let answer = try await nacre.ask("Node/NodeStageVolume", stage, timeout: .seconds(8))
+            #expect(answer.code == "deadline_exceeded" && answer.message.contains("OSDs are full"), "\(answer)")
+            try await faulty.ceph("tell", "osd.0", "injectfull", "none", "0")
+            try await eventually("it is staged", within: .seconds(120)) {
+                try await nacre.ask("Node/NodeStageVolume", stage).isOK
+            }
+            #expect(try await nacre.ask("Node/NodeUnstageVolume", "{\(volume),\(place)}").isOK)
+            #expect(try await process.stop() == .exited(0))
         }
     }
 
