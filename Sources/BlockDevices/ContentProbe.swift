@@ -5,16 +5,24 @@ internal import SystemPackage
 ///
 /// A device is blank only if its first and last 4 MiB are zeros: a name is nice to have in an error, but something
 /// without a known name must not be formatted either.
+///
+/// A file system's own files may hold anything, also what marks a disk elsewhere: an image of one, a label of a RAID.
+/// Where a file system that is asked for has a valid super block, marks where its files may lie say nothing.
 public enum ContentProbe {
     static let edgeBytes: UInt64 = 4 << 20
     private static let windowBytes = 1 << 20
 
     /// Reads both ends of a device or file.
     ///
-    /// - Parameter path: A device, or a file in tests.
+    /// - Parameters:
+    ///   - path: A device, or a file in tests.
+    ///   - fileSystems: `ext4`, `xfs`: which are believed against what their files may hold.
     /// - Returns: What is there.
     /// - Throws: `KernelError` when it cannot be read.
-    public static func content(of path: String) throws(KernelError) -> DeviceContent {
+    public static func content(
+        of path: String,
+        believing fileSystems: [String] = []
+    ) throws(KernelError) -> DeviceContent {
         let descriptor = try openUncached(path)
         let size = try descriptor.endOffset()
         let head = 0..<min(size, edgeBytes)
@@ -25,7 +33,9 @@ public enum ContentProbe {
             sizeBytes: size,
             parts: [(0, try bytes(of: descriptor, head)), (tail.lowerBound, try bytes(of: descriptor, tail))]
         )
-        guard let found = FormatCatalog.signatures(on: ends).first else { return .unknown(offset: offset) }
+        let sound = SoundFileSystem(ends, amongst: fileSystems)
+        let found = FormatCatalog.signatures(on: ends).first { sound?.mayHold($0.mark) != true }
+        guard let found else { return .unknown(offset: offset) }
         return .known(format: found.format)
     }
 
@@ -57,7 +67,7 @@ public enum ContentProbe {
     }
 
     /// Past the page cache where the file system allows it: what counts is what the device holds.
-    private static func openUncached(_ path: String) throws(KernelError) -> OwnedDescriptor {
+    static func openUncached(_ path: String) throws(KernelError) -> OwnedDescriptor {
         do throws(KernelError) {
             return try OwnedDescriptor(opening: path, OpenFlag.readOnly | OpenFlag.direct)
         } catch  where error.errno == .invalidArgument {

@@ -1,0 +1,90 @@
+public import LinuxKernel
+internal import SystemPackage
+
+/// The super block of an ext file system, as far as it concerns whoever stages or grows a volume.
+///
+/// See: Documentation/filesystems/ext4/super.rst.
+public struct ExtSuperblock: Sendable, Hashable {
+    /// What a last block group may waste: its bitmaps and inode table would not leave room for data.
+    static let toleranceBytes: UInt64 = 4 << 20
+    /// Where it stands.
+    static let offset: UInt64 = 1024
+
+    /// The size of a block in bytes.
+    public let blockBytes: UInt64
+    /// How many blocks it has.
+    public let blockCount: UInt64
+    /// Blocks of a group.
+    public let groupBlocks: UInt64
+    /// Whether block numbers have more than 32 bits.
+    public let is64Bit: Bool
+    /// The first byte behind the super block and the group descriptors: file data lies there or further on.
+    let dataStartBytes: UInt64
+    /// `s_mnt_count`: how often it was mounted since it was last checked.
+    let mountCount: UInt16
+    /// `s_mtime` with its high byte: when it was last mounted for writing; 0 for never.
+    let mountTime: UInt64
+    /// Inodes in use.
+    let usedInodes: UInt64
+    /// `s_first_ino`: the first that files get; `lost+found` has it.
+    let firstInode: UInt64
+
+    /// Its size in bytes.
+    public var sizeBytes: UInt64 { blockCount.multipliedReportingOverflow(by: blockBytes).partialValue }
+
+    /// Reads it; nothing where there is none that a kernel would take.
+    ///
+    /// A file system with metadata_csum has its checksum compared: without one, the magic and a sane geometry must do.
+    public init?(_ source: any ByteSource) {
+        let block = source.bytes(at: Self.offset, count: 1024)
+        guard block.count == 1024, block.little(UInt16.self, at: 0x38) == 0xEF53,
+            let logBlock = block.little(UInt32.self, at: 0x18), logBlock <= 6,
+            let low = block.little(UInt32.self, at: 0x4), let firstDataBlock = block.little(UInt32.self, at: 0x14),
+            let groupBlocks = block.little(UInt32.self, at: 0x20), groupBlocks > 0,
+            let incompatible = block.little(UInt32.self, at: 0x60), let readOnly = block.little(UInt32.self, at: 0x64),
+            let inodes = block.little(UInt32.self, at: 0x0), let free = block.little(UInt32.self, at: 0x10),
+            free <= inodes, let high = block.little(UInt32.self, at: 0x150)
+        else { return nil }
+        blockBytes = 1024 << UInt64(logBlock)
+        is64Bit = incompatible & 0x80 != 0
+        self.groupBlocks = UInt64(groupBlocks)
+        blockCount = UInt64(low) | (is64Bit ? UInt64(high) << 32 : 0)
+        guard blockCount > 0, blockCount <= UInt64.max / blockBytes, firstDataBlock <= 1 else { return nil }
+        // crc32c of all before it; RO_COMPAT_METADATA_CSUM.
+        if readOnly & 0x400 != 0 {
+            guard block.little(UInt32.self, at: 0x3FC) == CRC32.ceph(block.prefix(0x3FC)) else { return nil }
+        }
+        let descriptorBytes = is64Bit ? UInt64(max(32, block.little(UInt16.self, at: 0xFE) ?? 32)) : 32
+        let groups = (blockCount - UInt64(firstDataBlock) + UInt64(groupBlocks) - 1) / UInt64(groupBlocks)
+        // More than any kernel takes, and few enough to reckon with.
+        guard groups <= 1 << 40 else { return nil }
+        // META_BG spreads the descriptors over the groups.
+        let table =
+            incompatible & 0x10 != 0 ? blockBytes : groups * descriptorBytes
+        let tableBlocks = max(1, table / blockBytes + (table % blockBytes == 0 ? 0 : 1))
+        dataStartBytes = (UInt64(firstDataBlock) + 1 + tableBlocks) * blockBytes
+        mountCount = block.little(UInt16.self, at: 0x34) ?? 0
+        mountTime = UInt64(block.little(UInt32.self, at: 0x2C) ?? 0) | UInt64(block[0x275]) << 32
+        usedInodes = UInt64(inodes - free)
+        firstInode = UInt64(block.little(UInt32.self, at: 0x54) ?? 11)
+    }
+
+    /// Whether nobody has mounted it for writing, nor put a file into it by other means.
+    ///
+    /// The kernel writes time and count into the super block before a mount for writing returns. Whoever writes without a
+    /// mount, as debugfs does, takes inodes: mke2fs itself takes the reserved ones, `lost+found` and at most one more.
+    var isUntouched: Bool { mountCount == 0 && mountTime == 0 && usedInodes <= firstInode + 1 }
+
+    /// The size in bytes of the ext file system on a device.
+    public static func sizeBytes(of path: String) throws(KernelError) -> UInt64 {
+        guard let found = ExtSuperblock(try GrowthLimit.head(of: path)) else {
+            throw KernelError("ext4", .invalidArgument, path)
+        }
+        return found.sizeBytes
+    }
+
+    /// Whether a file system of `present` bytes can use more of a device of `device` bytes.
+    public static func canGrow(from present: UInt64, to device: UInt64) -> Bool {
+        device > present && device - present > toleranceBytes
+    }
+}

@@ -1,0 +1,70 @@
+public import LinuxKernel
+
+/// How far a file system can grow, and why not further.
+///
+/// | file system | limit | why |
+/// | --- | --- | --- |
+/// | xfs | 10,000 allocation groups | their size is that of the beginning: a fortieth of the disk that it was made for, say |
+/// | ext4 without 64bit | 2^32 - 1 blocks: 16 TiB with 4 KiB | block numbers have 32 bits |
+/// | ext4 | 2^20 block groups: 128 TiB with 4 KiB blocks | as for xfs |
+///
+/// The kernel has something in memory for every group as long as it is mounted, and writes the headers of every new one
+/// while it grows: see fs/xfs/xfs_fsops.c, `xfs_growfs_data_private`, and fs/xfs/libxfs/xfs_ag.c,
+/// `xfs_initialize_perag`; fs/ext4/resize.c, `ext4_resize_fs`, and fs/ext4/mballoc.c, `ext4_mb_init_backend`. mkfs.xfs
+/// makes four groups on a small disk, so that 10,000 are a growth of 2,500 times; it makes groups of up to 1 TiB on large
+/// ones.
+public struct GrowthLimit: Sendable, Hashable {
+    /// The largest size in bytes; not below the present one.
+    public let bytes: UInt64
+    /// For a person: `its xfs has allocation groups of 64 MiB …`.
+    public let reason: String
+
+    /// The most allocation groups of an xfs.
+    static let mostXFSGroups: UInt64 = 10_000
+    /// The most block groups of an ext4.
+    static let mostExt4Groups: UInt64 = 1 << 20
+
+    /// That of the file system on `source`, which may be just its beginning; nothing where there is no ext4 and no xfs.
+    public init?(_ source: any ByteSource) {
+        if let found = XFSSuperblock(source) {
+            let group = found.groupBlocks * found.blockBytes
+            bytes = max(found.sizeBytes, Self.times(group, Self.mostXFSGroups))
+            reason =
+                "its xfs was made with allocation groups of \(group >> 20) MiB, and cannot do with more than 10,000 of "
+                + "them"
+        } else if let found = ExtSuperblock(source) {
+            let group = found.groupBlocks * found.blockBytes
+            let byGroups = max(found.sizeBytes, Self.times(group, Self.mostExt4Groups))
+            let byNumbers = UInt64(UInt32.max) * found.blockBytes
+            if !found.is64Bit, byNumbers < byGroups {
+                bytes = max(found.sizeBytes, byNumbers)
+                reason = "its ext4 has no 64bit, so \(found.blockBytes) times 2^32 bytes are its end"
+            } else {
+                bytes = byGroups
+                reason = "its ext4 has block groups of \(group >> 20) MiB, and cannot do with more than 2^20 of them"
+            }
+        } else {
+            return nil
+        }
+    }
+
+    /// The product, or the largest number: what is on a disk may be anything.
+    private static func times(_ left: UInt64, _ right: UInt64) -> UInt64 {
+        let product = left.multipliedReportingOverflow(by: right)
+        return product.overflow ? .max : product.partialValue
+    }
+
+    /// The beginning of a device, where the super blocks stand: one read.
+    static func head(of path: String) throws(KernelError) -> MemorySource {
+        let descriptor = try ContentProbe.openUncached(path)
+        let size = try descriptor.endOffset()
+        let buffer = AlignedBuffer(count: 64 << 10)
+        let count = try descriptor.readBlocks(into: buffer, count: Int(min(size, 64 << 10)), at: 0)
+        return MemorySource(sizeBytes: size, parts: [(0, buffer.copy(0..<count))])
+    }
+
+    /// That of the file system on a device.
+    public static func limit(of path: String) throws(KernelError) -> GrowthLimit? {
+        GrowthLimit(try Self.head(of: path))
+    }
+}

@@ -1,0 +1,84 @@
+/// The first super block of an xfs, as far as it concerns whoever stages or grows a volume.
+///
+/// See: fs/xfs/libxfs/xfs_format.h, `xfs_dsb`; big-endian.
+public struct XFSSuperblock: Sendable, Hashable {
+    /// The size of a block in bytes.
+    public let blockBytes: UInt64
+    /// How many blocks it has.
+    public let blockCount: UInt64
+    /// The blocks of an allocation group; the last may have fewer.
+    public let groupBlocks: UInt64
+    /// How many allocation groups it has.
+    public let groupCount: UInt64
+    /// `sb_inprogress`: mkfs.xfs writes it first and takes it back last; no kernel mounts it.
+    let isInProgress: Bool
+    /// The first byte behind the headers of the first group: file data lies there or further on.
+    let dataStartBytes: UInt64
+    /// Where its log is, in bytes; nothing when it lies on another device.
+    let log: ByteExtent?
+
+    /// Its size in bytes.
+    public var sizeBytes: UInt64 { blockCount.multipliedReportingOverflow(by: blockBytes).partialValue }
+
+    /// Reads it; nothing where there is none that a kernel would take.
+    ///
+    /// Version 5 has its checksum compared.
+    public init?(_ source: any ByteSource) {
+        let head = source.bytes(at: 0, count: 512)
+        guard head.count == 512, head.holds("XFSB", at: 0), let blockBytes = head.big(UInt32.self, at: 4),
+            blockBytes.nonzeroBitCount == 1, (512...65536).contains(blockBytes),
+            let blockCount = head.big(UInt64.self, at: 8), blockCount > 0,
+            let logStart = head.big(UInt64.self, at: 48), let groupBlocks = head.big(UInt32.self, at: 84),
+            groupBlocks > 0, let groupCount = head.big(UInt32.self, at: 88), groupCount > 0,
+            let logBlocks = head.big(UInt32.self, at: 96), let version = head.big(UInt16.self, at: 100),
+            let sectorBytes = head.big(UInt16.self, at: 102), sectorBytes.nonzeroBitCount == 1,
+            (512...32768).contains(sectorBytes), blockCount <= UInt64.max / UInt64(blockBytes)
+        else { return nil }
+        if version & 0xF == 5 {
+            var sector = source.bytes(at: 0, count: Int(sectorBytes))
+            guard sector.count == Int(sectorBytes), let sum = sector.little(UInt32.self, at: 224) else { return nil }
+            sector.replaceSubrange(224..<228, with: [0, 0, 0, 0])
+            guard ~CRC32.ceph(sector) == sum else { return nil }
+        }
+        self.blockBytes = UInt64(blockBytes)
+        self.blockCount = blockCount
+        self.groupBlocks = UInt64(groupBlocks)
+        self.groupCount = UInt64(groupCount)
+        isInProgress = head[126] != 0
+        // Super block and the three headers of free space, inodes and free list have a sector each.
+        let headers = 4 * UInt64(sectorBytes)
+        dataStartBytes = (headers + self.blockBytes - 1) / self.blockBytes * self.blockBytes
+        let shift = UInt64(head[124])
+        if logStart != 0, shift < 32, logBlocks > 0 {
+            let (start, overflow) = (logStart >> shift).multipliedReportingOverflow(by: UInt64(groupBlocks))
+            let rest = logStart & ((1 << shift) - 1)
+            log =
+                !overflow && start < blockCount && rest < blockCount - start
+                ? ByteExtent(
+                    offset: (start + rest) * self.blockBytes,
+                    length: UInt64(logBlocks) * self.blockBytes
+                ) : nil
+        } else {
+            log = nil
+        }
+    }
+
+    /// Whether its mkfs did not end, or nobody has mounted it for writing since.
+    ///
+    /// mkfs.xfs writes zeros over the log and one record at its beginning, of cycle 1: that it was unmounted. Every mount
+    /// for writing writes behind that record, before anything of a file can be there to stay.
+    func isUntouched(_ source: any ByteSource) -> Bool {
+        if isInProgress { return true }
+        guard let log else { return false }
+        let head = source.bytes(at: log.offset, count: Int(min(log.length, Self.lookedAt)))
+        // The record's cycle, its place and its one operation.
+        guard head.big(UInt32.self, at: 0) == 0xFEED_BABE, head.big(UInt32.self, at: 4) == 1,
+            head.big(UInt64.self, at: 16) == 1 << 32, head.big(UInt32.self, at: 40) == 1
+        else { return false }
+        // Its header and its operation have a sector each, of 512 bytes; with a log stripe unit the rest of that is zero.
+        return head.dropFirst(1024).allSatisfy { $0 == 0 }
+    }
+
+    /// The kernel stamps up to 2 MiB behind the end of the log at once.
+    private static let lookedAt: UInt64 = 1 << 20
+}

@@ -1,0 +1,172 @@
+import Glibc
+import LinuxKernel
+import Testing
+
+@testable import BlockDevices
+
+/// Real file systems with real files, in which stands what marks a disk elsewhere.
+@Suite("A file system and what its files may hold")
+struct SoundFileSystemTests {
+    static let sizeBytes = 400 << 20
+
+    /// The marks of the catalogue's table at their places on such a device.
+    static let marks = SignatureTests.marks.map { mark in
+        // The table is for 80 MiB; what is counted from the end moves with it.
+        mark.1 < 70 << 20 ? mark : (mark.0, mark.1 + UInt64(sizeBytes) - (80 << 20), mark.2)
+    }
+
+    private func made(_ command: String) throws -> ImageFile {
+        let file = try ImageFile(size: Self.sizeBytes)
+        try #require(system("\(command) \(file.path) > /dev/null 2>&1") == 0)
+        return file
+    }
+
+    private func run(_ command: String) -> Int32 { system("{ \(command); } > /dev/null 2>&1") }
+
+    @Test(
+        "A mark in a file's data says nothing against a valid ext4, and everything against anything else",
+        arguments: ["-b 4096", "-b 1024", "-O ^metadata_csum,^64bit"]
+    )
+    func ext4(options: String) throws {
+        let file = try ImageFile(size: 80 << 20)
+        #expect(run("mkfs.ext4 -q -m 0 \(options) \(file.path)") == 0)
+        // Real file data to the last block: more than there is room for.
+        let data = "\(file.path).data"
+        _ = run("head -c 78M /dev/zero | tr '\\0' x > \(data); debugfs -w -R 'write \(data) big' \(file.path)")
+        unlink(data)
+        let sound = try #require(ExtSuperblock(try DiskReader(path: file.path)))
+        var tried: Set<String> = []
+        for (format, offset, magic) in SignatureTests.marks {
+            let block = offset / sound.blockBytes
+            let isData =
+                system("debugfs -R 'icheck \(block)' \(file.path) 2>/dev/null | grep -Eq '^\(block)[[:space:]]+12$'")
+                == 0
+            guard isData else { continue }
+            tried.insert(format)
+            file.write(magic, at: Int(offset))
+            #expect(
+                try ContentProbe.content(of: file.path, believing: ["ext4"]) == .known(format: "ext4"),
+                "\(format) at \(offset)"
+            )
+            file.write([UInt8](repeating: 0, count: magic.count), at: Int(offset))
+        }
+        #expect(
+            tried.isSuperset(of: ["linux_raid_member", "drbd", "ddf_raid_member", "zfs_member", "gpt"]),
+            "\(tried)"
+        )
+    }
+
+    @Test("A RAID's real label at the end of the device is believed unless it can be a file's")
+    func realRAID() throws {
+        guard system("command -v mdadm > /dev/null") == 0 else { return }
+        // A file system on the whole device, and one that ends before the label as that of a RAID's member does.
+        for (isMember, expected) in [(false, "ext4"), (true, "linux_raid_member")] {
+            let file = try ImageFile(size: Self.sizeBytes)
+            let kilobytes = Self.sizeBytes / 1024 - (isMember ? 128 : 0)
+            #expect(run("mkfs.ext4 -q \(file.path) \(kilobytes)") == 0)
+            let place = Self.sizeBytes / 65536 * 65536 - 65536
+            // Version 0.90: the magic as mdadm writes it.
+            file.write([0xFC, 0x4E, 0x2B, 0xA9], at: place)
+            #expect(try ContentProbe.content(of: file.path, believing: ["ext4"]) == .known(format: expected))
+            #expect(try ContentProbe.content(of: file.path) == .known(format: "linux_raid_member"))
+        }
+    }
+
+    @Test("A mark in an xfs behind the headers says nothing, one in front does")
+    func xfs() throws {
+        let file = try made("mkfs.xfs -q -f")
+        for (format, offset, magic) in Self.marks where offset >= 4096 {
+            let present = try #require(system("cp --sparse=always \(file.path) \(file.path).kept") == 0 ? true : nil)
+            #expect(present)
+            file.write(magic, at: Int(offset))
+            #expect(
+                try ContentProbe.content(of: file.path, believing: ["xfs"]) == .known(format: "xfs"),
+                "\(format) at \(offset)"
+            )
+            _ = system("cp --sparse=always \(file.path).kept \(file.path); rm \(file.path).kept")
+        }
+        file.write([0x55, 0xAA], at: 510)
+        // The super block is not valid any more: its sum covers the sector.
+        #expect(try ContentProbe.content(of: file.path, believing: ["xfs"]) != .known(format: "ext4"))
+    }
+
+    @Test("A super block with a wrong sum, and one of a larger device, are believed against nothing")
+    func unsound() throws {
+        for command in ["mkfs.ext4 -q", "mkfs.xfs -q -f"] {
+            let file = try made(command)
+            let name = command.contains("xfs") ? "xfs" : "ext4"
+            file.write([0xDE, 0x11, 0xDE, 0x11], at: Self.sizeBytes - 512)
+            #expect(try ContentProbe.content(of: file.path, believing: [name]) == .known(format: name))
+            // The label.
+            file.write([1], at: name == "xfs" ? 108 : 1024 + 120)
+            #expect(try ContentProbe.content(of: file.path, believing: [name]) == .known(format: "ddf_raid_member"))
+        }
+    }
+
+    @Test("What mkfs made is untouched, also what it did not end; what was mounted, or written to, is used")
+    func states() throws {
+        for (command, name) in [
+            ("mkfs.ext4 -q", "ext4"), ("mkfs.xfs -q -f", "xfs"), ("mkfs.xfs -q -f -l su=256k", "xfs"),
+        ] {
+            let file = try made(command)
+            #expect(try FileSystemState.state(of: file.path, name) == .untouched, "\(command)")
+            #expect(try FileSystemState.state(of: file.path, name == "xfs" ? "ext4" : "xfs") != .untouched)
+            file.write([UInt8](repeating: 0, count: 4096), at: 0)
+            #expect(try FileSystemState.state(of: file.path, name) == .absent)
+        }
+        let file = try made("mkfs.ext4 -q")
+        #expect(run("for i in 1 2 3; do debugfs -w -R \"write /etc/hostname f$i\" \(file.path); done") == 0)
+        #expect(try FileSystemState.state(of: file.path, "ext4") == .used)
+        let other = try made("mkfs.ext4 -q")
+        // What a mount writes.
+        #expect(run("debugfs -w -R 'set_super_value mtime 20261129120000' \(other.path)") == 0)
+        #expect(try FileSystemState.state(of: other.path, "ext4") == .used)
+        let partial = try ImageFile(size: Self.sizeBytes)
+        #expect(run("(ulimit -f 220000; mkfs.xfs -q -f \(partial.path))") != 0)
+        #expect(try FileSystemState.state(of: partial.path, "xfs") == .untouched)
+    }
+
+    @Test(
+        "How far a file system can grow follows from what mkfs made, whatever its size",
+        arguments: [
+            ("mkfs.xfs -q -f -d file,size=300m,name=", 75 << 20), ("mkfs.xfs -q -f -d file,size=1g,name=", 256 << 20),
+            ("mkfs.xfs -q -f -d agcount=8,file,size=1g,name=", 128 << 20),
+            ("mkfs.xfs -q -f -l size=64m -d file,size=8t,name=", 1 << 40),
+            ("mkfs.xfs -q -f -m crc=0 -d file,size=4g,name=", 1 << 30),
+        ] as [(String, UInt64)]
+    )
+    func growsXFS(command: String, groupBytes: UInt64) throws {
+        let file = try ImageFile(size: 0)
+        #expect(run("\(command)\(file.path)") == 0, "\(command)")
+        let found = try #require(XFSSuperblock(try DiskReader(path: file.path)))
+        let limit = try #require(try GrowthLimit.limit(of: file.path))
+        // mkfs.xfs rounds a group to blocks, and says so itself.
+        let oracle = "test $(xfs_db -r -c 'sb 0' -c 'p agblocks' \(file.path) | tr -dc 0-9) = \(found.groupBlocks)"
+        #expect(run(oracle) == 0)
+        #expect(found.groupBlocks * found.blockBytes <= groupBytes + (1 << 20))
+        #expect(limit.bytes == max(found.sizeBytes, found.groupBlocks * found.blockBytes * 10_000))
+        #expect(limit.bytes >= found.sizeBytes && limit.reason.contains("allocation groups"))
+    }
+
+    @Test(
+        "An ext4 without 64bit ends at 2^32 blocks, one with at 2^20 groups",
+        arguments: [
+            ("-O ^64bit -b 4096", (1 << 44) - 4096), ("-O ^64bit -b 1024", (1 << 42) - 1024),
+            ("-O 64bit -b 4096", 1 << 47), ("-O 64bit -b 1024", 1 << 43),
+            ("-O ^64bit -b 4096 -g 512", 1 << 41),
+        ] as [(String, UInt64)]
+    )
+    func growsExt4(options: String, bytes: UInt64) throws {
+        let file = try ImageFile(size: 64 << 20)
+        #expect(run("mkfs.ext4 -q -F \(options) \(file.path)") == 0)
+        #expect(try GrowthLimit.limit(of: file.path)?.bytes == bytes)
+    }
+
+    @Test("Where there is no file system there is no limit of one")
+    func growsNothing() throws {
+        #expect(try GrowthLimit.limit(of: ImageFile(size: 64 << 20).path) == nil)
+        let file = try ImageFile(size: 64 << 20)
+        #expect(run("mkswap \(file.path)") == 0)
+        #expect(try GrowthLimit.limit(of: file.path) == nil)
+    }
+}
