@@ -1,38 +1,7 @@
-internal import LinuxKernel
 internal import Volumes
 
-/// What a class may say to mkfs and mount; the rest is passed on as ceph-csi does.
+/// What is said to mkfs.
 enum FileSystemOptions {
-    /// Says why a mount option cannot be had, or nothing when it can.
-    ///
-    /// Refused is what names another device or file of the node, what is no property of one mount, and what lets a damaged
-    /// volume take its node down. `dev` and `suid` are Kubernetes' defaults and stay.
-    static func refusal(ofMountFlags flags: [String]) -> String? {
-        for option in flags.flatMap({ $0.split(separator: ",") }) {
-            let name = String(option.prefix { $0 != "=" })
-            if other.contains(name) {
-                return
-                    "mount option '\(String(option).printable)' names another device or file; remove it from the class"
-            }
-            if notOfOneMount.contains(name) {
-                return "mount option '\(String(option).printable)' is none of a volume's; remove it from the class"
-            }
-            if option == "errors=panic" {
-                return
-                    "mount option 'errors=panic' would take the node down with a damaged volume; use errors=remount-ro in the class"
-            }
-        }
-        return nil
-    }
-
-    private static let other: Set<String> = [
-        "journal_dev", "journal_path", "logdev", "rtdev", "usrjquota", "grpjquota", "loop", "offset", "sizelimit",
-    ]
-    private static let notOfOneMount: Set<String> = [
-        "bind", "rbind", "move", "remount", "private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable",
-        "runbindable",
-    ]
-
     /// The words for mkfs but the device, or an error that says which of `given` cannot be had.
     ///
     /// - Parameters:
@@ -46,29 +15,13 @@ enum FileSystemOptions {
         given: String?,
         kernel: String
     ) throws(VolumeError) -> [String] {
-        var words = (given ?? "").split(separator: " ").map(String.init)
-        for (index, word) in words.enumerated() {
-            let isOther =
-                word.contains("/") || ["device=", "logdev=", "rtdev=", "name="].contains(where: word.contains)
-            // mke2fs -d copies a directory of the node, -p of mkfs.xfs reads a file, -z writes one.
-            let isFile = fileSystem == "ext4" ? ["-d", "-z"] : ["-p", "-c"]
-            guard !isOther, !isFile.contains(where: word.hasPrefix) else {
-                throw .invalid("mkfsOptions name another device or file, '\(word.printable)'; remove it from the class")
-            }
-            // What only shows what it would do, or writes super blocks alone, leaves a volume without a file system.
-            let isDry = fileSystem == "ext4" ? ["-n", "-S"] : ["-N"]
-            let isValue = index > 0 && words[index - 1].count == 2 && words[index - 1].hasPrefix("-")
-            guard isValue || !isDry.contains(word) else {
-                throw .invalid("mkfsOptions '\(word.printable)' makes no file system; remove it from the class")
-            }
-        }
+        let options = try MkfsOptions(given ?? "", for: fileSystem)
+        var words = options.words
         if words.isEmpty {
             // The image is blank, so there is nothing to discard, and zeros need not be written again.
             words = fileSystem == "ext4" ? ["-m0", "-Enodiscard,lazy_itable_init=1,lazy_journal_init=1"] : ["-K"]
         }
-        if fileSystem == "xfs", !canReflink(kernel), !words.contains(where: { $0.contains("reflink=") }) {
-            words += ["-m", "reflink=0"]
-        }
+        if fileSystem == "xfs", !canReflink(kernel), !options.namesReflink { words += ["-m", "reflink=0"] }
         return words
     }
 

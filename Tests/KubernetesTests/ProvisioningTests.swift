@@ -198,7 +198,7 @@ struct ProvisioningTests {
             ([:], ["pool": "nonesuch"], "nonesuch"), ([:], ["clusterID": "other"], "cluster 'other' is not in"),
             ([:], ["csi.storage.k8s.io/provisioner-secret-namespace": "${pvc.name}"], "stands for nothing"),
             (["dataSource": ["kind": "PersistentVolumeClaim", "name": "other"]], [:], "clones are not supported"),
-            ([:], ["fstype": "xfs"], "300 MiB"), ([:], ["fstype": "ntfs"], "ntfs"),
+            ([:], ["fstype": "xfs", "mkfsOptions": "-f"], "would overwrite"), ([:], ["fstype": "ntfs"], "ntfs"),
         ] as [([String: JSONValue], [String: String], String)]
     )
     func refusals(spec: [String: JSONValue], parameters: [String: String], message: String) async throws {

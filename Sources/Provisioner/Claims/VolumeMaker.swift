@@ -10,9 +10,6 @@ struct VolumeMaker: Sendable {
     let storageClass: StorageClass
     let name: String
 
-    /// mkfs.xfs makes nothing smaller.
-    private static let smallestXFSBytes: Int64 = 300 << 20
-
     /// The PersistentVolume, made or found.
     ///
     /// - Parameter begin: Told of the Ceph user just before the image is begun with.
@@ -87,9 +84,6 @@ struct VolumeMaker: Sendable {
             fileSystem: parameters.fileSystem,
             mountOptions: storageClass.mountOptions
         )
-        if parameters.fileSystem == "xfs", !claim.isBlock, claim.requestBytes < Self.smallestXFSBytes {
-            throw .invalid("xfs needs 300 MiB at least, the claim asks for \(details.requestText.printable)")
-        }
         let values = SecretTemplate.Values(
             volumeName: name,
             claimNamespace: claim.metadata.namespace,

@@ -43,6 +43,27 @@ public struct CapacityRange: Sendable, Hashable {
 
     /// The size of a new volume in this range: what is required, rounded up to whole MiB; the default without a bound.
     ///
+    /// - Parameters:
+    ///   - smallestBytes: What its use takes at least; a smaller wish is rounded up to it.
+    ///   - use: The use, for errors: `xfs`.
+    /// - Returns: The size in bytes.
+    /// - Throws: `VolumeError` with `.outOfRange` when no whole MiB lies in the range, or none that is large enough.
+    public func newSizeBytes(atLeast smallestBytes: UInt64, for use: String) throws(VolumeError) -> UInt64 {
+        let size = try newSizeBytes()
+        guard size < smallestBytes else { return size }
+        let rounded = (smallestBytes + Self.granularityBytes - 1) / Self.granularityBytes * Self.granularityBytes
+        guard limitBytes == 0 || rounded <= limitBytes else {
+            throw VolumeError(
+                .outOfRange,
+                "limit \(limitBytes.inBinaryUnits) is below the least that \(use) takes, \(rounded.inBinaryUnits); raise "
+                    + "the limit to \(rounded.inBinaryUnits), or use another file system"
+            )
+        }
+        return rounded
+    }
+
+    /// The size of a new volume in this range: what is required, rounded up to whole MiB; the default without a bound.
+    ///
     /// - Throws: `VolumeError` with `.outOfRange` when no whole MiB lies in the range.
     public func newSizeBytes() throws(VolumeError) -> UInt64 {
         let wanted: UInt64

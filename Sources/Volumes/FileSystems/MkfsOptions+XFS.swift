@@ -1,0 +1,57 @@
+extension MkfsOptions {
+    /// mkfs.xfs's.
+    static let xfs = Rules(
+        letters: "b:c:d:i:l:L:m:n:KNp:qr:s:CfV",
+        allowed: [
+            "b": .list(["size"]),
+            "d": .list([
+                "agcount", "agsize", "sunit", "swidth", "su", "sw", "sectsize", "noalign", "cowextsize", "extszinherit",
+                "concurrency",
+            ]),
+            "i": .list([
+                "align", "attr", "maxpct", "perblock", "projid32bit", "size", "sparse", "nrext64", "exchange",
+            ]),
+            "l": .list(["agnum", "size", "version", "sunit", "su", "lazy-count", "sectsize", "concurrency"]),
+            "L": .word,
+            "m": .list(["bigtime", "crc", "finobt", "inobtcount", "reflink", "rmapbt", "autofsck"]),
+            "n": .list(["size", "version", "ftype", "parent"]), "K": .flag, "q": .flag,
+            "s": .list(["size", "sectsize"]),
+        ],
+        refused: [
+            "f": "would overwrite what is there: whether that may be, nacre decides by what it finds",
+            "C": "overwrites what is there without a look", "N": "makes no file system, it only shows what it would do",
+            "V": "makes no file system, it only shows a version", "p": "reads a file of the node",
+            "c": "reads a file of the node", "r": "names another device, a realtime one",
+        ]
+    )
+
+    /// mkfs.xfs wants 300 MiB at least, and groups of 16 MiB at least.
+    ///
+    /// See: xfsprogs mkfs/xfs_mkfs.c, `validate_supported`; xfs_format.h, `XFS_AG_MIN_BYTES`. A log must fit into a group,
+    /// of which there are four unless the class says otherwise.
+    static func smallestXFS(_ options: [ToolOptions.Option]) -> UInt64 {
+        var smallest: UInt64 = 300 << 20
+        let data = options.filter { $0.letter == "d" }
+        let groups = data.compactMap { $0["agcount"] }.compactMap { UInt64($0) }.max() ?? 4
+        if groups < 1 << 20 { smallest = max(smallest, groups * (16 << 20)) }
+        let sizes = options.filter { $0.letter == "l" }.compactMap { $0["size"] }.compactMap(bytes)
+        if let log = sizes.max(), log < 1 << 40, !data.contains(where: { $0.names("agsize") }), groups < 1 << 20 {
+            smallest = max(smallest, (log + (4 << 20)) * groups)
+        }
+        if let size = data.compactMap({ $0["agsize"] }).compactMap(bytes).max(), size < 1 << 50 {
+            // Two super blocks at least.
+            smallest = max(smallest, size + (16 << 20))
+        }
+        return smallest
+    }
+
+    /// A size in bytes as mkfs.xfs reads it, where it needs no size of blocks or sectors.
+    private static func bytes(_ text: String) -> UInt64? {
+        let shifts: [Character: UInt64] = ["k": 10, "m": 20, "g": 30, "t": 40]
+        if let plain = UInt64(text) { return plain }
+        guard let last = text.lowercased().last, let shift = shifts[last], let number = UInt64(text.dropLast()),
+            number < 1 << 24
+        else { return nil }
+        return number << shift
+    }
+}

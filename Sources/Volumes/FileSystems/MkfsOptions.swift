@@ -1,0 +1,103 @@
+/// `mkfsOptions` of a class: what it may say to mkfs, read as mke2fs and mkfs.xfs read it.
+///
+/// What is not known to be harmless is refused: options that name another device or a file of the node, that make no file
+/// system, that overwrite, or that let a damaged volume take its node down.
+///
+/// See: mke2fs(8) of e2fsprogs 1.47, mkfs.xfs(8) of xfsprogs 6.1; both programs' `getopt`.
+public struct MkfsOptions: Sendable, Hashable {
+    /// The words for mkfs, one option each; empty when the class says nothing.
+    public let words: [String]
+    /// Whether the class says if extents may be shared.
+    public let namesReflink: Bool
+    /// The least size in bytes of a volume that they can be used on.
+    public let smallestBytes: UInt64
+
+    /// Reads them.
+    ///
+    /// - Parameters:
+    ///   - text: The class's words, separated by blanks.
+    ///   - fileSystem: `ext4` or `xfs`.
+    /// - Throws: `VolumeError` with `.invalidArgument` that names the option and why it cannot be had.
+    public init(_ text: String, for fileSystem: String) throws(VolumeError) {
+        let rules = fileSystem == "xfs" ? Self.xfs : Self.ext4
+        let program = "mkfs.\(fileSystem)"
+        let parsed = try ToolOptions(text, letters: rules.letters, of: program)
+        for option in parsed.options {
+            if let reason = rules.refused[option.letter] {
+                throw .invalid("mkfsOptions '\(option.text.printable)' \(reason); remove it from the class")
+            }
+            guard let form = rules.allowed[option.letter] else {
+                throw .invalid(
+                    "mkfsOptions '\(option.text.printable)' is not one that a class may give; remove it from the class"
+                )
+            }
+            if let fault = form.fault(in: option.value ?? "") {
+                throw .invalid("mkfsOptions '\(option.text.printable)' \(fault); correct the class")
+            }
+        }
+        words = parsed.options.flatMap { option in ["-\(option.letter)"] + (option.value.map { [$0] } ?? []) }
+        namesReflink = parsed.options.contains { $0.letter == "m" && $0.names("reflink") }
+        smallestBytes =
+            fileSystem == "xfs" ? Self.smallestXFS(parsed.options) : Self.smallestExt4(parsed.options)
+    }
+
+    /// What an option's value must look like.
+    enum Form: Sendable {
+        case flag
+        case number
+        case word
+        case oneOf(Set<String>)
+        /// A list of `name`, `name=value`, separated by commas.
+        case list(Set<String>)
+
+        func fault(in value: String) -> String? {
+            guard value.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), !value.contains("/") else {
+                return "names a file, or holds what is no letter, digit or sign"
+            }
+            switch self {
+            case .flag: return nil
+            case .number:
+                return value.first?.isNumber == true && value.allSatisfy { $0.isNumber || $0.isLetter || $0 == "." }
+                    ? nil : "is not a number"
+            case .word: return value.isEmpty || value.hasPrefix("-") ? "has no value" : nil
+            case .oneOf(let known):
+                let others = value.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+                    .filter { !known.contains($0) }
+                return others.isEmpty
+                    ? nil
+                    : "has '\(others[0])', which is not one that a class may give (\(known.sorted().joined(separator: ", ")))"
+            case .list(let known):
+                for part in value.split(separator: ",", omittingEmptySubsequences: false) {
+                    let name = String(part.prefix { $0 != "=" })
+                    guard known.contains(name) else {
+                        return "has '\(name)', which is not one that a class may give "
+                            + "(\(known.sorted().joined(separator: ", ")))"
+                    }
+                }
+                return nil
+            }
+        }
+    }
+
+    /// A program's options.
+    struct Rules: Sendable {
+        /// getopt's string.
+        let letters: String
+        let allowed: [Character: Form]
+        /// Why not.
+        let refused: [Character: String]
+    }
+}
+
+extension ToolOptions.Option {
+    /// Whether it has a sub-option of that name.
+    func names(_ name: String) -> Bool { self[name] != nil }
+
+    /// The value of a sub-option; empty for one without.
+    subscript(name: String) -> String? {
+        for part in (value ?? "").split(separator: ",") where part.prefix(while: { $0 != "=" }) == name {
+            return String(part.drop { $0 != "=" }.dropFirst())
+        }
+        return nil
+    }
+}

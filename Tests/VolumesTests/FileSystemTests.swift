@@ -1,0 +1,129 @@
+import Glibc
+import Testing
+
+@testable import Volumes
+
+@Suite("What a class says of a file system")
+struct FileSystemTests {
+    private func run(_ command: String) -> Int32 { system("{ \(command); } > /dev/null 2>&1") }
+
+    private func has(_ fileSystem: String) -> Bool { run("command -v mkfs.\(fileSystem)") == 0 }
+
+    @Test(
+        "Options that make a file system are passed on as mkfs reads them, and it takes them",
+        arguments: [
+            ("ext4", "-m0", ["-m", "0"]), ("ext4", "-m 1 -b4096", ["-m", "1", "-b", "4096"]),
+            (
+                "ext4", "-vqm0 -jE nodiscard,lazy_itable_init=1",
+                ["-v", "-q", "-m", "0", "-j", "-E", "nodiscard,lazy_itable_init=1"]
+            ),
+            ("ext4", "-Enodiscard,stride=4,stripe-width=8 -O ^has_journal,metadata_csum", nil),
+            ("ext4", "-T largefile -Urandom", nil),
+            ("ext4", "-i 65536 -I 256 -N 1000 -L data -J size=8 -e remount-ro", nil),
+            ("ext4", "-qm0 -t ext4 -G 32 -C 65536 -O bigalloc", nil), ("xfs", "-K", ["-K"]),
+            ("xfs", "-Kqd agcount=4,su=64k,sw=2", ["-K", "-q", "-d", "agcount=4,su=64k,sw=2"]),
+            ("xfs", "-m reflink=0,rmapbt=1 -i size=1024 -n size=8k -s size=4096 -b size=4096 -L data -l size=64m", nil),
+        ] as [(String, String, [String]?)]
+    )
+    func taken(fileSystem: String, text: String, words: [String]?) throws {
+        let options = try MkfsOptions(text, for: fileSystem)
+        if let words { #expect(options.words == words) }
+        guard has(fileSystem) else { return }
+        let file = "/tmp/nacre-mkfs-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+        let mkfs = "truncate -s 1G \(file) && mkfs.\(fileSystem) \(options.words.joined(separator: " ")) \(file)"
+        #expect(run("\(mkfs); s=$?; rm -f \(file); test $s = 0") == 0, "\(mkfs)")
+    }
+
+    @Test(
+        "Options that read or write elsewhere, make nothing or overwrite are refused, however they are written",
+        arguments: [
+            ("ext4", "-d run"), ("ext4", "-drun"), ("ext4", "-Fqd run"), ("ext4", "-qd run"), ("ext4", "-vqdrun"),
+            ("ext4", "-n"), ("ext4", "-qn"), ("ext4", "-m0 -n"), ("ext4", "-m 0 -qn"), ("ext4", "-S"), ("ext4", "-qS"),
+            ("ext4", "-V"), ("ext4", "-e panic"), ("ext4", "-epanic"), ("ext4", "-qe panic"), ("ext4", "-l list"),
+            ("ext4", "-z undo"), ("ext4", "-zundo"), ("ext4", "-c"), ("ext4", "-cc"), ("ext4", "-F"), ("ext4", "-FF"),
+            ("ext4", "-Eoffset=4096"), ("ext4", "-E stride=4,offset=4096"), ("ext4", "-Etest_fs"),
+            ("ext4", "-J device=LABEL=x"), ("ext4", "-Jdevice=sda"), ("ext4", "-J size=4,device=sda"),
+            ("ext4", "-J location=0"), ("ext4", "-O journal_dev"), ("ext4", "-Ojournal_dev"),
+            ("ext4", "-O 64bit,journal_dev"),
+            ("ext4", "-t ext2"), ("ext4", "-tjbd"), ("ext4", "-T hurd"), ("ext4", "-r 0"), ("ext4", "-o hurd"),
+            ("ext4", "sda"), ("ext4", "-m0 10M"), ("ext4", "/dev/sda"), ("ext4", "--"), ("ext4", "-- -n"),
+            ("ext4", "-"),
+            ("ext4", "-M mnt"), ("ext4", "-L ../x"), ("ext4", "-m"), ("ext4", "-x"), ("ext4", "-b /etc/passwd"),
+            ("ext4", "-R offset=1"), ("xfs", "-N"), ("xfs", "-KN"), ("xfs", "-f"), ("xfs", "-qf"), ("xfs", "-C"),
+            ("xfs", "-V"),
+            ("xfs", "-p proto"), ("xfs", "-qpproto"), ("xfs", "-c options=x"), ("xfs", "-coptions=x"),
+            ("xfs", "-d name=sda"), ("xfs", "-dname=sda"), ("xfs", "-d agcount=4,file=1,name=x"),
+            ("xfs", "-d size=10m"),
+            ("xfs", "-l logdev=sda"), ("xfs", "-lname=sda"), ("xfs", "-l internal=0,logdev=x"), ("xfs", "-r rtdev=sda"),
+            ("xfs", "-rrtdev=sda"), ("xfs", "-m uuid=1"), ("xfs", "--unsupported"), ("xfs", "sda"), ("xfs", "-L"),
+        ]
+    )
+    func refused(fileSystem: String, text: String) {
+        #expect { try MkfsOptions(text, for: fileSystem) } throws: {
+            ($0 as? VolumeError)?.code == .invalidArgument
+        }
+    }
+
+    @Test(
+        "The least size is what mkfs itself takes",
+        arguments: [
+            ("xfs", ""), ("xfs", "-d agcount=64"), ("xfs", "-l size=128m"), ("ext4", ""), ("ext4", "-b 4096"),
+            ("ext4", "-J size=64"),
+        ]
+    )
+    func least(fileSystem: String, text: String) throws {
+        let options = try MkfsOptions(text, for: fileSystem)
+        guard has(fileSystem) else { return }
+        let file = "/tmp/nacre-least-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+        let words = options.words.joined(separator: " ")
+        let mkfs = "truncate -s \(options.smallestBytes) \(file) && mkfs.\(fileSystem) -q \(words) \(file)"
+        #expect(run("\(mkfs); s=$?; rm -f \(file); test $s = 0") == 0, "\(mkfs)")
+        guard fileSystem == "xfs", text.isEmpty else { return }
+        // And nothing less.
+        let less = "truncate -s \(options.smallestBytes - (1 << 20)) \(file) && mkfs.xfs -q \(file)"
+        #expect(run("\(less); s=$?; rm -f \(file); test $s = 0") != 0)
+    }
+
+    @Test("A size below the least is rounded up within the limit, and refused beyond it")
+    func rounding() throws {
+        let least: UInt64 = 300 << 20
+        #expect(try CapacityRange(requiredBytes: 1, limitBytes: 0).newSizeBytes(atLeast: least, for: "xfs") == least)
+        #expect(
+            try CapacityRange(requiredBytes: 1, limitBytes: 300 << 20).newSizeBytes(atLeast: least, for: "xfs") == least
+        )
+        #expect(
+            try CapacityRange(requiredBytes: 1 << 30, limitBytes: 0).newSizeBytes(atLeast: least, for: "xfs") == 1 << 30
+        )
+        #expect {
+            try CapacityRange(requiredBytes: 1, limitBytes: 299 << 20).newSizeBytes(atLeast: least, for: "xfs")
+        } throws: {
+            ($0 as? VolumeError)?.code == .outOfRange && "\($0)".contains("xfs") && "\($0)".contains("300 MiB")
+        }
+    }
+
+    @Test(
+        "Mount options that concern one mount are taken",
+        arguments: [
+            ["noatime"], ["discard", "nodev,nosuid"], ["errors=remount-ro"], ["data=ordered", "commit=30"],
+            ["defaults"],
+            ["_netdev", "x-systemd.device-timeout=30"], ["barrier=1"],
+            ["context=system_u:object_r:container_file_t:s0"],
+        ]
+    )
+    func mountTaken(flags: [String]) {
+        #expect(MountFlags.refusal(of: flags, on: "ext4") == nil)
+    }
+
+    @Test(
+        "Mount options that reach further are refused, however they are written",
+        arguments: [
+            ["loop"], ["loop=/dev/loop3"], ["noatime,bind"], ["noatime", "remount"], ["errors=panic"], ["errors=halt"],
+            ["journal_dev=0x801"], ["journal_path=/dev/sda"], ["logdev=/dev/sda"], ["rtdev=/dev/sda"], ["sb=131072"],
+            ["norecovery"], ["noload"], ["nobarrier"], ["barrier=0"], ["abort"], ["offset=4096"], ["noatime,\u{0}"],
+            ["no such"], ["NOATIME"], ["usrjquota=/etc/passwd"], ["test_dummy_encryption"], ["allocsize=64k"],
+        ]
+    )
+    func mountRefused(flags: [String]) {
+        #expect(MountFlags.refusal(of: flags, on: "ext4") != nil)
+    }
+}
