@@ -1,0 +1,67 @@
+internal import Volumes
+
+/// What a program of a file system said, cut to what a person wants to know.
+enum ToolOutput {
+    /// Why a program failed: its own words, without the text on how it is used.
+    static func reason(_ output: String) -> String {
+        let lines = lines(of: output)
+        let words = lines.prefix { !$0.lowercased().hasPrefix("usage:") }
+        return joined(Array((words.isEmpty ? lines[...] : words).suffix(4)))
+    }
+
+    /// What a check found and did.
+    struct Check: Sendable, Hashable {
+        /// What is wrong and was left so, in the order in which it was found.
+        let damage: [String]
+        /// What was mended.
+        let mended: [String]
+
+        /// Sorts the lines of e2fsck or xfs_repair.
+        init(_ output: String) {
+            var damage: [String] = []
+            var mended: [String] = []
+            for line in ToolOutput.lines(of: output) where !Self.isNoise(line) {
+                // e2fsck -p ends such a line with what it did.
+                let isMended = ["FIXED.", "CLEARED.", "RECREATED.", "RELOCATED.", "SALVAGED.", "DELETED.", "EXPANDED."]
+                    .contains { line.hasSuffix($0) }
+                if isMended { mended.append(line) } else { damage.append(line) }
+            }
+            self.damage = damage
+            self.mended = mended
+        }
+
+        /// Both for a person: the first things that are wrong, and what was done.
+        ///
+        /// - Parameter changes: Whether the program was allowed to mend.
+        /// - Returns: Without a full stop.
+        func description(changes: Bool) -> String {
+            let wrong = damage.isEmpty ? "it does not say what" : ToolOutput.joined(Array(damage.prefix(4)))
+            let more = damage.count > 4 ? " and \(damage.count - 4) more" : ""
+            guard changes, !mended.isEmpty else { return "\(wrong)\(more); nothing was changed" }
+            return
+                "\(wrong)\(more); before that it mended \(mended.count == 1 ? "one thing" : "\(mended.count) things") "
+                + "(\(ToolOutput.joined(Array(mended.prefix(3)))))"
+        }
+
+        /// What comes with every damage, or with none.
+        private static func isNoise(_ line: String) -> Bool {
+            let isProgress = ["Pass ", "Phase ", "- ", "e2fsck 1", "(i.e., ", "No modify flag"]
+                .contains { line.hasPrefix($0) }
+            let isCommon = [
+                "UNEXPECTED INCONSISTENCY", "was not cleanly unmounted", "WARNING: Filesystem still has errors",
+                "contains a file system with errors, check forced", "blocks (check", "recovering journal",
+            ]
+            .contains { line.contains($0) }
+            let isSum = line.contains(" files (") && line.hasSuffix("blocks")
+            return isProgress || isCommon || isSum || ["Fix? no", "Clear? no", "IGNORED."].contains(line)
+        }
+    }
+
+    private static func lines(of output: String) -> [String] {
+        output.split(whereSeparator: \.isNewline)
+            .map { String($0.drop { $0 == " " || $0 == "\t" }) }
+            .filter { !$0.allSatisfy(\.isWhitespace) }
+    }
+
+    private static func joined(_ lines: [String]) -> String { lines.map(\.printable).joined(separator: "; ") }
+}
