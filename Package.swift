@@ -109,7 +109,7 @@ let package = Package(
         room(
             "CephVolumes",
             [
-                "Volumes", "RBD", "RADOS", "LinuxKernel", "Blocking", "Secrets", "ExactText",
+                "Volumes", "RBD", "RADOS", "LinuxKernel", "BlockDevices", "Blocking", "Secrets", "ExactText",
                 collections, logging, coreMetrics, system,
             ]
         ),

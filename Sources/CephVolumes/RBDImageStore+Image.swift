@@ -184,28 +184,6 @@ extension RBDImageStore {
         }
     }
 
-    /// Grows an image with `rbd_resize2`.
-    public func growImage(
-        _ id: VolumeID,
-        toBytes sizeBytes: UInt64,
-        credentials: Credentials
-    ) async throws(VolumeError) -> UInt64 {
-        let place = try await place(of: id, as: credentials)
-        guard let imageID = try await imageID(place), let marks = try await place.marks(imageID) else {
-            throw VolumeError(.notFound, "cannot grow image '\(id.imageSpec)': it is not there")
-        }
-        try await place.requireOurs("grow image", imageID, marks)
-        try await place.refuseIfLockedByHand("grow image", imageID)
-        return try await place.waiting("grow image") { (context) throws(RBDError) in
-            let image = try Image.open(id.image, in: context, access: .readWrite)
-            // It may have grown since it was looked at; librbd would refuse to shrink it.
-            let present = try image.sizeBytes()
-            guard present < sizeBytes else { return present }
-            try image.grow(toBytes: sizeBytes)
-            return sizeBytes
-        }
-    }
-
     static func record(_ header: ImageHeader, dataPool: String?) -> ImageRecord {
         ImageRecord(
             sizeBytes: header.sizeBytes,

@@ -44,6 +44,7 @@ extension NodeVolumeService {
         guard let device = try await mapping({ (_) throws(MappingError) in try mapper.device(of: address) }) else {
             throw VolumeError(.failedPrecondition, "the device of volume '\(id)' is gone; stage it again")
         }
+        try await refuseGrowth(of: record, on: device.path, to: size)
         enter(NodeStep.growingFileSystem, record.stagingPath)
         do throws(KernelError) {
             try await pool.run { () throws(KernelError) in
@@ -81,6 +82,23 @@ extension NodeVolumeService {
         } catch {
             throw VolumeError(.notFound, "volume '\(id)' is not at '\(given.printable)' on this node: \(error.message)")
         }
+    }
+
+    /// Refuses what would take the kernel's memory: an image that somebody grew without asking what is on it.
+    func refuseGrowth(of record: VolumeRecord, on device: String, to size: UInt64) async throws(VolumeError) {
+        let volumeID = record.volumeID
+        let limit = try await kernel("read the super block of volume '\(volumeID)'") { () throws(KernelError) in
+            try GrowthLimit.limit(of: device)
+        }
+        guard let limit, size > limit.bytes else { return }
+        let unit = CapacityRange.granularityBytes
+        throw VolumeError(
+            .outOfRange,
+            "cannot grow the file system of volume '\(volumeID)' to its image's \(size.inBinaryUnits): \(limit.reason), so "
+                + "\((limit.bytes / unit * unit).inBinaryUnits) are its limit; nothing was changed; if nothing was written "
+                + "behind its end, shrink the image: rbd resize --allow-shrink --size "
+                + "\(limit.bytes >> 20)M \(record.imageSpec)"
+        )
     }
 
     /// The record of a volume that is staged or published at `path`.

@@ -112,6 +112,19 @@ public final class Image: Sendable {
         return size
     }
 
+    /// What is on it, from `offset` on; fewer bytes at its end.
+    ///
+    /// Implements `rbd_read`.
+    public func bytes(at offset: UInt64, count: Int) throws(RBDError) -> [UInt8] {
+        let buffer = UnsafeMutablePointer<CChar>.allocate(capacity: max(1, count))
+        defer { buffer.deallocate() }
+        let result = rbd_read(handle.raw, offset, count, buffer)
+        guard result >= 0 else {
+            throw RBDError(call: "rbd_read", code: Errno(rawValue: CInt(-result)), subject: spec)
+        }
+        return Array(UnsafeRawBufferPointer(start: buffer, count: min(count, Int(result))))
+    }
+
     /// Grows the image; refuses to shrink it.
     ///
     /// Implements `rbd_resize2` with `allow_shrink` false. When another client holds the exclusive lock, librbd asks

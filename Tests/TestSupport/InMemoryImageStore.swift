@@ -190,6 +190,11 @@ public final class InMemoryImageStore: ImageStore {
         return entry.facts
     }
 
+    /// As much as is available.
+    public func poolBytes(_ pool: PoolAddress, as credentials: Credentials?) async throws(VolumeError) -> UInt64 {
+        try await availableBytes(in: pool, as: credentials)
+    }
+
     /// Always well.
     public func condition(of id: VolumeID) async throws(VolumeError) -> VolumeCondition {
         VolumeCondition(isAbnormal: false, message: "image is whole")

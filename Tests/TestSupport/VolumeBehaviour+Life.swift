@@ -69,6 +69,44 @@ extension VolumeBehaviour {
                 }
             }
         },
+        VolumeBehaviour(
+            "a size that its pool is far from is refused with the largest that works, unless the class lifts it"
+        ) { bench in
+            let absurd: Int64 = 500 << 40
+            for (adding, code) in [([:], "poolSizeFactor"), (["imageFeatures": "layering"], "poolSizeFactor")] {
+                await #expect {
+                    _ = try await bench.create(bench.request("absurd", required: absurd, adding: adding))
+                } throws: {
+                    ($0 as? VolumeError)?.code == .outOfRange && "\($0)".contains(code)
+                }
+            }
+            // An object map has an end of its own.
+            await bench.expect(.outOfRange) {
+                _ = try await bench.create(bench.request("map", required: 1 << 50, adding: ["poolSizeFactor": "0"]))
+            }
+            let lifted = ["poolSizeFactor": "0", "imageFeatures": "layering", "objectSize": "33554432"]
+            let volume = try await bench.create(bench.request("lifted", required: 1 << 40, adding: lifted))
+            #expect(volume.capacityBytes == 1 << 40)
+            #expect(try await bench.expand(volume.id, 2 << 40).capacityBytes == 2 << 40)
+            let small = try await bench.create(bench.request("small", adding: ["imageFeatures": "layering"]))
+            await bench.expect(.outOfRange) { _ = try await bench.expand(small.id, absurd) }
+            #expect(try await bench.expand(small.id, 128 << 20).capacityBytes == 128 << 20)
+        },
+        VolumeBehaviour("a file system that takes more than is asked for gets it within the limit") { bench in
+            let xfs = VolumeCapability(.mount(MountAccess(fsType: "xfs")), mode: .singleNodeWriter)
+            let volume = try await bench.create(bench.request("least", required: 1 << 20, capability: xfs))
+            #expect(volume.capacityBytes == 300 << 20)
+            await bench.expect(.outOfRange) {
+                _ = try await bench.create(
+                    bench.request("less", required: 1 << 20, limit: 200 << 20, capability: xfs)
+                )
+            }
+            await bench.expect(.invalidArgument) {
+                _ = try await bench.create(
+                    bench.request("options", required: 1 << 30, adding: ["mkfsOptions": "-p f"], capability: xfs)
+                )
+            }
+        },
         VolumeBehaviour("object size and stripes are as asked, and a repeat finds them so") { bench in
             let layout = ["objectSize": "1048576", "stripeUnit": "65536", "stripeCount": "4"]
             let first = try await bench.create(bench.request("stripes", adding: layout))

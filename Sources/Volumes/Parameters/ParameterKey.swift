@@ -1,4 +1,4 @@
-/// The StorageClass parameters we know: ceph-csi's names and meanings (its release 3.12 and what came later).
+/// The StorageClass parameters we know: ceph-csi's names and meanings (its release 3.12 and what came later), and ours.
 enum ParameterKey: String, CaseIterable {
     case clusterID
     case pool
@@ -10,6 +10,8 @@ enum ParameterKey: String, CaseIterable {
     case objectSize
     case stripeUnit
     case stripeCount
+    /// Nacre's own: see `VolumeService+Limits.swift`.
+    case poolSizeFactor
     case mounter
     case tryOtherMounters
     case mapOptions
@@ -51,7 +53,7 @@ enum ParameterKey: String, CaseIterable {
         case .trashRetention: .retention
         case .imageFormat: .oneOf(["2"])
         case .imageFeatures: .features
-        case .objectSize, .stripeUnit, .stripeCount: .number
+        case .objectSize, .stripeUnit, .stripeCount, .poolSizeFactor: .number
         case .mounter: .oneOf(["auto", "rbd", "krbd", "rbd-nbd", "nbd", "fuse"])
         case .tryOtherMounters, .encrypted: .flag
         case .fstype: .oneOf(VolumeCapability.fileSystems)

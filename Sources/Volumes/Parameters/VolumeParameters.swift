@@ -18,6 +18,8 @@ public struct VolumeParameters: Sendable, Hashable {
     public let fileSystem: String?
     /// For how long a volume stays in the trash once it is deleted; nothing where the class leaves it to the service.
     public let trashRetention: TrashRetention?
+    /// How many times as much as its pool can hold a volume may have; 0 for no limit, nothing for the usual one.
+    public let poolSizeFactor: UInt64?
     /// What Kubernetes tells about the claim, by the keys that image metadata has.
     public let claimMetadata: [String: String]
 
@@ -66,6 +68,7 @@ public struct VolumeParameters: Sendable, Hashable {
         trashRetention = known[.trashRetention].flatMap(TrashRetention.init)
         try Self.checkContradictions(known, parameters)
         fileSystem = known[.fstype] ?? parameters[ParameterKey.kubernetesPrefix + "fstype"]
+        poolSizeFactor = known[.poolSizeFactor].flatMap { UInt64($0) }
         kept = parameters.filter {
             !$0.key.hasPrefix(ParameterKey.kubernetesPrefix) && !Self.claimKeys.contains($0.key)
         }

@@ -58,10 +58,14 @@ public struct Capacity: Sendable, Hashable {
     /// The smallest volume we make, in bytes.
     public var smallestVolumeBytes: UInt64
 
-    /// Makes a statement of capacity with our own size limits.
-    public init(availableBytes: UInt64) {
+    /// Makes a statement of capacity.
+    ///
+    /// - Parameters:
+    ///   - availableBytes: Bytes that can still be written.
+    ///   - largestVolumeBytes: The largest volume that is made.
+    public init(availableBytes: UInt64, largestVolumeBytes: UInt64 = CapacityRange.largestBytes) {
         self.availableBytes = availableBytes
-        largestVolumeBytes = CapacityRange.largestBytes
+        self.largestVolumeBytes = largestVolumeBytes
         smallestVolumeBytes = CapacityRange.granularityBytes
     }
 }

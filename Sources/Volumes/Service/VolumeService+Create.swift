@@ -13,7 +13,8 @@ extension VolumeService {
         for capability in request.capabilities {
             if let refusal = capability.refusal { throw .invalid(refusal) }
         }
-        let sizeBytes = try request.range.newSizeBytes()
+        let least = try Self.leastSize(request, parameters)
+        let sizeBytes = try request.range.newSizeBytes(atLeast: least.bytes, for: least.use)
         let id = try handle(of: request.name, parameters)
         return try await operations.run(
             "create volume '\(request.name)'",
@@ -64,7 +65,20 @@ extension VolumeService {
         // What counts is what the class says when the volume is made: nothing leads from an image to its class.
         metadata[ImageMetadataKey.trashRetention] = parameters.trashRetention.map { "\($0.seconds)" }
         metadata[ImageMetadataKey.fileSystem] = fileSystemMark(request, parameters)
+        metadata[ImageMetadataKey.poolSizeFactor] = parameters.poolSizeFactor.map { "\($0)" }
         return metadata
+    }
+
+    /// The least that the file system takes, which the node makes with these options; a raw device takes any size.
+    private static func leastSize(
+        _ request: CreateVolumeRequest,
+        _ parameters: VolumeParameters
+    ) throws(VolumeError) -> (bytes: UInt64, use: String) {
+        let mark = fileSystemMark(request, parameters) ?? MountAccess().fileSystem
+        guard VolumeCapability.fileSystems.contains(mark) else { return (0, mark) }
+        let options = parameters.kept["mkfsOptions"] ?? ""
+        let least = try MkfsOptions(options, for: mark).smallestBytes
+        return (least, options.isEmpty ? mark : "\(mark) with mkfsOptions '\(options.printable)'")
     }
 
     /// What the image remembers of its use; nothing where that was left open, or said in several ways.
@@ -94,6 +108,7 @@ extension VolumeService {
             case .halfMade:
                 try await mend(id, request)
             case .absent:
+                try await checkSize(of: "volume '\(request.name)'", sizeBytes, parameters, request.credentials)
                 enter(VolumeStep.creatingImage, id.imageSpec)
                 do throws(VolumeError) {
                     try await store.createImage(

@@ -34,6 +34,7 @@ extension VolumeService {
                 )
             }
             if sizeBytes < wanted {
+                try await self.checkGrowth(id, to: wanted, request.credentials)
                 enter(VolumeStep.growingImage, id.imageSpec)
                 sizeBytes = try await self.store.growImage(id, toBytes: wanted, credentials: request.credentials)
             }

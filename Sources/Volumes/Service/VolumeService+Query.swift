@@ -66,8 +66,12 @@ extension VolumeService {
         // CSI: capacity for what we cannot make is none.
         guard capabilities.allSatisfy({ $0.refusal == nil }) else { return Capacity(availableBytes: 0) }
         var pool: PoolAddress?
+        var largest = ImageLayout().largestBytes
+        var factor: UInt64?
         if !parameters.isEmpty {
             let parameters = try VolumeParameters(parameters)
+            largest = parameters.layout.largestBytes
+            factor = parameters.poolSizeFactor
             pool = PoolAddress(
                 clusterID: parameters.clusterID,
                 pool: parameters.layout.dataPool ?? parameters.pool
@@ -78,7 +82,8 @@ extension VolumeService {
             enter(VolumeStep.readingCapacity, wanted?.pool ?? "any")
             return try await self.store.availableBytes(in: wanted, as: credentials)
         }
-        return Capacity(availableBytes: available)
+        if let wanted, let most = await largestBytes(in: wanted, factor, credentials) { largest = min(largest, most) }
+        return Capacity(availableBytes: available, largestVolumeBytes: largest)
     }
 
     /// A volume and how it is.

@@ -1,4 +1,5 @@
 internal import Secrets
+internal import Synchronization
 
 /// CSI's rules for volumes, over an `ImageStore`: the one place where a volume's life is decided.
 ///
@@ -9,6 +10,8 @@ internal import Secrets
 public final class VolumeService: ControllerService {
     let store: any ImageStore
     let operations: Operations
+    /// What each pool could hold when it was last looked at, in bytes.
+    let poolSizes = Mutex<[PoolAddress: UInt64]>([:])
 
     /// Makes the service.
     ///

@@ -41,8 +41,10 @@ public protocol ImageStore: Sendable {
         credentials: Credentials
     ) async throws(VolumeError)
 
-    /// Grows an image and returns its size; never shrinks it. Throws `.notFound` when it is gone, `.failedPrecondition`
-    /// when it is not Nacre's.
+    /// Grows an image and returns its size; never shrinks it.
+    ///
+    /// Throws `.notFound` when it is gone, `.failedPrecondition` when it is not Nacre's, `.outOfRange` that names the
+    /// largest size which works when its features or the file system on it cannot follow; then it is as it was.
     func growImage(
         _ id: VolumeID,
         toBytes sizeBytes: UInt64,
@@ -63,6 +65,9 @@ public protocol ImageStore: Sendable {
 
     /// What is known of an image beyond its size; throws `.notFound` when it is gone.
     func facts(of id: VolumeID) async throws(VolumeError) -> VolumeFacts
+
+    /// Bytes that a pool can hold in all, after replication: what volumes have taken, and what they can still take.
+    func poolBytes(_ pool: PoolAddress, as credentials: Credentials?) async throws(VolumeError) -> UInt64
 
     /// How an image is, for a person; throws `.notFound` when it is gone.
     func condition(of id: VolumeID) async throws(VolumeError) -> VolumeCondition

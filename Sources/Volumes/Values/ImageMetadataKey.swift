@@ -8,8 +8,10 @@ public enum ImageMetadataKey {
     public static let adopted = "nacre.io/adopted"
     /// The file system that was asked for: `ext4`, `xfs`, or `block` for none.
     public static let fileSystem = "nacre.io/file-system"
-    /// How far the file system's making is: `blank`, `formatting BY SINCE`, `formatted`; changed by the image's holder only.
+    /// How far the file system's making is: nothing, `formatting FS NODE TIME TOKEN`, `formatted FS`; changed by its holder only.
     public static let format = "nacre.io/format"
+    /// How many times its pool's size the volume may have, where its class says so; 0 for no limit.
+    public static let poolSizeFactor = "nacre.io/pool-size-factor"
     /// The uid of the namespace `kube-system` of the Kubernetes cluster that has the volume.
     public static let kubernetesCluster = "nacre.io/kubernetes-cluster"
     /// When and by whom the image was put into the trash: only what carries it is ever purged.

@@ -1,0 +1,69 @@
+internal import BlockDevices
+internal import RADOS
+internal import RBD
+public import Secrets
+public import Volumes
+
+extension RBDImageStore {
+    /// Grows an image with `rbd_resize2`, unless its object map or the file system on it cannot follow.
+    ///
+    /// Reads the first 64 KiB of what is on it, which is not mapped.
+    public func growImage(
+        _ id: VolumeID,
+        toBytes sizeBytes: UInt64,
+        credentials: Credentials
+    ) async throws(VolumeError) -> UInt64 {
+        let place = try await place(of: id, as: credentials)
+        guard let imageID = try await imageID(place), let marks = try await place.marks(imageID) else {
+            throw VolumeError(.notFound, "cannot grow image '\(id.imageSpec)': it is not there")
+        }
+        try await place.requireOurs("grow image", imageID, marks)
+        try await place.refuseIfLockedByHand("grow image", imageID)
+        let largest = try await largestImageBytes(place, imageID)
+        let outcome = try await place.waiting("grow image") { (context) throws(RBDError) -> Growth in
+            let image = try Image.open(id.image, in: context, access: .readWrite)
+            // It may have grown since it was looked at; librbd would refuse to shrink it.
+            let present = try image.sizeBytes()
+            guard present < sizeBytes else { return .done(present) }
+            guard sizeBytes <= largest else { return .beyondImage }
+            let head = MemorySource(sizeBytes: present, parts: [(0, try image.bytes(at: 0, count: 64 << 10))])
+            if let limit = GrowthLimit(head), sizeBytes > limit.bytes { return .beyondFileSystem(limit) }
+            try image.grow(toBytes: sizeBytes)
+            return .done(sizeBytes)
+        }
+        let what = "cannot grow image '\(id.imageSpec)' to \(sizeBytes.inBinaryUnits)"
+        switch outcome {
+        case .done(let bytes): return bytes
+        case .beyondImage:
+            throw VolumeError(
+                .outOfRange,
+                "\(what): with its object map it can have \(largest.inBinaryUnits) at most; ask for less"
+            )
+        case .beyondFileSystem(let limit):
+            let unit = CapacityRange.granularityBytes
+            throw VolumeError(
+                .outOfRange,
+                "\(what): \(limit.reason); the largest size that works is \((limit.bytes / unit * unit).inBinaryUnits); "
+                    + "ask for that or less, or copy the data to a volume that is made larger"
+            )
+        }
+    }
+
+    private enum Growth: Sendable {
+        case done(UInt64)
+        case beyondImage
+        case beyondFileSystem(GrowthLimit)
+    }
+
+    private func largestImageBytes(_ place: Place, _ imageID: String) async throws(VolumeError) -> UInt64 {
+        try await place.trying("look up image") { () async throws(RBDError) in
+            guard let header = try await place.context.imageHeader(id: imageID) else {
+                return CapacityRange.largestBytes
+            }
+            return ImageLimit.largestBytes(
+                hasObjectMap: header.features.contains(.objectMap),
+                objectSizeBytes: header.objectSizeBytes
+            )
+        }
+    }
+}

@@ -1,0 +1,31 @@
+/// How large an image can be.
+public enum ImageLimit {
+    /// The most objects that an object map has room for.
+    ///
+    /// See: Ceph, src/cls/rbd/cls_rbd_types.h, `MAX_OBJECT_MAP_OBJECT_COUNT`.
+    public static let mostMappedObjects: UInt64 = 256_000_000
+
+    /// The largest size in whole MiB.
+    ///
+    /// - Parameters:
+    ///   - hasObjectMap: Whether it has the feature object-map.
+    ///   - objectSizeBytes: The size of its objects.
+    /// - Returns: Bytes; `CapacityRange.largestBytes` at most.
+    public static func largestBytes(hasObjectMap: Bool, objectSizeBytes: UInt64) -> UInt64 {
+        guard hasObjectMap, objectSizeBytes < CapacityRange.largestBytes / mostMappedObjects else {
+            return CapacityRange.largestBytes
+        }
+        let unit = CapacityRange.granularityBytes
+        return mostMappedObjects * objectSizeBytes / unit * unit
+    }
+}
+
+extension ImageLayout {
+    /// The largest image of this layout; one that names no features gets Ceph's usual ones, with an object map.
+    var largestBytes: UInt64 {
+        ImageLimit.largestBytes(
+            hasObjectMap: features.map { $0.contains("object-map") } ?? true,
+            objectSizeBytes: objectSizeBytes ?? Self.usualObjectSizeBytes
+        )
+    }
+}

@@ -1,0 +1,55 @@
+import Foundation
+import TestSupport
+import Testing
+import Volumes
+
+/// What is on an image is looked at before it grows: real file systems, on images that nobody has mapped.
+@Suite("Growth of what is on an image", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
+struct GrowthTests {
+    private func run(_ command: String) -> Int32 { system("{ \(command); } > /dev/null 2>&1") }
+
+    @Test(
+        "An image grows as far as its file system can follow, and not a MiB further",
+        arguments: [
+            ("mkfs.xfs -q -f", 10_000 * (100 << 20)), ("mkfs.ext4 -q -b 4096 -O ^64bit", (1 << 44) - (1 << 20)),
+            ("true", .max),
+        ] as [(String, Int64)],
+        ["", "--object-size 8M --stripe-unit 64K --stripe-count 4"]
+    )
+    func follows(command: String, limit: Int64, layout: String) async throws {
+        let cluster = try #require(MicroCluster.current)
+        let image = "csi-vol-\(UUID().uuidString.lowercased())"
+        let file = "/tmp/\(image)"
+        let rbd = "rbd -c \(cluster.directory)/ceph.conf"
+        #expect(
+            run(
+                "truncate -s 400M \(file) && \(command) \(file) && \(rbd) import \(layout) \(file) replicapool/\(image)"
+                    + "; s=$?; rm -f \(file); test $s = 0"
+            ) == 0
+        )
+        #expect(run("\(rbd) image-meta set replicapool/\(image) nacre.io/request-name grown") == 0)
+        #expect(run("\(rbd) image-meta set replicapool/\(image) nacre.io/pool-size-factor 0") == 0)
+        let service = cluster.lab().service
+        let credentials = try cluster.provisioner
+        let id = "\(try cluster.clusterID)/replicapool//\(image)"
+        func expand(_ bytes: Int64) async throws -> UInt64 {
+            let request = ExpandVolumeRequest(
+                volumeID: id,
+                range: try CapacityRange(requiredBytes: bytes, limitBytes: 0),
+                capability: nil,
+                credentials: credentials
+            )
+            return try await service.expandVolume(request, deadline: .now + .seconds(100)).capacityBytes
+        }
+        #expect(try await expand(1 << 30) == 1 << 30)
+        if limit != .max {
+            await #expect { _ = try await expand(limit + (1 << 20)) } throws: {
+                ($0 as? VolumeError)?.code == .outOfRange && "\($0)".contains("the largest size that works is")
+            }
+            #expect(try await expand(1 << 20) == 1 << 30)
+        }
+        // The object map's end comes for all of them.
+        await #expect { _ = try await expand(1 << 59) } throws: { ($0 as? VolumeError)?.code == .outOfRange }
+        #expect(run("\(rbd) rm --no-progress replicapool/\(image)") == 0)
+    }
+}
