@@ -23,10 +23,12 @@ public enum NodeStep: String, Sendable, CaseIterable, OperationStep {
     case waitingForNode
     /// Looking at what the device holds.
     case probingDevice
-    /// Noting that a file system will be made.
+    /// Noting on the image that a file system will be made.
     case recordingFormat
     /// Making a file system.
     case formatting
+    /// Noting on the image that its file system is made.
+    case recordingFormatted
     /// Checking the file system.
     case checkingFileSystem
     /// Growing an unmounted file system.

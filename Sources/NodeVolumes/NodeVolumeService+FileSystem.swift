@@ -14,27 +14,38 @@ extension NodeVolumeService {
         _ mkfsOptions: String?
     ) async throws(VolumeError) {
         enter(NodeStep.probingDevice, device.path)
-        let mark = try await fileSystemMark(mapped)
+        let notes = try await notes(mapped)
+        let wanted = record.usage.fileSystem
         let content = try await kernel("look at the device of volume '\(record.volumeID)'") {
             () throws(KernelError) in
             // A mkfs of a service that was killed may still be at work.
             try BlockIOControl.waitUntilUnused(device.path, for: .seconds(30))
-            return try ContentProbe.content(of: device.path)
+            return try ContentProbe.content(
+                of: device.path,
+                believing: wanted.isEmpty ? VolumeCapability.fileSystems : [wanted]
+            )
         }
-        let fileSystem = try fileSystem(of: record, marked: mark, holding: content)
+        let state = FormatState(notes[ImageMetadataKey.format])
+        let making = try await making(record, device, content, state)
+        // What a mkfs left is no file system that must be kept.
+        let fileSystem = try fileSystem(
+            of: record,
+            marked: notes[ImageMetadataKey.fileSystem],
+            holding: making == .none ? content : .blank
+        )
         if record.usage.fileSystem != fileSystem {
             record.usage.fileSystem = fileSystem
             try await save(record)
         }
-        if content == .blank || record.isFormatting {
+        guard making == .none else {
             guard !record.usage.isReadOnly else {
                 throw VolumeError(
                     .failedPrecondition,
-                    "cannot mount volume '\(record.volumeID)' read-only: its image is blank"
+                    "cannot mount volume '\(record.volumeID)' read-only: there is no file system on its image yet"
                 )
             }
             // Nothing to check nor to grow.
-            return try await format(&record, device, mkfsOptions)
+            return try await format(record, device, mapped, state, making, mkfsOptions)
         }
         guard content == .known(format: fileSystem) else {
             throw VolumeError(
@@ -43,13 +54,22 @@ extension NodeVolumeService {
                     + "it is, or wipe it on purpose"
             )
         }
-        guard fileSystem == "ext4", !record.usage.isReadOnly else { return }
+        if case .formatting = state, !record.usage.isReadOnly {
+            enter(NodeStep.recordingFormatted, record.volumeID)
+            try await note(.ended(fileSystem), after: state, mapped)
+        }
+        guard !record.usage.isReadOnly else { return }
+        guard fileSystem == "ext4" else {
+            // It grows once it is mounted; what it must not grow to is not mounted.
+            return try await refuseGrowth(of: record, on: device.path, to: device.sizeBytes)
+        }
         enter(NodeStep.checkingFileSystem, device.path)
         try await check(record, device, [])
         let extSize = try await kernel("read the size of volume '\(record.volumeID)'") { () throws(KernelError) in
             try ExtSuperblock.sizeBytes(of: device.path)
         }
         guard ExtSuperblock.canGrow(from: extSize, to: device.sizeBytes) else { return }
+        try await refuseGrowth(of: record, on: device.path, to: device.sizeBytes)
         enter(NodeStep.growingOffline, device.path)
         try await check(record, device, ["-f"])
         try await run(
@@ -91,7 +111,8 @@ extension NodeVolumeService {
             throw VolumeError(
                 .failedPrecondition,
                 "cannot mount volume '\(record.volumeID)': its ext4 is damaged beyond what e2fsck repairs by itself "
-                    + "(\(Self.lastWords(status.output))); nothing was changed; look at it: nacre volume map, then e2fsck"
+                    + "(\(ToolOutput.Check(status.output).description(changes: true))); look at it: nacre volume map, then "
+                    + "e2fsck"
             )
         }
     }
@@ -113,27 +134,30 @@ extension NodeVolumeService {
         return VolumeError(
             .failedPrecondition,
             "cannot mount volume '\(record.volumeID)' (\(error)): its \(record.usage.fileSystem) is damaged (\(program) "
-                + "\(flags.joined(separator: " ")) ended with \(code): \(Self.lastWords(status.output))); nothing was "
-                + "changed; look at it: nacre volume map, then \(program)"
+                + "\(flags.joined(separator: " ")) ended with \(code): "
+                + "\(ToolOutput.Check(status.output).description(changes: false))); look at it: nacre volume map, then "
+                + program
         )
     }
 
     private func format(
-        _ record: inout VolumeRecord,
+        _ record: VolumeRecord,
         _ device: MappedDevice,
+        _ mapped: MapRequest,
+        _ state: FormatState,
+        _ making: Making,
         _ mkfsOptions: String?
     ) async throws(VolumeError) {
-        enter(NodeStep.recordingFormat, record.volumeID)
-        let isRepeated = record.isFormatting
-        record.isFormatting = true
-        try await save(record)
         let fileSystem = record.usage.fileSystem
         var arguments = try FileSystemOptions.mkfsArguments(
             fileSystem,
             given: mkfsOptions,
             kernel: KernelFile.firstLine("/proc/sys/kernel/osrelease") ?? ""
         )
-        if isRepeated { arguments.append(fileSystem == "ext4" ? "-F" : "-f") }
+        if making == .forced { arguments.append(fileSystem == "ext4" ? "-F" : "-f") }
+        enter(NodeStep.recordingFormat, record.volumeID)
+        let begun = FormatState.beginning(fileSystem, on: info.nodeID)
+        try await note(begun, after: state, mapped)
         enter(NodeStep.formatting, device.path)
         try await run(
             "mkfs.\(fileSystem)",
@@ -141,8 +165,8 @@ extension NodeVolumeService {
             succeeding: [0],
             "make a file system on volume '\(record.volumeID)'"
         )
-        record.isFormatting = false
-        try await save(record)
+        enter(NodeStep.recordingFormatted, record.volumeID)
+        try await note(.ended(fileSystem), after: begun, mapped)
     }
 
     private func run(
@@ -201,14 +225,10 @@ extension NodeVolumeService {
         return result
     }
 
-    private static func lastWords(_ output: String) -> String {
-        output.split(separator: "\n").suffix(4).joined(separator: "; ").printable
-    }
-
     private static func failure(_ what: String, _ program: String, _ outcome: Outcome) -> VolumeError {
         VolumeError(
             .internal,
-            "cannot \(what): \(program) ended with \(outcome.status): \(lastWords(outcome.output))"
+            "cannot \(what): \(program) ended with \(outcome.status): \(ToolOutput.reason(outcome.output))"
         )
     }
 }

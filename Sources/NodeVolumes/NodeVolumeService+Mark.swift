@@ -3,17 +3,17 @@ internal import NodeMapping
 internal import Volumes
 
 extension NodeVolumeService {
-    /// What the image remembers of its use: `ext4`, `xfs`, `block`, or nothing.
-    func fileSystemMark(_ mapped: MapRequest) async throws(VolumeError) -> String? {
+    /// Nacre's keys of the image's metadata: one read.
+    func notes(_ mapped: MapRequest) async throws(VolumeError) -> [String: String] {
         let mapper = mapper
-        return try await mapping { (_) throws(MappingError) in try mapper.metadata(mapped) }[
-            ImageMetadataKey.fileSystem
-        ]
+        return try await mapping { (_) throws(MappingError) in try mapper.metadata(mapped) }
     }
 
     /// A volume that was made for a file system is no raw device.
     func refuseFileSystem(_ record: VolumeRecord, _ mapped: MapRequest) async throws(VolumeError) {
-        guard let mark = try await fileSystemMark(mapped), mark != VolumeCapability.blockMark else { return }
+        guard let mark = try await notes(mapped)[ImageMetadataKey.fileSystem], mark != VolumeCapability.blockMark else {
+            return
+        }
         throw VolumeError(
             .failedPrecondition,
             "cannot stage volume '\(record.volumeID)' as a raw block device: it was made for the file system "

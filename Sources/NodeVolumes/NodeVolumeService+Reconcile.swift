@@ -12,8 +12,6 @@ public enum Reconciliation: Sendable, Hashable {
     case finished
     /// Nothing of it was mounted: its device, its image server and its record are gone.
     case undone
-    /// Its device is gone; the record stays, for a file system was being made and whatever the image holds is ours.
-    case halfFormatted
     /// It is mounted, but its device is dead.
     case dead
     /// It was to be undone, but that failed, for the reason given; the next call for it tries again.
@@ -141,7 +139,6 @@ extension NodeVolumeService {
             try await removeTarget(record.stagedDevice, "undo the stage of volume '\(id)'")
         }
         _ = try await undoMapping(id)
-        guard !record.isFormatting else { return .halfFormatted }
         enter(NodeStep.forgettingVolume, "\(id)")
         let records = records
         try await kernel("forget volume '\(id)'") { () throws(KernelError) in try records.remove("\(id)") }

@@ -15,7 +15,7 @@ extension NodeVolumeService {
         try Self.refuseUnsupported(request.context)
         _ = try choice(request.context)
         let usage = VolumeRecord.Usage(request.capability)
-        if let refusal = FileSystemOptions.refusal(ofMountFlags: usage.mountFlags) { throw .invalid(refusal) }
+        if let refusal = MountFlags.refusal(of: usage.mountFlags, on: usage.fileSystem) { throw .invalid(refusal) }
         if !usage.isBlock, !usage.fileSystem.isEmpty {
             // A class that cannot be had is told before anything is written.
             _ = try FileSystemOptions.mkfsArguments(
@@ -104,6 +104,8 @@ extension NodeVolumeService {
         } else if try await !isMounted(record, device) {
             try await prepareFileSystem(&record, device, wanted, request.context["mkfsOptions"])
             try await mountStage(record, device)
+        } else if record.usage.fileSystem == "xfs" {
+            try await refuseGrowth(of: record, on: device.path, to: device.sizeBytes)
         }
         if !usage.isBlock, record.usage.fileSystem == "xfs", !usage.isReadOnly {
             enter(NodeStep.growingFileSystem, path)

@@ -73,8 +73,6 @@ struct VolumeRecord: Codable, Sendable {
     let volumeID: String
     let stagingPath: String
     var usage: Usage
-    /// A file system is being made on a device that was blank: whatever it holds now is ours to overwrite.
-    var isFormatting = false
     /// The staging path had the volume once.
     var isStaged = false
     var targets: [Target] = []
@@ -83,6 +81,8 @@ struct VolumeRecord: Codable, Sendable {
     /// The boot in which it was written; nothing in the records of a version that did not write it.
     var bootID: String?
 
+    /// The image as Ceph's tools write it.
+    var imageSpec: String { (try? VolumeID(parsing: volumeID))?.imageSpec ?? volumeID.printable }
     /// Where the device of a block volume shows up.
     var stagedDevice: String { "\(stagingPath)/device" }
     /// Where the volume is mounted.

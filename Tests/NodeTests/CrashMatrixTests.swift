@@ -8,7 +8,8 @@ import Testing
 extension NodeTests {
     private static let up: [NodeStep] = [
         .recordingVolume, .recordingMapping, .clearingRemains, .startingServer, .waitingForServer, .attachingLoop,
-        .probingDevice, .recordingFormat, .formatting, .checkingFileSystem, .mounting, .recordingStaged,
+        .probingDevice, .recordingFormat, .formatting, .recordingFormatted, .checkingFileSystem, .mounting,
+        .recordingStaged,
         .recordingTarget, .binding, .protecting,
     ]
     private static let down: [NodeStep] = [
