@@ -147,7 +147,7 @@ struct CapsTests {
         guard user.works.contains("delete") else { return }
         try await eventually("the trash of \(user.name) is empty") {
             let status = lab.purger.status
-            return status.removed == 1 && status.waiting + status.running + status.blocked.count == 0
+            return status.removed == 1 && status.waiting + status.running.count + status.blocked.count == 0
         }
     }
 

@@ -16,7 +16,8 @@ struct GrowthTests {
         ] as [(String, Int64)],
         ["", "--object-size 8M --stripe-unit 64K --stripe-count 4"]
     )
-    func follows(command: String, limit: Int64, layout: String) async throws {
+    func follows(_ fileSystem: (String, Int64), layout: String) async throws {
+        let (command, limit) = fileSystem
         let cluster = try #require(MicroCluster.current)
         let image = "csi-vol-\(UUID().uuidString.lowercased())"
         let file = "/tmp/\(image)"

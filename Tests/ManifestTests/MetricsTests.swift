@@ -107,7 +107,7 @@ struct MetricsTests {
         let node = try #require(NodeStack(serve, stack, observer: nil, logger: logger))
 
         let ofController = MetricsRegistry()
-        ServiceMetrics.register(stack, in: ofController)
+        ServiceMetrics.register(stack, TrashRounds(stack, serve, logger: logger), in: ofController)
         try KubernetesStack(serve, controller, stack, observer: nil, logger: logger).register(in: ofController)
         let ofAgent = MetricsRegistry()
         NodeMetrics.register(node, NodeLooks(stateDirectory: directory), stateDirectory: directory, in: ofAgent)

@@ -41,15 +41,15 @@ struct OrphanSearch {
         } while !token.isEmpty
         guard !volumes.isEmpty else { return [] }
         let named = try await NamedVolumes.read(client)
-        let cluster = ClusterUID()
-        try await cluster.read(client)
+        let kubernetes = ClusterUID()
+        try await kubernetes.read(client)
         var orphans: [Orphan] = []
         for volume in volumes.filter({ !named.names($0.id.image) }).sorted(by: { "\($0.id)" < "\($1.id)" }) {
             let metadata = try await session.during("looking at '\(volume.id)'") { _ in
                 try await backend.store.metadata(of: volume.id, credentials: nil)
             }
             guard let metadata else { continue }
-            orphans.append(Orphan(volume: volume, metadata: metadata, ours: cluster.text))
+            orphans.append(Orphan(volume: volume, metadata: metadata, ours: kubernetes.text))
         }
         return orphans
     }
