@@ -106,14 +106,21 @@ struct CommandLineTests {
         #expect(nobody.status == 0 && nobody.output.isEmpty && nobody.notes.isEmpty, "\(nobody)")
         let process = try await service.start()
         #expect(try await nacre("volume create complete-me --pool rbd --size 64MiB").status == 0)
-        #expect(try await nacre(volumes).output.split(separator: "\n").contains("complete-me"))
-        #expect(try await nacre(pools).output.split(separator: "\n").contains("replicapool"))
+        // A busy machine may need more than the two seconds.
+        try await eventually("the shell is told of the volume") {
+            try await nacre(volumes).output.split(separator: "\n").contains("complete-me")
+        }
+        try await eventually("the shell is told of the pool") {
+            try await nacre(pools).output.split(separator: "\n").contains("replicapool")
+        }
         process.send(SIGSTOP)
         let silent = try await nacre(volumes)
         #expect(silent.status == 0 && silent.output.isEmpty && silent.notes.isEmpty, "\(silent)")
         process.send(SIGCONT)
         nacre.environment["NACRE_CONFIG"] = "/nonexistent"
-        #expect(try await nacre(pools).output.split(separator: "\n").contains("rbd"))
+        try await eventually("the shell is told of the pool that has a volume") {
+            try await nacre(pools).output.split(separator: "\n").contains("rbd")
+        }
         for shell in ["bash", "zsh", "fish"] {
             let script = try await nacre("--generate-completion-script \(shell)")
             #expect(script.status == 0 && script.output.contains("---completion"), "\(shell)")

@@ -198,7 +198,7 @@ struct MakersAtOnceTests {
     func listedImage() async throws {
         let id = Self.newID()
         let pool = census.pool
-        try await pool.makeImage(image, id: id, layout: layout(), metadata: [:])
+        try await pool.makeImage(image, id: id, layout: layout(), metadata: [ImageMetadataKey.requestName: uuid])
         try await census.removeObject(ImageObject.id(ofName: image))
         try await cluster.lab().store.mendImage(handle(image), credentials: cluster.provisioner)
         #expect(try await census.hasNoTrace(of: image))
@@ -239,7 +239,7 @@ struct MakersAtOnceTests {
         // The id is another name's: it cannot be listed.
         try await pool.listImage("\(image)-other", id: id)
         await #expect {
-            try await pool.makeImage(image, id: id, layout: layout, metadata: [:])
+            try await pool.makeImage(image, id: id, layout: layout, metadata: [ImageMetadataKey.requestName: uuid])
         } throws: {
             ($0 as? RBDError)?.code == .badFileDescriptor
         }

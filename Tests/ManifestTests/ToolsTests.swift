@@ -48,13 +48,9 @@ struct ToolsTests {
 
     @Test("tools/try env says so when nothing is up")
     func environment() async throws {
-        try await inDirectory { directory in
-            let (text, end) = try await run(
-                "try",
-                ["env", "--dir", directory.appending(path: "none").path]
-            )
-            #expect(end == .exited(geteuid() == 0 ? 69 : 77) && !text.contains("export"), "\(text)")
-        }
+        // Short, for the sockets below it.
+        let (text, end) = try await run("try", ["env", "--dir", "/tmp/nacre-none-\(getpid())"])
+        #expect(end == .exited(geteuid() == 0 ? 69 : 77) && !text.contains("export"), "\(text)")
     }
 
     @Test(

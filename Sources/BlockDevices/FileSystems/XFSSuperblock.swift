@@ -75,8 +75,16 @@ public struct XFSSuperblock: Sendable, Hashable {
         guard head.big(UInt32.self, at: 0) == 0xFEED_BABE, head.big(UInt32.self, at: 4) == 1,
             head.big(UInt64.self, at: 16) == 1 << 32, head.big(UInt32.self, at: 40) == 1
         else { return false }
-        // Its header and its operation have a sector each, of 512 bytes; with a log stripe unit the rest of that is zero.
-        return head.dropFirst(1024).allSatisfy { $0 == 0 }
+        // A header of 512 bytes for each 32 KiB of the log's buffer, then the operation's sector. With a log stripe unit the
+        // record fills that unit: its other sectors have the cycle and nothing else.
+        let headers = max(1, (UInt64(head.big(UInt32.self, at: 320) ?? 0) + 32767) / 32768)
+        let recordBytes = UInt64(head.big(UInt32.self, at: 12) ?? 0) + headers * 512
+        return stride(from: 512, to: head.count, by: 512).allSatisfy { offset in
+            let sector = head[offset..<min(offset + 512, head.count)]
+            guard sector.contains(where: { $0 != 0 }), UInt64(offset) != headers * 512 else { return true }
+            return UInt64(offset) < recordBytes && sector.starts(with: [0, 0, 0, 1])
+                && sector.dropFirst(4).allSatisfy { $0 == 0 }
+        }
     }
 
     /// The kernel stamps up to 2 MiB behind the end of the log at once.

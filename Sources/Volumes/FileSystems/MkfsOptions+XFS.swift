@@ -25,17 +25,18 @@ extension MkfsOptions {
         ]
     )
 
-    /// mkfs.xfs wants 300 MiB at least, and groups of 16 MiB at least.
+    /// mkfs.xfs wants 300 MiB at least, and a log that fits into a group; there are four groups unless the class says
+    /// otherwise.
     ///
-    /// See: xfsprogs mkfs/xfs_mkfs.c, `validate_supported`; xfs_format.h, `XFS_AG_MIN_BYTES`. A log must fit into a group,
-    /// of which there are four unless the class says otherwise.
+    /// See: xfsprogs mkfs/xfs_mkfs.c, `validate_supported`.
     static func smallestXFS(_ options: [ToolOptions.Option]) -> UInt64 {
         var smallest: UInt64 = 300 << 20
         let data = options.filter { $0.letter == "d" }
         let groups = data.compactMap { $0["agcount"] }.compactMap { UInt64($0) }.max() ?? 4
-        if groups < 1 << 20 { smallest = max(smallest, groups * (16 << 20)) }
         let sizes = options.filter { $0.letter == "l" }.compactMap { $0["size"] }.compactMap(bytes)
-        if let log = sizes.max(), log < 1 << 40, !data.contains(where: { $0.names("agsize") }), groups < 1 << 20 {
+        // The log lies in one group, and mkfs.xfs makes none below 64 MiB by itself.
+        let log = sizes.max() ?? 64 << 20
+        if log < 1 << 40, !data.contains(where: { $0.names("agsize") }), groups < 1 << 20 {
             smallest = max(smallest, (log + (4 << 20)) * groups)
         }
         if let size = data.compactMap({ $0["agsize"] }).compactMap(bytes).max(), size < 1 << 50 {
