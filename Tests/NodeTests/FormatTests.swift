@@ -122,8 +122,8 @@ extension NodeTests {
         // It does all of its work, and then something goes wrong.
         try await shell(
             """
-            cp /usr/sbin/\(tool) \(wrapper).mkfs.\(fsType)
-            printf '#!/bin/sh\\n\(wrapper).mkfs.\(fsType) "$@"\\necho it went wrong >&2\\nexit 9\\n' > \(wrapper)
+            mkdir \(wrapper).real && cp /usr/sbin/\(tool) \(wrapper).real/mkfs.\(fsType)
+            printf '#!/bin/sh\\n\(wrapper).real/mkfs.\(fsType) "$@"\\necho it went wrong >&2\\nexit 9\\n' > \(wrapper)
             chmod +x \(wrapper) && mount --bind \(wrapper) /usr/sbin/\(tool)
             """
         )
