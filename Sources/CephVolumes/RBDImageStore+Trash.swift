@@ -165,14 +165,15 @@ extension RBDImageStore {
 
     /// Takes an image out of the trash under its name; it is nobody's to remove then.
     func restore(_ place: Place, _ imageID: String) async throws(VolumeError) {
-        try await place.trying("restore from the trash image") { () async throws(RBDError) in
-            try await place.context.removeMetadata(ImageMetadataKey.trashed, ofImageID: imageID)
-        }
         let name = place.id.image
         try await place.waiting("restore from the trash image") { (context) throws(RBDError) in
             try context.restoreFromTrash(id: imageID, as: name)
         }
         purger.forget(TrashedImage(id: place.id, imageID: imageID, credentials: place.credentials))
+        // Last: without it, what could not be restored would stay in the trash for ever.
+        try await place.trying("unmark image") { () async throws(RBDError) in
+            try await place.context.removeMetadata(ImageMetadataKey.trashed, ofImageID: imageID)
+        }
     }
 
     /// Takes an entry out of the directory that leads nowhere: a killed create left it; returns whether there was one.

@@ -55,9 +55,20 @@ extension RBDImageStore {
         var looked: Set<String> = []
         var all = users ?? []
         if users == nil { all.append(PoolUser(clusterID: clusterID, pool: nil, credentials: try service.read())) }
-        for user in all where user.clusterID == clusterID {
+        var failures: [String: String] = [:]
+        // Who works in a pool may empty its trash; the user for all pools may be one who only reads.
+        let ordered = all.filter { $0.pool != nil } + all.filter { $0.pool == nil }
+        for user in ordered where user.clusterID == clusterID {
             var pools = [user.pool].compactMap(\.self)
-            if user.pool == nil { pools = try await self.pools(of: clusterID, as: user.credentials) }
+            if user.pool == nil {
+                do throws(VolumeError) {
+                    pools = try await self.pools(of: clusterID, as: user.credentials)
+                } catch {
+                    guard ordered.count > 1 else { throw error }
+                    look.failures.append(error.message)
+                    continue
+                }
+            }
             for pool in pools where !looked.contains(pool) {
                 do throws(VolumeError) {
                     let anchor = try VolumeID(clusterID: clusterID, pool: pool, namespace: namespace, image: "trash")
@@ -70,10 +81,11 @@ extension RBDImageStore {
                     guard error.code != .invalidArgument, user.pool != nil || error.code != .permissionDenied else {
                         continue
                     }
-                    look.failures.append("the trash of pool '\(pool)': \(error.message)")
+                    failures[pool] = "the trash of pool '\(pool)': \(error.message)"
                 }
             }
         }
+        look.failures += failures.filter { !looked.contains($0.key) }.sorted { $0.key < $1.key }.map(\.value)
         return look
     }
 

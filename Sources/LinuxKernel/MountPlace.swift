@@ -45,7 +45,10 @@ public struct MountPlace: ~Copyable, Sendable {
         var status = stat()
         guard fstatat(parent.rawValue, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
             if errno == ENOENT { return nil }
-            throw KernelError("fstatat", Errno(rawValue: errno), path)
+            let error = KernelError("fstatat", Errno(rawValue: errno), path)
+            // A mounted file system whose device is dead: something is there all the same (xfs_vn_getattr).
+            if Self.isOfDeadDevice(error) { return .other }
+            throw error
         }
         return FileKind(status)
     }
@@ -54,8 +57,13 @@ public struct MountPlace: ~Copyable, Sendable {
     ///
     /// - Returns: Its number in mountinfo; nothing when there is nothing at the place.
     public borrowing func mountID() throws(KernelError) -> Int? {
-        guard try kind() != nil else { return nil }
-        let top = try open()
+        let top: OwnedDescriptor
+        do throws(KernelError) {
+            top = try open()
+        } catch {
+            guard error.errno == .noSuchFileOrDirectory else { throw error }
+            return nil
+        }
         let text = try KernelFile.text("/proc/self/fdinfo/\(top.rawValue)")
         for line in text.split(separator: "\n") where line.hasPrefix("mnt_id:") {
             return Int(line.dropFirst("mnt_id:".count).filter(\.isNumber))
@@ -164,6 +172,10 @@ extension MountPlace {
         try checked("umount2", "\(path) (detach)", umount2("\(parent.link)/\(name)", flags))
     }
 
+    private static func isOfDeadDevice(_ error: KernelError) -> Bool {
+        [.ioError, .socketNotConnected, .noSuchDevice, .socketShutdown].contains(error.errno)
+    }
+
     fileprivate borrowing func open() throws(KernelError) -> OwnedDescriptor {
         let flags = CLINUX_O_PATH | O_NOFOLLOW | O_CLOEXEC
         let top = OwnedDescriptor(
@@ -171,7 +183,14 @@ extension MountPlace {
             subject: path
         )
         // O_PATH opens a link itself; what is mounted on it by its descriptor could not be taken away by its path.
-        guard try top.kind() != .symbolicLink else { throw KernelError("openat", .tooManySymbolicLinkLevels, path) }
+        do throws(KernelError) {
+            guard try top.kind() != .symbolicLink else {
+                throw KernelError("openat", .tooManySymbolicLinkLevels, path)
+            }
+        } catch {
+            // A mounted file system whose device is dead answers so, and must come down all the same. A link never does.
+            guard Self.isOfDeadDevice(error) else { throw error }
+        }
         return top
     }
 }

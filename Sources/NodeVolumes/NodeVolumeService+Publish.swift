@@ -68,6 +68,12 @@ extension NodeVolumeService {
         }
         try await refuseSecond(target, record)
         try await refuseOverlap(target.path, .target, of: "\(id)")
+        // Judged before it is written down: the record tells what an unpublish may take away.
+        if let mount = try await mountTable().mount(at: target.path),
+            !OwnMount(record, device).matches(mount, try await kind(of: target.path))
+        {
+            throw Self.another(mount, at: target.path)
+        }
         var noted = target
         noted.device = "\(device.device)"
         record.targets.removeAll { $0.path.isExactly(target.path) }
@@ -103,6 +109,14 @@ extension NodeVolumeService {
         try await at(path, "look at '\(path)'") { (place) throws(KernelError) in try place.kind() }
     }
 
+    private static func another(_ mount: MountTable.Mount?, at path: String) -> VolumeError {
+        VolumeError(
+            .failedPrecondition,
+            "target path '\(path)' has another mount, \(mount?.source ?? "-") "
+                + "(\(mount?.fileSystem ?? "moved away while it was mounted")); unmount it first"
+        )
+    }
+
     private func bind(
         _ record: VolumeRecord,
         _ target: VolumeRecord.Target,
@@ -127,11 +141,7 @@ extension NodeVolumeService {
             }
         }
         guard let mount = present, own.matches(mount, try await kind(of: target.path)) else {
-            throw VolumeError(
-                .failedPrecondition,
-                "target path '\(target.path)' has another mount, \(present?.source ?? "-") "
-                    + "(\(present?.fileSystem ?? "moved away while it was mounted")); unmount it first"
-            )
+            throw Self.another(present, at: target.path)
         }
         guard target.isReadOnly, !mount.options.contains("ro") else { return }
         enter(NodeStep.protecting, target.path)

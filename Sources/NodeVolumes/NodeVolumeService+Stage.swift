@@ -15,14 +15,8 @@ extension NodeVolumeService {
         try Self.refuseUnsupported(request.context)
         _ = try choice(request.context)
         let usage = VolumeRecord.Usage(request.capability)
-        if let refusal = MountFlags.refusal(of: usage.mountFlags, on: usage.fileSystem) { throw .invalid(refusal) }
-        if !usage.isBlock, !usage.fileSystem.isEmpty {
-            // A class that cannot be had is told before anything is written.
-            _ = try FileSystemOptions.mkfsArguments(
-                usage.fileSystem,
-                given: request.context["mkfsOptions"],
-                kernel: ""
-            )
+        if let refusal = MountFlags.refusal(of: usage.mountFlags, on: usage.fileSystem, isMade: true) {
+            throw .invalid(refusal)
         }
         let path = try await givenPlace(request.stagingPath, .staging)
         try await operations.run(
@@ -70,8 +64,9 @@ extension NodeVolumeService {
         _ usage: VolumeRecord.Usage,
         _ request: StageRequest
     ) async throws(VolumeError) {
-        let kind = try await kernel("look at the staging path") { () throws(KernelError) in try FileKind.of(path) }
-        guard kind == .directory else {
+        let kind = try await at(path, "look at the staging path") { (place) throws(KernelError) in try place.kind() }
+        // A file system on a dead device, which `isMounted` takes away, does not say what it is.
+        guard kind == .directory || kind == .other else {
             throw VolumeError(.failedPrecondition, "staging path '\(path.printable)' is not a directory; create it")
         }
         try await refuseOverlap(path, .staging, of: request.volumeID)

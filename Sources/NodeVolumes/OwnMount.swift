@@ -60,7 +60,11 @@ extension NodeVolumeService {
     ///   - device: What was written down when it was mounted there.
     /// - Returns: What tells its mounts from others.
     func ownMount(_ record: VolumeRecord, _ device: String?) async -> OwnMount {
-        var devices = Set([device].compactMap { $0.flatMap { DeviceNumber(parsing: $0) } })
+        // What was mounted was not written down by an earlier release, so the present device alone rules nothing out.
+        guard let noted = device.flatMap({ DeviceNumber(parsing: $0) }) else {
+            return OwnMount(isBlock: record.usage.isBlock, fileSystem: record.usage.fileSystem, devices: [])
+        }
+        var devices: Set = [noted]
         if let id = try? VolumeID(parsing: record.volumeID) {
             // After its server died a volume may have another device than was written down.
             let (address, mapper) = (address(of: id), mapper)
@@ -83,7 +87,8 @@ extension NodeVolumeService {
             enter(step, path)
             let found = try await at(path, what) { (place) throws(KernelError) -> TakenDown in
                 guard let mount = try place.mount() else { return .nothing }
-                guard try isOurs(mount, place.kind()) else { return .foreign(mount) }
+                // What a file system on a dead device is cannot be told; the device's node of a block volume always can.
+                guard isOurs(mount, (try? place.kind()) ?? nil) else { return .foreign(mount) }
                 do throws(KernelError) {
                     try place.unmount()
                 } catch  where error.errno == .resourceBusy {

@@ -19,7 +19,7 @@ struct VolumeRecord: Codable, Sendable {
 
         /// Whether both say the same path and use.
         func isSame(as other: Target) -> Bool {
-            path.isExactly(other.path) && isReadOnly == other.isReadOnly && usage == other.usage
+            path.isExactly(other.path) && isReadOnly == other.isReadOnly && usage.satisfies(other.usage)
         }
 
         var description: String { "\(path) \(isReadOnly ? "ro" : "rw") \(usage.description)" }

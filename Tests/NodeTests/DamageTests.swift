@@ -61,15 +61,15 @@ extension NodeTests {
         ]
     )
     func refusedOptions(flags: [String], mkfsOptions: String) async throws {
-        let lab = try NodeLab(directory: "/tmp/nacre-node-\(getpid())-options", placement: .stay)
-        try KernelFile.makeDirectories(lab.stagingPath("none"))
-        var request = lab.stageRequest("none", flags: flags)
+        // What mkfs is told counts where there is a file system to be made, and nowhere else.
+        let lab = try await NodeLab.fresh("options", megabytes: 64)
+        var request = lab.stageRequest("options", flags: flags)
         request.context["mkfsOptions"] = mkfsOptions
         await #expect { try await lab.service().stage(request, deadline: soon) } throws: {
             ($0 as? VolumeError)?.code == .invalidArgument && "\($0)".contains("class")
         }
         #expect(try lab.remains() == [])
-        try await shell("rm -r --one-file-system \(lab.directory)")
+        try await lab.remove("options")
     }
 
     @Test("An unmount that somebody hinders names who it is")

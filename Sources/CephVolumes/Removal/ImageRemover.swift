@@ -11,7 +11,7 @@ public import Volumes
 ///
 /// librbd can end the process (see `locked`), so a service has this run in another one: `RemovalProcesses`.
 public final class ImageRemover: ImageRemoving {
-    /// What the removals of one cluster share.
+    /// What the removals of one pool share: a pool that does not answer holds up no other.
     private struct Tools: Sendable {
         /// For objects that are being deleted.
         let permits = Permits(16)
@@ -75,9 +75,10 @@ public final class ImageRemover: ImageRemoving {
         } catch {
             return .blocked(error.message)
         }
+        let pool = "\(image.id.clusterID)/\(image.id.pool)"
         let tools = tools.withLock { tools in
-            let found = tools[image.id.clusterID] ?? Tools()
-            tools[image.id.clusterID] = found
+            let found = tools[pool] ?? Tools()
+            tools[pool] = found
             return found
         }
         let obstacles = RemovalObstacles(place: place, imageID: image.imageID, threads: tools.lists)
@@ -109,7 +110,11 @@ public final class ImageRemover: ImageRemoving {
         observer?(RemovalStep.emptying)
         var outcome = ImageEmptying.Outcome.leftToLibrbd
         if place.allows(objectCalls) { outcome = try await emptying.empty(id, progress: progress) }
-        if outcome == .leftToLibrbd, place.allows(objectCalls), try await context.hasLockOfDeadClient(id) {
+        if outcome == .leftToLibrbd, place.allows(objectCalls),
+            // Whoever has restored it meanwhile has its lock for himself.
+            let record = try await context.trashRecord(ofID: id), record.state == .normal || record.state == .removing,
+            try await context.hasLockOfDeadClient(id)
+        {
             // The client may only have stood still: nothing of it may come after what is deleted.
             try await tools.long.run { () throws(RBDError) in try context.breakLockInTrash(ofID: id) }
             outcome = try await emptying.empty(id, progress: progress)

@@ -58,7 +58,14 @@ enum ServerControl {
             )
         }
         if let error = answer.error { throw error }
-        return answer.metadata ?? [:]
+        guard let metadata = answer.metadata else {
+            throw MappingError(
+                .unavailable,
+                "the server of image \(image) is of an earlier version and cannot say what is written on the image; stage its "
+                    + "volume again"
+            )
+        }
+        return metadata
     }
 
     /// Has the server of a mapping change what is written on its image.

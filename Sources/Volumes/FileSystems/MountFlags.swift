@@ -10,14 +10,17 @@ public enum MountFlags {
     /// - Parameters:
     ///   - flags: Each may be several, separated by commas.
     ///   - fileSystem: `ext4`, `xfs`, or empty where either will do.
+    ///   - isMade: Whether the volume is there already: what an earlier release let a class say, and harms that volume alone,
+    ///     cannot be changed in its PersistentVolume any more.
     /// - Returns: What is wrong, and what to do.
-    public static func refusal(of flags: [String], on fileSystem: String) -> String? {
+    public static func refusal(of flags: [String], on fileSystem: String, isMade: Bool = false) -> String? {
         for option in flags.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: true) }).map(String.init) {
             let name = String(option.prefix { $0 != "=" })
             guard option.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
                 return
                     "mount option '\(option.printable)' holds a blank or a character that is not ASCII; correct the class"
             }
+            if isMade, careless.contains(option) { continue }
             if let reason = reasons[name] {
                 return "mount option '\(option.printable)' \(reason); remove it from the class"
             }
@@ -38,6 +41,8 @@ public enum MountFlags {
         }
         return nil
     }
+
+    private static let careless: Set<String> = ["noload", "norecovery", "nobarrier", "barrier=0"]
 
     private static let reasons: [String: String] = {
         let other = "names another device or file"

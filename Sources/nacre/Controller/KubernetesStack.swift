@@ -110,6 +110,9 @@ final class KubernetesStack: Service, Sendable {
         await election.release()
     }
 
+    /// Users that a pool's trash is looked into as, at most.
+    private static let usersOfPool = 4
+
     /// Whom a leader looks into the trash of a cluster as: the users of the classes' and volumes' Secrets, its own user if
     /// it has one, and those whom it worked as.
     func trashUsers(ofCluster clusterID: String) async -> TrashRounds.Users {
@@ -126,7 +129,8 @@ final class KubernetesStack: Service, Sendable {
         }
         var faults: [String: String] = [:]
         for secret in controller.poolSecrets where secret.clusterID == clusterID {
-            guard !found.users.contains(where: { $0.pool == secret.pool }) else { continue }
+            // More than one, for a Secret may hold a key that Ceph does not know any more.
+            guard found.users.count(where: { $0.pool == secret.pool }) < Self.usersOfPool else { continue }
             do throws(VolumeError) {
                 let user = try await controller.credentials(secret.secret)
                 found.users.append(PoolUser(clusterID: clusterID, pool: secret.pool, credentials: user))
