@@ -173,7 +173,7 @@ extension MountPlace {
     }
 
     private static func isOfDeadDevice(_ error: KernelError) -> Bool {
-        [.ioError, .socketNotConnected, .noSuchDevice, .socketShutdown].contains(error.errno)
+        [EIO, ENOTCONN, ENODEV, ESHUTDOWN].contains(error.errno.rawValue)
     }
 
     fileprivate borrowing func open() throws(KernelError) -> OwnedDescriptor {
