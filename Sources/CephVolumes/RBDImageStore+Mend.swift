@@ -14,9 +14,16 @@ extension RBDImageStore {
     /// | a header, no object map | `rbd_rebuild_object_map`: the image may hold data |
     /// | all | nothing: another process was first |
     public func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
+        try await mend(id, credentials: credentials, isDeletion: false)
+    }
+
+    /// As `mendImage`; with `isDeletion` what goes to the trash is put there by us, and is removed from there.
+    ///
+    /// Who makes a volume and finds what may hold data leaves it in the trash, where it can be restored.
+    func mend(_ id: VolumeID, credentials: Credentials, isDeletion: Bool) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
         guard let imageID = try await imageID(place) else {
-            try await refuseListedStranger(place)
+            try await refuseListedStranger(place, isDeletion: isDeletion)
             return try await place.trying("mend image") { () async throws(RBDError) in
                 try await place.context.mendListing(of: id.image)
             }
@@ -60,9 +67,9 @@ extension RBDImageStore {
         }
     }
 
-    /// Throws when the pool's directory has the name, which leads nowhere, for an image that is not ours; marks one of
-    /// ours, which goes to the trash, as put there by us.
-    private func refuseListedStranger(_ place: Place) async throws(VolumeError) {
+    /// Throws when the pool's directory has the name, which leads nowhere, for an image that is not ours; at a deletion,
+    /// marks one of ours, which goes to the trash, as put there by us.
+    private func refuseListedStranger(_ place: Place, isDeletion: Bool) async throws(VolumeError) {
         let listed = try await place.trying("look up image") { () async throws(RBDError) -> String? in
             guard let listed = try await place.context.listedID(of: place.id.image),
                 try await place.context.trashRecord(ofID: listed) == nil
@@ -71,6 +78,7 @@ extension RBDImageStore {
         }
         guard let listed, let marks = try await place.marks(listed) else { return }
         try await place.requireOurs("mend image", listed, marks)
+        guard isDeletion else { return }
         let mark = TrashMark(time: .sinceEpoch, user: place.credentials.entityName)
         try await place.trying("mark image") { () async throws(RBDError) in
             try await place.context.setMetadata([ImageMetadataKey.trashed: mark.text], ofImageID: listed)

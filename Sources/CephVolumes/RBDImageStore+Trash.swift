@@ -27,7 +27,7 @@ extension RBDImageStore {
             enter(VolumeStep.checkingUse, id.imageSpec)
             guard let marks = try await refuseIfNotOursOrInUse(place, imageID) else {
                 enter(VolumeStep.mendingImage, id.imageSpec)
-                try await mendImage(id, credentials: credentials)
+                try await mend(id, credentials: credentials, isDeletion: true)
                 continue
             }
             let retention = marks[ImageMetadataKey.trashRetention].flatMap(Int64.init).map(Duration.seconds)
@@ -118,7 +118,7 @@ extension RBDImageStore {
             }
             // Another process was faster; its image is where ours should be.
             guard named == imageID else { return }
-            try await mendImage(place.id, credentials: place.credentials)
+            try await mend(place.id, credentials: place.credentials, isDeletion: true)
         }
     }
 
@@ -186,7 +186,7 @@ extension RBDImageStore {
             return false
         }
         enter(VolumeStep.mendingImage, place.id.imageSpec)
-        try await mendImage(place.id, credentials: place.credentials)
+        try await mend(place.id, credentials: place.credentials, isDeletion: true)
         return true
     }
 
