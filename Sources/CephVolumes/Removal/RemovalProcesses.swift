@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import Glibc
 internal import LinuxKernel
 public import Logging
 internal import Synchronization
@@ -47,6 +48,8 @@ public final class RemovalProcesses: ImageRemoving {
         watchPatience: Duration = .seconds(30),
         logger: Logger
     ) {
+        // To write to a process that was killed must not end this one.
+        signal(SIGPIPE, SIG_IGN)
         self.command = command
         setting = RemovalSetting(
             // The process works elsewhere.
