@@ -36,7 +36,7 @@ extension NodeVolumeService {
                 .failedPrecondition,
                 "cannot stage volume '\(record.volumeID)': its image says '\(text.printable)', but both its ends are zeros: "
                     + "what was there is lost or was wiped; nothing was written; restore it, or, to begin anew: rbd "
-                    + "image-meta remove IMAGE \(ImageMetadataKey.format)"
+                    + "image-meta remove \(record.imageSpec) \(ImageMetadataKey.format)"
             )
         case (_, .formatting(let begun, _)):
             return try await isLeftover(record, device, content, begun) ? .forced : .none

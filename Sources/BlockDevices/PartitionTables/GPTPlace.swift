@@ -80,8 +80,9 @@ extension GPTLayout {
             guard last >= aligned else {
                 throw GPTLayoutError("a partition cannot end at block \(last): it begins at block \(aligned)")
             }
-            let wanted = (last - aligned).multipliedReportingOverflow(by: sectorBytes)
-            let size = wanted.overflow ? "so many bytes" : humanSize(wanted.partialValue + sectorBytes)
+            // `aligned` lies behind the table, so the sum cannot overflow.
+            let wanted = (last - aligned + 1).multipliedReportingOverflow(by: sectorBytes)
+            let size = wanted.overflow ? "so many bytes" : humanSize(wanted.partialValue)
             throw GPTLayoutError(
                 "a partition of \(size) does not fit: from \(humanSize(aligned * sectorBytes)) on "
                     + "\(humanSize((run.upperBound - aligned + 1) * sectorBytes)) are free, then "

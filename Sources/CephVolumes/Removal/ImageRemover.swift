@@ -6,8 +6,8 @@ internal import Synchronization
 internal import SystemPackage
 public import Volumes
 
-/// Removes images in this process: on connections of its own, and with threads of its own for each cluster, so that what
-/// it waits for holds up no request and no other cluster.
+/// Removes images in this process: on connections of its own, and with threads of its own for each pool, so that what
+/// it waits for holds up no request and no other pool.
 ///
 /// librbd can end the process (see `locked`), so a service has this run in another one: `RemovalProcesses`.
 public final class ImageRemover: ImageRemoving {
