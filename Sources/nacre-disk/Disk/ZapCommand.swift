@@ -28,7 +28,7 @@ struct ZapCommand: ParsableCommand {
     @Flag(help: "Show the plan and stop.")
     var dryRun = false
 
-    @Option(help: "Save the headers that are erased, without keys, to this directory.")
+    @Option(help: "Save the headers that are erased, without keys, to this directory.", completion: .directory)
     var backup: String?
 
     @Option(help: "How many disks at a time.")

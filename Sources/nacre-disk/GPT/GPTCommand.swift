@@ -17,7 +17,7 @@ struct GPTCommand: ParsableCommand {
 
 /// What every change to a table needs: the disk, and the proof that it is meant.
 struct GPTTarget: ParsableArguments {
-    @Argument(help: "The disk.")
+    @Argument(help: "The disk.", completion: Completion.disks)
     var device: String
 
     @Option(help: "The disk's serial number, or what plan shows instead; asked for on a terminal.")

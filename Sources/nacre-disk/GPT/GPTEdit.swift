@@ -46,7 +46,7 @@ struct GPTAdd: ParsableCommand {
     var start = "0"
     @Option(help: "Where it ends: 0 (the end of the room), a sector, 10G, +5G from its beginning, -1G.")
     var end = "0"
-    @Option(help: "A name (gpt types), a code of sgdisk or a GUID.")
+    @Option(help: "A name (gpt types), a code of sgdisk or a GUID.", completion: Completion.types)
     var type = "linux"
     @Option(help: "PARTLABEL.")
     var name = ""
@@ -104,7 +104,7 @@ struct GPTType: ParsableCommand {
     @OptionGroup var target: GPTTarget
     @Option(help: "Its number.")
     var number: Int
-    @Option(help: "A name (gpt types), a code of sgdisk or a GUID.")
+    @Option(help: "A name (gpt types), a code of sgdisk or a GUID.", completion: Completion.types)
     var type: String
 
     func validate() throws {

@@ -10,8 +10,8 @@ struct GPTBackup: ParsableCommand {
         abstract: "Save the table to a file, in the form of sgdisk --backup."
     )
 
-    @Argument(help: "The disk.") var device: String
-    @Argument(help: "The file.") var file: String
+    @Argument(help: "The disk.", completion: Completion.disks) var device: String
+    @Argument(help: "The file.", completion: .file()) var file: String
 
     func run() throws {
         let target = try GPTTarget.parse([device])
@@ -34,7 +34,7 @@ struct GPTRestore: ParsableCommand {
     )
 
     @OptionGroup var target: GPTTarget
-    @Argument(help: "The file.") var file: String
+    @Argument(help: "The file.", completion: .file()) var file: String
 
     func run() throws {
         let host = Host()
@@ -108,7 +108,7 @@ struct GPTReread: ParsableCommand {
         abstract: "Have the kernel read the table again; where it will not, tell it the differences (partprobe)."
     )
 
-    @Argument(help: "The disk.") var device: String
+    @Argument(help: "The disk.", completion: Completion.disks) var device: String
 
     func run() throws {
         let host = Host()

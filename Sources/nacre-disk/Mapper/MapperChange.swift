@@ -10,7 +10,7 @@ struct MapperCreate: ParsableCommand {
     )
 
     @Argument(help: "Its name.") var name: String
-    @Option(help: "The device below it.") var device: String
+    @Option(help: "The device below it.", completion: Completion.blocks) var device: String
     @Option(help: "Where it begins on that device, in bytes.") var offset: UInt64 = 0
     @Option(help: "How long it is, in bytes.") var length: UInt64
     @Flag(help: "Let it be written to.") var writable = false
@@ -41,7 +41,7 @@ struct MapperCreate: ParsableCommand {
 struct MapperRename: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "rename", abstract: "Rename a mapping.")
 
-    @Argument(help: "Its name.") var name: String
+    @Argument(help: "Its name.", completion: Completion.mappings) var name: String
     @Argument(help: "The new one.") var newName: String
 
     func run() throws {

@@ -34,7 +34,10 @@ struct MapperCommand: ParsableCommand {
 
 /// Which mappings are meant.
 struct MappingArguments: ParsableArguments {
-    @Argument(help: "Names, uuids (LVM-…), numbers (253:0) or paths of mappings.")
+    @Argument(
+        help: "Names, uuids (LVM-…), numbers (253:0) or paths of mappings.",
+        completion: Completion.mappings
+    )
     var mappings: [String] = []
 
     var references: [MappingReference] { mappings.map(Self.reference) }

@@ -5,7 +5,10 @@ internal import LinuxKernel
 
 /// The host whose disks are meant, and the devices among them.
 struct DeviceArguments: ParsableArguments {
-    @Argument(help: ArgumentHelp("Devices: /dev/sdb, or better a link in /dev/disk/by-id.", valueName: "device"))
+    @Argument(
+        help: ArgumentHelp("Devices: /dev/sdb, or better a link in /dev/disk/by-id.", valueName: "device"),
+        completion: Completion.devices
+    )
     var devices: [String] = []
 
     /// The devices, each once.

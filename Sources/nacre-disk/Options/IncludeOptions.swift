@@ -5,7 +5,10 @@ internal import LinuxKernel
 
 /// Devices to look at beside the host's disks.
 struct IncludeOptions: ParsableArguments {
-    @Option(help: "Look at this device, too, though it is no disk: a loop device. May be repeated.")
+    @Option(
+        help: "Look at this device, too, though it is no disk: a loop device. May be repeated.",
+        completion: Completion.blocks
+    )
     var include: [String] = []
 
     /// What all disks and these devices say.

@@ -14,15 +14,19 @@ struct LossArguments: ParsableArguments {
     var unknownOsd: [String] = []
 
     @Option(
-        help: "A format that is not Ceph's and may be erased: xfs, LVM2_member, partition, unknown. May be repeated."
+        help: "A format that is not Ceph's and may be erased: xfs, LVM2_member, partition, unknown. May be repeated.",
+        completion: Completion.contents
     )
     var content: [String] = []
+
+    /// What may be lost beside the formats of the catalogue: data without a name, a partition that is not Ceph's.
+    static let otherContents = ["unknown", "partition"]
 
     func validate() throws {
         for id in fsid + foreignFsid + unknownOsd where GUID(text: id) == nil {
             throw ValidationError("'\(id)' is not a UUID")
         }
-        let known = FormatCatalog.formats.map(\.name) + ["unknown", "partition"]
+        let known = FormatCatalog.formats.map(\.name) + Self.otherContents
         for name in content where !known.contains(name) {
             throw ValidationError("'\(name)' is no format that nacre-disk knows")
         }

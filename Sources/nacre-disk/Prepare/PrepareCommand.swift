@@ -17,7 +17,7 @@ struct PrepareCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: "The disk.") var device: String
+    @Argument(help: "The disk.", completion: Completion.disks) var device: String
     @Option(help: "A partition, TYPE:SIZE; size 0 is the rest. May be repeated.") var part: [String] = []
     @Option(help: "The disk's serial number, or what plan shows instead.") var serial: String?
     @Flag(help: "Show what would be written and stop.") var dryRun = false

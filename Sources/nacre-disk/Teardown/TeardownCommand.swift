@@ -21,8 +21,10 @@ struct TeardownCommand: ParsableCommand {
     @Option(help: "The fsid once more: the proof that a script means it.", transform: uuidArgument) var confirm: GUID?
     @Flag(help: "Show the plan and stop.") var dryRun = false
     @OptionGroup var include: IncludeOptions
-    @Option(help: "Rook's dataDirHostPath; what is this cluster's below it goes.") var dataDir: String?
-    @Option(help: "Save the headers that are erased, without keys, to this directory.") var backup: String?
+    @Option(help: "Rook's dataDirHostPath; what is this cluster's below it goes.", completion: .directory) var dataDir:
+        String?
+    @Option(help: "Save the headers that are erased, without keys, to this directory.", completion: .directory)
+    var backup: String?
     @Option(help: "How many disks at a time.") var parallel: Int = 16
     @OptionGroup var output: OutputOptions
 
