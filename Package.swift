@@ -234,7 +234,9 @@ let package = Package(
         tests(
             "ManifestTests",
             [
-                "nacre", "Provisioner", "KubernetesAPI", "VolumeServer", "YAML", "JSON", "CommandNames", "TestSupport",
+                "nacre", "Provisioner", "KubernetesAPI", "VolumeServer", "VolumeAPI", "Volumes", "BlockDevices", "YAML",
+                "JSON",
+                "CommandNames", "TestSupport",
                 argumentParser, logging,
             ],
             exclude: ["Recorded"]

@@ -115,10 +115,10 @@ struct AlertTests {
         #expect(isWell && text.isEmpty, "\(text)")
     }
 
-    @Test("What was recorded is what deploy/README.md says", arguments: ["controller", "agent"])
+    @Test("What was recorded is what the manual says", arguments: ["controller", "agent"])
     func recordingIsOfToday(program: String) throws {
         let served = try recording(program == "agent" ? "nacre-node" : "nacre-controller")
-        let table = try MetricsTable(page: Manifests.file("README.md").path)
+        let table = try MetricsTable(page: Manifests.manual("Metrics").path)
         for sample in served.samples {
             let row = table.row(ofSeries: sample.name)
             #expect(row?.labels == Set(sample.labels.keys).subtracting(["le"]), "\(sample.name)")

@@ -16,6 +16,9 @@ enum Manifests {
     /// `deploy/`, or what is below it.
     static func file(_ path: String) -> URL { root.appending(path: "deploy/\(path)") }
 
+    /// A page of the manual.
+    static func manual(_ name: String) -> URL { root.appending(path: "Sources/Manual/Manual.docc/\(name).md") }
+
     static func text(_ path: String) throws -> String { try String(contentsOf: file(path), encoding: .utf8) }
 
     /// The documents of a YAML file.

@@ -53,7 +53,7 @@ struct MetricsTests {
 
     @Test("Alerts and panels ask for what there is, by labels that it has")
     func queries() throws {
-        let table = try MetricsTable(page: Manifests.file("README.md").path)
+        let table = try MetricsTable(page: Manifests.manual("Metrics").path)
         let queries = try Self.queries()
         #expect(queries.count > 30)
         for (of, query, legend) in queries {
@@ -63,7 +63,7 @@ struct MetricsTests {
             for name in names {
                 if Self.others.contains(name) { continue }
                 guard let row = table.row(ofSeries: name) else {
-                    Issue.record("\(of) asks for \(name), which is not in deploy/README.md")
+                    Issue.record("\(of) asks for \(name), which is not in the manual")
                     continue
                 }
                 labels.formUnion(row.labels)
@@ -127,12 +127,12 @@ struct MetricsTests {
             )
         }
 
-        let table = try MetricsTable(page: Manifests.file("README.md").path)
+        let table = try MetricsTable(page: Manifests.manual("Metrics").path)
         for (registry, of) in [(ofController, "controller"), (ofAgent, "agent")] {
             let served = Exposition(registry.text)
             let written = table.rows.values.filter { $0.of == of || $0.of == "both" }
             for name in registry.described.symmetricDifference(written.map(\.name)) {
-                Issue.record("\(name) is registered, or in deploy/README.md as of the \(of), but not both")
+                Issue.record("\(name) is registered, or in the manual as of the \(of), but not both")
             }
             for (name, kind) in served.kinds {
                 #expect(served.helps[name] != nil, "nothing is said about \(name)")

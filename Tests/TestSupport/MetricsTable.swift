@@ -1,6 +1,6 @@
 import Foundation
 
-/// The table of metrics in `deploy/README.md`.
+/// The table of metrics in the manual, `Sources/Manual/Manual.docc/Metrics.md`.
 public struct MetricsTable: Sendable {
     /// A line of it.
     public struct Row: Sendable, Hashable {
@@ -19,7 +19,7 @@ public struct MetricsTable: Sendable {
 
     /// Reads it.
     ///
-    /// - Parameter page: The path of `deploy/README.md`.
+    /// - Parameter page: The path of that page.
     /// - Throws: When it cannot be read.
     public init(page: String) throws {
         var rows: [String: Row] = [:]

@@ -10,7 +10,7 @@ import Testing
 struct RightsTests {
     private static let users = ["provisioner": "ceph", "node": "ceph-node"]
 
-    @Test("A volume's whole life needs no more than deploy/ grants, and what is served is what deploy/README.md says")
+    @Test("A volume's whole life needs no more than deploy/ grants, and what is served is what the manual says")
     func life() async throws {
         try await inWorld { world in
             try await prepare(world)
@@ -211,7 +211,7 @@ struct RightsTests {
                 .write(toFile: "\(directory)/\(program).prom", atomically: true, encoding: .utf8)
         }
         let served = Exposition(text)
-        let table = try MetricsTable(page: KubeLab.file("deploy/README.md"))
+        let table = try MetricsTable(page: KubeLab.file("Sources/Manual/Manual.docc/Metrics.md"))
         for sample in served.samples {
             let row = table.row(ofSeries: sample.name)
             #expect(row?.labels == Set(sample.labels.keys).subtracting(["le"]), "\(sample.name)")
