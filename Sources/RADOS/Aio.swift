@@ -3,9 +3,9 @@ internal import SystemPackage
 
 /// Waits for one `rados_aio_*` call.
 ///
-/// librados calls back from its own finisher thread; the callback resumes the task and does nothing else.
-/// `submit` starts the call with the completion it is given. When it returns a negative errno the callback will not come:
-/// then the completion and its context are released here.
+/// librados calls back from its own finisher thread; the callback resumes the task and does nothing else. `submit`
+/// starts the call with the completion it is given. If it returns a negative errno, librados never calls back, and the
+/// completion and its context are released here.
 func awaitCompletion(
     _ submit: (rados_completion_t) -> CInt
 ) async -> CInt {

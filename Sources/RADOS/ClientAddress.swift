@@ -2,8 +2,8 @@
 public enum ClientAddress {
     /// Brings an address to the form of watches and blocklists, `10.0.0.7:0/123456`.
     ///
-    /// Locks have it as `v1:10.0.0.7:0/123456`, lists of addresses as `[v2:10.0.0.7:0/123456,v1:10.0.0.7:0/123456]`. A
-    /// client's protocol says nothing of who it is: it binds no port and has one nonce for both.
+    /// Locks have it as `v1:10.0.0.7:0/123456`, lists of addresses as `[v2:10.0.0.7:0/123456,v1:10.0.0.7:0/123456]`.
+    /// The protocol in front does not identify a client: a client binds no port and uses one nonce for both protocols.
     public static func plain(_ text: String) -> String {
         var rest = text[...]
         // Brackets around a list; those of an IPv6 address come behind the protocol, or before a digit.

@@ -1,6 +1,6 @@
 /// The Ceph options of a client that makes and removes images but writes no data.
 ///
-/// Every call has a deadline: without the three time limits a call to a cluster that is away blocks for ever.
+/// Every call has a deadline: without the three time limits, a call to an unreachable cluster blocks for ever.
 /// Processes that serve I/O set the operation limits to 0: an outage there must stall, not fail.
 public enum ClientOptions {
     /// What `Cluster.connect` sets unless the caller says otherwise.
@@ -8,7 +8,8 @@ public enum ClientOptions {
         "client_mount_timeout": "15",
         "rados_mon_op_timeout": "30",
         "rados_osd_op_timeout": "60",
-        // Else librados holds up whoever begins operation 1,025, and that may be a thread that all tasks share.
+        // librados blocks the caller of operation 1,025 by default. The caller may be a thread of Swift's cooperative
+        // pool.
         "objecter_inflight_ops": "0",
         // A library must not write to its host's log directory or standard error.
         "log_to_stderr": "false",

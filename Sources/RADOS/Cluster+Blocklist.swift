@@ -19,8 +19,9 @@ public struct BlocklistEntry: Sendable, Hashable {
 extension Cluster {
     /// Makes the cluster refuse everything that a client sends from now on.
     ///
-    /// When this returns, the map that says so is committed and we have it. An OSD may not have it yet, but learns it
-    /// from our next operation there before it answers; so no write of that client can follow one of ours.
+    /// When this returns, the monitors have committed the OSD map with the entry, and this client has it. An OSD that
+    /// does not have the map yet gets it with this client's next operation, before it answers. So no write of the
+    /// blocklisted client can follow a write of this client.
     ///
     /// Implements `rados_blocklist_add` and `rados_wait_for_latest_osdmap`. Similar to: ceph osd blocklist add.
     ///

@@ -4,8 +4,8 @@ internal import SystemPackage
 
 /// A connection to one Ceph cluster as one user.
 ///
-/// Closing comes with the last reference: an `IOContext` keeps its cluster alive, so `rados_shutdown` can only come last.
-/// All calls block; they belong on a `BlockingPool`.
+/// The last reference closes the connection. An `IOContext` keeps its cluster alive, so `rados_shutdown` always comes
+/// last. All calls block; they belong on a `BlockingPool`.
 public final class Cluster: Sendable {
     /// Safe to share: librados takes its own locks on a connected handle, and the pointer never changes.
     private struct Handle: @unchecked Sendable {
@@ -45,7 +45,7 @@ public final class Cluster: Sendable {
         var raw: rados_t?
         try check(rados_create2(&raw, "ceph", credentials.entityName, 0), "rados_create2", label)
         guard let raw else { throw RADOSError(call: "rados_create2", code: .noMemory, subject: label) }
-        // From here on `deinit` lets go of the handle, also when a step below throws.
+        // From here on `deinit` releases the handle, also if a step below throws.
         let cluster = Cluster(handle: Handle(raw: raw), label: label)
         for (name, value) in ClientOptions.defaults.merging(options, uniquingKeysWith: { $1 }) {
             try check(rados_conf_set(raw, name, value), "rados_conf_set", "\(name) = \(value)")
@@ -55,7 +55,7 @@ public final class Cluster: Sendable {
         let keySet = credentials.userKey.withCString { rados_conf_set(raw, "key", $0) }
         try check(keySet, "rados_conf_set", "key of \(credentials.entityName)")
         try check(rados_connect(raw), "rados_connect", label)
-        // Waits for the first map of the pools, so that nothing later has to.
+        // Waits for the first OSD map, so that no later call has to.
         try check(rados_pool_list(raw, nil, 0), "rados_pool_list", label)
         return cluster
     }
@@ -69,7 +69,7 @@ public final class Cluster: Sendable {
         return String(decoding: buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// Our own number in the cluster: N of `client.N`, to know our own watches from others'.
+    /// This client's number, the N of `client.N`: it tells our watches from those of other clients.
     ///
     /// Implements `rados_get_instance_id`.
     public var instanceID: UInt64 { rados_get_instance_id(handle.raw) }
@@ -102,14 +102,14 @@ public final class Cluster: Sendable {
         }
     }
 
-    /// Whether our map of the cluster has the pool: then `ioContext` asks nobody and does not block.
+    /// Whether this client's OSD map has the pool; if so, `ioContext` asks no monitor and does not block.
     ///
     /// Implements `rados_pool_list`, which reads that map.
     public func knows(pool: String) -> Bool {
         (try? poolNames().contains(pool)) ?? false
     }
 
-    /// Fetches the newest cluster map, so that a pool made or removed a moment ago is known.
+    /// Fetches the latest OSD map, so that pools that were created or removed a moment ago are known.
     ///
     /// Implements `rados_wait_for_latest_osdmap`.
     public func refreshMap() throws(RADOSError) {
@@ -120,19 +120,19 @@ public final class Cluster: Sendable {
     ///
     /// Implements `rados_get_min_compatible_osd`, which reads the map that `connect` waits for.
     ///
-    /// - Returns: The number; nothing when the map does not say.
+    /// - Returns: The number; `nil` if the map does not say.
     public var requiredOSDRelease: Int? {
         var release: Int8 = 0
         guard rados_get_min_compatible_osd(handle.raw, &release) == 0, release > 0 else { return nil }
         return Int(release)
     }
 
-    /// A Ceph option as it is here, the monitors' central settings among them.
+    /// The value of a Ceph option for this client, including the monitors' central configuration.
     ///
     /// Implements `rados_conf_get`. Similar to: ceph config get.
     ///
     /// - Parameter name: The option's name.
-    /// - Returns: Its value; nothing when this Ceph has no such option.
+    /// - Returns: Its value; `nil` if this Ceph has no such option.
     public func option(_ name: String) -> String? {
         var buffer = [CChar](repeating: 0, count: 512)
         guard rados_conf_get(handle.raw, name, &buffer, buffer.count) == 0 else { return nil }
@@ -199,7 +199,7 @@ public final class Cluster: Sendable {
         return IOContext(adopting: raw, cluster: self, pool: pool, namespace: namespace)
     }
 
-    /// Lends the raw handle to this room's other files.
+    /// Gives the raw handle to the other files of this module.
     func withRawCluster<R>(_ body: (UnsafeMutableRawPointer) -> R) -> R { body(handle.raw) }
 
     private static func words(_ text: UnsafeMutablePointer<CChar>?, _ length: Int, or other: String) -> String {

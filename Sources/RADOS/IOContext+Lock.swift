@@ -5,7 +5,7 @@ internal import SystemPackage
 extension IOContext {
     /// Takes an advisory lock on an object for a time, or renews it.
     ///
-    /// Blocks.
+    /// Blocks the calling thread.
     ///
     /// Implements `rados_lock_exclusive` with `LIBRADOS_LOCK_FLAG_MAY_RENEW`. Similar to: rados lock get.
     ///
@@ -31,9 +31,11 @@ extension IOContext {
         try check(result, "rados_lock_exclusive", "\(label)/\(object)")
     }
 
-    /// Takes an advisory lock on an object together with all who give the same tag, until it is given back or broken.
+    /// Takes an advisory lock on an object, shared with all clients that give the same tag, until it is released or
+    /// broken.
     ///
-    /// Blocks. Who gives another tag is refused while anyone has it. A second call with the same cookie is fine.
+    /// Blocks the calling thread. A client that gives another tag is refused while the lock is held. A second call with
+    /// the same cookie succeeds.
     ///
     /// Implements `rados_lock_shared` with `LIBRADOS_LOCK_FLAG_MAY_RENEW`.
     ///
@@ -50,9 +52,9 @@ extension IOContext {
         try check(result, "rados_lock_shared", "\(label)/\(object)")
     }
 
-    /// Gives a lock back; one that has run out is fine.
+    /// Releases a lock; succeeds if it has expired.
     ///
-    /// Blocks.
+    /// Blocks the calling thread.
     ///
     /// Implements `rados_unlock`.
     public func unlock(_ name: String, on object: String, cookie: String) throws(RADOSError) {
@@ -63,14 +65,14 @@ extension IOContext {
 
     /// Who has a lock of an object.
     ///
-    /// Blocks.
+    /// Blocks the calling thread.
     ///
     /// Implements `rados_list_lockers`. Similar to: rados lock info.
     ///
     /// - Parameters:
     ///   - name: The lock's name: `rbd_lock` is the exclusive lock of an image.
     ///   - object: The object.
-    /// - Returns: Its owners; more than one only where it is shared, none where there is no such lock or object.
+    /// - Returns: Its owners. A shared lock may have several. Empty if there is no such lock or object.
     /// - Throws: `RADOSError`.
     public func lockOwners(_ name: String, on object: String) throws(RADOSError) -> [LockOwner] {
         var capacity = 4096
@@ -93,7 +95,8 @@ extension IOContext {
         _ object: String,
         _ capacity: Int
     ) -> (result: CInt, clients: [String], cookies: [String], addresses: [String]) {
-        // A place of its own for each of tag, clients, cookies and addresses; the tag is asked for and not needed.
+        // One buffer each for tag, clients, cookies and addresses. librados requires the tag's buffer; its content is
+        // not used.
         let texts = UnsafeMutablePointer<CChar>.allocate(capacity: 4 * capacity)
         texts.initialize(repeating: 0, count: 4 * capacity)
         let lengths = UnsafeMutablePointer<Int>.allocate(capacity: 4)
@@ -122,7 +125,7 @@ extension IOContext {
             )
         }
         let strings = places.map { place in
-            // One after the other, a zero behind each; some may be empty.
+            // The strings follow each other, each with a terminating zero; some may be empty.
             UnsafeRawBufferPointer(start: place, count: capacity)
                 .split(separator: 0, omittingEmptySubsequences: false)
                 .map { String(decoding: $0, as: UTF8.self) }
@@ -130,9 +133,9 @@ extension IOContext {
         return (CInt(result), strings[1], strings[2], strings[3])
     }
 
-    /// Takes a lock away from its owner; one that does not have it any more is fine.
+    /// Breaks a client's lock; succeeds if the client does not hold it any more.
     ///
-    /// Blocks. The owner is not told: fence it first.
+    /// Blocks the calling thread. The owner is not notified: fence it first.
     ///
     /// Implements `rados_break_lock`. Similar to: rados lock break.
     public func breakLock(_ name: String, on object: String, of owner: LockOwner) throws(RADOSError) {
@@ -143,11 +146,11 @@ extension IOContext {
 
     /// Runs a class call on one object and returns its answer.
     ///
-    /// Blocks: for who has no task to wait in.
+    /// Blocks the calling thread; for callers that run outside of a task.
     ///
     /// Implements `rados_exec`.
     public func call(_ call: ClassCall, on object: String) throws(RADOSError) -> [UInt8] {
-        // The longest answer that is asked for so, a metadata value, is far below it.
+        // The longest answer to such a call, a metadata value, is far shorter.
         let capacity = 64 << 10
         let answer = UnsafeMutablePointer<CChar>.allocate(capacity: capacity)
         defer { answer.deallocate() }

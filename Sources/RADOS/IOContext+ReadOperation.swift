@@ -26,7 +26,7 @@ extension IOContext {
     /// - Parameters:
     ///   - calls: What to call, at least one; they must only read.
     ///   - object: The object's name.
-    /// - Returns: An answer a call: its encoded result, or the errno of that call.
+    /// - Returns: One answer for each call: its encoded result, or the errno of that call.
     /// - Throws: `RADOSError` with `.noSuchFileOrDirectory` when there is no such object. The error of the first
     ///   call that fails is thrown: the OSD stops there.
     public func read(_ calls: [ClassCall], on object: String) async throws(RADOSError) -> [[UInt8]] {
@@ -41,7 +41,7 @@ extension IOContext {
     ///   - calls: What to call, at least one; they must only read.
     ///   - object: The object's name.
     ///   - bytes: What it must begin with, at least one byte.
-    /// - Returns: An answer a call, or nothing when the object begins otherwise.
+    /// - Returns: One answer for each call, or `nil` if the object begins with other bytes.
     /// - Throws: `RADOSError` as `read(_:on:)` does.
     public func read(
         _ calls: [ClassCall],
@@ -107,7 +107,7 @@ extension IOContext {
         return buffer.base.load(as: UInt64.self)
     }
 
-    /// Keeps the context alive until the call has come back, whatever happens to other references.
+    /// Keeps the context alive until the call has returned, even if all other references go.
     func withRetainedContext(_ body: (UnsafeMutableRawPointer) async -> CInt) async -> CInt {
         let raw = withRawContext { $0 }
         let result = await body(raw)
@@ -132,10 +132,10 @@ private final class ReadBuffer: Sendable {
     }
 }
 
-/// A compound read operation and the places where its answers land.
+/// A compound read operation and the memory for its results.
 ///
-/// The places are memory of their own: librados keeps their addresses until the completion, which a Swift property or an
-/// `inout` argument must not be used for.
+/// The results go to allocated memory: librados keeps the addresses until the operation completes, and a Swift property
+/// or an `inout` argument has no stable address.
 private final class ReadOperation: Sendable {
     /// Written by librados before the completion, read after it; one owner, one task.
     nonisolated(unsafe) let raw: rados_read_op_t?

@@ -2,23 +2,24 @@ internal import CRados
 internal import SystemPackage
 
 extension IOContext {
-    /// Other objects of a placement group that push one out of the memory of its OSD.
+    /// How many other objects of a placement group evict an object's context from its OSD's cache.
     ///
     /// Twice `osd_pg_object_context_cache_count`.
     private static let crowd = 128
 
-    /// Makes the OSD look after an object's watches anew: it drops those of dead clients half a minute later.
+    /// Makes the OSD load an object's watches from disk again, so that it drops those of dead clients after 30 s.
     ///
-    /// An OSD writes a watch into the object first and notes the client's connection then. When the client was killed in
-    /// between, it notes nothing (`PrimaryLogPG::do_osd_op_effects`): the watch is listed, nobody renews it, and nobody
-    /// times it out, until the OSD reads the object from its disk again. It does so once it has forgotten it for other
-    /// objects of the placement group; which it does not as long as a client that lives watches it. So names are removed
-    /// there that nobody has, and nothing else changes.
+    /// An OSD first writes a watch into the object and then registers the client's connection. If the client is killed
+    /// in between, the OSD registers no connection (`PrimaryLogPG::do_osd_op_effects`). The watch is then listed, no
+    /// client renews it, and the OSD sets no timeout for it until it loads the object from disk again. It does that
+    /// after it has evicted the object's context from its cache, unless a live client watches the object. This method
+    /// evicts the context: it sends removals of objects that do not exist in the same placement group. They change no
+    /// data.
     ///
-    /// Blocks. See: `PrimaryLogPG::populate_obc_watchers`.
+    /// Blocks the calling thread. See: `PrimaryLogPG::populate_obc_watchers`.
     ///
     /// - Parameter object: The object's name.
-    /// - Throws: `RADOSError`; an object that is not there is fine.
+    /// - Throws: `RADOSError`; not for an object that does not exist.
     public func reviewWatches(of object: String) throws(RADOSError) {
         var raw: rados_ioctx_t?
         let number = withRawContext { rados_ioctx_get_id($0) }
@@ -42,7 +43,7 @@ extension IOContext {
             guard result != -Errno.noSuchFileOrDirectory.rawValue else { continue }
             try check(result, "rados_aio_remove", "\(label)/\(object)")
         }
-        // The half minute begins when the OSD reads the object, not when it forgets it.
+        // The timeout of 30 s starts when the OSD loads the object, not when it evicts it.
         do {
             _ = try watchers(of: object)
         } catch {

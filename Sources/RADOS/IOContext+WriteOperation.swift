@@ -2,16 +2,17 @@ internal import CRados
 internal import SystemPackage
 
 extension IOContext {
-    /// Runs class calls that write on one object in one step of its OSD: all of them, or none.
+    /// Runs class calls that write to one object, atomically: all of them or none.
     ///
     /// Implements `rados_write_op_exec` and `rados_aio_write_op_operate`.
     ///
     /// - Parameters:
-    ///   - calls: What to call, in this order, if anything; a call does not see what those before it wrote.
+    ///   - calls: The calls in their order; may be empty. A call does not see what earlier calls wrote.
     ///   - object: The object's name.
-    ///   - isNew: Whether the object must not be there before.
-    ///   - isOld: Whether it must be there before: what was removed meanwhile must not come back.
-    ///   - passesFull: Whether a full pool takes it all the same; for what must be written to free space.
+    ///   - isNew: Whether the object must not exist yet.
+    ///   - isOld: Whether the object must exist already, so that an object that was removed meanwhile is not created
+    ///     again.
+    ///   - passesFull: Whether the write is allowed in a full pool; for writes that are needed to free space.
     /// - Throws: `RADOSError` of the first call that fails, `.fileExists` when the object is not new,
     ///   `.noSuchFileOrDirectory` when it is not old.
     public func execute(
@@ -43,17 +44,17 @@ extension IOContext {
         try check(result, "rados_aio_write_op_operate \(names)", "\(label)/\(object)")
     }
 
-    /// Runs a class call that writes on one object, if a key of its map has a certain value; both in one step of its OSD.
+    /// Runs a class call that writes on one object, if an omap key has a certain value, atomically.
     ///
-    /// Blocks.
+    /// Blocks the calling thread.
     ///
     /// Implements `rados_write_op_omap_cmp2`, `rados_write_op_exec` and `rados_write_op_operate`.
     ///
     /// - Parameters:
     ///   - call: What to call.
     ///   - object: The object's name.
-    ///   - key: The key of its map.
-    ///   - value: What the key must have; no bytes for a key that is not there.
+    ///   - key: The omap key.
+    ///   - value: The value that the key must have; empty for a key that does not exist.
     /// - Returns: Whether it had the value, and the call was made.
     /// - Throws: `RADOSError` with `.noSuchFileOrDirectory` when there is no such object.
     public func execute(
@@ -94,7 +95,7 @@ extension IOContext {
         return true
     }
 
-    /// Removes an object if it begins with certain bytes; both happen in one step of its OSD.
+    /// Removes an object if it begins with certain bytes, atomically.
     ///
     /// Implements `rados_write_op_cmpext` and `rados_write_op_remove`.
     ///
@@ -102,7 +103,7 @@ extension IOContext {
     ///   - object: The object's name.
     ///   - bytes: What it must begin with, at least one byte.
     /// - Returns: Whether it was there and began so.
-    /// - Throws: `RADOSError`; an object that is not there is none.
+    /// - Throws: `RADOSError`; not for an object that does not exist.
     public func remove(_ object: String, ifItBeginsWith bytes: [UInt8]) async throws(RADOSError) -> Bool {
         let operation = WriteOperation()
         let expected = ComparedBytes(bytes)
@@ -125,7 +126,7 @@ extension IOContext {
     ///
     /// - Parameter object: The object's name.
     /// - Returns: Whether it was there.
-    /// - Throws: `RADOSError`; an object that is not there is none.
+    /// - Throws: `RADOSError`; not for an object that does not exist.
     @discardableResult
     public func remove(_ object: String) async throws(RADOSError) -> Bool {
         let result = await withRetainedContext { raw in
@@ -157,7 +158,7 @@ private final class WriteOperation: Sendable {
 
 /// Bytes that an operation compares an object's with.
 ///
-/// Memory of their own: librados keeps their address until the completion.
+/// They are in allocated memory: librados keeps the address until the operation completes.
 final class ComparedBytes: Sendable {
     /// Written in `init` alone.
     nonisolated(unsafe) private let bytes: UnsafeMutableRawBufferPointer

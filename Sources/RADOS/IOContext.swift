@@ -33,7 +33,7 @@ public final class IOContext: Sendable {
     /// `pool` or `pool/namespace`, as Ceph's tools write it.
     public var label: String { namespace.isEmpty ? pool : "\(pool)/\(namespace)" }
 
-    /// Lends the raw context to the room above, librbd's; it must not leave it.
+    /// Gives the raw context to module `RBD`, which must not pass it on.
     package func withRawContext<R, Failure: Error>(
         _ body: (UnsafeMutableRawPointer) throws(Failure) -> R
     ) throws(Failure) -> R {
@@ -62,7 +62,7 @@ public final class IOContext: Sendable {
 
     /// The clients that watch an object; an open image is watched on its header.
     ///
-    /// Blocks.
+    /// Blocks the calling thread.
     ///
     /// Implements `librados::IoCtx::list_watchers`. Similar to: rados listwatchers.
     ///

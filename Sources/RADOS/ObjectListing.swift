@@ -2,12 +2,13 @@ internal import CRados
 internal import Glibc
 internal import SystemPackage
 
-/// The names of a pool's objects in one RADOS namespace, in no order; what comes and goes meanwhile may be missed.
+/// The names of a pool's objects in one RADOS namespace, in no order; objects that are created or removed during the
+/// listing may be missed.
 ///
 /// Used by one thread at a time.
 public final class ObjectListing: Sendable {
     private let context: IOContext
-    /// One user at a time; librados keeps the place in it.
+    /// Only one caller may use it at a time: librados keeps the cursor in it.
     nonisolated(unsafe) private let raw: rados_list_ctx_t
 
     /// Begins at the pool's first object.
@@ -28,16 +29,16 @@ public final class ObjectListing: Sendable {
         rados_nobjects_list_close(raw)
     }
 
-    /// Looks at the next objects and picks those whose name begins with `prefix`.
+    /// Reads the next object names and returns those that begin with `prefix`.
     ///
-    /// Blocks.
+    /// Blocks the calling thread.
     ///
     /// Implements `rados_nobjects_list_next2`.
     ///
     /// - Parameters:
     ///   - limit: How many objects to look at, whatever their names.
     ///   - prefix: What the names must begin with.
-    /// - Returns: The names; nothing behind the last object.
+    /// - Returns: The names; `nil` after the last object.
     /// - Throws: `RADOSError`.
     public func next(_ limit: Int, beginningWith prefix: String) throws(RADOSError) -> [String]? {
         let prefix = Array(prefix.utf8)
@@ -58,7 +59,7 @@ public final class ObjectListing: Sendable {
 extension IOContext {
     /// How many objects the pool has, in all of its namespaces, as its monitors know it.
     ///
-    /// Blocks.
+    /// Blocks the calling thread.
     ///
     /// Implements `rados_ioctx_pool_stat`. Similar to: rados df.
     public func objectCount() throws(RADOSError) -> UInt64 {

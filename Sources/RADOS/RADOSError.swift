@@ -22,16 +22,16 @@ public struct RADOSError: Error, Sendable, CustomStringConvertible {
     /// Whether what was asked for is not there.
     public var isNotFound: Bool { code == .noSuchFileOrDirectory }
 
-    /// Whether there is something already where nothing was expected.
+    /// Whether an object exists that must not exist yet.
     public var isAlreadyThere: Bool { code == .fileExists }
 
-    /// Whether an object's bytes are not those that they were compared with: at byte n it is MAX_ERRNO + n.
+    /// Whether a comparison of an object's bytes failed: the code is MAX_ERRNO + n if byte n differs.
     ///
     /// See: `rados_read_op_cmpext`.
     var isDifference: Bool { code.rawValue >= 4095 }
 }
 
-/// Turns librados' negative returns into errors; the only place that does.
+/// Turns librados' negative return values into errors; no other code does that.
 @discardableResult
 func check(_ result: CInt, _ call: String, _ subject: @autoclosure () -> String) throws(RADOSError) -> CInt {
     guard result < 0 else { return result }
