@@ -2,7 +2,7 @@ internal import CRBD
 public import RADOS
 internal import SystemPackage
 
-/// How a new image is laid out; what is not given is librbd's to choose.
+/// How a new image is laid out; librbd chooses what is not given.
 public struct ImageOptions: Sendable, Hashable {
     /// What it can do.
     public var features: ImageFeatures?
@@ -26,7 +26,7 @@ public struct ImageOptions: Sendable, Hashable {
 extension IOContext {
     /// Makes an image.
     ///
-    /// Blocks.
+    /// Blocks the calling thread.
     ///
     /// Implements `rbd_create4`. Similar to: rbd create.
     ///
@@ -34,8 +34,8 @@ extension IOContext {
     ///   - name: The image's name.
     ///   - sizeBytes: Its size in bytes.
     ///   - options: Its layout.
-    /// - Throws: `RBDError` with `.fileExists` when there is such an image, or the half of one; `.invalidArgument` for a
-    ///   layout that librbd does not take; `.noSuchFileOrDirectory` for a missing data pool.
+    /// - Throws: `RBDError` with `.fileExists` if there is an image of that name, complete or not; `.invalidArgument`
+    ///   for a layout that librbd does not take; `.noSuchFileOrDirectory` for a missing data pool.
     public func createImage(_ name: String, sizeBytes: UInt64, options: ImageOptions) throws(RBDError) {
         let subject = "\(label)/\(name)"
         var raw: rbd_image_options_t?

@@ -40,9 +40,9 @@ public final class Image: Sendable {
         close()
     }
 
-    /// Closes it now, for who cannot tell when the last reference goes; nothing may use it afterwards.
+    /// Closes it now, for callers that do not know when the last reference goes; it must not be used afterwards.
     ///
-    /// Implements `rbd_close`. A second call does nothing. Until it is closed, others see us as a watcher.
+    /// Implements `rbd_close`. A second call does nothing. Until it is closed, other clients see this one as a watcher.
     public func close() {
         guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         rbd_close(handle.raw)
@@ -96,7 +96,8 @@ public final class Image: Sendable {
         return Image(handle: Handle(raw: raw), context: context, name: id)
     }
 
-    /// Lends the raw handle to this room and to who serves I/O; it must not outlive the image.
+    /// Gives the raw handle to this module and to the code that serves I/O; it must not be used after the image is
+    /// closed.
     package func withRawImage<R, Failure: Error>(
         _ body: (UnsafeMutableRawPointer) throws(Failure) -> R
     ) throws(Failure) -> R {
@@ -112,7 +113,7 @@ public final class Image: Sendable {
         return size
     }
 
-    /// What is on it, from `offset` on; fewer bytes at its end.
+    /// Reads bytes from `offset` on; returns fewer at the end of the image.
     ///
     /// Implements `rbd_read`.
     public func bytes(at offset: UInt64, count: Int) throws(RBDError) -> [UInt8] {
@@ -137,9 +138,10 @@ public final class Image: Sendable {
         try check(result, "rbd_resize2", spec)
     }
 
-    /// Makes the object map anew from the objects that exist.
+    /// Rebuilds the object map from the objects that exist.
     ///
-    /// Implements `rbd_rebuild_object_map`. Similar to: rbd object-map rebuild. One operation an object: 256 a GiB.
+    /// Implements `rbd_rebuild_object_map`. Similar to: rbd object-map rebuild. It takes one operation for each object:
+    /// 256 for each GiB.
     public func rebuildObjectMap() throws(RBDError) {
         let result = rbd_rebuild_object_map(handle.raw, { _, _, _ in 0 }, nil)
         try check(result, "rbd_rebuild_object_map", spec)

@@ -14,7 +14,7 @@ public struct ImageFeatures: OptionSet, Sendable, Hashable {
     public static let striping = ImageFeatures(rawValue: UInt64(RBD_FEATURE_STRIPINGV2))
     /// One writer at a time.
     public static let exclusiveLock = ImageFeatures(rawValue: UInt64(RBD_FEATURE_EXCLUSIVE_LOCK))
-    /// Which objects exist is known without asking; needs `exclusiveLock`.
+    /// The client knows which objects exist without asking the OSDs; needs `exclusiveLock`.
     public static let objectMap = ImageFeatures(rawValue: UInt64(RBD_FEATURE_OBJECT_MAP))
     /// Fast differences between snapshots; needs `objectMap`.
     public static let fastDiff = ImageFeatures(rawValue: UInt64(RBD_FEATURE_FAST_DIFF))
@@ -24,13 +24,13 @@ public struct ImageFeatures: OptionSet, Sendable, Hashable {
     public static let journaling = ImageFeatures(rawValue: UInt64(RBD_FEATURE_JOURNALING))
     /// Data lies in another pool than the header.
     public static let dataPool = ImageFeatures(rawValue: UInt64(RBD_FEATURE_DATA_POOL))
-    /// Something is on it that older clients must not touch, such as snapshots in groups.
+    /// The image uses operations that older clients do not know, such as snapshots in groups.
     public static let operations = ImageFeatures(rawValue: UInt64(RBD_FEATURE_OPERATIONS))
     /// It is on its way to another pool or layout.
     public static let migrating = ImageFeatures(rawValue: UInt64(RBD_FEATURE_MIGRATING))
     /// A copy that rbd-mirror keeps.
     public static let nonPrimary = ImageFeatures(rawValue: UInt64(RBD_FEATURE_NON_PRIMARY))
-    /// A client's cache on disk holds writes that the cluster has not.
+    /// A client's persistent cache holds writes that the cluster does not have yet.
     public static let dirtyCache = ImageFeatures(rawValue: UInt64(RBD_FEATURE_DIRTY_CACHE))
     /// All that librbd knows as of release 16.
     public static let known: ImageFeatures = [

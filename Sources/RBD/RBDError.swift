@@ -17,7 +17,7 @@ public struct RBDError: Error, Sendable, CustomStringConvertible {
         self.subject = subject
     }
 
-    /// Takes over what the room below reported.
+    /// Converts an error of module `RADOS`.
     public init(_ error: RADOSError) {
         self.init(call: error.call, code: error.code, subject: error.subject)
     }
@@ -28,17 +28,17 @@ public struct RBDError: Error, Sendable, CustomStringConvertible {
     /// Whether what was asked for is not there.
     public var isNotFound: Bool { code == .noSuchFileOrDirectory }
 
-    /// Whether there is something already where nothing was expected.
+    /// Whether something exists that must not exist yet.
     public var isAlreadyThere: Bool { code == .fileExists }
 
-    /// Whether what was asked for may still be done: nobody said that it was not.
+    /// Whether the operation may still be carried out, because Ceph did not answer.
     var isWithoutAnswer: Bool { code == .timedOut || code == .socketShutdown }
 
     /// Whether someone has the image open, or works on it.
     public var isBusy: Bool { code == .resourceBusy }
 }
 
-/// Turns librbd's negative returns into errors; the only place that does.
+/// Turns librbd's negative return values into errors; no other code does that.
 @discardableResult
 func check(_ result: CInt, _ call: String, _ subject: @autoclosure () -> String) throws(RBDError) -> CInt {
     guard result < 0 else { return result }

@@ -12,7 +12,7 @@ public struct TrashEntry: Sendable, Hashable {
     public let deletedAt: Int64
     /// Until when it must be kept, in seconds of Unix time.
     public let deferredUntil: Int64
-    /// Whether a person or program moved it there, and not mirroring, migration or a snapshot's removal.
+    /// Whether a person or program moved it there; false for mirroring, migration and the removal of snapshots.
     public let wasMovedByUser: Bool
 }
 
@@ -35,7 +35,7 @@ extension IOContext {
 
     /// Takes an image out of the trash under the name it had, or another.
     ///
-    /// Blocks.
+    /// Blocks the calling thread.
     ///
     /// Implements `rbd_trash_restore`. Similar to: rbd trash restore.
     public func restoreFromTrash(id: String, as name: String) throws(RBDError) {
@@ -45,7 +45,7 @@ extension IOContext {
 
     /// Everything in the trash.
     ///
-    /// Blocks.
+    /// Blocks the calling thread.
     ///
     /// Implements `rbd_trash_list`. Similar to: rbd trash ls.
     public func trashEntries() throws(RBDError) -> [TrashEntry] {
@@ -76,7 +76,7 @@ extension IOContext {
     ///
     /// - Parameters:
     ///   - id: The image's id.
-    ///   - progress: Told of objects done and objects in all, from a thread of librbd's.
+    ///   - progress: Called with the objects done and the total, from a thread of librbd.
     /// - Throws: `RBDError` with `.resourceBusy` while someone watches it, `.directoryNotEmpty` while it has snapshots,
     ///   `.notPermitted` before its deferment ends, `.noSuchFileOrDirectory` when it is gone.
     public func removeFromTrash(

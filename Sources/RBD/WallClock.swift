@@ -1,7 +1,7 @@
 internal import Glibc
 
 extension Duration {
-    /// The time now since 1970: what Ceph writes down of when something was done.
+    /// The time now, since 1970, as Ceph records it.
     public static var sinceEpoch: Duration {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)

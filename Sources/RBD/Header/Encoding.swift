@@ -33,7 +33,7 @@ struct Encoder {
     }
 }
 
-/// Reads Ceph's plain encoding; bytes that end too early give nothing, never a trap.
+/// Reads Ceph's plain encoding; returns `nil` if the bytes end too early, and never traps.
 struct Decoder {
     private var rest: ArraySlice<UInt8>
 

@@ -1,9 +1,10 @@
 internal import Glibc
 
-/// Which node has an image, as it wrote it into the cookie of its lock: `rados lock info` on the header shows it.
+/// Which node holds an image: what the node writes into the cookie of its lock, as `rados lock info` on the header
+/// object shows it.
 ///
-/// It tells people and other nodes more than Ceph does, which knows addresses alone. In the lock and not in the image's
-/// metadata, because it is there exactly as long as the lock is, and because a clone gets its parent's metadata.
+/// Ceph itself knows only the client's address. The record is in the lock and not in the image's metadata, because it
+/// then exists exactly as long as the lock, and because a clone inherits its parent's metadata.
 ///
 /// Words `name=value`, separated by spaces:
 ///
@@ -13,10 +14,10 @@ internal import Glibc
 /// | address | the client's address in the cluster: `10.0.0.7:0/123456` |
 /// | since | when it took the image: `2026-11-21T08:09:47Z` |
 /// | mapper | `krbd`, `nbd`, `fuse` |
-/// | host | a random number that the node keeps in its state directory, for its name may be another's tomorrow |
+/// | host | a random number that the node keeps in its state directory; node names can be reused |
 /// | boot | `/proc/sys/kernel/random/boot_id` |
 /// | process | `PID/START` of the process that serves the image; absent where the kernel does |
-/// | keeper | `PID/START` of the first process that started servers; one that takes its place goes on in its name |
+/// | keeper | `PID/START` of the first keeper; a keeper that replaces it keeps this value |
 public struct HolderRecord: Sendable, Hashable, Codable {
     /// The node's name.
     public var node: String
@@ -76,7 +77,7 @@ public struct HolderRecord: Sendable, Hashable, Codable {
         self.keeper = keeper
     }
 
-    /// Reads what `text` writes; nothing when a word is missing.
+    /// Reads what `text` writes; `nil` if a word is missing.
     ///
     /// Words that are not known are passed over.
     public init?(parsing text: String) {
@@ -100,10 +101,11 @@ public struct HolderRecord: Sendable, Hashable, Codable {
         )
     }
 
-    /// Who may share the lock: the kernel of one boot, or the servers of one keeper, of which one is alive at a time.
+    /// Who may share the lock: the kernel of one boot, or the servers of one keeper, of which only one is alive at a
+    /// time.
     ///
-    /// A server that comes after a dead one takes the lock before the dead one's share of it is broken, so there is no
-    /// moment in which the image is nobody's.
+    /// A successor takes its share of the lock before it breaks the dead server's share, so the image is held at every
+    /// moment.
     public var tenure: String { "\(host) \(bootID) \(keeper.map { "\($0.pid)/\($0.startTime)" } ?? mapper)" }
 
     /// The record as it is written down.
@@ -120,7 +122,8 @@ public struct HolderRecord: Sendable, Hashable, Codable {
     /// When it took the image, for people: `2026-11-21T08:09:47Z`.
     public var sinceTime: String { Self.time(since) }
 
-    /// No space may part a word, and a record must have all of them.
+    /// Replaces spaces, which separate the words, and gives an empty word a value, because a record must have all
+    /// words.
     private static func word(_ text: String) -> String {
         let word = String(text.unicodeScalars.map { $0.value > 0x20 && $0.value != 0x7F ? Character($0) : "_" })
         return word.isEmpty ? "-" : word

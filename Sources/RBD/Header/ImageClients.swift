@@ -1,15 +1,15 @@
 public import RADOS
 internal import SystemPackage
 
-/// A client that has an image: it has a lock of the image, watches it, or both.
+/// A client that uses an image: it has a lock of the image, watches it, or both.
 public struct ImageClient: Sendable, Hashable, CustomStringConvertible {
-    /// Where it is: `10.0.0.7:0/123456`; what a blocklist wants.
+    /// Its address in the form of the blocklist: `10.0.0.7:0/123456`.
     public let address: String
-    /// N of `client.N`; nothing for the kernel's client where the service took the lock for it.
+    /// N of `client.N`; `nil` for a kernel client for which the service took the lock.
     public var clientID: UInt64?
     /// The locks that it has.
     public var locks: [ImageLockName: LockOwner]
-    /// Whether it watches the image: a client that can be reached renews its watch, a dead one's lasts 30 s.
+    /// Whether it watches the image; a live client renews its watch, and the watch of a dead client expires after 30 s.
     public var isWatching: Bool
     /// What its node wrote down of it.
     public var record: HolderRecord?
@@ -25,11 +25,11 @@ public struct ImageClient: Sendable, Hashable, CustomStringConvertible {
 public enum ImageLockName: String, Sendable, Hashable, CaseIterable {
     /// librbd's and krbd's own, of images with the exclusive-lock feature; also what `rbd lock add` takes.
     ///
-    /// krbd takes it with its first write, and hands it over to whoever asks.
+    /// krbd takes it with its first write, and hands it over to a client that asks for it.
     case exclusive = "rbd_lock"
-    /// Nacre's, for as long as a node has the image; its cookie is the node's `HolderRecord`.
+    /// Nacre's own, held for as long as a node has the image mapped; its cookie is the node's `HolderRecord`.
     ///
-    /// Nothing enforces it but that every node of ours looks.
+    /// Ceph does not enforce it: every Nacre node reads it before it maps the image.
     case holder = "nacre_holder"
 }
 
@@ -44,12 +44,13 @@ public struct ImageClients: Sendable {
 }
 
 extension IOContext {
-    /// Who has an image, from four reads of its header; it is not opened, so nobody sees us as a watcher.
+    /// Who uses an image, from four reads of its header; the image is not opened, so this client does not become a
+    /// watcher.
     ///
-    /// Blocks. Implements the class call `rbd.get_features`.
+    /// Blocks the calling thread. Implements the class call `rbd.get_features`.
     ///
     /// - Parameter id: The image's id.
-    /// - Returns: The image's clients; nothing when it has no header.
+    /// - Returns: The image's clients; `nil` if it has no header.
     /// - Throws: `RBDError`.
     public func clients(ofImageID id: String) throws(RBDError) -> ImageClients? {
         let header = ImageObject.header(ofID: id)
@@ -59,7 +60,7 @@ extension IOContext {
             input.append(true)
             var decoder = Decoder(try call(ClassCall("rbd", "get_features", input: input.bytes), on: header))
             let features = ImageFeatures(rawValue: decoder.number(UInt64.self) ?? 0)
-            // Locks before watches: a client that takes both between the reads is seen to live.
+            // Locks are read before watches: a client that takes both between the reads is then seen to be alive.
             let holders = try lockOwners(ImageLockName.holder.rawValue, on: header)
             let exclusive = try lockOwners(ImageLockName.exclusive.rawValue, on: header)
             let watchers = try watchers(of: header)
@@ -88,7 +89,7 @@ extension IOContext {
             if let known { clients[known] = client } else { clients.append(client) }
         }
         for owner in holders {
-            // Who took it may be the service; whom it is for, the kernel say, stands in the cookie.
+            // The service may have taken the lock for the kernel; the cookie names the client that the lock is for.
             let record = HolderRecord(parsing: owner.cookie)
             let address = record?.address ?? owner.address
             note(address, address == owner.address ? owner.clientID : nil) { client in
@@ -109,7 +110,8 @@ extension IOContext {
 extension IOContext {
     /// Takes the holder's lock of an image.
     ///
-    /// Blocks. A second call is fine, and so is one while another server of the same keeper has it.
+    /// Blocks the calling thread. A second call succeeds, and so does a call while another server of the same keeper
+    /// has the lock.
     ///
     /// - Parameters:
     ///   - record: Who takes it.
@@ -130,10 +132,11 @@ extension IOContext {
 
     /// Makes sure that a client writes nothing to an image any more, and takes its lock away.
     ///
-    /// Blocks. First the blocklist, then the lock: in between nobody has the image, and never two.
+    /// Blocks the calling thread. It adds the client to the blocklist first and breaks the lock then, so that never two
+    /// clients can write.
     ///
     /// - Parameters:
-    ///   - client: Whom; it is refused in the whole cluster, for all images that it has.
+    ///   - client: The client to fence; the cluster refuses all its operations, on all images.
     ///   - id: The image's id.
     ///   - seconds: For how long it is refused.
     /// - Throws: `RBDError` with `.permissionDenied` when the user's caps lack the blocklist.
@@ -146,9 +149,9 @@ extension IOContext {
         }
     }
 
-    /// Takes a client's locks of an image away, who must be fenced; fine when it does not have them.
+    /// Breaks the locks that a fenced client has on an image; succeeds if it has none.
     ///
-    /// Blocks.
+    /// Blocks the calling thread.
     public func breakLocks(of client: ImageClient, ofImageID id: String) throws(RBDError) {
         do throws(RADOSError) {
             try breakLocks(of: client, on: ImageObject.header(ofID: id))
@@ -158,16 +161,16 @@ extension IOContext {
     }
 
     private func breakLocks(of client: ImageClient, on header: String) throws(RADOSError) {
-        // The holder's last: as long as it is there, no other node of ours takes the image.
+        // The holder's lock goes last: while it exists, no other Nacre node takes the image.
         for lock in [ImageLockName.exclusive, .holder] {
             guard let owner = client.locks[lock] else { continue }
             try breakLock(lock.rawValue, on: header, of: owner)
         }
     }
 
-    /// The id of the image of that name, for who has no task to wait in.
+    /// The id of the image of that name, for callers that run outside of a task.
     ///
-    /// Blocks. Implements the class call `rbd.get_id`.
+    /// Blocks the calling thread. Implements the class call `rbd.get_id`.
     public func idOfImage(named name: String) throws(RBDError) -> String? {
         do throws(RADOSError) {
             var decoder = Decoder(try call(ClassCall("rbd", "get_id"), on: ImageObject.id(ofName: name)))

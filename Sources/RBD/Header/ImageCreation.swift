@@ -2,34 +2,34 @@ public import RADOS
 internal import SystemPackage
 
 extension IOContext {
-    /// Makes an image and its metadata without librbd, if it is a plain one.
+    /// Creates an image and its metadata by class calls, without librbd, if it is a plain image.
     ///
-    /// `rbd_create4` copies the whole configuration of Ceph, reads what it then does not need, and writes one object after
-    /// the other. Here the name is taken first, and all that hangs on the id is written at once:
+    /// `rbd_create4` copies Ceph's whole configuration, reads settings that it does not use, and writes one object
+    /// after the other. This method takes the name first and then writes everything that belongs to the id at once:
     ///
     /// | class calls, each row at once | afterwards |
     /// | --- | --- |
-    /// | `rbd.set_id` on `rbd_id.NAME`, which must be new | the name is taken and leads nowhere |
-    /// | `rbd.create` and `rbd.metadata_set` on a new `rbd_header.ID`; `rbd.dir_add_image`; `rbd.object_map_resize` | it is whole |
+    /// | `rbd.set_id` on `rbd_id.NAME`, which must be new | the name is taken and has no image yet |
+    /// | `rbd.create` and `rbd.metadata_set` on a new `rbd_header.ID`; `rbd.dir_add_image`; `rbd.object_map_resize` | the image is complete |
     ///
-    /// Last the name is read again: see `removeHeaderless`. A kill leaves an id with any part of the second row; a kill of
-    /// librbd leaves a directory entry, that and an id, or all but the object map. Who finds them cannot tell, and mends
-    /// them alike.
+    /// Last, the name is read again: see `removeHeaderless`. A kill leaves an id object with any part of the second
+    /// row. A kill of librbd leaves a directory entry, a directory entry and an id object, or everything but the object
+    /// map. The two cannot be told apart, and both are repaired in the same way.
     ///
-    /// librbd makes what has stripes, journaling or a data pool, and what it must refuse: a size, or a name that an image of
-    /// format 1 has. It makes all images of a pool that nobody has prepared for RBD (`rbd pool init`), or whose own
-    /// settings (`rbd config pool`) say how images are made.
+    /// librbd creates images with stripes, journaling or a data pool. It also handles requests that it must refuse,
+    /// such as an invalid size or the name of a format 1 image. And it creates all images of a pool that was not
+    /// initialised for RBD (`rbd pool init`), or that has its own settings for new images (`rbd config pool`).
     ///
     /// - Parameters:
     ///   - name: The image's name.
     ///   - sizeBytes: Its size in bytes.
-    ///   - options: Its layout; what is not given is the cluster's `rbd_default_…`.
+    ///   - options: Its layout; options that are not given come from the cluster's `rbd_default_…`.
     ///   - metadata: Its metadata.
-    ///   - named: Told when the name is taken.
-    /// - Returns: The image's id; nothing when nothing was done, and librbd must.
-    /// - Throws: `RBDError` with `.fileExists` when there is such an image, or the half of one; with
-    ///   `.noSuchFileOrDirectory` for a namespace that went meanwhile. What has no header is taken back, unless Ceph did
-    ///   not answer; what has one is left to be mended.
+    ///   - named: Called when the name is taken.
+    /// - Returns: The image's id; `nil` if nothing was done and librbd must create the image.
+    /// - Throws: `RBDError` with `.fileExists` if there is an image of that name, complete or not; with
+    ///   `.noSuchFileOrDirectory` for a namespace that was removed meanwhile. An image without a header is removed
+    ///   again, unless Ceph did not answer; one with a header is left to be repaired.
     public func createPlainImage(
         _ name: String,
         sizeBytes: UInt64,
@@ -45,14 +45,14 @@ extension IOContext {
         return id
     }
 
-    /// Makes an image that needs nothing but its objects.
+    /// Creates an image that needs only its own objects.
     ///
     /// - Parameters:
     ///   - name: The image's name.
-    ///   - id: Its id, 14 hexadecimal digits; an image that has it stays as it is.
+    ///   - id: Its id, 14 hexadecimal digits; an existing image with this id is not changed.
     ///   - layout: Its size and features.
     ///   - metadata: Its metadata.
-    ///   - named: Told when the name is taken.
+    ///   - named: Called when the name is taken.
     /// - Throws: As `createPlainImage`.
     package func makeImage(
         _ name: String,
@@ -71,33 +71,33 @@ extension IOContext {
         async let listing = list(name, id)
         async let map = makeObjectMap(id, layout)
         var parts = await (header: header, listing: listing, map: map)
-        // Another process took this image for half-made, and has mended it.
+        // Another process took this image for half-made and has repaired it.
         if parts.map?.isAlreadyThere == true, parts.header == nil { parts.map = nil }
         let failures = [parts.header, parts.listing, parts.map].compactMap(\.self)
-        // What Ceph has not answered may yet happen.
+        // An operation that Ceph has not answered may still be carried out.
         if let failure = failures.first(where: \.isWithoutAnswer) { throw failure }
         if let failure = parts.header {
             try? await takeBack(name, id, map: layout.features.contains(.objectMap) && parts.map == nil)
             throw failure
         }
-        // A name that leads to no header is taken away after a while; one that leads to a header is not.
+        // Another process may remove a name without a header; it never removes a name with one.
         guard try await imageID(named: name) == id else {
             try? await removeUnreachable(id, wasNamed: name)
             throw RBDError(call: "rbd.set_id", code: .fileExists, subject: "\(label)/\(name)")
         }
-        // Whoever finds an image with a header brings it to its end, and it may be in use by now.
+        // Another process that finds an image with a header completes it, so the image may already be in use.
         if let failure = failures.first { throw failure }
     }
 
-    /// Whether librbd has seen to the pool, the pool has no settings of its own for new images, and no image of format 1
-    /// has the name.
+    /// Whether the pool is initialised for RBD, has no settings of its own for new images, and has no format 1 image of
+    /// that name.
     private func takesPlainImages(named name: String) async throws(RBDError) -> Bool {
         async let isTaken = holdsOldImage(named: name)
         let isPlain = try await takesPlainImages()
         return try await !isTaken.get() && isPlain
     }
 
-    /// Whether there is an image of format 1 of that name, whose header is `NAME.rbd`.
+    /// Whether the pool has a format 1 image of that name; its header object is `NAME.rbd`.
     private func holdsOldImage(named name: String) async -> Result<Bool, RBDError> {
         do throws(RADOSError) {
             return .success(try await sizeBytes(of: "\(name).rbd") != nil)
@@ -113,17 +113,17 @@ extension IOContext {
             _ = try await read([Self.directoryIsReady], on: ImageObject.directory)
             return true
         } catch {
-            // No `rbd_info`, or no such namespace: librbd says what is wrong, or mends it.
+            // There is no `rbd_info`, or no such namespace: librbd reports what is wrong, or repairs it.
             guard error.isNotFound else { throw RBDError(error) }
             return false
         }
     }
 
-    /// Whether librbd has seen to the pool, and the user may read no settings of the pool's that say otherwise.
+    /// Whether the pool is initialised for RBD and has no settings for new images that the user may read.
     ///
-    /// Both lie in the default namespace, whatever ours is. Who has caps for one namespace alone may read the object, but
-    /// not make the class call: `profile rbd pool=P namespace=N` has `rbd_info` with `r` and without `class-read`. librbd
-    /// then makes images as if the pool had no settings, and so do we.
+    /// Both are in the default namespace, whatever the image's namespace is. A user with caps for one namespace may
+    /// read the object but not make the class call: `profile rbd pool=P namespace=N` grants `r` on `rbd_info` and not
+    /// `class-read`. librbd then creates images as if the pool had no settings, and so does this method.
     private func isPrepared() async throws(RADOSError) -> Bool {
         let poolWide = try namespace.isEmpty ? self : cluster.ioContext(pool: pool, namespace: "")
         // What `rbd pool init` writes there.
@@ -152,7 +152,9 @@ extension IOContext {
         ClassCall("rbd", "dir_state_assert", input: [0])
     }
 
-    /// An id of the length of librbd's; all of it is random, where librbd's has 32 bits that differ from a client's others.
+    /// An id of the same length as librbd's.
+    ///
+    /// All of it is random; in librbd's ids only 32 bits differ between the images of a client.
     private static func newImageID() -> String {
         let digits = String(UInt64.random(in: 0..<1 << 56), radix: 16)
         return String(repeating: "0", count: 14 - digits.count) + digits
@@ -180,11 +182,11 @@ extension IOContext {
             try await execute(Self.directoryIsReady, listing, on: ImageObject.directory)
         }
         guard let failure, failure.isAlreadyThere else { return failure }
-        // Another process took this image for half-made, and has listed it.
+        // Another process took this image for half-made and has listed it.
         return (try? await listedID(of: name)) == id ? nil : failure
     }
 
-    /// Like the header it must be new, for else it is that of another image with this id.
+    /// Like the header it must not exist yet: an existing one belongs to another image with this id.
     private func makeObjectMap(_ id: String, _ layout: PlainLayout) async -> RBDError? {
         guard layout.features.contains(.objectMap) else { return nil }
         var input = Encoder()
@@ -196,7 +198,7 @@ extension IOContext {
         }
     }
 
-    /// The name goes last: as long as it leads to the id, a mend finds the rest.
+    /// The name is removed last: while it exists, a repair finds the other objects.
     private func takeBack(_ name: String, _ id: String, map: Bool) async throws(RADOSError) {
         try await unlistImage(name, id: id)
         if map { try await remove(ImageObject.objectMap(ofID: id)) }

@@ -7,9 +7,9 @@ extension IOContext {
     /// Implements the class call `rbd.dir_list`. Similar to: rbd ls.
     ///
     /// - Parameters:
-    ///   - name: The page starts behind this name; empty for the first.
+    ///   - name: The page starts after this name; empty for the first page.
     ///   - limit: The longest page wanted, 1 to 1024.
-    /// - Returns: The images; empty behind the last, and in a pool that never had any.
+    /// - Returns: The images; empty after the last one, and in a pool that never had any.
     /// - Throws: `RBDError` for anything but a missing directory.
     public func images(after name: String, limit: Int) async throws(RBDError) -> [(name: String, id: String)] {
         var input = Encoder()
@@ -23,7 +23,7 @@ extension IOContext {
 }
 
 extension IOContext {
-    /// Whether the pool's directory has an image of that name, whatever else there is of it.
+    /// Whether the pool's directory lists an image of that name, even if its other objects are missing.
     ///
     /// Implements the class call `rbd.dir_get_id`.
     public func directoryHolds(_ name: String) async throws(RBDError) -> Bool {
@@ -77,7 +77,7 @@ extension IOContext {
         }
     }
 
-    /// Takes an image out of the pool's directory; one that is not listed, or not by that id, is fine.
+    /// Removes an image from the pool's directory; succeeds if it is not listed, or is listed with another id.
     ///
     /// Implements the class call `rbd.dir_remove_image`.
     package func unlistImage(_ name: String, id: String) async throws(RADOSError) {

@@ -1,7 +1,7 @@
 public import RADOS
 internal import SystemPackage
 
-/// What an image's header says, read by class calls: the image is not opened, so nobody sees us as a watcher.
+/// An image's header, read by class calls; the image is not opened, so this client does not become a watcher.
 ///
 /// | object | holds |
 /// | --- | --- |
@@ -48,7 +48,7 @@ public enum ImageObject {
 }
 
 extension IOContext {
-    /// The id of the image of that name, or nothing when there is none.
+    /// The id of the image of that name, or `nil` if there is none.
     ///
     /// One read; an image id is shorter than 64 bytes.
     public func imageID(named name: String) async throws(RBDError) -> String? {
@@ -61,7 +61,7 @@ extension IOContext {
         }
     }
 
-    /// An image's header by its id, or nothing when it is missing.
+    /// An image's header by its id, or `nil` if it is missing.
     ///
     /// One round trip, two with striping.
     ///
@@ -105,7 +105,7 @@ extension IOContext {
         )
     }
 
-    /// Runs read-only class calls; nothing when the object is missing.
+    /// Runs read-only class calls; `nil` if the object is missing.
     func classCalls(_ calls: [ClassCall], on object: String) async throws(RBDError) -> [[UInt8]]? {
         do throws(RADOSError) {
             return try await read(calls, on: object)

@@ -2,22 +2,23 @@ public import RADOS
 internal import SystemPackage
 
 extension IOContext {
-    /// Takes away an image that has an id and no header, so that whoever is still at making it fails.
+    /// Removes an image that has an id and no header, so that a process that is still creating it fails.
     ///
-    /// An empty object takes the header's place first. A header must be new, so the maker's comes either before it, and
-    /// then nothing is taken away, or not at all while the name leads to it; and a maker looks at the name last.
+    /// First it creates an empty object in the header's place. A creator's header must be new. So either the creator's
+    /// header exists before, and nothing is removed, or the creator fails as long as the name exists. A creator reads
+    /// the name last.
     ///
     /// - Parameters:
     ///   - name: The image's name.
-    ///   - id: The id that the name was seen to lead to; if it leads to another by now, that one stays.
-    /// - Returns: Whether it is gone; false when it has a header after all.
-    /// - Throws: `RBDError`; the same call brings to an end what it had begun.
+    ///   - id: The id that the name was seen to have; if the name has another id by now, that image is not changed.
+    /// - Returns: Whether it was removed; false if it has a header after all.
+    /// - Throws: `RBDError`; the same call again completes what was begun.
     public func removeHeaderless(_ name: String, id: String) async throws(RBDError) -> Bool {
         do throws(RADOSError) {
             try await execute(on: ImageObject.header(ofID: id), isNew: true)
         } catch {
             guard error.isAlreadyThere else { throw RBDError(error) }
-            // It came, or another process does the same as we.
+            // The header was written meanwhile, or another process does the same repair.
             guard try await imageHeader(id: id) == nil else { return false }
         }
         do throws(RADOSError) {
@@ -31,11 +32,11 @@ extension IOContext {
         return true
     }
 
-    /// Lists a named image that the pool's directory does not have, or has with the id of one that lost the name.
+    /// Lists an image that the pool's directory lacks, or lists with the id of an image that lost the name.
     ///
     /// - Parameters:
     ///   - name: The image's name.
-    ///   - id: The id that the name was seen to lead to; nothing is done when it leads to another by now.
+    ///   - id: The id that the name was seen to have; nothing is done if the name has another id by now.
     /// - Throws: `RBDError` with `.badFileDescriptor` when the id is listed by another name.
     public func relistImage(_ name: String, id: String) async throws(RBDError) {
         var tries = 4
@@ -59,9 +60,9 @@ extension IOContext {
         }
     }
 
-    /// Sees to a name that the pool's directory has and that leads nowhere: it is not listed any more.
+    /// Removes a name from the pool's directory that has no id object.
     ///
-    /// What it was listed with goes to the trash if it has a header and is not there: it may hold data.
+    /// If the listed id has a header, the image is moved to the trash, because it may hold data.
     public func mendListing(of name: String) async throws(RBDError) {
         guard let id = try await listedID(of: name), try await imageID(named: name) == nil else { return }
         let hasHeader = try await imageHeader(id: id) != nil
@@ -89,7 +90,7 @@ extension IOContext {
         try await execute(ClassCall("rbd", "set_id", input: input.bytes), on: ImageObject.id(ofName: name), isNew: true)
     }
 
-    /// Lets a name lead nowhere, if it leads to an id; returns whether it did.
+    /// Removes a name's id object if it holds a certain id; returns whether it did.
     @discardableResult
     func unname(_ name: String, id: String) async throws(RADOSError) -> Bool {
         var leadingToIt = Encoder()
@@ -97,7 +98,7 @@ extension IOContext {
         return try await remove(ImageObject.id(ofName: name), ifItBeginsWith: leadingToIt.bytes)
     }
 
-    /// Takes away the objects of an id that nothing leads to: no name, no directory, no trash.
+    /// Removes the objects of an id that no name, directory entry or trash entry refers to.
     package func removeUnreachable(_ id: String, wasNamed name: String) async throws(RBDError) {
         do throws(RADOSError) {
             try await unlistImage(name, id: id)

@@ -17,7 +17,7 @@ extension IOContext {
         }
     }
 
-    /// Takes a metadata key off an image by its id; one that is not there is fine, and so is an image that is not.
+    /// Removes a metadata key of an image by its id; succeeds if the key or the image does not exist.
     ///
     /// Implements the class call `rbd.metadata_remove`.
     public func removeMetadata(_ key: String, ofImageID id: String) async throws(RBDError) {
@@ -31,14 +31,14 @@ extension IOContext {
         }
     }
 
-    /// The metadata of an image by its id, at most 64 keys of it, or nothing when its header is missing.
+    /// The metadata of an image by its id, at most 64 keys of it, or `nil` if its header is missing.
     ///
     /// Implements the class call `rbd.metadata_list`.
     ///
     /// - Parameters:
     ///   - id: The image's id.
-    ///   - prefix: What the keys begin with; others are not read, however many there are.
-    /// - Returns: Keys and values; nothing when the image's header is missing.
+    ///   - prefix: What the keys begin with; other keys are not read, however many there are.
+    /// - Returns: Keys and values; `nil` if the image's header is missing.
     /// - Throws: `RBDError` for anything but a missing header.
     public func metadata(ofImageID id: String, prefix: String = "") async throws(RBDError) -> [String: String]? {
         guard let answers = try await classCalls([.listingMetadata(after: prefix)], on: ImageObject.header(ofID: id))
@@ -46,14 +46,14 @@ extension IOContext {
         return ClassCall.metadata(in: answers[0]).filter { $0.key.hasPrefix(prefix) }
     }
 
-    /// The metadata of an image by its id, for who has no task to wait in.
+    /// The metadata of an image by its id, for callers that run outside of a task.
     ///
-    /// Blocks. Implements the class call `rbd.metadata_list`.
+    /// Blocks the calling thread. Implements the class call `rbd.metadata_list`.
     ///
     /// - Parameters:
     ///   - id: The image's id.
-    ///   - key: Where to begin: the first 64 keys behind this one, in the order of their bytes.
-    /// - Returns: The metadata, or nothing when the image's header is missing.
+    ///   - key: Where to begin: the first 64 keys after this one, in the order of their bytes.
+    /// - Returns: The metadata, or `nil` if the image's header is missing.
     /// - Throws: `RBDError`.
     public func metadata(ofImageID id: String, after key: String) throws(RBDError) -> [String: String]? {
         do throws(RADOSError) {
@@ -64,13 +64,13 @@ extension IOContext {
         }
     }
 
-    /// Sets one metadata key of an image if it still has a certain value; both happen in one step.
+    /// Sets one metadata key of an image if it still has a certain value, atomically.
     ///
-    /// Blocks. Implements the class call `rbd.metadata_set`.
+    /// Blocks the calling thread. Implements the class call `rbd.metadata_set`.
     ///
     /// - Parameters:
     ///   - key: The key.
-    ///   - present: What it must have; nothing for a key that is not there.
+    ///   - present: The value that it must have; `nil` for a key that must not exist.
     ///   - value: What it gets.
     ///   - id: The image's id.
     /// - Returns: Whether it had that value.
@@ -85,7 +85,7 @@ extension IOContext {
             return try execute(
                 .settingMetadata([key: value]),
                 on: ImageObject.header(ofID: id),
-                // See: cls_rbd.cc, `RBD_METADATA_KEY_PREFIX`; the value stands there as it is.
+                // See: cls_rbd.cc, `RBD_METADATA_KEY_PREFIX`; the value is stored there unchanged.
                 ifKey: "metadata_\(key)",
                 has: Array((present ?? "").utf8)
             )

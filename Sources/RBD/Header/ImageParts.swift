@@ -1,17 +1,17 @@
 public import RADOS
 
-/// What there is of an image that has a name and an id.
+/// Which objects of an image with a name and an id exist.
 public struct ImageParts: Sendable {
-    /// Its header; nothing when it was never written.
+    /// Its header; `nil` if it was never written.
     public let header: ImageHeader?
     /// Whether it has an object map.
     public let hasObjectMap: Bool
-    /// Whether the pool's directory has its name, and with its id.
+    /// Whether the pool's directory lists its name with its id.
     public let isListed: Bool
 }
 
 extension IOContext {
-    /// What there is of an image: three reads at once.
+    /// Which objects of an image exist, by three reads at once.
     public func imageParts(named name: String, id: String) async throws(RBDError) -> ImageParts {
         async let map = outcome { () async throws(RBDError) in try await holdsObjectMap(ofID: id) }
         async let listing = outcome { () async throws(RBDError) in try await listedID(of: name) == id }

@@ -5,9 +5,9 @@ internal import SystemPackage
 public struct ImageSummary: Sendable {
     /// Its size in bytes.
     public let sizeBytes: UInt64
-    /// When it was made, in seconds since 1970; nothing where Ceph did not write that down.
+    /// When it was made, in seconds since 1970; `nil` where Ceph did not write that down.
     public let createdAt: Int64?
-    /// Its metadata: the first 64 keys, and Nacre's own wherever they stand.
+    /// Its metadata: the first 64 keys, and all of Nacre's own.
     public let metadata: [String: String]
     /// Which nodes have it, as they wrote it down.
     public let holders: [HolderRecord]
@@ -16,9 +16,9 @@ public struct ImageSummary: Sendable {
 }
 
 extension IOContext {
-    /// Sums an image up by its id; nothing when it has no header.
+    /// Summarises an image by its id; `nil` if it has no header.
     ///
-    /// One round trip, for the two reads go together.
+    /// The two reads are sent together, so it takes one round trip.
     ///
     /// Implements the class calls `rbd.get_size`, `rbd.get_create_timestamp`, `rbd.metadata_list`, `lock.get_info`, and
     /// `librados::ObjectReadOperation::list_watchers`.
@@ -50,7 +50,7 @@ extension IOContext {
         )
     }
 
-    /// The cookies of a lock's owners; none of an answer that is none.
+    /// The cookies of a lock's owners; empty if the answer cannot be decoded.
     ///
     /// See: `cls_lock_get_info_reply`.
     static func lockCookies(_ answer: [UInt8]) -> [String] {
@@ -78,7 +78,7 @@ extension IOContext {
 }
 
 extension ClassCall {
-    /// What `summary` asks of a header, in the order of its answers.
+    /// The class calls of `summary`, in the order of its answers.
     fileprivate static let summing: [ClassCall] = {
         var head = Encoder()
         head.append(UInt64.max - 1)  // CEPH_NOSNAP
@@ -95,7 +95,7 @@ extension ClassCall {
         ]
     }()
 
-    /// `rbd.metadata_list` of `limit` keys at most, behind one.
+    /// `rbd.metadata_list` of at most `limit` keys after a given one.
     private static func listingMetadata(after key: String, limit: UInt64) -> ClassCall {
         var input = Encoder()
         input.append(key)

@@ -1,4 +1,4 @@
-/// The layout of an image that needs nothing but its objects.
+/// The layout of an image that needs only its own objects.
 package struct PlainLayout: Sendable, Hashable {
     let sizeBytes: UInt64
     /// The power of two of an object's size.
@@ -24,7 +24,7 @@ package struct PlainLayout: Sendable, Hashable {
         else { return nil }
         self.sizeBytes = sizeBytes
         self.order = order
-        // As librbd does: nobody has the one without the other.
+        // As in librbd: neither option is valid without the other.
         self.features = features.contains(.objectMap) ? features.union(.fastDiff) : features
         guard (12...25).contains(order), options.objectSizeBytes ?? 1 << UInt64(order) == 1 << UInt64(order),
             features.isSubset(of: .plainNew), features.isConsistent,
@@ -41,7 +41,7 @@ package struct PlainLayout: Sendable, Hashable {
 }
 
 extension ImageFeatures {
-    /// What takes no more than a bit in the header, and an object map.
+    /// Features that need only a bit in the header, or an object map.
     fileprivate static let plainNew: ImageFeatures = [.layering, .exclusiveLock, .objectMap, .fastDiff, .deepFlatten]
 
     /// Whether each has what it needs.

@@ -1,9 +1,10 @@
 public import RADOS
 internal import SystemPackage
 
-/// An entry of the trash as it lies there, also one that a killed call of librbd left half-way.
+/// An entry of the trash as it is stored, including one that a killed call of librbd left incomplete.
 ///
-/// `rbd_trash_list` hides what `rbd_remove` put there, and tells no states. See: cls_rbd_types.h, `TrashImageSpec`.
+/// `rbd_trash_list` omits the entries that `rbd_remove` made, and does not return states. See: cls_rbd_types.h,
+/// `TrashImageSpec`.
 public struct TrashRecord: Sendable, Hashable {
     /// Who put it there.
     public enum Source: UInt8, Sendable {
@@ -19,15 +20,15 @@ public struct TrashRecord: Sendable, Hashable {
         case userParent
     }
 
-    /// What is being done with it, or was when somebody was killed.
+    /// The operation in progress, or the one that a killed process left.
     public enum State: UInt8, Sendable {
         /// Nothing.
         case normal
-        /// `rbd_trash_move`; until its end `rbd_trash_remove` answers EBUSY.
+        /// `rbd_trash_move`; until it completes, `rbd_trash_remove` answers EBUSY.
         case moving
         /// `rbd_trash_remove`.
         case removing
-        /// `rbd_trash_restore`; until its end `rbd_trash_move` answers ESTALE.
+        /// `rbd_trash_restore`; until it completes, `rbd_trash_move` answers ESTALE.
         case restoring
     }
 
@@ -51,9 +52,9 @@ extension IOContext {
     /// Implements the class call `rbd.trash_list`. Similar to: rbd trash ls --all.
     ///
     /// - Parameters:
-    ///   - id: The page starts behind this id; empty for the first.
+    ///   - id: The page starts after this id; empty for the first page.
     ///   - limit: The longest page wanted, 1 to 1024.
-    /// - Returns: The entries; empty behind the last, and in a pool that never had any.
+    /// - Returns: The entries; empty after the last one, and in a pool that never had any.
     /// - Throws: `RBDError` for anything but a missing trash.
     public func trashRecords(after id: String, limit: Int) async throws(RBDError) -> [TrashRecord] {
         var input = Encoder()
@@ -73,7 +74,7 @@ extension IOContext {
         return records
     }
 
-    /// An image's entry in the trash; nothing when it is not there.
+    /// An image's entry in the trash; `nil` if it is not there.
     ///
     /// Implements the class call `rbd.trash_get`.
     public func trashRecord(ofID id: String) async throws(RBDError) -> TrashRecord? {
@@ -88,7 +89,7 @@ extension IOContext {
         return record
     }
 
-    /// Takes an entry out of the trash and leaves its image where it is.
+    /// Removes an entry from the trash and does not touch the image.
     ///
     /// Implements the class call `rbd.trash_remove`.
     func forgetTrash(_ id: String) async throws(RADOSError) {
@@ -97,14 +98,14 @@ extension IOContext {
         try await execute(ClassCall("rbd", "trash_remove", input: input.bytes), on: ImageObject.trash)
     }
 
-    /// Says what is being done with an entry of the trash, if it is in the state that the caller saw.
+    /// Sets the state of a trash entry, if it is still in the state that the caller saw.
     ///
     /// Implements the class call `rbd.trash_state_set`.
     ///
     /// - Parameters:
     ///   - id: The image's id.
     ///   - state: The new state.
-    ///   - expected: The state it must be in; being in the new one is fine too.
+    ///   - expected: The state that it must have; the call also succeeds if it has the new state already.
     /// - Throws: `RBDError` with `.staleNFSFileHandle` when it is in another.
     public func setTrashState(
         of id: String,

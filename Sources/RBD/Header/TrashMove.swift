@@ -2,32 +2,32 @@ public import RADOS
 internal import SystemPackage
 
 extension IOContext {
-    /// Moves an image to the trash without opening it, if it is a plain one whose lock nobody has.
+    /// Moves an image to the trash without opening it, if it is a plain image and no client holds its lock.
     ///
-    /// `rbd_trash_move` opens the image, watches it, takes its lock and gives all of it back: 28 operations of the OSDs,
-    /// for the four that move it. Those four are sent here, in librbd's order, so that a kill in between leaves what a
-    /// kill of librbd leaves, and librbd brings it to an end:
+    /// `rbd_trash_move` opens the image, watches it, takes its lock and releases both again: 28 OSD operations, of
+    /// which four move the image. This method sends only those four, in librbd's order. A kill in between leaves what a
+    /// kill of librbd leaves, and librbd can complete it:
     ///
     /// | class call or removal | afterwards |
     /// | --- | --- |
     /// | `rbd.trash_add` | the entry says that it is being moved |
-    /// | `rbd_id.NAME` is removed | the name leads nowhere; only if it led to this image, which librbd does not ask |
+    /// | `rbd_id.NAME` is removed | the name has no image; the removal is conditional on this image's id, which librbd does not check |
     /// | `rbd.dir_remove_image` | the pool does not list it |
     /// | `rbd.trash_state_set` | the entry can be removed or restored |
     ///
-    /// What librbd does beyond them is for others than plain images: it ends their mirroring, refuses them while they
-    /// migrate, and takes the lock from a dead client. For such it does nothing and says so. rbd-mirror, which librbd
-    /// tells of the entry, only asks for its own.
+    /// librbd does more for images that are not plain: it disables their mirroring, refuses them during a migration,
+    /// and breaks a dead client's lock. For such images this method does nothing and returns false. librbd also
+    /// notifies rbd-mirror of the entry; rbd-mirror uses that only for its own entries.
     ///
     /// Like `rbd_trash_move` it also moves an image that another client has open: ask `watchers` first.
     ///
     /// - Parameters:
     ///   - name: The image's name.
     ///   - id: Its id.
-    ///   - now: What the entry says of when it was put there, since 1970.
-    ///   - retention: For how long nobody can remove it without force.
-    /// - Returns: Whether that name leads to it no more; false when nothing was done, and librbd must.
-    /// - Throws: `RBDError` with `.resourceBusy` while it is restored; what is done then is done.
+    ///   - now: The deletion time for the entry, since 1970.
+    ///   - retention: How long the image cannot be removed without force.
+    /// - Returns: Whether the image was moved; false if nothing was done and librbd must move it.
+    /// - Throws: `RBDError` with `.resourceBusy` while the image is being restored; steps that were done stay done.
     public func moveToTrash(
         _ name: String,
         unopenedWithID id: String,
@@ -35,23 +35,23 @@ extension IOContext {
         keptFor retention: Duration = .zero
     ) async throws(RBDError) -> Bool {
         guard try await isPlainAndUnlocked(id) else { return false }
-        // The second round is for an image that another process restored while this one stood still.
+        // The second round is for an image that another process restored while this one was paused.
         for _ in 0..<2 {
             var isOurEntry = true
             do throws(RADOSError) {
-                // Of a full pool, too: the first entry makes the object, and what it tells of frees space.
+                // Allowed in a full pool: the first entry creates the object, and a delete frees space.
                 let entry = trashAdd(name, id, .moving, at: now, keptFor: retention)
                 try await execute(entry, on: ImageObject.trash, passesFull: true)
             } catch {
                 guard error.isAlreadyThere else { throw RBDError(error) }
-                // Somebody was killed while moving it, or is at it: what follows is the same for all.
+                // Another process was killed while moving it, or is moving it now; the next steps are the same for all.
                 guard try await trashRecord(ofID: id)?.state == .moving else { return false }
                 isOurEntry = false
             }
             do throws(RADOSError) {
                 let hadTheName = try await unname(name, id: id)
                 if !hadTheName, try await isNamedOtherwise(id, than: name) {
-                    // It was renamed; an entry of another process may be for its present name.
+                    // The image was renamed; an existing entry may be another process's, for the present name.
                     if isOurEntry { try await forgetTrash(id) }
                     return true
                 }
@@ -64,7 +64,7 @@ extension IOContext {
         throw RBDError(call: "rbd.trash_state_set", code: .resourceBusy, subject: "\(label)/\(name)")
     }
 
-    /// Says in the entry that the move is done; false when there is none any more, but the image.
+    /// Sets the entry's state to moved; false if the entry is gone and the image exists.
     private func endMove(_ id: String) async throws(RBDError) -> Bool {
         do throws(RBDError) {
             try await setTrashState(of: id, to: .normal, expecting: .moving)
@@ -72,7 +72,7 @@ extension IOContext {
         } catch {
             guard error.isNotFound || error.code == .staleNFSFileHandle else { throw error }
             guard let record = try await trashRecord(ofID: id) else {
-                // Another process found it there without its name, and has removed it; or has restored it.
+                // Another process found the entry and has removed or restored the image.
                 return try await imageHeader(id: id) == nil
             }
             guard record.state != .restoring else {
@@ -82,13 +82,13 @@ extension IOContext {
         }
     }
 
-    /// Whether the pool's directory has the image by another name: it was renamed.
+    /// Whether the pool's directory lists the image by another name, because it was renamed.
     private func isNamedOtherwise(_ id: String, than name: String) async throws(RADOSError) -> Bool {
         guard let listed = try await listedName(of: id) else { return false }
         return listed != name
     }
 
-    /// Whether all that `rbd_trash_move` would do with the image is to move it.
+    /// Whether `rbd_trash_move` would only move the image and do nothing else.
     private func isPlainAndUnlocked(_ id: String) async throws(RBDError) -> Bool {
         var head = Encoder()
         head.append(UInt64.max - 1)  // CEPH_NOSNAP
@@ -144,7 +144,7 @@ extension IOContext {
 }
 
 extension ImageFeatures {
-    /// What changes nothing in how an image is moved; not journaling, and nothing that we do not know.
+    /// Features that do not change how an image is moved; journaling and unknown features are not among them.
     fileprivate static let plain: ImageFeatures = [
         .layering, .striping, .exclusiveLock, .objectMap, .fastDiff, .deepFlatten, .dataPool,
     ]

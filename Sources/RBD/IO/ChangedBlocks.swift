@@ -1,14 +1,15 @@
 internal import Synchronization
 
-/// Which blocks of 4 KiB are being changed, by their numbers' low bits: spares most requests a look through the table.
+/// Which blocks of 4 KiB are being changed, by the low bits of their numbers; most requests then need not search the
+/// table.
 ///
-/// It may say so of a block that nobody changes, and never the other way round: a change is added before it is published,
-/// and taken out after it is withdrawn.
+/// It may report a block that no request changes. It never misses a block that is being changed, because a change is
+/// added before it is published and removed after it is withdrawn.
 ///
 /// Safe to share: the counts never move and are atomics.
 final class ChangedBlocks: @unchecked Sendable {
     private let counts: UnsafeMutablePointer<Atomic<UInt16>>
-    /// Changes of more than `longest`, which are everywhere.
+    /// The number of changes longer than `longest`, which count as changes of every block.
     private let large = Atomic<Int>(0)
 
     private static let places: UInt64 = 1 << 16
@@ -47,14 +48,14 @@ final class ChangedBlocks: @unchecked Sendable {
     ///   - begin: Its first byte.
     ///   - end: Behind its last.
     ///   - isAdded: Whether it was added itself.
-    /// - Returns: False when certainly nobody changes it.
+    /// - Returns: False only if no request changes it.
     func mayChange(_ begin: UInt64, _ end: UInt64, isAdded: Bool) -> Bool {
         guard large.load(ordering: .sequentiallyConsistent) == 0, let blocks = blocks(begin, end) else { return true }
         let own: UInt16 = isAdded ? 1 : 0
         return blocks.contains { count($0).pointee.load(ordering: .sequentiallyConsistent) > own }
     }
 
-    /// The blocks that a range touches; nothing when they are too many.
+    /// The blocks that a range touches; `nil` if they are too many.
     private func blocks(_ begin: UInt64, _ end: UInt64) -> Range<UInt64>? {
         guard end >= begin, end - begin <= Self.longest else { return nil }
         return begin >> Self.shift..<(max(end, begin + 1) - 1) >> Self.shift + 1

@@ -2,8 +2,8 @@ internal import Synchronization
 
 /// The acknowledged writes that have not been started, by their places in the engine's table.
 ///
-/// A place's word is the sequence number of the write that is held there, and 0 otherwise. Whoever changes it to 0 has
-/// the write, so that it is started once.
+/// Each word is the sequence number of the write that is held at that index, or 0. The thread that changes the word to
+/// 0 owns the write, so each write is started once.
 ///
 /// Safe to share: the words never move and are atomics.
 final class HeldWrites: @unchecked Sendable {
@@ -22,7 +22,8 @@ final class HeldWrites: @unchecked Sendable {
         words.deallocate()
     }
 
-    /// How many there are; sequentially consistent, so that who holds a write and who ends one see each other.
+    /// How many there are; sequentially consistent, so that a thread that holds a write and one that ends a write see
+    /// each other's change.
     var count: Int { holds.load(ordering: .sequentiallyConsistent) }
 
     /// The sequence number of the write that is held at a place, or 0.

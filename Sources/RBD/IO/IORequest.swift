@@ -8,15 +8,15 @@ package enum IOKind: UInt8, Sendable {
     case write
     /// All acknowledged writes on stable storage.
     case flush
-    /// A range that reads as zeros, its objects given back where it covers them.
+    /// A range that reads as zeros afterwards; objects that it covers completely are removed.
     case zero
     /// A range that is not needed any more.
     case discard
 }
 
-/// A request and its buffer, lent by an engine from `take` to `release`.
+/// A request and its buffer; the caller owns them from `take` to `release`.
 ///
-/// Safe to send: whoever has it lent has its slot alone; it passes from the front to librbd's thread and back.
+/// Safe to send: only its present owner uses its slot. It passes from the front to librbd's thread and back.
 package struct IORequest: @unchecked Sendable {
     struct Slot: ~Copyable {
         let engine: Unmanaged<ImageIOEngine>
@@ -31,11 +31,11 @@ package struct IORequest: @unchecked Sendable {
         var owner: UInt = 0
         var tag: UInt64 = 0
         var result = 0
-        /// The write behind this one that goes to the cluster with it; an index + 1, or 0.
+        /// The next write that is sent to the cluster with this one; an index + 1, or 0.
         var joined: UInt32 = 0
-        /// The next one in whichever list this one is; an index + 1, or 0.
+        /// The next request in the same list; an index + 1, or 0.
         let next = Atomic<UInt32>(0)
-        /// Who waits for this one to end: its sequence number's low half, and an index + 1.
+        /// The first request that waits for this one: the low half of this one's sequence number, and an index + 1.
         let waiting = Atomic<UInt64>(WaitList.closed)
     }
 
@@ -73,7 +73,7 @@ enum WaitList {
     /// Nobody can wait here: the request has ended.
     static let closed: UInt64 = 0xFFFF_FFFF
 
-    /// A list of nobody, of the request with this sequence number.
+    /// The empty list of waiting requests of the request with this sequence number.
     static func empty(_ sequence: UInt64) -> UInt64 { (sequence & 0xFFFF_FFFF) << 32 }
 
     static func isClosed(_ word: UInt64) -> Bool { word & 0xFFFF_FFFF == closed }
@@ -84,7 +84,8 @@ enum WaitList {
 
 /// A stack of free requests that threads take from and give to without a lock.
 ///
-/// The word's upper half counts the changes, so that a head that went away and came back is not taken for the same.
+/// The word's upper half counts the changes, so that a head that was removed and added again is not taken for
+/// unchanged.
 struct FreeStack: ~Copyable {
     private let head = Atomic<UInt64>(0)
 

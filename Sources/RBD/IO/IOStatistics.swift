@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// What an engine counts; the numbers are places in the shared memory and never change their meaning.
+/// What an engine counts; the raw values are indexes in the shared memory and never change their meaning.
 enum IOCounter: Int, CaseIterable {
     case reads, readBytes, writes, writeBytes, flushes, zeroings, discards
     case acknowledgedEarly, waitedForWrites, waitedForRoom, mergedFlushes, errors
@@ -30,7 +30,7 @@ public struct IOStatistics: Codable, Sendable, Hashable {
     public var waitedForWrites: UInt64 = 0
     /// Requests that had to wait until another one had ended.
     public var waitedForRoom: UInt64 = 0
-    /// Flushes that asked nothing of the cluster: all writes were stable, or another flush's wait served them too.
+    /// Flushes that sent nothing to the cluster: all writes were stable, or another flush was already waiting for them.
     public var mergedFlushes: UInt64 = 0
     /// Requests that failed.
     public var errors: UInt64 = 0
@@ -40,16 +40,17 @@ public struct IOStatistics: Codable, Sendable, Hashable {
     public var writtenAgain: UInt64 = 0
     /// Connections to the kernel that were made anew.
     public var reconnections: UInt64 = 0
-    /// Acknowledged writes that cost the cluster nothing: a later one to the same place, or a neighbour, went for them.
+    /// Acknowledged writes that were not sent by themselves: a later write to the same range, or a neighbouring one,
+    /// included them.
     public var joinedWrites: UInt64 = 0
     /// Requests under way now.
     public var inFlight = 0
     /// Acknowledged bytes that are not on stable storage now.
     public var unstableBytes: UInt64 = 0
 
-    /// The errno of an acknowledged write that could not be brought to the cluster; nothing while there was none.
+    /// The errno of an acknowledged write that the cluster did not store; `nil` while there was none.
     ///
-    /// It stays for as long as the image is mapped: every flush fails since, for what was acknowledged is lost.
+    /// It stays set for as long as the image is mapped. Every later flush fails, because acknowledged data is lost.
     public var failure: Int32?
 
     /// Starts at zero.

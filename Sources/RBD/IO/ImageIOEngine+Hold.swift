@@ -2,21 +2,21 @@ internal import CRBD
 internal import Glibc
 internal import Synchronization
 
-// Acknowledged writes beyond what is worth having under way.
+// Acknowledged writes that exceed the number that is worth sending at once.
 //
-// Nobody waits for them, so they are held, oldest first out, until another one has ended. Meanwhile the same place may be
-// written anew, and its neighbours may come: then one write goes to the cluster for all of them, which costs it as much as
-// one of 4 KiB. Whoever must wait for a held write starts it.
+// No caller waits for them, so they are held until another write has ended; the oldest is started first. Meanwhile the
+// same range may be written again, and neighbouring writes may arrive. One write is then sent for all of them and costs
+// the cluster about as much as one of 4 KiB. A request that must wait for a held write starts it.
 extension ImageIOEngine {
-    /// Acknowledged writes that are under way before others are held.
+    /// How many acknowledged writes are sent at once before further ones are held.
     ///
-    /// An OSD does more at once with more of them: measured with three of them, 128 took half as long again as 512.
+    /// More writes at once use the OSDs better: with three OSDs, 128 took 1.5 times as long as 512.
     private static let writesAtOnce = 512
-    /// The neighbours of a write are looked for up to so many bytes away, on either side.
+    /// How far from a write its neighbours are searched, in bytes on either side.
     private static let reach: UInt64 = 64 << 10
     private static let mostJoined = 16
 
-    /// Starts a request, unless it is an acknowledged write that had better wait.
+    /// Starts a request, unless it is an acknowledged write that should be held.
     func startOrHold(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
         guard slot.pointee.isAcknowledged else { return start(slot) }
         guard writesUnderWay.load(ordering: .relaxed) >= Self.writesAtOnce else {
@@ -35,15 +35,16 @@ extension ImageIOEngine {
         }
     }
 
-    /// Starts a write now if it is held: somebody waits for it.
+    /// Starts a write now if it is held, because another request waits for it.
     func urge(_ slot: UnsafeMutablePointer<IORequest.Slot>, _ sequence: UInt64) {
         guard held.count > 0, held.claim(sequence, at: slot.pointee.index) else { return }
         startJoined(slot)
     }
 
-    /// Puts the bytes of an acknowledged write into an earlier one that is held for the same place.
+    /// Copies the bytes of an acknowledged write into an earlier, held write to the same range.
     ///
-    /// A kill within the copy tears the earlier one, and the successor writes the later one, which is whole, after it.
+    /// If the process is killed during the copy, the earlier write is torn. The successor then writes the later one,
+    /// which is complete, after it.
     ///
     /// - Returns: Whether it did; then the later one has ended.
     func absorb(
@@ -111,7 +112,7 @@ extension ImageIOEngine {
                 for place in near[..<found] where count < Self.mostJoined {
                     let sequence = held.sequence(at: place)
                     let other = extent(of: place)
-                    // Its place is the write's that had this sequence number, or claiming it fails.
+                    // The index belongs to the write with this sequence number; otherwise the claim fails.
                     guard sequence != 0, other.end == begin || other.begin == end, held.claim(sequence, at: place)
                     else { continue }
                     if other.end == begin {

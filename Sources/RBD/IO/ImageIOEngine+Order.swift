@@ -1,13 +1,13 @@
 internal import Synchronization
 
-// The order of changes: who overlaps whom, and who waits.
+// The order of changes: which requests overlap, and which wait.
 //
-// A change stands in the shared table from `publish` to `withdraw`: its sequence number last in, first out. Whoever comes
-// later and touches its place hangs itself onto its list of waiting requests, which is closed when it ends; those who
-// hang there then look again. Nothing here takes a lock; a list's word names its owner, so that nobody hangs onto the
-// next user of the same place of the table.
+// A change is in the shared table from `publish` to `withdraw`; its sequence number is written last and removed first.
+// A later request that overlaps it adds itself to its list of waiting requests. When the change ends, the list is
+// closed, and the requests in it check again. No lock is taken. A list's word names its owner, so that no request joins
+// the list of the next user of the same table entry.
 extension ImageIOEngine {
-    /// Makes a change known, so that those after it keep their order, and its successor finds it.
+    /// Enters a change into the table, so that later requests keep their order and a successor finds it.
     func publish(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
         let index = slot.pointee.index
         let mark = slot.pointee.isAcknowledged ? SharedRequestMemory.acknowledgedBit : 0
@@ -19,7 +19,7 @@ extension ImageIOEngine {
         memory.sequence(of: index).pointee.store(slot.pointee.sequence, ordering: .sequentiallyConsistent)
     }
 
-    /// Takes an ended change out of the table and returns the first of those who wait for it.
+    /// Removes an ended change from the table and returns the first request that waits for it.
     func withdraw(_ slot: UnsafeMutablePointer<IORequest.Slot>) -> UInt32 {
         memory.sequence(of: slot.pointee.index).pointee.store(0, ordering: .releasing)
         blocks.remove(slot.pointee.offset, slot.pointee.offset &+ slot.pointee.length)
@@ -27,7 +27,7 @@ extension ImageIOEngine {
         return WaitList.first(slot.pointee.waiting.exchange(WaitList.closed, ordering: .acquiringAndReleasing))
     }
 
-    /// Starts a request, or hangs it onto an earlier one that it must wait for.
+    /// Starts a request, or adds it to the list of an earlier one that it must wait for.
     func advance(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
         while changes.load(ordering: .acquiring) > 0, let (earlier, sequence) = obstacle(slot) {
             guard !absorb(slot, into: earlier, sequence) else { return }
@@ -43,7 +43,7 @@ extension ImageIOEngine {
                 if outcome.exchanged { return }
                 word = outcome.original
             }
-            // It has ended meanwhile; perhaps there is another one.
+            // That change has ended meanwhile; look for another one.
         }
         startOrHold(slot)
     }

@@ -2,24 +2,26 @@ internal import CRBD
 internal import Glibc
 internal import Synchronization
 
-/// Serves the requests that a kernel has for one open image; both FUSE and nbd are fronts of it.
+/// Serves a kernel's requests for one open image; FUSE and nbd are its fronts.
 ///
-/// In the steady state a request takes no lock, allocates nothing of ours and wakes no thread of ours: requests and
-/// buffers come from a table, librbd's completions hand the outcome to the front.
+/// In the steady state a request takes no lock, allocates no memory here and wakes no thread here. Requests and buffers
+/// come from a table; librbd's completions pass the result to the front.
 ///
-/// **Writes behind.** librbd's own cache is off, for it would die with the process. Instead a write is acknowledged as
-/// soon as it stands in memory that outlives us (`SharedRequestMemory`), up to `unstableLimit` bytes, and is stable when
-/// the cluster says so; a flush waits for those. So the device is what the kernel takes it for, a disk with a volatile
-/// cache, and a server that is killed loses nothing: `writeAgain` of its successor has it all.
+/// **Write-back.** librbd's own cache is off, because it would be lost with the process. Instead the engine
+/// acknowledges a write as soon as it is in memory that outlives the process (`SharedRequestMemory`), up to
+/// `unstableLimit` bytes. The write is stable when the cluster has acknowledged it, and a flush waits for that. So the
+/// device behaves like a disk with a volatile cache. A killed server loses no acknowledged write: its successor sends
+/// them again by `writeAgain`.
 ///
-/// **Order.** A request that touches the place of an earlier change which has not ended waits for that one. Requests wait
-/// for lower sequence numbers alone, so they cannot wait for each other.
+/// **Order.** A request that overlaps an earlier change waits until that change has ended. Requests wait for lower
+/// sequence numbers alone, so they cannot wait for each other.
 ///
-/// Safe to share: its pointers never change, its counts are atomics, and a slot is whoever took it from the free list's.
+/// Safe to share: its pointers never change, its counts are atomics, and a slot belongs to the thread that took it from
+/// the free list.
 package final class ImageIOEngine: @unchecked Sendable {
     /// What becomes of a request that was submitted.
     package enum Outcome: Sendable {
-        /// It is done as far as the kernel is concerned: answer it now; the request is not yours any more.
+        /// The kernel must be answered now; the caller must not use the request any more.
         case acknowledged
         /// The handler is called, perhaps before `submit` returns; release the request after it.
         case pending
@@ -78,7 +80,7 @@ package final class ImageIOEngine: @unchecked Sendable {
             let buffer = memory.buffer(of: index)
             (slots + index).initialize(to: IORequest.Slot(engine: .passUnretained(self), index: index, buffer: buffer))
         }
-        // The first ones are taken first, so that few buffers are ever touched.
+        // The first slots are taken first, so that few buffers are ever used.
         for index in (0..<memory.count).reversed()
         where memory.sequence(of: index).pointee.load(ordering: .relaxed) == 0 {
             free.push(slots + index)
@@ -96,7 +98,7 @@ package final class ImageIOEngine: @unchecked Sendable {
         return statistics
     }
 
-    /// Lends a request; waits while all are in use, which is how the kernel learns to wait.
+    /// Takes a free request; waits while all are in use, which makes the kernel wait.
     ///
     /// - Parameters:
     ///   - kind: What is asked for.
@@ -153,7 +155,7 @@ package final class ImageIOEngine: @unchecked Sendable {
         let isEarly = slot.pointee.kind == .write && !isDurable && claimUnstable(slot.pointee.length)
         slot.pointee.isAcknowledged = isEarly
         publish(slot)
-        // From here on it may end, and be another one's, at any time.
+        // From here on the request may end and be reused at any time.
         advance(slot)
         if isEarly { memory.counter(.acknowledgedEarly).pointee.add(1, ordering: .relaxed) }
         return isEarly ? .acknowledged : .pending
@@ -165,9 +167,10 @@ package final class ImageIOEngine: @unchecked Sendable {
         handler(request)
     }
 
-    /// Writes again what another server has acknowledged and not brought to stable storage; returns how much that is.
+    /// Sends again the writes that another server acknowledged and the cluster had not made stable; returns their
+    /// number.
     ///
-    /// Must come first. Does not wait: what follows is ordered behind it.
+    /// Must be called first. Does not wait: later requests are ordered after these writes.
     package func writeAgain() -> Int {
         var left: [UnsafeMutablePointer<IORequest.Slot>] = []
         for index in 0..<memory.count {
@@ -176,7 +179,7 @@ package final class ImageIOEngine: @unchecked Sendable {
             guard sequence != 0 else { continue }
             let slot = slots + index
             guard length & SharedRequestMemory.acknowledgedBit != 0 else {
-                // The kernel has no answer to it, so it comes again.
+                // The kernel got no answer to it and sends it again.
                 memory.sequence(of: index).pointee.store(0, ordering: .releasing)
                 free.push(slot)
                 continue
@@ -217,7 +220,7 @@ package final class ImageIOEngine: @unchecked Sendable {
             case .read: rbd_aio_read(raw, offset, Int(length), buffer, completion)
             case .write: rbd_aio_write(raw, offset, Int(length), buffer, completion)
             case .flush: rbd_aio_flush(raw, completion)
-            // Not rbd_aio_discard: that leaves what does not fill its granularity of 64 KiB as it was.
+            // Not rbd_aio_discard: it does not zero parts that are smaller than its granularity of 64 KiB.
             case .zero: rbd_aio_write_zeroes(raw, offset, Int(length), completion, 0, 0)
             case .discard: rbd_aio_discard(raw, offset, length, completion)
             }
@@ -225,7 +228,7 @@ package final class ImageIOEngine: @unchecked Sendable {
         if result < 0 { finish(slot, Int(result)) }
     }
 
-    /// Makes a call of librbd's that ends with `finish`, unless it answers an errno now.
+    /// Starts a librbd call that completes with `finish`, or fails at once with an errno.
     func launch(
         _ slot: UnsafeMutablePointer<IORequest.Slot>,
         _ call: (UnsafeMutableRawPointer, rbd_completion_t) -> CInt
@@ -253,13 +256,13 @@ package final class ImageIOEngine: @unchecked Sendable {
         startHeld()
     }
 
-    /// Ends a request: who asked is told, or it is given back; who waited for it goes on.
+    /// Ends a request: answers it or releases it, and starts the requests that waited for it.
     func end(_ slot: UnsafeMutablePointer<IORequest.Slot>, _ result: Int) {
         slot.pointee.result = result
         if result < 0 { memory.counter(.errors).pointee.add(1, ordering: .relaxed) }
         let isAcknowledged = slot.pointee.isAcknowledged
         if isAcknowledged {
-            // Nobody can be told but by a flush, and nothing that follows would be in order: it stays.
+            // Only a flush can report the failure, and later writes would be out of order: so the failure stays set.
             if result < 0 { memory.failure.pointee.store(UInt64(-result), ordering: .releasing) }
             unstableBytes.subtract(Int(slot.pointee.length), ordering: .relaxed)
         }
@@ -275,7 +278,8 @@ package final class ImageIOEngine: @unchecked Sendable {
 
     private func claimUnstable(_ length: UInt64) -> Bool {
         guard acknowledgesEarly, memory.failure.pointee.load(ordering: .relaxed) == 0 else { return false }
-        // Who flushes now and then must not find thousands of writes to wait for, and some requests are for reads.
+        // A caller that flushes rarely must not have to wait for thousands of writes, and some requests must be left
+        // for reads.
         let since = writesSinceFlush.add(1, ordering: .relaxed).newValue
         let most = min(max(since, Self.unstableRequests), memory.count / 4 * 3)
         guard changes.load(ordering: .relaxed) < most else { return false }

@@ -1,8 +1,8 @@
 internal import Glibc
 
-/// Where threads wait for a free request; nobody comes here as long as there are some.
+/// Where threads wait for a free request; it is not used while requests are free.
 ///
-/// Safe to share: the two pointers never change, and what they point to is pthread's own business.
+/// Safe to share: the two pointers never change, and pthread synchronises what they point to.
 final class Room: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -26,7 +26,7 @@ final class Room: @unchecked Sendable {
         pthread_mutex_unlock(mutex)
     }
 
-    /// Waits until `attempt` has something; who gives a request back calls `signal` afterwards.
+    /// Waits until `attempt` returns a value; a thread that releases a request calls `signal` afterwards.
     func wait<R>(_ attempt: () -> R?) -> R {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

@@ -2,10 +2,10 @@ internal import CRBD
 internal import Glibc
 internal import Synchronization
 
-/// What the servers of an image leave to each other: the writes that were acknowledged and are not on stable storage yet.
+/// What the servers of an image hand over to each other: writes that were acknowledged and are not stable yet.
 ///
-/// It lies in a memory file that outlives the process. A write is acknowledged once its bytes and its place are here, so
-/// a server that is killed takes no acknowledged write with it: its successor writes them again, in their order.
+/// It is a memory file that outlives the process. A write is acknowledged once its bytes and its offset are here. So no
+/// acknowledged write is lost with a killed server: the successor sends them again, in their order.
 ///
 /// | offset | size | field |
 /// | --- | --- | --- |
@@ -23,7 +23,7 @@ internal import Synchronization
 ///
 /// All fields are in the host's order: both servers run on it.
 ///
-/// Safe to share: the mapping never moves, its words are atomics, and a request's bytes are its holder's.
+/// Safe to share: the mapping never moves, its words are atomics, and a request's bytes belong to the request's owner.
 package final class SharedRequestMemory: @unchecked Sendable {
     typealias Word = UnsafeMutablePointer<Atomic<UInt64>>
 
@@ -43,7 +43,8 @@ package final class SharedRequestMemory: @unchecked Sendable {
         UInt64(tableBytes(count) + count * longestTransfer)
     }
 
-    /// Maps the file, which is all zeros or what another server has left; nothing when it cannot be, or is not ours.
+    /// Maps the file, which is all zeros or was used by another server; `nil` if it cannot be mapped or has another
+    /// format.
     ///
     /// - Parameters:
     ///   - descriptor: A memory file of `fileBytes`; it stays open as long.
@@ -95,14 +96,14 @@ package final class SharedRequestMemory: @unchecked Sendable {
         base + Self.tableBytes(count) + index * longestTransfer
     }
 
-    /// Gives the memory of a buffer back, so that one large transfer does not keep it for good.
+    /// Returns a buffer's memory to the kernel, so that one large transfer does not keep it allocated.
     func forget(_ index: Int) {
-        // madvise(2) would not take pages away that are locked, and ours are.
+        // madvise(2) does not free locked pages, and these are locked.
         let place = Self.tableBytes(count) + index * longestTransfer
         nacre_punch_hole(descriptor, Int64(place), Int64(longestTransfer))
     }
 
-    /// A few bytes that a front leaves for its successor, at most 3,064.
+    /// Bytes that a front leaves for its successor, at most 3,064.
     package var note: [UInt8] {
         get {
             let length = Int(word(128).pointee.load(ordering: .acquiring))

@@ -2,7 +2,7 @@ internal import Blocking
 internal import RADOS
 internal import SystemPackage
 
-/// Where the data objects of an image are found, without asking for each that there might be.
+/// How the existing data objects of an image are found without asking for every possible one.
 ///
 /// | image | objects |
 /// | --- | --- |
@@ -14,9 +14,9 @@ enum DataObjects: Sendable {
     case numbered(UInt64)
     case listed
 
-    /// Up to so many objects are asked for one by one, whatever the pool holds.
+    /// Up to this number, objects are asked for one by one, whatever the pool holds.
     private static let few: UInt64 = 4096
-    /// A page of a list tells of so many objects with the work that one delete costs.
+    /// Listing this many objects costs the cluster about as much as one delete.
     private static let listedAtOnce: UInt64 = 64
 
     /// Chooses the way.
@@ -29,11 +29,11 @@ enum DataObjects: Sendable {
     ) async throws(RBDError) -> DataObjects {
         if header.hasGoodMap, let map = try await context.objectMap(ofID: id) { return .mapped(map) }
         let (whole, rest) = header.sizeBytes.quotientAndRemainder(dividingBy: 1 << UInt64(header.order))
-        // Stripes are spread over a set of objects, of which the last may be begun in each.
+        // Stripes are spread over a set of objects; at the end of the image each object of the set may be used in part.
         let striping = header.features.contains(.striping) ? try await context.stripeCount(ofID: id) : 1
         let most = whole + (rest == 0 ? 0 : 1) + striping
         guard most > few else { return .numbered(most) }
-        // Who may not ask the monitors lists: it is right in any case.
+        // A user who may not ask the monitors lists the objects, which is always correct.
         let held = try? await threads.run { () throws(RADOSError) in try data.objectCount() }
         guard let held, most < held / listedAtOnce else { return .listed }
         return .numbered(most)

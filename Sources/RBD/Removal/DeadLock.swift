@@ -5,7 +5,7 @@ internal import SystemPackage
 extension IOContext {
     /// Whether an image's exclusive lock was left by a client of librbd's or the kernel's that does not watch it any more.
     ///
-    /// A lock that a person took by `rbd lock add` is none, for nobody but that person knows what it is for.
+    /// A lock that a person took by `rbd lock add` does not count, because only that person knows its purpose.
     public func hasLockOfDeadClient(_ id: String) async throws(RBDError) -> Bool {
         let header = ImageObject.header(ofID: id)
         do throws(RADOSError) {
@@ -18,7 +18,8 @@ extension IOContext {
         return lock.owners == 1 && lock.isAutomatic
     }
 
-    /// How many have an image's exclusive lock, and whether a client took it by itself; nothing when nobody has it.
+    /// How many clients hold an image's exclusive lock, and whether librbd or krbd took it by itself; `nil` if nobody
+    /// has it.
     ///
     /// Implements the class call `lock.get_info`. See: librbd, `ManagedLock::encode_lock_cookie` and `RBD_LOCK_TAG`.
     func exclusiveLock(ofID id: String) async throws(RBDError) -> (owners: Int, isAutomatic: Bool)? {
@@ -36,9 +37,9 @@ extension IOContext {
         return (Int(count), cookie.hasPrefix(LockOwner.automaticCookie))
     }
 
-    /// Takes the lock of a dead client away as librbd does, which fences that client first, and gives it back.
+    /// Takes over the lock of a dead client through librbd, which fences that client first, and releases it.
     ///
-    /// Blocks.
+    /// Blocks the calling thread.
     ///
     /// Implements `rbd_open_by_id`, `rbd_lock_acquire` and `rbd_close`.
     public func breakLockInTrash(ofID id: String) throws(RBDError) {
@@ -52,9 +53,9 @@ extension IOContext {
 }
 
 extension LockOwner {
-    /// What the cookies of locks begin with that librbd and the kernel take by themselves.
+    /// The prefix of the cookies of locks that librbd and krbd take by themselves.
     static let automaticCookie = "auto "
 
-    /// Whether a client took the lock by itself, and would be asked for it; not a person by `rbd lock add`.
+    /// Whether librbd or krbd took the lock by itself and can be asked to release it; false for `rbd lock add`.
     public var isAutomatic: Bool { cookie.hasPrefix(Self.automaticCookie) }
 }

@@ -2,25 +2,25 @@ public import Blocking
 public import RADOS
 internal import SystemPackage
 
-/// Empties images in the trash, so that librbd finds them of size zero and only has to end them.
+/// Empties images in the trash, so that librbd finds them with size zero and only has to remove their headers.
 ///
-/// librbd's own way asks an image of 100 TiB for 26 million objects, one after the other under its locks, for minutes, and
-/// one of 2^60 bytes without an object map for ever. Here only objects that exist are deleted.
+/// librbd itself deletes 26 million possible objects of an image of 100 TiB, under its locks and for minutes; for an
+/// image of 2^60 bytes without an object map it never ends. This code deletes only objects that exist.
 ///
-/// A kill leaves an entry in the trash that says that it is being removed (so nobody restores what has holes), and an
-/// image that lacks some of its objects; the next removal goes on from there, ours or librbd's.
+/// A kill leaves a trash entry in the state `removing`, so that the image with holes cannot be restored, and an image
+/// that lacks some of its objects. The next removal, by this code or by librbd, continues from there.
 public struct ImageEmptying: Sendable {
     /// What came of it.
     public enum Outcome: Sendable {
         /// The image has no data object and the size zero.
         case emptied
-        /// Nothing was done: librbd has more to see to, or says why it cannot be removed.
+        /// Nothing was done: librbd must remove the image, or report why it cannot be removed.
         case leftToLibrbd
     }
 
-    /// Objects that one image has being deleted at once.
+    /// How many objects of one image are deleted at once.
     private static let width = 16
-    /// Names of objects that one step of a list looks at.
+    /// How many object names one step of a listing reads.
     private static let page = 1024
 
     let context: IOContext
@@ -30,8 +30,8 @@ public struct ImageEmptying: Sendable {
     /// Prepares for the images of a pool.
     ///
     /// - Parameters:
-    ///   - context: The pool, of a connection that nobody else needs.
-    ///   - permits: One for each object that is being deleted, shared with all who empty.
+    ///   - context: The pool, on a connection that is used for nothing else.
+    ///   - permits: One for each object that is being deleted, shared by all removals.
     ///   - threads: For lists of a pool's objects, which block.
     public init(_ context: IOContext, permits: Permits, threads: BlockingPool) {
         self.context = context
@@ -43,7 +43,7 @@ public struct ImageEmptying: Sendable {
     ///
     /// - Parameters:
     ///   - id: The image's id.
-    ///   - progress: Told of objects done and objects in all; of 0 in all while that is unknown.
+    ///   - progress: Called with the objects done and the total; the total is 0 while it is unknown.
     /// - Returns: Whether it is empty now, or was left as it was.
     /// - Throws: `RBDError` with `.resourceBusy` while somebody watches it, and what Ceph answers.
     public func empty(
@@ -58,7 +58,7 @@ public struct ImageEmptying: Sendable {
         try await refuseIfWatched(id)
         guard header.sizeBytes > 0 else { return .emptied }
         try await context.setTrashState(of: id, to: .removing, expecting: .normal)
-        // From here on nobody restores it; who opened it by its id just before is seen now.
+        // From here on the image cannot be restored. A client that opened it by its id just before is seen now.
         do throws(RBDError) {
             try await refuseIfWatched(id)
         } catch {
@@ -152,7 +152,7 @@ public struct ImageEmptying: Sendable {
         }
     }
 
-    /// Deletes objects, a few at once; one that is not there is fine.
+    /// Deletes objects, a few at once; succeeds for objects that do not exist.
     private func delete(_ names: [String], from data: IOContext) async throws(RBDError) {
         let failure = await withTaskGroup(of: RBDError?.self) { group in
             var rest = names[...]
@@ -195,7 +195,7 @@ extension IOContext {
         var size = Encoder()
         size.append(UInt64(0))
         do throws(RADOSError) {
-            // A header that another purger has taken away meanwhile must not come back.
+            // A header that another process removed meanwhile must not be created again.
             let call = ClassCall("rbd", "set_size", input: size.bytes)
             try await execute(call, on: ImageObject.header(ofID: id), isOld: true)
         } catch {

@@ -3,13 +3,14 @@ internal import SystemPackage
 
 /// Which data objects of an image may exist: two bits an object, four objects a byte, the first in the highest bits.
 ///
-/// See: bit_vector.hpp, `BitVector<2>`; cls_rbd_types.h, `OBJECT_NONEXISTENT` is 0, all else may be there.
+/// See: bit_vector.hpp, `BitVector<2>`; cls_rbd_types.h, `OBJECT_NONEXISTENT` is 0, all other values mean that it may
+/// exist.
 struct ObjectMap {
     private let bytes: ArraySlice<UInt8>
     /// Objects that it tells of.
     let count: UInt64
 
-    /// Reads the answer of `rbd.object_map_load`; nothing when it is not one.
+    /// Reads the answer of `rbd.object_map_load`; `nil` if it is not one.
     init?(_ answer: [UInt8]) {
         var decoder = Decoder(answer)
         // A header, itself a string of bytes: version, compatible version, length, number of objects.
@@ -30,7 +31,7 @@ struct ObjectMap {
         let size = bytes.count
         bytes.withUnsafeBytes { bytes in
             while place < size, found.count < limit {
-                // Of a large image nearly all is nothing.
+                // In a large image nearly all objects do not exist.
                 if place % 8 == 0, place + 8 <= size, bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self) == 0 {
                     place += 8
                     continue
@@ -60,7 +61,7 @@ struct ObjectMap {
 }
 
 extension IOContext {
-    /// An image's object map; nothing when it has none, or one that cannot be read.
+    /// An image's object map; `nil` if it has none, or one that cannot be read.
     ///
     /// Implements the class call `rbd.object_map_load`.
     func objectMap(ofID id: String) async throws(RBDError) -> ObjectMap? {
@@ -69,7 +70,7 @@ extension IOContext {
             guard let answers = try await classCalls([call], on: ImageObject.objectMap(ofID: id)) else { return nil }
             return ObjectMap(answers[0])
         } catch {
-            // Its checksum does not fit: librbd would not trust it either.
+            // Its checksum is wrong; librbd does not use it either.
             guard error.code == .ioError || error.code == .invalidArgument else { throw error }
             return nil
         }

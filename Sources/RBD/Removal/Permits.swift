@@ -1,8 +1,8 @@
 internal import Synchronization
 
-/// A number of permits; who wants one when none is left waits for his turn.
+/// A number of permits; a caller waits in line while none is free.
 ///
-/// Images that share the permits for deleting objects get equal parts of them, for each has few that wait.
+/// Removals that share the permits get equal shares, because each has only few callers in line.
 public final class Permits: Sendable {
     private struct State {
         var free: Int

@@ -19,12 +19,12 @@ struct TrashedHeader {
     /// See: librbd.h, `RBD_FLAG_OBJECT_MAP_INVALID`.
     var hasGoodMap: Bool { features.contains(.objectMap) && flags & 1 == 0 }
 
-    /// Whether librbd's removal has nothing more to see to than the image's objects, header and entry.
+    /// Whether a removal only has to delete the image's objects, its header and its entry.
     var isPlain: Bool { features.isSubset(of: .emptied) && snapshots == 0 && group.isEmpty }
 }
 
 extension IOContext {
-    /// Reads it; nothing when there is no header.
+    /// Reads it; `nil` if there is no header.
     func trashedHeader(_ id: String) async throws(RBDError) -> TrashedHeader? {
         var head = Encoder()
         head.append(UInt64.max - 1)  // CEPH_NOSNAP
@@ -80,7 +80,7 @@ extension IOContext {
 }
 
 extension ImageFeatures {
-    /// What an image may have that is emptied object by object; not journaling, and nothing that we do not know.
+    /// The features of images that may be emptied object by object; journaling and unknown features are not among them.
     fileprivate static let emptied: ImageFeatures = [
         .layering, .striping, .exclusiveLock, .objectMap, .fastDiff, .deepFlatten, .dataPool,
     ]
