@@ -88,7 +88,7 @@ public final class HTTPStream: Sendable {
         headers.first { $0.name == name }?.value
     }
 
-    /// The next line without its end; nothing after the last.
+    /// The next line without its end; `nil` after the last.
     ///
     /// One caller at a time. Throws `.abortedByCallback` when the task is cancelled.
     public func nextLine() async throws(CurlError) -> [UInt8]? {

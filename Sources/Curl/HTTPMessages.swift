@@ -20,11 +20,11 @@ public struct HTTPRequest: Sendable {
     public var headers: [(name: String, value: String)]
     /// What `Authorization: Bearer` carries, if anything.
     public var bearer: Secret?
-    /// The body; nothing for none at all.
+    /// The body; `nil` for none at all.
     public var body: [UInt8]?
     /// From the start to the last byte of the answer.
     public var timeout: Duration
-    /// How long the answer may pause, in whole seconds; nothing for as long as `timeout`.
+    /// How long the answer may pause, in whole seconds; `nil` for as long as `timeout`.
     public var idleTimeout: Duration?
 
     /// Puts a request together.
@@ -71,7 +71,7 @@ public struct HTTPRequest: Sendable {
 
 /// Whom to trust and who we are, as PEM in memory: nothing of it needs a file.
 public struct TLSIdentity: Sendable {
-    /// The authorities that may have signed the server's certificate; nothing for the system's.
+    /// The authorities that may have signed the server's certificate; `nil` for the system's.
     public var authorities: [UInt8]?
     /// Our certificate, if we have one.
     public var certificate: [UInt8]?

@@ -123,7 +123,7 @@ final class LineBuffer: Answer, @unchecked Sendable {
         return error
     }
 
-    /// The next line without its end; nothing after the last.
+    /// The next line without its end; `nil` after the last.
     func next() async -> Result<[UInt8]?, CurlError> {
         while true {
             let (line, wasPaused, outcome) = state.withLock { state in

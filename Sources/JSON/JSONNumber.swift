@@ -13,7 +13,7 @@ package struct JSONNumber: Sendable, Hashable {
         self.text = text
     }
 
-    /// Reads a number, whole; nothing when `text` is not one.
+    /// Reads a number, whole; `nil` if `text` is not one.
     package init?(parsing text: String) {
         guard let end = JSONNumber.end(of: text.utf8), end == text.utf8.endIndex else { return nil }
         self.text = text
@@ -70,7 +70,7 @@ package struct JSONNumber: Sendable, Hashable {
         return text.first == UInt8(ascii: "-") ? -value : value
     }
 
-    /// Where the number that starts at the front of `bytes` ends; nothing when there is none.
+    /// Where the number that starts at the front of `bytes` ends; `nil` if there is none.
     static func end<Bytes: Collection<UInt8>>(of bytes: Bytes) -> Bytes.Index? {
         var index = bytes.startIndex
         func byte() -> UInt8? { index < bytes.endIndex ? bytes[index] : nil }

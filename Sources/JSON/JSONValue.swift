@@ -30,7 +30,7 @@ package enum JSONValue: Sendable, Hashable {
         }
     }
 
-    /// The member of that name; nothing when there is none, or this is no object.
+    /// The member of that name; `nil` if there is none, or this is no object.
     package subscript(name: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members[name]

@@ -17,7 +17,7 @@ public struct BlueFSSuperblock: Sendable, Hashable {
     /// Who the OSD is.
     public let osdUUID: String
 
-    /// Reads the super block; nothing unless its checksum is right.
+    /// Reads the super block; `nil` unless its checksum is right.
     public init?(_ source: any ByteSource) {
         let block = source.bytes(at: Self.offset, count: 4096)
         guard let length = block.little(UInt32.self, at: 2), (40...4000).contains(length),

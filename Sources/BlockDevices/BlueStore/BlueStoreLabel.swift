@@ -33,7 +33,7 @@ public struct BlueStoreLabel: Sendable, Hashable {
     /// Whether the checksum is right.
     public let isValid: Bool
 
-    /// Reads the label at `offset`; nothing when the magic is not there.
+    /// Reads the label at `offset`; `nil` if the magic is not there.
     public init?(_ source: any ByteSource, at offset: UInt64) {
         let block = source.bytes(at: offset, count: Int(Self.blockBytes))
         guard block.holds(Self.magic, at: 0) else { return nil }

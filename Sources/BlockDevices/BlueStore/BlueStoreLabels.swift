@@ -5,7 +5,7 @@ public struct BlueStoreLabels: Sendable, Hashable {
     /// Where a BlueFS super block stands, if there is one.
     public let blueFS: BlueFSSuperblock?
 
-    /// Looks at every place that the device reaches; nothing when no label and no super block is there.
+    /// Looks at every place that the device reaches; `nil` if no label and no super block is there.
     public init?(_ source: any ByteSource) {
         var copies: [UInt64: BlueStoreLabel] = [:]
         for position in BlueStoreLabel.positions { copies[position] = BlueStoreLabel(source, at: position) }

@@ -19,7 +19,7 @@ public struct ByteExtent: Sendable, Hashable, Comparable, CustomStringConvertibl
         (left.offset, left.length) < (right.offset, right.length)
     }
 
-    /// What this and another have in common; nothing when that is no byte.
+    /// What this and another have in common; `nil` if that is no byte.
     public func intersection(_ other: ByteExtent) -> ByteExtent? {
         let start = max(offset, other.offset)
         let stop = min(end, other.end)

@@ -1,11 +1,11 @@
 /// Numbers and text inside foreign bytes: whatever is asked for, the answer is a value or nothing.
 extension RandomAccessCollection<UInt8> where Index == Int {
-    /// A little-endian number at `offset` from the start; nothing beyond the end.
+    /// A little-endian number at `offset` from the start; `nil` beyond the end.
     func little<T: FixedWidthInteger & UnsignedInteger>(_: T.Type, at offset: Int) -> T? {
         number(at: offset) { T(truncatingIfNeeded: $1) << T($0 * 8) }
     }
 
-    /// A big-endian number at `offset` from the start; nothing beyond the end.
+    /// A big-endian number at `offset` from the start; `nil` beyond the end.
     func big<T: FixedWidthInteger & UnsignedInteger>(_: T.Type, at offset: Int) -> T? {
         let last = T.bitWidth / 8 - 1
         return number(at: offset) { T(truncatingIfNeeded: $1) << T((last - $0) * 8) }
@@ -19,7 +19,7 @@ extension RandomAccessCollection<UInt8> where Index == Int {
         return value
     }
 
-    /// The bytes of a range counted from the start; nothing when it is not all there.
+    /// The bytes of a range counted from the start; `nil` if it is not all there.
     func slice(_ offset: Int, _ length: Int) -> SubSequence? {
         guard offset >= 0, length >= 0, offset <= count, length <= count - offset else { return nil }
         return self[(startIndex + offset)..<(startIndex + offset + length)]

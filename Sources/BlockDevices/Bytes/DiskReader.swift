@@ -42,7 +42,7 @@ public final class DiskReader: ByteSource {
         if sizeBytes > UInt64(Self.edgeBytes) { _ = fetch(sizeBytes - UInt64(Self.edgeBytes), UInt64(Self.edgeBytes)) }
     }
 
-    /// The number of the device that was opened; nothing for a file.
+    /// The number of the device that was opened; `nil` for a file.
     public func deviceNumber() -> DeviceNumber? {
         DevicePath.blockDevice(of: descriptor)
     }

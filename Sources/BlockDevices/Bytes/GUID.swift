@@ -3,7 +3,7 @@ public struct GUID: Sendable, Hashable, CustomStringConvertible {
     /// As on disk; always 16 bytes.
     public let bytes: [UInt8]
 
-    /// Takes the 16 bytes on disk; nothing for any other count.
+    /// Takes the 16 bytes on disk; `nil` for any other count.
     public init?(_ bytes: some Collection<UInt8>) {
         guard bytes.count == 16 else { return nil }
         self.bytes = Array(bytes)

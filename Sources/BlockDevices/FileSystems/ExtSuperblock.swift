@@ -32,7 +32,7 @@ public struct ExtSuperblock: Sendable, Hashable {
     /// Its size in bytes.
     public var sizeBytes: UInt64 { blockCount.multipliedReportingOverflow(by: blockBytes).partialValue }
 
-    /// Reads it; nothing where there is none that a kernel would take.
+    /// Reads it; `nil` where there is none that a kernel would take.
     ///
     /// A file system with metadata_csum has its checksum compared: without one, the magic and a sane geometry must do.
     public init?(_ source: any ByteSource) {

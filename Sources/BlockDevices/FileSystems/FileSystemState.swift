@@ -39,7 +39,7 @@ struct SoundFileSystem {
     let name: String
     private let data: Range<UInt64>
 
-    /// One of `names`; nothing when none of them has a super block that a kernel would take.
+    /// One of `names`; `nil` if none of them has a super block that a kernel would take.
     init?(_ source: any ByteSource, amongst names: [String]) {
         if names.contains("xfs"), let found = XFSSuperblock(source), found.sizeBytes <= source.sizeBytes {
             name = "xfs"

@@ -24,7 +24,7 @@ public struct GrowthLimit: Sendable, Hashable {
     /// The most block groups of an ext4.
     static let mostExt4Groups: UInt64 = 1 << 20
 
-    /// That of the file system on `source`, which may be just its beginning; nothing where there is no ext4 and no xfs.
+    /// That of the file system on `source`, which may be just its beginning; `nil` where there is no ext4 and no xfs.
     public init?(_ source: any ByteSource) {
         if let found = XFSSuperblock(source) {
             let group = found.groupBlocks * found.blockBytes

@@ -14,13 +14,13 @@ public struct XFSSuperblock: Sendable, Hashable {
     let isInProgress: Bool
     /// The first byte behind the headers of the first group: file data lies there or further on.
     let dataStartBytes: UInt64
-    /// Where its log is, in bytes; nothing when it lies on another device.
+    /// Where its log is, in bytes; `nil` if it lies on another device.
     let log: ByteExtent?
 
     /// Its size in bytes.
     public var sizeBytes: UInt64 { blockCount.multipliedReportingOverflow(by: blockBytes).partialValue }
 
-    /// Reads it; nothing where there is none that a kernel would take.
+    /// Reads it; `nil` where there is none that a kernel would take.
     ///
     /// Version 5 has its checksum compared.
     public init?(_ source: any ByteSource) {

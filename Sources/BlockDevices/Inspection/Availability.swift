@@ -19,7 +19,7 @@ public struct Rejection: Sendable, Hashable {
 }
 
 extension DiskInspection {
-    /// Why an OSD could not take this device; nothing when it could.
+    /// Why an OSD could not take this device; empty if it could.
     public var rejections: [Rejection] {
         cephVolumeReasons.map { Rejection(judge: .cephVolume, reason: $0) }
             + rookReasons.map { Rejection(judge: .rook, reason: $0) }

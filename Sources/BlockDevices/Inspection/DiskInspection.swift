@@ -7,7 +7,7 @@ public struct DiskInspection: Sendable {
     public let node: BlockNode
     /// Who it is.
     public let identity: DiskIdentity
-    /// What stands on it; nothing when it could not be opened.
+    /// What stands on it; `nil` if it could not be opened.
     public let contents: DeviceContents?
     /// What could not be read.
     public let failures: [KernelError]
@@ -70,7 +70,7 @@ public struct DiskInspection: Sendable {
         public let name: String
         /// Where.
         public let mountPoint: String
-        /// A process in whose namespace it is; nothing for ours.
+        /// A process in whose namespace it is; `nil` for ours.
         public let process: Int?
     }
 }

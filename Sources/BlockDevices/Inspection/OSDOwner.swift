@@ -14,7 +14,7 @@ public struct OSDOwner: Sendable, Hashable {
         case sibling = "the OSD's main device"
     }
 
-    /// The cluster's fsid, in lower case; nothing when it is not known.
+    /// The cluster's fsid, in lower case; `nil` if it is not known.
     public var clusterID: String?
     /// The OSD's number.
     public var osdID: Int?

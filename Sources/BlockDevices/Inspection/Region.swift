@@ -8,7 +8,7 @@ public struct Region: Sendable, Hashable {
         case partition(Int)
         /// A partition of a table in a part of the device, as on a disk of a virtual machine; the part by its name.
         case nestedPartition(Int, in: String)
-        /// What no partition of a table takes, by where it begins in the part that has the table; nothing for the device.
+        /// What no partition of a table takes, by where it begins in the part that has the table; `nil` for the device.
         case freeSpace(offset: UInt64, in: String?)
         /// A logical volume, by group and name.
         case logicalVolume(group: String, name: String)
@@ -61,7 +61,7 @@ public struct Region: Sendable, Hashable {
     /// Whether it is a partition whose ends are zeros, and 4 KiB at each of 16 places between them, too.
     public let hasBlankSamples: Bool
     /// The first byte at its ends (as far as ``hasBlankEdges`` looks) that is not zero and that no partition table, no
-    /// partition and no unfinished zap put there; nothing when there is none.
+    /// partition and no unfinished zap put there; `nil` if there is none.
     public let strayOffset: UInt64?
     /// A checksum of its first 128 KiB and its last 64 KiB: another file system of the same kind is another content.
     public let edgeChecksum: UInt32
@@ -87,7 +87,7 @@ public struct Region: Sendable, Hashable {
         }
     }
 
-    /// Where a place inside the region is on the device; nothing when it lies elsewhere.
+    /// Where a place inside the region is on the device; `nil` if it lies elsewhere.
     public func deviceOffset(of offset: UInt64) -> UInt64? {
         extents.mapped(ByteExtent(offset: offset, length: 1)).first?.offset
     }

@@ -22,7 +22,7 @@ struct LVMParser {
 
     private init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-    /// The whole text; nothing when it is not in this syntax.
+    /// The whole text; `nil` if it is not in this syntax.
     static func parse(_ bytes: [UInt8]) -> [String: LVMValue]? {
         var parser = LVMParser(bytes)
         return parser.section(depth: 0, isWhole: true)

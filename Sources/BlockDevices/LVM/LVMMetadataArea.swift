@@ -15,10 +15,10 @@ public struct LVMMetadataArea: Sendable, Hashable {
 
     /// Whether the header's checksum is right.
     public let isValid: Bool
-    /// What the text describes; nothing when it is not whole.
+    /// What the text describes; `nil` if it is not whole.
     public let group: LVMVolumeGroup?
 
-    /// Reads the area; nothing when its magic is not there.
+    /// Reads the area; `nil` if its magic is not there.
     init?(_ source: any ByteSource, _ area: ByteExtent) {
         let header = source.bytes(at: area.offset, count: 512)
         guard header.count == 512, header.holds(Self.magic, at: 4) else { return nil }

@@ -23,7 +23,7 @@ public struct LVMPhysicalVolume: Sendable, Hashable {
     public let id: String
     /// Where its metadata areas lie.
     public let metadataAreas: [ByteExtent]
-    /// Its group; nothing when it is in none, or when no copy of the metadata is whole.
+    /// Its group; `nil` if it is in none, or when no copy of the metadata is whole.
     public let group: LVMVolumeGroup?
 
     /// Looks for a label.

@@ -23,7 +23,7 @@ public struct LVMVolumeGroup: Sendable, Hashable {
         public let extentCount: UInt64
     }
 
-    /// Reads the text of a metadata area; nothing when it is none.
+    /// Reads the text of a metadata area; `nil` if it is none.
     init?(text: [UInt8]) {
         guard let root = LVMParser.parse(text),
             let (name, group) = root.first(where: { $0.value["extent_size"] != nil }),

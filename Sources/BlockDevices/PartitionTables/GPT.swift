@@ -11,7 +11,7 @@ public struct GPT: Sendable, Hashable {
     /// Where the primary says its backup is, if that is elsewhere and there is one.
     public let stray: GPTCopy?
 
-    /// Looks for a table in units of `sectorBytes`; nothing when no copy has even its signature.
+    /// Looks for a table in units of `sectorBytes`; `nil` if no copy has even its signature.
     public init?(_ source: any ByteSource, sectorBytes: UInt64) {
         let blocks = source.sizeBytes / max(sectorBytes, 1)
         guard sectorBytes >= 512, blocks > 2 else { return nil }
@@ -39,7 +39,7 @@ public struct GPT: Sendable, Hashable {
         return copy.entries.sorted { $0.key < $1.key }.map { ($0.key + 1, $0.value) }
     }
 
-    /// Where a partition lies, cut where the device ends; nothing when that is no byte of it.
+    /// Where a partition lies, cut where the device ends; `nil` if that is no byte of it.
     public func extent(of entry: GPTEntry) -> ByteExtent? {
         guard entry.firstLBA <= entry.lastLBA, entry.firstLBA < blocks else { return nil }
         let last = min(entry.lastLBA, blocks - 1)

@@ -37,7 +37,7 @@ public struct GPTEntry: Sendable, Hashable {
         self.name = name
     }
 
-    /// Reads an entry; nothing when it is not used.
+    /// Reads an entry; `nil` if it is not used.
     init?(_ bytes: some RandomAccessCollection<UInt8>) {
         let bytes = Array(bytes)
         guard let type = bytes.slice(0, 16).flatMap({ GUID($0) }), type != .zero,

@@ -59,7 +59,7 @@ public struct GPTHeader: Sendable, Hashable {
         self.entriesLBA = entriesLBA
     }
 
-    /// Reads a sector; nothing unless the signature stands there.
+    /// Reads a sector; `nil` unless the signature stands there.
     init?(sector: [UInt8]) {
         guard sector.holds("EFI PART", at: 0), let guid = sector.slice(56, 16).flatMap({ GUID($0) }),
             let headerBytes = sector.little(UInt32.self, at: 12), let headerCRC = sector.little(UInt32.self, at: 16),
@@ -84,7 +84,7 @@ public struct GPTHeader: Sendable, Hashable {
         self.entriesCRC = entriesCRC
     }
 
-    /// The CRC of a header's sector as it should be; nothing if the header claims to be longer than that.
+    /// The CRC of a header's sector as it should be; `nil` if the header claims to be longer than that.
     static func crc(ofSector sector: [UInt8], headerBytes: UInt32) -> UInt32? {
         guard let header = sector.slice(0, Int(headerBytes)), header.count >= minimumBytes else { return nil }
         return CRC32.zlib(header.prefix(16) + [0, 0, 0, 0] + header.dropFirst(20))

@@ -31,7 +31,7 @@ public struct GPTLayout: Sendable, Hashable {
         }
     }
 
-    /// The table that is there, from its valid copy; nothing when it has entries beyond the standard count.
+    /// The table that is there, from its valid copy; `nil` if it has entries beyond the standard count.
     public init?(_ gpt: GPT, sizeBytes: UInt64) {
         guard let copy = gpt.current, let header = copy.header, (copy.entries.keys.max() ?? 0) < Self.entryCount else {
             return nil
@@ -71,7 +71,7 @@ public struct GPTLayout: Sendable, Hashable {
     /// Adds a partition.
     ///
     /// - Parameters:
-    ///   - number: Its number; nothing for the first that is free.
+    ///   - number: Its number; `nil` for the first that is free.
     ///   - entry: The partition.
     /// - Returns: Its number.
     /// - Throws: ``GPTLayoutError`` when the number or the place is taken, or is not on the disk.

@@ -11,7 +11,7 @@ public enum GPTPlace: Sendable, Hashable {
     /// So many bytes before the end of the free run.
     case before(UInt64)
 
-    /// Reads a place; nothing when it is none.
+    /// Reads a place; `nil` if it is none.
     public init?(_ text: String) {
         if text == "0" {
             self = .standard

@@ -33,7 +33,7 @@ public struct MBR: Sendable, Hashable {
     /// Whether an entry of type EE keeps old tools off a GPT.
     public var isProtective: Bool { entries.contains { $0.type == 0xEE } }
 
-    /// Reads the record; nothing unless it ends in 55 AA and its four states are 0 or 80.
+    /// Reads the record; `nil` unless it ends in 55 AA and its four states are 0 or 80.
     public init?(_ source: any ByteSource, sectorBytes: UInt64) {
         let sector = source.bytes(at: 0, count: 512)
         guard sector.slice(510, 2)?.elementsEqual([0x55, 0xAA]) ?? false,

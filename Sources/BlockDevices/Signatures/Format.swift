@@ -111,6 +111,6 @@ struct ProbedDevice {
     /// The bytes of a structure; fewer at the end.
     func bytes(_ offset: UInt64, _ count: Int) -> [UInt8] { source.bytes(at: offset, count: count) }
 
-    /// The place `distance` before the end; nothing on smaller devices.
+    /// The place `distance` before the end; `nil` on smaller devices.
     func beforeEnd(_ distance: UInt64) -> UInt64? { distance <= sizeBytes ? sizeBytes - distance : nil }
 }

@@ -8,7 +8,7 @@ internal import LinuxKernel
 struct HeaderBackup {
     let directory: String
 
-    /// Writes one file; nothing when there is nothing to save.
+    /// Writes one file; `nil` if there is nothing to save.
     func save(_ plan: ZapPlan, from disk: ClaimedDisk, hash: String) throws(KernelError) -> String? {
         guard !plan.headers.isEmpty else { return nil }
         let reader = try DiskReader(path: "/proc/self/fd/\(disk.io.descriptor.rawValue)")

@@ -34,7 +34,7 @@ public struct TableWriter: Sendable {
 
     /// Writes a table, or erases what there is of one, and has the kernel read it.
     ///
-    /// - Parameter layout: The table; nothing to erase every copy.
+    /// - Parameter layout: The table; `nil` to erase every copy.
     /// - Returns: What was done.
     /// - Throws: ``Refusal``, or what the kernel said.
     public func write(_ layout: GPTLayout?) throws -> Written {

@@ -19,7 +19,7 @@ public final class ZapProgress: Sendable {
             return seconds > 0 ? Double(done) / seconds : 0
         }
 
-        /// How long it will take if it goes on like this; nothing before anything is done.
+        /// How long it will take if it goes on like this; `nil` before anything is done.
         public var remaining: Duration? {
             guard bytesPerSecond > 0, done > 0, total > done else { return nil }
             return .seconds(Double(total - done) / bytesPerSecond)

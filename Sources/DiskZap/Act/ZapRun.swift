@@ -5,7 +5,7 @@ internal import LinuxKernel
 struct ZapRun: Sendable {
     let zap: Zap
     private let begin = ContinuousClock.now
-    /// How it ended; nothing while it goes on.
+    /// How it ended; `nil` while it goes on.
     private(set) var state: ZapOutcome.State?
     private var disk: ClaimedDisk?
     private var steps: [String] = []

@@ -136,7 +136,7 @@ public struct HostSurvey: Sendable {
         return Dictionary(pairs, uniquingKeysWith: { first, _ in first })
     }
 
-    /// The plan for a device that was looked at; nothing for one that was not.
+    /// The plan for a device that was looked at; `nil` for one that was not.
     ///
     /// - Parameters:
     ///   - path: How it was named.
@@ -157,7 +157,7 @@ public struct HostSurvey: Sendable {
         return planner.plan(path, inspection, marker: marker(on: inspection))
     }
 
-    /// What an unfinished zap of a disk left to do; nothing when there was none.
+    /// What an unfinished zap of a disk left to do; `nil` if there was none.
     func marker(on inspection: DiskInspection) -> ZapMarkerRecord? {
         let size = inspection.identity.sizeBytes
         guard inspection.contents?.regions.first?.signatures.contains(where: { $0.format == "nacre_zap" }) ?? false,

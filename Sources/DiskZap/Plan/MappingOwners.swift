@@ -8,7 +8,7 @@ public struct MappingOwners: Sendable {
     /// Owners as a survey of the host tells them.
     public init(_ survey: HostSurvey) { self.survey = survey }
 
-    /// The owners of a node; nothing when no disk below it says any.
+    /// The owners of a node; empty if no disk below it says any.
     ///
     /// - Parameter node: A mapping, a disk or a partition.
     /// - Returns: What its logical volume, its LUKS header or its label says.
@@ -17,7 +17,7 @@ public struct MappingOwners: Sendable {
         return regions(of: node, depth: 0).flatMap(\.owners).map(planner.resolved).uniqued()
     }
 
-    /// The one cluster of a node; nothing when it has none or several.
+    /// The one cluster of a node; `nil` if it has none or several.
     public func cluster(of node: BlockNode) -> String? {
         let clusters = Set(owners(of: node).compactMap(\.clusterID))
         return clusters.count == 1 ? clusters.first : nil

@@ -10,7 +10,7 @@ public struct RunningOSDs: Sendable {
         let path: String
         /// The OSD's number, by what it said, or by the socket's name.
         let osdID: Int?
-        /// The OSD's UUID; nothing when something listens and does not answer.
+        /// The OSD's UUID; `nil` if something listens and does not answer.
         let osdUUID: String?
     }
 

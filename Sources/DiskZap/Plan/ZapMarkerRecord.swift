@@ -38,13 +38,13 @@ public struct ZapMarkerRecord: Sendable, Hashable {
         return names + region.extents.map { "mbr:\(contents.mbr?.diskSignature ?? 0):\($0)" }
     }
 
-    /// Where it stands on a device of this size; nothing on those that are too small for it.
+    /// Where it stands on a device of this size; `nil` on those that are too small for it.
     public static func place(onDeviceOf sizeBytes: UInt64) -> ByteExtent? {
         guard sizeBytes >= ZapMarker.smallestDevice else { return nil }
         return ByteExtent(offset: ZapMarker.offset(onDeviceOf: sizeBytes), length: UInt64(ZapMarker.bytes))
     }
 
-    /// The block to write; nothing when there are more ranges than it can hold.
+    /// The block to write; `nil` if there are more ranges than it can hold.
     var block: [UInt8]? {
         let facts = ranges.map { "range \($0)" } + clusters.map { "cluster \($0)" } + parts.map { "part \($0)" }
         let lines = ["size \(sizeBytes)"] + facts
@@ -54,7 +54,7 @@ public struct ZapMarkerRecord: Sendable, Hashable {
         return bytes + [UInt8](repeating: 0, count: ZapMarker.bytes - bytes.count)
     }
 
-    /// Reads the block; nothing unless it is whole and was written for a device of this size.
+    /// Reads the block; `nil` unless it is whole and was written for a device of this size.
     public init?(block: [UInt8], sizeBytes: UInt64) {
         let text = String(decoding: block.prefix { $0 != 0 }, as: UTF8.self)
         guard text.hasPrefix(ZapMarker.magic), let end = text.firstRange(of: "\nend ") else { return nil }

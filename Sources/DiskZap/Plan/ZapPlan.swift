@@ -19,7 +19,7 @@ public struct ZapPlan: Sendable {
     public let reasons: [PlannedPlace]
     /// Structures worth a backup, in order.
     public let headers: [ByteExtent]
-    /// Why it will not be done; nothing when it can be.
+    /// Why it will not be done; empty if it can be.
     public let refusals: [Refusal]
     /// What a person should know before agreeing.
     public let warnings: [String]

@@ -6,7 +6,7 @@ public struct DiskPreparation: Sendable, Hashable {
     public struct Part: Sendable, Hashable {
         /// What for: a name of ``PartitionType``.
         public let type: PartitionType
-        /// How large, in bytes; nothing for the rest of the disk.
+        /// How large, in bytes; `nil` for the rest of the disk.
         public let sizeBytes: UInt64?
 
         /// A partition to make.

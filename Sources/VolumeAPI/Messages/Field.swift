@@ -15,7 +15,7 @@ package struct Field<Holder>: Sendable {
     let isRequired: Bool
     /// Puts a value that is not null into the message.
     let read: @Sendable (JSONValue, inout Holder) throws(FieldError) -> Void
-    /// The value; nothing for the default.
+    /// The value; `nil` for the default.
     let write: @Sendable (Holder) -> JSONValue?
 
     init(

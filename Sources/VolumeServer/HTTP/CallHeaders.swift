@@ -30,7 +30,7 @@ enum CallHeaders {
         }
     }
 
-    /// The time that the caller gives; nothing when it names none.
+    /// The time that the caller gives; `nil` if it names none.
     static func timeout(_ headers: HTTPFields) throws(ConnectError) -> Duration? {
         guard let text = headers[.connectTimeout] else { return nil }
         let isNumber = (1...10).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }

@@ -15,7 +15,7 @@ final class Connections: Sendable {
         var isTimed = false
         /// Requests between the end of their head and that of their answer; more than one where a client does not wait.
         var requests = 0
-        /// Since when no whole request is under way; nothing while one is.
+        /// Since when no whole request is under way; `nil` while one is.
         var idleSince: ContinuousClock.Instant? = .now
     }
 

@@ -5,7 +5,7 @@
 ///
 /// See: mount(8), ext4(5), xfs(5); Documentation/filesystems/ext4, /xfs of Linux 6.12.
 public enum MountFlags {
-    /// Says why a list of mount options cannot be had, or nothing when it can.
+    /// Says why a list of mount options cannot be had, or `nil` if it can.
     ///
     /// - Parameters:
     ///   - flags: Each may be several, separated by commas.

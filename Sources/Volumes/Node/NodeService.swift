@@ -171,7 +171,7 @@ public struct VolumeStats: Sendable {
         }
     }
 
-    /// In bytes; nothing where the mount cannot be read.
+    /// In bytes; `nil` where the mount cannot be read.
     public var bytes: Usage?
     /// Nothing for a raw block device.
     public var inodes: Usage?

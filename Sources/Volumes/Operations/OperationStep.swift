@@ -53,7 +53,7 @@ public final class OperationProgress: Sendable {
 /// Told of every step as it begins; the crash tests' way in.
 public typealias StepObserver = @Sendable (any OperationStep) -> Void
 
-/// Says that `step` begins in the operation of this task; nothing outside of one.
+/// Says that `step` begins in the operation of this task; does nothing outside of one.
 public func enter(_ step: some OperationStep, _ subject: String = "") {
     OperationProgress.current?.enter(step, subject)
 }

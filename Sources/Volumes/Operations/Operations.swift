@@ -45,7 +45,7 @@ public final class Operations: Sendable {
             .map { Description(title: $0.title, progress: $0.progress.snapshot, age: .now - $0.startedAt) }
     }
 
-    /// For how long nothing has been under way; nothing while something is.
+    /// For how long nothing has been under way; `nil` while something is.
     public var idle: Duration? {
         guard running.withLock({ $0.isEmpty }) else { return nil }
         return lastEnd.withLock { .now - $0 }

@@ -1,6 +1,6 @@
 /// How an image is laid out, as the StorageClass says; what it does not say is Ceph's to choose.
 public struct ImageLayout: Sendable, Hashable {
-    /// The features by Ceph's names, in the order given; nothing for the cluster's default.
+    /// The features by Ceph's names, in the order given; `nil` for the cluster's default.
     public var features: [String]?
     /// The size of its objects in bytes: a power of two, 4 KiB to 32 MiB.
     public var objectSizeBytes: UInt64?
@@ -41,7 +41,7 @@ public struct ImageLayout: Sendable, Hashable {
         return nil
     }
 
-    /// Says what does not fit together, or nothing.
+    /// Says what does not fit together, or `nil`.
     var fault: String? {
         let objectSize = objectSizeBytes ?? Self.usualObjectSizeBytes
         guard objectSize.nonzeroBitCount == 1, (4 << 10...32 << 20).contains(objectSize) else {

@@ -103,7 +103,7 @@ enum ParameterForm {
     case retention
     case oneOf([String])
 
-    /// Says what is wrong with `value`, or nothing.
+    /// Says what is wrong with `value`, or `nil`.
     func fault(in value: String) -> String? {
         switch self {
         case .text:

@@ -6,7 +6,7 @@ public struct VolumeParameters: Sendable, Hashable {
     public let clusterID: String
     /// The pool of the images.
     public let pool: String
-    /// The namespace that the class names, which must be the cluster's own; nothing when it names none.
+    /// The namespace that the class names, which must be the cluster's own; `nil` if it names none.
     public let radosNamespace: String?
     /// What image names start with.
     public let volumeNamePrefix: String
@@ -16,7 +16,7 @@ public struct VolumeParameters: Sendable, Hashable {
     public let kept: [String: String]
     /// The file system that the class names, if it does.
     public let fileSystem: String?
-    /// For how long a volume stays in the trash once it is deleted; nothing where the class leaves it to the service.
+    /// For how long a volume stays in the trash once it is deleted; `nil` where the class leaves it to the service.
     public let trashRetention: TrashRetention?
     /// How many times as much as its pool can hold a volume may have; 0 for no limit, nothing for the usual one.
     public let poolSizeFactor: UInt64?

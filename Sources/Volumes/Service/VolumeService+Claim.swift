@@ -16,7 +16,7 @@ public struct ClaimName: Sendable, Hashable, CustomStringConvertible {
     /// `namespace/name`.
     public var description: String { "\(namespace)/\(name)" }
 
-    /// Reads an image's metadata; nothing when it names no claim.
+    /// Reads an image's metadata; `nil` if it names no claim.
     public init?(metadata: [String: String]) {
         guard let namespace = metadata[ParameterKey.kubernetesPrefix + "pvc/namespace"],
             let name = metadata[ParameterKey.kubernetesPrefix + "pvc/name"]

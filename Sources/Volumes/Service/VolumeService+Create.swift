@@ -81,7 +81,7 @@ extension VolumeService {
         return (least, options.isEmpty ? mark : "\(mark) with mkfsOptions '\(options.printable)'")
     }
 
-    /// What the image remembers of its use; nothing where that was left open, or said in several ways.
+    /// What the image remembers of its use; `nil` where that was left open, or said in several ways.
     private static func fileSystemMark(_ request: CreateVolumeRequest, _ parameters: VolumeParameters) -> String? {
         let marks = Set(request.capabilities.map { $0.fileSystemMark ?? parameters.fileSystem })
         return marks.count == 1 ? marks.first ?? nil : nil

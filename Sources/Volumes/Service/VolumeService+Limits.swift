@@ -49,7 +49,7 @@ extension VolumeService {
         try await checkSize(what, sizeBytes, in: dataPool, factor, credentials)
     }
 
-    /// The largest volume that the pool allows; nothing without a limit, or when Ceph does not say how large the pool is.
+    /// The largest volume that the pool allows; `nil` without a limit, or when Ceph does not say how large the pool is.
     func largestBytes(
         in pool: PoolAddress,
         _ factor: UInt64?,

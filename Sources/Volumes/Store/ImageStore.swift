@@ -14,7 +14,7 @@ public protocol ImageStore: Sendable {
     /// What there is under a name.
     func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState
 
-    /// An image's size in bytes, or nothing when there is none or it was never finished; a shorter look than `image`.
+    /// An image's size in bytes, or `nil` if there is none or it was never finished; a shorter look than `image`.
     func sizeBytes(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> UInt64?
 
     /// Makes an image with its metadata; throws `.alreadyExists` when there is one, or a part of one that `image` does not
@@ -30,7 +30,7 @@ public protocol ImageStore: Sendable {
     /// Brings a half-made image to an end: away when it never was one, whole when it may hold data.
     func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError)
 
-    /// An image's metadata, at most 64 keys of it, by one read of its header, or nothing when there is no such image.
+    /// An image's metadata, at most 64 keys of it, by one read of its header, or `nil` if there is no such image.
     func metadata(of id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> [String: String]?
 
     /// Writes metadata beside what is there; throws `.notFound` when the image is gone, `.failedPrecondition` when it is
@@ -72,7 +72,7 @@ public protocol ImageStore: Sendable {
     /// How an image is, for a person; throws `.notFound` when it is gone.
     func condition(of id: VolumeID) async throws(VolumeError) -> VolumeCondition
 
-    /// What keeps calls on an image from being answered, for a person; nothing when nothing is known. Answers within
+    /// What keeps calls on an image from being answered, for a person; `nil` if nothing is known. Answers within
     /// seconds.
     func standstill(of id: VolumeID, as credentials: Credentials?) async -> String?
 }
@@ -124,7 +124,7 @@ public struct ImageRecord: Sendable, Hashable {
         self.dataPool = dataPool
     }
 
-    /// Says how the image differs from what a class asks for, or nothing.
+    /// Says how the image differs from what a class asks for, or `nil`.
     func difference(from layout: ImageLayout) -> String? {
         if let wanted = layout.features {
             // Ceph adds these two by itself where stripes or a data pool were asked for.

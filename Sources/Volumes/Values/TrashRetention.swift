@@ -7,7 +7,7 @@ public struct TrashRetention: Sendable, Hashable {
     /// Ceph's trash counts seconds in 32 bits.
     private static let longest: UInt64 = 10 * 365 * 86_400
 
-    /// Reads one; nothing when it is none.
+    /// Reads one; `nil` if it is none.
     public init?(parsing text: String) {
         let digits = text.prefix { $0.isASCII && $0.isNumber }
         let units: [Substring: UInt64] = ["": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400]

@@ -3,7 +3,7 @@
 /// CSI has no fields for it. In the answers to ListVolumes and ControllerGetVolume it goes as `volumeContext`, under the
 /// metadata's own keys, and `publishedNodeIds`.
 public struct VolumeFacts: Sendable, Hashable {
-    /// The name under which it was asked for; nothing where Nacre did not make the image.
+    /// The name under which it was asked for; `nil` where Nacre did not make the image.
     public var name: String?
     /// The claim that it was made for, `namespace/name`.
     public var claim: String?
