@@ -1,11 +1,11 @@
 internal import NIOPosix
 import Synchronization
 
-/// A fixed number of threads for calls that block: librbd verbs, ioctls, mounts.
+/// A fixed number of threads for calls that block, such as librbd calls, ioctls and mounts.
 ///
-/// One pool a Ceph cluster, so that a cluster which does not answer cannot stall another, nor the node's own calls.
-/// A blocked thread cannot be cancelled, only bounded by the library's own time limits; that is why the number is fixed
-/// and the queue is a metric.
+/// Each Ceph cluster has its own pool, so that a cluster which does not answer stalls neither another cluster nor the
+/// node's own calls. A blocked thread cannot be cancelled; only the library's own time limits bound it. Therefore the
+/// number of threads is fixed, and the length of the queue is a metric.
 public final class BlockingPool: Sendable {
     /// What a pool has to do at one moment.
     public struct Load: Sendable, Hashable {
@@ -33,7 +33,7 @@ public final class BlockingPool: Sendable {
     }
 
     deinit {
-        // Without waiting: the last reference may go on one of the pool's own threads.
+        // It must not wait: one of the pool's own threads may drop the last reference.
         pool.shutdownGracefully { _ in }
     }
 
@@ -52,7 +52,7 @@ public final class BlockingPool: Sendable {
         submitted.add(1, ordering: .relaxed)
         let outcome: Result<R, Failure> = await withCheckedContinuation { continuation in
             pool.submit { _ in
-                // The state is not looked at: a pool that shuts down still owes its callers an answer.
+                // The pool's state is not checked: while it shuts down, callers still get an answer.
                 self.started.add(1, ordering: .relaxed)
                 let outcome: Result<R, Failure>
                 do throws(Failure) {
