@@ -14,13 +14,13 @@ public struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let failedInit = Code(rawValue: 2)
         /// CURLE_COULDNT_CONNECT.
         public static let couldntConnect = Code(rawValue: 7)
-        /// CURLE_WRITE_ERROR; ours when an answer is too long.
+        /// CURLE_WRITE_ERROR; also thrown here when an answer is too long.
         public static let writeError = Code(rawValue: 23)
         /// CURLE_OUT_OF_MEMORY.
         public static let outOfMemory = Code(rawValue: 27)
         /// CURLE_OPERATION_TIMEDOUT.
         public static let operationTimedout = Code(rawValue: 28)
-        /// CURLE_ABORTED_BY_CALLBACK; ours when the caller no longer wants the answer.
+        /// CURLE_ABORTED_BY_CALLBACK; also thrown here when the caller is cancelled.
         public static let abortedByCallback = Code(rawValue: 42)
         /// CURLE_BAD_FUNCTION_ARGUMENT.
         public static let badFunctionArgument = Code(rawValue: 43)
@@ -48,7 +48,7 @@ public struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The time was up.
     public var isTimeout: Bool { code == .operationTimedout }
 
-    /// The caller, or the end of the program, called it off.
+    /// The caller was cancelled, or the program is ending.
     public var isCanceled: Bool { code == .abortedByCallback }
 
     /// Where, and why not.

@@ -1,12 +1,12 @@
 internal import CCurl
 internal import Secrets
 
-/// libcurl's global state, set up before the first handle and never taken down.
+/// libcurl's global state, initialised before the first handle and never cleaned up.
 private let globalState = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
 
-/// A `CURL *` set up for one request; its memory and its lists go with it.
+/// A `CURL *` set up for one request; it owns the memory and lists of the request.
 ///
-/// Not Sendable: whoever performs the transfer has it alone.
+/// Not Sendable: only the thread that performs the transfer uses it.
 final class EasyHandle {
     let handle: UnsafeMutableRawPointer
     let subject: String
@@ -51,7 +51,7 @@ final class EasyHandle {
         case .server(let server, let identity):
             try set(CURLOPT_PROTOCOLS_STR, "https,http")
             try set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS)
-            // One connection for all, rather than one for each until the first has told that it speaks HTTP/2.
+            // Requests wait for the first connection, which may offer HTTP/2, instead of opening one each.
             if server.hasPrefix("https:") { try set(CURLOPT_PIPEWAIT, 1) }
             try set(CURLOPT_TCP_KEEPALIVE, 1)
             try set(CURLOPT_TCP_KEEPIDLE, 30)
@@ -60,13 +60,13 @@ final class EasyHandle {
             try setIdentity(identity, server: server, path: request.path)
         }
         try set(CURLOPT_CUSTOMREQUEST, request.method)
-        // An empty list of proxies wins over the environment's.
+        // An empty proxy overrides the environment.
         try set(CURLOPT_PROXY, "")
-        // The path goes out as given: the server judges it, not we.
+        // The path is sent as given; the server validates it.
         try set(CURLOPT_PATH_AS_IS, 1)
         // Threads and SIGALRM do not go together.
         try set(CURLOPT_NOSIGNAL, 1)
-        // 0 would mean no limit at all; libcurl takes no more than 2^31 ms.
+        // 0 means no limit; libcurl accepts less than 2^31 ms.
         try set(CURLOPT_TIMEOUT_MS, max(1, Int(min(request.timeout / .milliseconds(1), 2_147_483_647))))
         if let idle = request.idleTimeout {
             try set(CURLOPT_LOW_SPEED_LIMIT, 1)
@@ -103,10 +103,11 @@ final class EasyHandle {
 
     private func setHeaders(_ request: HTTPRequest) throws(CurlError) {
         var lines = request.headers.map { name, value in
-            // libcurl takes a header without a value for one to leave out, unless it ends in a semicolon.
+            // libcurl omits a header without a value, unless the text ends in a semicolon.
             value.isEmpty ? "\(name);" : "\(name): \(value)"
         }
-        // Without these libcurl adds a form's content type, and waits a second for a 100 that nobody sends.
+        // Without these, libcurl adds a form's content type and waits one second for a status 100 that the server does
+        // not send.
         for name in ["Content-Type", "Expect"]
         where !request.headers.contains(where: { $0.name.lowercased() == name.lowercased() }) {
             lines.append("\(name):")
@@ -138,7 +139,7 @@ final class EasyHandle {
     }
 }
 
-/// `https://host:port` taken apart; the port is the scheme's own when none is there.
+/// `https://host:port` taken apart; the port is the scheme's default if none is given.
 private struct ServerAddress {
     let scheme: String
     let host: String

@@ -1,8 +1,8 @@
 public import Blocking
 
-/// HTTP/1.1 over UNIX sockets, by libcurl: one connection a request.
+/// HTTP/1.1 over UNIX sockets, by libcurl; one connection for each request.
 ///
-/// Proxies, redirects and the environment play no part.
+/// It ignores proxies, redirects and the environment.
 public struct HTTPClient: Sendable {
     /// The longest answer taken, in bytes.
     public static let longestAnswerBytes = 64 << 20

@@ -1,6 +1,6 @@
 /// Requests that share connections: one thread owns libcurl's multi handle and performs them all.
 ///
-/// HTTP/2 streams of one server share one connection. Cancelling the task that waits calls the transfer off.
+/// HTTP/2 streams of one server share one connection. Cancelling the waiting task aborts the transfer.
 public final class HTTPConnections: Sendable {
     private let loop: TransferLoop
 
@@ -34,8 +34,8 @@ public final class HTTPConnections: Sendable {
     /// Sends a request and returns as soon as the head of its answer is here; the body follows line by line.
     ///
     /// - Parameters:
-    ///   - request: Its time-out is for the whole answer, its idle time-out for the time between two bytes.
-    ///   - bufferBytes: When as much waits to be read, the server is held up.
+    ///   - request: `timeout` limits the whole answer, `idleTimeout` the time between two bytes.
+    ///   - bufferBytes: If this many bytes wait to be read, the transfer is paused.
     /// - Returns: The answer's head and its lines to come.
     /// - Throws: `CurlError`; `.abortedByCallback` when the task is cancelled.
     public func open(

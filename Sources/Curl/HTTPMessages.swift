@@ -24,7 +24,7 @@ public struct HTTPRequest: Sendable {
     public var body: [UInt8]?
     /// From the start to the last byte of the answer.
     public var timeout: Duration
-    /// How long the answer may pause, in whole seconds; `nil` for as long as `timeout`.
+    /// How long the answer may pause, in whole seconds; `nil` for no limit but `timeout`.
     public var idleTimeout: Duration?
 
     /// Puts a request together.
@@ -60,7 +60,7 @@ public struct HTTPRequest: Sendable {
         self.init(method, to: .unixSocket(unixSocket), path: path, headers: headers, body: body, timeout: timeout)
     }
 
-    /// Where it goes, for a message; never holds a query, which may name what is nobody's business.
+    /// Where it goes, for messages; without the query, which may be confidential.
     var subject: String {
         switch target {
         case .unixSocket(let socket): "unix:\(socket) \(path)"
@@ -69,9 +69,9 @@ public struct HTTPRequest: Sendable {
     }
 }
 
-/// Whom to trust and who we are, as PEM in memory: nothing of it needs a file.
+/// The trusted authorities and the client's identity, as PEM in memory, so that no files are needed.
 public struct TLSIdentity: Sendable {
-    /// The authorities that may have signed the server's certificate; `nil` for the system's.
+    /// The certificate authorities that are trusted; `nil` for the system's.
     public var authorities: [UInt8]?
     /// Our certificate, if we have one.
     public var certificate: [UInt8]?

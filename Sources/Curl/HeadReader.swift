@@ -1,4 +1,4 @@
-/// The head of an answer, as libcurl hands it over line by line.
+/// The head of an answer, which libcurl passes on line by line.
 struct HeadReader {
     private(set) var headers: [(name: String, value: String)] = []
     private(set) var isComplete = false
@@ -7,7 +7,7 @@ struct HeadReader {
     /// Takes one line with its end.
     mutating func append(_ bytes: UnsafeRawBufferPointer) {
         let line = String(decoding: bytes, as: UTF8.self)
-        // A status line starts anew: after a 100 comes the answer proper.
+        // A status line starts a new head: the real answer follows a status 100.
         if line.hasPrefix("HTTP/") {
             headers = []
             isComplete = false

@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// The lines of an answer between libcurl's thread, which fills it, and one task, which empties it.
 ///
-/// While whole lines of `limitBytes` or more wait, libcurl is told to pause, and with it the server. Its own state is
-/// behind a lock, so it may be sent although `Answer` may not.
+/// While whole lines of `limitBytes` or more wait, libcurl pauses the transfer, and so the server. A lock protects its
+/// state, so it is Sendable although `Answer` is not.
 final class LineBuffer: Answer, @unchecked Sendable {
     /// The longest line taken, in bytes; an object of the API server has at most 3 MiB.
     static let longestLineBytes = 32 << 20
@@ -15,7 +15,8 @@ final class LineBuffer: Answer, @unchecked Sendable {
         var start = 0
         /// There is no line end between `start` and this byte.
         var scanned = 0
-        /// How many line ends wait, counted as they come: nobody may search a long line anew with each of its pieces.
+        /// How many line ends wait, counted when they arrive, so that a long line is not searched again with each of
+        /// its pieces.
         var lineEnds = 0
         var head: (status: Int, headers: [(name: String, value: String)]) = (0, [])
         var hasHead = false
@@ -76,7 +77,7 @@ final class LineBuffer: Answer, @unchecked Sendable {
 
     override func appendBody(_ bytes: UnsafeRawBufferPointer) -> Int {
         let (result, waiter) = state.withLock { state -> (Int, CheckedContinuation<Void, Never>?) in
-            // A line that is longer than the limit must come to its end all the same.
+            // A line that is longer than the limit must still be received completely.
             if state.waiting >= limitBytes, state.lineEnds > 0 {
                 state.isPaused = true
                 return (nacre_curl_write_pause, nil)
@@ -111,7 +112,7 @@ final class LineBuffer: Answer, @unchecked Sendable {
         for waiter in waiters { waiter?.resume() }
     }
 
-    /// Waits for the head; returns why there will be none.
+    /// Waits for the head; returns an error if there is none.
     func waitForHead() async -> CurlError? {
         await wait {
             $0.hasHead
@@ -128,7 +129,7 @@ final class LineBuffer: Answer, @unchecked Sendable {
         while true {
             let (line, wasPaused, outcome) = state.withLock { state in
                 let line = state.takeLine()
-                // Half of the limit, lest every line costs a message to the loop.
+                // At half of the limit, so that not every line costs a message to the loop.
                 let mayResume = state.isPaused && (line == nil || state.waiting <= limitBytes / 2)
                 if mayResume { state.isPaused = false }
                 return (line, mayResume, state.outcome)
@@ -148,7 +149,7 @@ final class LineBuffer: Answer, @unchecked Sendable {
         }
     }
 
-    /// What stands behind the last line end, once.
+    /// The text after the last line end; returned once.
     private func rest() -> [UInt8]? {
         state.withLock { state in
             guard state.waiting > 0 else { return nil }

@@ -3,9 +3,9 @@ internal import Synchronization
 
 /// A request on its way through a `TransferLoop`.
 ///
-/// The loop's thread alone touches the handle and the answer; others only hold the object, so it may be sent.
+/// Only the loop's thread uses the handle and the answer; other threads only hold the object, so it is Sendable.
 final class SharedTransfer: @unchecked Sendable {
-    /// What becomes of the bytes.
+    /// What receives the bytes.
     let receiver: Answer
     /// Set by the loop's thread.
     var isCanceled = false
@@ -21,12 +21,12 @@ final class SharedTransfer: @unchecked Sendable {
         notBefore = .now
     }
 
-    /// Says who is told of the end; before the transfer is started.
+    /// Sets the callback for the end; must be called before the transfer starts.
     func onEnd(_ body: @escaping @Sendable (Result<HTTPResponse, CurlError>) -> Void) {
         end.withLock { $0 = body }
     }
 
-    /// The handle, made on the loop's thread; what its time-out leaves of it counts from when it was asked for.
+    /// Makes the handle, on the loop's thread; its timeout counts from the moment of the request.
     func makeHandle() throws(CurlError) -> UnsafeMutableRawPointer {
         var request = request
         request.timeout -= .now - notBefore
@@ -43,7 +43,7 @@ final class SharedTransfer: @unchecked Sendable {
 
     var handle: UnsafeMutableRawPointer? { easy?.handle }
 
-    /// Tells of the end, once, and lets go of the handle.
+    /// Reports the end, once, and releases the handle.
     func finish(_ code: CURLcode) {
         guard let easy else { return }
         if let fault = receiver.fault(easy.subject) {
@@ -60,7 +60,7 @@ final class SharedTransfer: @unchecked Sendable {
         end.withLock { $0.take() }?(outcome)
     }
 
-    /// Calls it off.
+    /// Aborts it.
     func abort(_ reason: String) {
         finish(.failure(CurlError(.abortedByCallback, request.subject, reason)))
     }

@@ -23,7 +23,7 @@ struct Transfer: ~Copyable {
     }
 }
 
-/// What has come of an answer; libcurl fills it on the thread that performs the transfer, and only there.
+/// The received part of an answer; libcurl fills it only on the thread that performs the transfer.
 class Answer {
     private(set) var reader = HeadReader()
     private var body: [UInt8] = []

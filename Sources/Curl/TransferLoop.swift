@@ -2,7 +2,7 @@ internal import CCurl
 internal import Glibc
 internal import Synchronization
 
-/// The thread that owns a multi handle: it alone touches it, others post messages.
+/// The thread that owns a multi handle: only it uses the handle, other threads post messages.
 ///
 /// Implements `curl_multi_perform` and `curl_multi_poll`.
 final class TransferLoop: Sendable {
@@ -13,7 +13,7 @@ final class TransferLoop: Sendable {
         case stop
     }
 
-    /// `curl_multi_wakeup` may be called from any thread; all else with this pointer is the thread's own.
+    /// `curl_multi_wakeup` may be called from any thread; all other calls are made on the loop's thread.
     nonisolated(unsafe) private let multi: UnsafeMutableRawPointer
     private let inbox = Mutex(Inbox())
 
@@ -41,7 +41,7 @@ final class TransferLoop: Sendable {
         let isClosed = inbox.withLock { inbox in
             guard !inbox.isClosed else { return true }
             inbox.messages.append(message)
-            // Within the lock: after the last message there is no handle to wake.
+            // Within the lock, because the handle is freed after the last message.
             curl_multi_wakeup(multi)
             return false
         }
