@@ -8,7 +8,7 @@ package struct JSONNumber: Sendable, Hashable {
         text = String(integer)
     }
 
-    /// Takes a text that the parser found to be a number.
+    /// Takes a text that the parser has recognised as a number.
     init(unchecked text: String) {
         self.text = text
     }
@@ -19,7 +19,7 @@ package struct JSONNumber: Sendable, Hashable {
         self.text = text
     }
 
-    /// The integer that this is, also when written as `1e9` or `1.0`.
+    /// The integer value, also if it is written as `1e9` or `1.0`.
     ///
     /// Nothing for a fraction and for what does not fit.
     package var int64: Int64? {
@@ -61,7 +61,7 @@ package struct JSONNumber: Sendable, Hashable {
         return value
     }
 
-    /// An exponent, or ±10^9 for a larger one: no document is long enough to make up for that.
+    /// An exponent, limited to ±10^9: no document has enough digits to compensate for a larger one.
     private static func saturated(_ text: Substring.UTF8View) -> Int {
         var value = 0
         for byte in text where byte >= UInt8(ascii: "0") {

@@ -8,28 +8,27 @@ extension JSONValue {
     ///
     /// Names that Unicode holds to be equal (é as one scalar or two) count as duplicates, as they would in a dictionary.
     ///
-    /// - Throws: `JSONError` with the place where the document stops to be JSON.
+    /// - Throws: `JSONError` with the offset at which the document is not JSON.
     package init(parsing bytes: [UInt8]) throws(JSONError) {
         var parser = JSONParser(bytes: bytes)
         self = try parser.document()
     }
 }
 
-/// An element of a list that is no JSON by our rules, where it lies in a document that otherwise is.
+/// An element of an array that cannot be parsed, in a document that otherwise can.
 package struct UnreadableElement: Sendable {
     /// The element as it came.
     package let bytes: [UInt8]
-    /// What is wrong with it; the offset is the document's.
+    /// What is wrong with it; the offset is relative to the document.
     package let error: JSONError
 }
 
 extension JSONValue {
-    /// Reads a document as `init(parsing:)` does, but leaves out what cannot be read of its member `name`, an array.
+    /// Reads a document as `init(parsing:)` does, but omits the elements of its array `name` that cannot be parsed.
     ///
-    /// One bad object must not hide the thousand beside it. Where an element ends is told by brackets and quotation marks
-    /// alone.
+    /// One bad object must not hide the others. The end of an element is found by its brackets and quotation marks.
     ///
-    /// - Throws: `JSONError` when the document is broken outside of that array's elements.
+    /// - Throws: `JSONError` if the document is malformed outside of that array's elements.
     package static func list(
         parsing bytes: [UInt8],
         elementsOf name: String
@@ -102,7 +101,7 @@ private struct JSONParser {
         guard let end = JSONNumber.end(of: bytes[offset...]) else { throw expected("a number") }
         let text = String(decoding: bytes[offset..<end], as: UTF8.self)
         offset = end
-        // `01` and `1.2.3` would otherwise be told as a missing comma.
+        // Otherwise `01` and `1.2.3` would be reported as a missing comma.
         if let byte = next, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || byte == UInt8(ascii: ".") {
             throw expected("the end of a number")
         }
@@ -147,7 +146,7 @@ private struct JSONParser {
         }
     }
 
-    /// Goes to the `,` or `]` that ends an element, whatever is in it.
+    /// Skips to the `,` or `]` that ends an element, whatever its content.
     private mutating func skipElement() throws(JSONError) {
         var depth = 0
         while let byte = next {

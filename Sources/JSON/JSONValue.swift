@@ -2,8 +2,8 @@ package import OrderedCollections
 
 /// A JSON document, or a part of one.
 ///
-/// Objects keep their members' order and numbers their exact text, so that nothing is lost between the wire and a field.
-/// A value may hold secrets: it has no description and no mirror.
+/// Objects keep the order of their members, and numbers keep their exact text, so that no information is lost. A value
+/// may hold secrets, so it has no description and no mirror.
 package enum JSONValue: Sendable, Hashable {
     /// `null`.
     case null
@@ -48,7 +48,7 @@ extension JSONValue: CustomStringConvertible, CustomDebugStringConvertible, Cust
     package var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
-/// A document that is not JSON: where it stops to be, and what should have come.
+/// A document that is not JSON: the offset of the error, and what was expected there.
 package struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Bytes before the place.
     package let offset: Int
