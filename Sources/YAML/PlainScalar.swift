@@ -2,7 +2,8 @@ internal import JSON
 
 /// What a scalar without quotes means.
 ///
-/// YAML 1.2 §10.3.2, the core schema, but for numbers in octal, hexadecimal, infinity and NaN: JSON has none.
+/// YAML 1.2 §10.3.2, the core schema, without octal and hexadecimal numbers, infinity and NaN, which JSON does not
+/// have.
 enum PlainScalar {
     static func value(of text: String) -> JSONValue {
         switch text {
@@ -13,9 +14,9 @@ enum PlainScalar {
         }
     }
 
-    /// Whether a string must be quoted so that no reader takes it for something else.
+    /// Whether a string must be quoted so that no reader takes it for another type.
     ///
-    /// YAML 1.1's readers, kubectl's among them, also have `yes`, `no`, `on`, `off`, octals and times of day.
+    /// Readers of YAML 1.1, such as kubectl's, also know `yes`, `no`, `on`, `off`, octal numbers and times of day.
     static func isMistakable(_ text: String) -> Bool {
         guard case .string = value(of: text) else { return true }
         guard let first = text.utf8.first else { return true }

@@ -49,7 +49,8 @@ private final class YAMLEmitter {
         emit { yaml_stream_end_event_initialize(&$0) }
     }
 
-    /// The emitter takes the event over, and frees it; memory that has run out ends the program, as everywhere in Swift.
+    /// The emitter takes ownership of the event and frees it; if there is no memory, the program ends, as always in
+    /// Swift.
     private func emit(_ initialize: (inout yaml_event_t) -> CInt) {
         var event = yaml_event_t()
         let isWell = initialize(&event) == 1 && yaml_emitter_emit(emitter, &event) == 1

@@ -1,8 +1,8 @@
-/// A text that is not YAML, or that uses what is not taken here: where, and why.
+/// A text that is not YAML, or that uses an unsupported feature: where, and why.
 package struct YAMLError: Error, Sendable, Hashable, CustomStringConvertible {
     /// From 1.
     package let line: Int
-    /// What is wrong there; holds nothing of the document.
+    /// What is wrong there; contains no text of the document.
     package let reason: String
 
     /// For a person.

@@ -3,14 +3,14 @@ package import JSON
 internal import OrderedCollections
 
 extension JSONValue {
-    /// Reads one YAML document, as far as it says what JSON can say: kubeconfigs and manifests do.
+    /// Reads one YAML document that can be expressed in JSON, such as a kubeconfig or a manifest.
     ///
-    /// Plain scalars get YAML 1.2's core types; everything quoted is a string. Aliases and tags are refused: what they
-    /// stand for need not end, and nobody writes them in these files. Nesting is bounded like JSON's.
+    /// Plain scalars get YAML 1.2's core types; everything quoted is a string. Aliases and tags are refused: aliases
+    /// can expand without end, and these files do not use them. Nesting is limited as in JSON.
     ///
     /// Implements yaml_parser_parse(3).
     ///
-    /// - Throws: `YAMLError` with the line where it stops to be such a document.
+    /// - Throws: `YAMLError` with the line of the error.
     package init(parsingYAML bytes: [UInt8]) throws(YAMLError) {
         let parser = YAMLParser(bytes)
         self = try parser.document()
