@@ -10,7 +10,7 @@ package enum CephKey {
         fileprivate var secretBytes: Int { self == .aes ? 16 : 32 }
     }
 
-    /// Lends the key without its base64 to `body`, as a kernel wants it; nothing when Ceph could not decode it.
+    /// Calls `body` with the decoded key, as the kernel expects it; returns `nil` if Ceph could not decode the key.
     package static func withDecoded<R, Failure: Error>(
         _ key: Secret,
         _ body: (Secret) throws(Failure) -> R
@@ -24,12 +24,12 @@ package enum CephKey {
         key.withBytes { text in decode(text) { kind(ofDecoded: $0) } } ?? nil
     }
 
-    /// The characters of a key that Ceph reads: all up to its padding, whatever follows.
+    /// The characters of a key that Ceph reads: up to and including its padding.
     ///
     /// See: armor.c, `ceph_unarmor`, which stops at the first `=`.
     static func armored(_ text: some Collection<UInt8>) -> [UInt8]? {
         var characters: [UInt8] = []
-        // Room at once: what is left behind when an array grows would not be wiped.
+        // Reserved at once: the old memory of an array that grows would not be wiped.
         characters.reserveCapacity(min(text.count, longest))
         let padding = UInt8(ascii: "=")
         for byte in text where byte != 0x0A {
@@ -44,9 +44,10 @@ package enum CephKey {
         return !characters.isEmpty && characters.count.isMultiple(of: 4) ? characters : nil
     }
 
-    /// Whether a text that should be something else has a key in it, or most of one: such a text must not be shown.
+    /// Whether a text that should not be a key contains one, or most of one; such a text must not be shown.
     ///
-    /// A key begins with its kind and a time, so its first characters are known; one that was encoded twice is found too.
+    /// A key begins with its type and a time, so its first characters are known; a key that was encoded twice is found
+    /// too.
     package static func isIn(_ text: String) -> Bool {
         text.utf8.split { sixBits($0) == nil && $0 != UInt8(ascii: "=") }.contains { run in
             var rest = run[...]
@@ -58,7 +59,7 @@ package enum CephKey {
         }
     }
 
-    /// Longer than any name that begins so by chance; a key of the old kind has 40.
+    /// Longer than a name that begins so by chance; an aes key has 40.
     private static let leastTelling = 24
     private static let longest = 1024
 
@@ -78,7 +79,7 @@ package enum CephKey {
     }
 
     private static func kind(ofDecoded bytes: UnsafeRawBufferPointer) -> Kind? {
-        // A kind, a time of 8 bytes, a length, the secret; numbers are little-endian.
+        // Type, time of 8 bytes, length, secret; numbers are little-endian.
         guard bytes.count >= 12, bytes[1] == 0, let kind = Kind(rawValue: bytes[0]) else { return nil }
         guard bytes[10] == UInt8(kind.secretBytes), bytes[11] == 0 else { return nil }
         return bytes.count == 12 + kind.secretBytes ? kind : nil

@@ -2,7 +2,7 @@
 ///
 /// Holds nothing of what the Secret holds.
 public struct CredentialsFault: Error, Sendable, Hashable, CustomStringConvertible {
-    /// What is wrong and what to do, a clause of a sentence: `'userKey' is missing or empty; …`.
+    /// What is wrong and what to do, as part of a sentence: `'userKey' is missing or empty; …`.
     public let description: String
 
     init(_ description: String) {
@@ -11,16 +11,16 @@ public struct CredentialsFault: Error, Sendable, Hashable, CustomStringConvertib
 }
 
 extension Credentials {
-    /// Reads a ceph-csi Secret, wherever it came from: one rule for a request's, Kubernetes' and a directory's.
+    /// Reads a ceph-csi Secret from a request, from Kubernetes or from a directory; the rules are the same for all.
     ///
-    /// White space around either value is no part of it, for editors and `echo` leave a line's end. Of the key the part
-    /// counts that Ceph itself reads: all up to the padding.
+    /// White space around either value is removed, because editors and `echo` add a line end. Of the key, only the part
+    /// up to the padding is used, as Ceph does.
     ///
     /// - Parameters:
-    ///   - userID: What the Secret has under `userID`; nothing when it has no such key.
-    ///   - userKey: What the Secret has under `userKey`; nothing when it has no such key.
-    /// - Throws: `CredentialsFault` when either is missing or empty, or when `userID` is no user's name: with the prefix
-    ///   `client.`, with the characters of a line that a kernel parses, longer than 128 bytes, or a key.
+    ///   - userID: The Secret's value of `userID`; `nil` if it has none.
+    ///   - userKey: The Secret's value of `userKey`; `nil` if it has none.
+    /// - Throws: `CredentialsFault` if either is missing or empty, or if `userID` is not a user's name: it has the
+    ///   prefix `client.`, a character that the kernel's parser treats specially, more than 128 bytes, or is a key.
     public init(userID: Secret?, userKey: Secret?) throws(CredentialsFault) {
         let name = userID.map(Self.trimmed) ?? []
         let key = userKey.map(Self.trimmed) ?? []
@@ -36,7 +36,7 @@ extension Credentials {
                 "'userID' is no name of a Ceph user; give it as 'ceph auth ls' shows it behind 'client.'"
             )
         }
-        // Messages and logs name the user; a key that came as one must not get there.
+        // Messages and logs contain the user's name, so a key that was given as the name must not pass.
         guard !CephKey.isIn(text) else {
             throw CredentialsFault("what 'userID' holds looks like a key; were userID and userKey swapped?")
         }
@@ -64,7 +64,7 @@ extension Credentials {
         }
     }
 
-    /// A comma, a slash and a space have meanings where the kernel is told who maps an image.
+    /// Comma, slash and space are separators in the line that tells the kernel which user maps an image.
     private static func isOfName(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator, .spaceSeparator: false

@@ -1,4 +1,4 @@
-/// Who we are to a Ceph cluster: the `userID` and `userKey` of a ceph-csi Secret.
+/// A Ceph user: the `userID` and `userKey` of a ceph-csi Secret.
 public struct Credentials: Sendable, Hashable, CustomStringConvertible {
     /// The user without its `client.` prefix, such as `csi-rbd-provisioner`.
     public let userID: String

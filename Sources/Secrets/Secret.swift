@@ -1,8 +1,8 @@
 import Glibc
 
-/// Bytes that must not be seen: a Ceph key, a passphrase, a token.
+/// Bytes that must not be shown: a Ceph key, a passphrase, a token.
 ///
-/// It never prints, never encodes, has no mirror, and its memory is overwritten when the last copy goes.
+/// It cannot be printed or encoded, has no mirror, and overwrites its memory when the last copy is released.
 public struct Secret: Sendable, Hashable {
     private let storage: Storage
 
@@ -19,21 +19,21 @@ public struct Secret: Sendable, Hashable {
     /// Whether there is nothing in it.
     public var isEmpty: Bool { storage.count == 0 }
 
-    /// Lends the bytes to `body`; they must not outlive it.
+    /// Calls `body` with the bytes, which are valid only during the call.
     public func withBytes<R, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> R
     ) throws(Failure) -> R {
         try body(UnsafeRawBufferPointer(start: storage.base, count: storage.count))
     }
 
-    /// Lends the bytes as a zero-terminated C string to `body`; it must not outlive it.
+    /// Calls `body` with the bytes as a zero-terminated C string, which is valid only during the call.
     public func withCString<R, Failure: Error>(
         _ body: (UnsafePointer<CChar>) throws(Failure) -> R
     ) throws(Failure) -> R {
         try body(UnsafePointer(storage.base.assumingMemoryBound(to: CChar.self)))
     }
 
-    /// Compares in a time that depends on the lengths alone.
+    /// Compares in a time that depends only on the lengths.
     public static func == (left: Secret, right: Secret) -> Bool {
         guard left.storage.count == right.storage.count else { return false }
         var difference: UInt8 = 0
@@ -45,7 +45,7 @@ public struct Secret: Sendable, Hashable {
         return difference == 0
     }
 
-    /// Hashes the length alone, so that a hash value tells nothing of the bytes.
+    /// Hashes only the length, so that a hash value reveals nothing about the bytes.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(storage.count)
     }
