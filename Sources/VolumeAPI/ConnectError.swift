@@ -1,7 +1,7 @@
 package import JSON
 internal import OrderedCollections
 
-/// A call that failed, as Connect tells it: a code for the program, a sentence for the person.
+/// A call that failed, in Connect's form: a code for programs and a sentence for people.
 package struct ConnectError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Connect's codes, which are gRPC's.
     package enum Code: String, Sendable, Hashable, CaseIterable {
@@ -39,7 +39,7 @@ package struct ConnectError: Error, Sendable, Hashable, CustomStringConvertible 
             }
         }
 
-        /// The code a client takes for an answer that is not Connect's: a proxy's, or a path that nobody serves.
+        /// The code for an answer that is not in Connect's form, such as one of a proxy, or for an unknown path.
         package init(httpStatus: Int) {
             self =
                 switch httpStatus {
@@ -64,7 +64,7 @@ package struct ConnectError: Error, Sendable, Hashable, CustomStringConvertible 
         self.message = message
     }
 
-    /// Reads an error out of an answer's body, or makes the best of its status.
+    /// Reads an error from an answer's body, or derives one from its HTTP status.
     package init(httpStatus: Int, body: [UInt8]) {
         if let json = try? JSONValue(parsing: body), case .string(let name) = json["code"],
             let code = Code(rawValue: name)

@@ -1,7 +1,7 @@
 package import Secrets
 
 extension CSI.Controller {
-    /// Attaches a volume to a node; we need no such step.
+    /// Attaches a volume to a node; Nacre does not need this step.
     package enum ControllerPublishVolume: ControllerMethod {
         /// CSI: ControllerPublishVolumeRequest.
         package struct Request: Message {
@@ -15,7 +15,7 @@ extension CSI.Controller {
             package var readonly: Bool = false
             /// Who the caller is to Ceph, and other secrets.
             package var secrets: [String: Secret] = [:]
-            /// What CreateVolume gave: the PV's volumeAttributes.
+            /// What CreateVolume returned: the PV's volumeAttributes.
             package var volumeContext: [String: String] = [:]
 
             /// The message with every field at its default.
@@ -47,7 +47,7 @@ extension CSI.Controller {
         }
     }
 
-    /// Detaches a volume from a node; we need no such step.
+    /// Detaches a volume from a node; Nacre does not need this step.
     package enum ControllerUnpublishVolume: ControllerMethod {
         /// CSI: ControllerUnpublishVolumeRequest.
         package struct Request: Message {

@@ -1,11 +1,11 @@
 package import Secrets
 
 extension CSI.Controller {
-    /// Makes a volume, or finds the one that an earlier call of that name made.
+    /// Creates a volume, or finds the one that an earlier call with that name created.
     package enum CreateVolume: ControllerMethod {
         /// CSI: CreateVolumeRequest.
         package struct Request: Message {
-            /// The caller's name for the volume; makes repeats the same volume.
+            /// The caller's name for the volume; repeated calls with it mean the same volume.
             package var name: String = ""
             /// The sizes wanted.
             package var capacityRange: CSI.CapacityRange?

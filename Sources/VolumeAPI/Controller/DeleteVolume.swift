@@ -1,7 +1,7 @@
 package import Secrets
 
 extension CSI.Controller {
-    /// Takes a volume away; one that is gone is a success.
+    /// Deletes a volume; succeeds if it does not exist.
     package enum DeleteVolume: ControllerMethod {
         /// CSI: DeleteVolumeRequest.
         package struct Request: Message {

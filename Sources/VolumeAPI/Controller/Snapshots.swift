@@ -7,7 +7,7 @@ extension CSI.Controller {
         package struct Request: Message {
             /// The volume to take it of.
             package var sourceVolumeID: String = ""
-            /// The caller's name for it; makes repeats the same snapshot.
+            /// The caller's name for it; repeated calls with it mean the same snapshot.
             package var name: String = ""
             /// Who the caller is to Ceph, and other secrets.
             package var secrets: [String: Secret] = [:]

@@ -7,7 +7,7 @@ extension CSI.Controller {
         package struct Request: Message {
             /// The volume's handle.
             package var volumeID: String = ""
-            /// What CreateVolume gave: the PV's volumeAttributes.
+            /// What CreateVolume returned: the PV's volumeAttributes.
             package var volumeContext: [String: String] = [:]
             /// How it would be used.
             package var volumeCapabilities: [CSI.VolumeCapability] = []
@@ -51,7 +51,7 @@ extension CSI.Controller {
 
         /// CSI: ValidateVolumeCapabilitiesResponse.Confirmed.
         package struct Confirmed: Message {
-            /// What CreateVolume gave: the PV's volumeAttributes.
+            /// What CreateVolume returned: the PV's volumeAttributes.
             package var volumeContext: [String: String] = [:]
             /// The ways to use it that were asked for.
             package var volumeCapabilities: [CSI.VolumeCapability] = []

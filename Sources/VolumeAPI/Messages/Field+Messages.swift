@@ -44,7 +44,7 @@ extension Field {
         Field(name) { value, holder throws(FieldError) in
             var map: [String: String] = [:]
             for (key, value) in try members(value) {
-                // A control character in a key is no key of ours, and would break the line of every message about it.
+                // No key of Nacre's has control characters, and they would break the line of every message about it.
                 guard !key.unicodeScalars.contains(where: \.isControl) else {
                     throw FieldError("a key holds control characters")
                 }
@@ -63,7 +63,7 @@ extension Field {
         }
     }
 
-    /// A map whose values are secret, at most 4 KiB; no message repeats a key or a value of it.
+    /// A map whose values are secret, at most 4 KiB; error messages contain neither its keys nor its values.
     static func secrets(_ name: String, _ path: Path<[String: Secret]>) -> Field {
         Field(name) { value, holder throws(FieldError) in
             var secrets: [String: Secret] = [:]

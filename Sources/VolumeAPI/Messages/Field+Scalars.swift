@@ -54,7 +54,7 @@ extension Field {
         }
     }
 
-    /// A `google.protobuf.BoolValue`: bare, and false is not its default.
+    /// A `google.protobuf.BoolValue`: written as a bare value; false is not the default.
     static func boolValue(_ name: String, _ path: Path<Bool?>) -> Field {
         Field(name) { value, holder throws(FieldError) in
             guard case .bool(let flag) = value else { throw .expected("true or false", found: value) }
@@ -64,7 +64,7 @@ extension Field {
         }
     }
 
-    /// An `int64`: a string, where a number is understood too.
+    /// An `int64`: written as a string; numbers are accepted too.
     static func int64(_ name: String, _ path: Path<Int64>) -> Field {
         Field(name) { value, holder throws(FieldError) in
             holder[keyPath: path] = try integer(value)
@@ -74,7 +74,7 @@ extension Field {
         }
     }
 
-    /// A `google.protobuf.Int64Value`: bare, and 0 is not its default.
+    /// A `google.protobuf.Int64Value`: written as a bare value; 0 is not the default.
     static func int64Value(_ name: String, _ path: Path<Int64?>) -> Field {
         Field(name) { value, holder throws(FieldError) in
             holder[keyPath: path] = try integer(value)
@@ -83,7 +83,7 @@ extension Field {
         }
     }
 
-    /// An `int32`: a number, where a string is understood too.
+    /// An `int32`: written as a number; strings are accepted too.
     static func int32(_ name: String, _ path: Path<Int32>) -> Field {
         Field(name) { value, holder throws(FieldError) in
             guard let integer = Int32(exactly: try integer(value)) else {
@@ -96,7 +96,7 @@ extension Field {
         }
     }
 
-    /// An enum: a name, where a number is understood too.
+    /// An enum: written as a name; numbers are accepted too.
     static func enumeration<Value: WireEnum>(
         _ name: String,
         _ path: Path<Value>

@@ -1,17 +1,17 @@
 internal import JSON
 internal import OrderedCollections
 
-/// A field of a message: its name and the way from and to JSON.
+/// A field of a message: its name and its conversion from and to JSON.
 package struct Field<Holder>: Sendable {
     typealias Path<Value> = any WritableKeyPath<Holder, Value> & Sendable
 
     /// Its name in JSON: `volumeId`.
     let name: String
-    /// Its name in the proto, which JSON may use too: `volume_id`.
+    /// Its name in the proto file, which JSON may also use: `volume_id`.
     let protoName: String
-    /// The fields of which one alone may be set have this name in common.
+    /// The name of the `oneof` that it belongs to; only one of its fields may be set.
     let oneof: String?
-    /// Whether a message without it, or with its default, is refused.
+    /// Whether a message is refused that lacks it or has its default.
     let isRequired: Bool
     /// Puts a value that is not null into the message.
     let read: @Sendable (JSONValue, inout Holder) throws(FieldError) -> Void

@@ -1,6 +1,6 @@
 internal import JSON
 
-/// A member of a message that cannot be taken, and why.
+/// A member of a message that is not valid, and why.
 package struct FieldError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Where it is: `volumeCapabilities[1].accessMode.mode`; empty for the message itself.
     package private(set) var path: String

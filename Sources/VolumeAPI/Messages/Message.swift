@@ -1,10 +1,10 @@
 package import JSON
 internal import OrderedCollections
 
-/// One of CSI's messages: what it holds is told once, in a table that serves both directions.
+/// One of CSI's messages; one table describes its fields for both directions.
 ///
-/// The mapping is ProtoJSON: names in lowerCamelCase, the proto's own names understood too; defaults are left out and
-/// `null` stands for them; names that nobody knows are passed over.
+/// The mapping is ProtoJSON: names are in lowerCamelCase, and the proto's own names are accepted too. Defaults are
+/// omitted, and `null` means the default. Unknown names are ignored.
 package protocol Message: Sendable, Hashable {
     /// The message with every field at its default.
     init()

@@ -1,6 +1,6 @@
-/// One of CSI's calls: where it goes, what it takes, what it gives.
+/// One of CSI's calls: its path, its request and its response.
 ///
-/// A method is an enum without cases of the call's own name.
+/// Each method is an enum without cases, with the call's name.
 package protocol Method: Sendable {
     /// What it takes.
     associatedtype Request: Message

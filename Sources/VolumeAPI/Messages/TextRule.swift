@@ -8,18 +8,19 @@ enum TextRule: Sendable {
     case text
     /// One line of any length: no control characters.
     case line
-    /// The handle of a volume that must exist: as `text`, and no part of it is `.` or `..`, for no handle's is.
+    /// The handle of a volume that must exist: as `text`, and no part is `.` or `..`, because no handle has such a
+    /// part.
     case handle
-    /// A handle to let go of: at most 128 bytes. What cannot be a handle is gone, which is what the caller wants.
+    /// A handle of a volume to remove: at most 128 bytes. What is not a valid handle counts as removed.
     case anyHandle
     /// An absolute path below `/` without `.` and `..`, at most 4095 bytes (PATH_MAX with its zero), no control characters.
     case path
-    /// A path to look a volume up by: as long as a path. One that nothing can be at is where the volume is not.
+    /// A path to look up a volume by: at most as long as a path. At a path that cannot exist, there is no volume.
     case anyPath
-    /// Our own words that come back, and what we answer: anything.
+    /// Text that Nacre wrote itself, and answers: anything.
     case opaque
 
-    /// What is wrong with `string`, or nothing; the empty string is the default and always fine.
+    /// What is wrong with `string`, or `nil`; the empty string is the default and always valid.
     func problem(with string: String) -> String? {
         guard !string.isEmpty, self != .opaque else { return nil }
         let limit =
@@ -43,7 +44,7 @@ enum TextRule: Sendable {
         return nil
     }
 
-    /// The string fit for a message: without control characters, at most 64 characters.
+    /// The string in a form for messages: without control characters, at most 64 characters.
     static func short(_ string: String) -> String {
         var line = ""
         for scalar in string.unicodeScalars.prefix(64) {

@@ -34,7 +34,7 @@ extension CSI {
         package var fsType: String = ""
         /// Mount options.
         package var mountFlags: [String] = []
-        /// The group that owns the files; we do not offer it.
+        /// The group that owns the files; Nacre does not offer it.
         package var volumeMountGroup: String = ""
 
         /// The message with every field at its default.

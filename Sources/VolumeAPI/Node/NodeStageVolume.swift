@@ -15,7 +15,7 @@ extension CSI.Node {
             package var volumeCapability: CSI.VolumeCapability?
             /// Who the caller is to Ceph, and other secrets.
             package var secrets: [String: Secret] = [:]
-            /// What CreateVolume gave: the PV's volumeAttributes.
+            /// What CreateVolume returned: the PV's volumeAttributes.
             package var volumeContext: [String: String] = [:]
 
             /// The message with every field at its default.
