@@ -10,17 +10,18 @@ package struct ServerConfiguration: Sendable {
     package var defaultTimeout: Duration = .seconds(60)
     /// The most time a call may ask for.
     package var longestTimeout: Duration = .seconds(600)
-    /// The time in which a request's head must be here from its first byte on, and then its body.
+    /// How long a request's head may take from its first byte on, and then its body.
     package var readTimeout: Duration = .seconds(10)
-    /// The time in which a client must have taken its answer.
+    /// How long a client may take to read its answer.
     package var writeTimeout: Duration = .seconds(30)
     /// The time for which a connection may lie idle.
     package var idleTimeout: Duration = .seconds(60)
     /// The longest body of a request.
     package var largestBodyBytes = 1 << 20
-    /// Calls that may be under way at once; the next one is turned away.
+    /// How many calls may be under way at once; further calls are refused.
     package var mostCalls = 128
-    /// Connections that may be open at once; for the next one, that goes which has been without a request for longest.
+    /// How many connections may be open at once; a further one closes the connection that has been without a request
+    /// for longest.
     package var mostConnections = 256
 
     /// Everything but the names at its default.
@@ -37,7 +38,7 @@ package enum Readiness: Sendable, Hashable {
     case ready
     /// Not yet.
     case starting
-    /// Not before somebody puts right what the sentence says.
+    /// Not ready until somebody corrects what the sentence names.
     case misconfigured(String)
 }
 

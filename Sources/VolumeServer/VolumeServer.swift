@@ -8,9 +8,9 @@ package import Volumes
 
 /// The JSON service on a UNIX socket: CSI's Identity, Controller and Node services, `/healthz` and `/metrics`.
 ///
-/// Runs until graceful shutdown, then finishes what is under way and takes its socket away.
+/// Runs until graceful shutdown, then completes the calls under way and removes its socket.
 package struct VolumeServer: Service {
-    /// How many times the allowed connections are taken, for those that are being closed, and when all have requests.
+    /// How many times the allowed number of connections is accepted: some are being closed, and all may have requests.
     static let accepting = 2
 
     private let configuration: ServerConfiguration
@@ -26,7 +26,7 @@ package struct VolumeServer: Service {
     ///   - node: Serves the Node service; without one its calls are answered with `unimplemented`.
     ///   - readiness: Asked by Probe.
     ///   - health: Asked by `/healthz`.
-    ///   - metrics: Shown at `/metrics`; the server's own go there too.
+    ///   - metrics: Served at `/metrics`; the server's own metrics are added to it.
     ///   - logger: One line a call.
     ///   - onServing: Called once the socket is there and answers.
     package init(
@@ -57,7 +57,7 @@ package struct VolumeServer: Service {
 
     /// Serves until graceful shutdown.
     ///
-    /// - Throws: `SocketError` when the socket cannot be had.
+    /// - Throws: `SocketError` if the socket cannot be created.
     package func run() async throws {
         let place = try SocketPlace(configuration.socketPath)
         try await place.claim()

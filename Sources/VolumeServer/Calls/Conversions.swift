@@ -72,7 +72,7 @@ extension [String: Secret] {
 }
 
 extension [String: String] {
-    /// Refuses parameters of a call that we do not offer.
+    /// Refuses parameters that Nacre does not offer.
     func refuseMutable() throws(VolumeError) {
         guard isEmpty else { throw .invalid("mutableParameters: not offered (MODIFY_VOLUME is not announced)") }
     }

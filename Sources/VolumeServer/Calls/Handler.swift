@@ -8,7 +8,7 @@ enum Subject: Sendable {
     case name(String)
 }
 
-/// One call of the service: from JSON to JSON, with CSI's own services in between.
+/// One call of the service: decodes JSON, calls the CSI service and encodes the answer.
 struct Handler: Sendable {
     /// A request that was understood.
     struct Prepared: Sendable {
@@ -38,7 +38,7 @@ struct Handler: Sendable {
         }
     }
 
-    /// Answers a call that CSI has and we do not offer, whatever it holds.
+    /// Answers a call of CSI that Nacre does not offer, whatever it contains.
     static func refuse<Call: Method>(_ call: Call.Type, _ sentence: String) -> Handler {
         Handler(path: call.path, name: call.name) { _ in
             Prepared(subject: nil) { _ throws(VolumeError) in

@@ -87,7 +87,7 @@ extension Handler {
             request,
             deadline throws(VolumeError) in
             let capability = try (request.volumeCapability ?? CSI.VolumeCapability()).checked(at: "volumeCapability")
-            // CSI: FAILED_PRECONDITION, for STAGE_UNSTAGE_VOLUME is announced and the path is how we know the volume.
+            // CSI: FAILED_PRECONDITION, because STAGE_UNSTAGE_VOLUME is announced and the path identifies the volume.
             guard !request.stagingTargetPath.isEmpty else {
                 throw VolumeError(.failedPrecondition, "stagingTargetPath: missing; stage the volume first")
             }

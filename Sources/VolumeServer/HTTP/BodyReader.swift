@@ -6,14 +6,14 @@ internal import NIOCore
 enum ReceivedBody: Sendable {
     /// All of it.
     case complete([UInt8])
-    /// Longer than allowed; `drained` when the client sent the rest and the connection can go on.
+    /// Longer than allowed; `drained` if the client sent the rest and the connection can be used further.
     case tooLarge(drained: Bool)
     /// Not here in time, or less than was announced.
     case incomplete
 
-    /// Takes what the client sends, within bounds of size and time.
+    /// Reads a request's body, within limits of size and time.
     ///
-    /// - Throws: What the connection throws when it breaks.
+    /// - Throws: What the connection throws if it breaks.
     static func read(_ request: Request, largestBytes: Int, timeout: Duration) async throws -> ReceivedBody {
         let body = request.body
         let announced = request.headers[.contentLength].flatMap { Int($0) }
@@ -28,8 +28,9 @@ enum ReceivedBody: Sendable {
         }
     }
 
-    /// A client that is told no before it has sent everything may never read the answer: so the rest is read too, up to
-    /// this many times the limit.
+    /// How many times the limit is read of a body that is too long.
+    ///
+    /// A client may not read a refusal before it has sent everything.
     private static let patience = 8
 
     private static func collect(

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Waits for `body`, but not beyond `limit`; then nothing is returned and `body` goes on by itself.
+/// Waits for `body`, at most for `limit`; then returns `nil`, and `body` continues on its own.
 func bounded<R: Sendable>(
     until limit: ContinuousClock.Instant,
     _ body: @escaping @Sendable () async -> R
@@ -15,7 +15,7 @@ func bounded<R: Sendable>(
     return await gate.value()
 }
 
-/// Lets one waiter through with the first value that comes.
+/// Resumes one waiter with the first value that arrives.
 private final class Gate<Value: Sendable>: Sendable {
     private enum State {
         case closed

@@ -9,7 +9,7 @@ extension HTTPField.Name {
 
 /// What a call's headers say, checked.
 enum CallHeaders {
-    /// Whether a body of that media type is ours: `application/json`, with UTF-8 as its only parameter.
+    /// Whether a body of that media type is accepted: `application/json`, with UTF-8 as its only parameter.
     static func isJSON(_ contentType: String?) -> Bool {
         guard let contentType else { return false }
         let parts = contentType.lowercased().split(separator: ";", omittingEmptySubsequences: false).map(trimmed)
@@ -17,7 +17,7 @@ enum CallHeaders {
         return parts.dropFirst().allSatisfy { ["charset=utf-8", "charset=\"utf-8\""].contains($0) }
     }
 
-    /// Checks what is said of Connect's version and of compression.
+    /// Checks the headers for Connect's version and compression.
     static func check(_ headers: HTTPFields) throws(ConnectError) {
         if let version = headers[.connectProtocolVersion], version != "1" {
             throw ConnectError(.invalidArgument, "Connect-Protocol-Version: only 1 is spoken here")
@@ -30,7 +30,7 @@ enum CallHeaders {
         }
     }
 
-    /// The time that the caller gives; `nil` if it names none.
+    /// The caller's timeout; `nil` if it gives none.
     static func timeout(_ headers: HTTPFields) throws(ConnectError) -> Duration? {
         guard let text = headers[.connectTimeout] else { return nil }
         let isNumber = (1...10).contains(text.utf8.count) && text.utf8.allSatisfy { (0x30...0x39).contains($0) }

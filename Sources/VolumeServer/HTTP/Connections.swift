@@ -3,19 +3,21 @@ internal import Synchronization
 
 /// The open connections of a server.
 ///
-/// Whoever connects is taken: where there are more than allowed, the one goes that has been without a request for longest.
-/// One whose request is not complete, or whose answer is not read, has none: a request is under way from its last byte until
-/// its answer is there. So idle and slow clients cannot keep others out, and `/healthz` and `/metrics` least of all.
+/// Every connection is accepted. If there are more than allowed, the one that has been without a request for longest is
+/// closed. A request is under way from its last byte until its answer is ready. So a connection whose request is
+/// incomplete, or whose answer is not read, has none. Idle and slow clients therefore cannot keep others out, in
+/// particular not callers of `/healthz` and `/metrics`.
 final class Connections: Sendable {
     private struct Entry {
         let channel: any Channel
         /// Since when a head is awaited that has begun.
         var headSince: ContinuousClock.Instant?
-        /// Whether somebody looks whether that takes too long.
+        /// Whether a task checks that this does not take too long.
         var isTimed = false
-        /// Requests between the end of their head and that of their answer; more than one where a client does not wait.
+        /// Requests between the end of their head and the end of their answer; several if a client does not wait for
+        /// answers.
         var requests = 0
-        /// Since when no whole request is under way; `nil` while one is.
+        /// Since when no complete request is under way; `nil` while one is.
         var idleSince: ContinuousClock.Instant? = .now
     }
 
@@ -27,15 +29,15 @@ final class Connections: Sendable {
         self.most = most
     }
 
-    /// Takes note of a new one, and closes another where that makes too many.
+    /// Registers a new connection, and closes another one if there are too many.
     func open(_ channel: any Channel) {
         let surplus = entries.withLock { entries -> (any Channel)? in
             entries[ObjectIdentifier(channel)] = Entry(channel: channel)
             guard entries.count > most else { return nil }
-            // Not the new one: it has not had a moment for its request.
+            // Not the new one: it had no time to send its request.
             let idle = entries.filter { $0.value.idleSince != nil && $0.value.channel !== channel }
             let oldest = idle.min { ($0.value.idleSince ?? .now) < ($1.value.idleSince ?? .now) }
-            // It counts no more, so that the next newcomer closes another.
+            // It is no longer counted, so that the next new connection closes another one.
             return oldest.flatMap { entries.removeValue(forKey: $0.key)?.channel }
         }
         surplus?.close(promise: nil)
@@ -44,7 +46,7 @@ final class Connections: Sendable {
         }
     }
 
-    /// Says that bytes came; whether somebody must begin to `check` the connection now.
+    /// Records that bytes arrived; returns whether a task must start to `check` the connection.
     func receives(_ channel: any Channel) -> Bool {
         entries.withLock { entries in
             guard var entry = entries[ObjectIdentifier(channel)], entry.requests == 0 else { return false }
@@ -56,7 +58,8 @@ final class Connections: Sendable {
         }
     }
 
-    /// Closes a connection whose head has taken longer than `limit`; returns when to look again, if a head is awaited.
+    /// Closes a connection whose head has taken longer than `limit`; returns when to check again, if a head is
+    /// expected.
     func check(_ channel: any Channel, limit: Duration) -> Duration? {
         let rest = entries.withLock { entries -> Duration? in
             guard let since = entries[ObjectIdentifier(channel)]?.headSince else {
@@ -83,7 +86,7 @@ final class Connections: Sendable {
         entries.withLock { $0[ObjectIdentifier(channel)]?.requests -= 1 }
     }
 
-    /// Does `body` while the connection's request is under way.
+    /// Runs `body` while the connection's request is under way.
     func serving<R>(_ channel: any Channel, _ body: () async -> R) async -> R {
         entries.withLock { $0[ObjectIdentifier(channel)]?.idleSince = nil }
         let result = await body()
@@ -92,7 +95,7 @@ final class Connections: Sendable {
     }
 }
 
-/// The first to see a connection's bytes: gives each request's head its time.
+/// Limits the time for each request's head; it is the first handler of a connection's bytes.
 final class HeadTimer: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer

@@ -19,7 +19,8 @@ struct BoundedChannel: ServerChildChannel {
         .flatMap { http.setup(channel: channel, logger: logger) }
         .flatMapThrowing { value in
             let pipeline = channel.pipeline.syncOperations
-            // Closes behind the answer where the client expects it: HTTP/1.0 without `Connection: keep-alive`.
+            // Closes the connection after the answer if the client expects that: HTTP/1.0 without `Connection:
+            // keep-alive`.
             let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
             try pipeline.addHandler(RequestWatch(connections), position: .after(decoder))
             return value
@@ -59,19 +60,19 @@ extension Responder {
     ) async throws {
         defer { connections.end(channel) }
         let response = try await respond(to: request, on: channel)
-        // A client that does not read its answer keeps neither the connection nor the memory.
+        // A client that does not read its answer loses its connection, and its memory is freed.
         let limit = channel.eventLoop.scheduleTask(in: writeLimit) { channel.close(promise: nil) }
         defer { limit.cancel() }
         do {
             try await writer.write(response: response.head, body: response.body)
         } catch {
-            // Thrown on as it is, a parser's error would have a second answer written.
+            // If a parser's error were rethrown, a second answer would be written.
             throw AnswerNotWritten(cause: error)
         }
     }
 }
 
-/// Takes note of requests' heads, and closes a connection behind the answer to a request whose client expects that.
+/// Records requests' heads, and closes a connection after an answer if the client expects that.
 final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
@@ -79,7 +80,7 @@ final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundOut = HTTPServerResponsePart
 
     private let connections: Connections
-    /// For each request that is not answered yet, in their order.
+    /// One entry for each request that is not answered yet, in their order.
     private var closes: [Bool] = []
 
     init(_ connections: Connections) {
@@ -89,7 +90,7 @@ final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if case .head(let head) = unwrapInboundIn(data) {
             closes.append(!head.isKeepAlive)
-            // Here, for a busy machine may begin with the request much later.
+            // Here, because a busy machine may start the request much later.
             connections.begin(context.channel)
         }
         context.fireChannelRead(data)

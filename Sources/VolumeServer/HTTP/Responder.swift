@@ -8,9 +8,9 @@ internal import Synchronization
 internal import VolumeAPI
 internal import Volumes
 
-/// Takes a request apart, has it handled, and puts the answer together.
+/// Decodes a request, runs its handler and encodes the answer.
 ///
-/// In the order of Connect: path, method, media type, headers, body, message; what fails first is told.
+/// It checks in Connect's order: path, method, media type, headers, body, message. The first failure is reported.
 final class Responder: Sendable {
     private let configuration: ServerConfiguration
     private let handlers: [String: Handler]
@@ -21,7 +21,7 @@ final class Responder: Sendable {
     private let inFlight: MetricsRegistry.Value
     let connections: Connections
 
-    /// The time in which a client must have taken its answer.
+    /// How long a client may take to read its answer.
     var writeLimit: TimeAmount { TimeAmount(configuration.writeTimeout) }
 
     init(
@@ -120,7 +120,7 @@ final class Responder: Sendable {
             )
         }
         let deadline = started + timeout
-        // The handler's own answer to the deadline says more than ours: a busy machine gets time for it.
+        // The handler's own answer at the deadline is more precise, so a busy machine gets extra time for it.
         let outcome = await bounded(until: deadline + .seconds(4)) { () async -> Result<JSONValue, VolumeError> in
             do throws(VolumeError) {
                 return .success(try await prepared.run(deadline))
@@ -184,7 +184,7 @@ final class Responder: Sendable {
         case .name(let name): metadata[LogKey.requestName] = "\(name.printable)"
         case nil: break
         }
-        // The words about a request that cannot be right may repeat parts of its body.
+        // A message about an invalid request may contain parts of its body.
         if case .failure(let error) = outcome, error.code != .invalidArgument {
             metadata[LogKey.message] = "\(error.message.printable)"
         }

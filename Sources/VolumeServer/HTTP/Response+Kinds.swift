@@ -36,7 +36,7 @@ extension Response {
         .plain("only GET is served here\n", status: .methodNotAllowed, headers: [.allow: "GET"])
     }
 
-    /// The same answer, after which the connection is closed: what else comes on it cannot be told from the body.
+    /// The same answer, after which the connection is closed: further bytes could not be told from the body.
     func closing(_ channel: any Channel) -> Response {
         var response = self
         let original = body

@@ -1,7 +1,7 @@
 internal import Glibc
 
 extension MetricsRegistry {
-    /// Adds what Prometheus wants to know of every process, and who we are.
+    /// Adds the standard process metrics and the program's version.
     package func registerProcess(version: String) {
         describe("nacre_build_info", "1, with the version as a label.")
         gauge("nacre_build_info", [("version", version)]).set(1)

@@ -1,5 +1,5 @@
 extension MetricsRegistry {
-    /// The names of which something is said, whether or not there is a value yet.
+    /// The names of the described metrics, with or without a value.
     package var described: Set<String> { Set(current.help.keys) }
 
     /// Everything, in Prometheus' text format 0.0.4.
@@ -67,7 +67,7 @@ extension MetricsRegistry {
         return escaped
     }
 
-    /// The name with everything that Prometheus does not allow in one as `_`.
+    /// The name, with `_` in place of characters that Prometheus does not allow.
     static func sanitized(_ name: String) -> String {
         var sanitized = ""
         for scalar in name.unicodeScalars {

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Counters, gauges and histograms, shown as Prometheus text.
+/// Counters, gauges and histograms, served as Prometheus text.
 package final class MetricsRegistry: Sendable {
     /// Names and values that tell series of one metric apart.
     package typealias Labels = [(String, String)]
@@ -86,7 +86,7 @@ package final class MetricsRegistry: Sendable {
         return histogram
     }
 
-    /// Adds a gauge whose value is asked for whenever somebody looks; a second one of the same labels takes its place.
+    /// Adds a gauge whose value is read at each scrape; a second one with the same labels replaces it.
     ///
     /// - Parameters:
     ///   - name: `nacre_pool_queue_length`.
@@ -104,13 +104,13 @@ package final class MetricsRegistry: Sendable {
         _ = find(.gauge, name, labels) { .pull(read) }
     }
 
-    /// Adds a counter whose value is asked for whenever somebody looks; a second one of the same labels takes its place.
+    /// Adds a counter whose value is read at each scrape; a second one with the same labels replaces it.
     ///
     /// - Parameters:
     ///   - name: `nacre_trash_removed_total`.
     ///   - help: One sentence.
     ///   - labels: What tells it from others of that name.
-    ///   - read: Must not block; never less than before, but for 0 when what it counts begins anew.
+    ///   - read: Must not block, and must not decrease, except to 0 when the count starts again.
     package func registerCounter(
         _ name: String,
         _ help: String,
@@ -135,7 +135,7 @@ package final class MetricsRegistry: Sendable {
         return value
     }
 
-    /// The series, made when missing; one that nobody sees when the name is another kind's already.
+    /// The series, created if it is missing; one that is not served if the name belongs to another kind of metric.
     private func find(_ kind: Kind, _ name: String, _ labels: Labels, make: () -> Series) -> Series {
         let name = Self.sanitized(name)
         let rendered = Self.rendered(labels)

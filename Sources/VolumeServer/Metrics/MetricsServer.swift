@@ -4,7 +4,7 @@ internal import NIOCore
 internal import NIOPosix
 internal import ServiceLifecycle
 
-/// `/metrics` and `/healthz` on a TCP port, for Prometheus and kubelet; no call is served there.
+/// `/metrics` and `/healthz` on a TCP port, for Prometheus and kubelet; CSI calls are not served there.
 package struct MetricsServer: Service {
     private let host: String
     private let port: Int

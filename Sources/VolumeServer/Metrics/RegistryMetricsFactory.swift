@@ -1,6 +1,6 @@
 package import CoreMetrics
 
-/// swift-metrics' way into a registry, for libraries that measure themselves; `MetricsSystem.bootstrap` takes it.
+/// Connects swift-metrics to a registry, for libraries that report metrics; it is passed to `MetricsSystem.bootstrap`.
 package struct RegistryMetricsFactory: MetricsFactory {
     private let registry: MetricsRegistry
 

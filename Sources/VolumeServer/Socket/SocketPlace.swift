@@ -3,9 +3,10 @@ internal import Synchronization
 
 /// The service's place in the file system.
 ///
-/// The socket is bound in a directory of mode 0700 next to its place, made 0600, and then renamed: nobody else can reach it
-/// for a moment, nor find it half-made. The parent directory is locked from the look at the old socket until the new
-/// one is there, so of two servers that start at once one serves and the other is told so.
+/// The socket is bound in a directory of mode 0700 beside its final path, set to mode 0600 and then renamed. So no
+/// other user can connect to it at any moment, and no client finds it incomplete. The parent directory is locked from
+/// the check of the old socket until the new one is in place. If two servers start at once, one serves and the other
+/// gets an error.
 package final class SocketPlace: Sendable {
     /// Where the socket shows up.
     package let path: String
@@ -14,7 +15,7 @@ package final class SocketPlace: Sendable {
     /// Device and inode of what we put there.
     private let published = Mutex<(dev_t, ino_t)?>(nil)
 
-    /// A `sockaddr_un` takes 107 bytes; we need some for the temporary name.
+    /// A `sockaddr_un` holds 107 bytes; the temporary name needs some of them.
     static let longestPathBytes = 101
 
     /// Takes the path; touches nothing.
@@ -38,7 +39,8 @@ package final class SocketPlace: Sendable {
     /// Where the socket is bound before it is renamed.
     package var stagingPath: String { stagingDirectory + "/s" }
 
-    /// Makes the parent, locks it, and looks whether the place is free or holds a socket that nobody serves.
+    /// Creates and locks the parent directory, and checks that the path is free or has a socket that no server listens
+    /// on.
     package func claim() async throws(SocketError) {
         try makeDirectories()
         try await lockDirectory()
@@ -47,7 +49,7 @@ package final class SocketPlace: Sendable {
             guard mkdir(stagingDirectory, 0o700) == 0 || errno == EEXIST else {
                 throw SocketError("make '\(stagingDirectory)'", call: "mkdir", errno: errno)
             }
-            // Left there by one who was killed between bind and rename.
+            // Left by a process that was killed between bind and rename.
             unlink(stagingPath)
         } catch {
             unlock()
