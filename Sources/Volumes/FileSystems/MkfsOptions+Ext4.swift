@@ -29,7 +29,7 @@ extension MkfsOptions {
         "hash_seed", "orphan_file_size", "mmp_update_interval", "encoding", "encoding_flags", "quotatype",
     ]
 
-    /// All but `journal_dev`, which makes a journal for another file system.
+    /// All but `journal_dev`, which creates a journal for another file system.
     private static let features: Set<String> = {
         let names = [
             "64bit", "bigalloc", "casefold", "dir_index", "dir_nlink", "ea_inode", "encrypt", "ext_attr", "extent",
@@ -41,12 +41,12 @@ extension MkfsOptions {
         return Set(names + names.map { "^\($0)" } + ["none"])
     }()
 
-    /// mke2fs wants room for at least twice the journal: its size is given in MiB.
+    /// mke2fs needs room for at least twice the journal, whose size is given in MiB.
     static func smallestExt4(_ options: [ToolOptions.Option]) -> UInt64 {
         let sizes = options.filter { $0.letter == "J" }.compactMap { $0["size"] }
             .compactMap { UInt64($0.prefix(while: \.isNumber)) }
         guard let largest = sizes.max(), largest > 0, largest <= 10_240 * 1024 else { return 2 << 20 }
-        // Half of its free blocks; what tables take comes on top.
+        // Half of its free blocks; the tables need space in addition.
         return max(2 << 20, (largest * 9 / 4 + 8) << 20)
     }
 }

@@ -25,8 +25,8 @@ extension MkfsOptions {
         ]
     )
 
-    /// mkfs.xfs wants 300 MiB at least, and a log that fits into a group; there are four groups unless the class says
-    /// otherwise.
+    /// mkfs.xfs needs at least 300 MiB, and a log that fits into one allocation group; it makes four groups unless the
+    /// class says otherwise.
     ///
     /// See: xfsprogs mkfs/xfs_mkfs.c, `validate_supported`.
     static func smallestXFS(_ options: [ToolOptions.Option]) -> UInt64 {
@@ -34,7 +34,7 @@ extension MkfsOptions {
         let data = options.filter { $0.letter == "d" }
         let groups = data.compactMap { $0["agcount"] }.compactMap { UInt64($0) }.max() ?? 4
         let sizes = options.filter { $0.letter == "l" }.compactMap { $0["size"] }.compactMap(bytes)
-        // The log lies in one group, and mkfs.xfs makes none below 64 MiB by itself.
+        // The log is in one group, and mkfs.xfs makes no log below 64 MiB by itself.
         let log = sizes.max() ?? 64 << 20
         if log < 1 << 40, !data.contains(where: { $0.names("agsize") }), groups < 1 << 20 {
             smallest = max(smallest, (log + (4 << 20)) * groups)

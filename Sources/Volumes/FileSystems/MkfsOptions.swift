@@ -1,15 +1,15 @@
-/// `mkfsOptions` of a class: what it may say to mkfs, read as mke2fs and mkfs.xfs read it.
+/// `mkfsOptions` of a class: which options mkfs may get, parsed as mke2fs and mkfs.xfs parse them.
 ///
-/// What is not known to be harmless is refused: options that name another device or a file of the node, that make no file
-/// system, that overwrite, or that let a damaged volume take its node down.
+/// Options that are not known to be harmless are refused: those that name another device or a file of the node, that
+/// make no file system, that overwrite data, or that let a damaged volume crash its node.
 ///
 /// See: mke2fs(8) of e2fsprogs 1.47, mkfs.xfs(8) of xfsprogs 6.1; both programs' `getopt`.
 public struct MkfsOptions: Sendable, Hashable {
-    /// The words for mkfs, one option each; empty when the class says nothing.
+    /// The arguments for mkfs; empty if the class gives no options.
     public let words: [String]
     /// Whether the class says if extents may be shared.
     public let namesReflink: Bool
-    /// The least size in bytes of a volume that they can be used on.
+    /// The smallest volume, in bytes, for which they can be used.
     public let smallestBytes: UInt64
 
     /// Reads them.
@@ -17,7 +17,7 @@ public struct MkfsOptions: Sendable, Hashable {
     /// - Parameters:
     ///   - text: The class's words, separated by blanks.
     ///   - fileSystem: `ext4` or `xfs`.
-    /// - Throws: `VolumeError` with `.invalidArgument` that names the option and why it cannot be had.
+    /// - Throws: `VolumeError` with `.invalidArgument` that names the option and the reason.
     public init(_ text: String, for fileSystem: String) throws(VolumeError) {
         let rules = fileSystem == "xfs" ? Self.xfs : Self.ext4
         let program = "mkfs.\(fileSystem)"

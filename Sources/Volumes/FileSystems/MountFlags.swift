@@ -1,17 +1,17 @@
-/// Mount options of a class or a volume: those that are a property of one mount of ext4 or xfs, and harm nothing else.
+/// The mount options that a class or a volume may have: those that affect only one mount of ext4 or xfs.
 ///
-/// `dev` and `suid` are Kubernetes' defaults and stay. What is not known is refused: an option that names another device or
-/// file of the node, one that changes another mount, one that lets a damaged volume take its node down.
+/// `dev` and `suid` are Kubernetes' defaults and stay. Unknown options are refused: one may name another device or a
+/// file of the node, change another mount, or let a damaged volume crash its node.
 ///
 /// See: mount(8), ext4(5), xfs(5); Documentation/filesystems/ext4, /xfs of Linux 6.12.
 public enum MountFlags {
-    /// Says why a list of mount options cannot be had, or `nil` if it can.
+    /// Why a list of mount options is not allowed, or `nil` if it is.
     ///
     /// - Parameters:
     ///   - flags: Each may be several, separated by commas.
-    ///   - fileSystem: `ext4`, `xfs`, or empty where either will do.
-    ///   - isMade: Whether the volume is there already: what an earlier release let a class say, and harms that volume alone,
-    ///     cannot be changed in its PersistentVolume any more.
+    ///   - fileSystem: `ext4`, `xfs`, or empty for either.
+    ///   - isMade: Whether the volume exists already. Options that an earlier release allowed, and that can harm only
+    ///     that volume, are then accepted, because a PersistentVolume's options cannot be changed.
     /// - Returns: What is wrong, and what to do.
     public static func refusal(of flags: [String], on fileSystem: String, isMade: Bool = false) -> String? {
         for option in flags.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: true) }).map(String.init) {
@@ -31,7 +31,7 @@ public enum MountFlags {
                 return "mount option '\(option.printable)' would take the node down with a damaged volume; use "
                     + "errors=remount-ro in the class"
             }
-            // For programs in user space, which read them in fstab.
+            // For programs in user space that read fstab.
             guard !name.hasPrefix("x-"), !name.hasPrefix("X-"), !name.hasPrefix("comment") else { continue }
             let known = general.union(fileSystem == "xfs" ? [] : ext4).union(fileSystem == "ext4" ? [] : xfs)
             guard known.contains(name) else {

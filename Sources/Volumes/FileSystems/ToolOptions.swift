@@ -1,4 +1,5 @@
-/// The words for a program that reads its options by getopt(3): joined flags, values in the same word or the next.
+/// The arguments of a program that parses its options by getopt(3): joined flags, values in the same word or in the
+/// next.
 struct ToolOptions: Sendable {
     /// One option as the program sees it.
     struct Option: Sendable, Hashable {
@@ -17,10 +18,10 @@ struct ToolOptions: Sendable {
     ///
     /// - Parameters:
     ///   - text: Words, separated by blanks.
-    ///   - letters: getopt's string: a letter for each option, with a colon behind if it has a value.
+    ///   - letters: getopt's string: a letter for each option, followed by a colon if the option has a value.
     ///   - program: Its name, for errors.
-    /// - Throws: `VolumeError` with `.invalidArgument` for an option that the program does not have, for a value that is
-    ///   missing, and for a word that is no option, which would name another device or a size.
+    /// - Throws: `VolumeError` with `.invalidArgument` for an unknown option, for a missing value, and for a word that
+    ///   is not an option, which would name another device or a size.
     init(_ text: String, letters: String, of program: String) throws(VolumeError) {
         var takesValue: [Character: Bool] = [:]
         for (index, letter) in letters.enumerated() where letter != ":" {

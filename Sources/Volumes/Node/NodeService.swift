@@ -4,14 +4,14 @@ public import Secrets
 ///
 /// CSI: the Node service.
 ///
-/// Handles come as given, unparsed: a node must be able to let go of a volume whose handle it cannot read.
+/// Handles are passed unparsed: a node must be able to release a volume whose handle it cannot parse.
 public protocol NodeService: Sendable {
     /// Maps the image, makes a file system on a blank device, mounts it at the staging path.
     ///
     /// CSI: NodeStageVolume.
     func stage(_ request: StageRequest, deadline: ContinuousClock.Instant) async throws(VolumeError)
 
-    /// Unmounts the staging path and unmaps the image; fine when nothing is there.
+    /// Unmounts the staging path and unmaps the image; succeeds if neither is there.
     ///
     /// CSI: NodeUnstageVolume.
     func unstage(volumeID: String, stagingPath: String, deadline: ContinuousClock.Instant) async throws(VolumeError)
@@ -21,7 +21,7 @@ public protocol NodeService: Sendable {
     /// CSI: NodePublishVolume.
     func publish(_ request: PublishRequest, deadline: ContinuousClock.Instant) async throws(VolumeError)
 
-    /// Takes the pod's path away; fine when nothing is there.
+    /// Removes the pod's path; succeeds if it is not there.
     ///
     /// CSI: NodeUnpublishVolume.
     func unpublish(volumeID: String, targetPath: String, deadline: ContinuousClock.Instant) async throws(VolumeError)

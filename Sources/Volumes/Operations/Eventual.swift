@@ -1,6 +1,6 @@
 import Synchronization
 
-/// An outcome that comes once, and that many can wait for, each until its own deadline.
+/// An outcome that is set once and that many callers can wait for, each until its own deadline.
 final class Eventual<Value: Sendable>: Sendable {
     typealias Outcome = Result<Value, VolumeError>
 
@@ -12,7 +12,7 @@ final class Eventual<Value: Sendable>: Sendable {
 
     private let state = Mutex(State())
 
-    /// Gives the outcome to all who wait and to all who come later; a second call is a bug.
+    /// Sets the outcome for all present and later waiters; a second call is a bug.
     func resolve(_ outcome: Outcome) {
         let waiters = state.withLock { state in
             precondition(state.outcome == nil, "an operation ended twice")
@@ -23,7 +23,7 @@ final class Eventual<Value: Sendable>: Sendable {
         for waiter in waiters { waiter.resume(returning: outcome) }
     }
 
-    /// Waits for the outcome, but not beyond `deadline`, nor when the task is cancelled: then nothing is returned.
+    /// Waits for the outcome; returns `nil` at `deadline` and if the task is cancelled.
     func value(until deadline: ContinuousClock.Instant) async -> Outcome? {
         let ticket = state.withLock { state in
             state.nextWaiter += 1
@@ -37,7 +37,7 @@ final class Eventual<Value: Sendable>: Sendable {
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 enroll(ticket, continuation)
-                // The timer or the cancellation may have come before the ticket was there to be found.
+                // The timer or the cancellation may have come before the ticket was registered.
                 if Task.isCancelled || .now >= deadline { giveUp(ticket) }
             }
         } onCancel: {

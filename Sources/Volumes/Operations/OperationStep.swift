@@ -1,6 +1,6 @@
 import Synchronization
 
-/// One step of an operation: what a waiting caller is told, and where the crash tests kill the process.
+/// One step of an operation: it is reported to waiting callers, and the crash tests kill the process there.
 public protocol OperationStep: Sendable {
     /// The step's name in the crash matrix: `creatingImage`.
     var name: String { get }
@@ -8,9 +8,9 @@ public protocol OperationStep: Sendable {
     var phrase: String { get }
 }
 
-/// Where an operation stands: its current step and since when.
+/// The progress of an operation: its current step and when it began.
 ///
-/// The operation enters steps; callers that wait for it, or give up waiting, read them.
+/// The operation enters steps; callers that wait for it, or time out, read them.
 public final class OperationProgress: Sendable {
     /// The step that is under way.
     public struct Snapshot: Sendable {
@@ -37,7 +37,7 @@ public final class OperationProgress: Sendable {
         self.observer = observer
     }
 
-    /// Says that `step` begins now, on `subject`; the step before it is done.
+    /// Records that `step` begins now, on `subject`; the step before it is done.
     public func enter(_ step: some OperationStep, _ subject: String = "") {
         let description = subject.isEmpty ? step.phrase : "\(step.phrase) '\(subject)'"
         state.withLock { $0 = State(description: description, since: .now) }
@@ -50,10 +50,10 @@ public final class OperationProgress: Sendable {
     }
 }
 
-/// Told of every step as it begins; the crash tests' way in.
+/// Called for every step when it begins; the crash tests use it.
 public typealias StepObserver = @Sendable (any OperationStep) -> Void
 
-/// Says that `step` begins in the operation of this task; does nothing outside of one.
+/// Records that `step` begins in the operation of this task; does nothing outside of an operation.
 public func enter(_ step: some OperationStep, _ subject: String = "") {
     OperationProgress.current?.enter(step, subject)
 }

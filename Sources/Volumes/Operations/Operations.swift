@@ -1,12 +1,13 @@
 internal import ExactText
 import Synchronization
 
-/// The operations under way, a key each: a repeated call joins the one that runs, a different one waits for its turn.
+/// The operations under way, one for each key: a repeated call joins the running operation, a different call waits for
+/// its turn.
 ///
-/// One that fails for a cause that was taken away meanwhile is done again, once: every operation may be repeated.
+/// An operation that fails for a cause that was removed meanwhile is repeated once; every operation may be repeated.
 ///
-/// An operation belongs to nobody's request: when a caller's deadline passes or its connection breaks, the operation goes
-/// on, and the next caller finds it. So a deadline never leaves anything half-done.
+/// An operation does not belong to a request: when a caller's deadline passes or its connection breaks, the operation
+/// continues, and the next caller joins it. So a deadline never leaves anything half-done.
 public final class Operations: Sendable {
     /// An operation as others see it.
     public struct Description: Sendable {
@@ -33,7 +34,7 @@ public final class Operations: Sendable {
 
     /// Makes an empty table.
     ///
-    /// - Parameter observer: Told of every step of every operation.
+    /// - Parameter observer: Called for every step of every operation.
     public init(observer: StepObserver? = nil) {
         self.observer = observer
     }
@@ -45,7 +46,7 @@ public final class Operations: Sendable {
             .map { Description(title: $0.title, progress: $0.progress.snapshot, age: .now - $0.startedAt) }
     }
 
-    /// For how long nothing has been under way; `nil` while something is.
+    /// How long no operation has been under way; `nil` while one is.
     public var idle: Duration? {
         guard running.withLock({ $0.isEmpty }) else { return nil }
         return lastEnd.withLock { .now - $0 }
@@ -56,9 +57,9 @@ public final class Operations: Sendable {
     /// - Parameters:
     ///   - title: The operation for a person: `create volume 'pvc-…'`.
     ///   - key: What it works on; one operation a key.
-    ///   - fingerprint: Equal for calls that ask for the same; those share one run and its result.
-    ///   - deadline: When this caller stops waiting; the operation itself goes on.
-    ///   - obstacle: Asked, when the caller stops waiting, what the operation may be waiting for; answers within seconds.
+    ///   - fingerprint: Equal for calls that ask for the same; they share one run and its result.
+    ///   - deadline: When this caller stops waiting; the operation itself continues.
+    ///   - obstacle: Called when the caller stops waiting: says what the operation may be waiting for, within seconds.
     ///   - body: The operation; it runs in a task of its own.
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws; `VolumeError` with `.deadlineExceeded` that tells the step and its age,
@@ -89,7 +90,7 @@ public final class Operations: Sendable {
         }
     }
 
-    /// Runs `body` on no key, beside everything else, for a caller who waits until `deadline`.
+    /// Runs `body` without a key, beside all other operations, for a caller that waits until `deadline`.
     ///
     /// - Parameters:
     ///   - title: The operation for a person.
@@ -133,7 +134,8 @@ public final class Operations: Sendable {
                 } catch {
                     outcome = .failure(error)
                 }
-                // Gone from the table before anyone hears of the outcome: whoever comes then starts afresh.
+                // Removed from the table before the outcome is published, so that a later caller starts a new
+                // operation.
                 self.running.withLock { $0[key] = nil }
                 self.lastEnd.withLock { $0 = .now }
                 entry.outcome.resolve(outcome)

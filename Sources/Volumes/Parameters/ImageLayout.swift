@@ -1,4 +1,4 @@
-/// How an image is laid out, as the StorageClass says; what it does not say is Ceph's to choose.
+/// How an image is laid out according to the StorageClass; Ceph chooses what the class does not say.
 public struct ImageLayout: Sendable, Hashable {
     /// The features by Ceph's names, in the order given; `nil` for the cluster's default.
     public var features: [String]?

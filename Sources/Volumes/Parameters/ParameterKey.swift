@@ -1,4 +1,5 @@
-/// The StorageClass parameters we know: ceph-csi's names and meanings (its release 3.12 and what came later), and ours.
+/// The known StorageClass parameters: ceph-csi's, with its names and meanings (release 3.12 and later), and Nacre's
+/// own.
 enum ParameterKey: String, CaseIterable {
     case clusterID
     case pool
@@ -37,7 +38,7 @@ enum ParameterKey: String, CaseIterable {
     case readBpsPerGiB = "ReadBpsPerGiB"
     case writeBpsPerGiB = "WriteBpsPerGiB"
     case baseVolSizeBytes = "BaseVolSizeBytes"
-    /// Nacre's own: for how long deleted volumes stay in the trash.
+    /// Nacre's own: how long deleted volumes stay in the trash.
     case trashRetention
 
     /// Keys with this prefix are Kubernetes' own: names of secrets, of the claim, the file system.
@@ -66,7 +67,7 @@ enum ParameterKey: String, CaseIterable {
         }
     }
 
-    /// The key that someone probably meant by `other`: at most two letters off, case aside.
+    /// The key that was probably meant by `other`: at most two letters differ, ignoring case.
     static func nearest(to other: String) -> ParameterKey? {
         let wanted = Array(other.lowercased().unicodeScalars)
         guard wanted.count <= 64 else { return nil }
@@ -127,7 +128,7 @@ enum ParameterForm {
         }
     }
 
-    /// Reads a flag in the spellings that Go's `ParseBool` takes, as ceph-csi does.
+    /// Reads a flag in the spellings that Go's `ParseBool` accepts, as ceph-csi does.
     static func flag(_ value: String) -> Bool? {
         switch value {
         case "1", "t", "T", "true", "TRUE", "True": true

@@ -1,6 +1,6 @@
 /// A StorageClass' parameters, checked.
 ///
-/// A key that nobody knows is refused: a misspelt `imageFeatures` must not give a volume without them.
+/// An unknown key is refused: a misspelt `imageFeatures` must not result in a volume without them.
 public struct VolumeParameters: Sendable, Hashable {
     /// The cluster's key in config.json.
     public let clusterID: String
@@ -16,11 +16,11 @@ public struct VolumeParameters: Sendable, Hashable {
     public let kept: [String: String]
     /// The file system that the class names, if it does.
     public let fileSystem: String?
-    /// For how long a volume stays in the trash once it is deleted; `nil` where the class leaves it to the service.
+    /// How long a deleted volume stays in the trash; `nil` if the class leaves it to the service.
     public let trashRetention: TrashRetention?
-    /// How many times as much as its pool can hold a volume may have; 0 for no limit, nothing for the usual one.
+    /// How many times the pool's capacity a volume may have; 0 for no limit, `nil` for the default.
     public let poolSizeFactor: UInt64?
-    /// What Kubernetes tells about the claim, by the keys that image metadata has.
+    /// What Kubernetes says about the claim, by the keys of the image's metadata.
     public let claimMetadata: [String: String]
 
     /// ceph-csi's image names start so.
@@ -33,11 +33,11 @@ public struct VolumeParameters: Sendable, Hashable {
     /// Checks the parameters of a StorageClass.
     ///
     /// - Parameter parameters: Keys and values as given.
-    /// - Throws: `VolumeError` with `.invalidArgument` that names the key, or `.unimplemented` for one of a later
-    ///   release.
+    /// - Throws: `VolumeError` with `.invalidArgument` that names the key, or `.unimplemented` for one that Nacre does
+    ///   not support.
     public init(_ parameters: [String: String]) throws(VolumeError) {
         var known: [ParameterKey: String] = [:]
-        // In the order of their names, so that the same mistakes give the same message.
+        // In the order of their names, so that the same mistakes always give the same message.
         for (name, value) in parameters.sorted(by: { $0.key < $1.key }) {
             if name.hasPrefix(ParameterKey.kubernetesPrefix) || Self.claimKeys.contains(name) {
                 try Self.checkText(name, value)
@@ -131,7 +131,7 @@ public struct VolumeParameters: Sendable, Hashable {
         }
     }
 
-    /// `krbd:opt,opt;nbd:opt`; options without a mapper are krbd's.
+    /// `krbd:opt,opt;nbd:opt`; options without a mapper are for krbd.
     private static func checkMapOptions(_ name: String, _ value: String) throws(VolumeError) {
         for part in value.split(separator: ";", omittingEmptySubsequences: false) {
             guard let colon = part.firstIndex(of: ":") else {

@@ -1,13 +1,13 @@
 public import Secrets
 
-/// What the cluster does with volumes, wherever they are used.
+/// The operations on volumes that do not concern a node.
 ///
 /// CSI: the Controller service.
 ///
-/// Every call may be repeated at any time, also after success and after a crash, and then gives the same answer.
-/// A call that finds an equal one under way joins it; one that reaches its deadline leaves it to go on.
+/// Every call may be repeated at any time, also after success and after a crash, and then gives the same answer. A call
+/// that finds an equal one under way joins it. When a call reaches its deadline, the operation continues.
 public protocol ControllerService: Sendable {
-    /// Makes a volume, or finds the one that an earlier call of that name made.
+    /// Creates a volume, or finds the one that an earlier call with that name created.
     ///
     /// CSI: CreateVolume.
     func createVolume(
@@ -15,13 +15,13 @@ public protocol ControllerService: Sendable {
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> Volume
 
-    /// The handle that the volume of a name and a class has, whether it is there or not; asks nobody.
+    /// The handle that a volume with this name and class has, whether it exists or not; sends no request.
     ///
-    /// Throws `.invalidArgument` for what no volume can be made of.
+    /// Throws `.invalidArgument` if no volume can be made of these.
     func handle(of name: String, parameters: [String: String]) throws(VolumeError) -> VolumeID
 
-    /// What the volume's image says of it, by the keys of `ImageMetadataKey` and ceph-csi's; asked as the user of
-    /// `credentials`, or as the service's own.
+    /// The metadata of the volume's image, with the keys of `ImageMetadataKey` and of ceph-csi; read as the user of
+    /// `credentials`, or as the service's own user.
     ///
     /// Throws `.notFound` when there is no such image.
     func metadata(
@@ -38,7 +38,8 @@ public protocol ControllerService: Sendable {
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError)
 
-    /// Moves the volume's image to the trash; a volume that is gone is a success, and one that is not ours is refused.
+    /// Moves the volume's image to the trash; succeeds if the volume does not exist, and refuses one that is not
+    /// Nacre's.
     ///
     /// CSI: DeleteVolume.
     func deleteVolume(
@@ -47,7 +48,7 @@ public protocol ControllerService: Sendable {
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError)
 
-    /// Grows the volume; one that is large enough stays as it is.
+    /// Grows the volume; does nothing if it is large enough.
     ///
     /// CSI: ControllerExpandVolume.
     func expandVolume(
@@ -67,17 +68,18 @@ public protocol ControllerService: Sendable {
     ///
     /// CSI: ListVolumes.
     ///
-    /// `maxEntries` is the longest page wanted, 0 for our choice; `startingToken` is empty for the first page,
-    /// otherwise the token that came with the page before. Throws `.aborted` for a token that is not ours.
+    /// `maxEntries` is the longest page wanted, 0 for the default; `startingToken` is empty for the first page,
+    /// otherwise the token of the page before. Throws `.aborted` for an unknown token.
     func listVolumes(
         maxEntries: Int32,
         startingToken: String,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> VolumePage
 
-    /// Room left for volumes of these parameters; of all clusters and pools together without any.
+    /// The free capacity for volumes with these parameters; without parameters, that of all clusters and pools
+    /// together.
     ///
-    /// Asked as the user of `credentials`, or as the service's own.
+    /// Read as the user of `credentials`, or as the service's own user.
     ///
     /// CSI: GetCapacity.
     func capacity(
@@ -117,7 +119,7 @@ public struct ExpandVolumeRequest: Sendable {
 public struct ExpandedVolume: Sendable, Hashable {
     /// The volume's size now, in bytes.
     public var capacityBytes: UInt64
-    /// Whether a node that has it mounted must grow the file system.
+    /// Whether a node on which it is mounted must grow the file system.
     public var nodeExpansionRequired: Bool
 
     /// States a size.
@@ -137,7 +139,7 @@ public struct ValidateCapabilitiesRequest: Sendable {
     public var parameters: [String: String]
     /// The PV's volumeAttributes, if the caller has them.
     public var context: [String: String]
-    /// Who we are to Ceph; the service's own credentials when nothing is given.
+    /// The Ceph user; the service's own user if none is given.
     public var credentials: Credentials?
 
     /// Puts a request together.

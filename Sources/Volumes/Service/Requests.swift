@@ -86,7 +86,7 @@ public struct VolumeStatus: Sendable {
     }
 }
 
-/// Whether a volume is well, and what it is doing, for a person.
+/// Whether a volume is well, and its state in words.
 ///
 /// CSI: VolumeCondition.
 public struct VolumeCondition: Sendable, Hashable {
@@ -122,7 +122,7 @@ public struct Volume: Sendable, Hashable {
     public var capacityBytes: UInt64
     /// What the node needs to know: the PV's volumeAttributes.
     public var context: [String: String]
-    /// What its image tells, in lists and looks; nothing in the answer to a create.
+    /// What its image says, in lists and queries; `nil` in the answer to a create.
     public var facts: VolumeFacts
 
     /// Describes a volume.

@@ -34,7 +34,7 @@ public struct ClaimName: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension VolumeService {
-    /// What the volume's image says of it; asked as the user of `credentials`, or as the service's own.
+    /// The metadata of the volume's image; read as the user of `credentials`, or as the service's own user.
     public func metadata(
         of volumeID: String,
         credentials: Credentials?,

@@ -1,7 +1,7 @@
 internal import Secrets
 
 extension VolumeService {
-    /// Makes a volume, or finds the one that an earlier call of that name made.
+    /// Creates a volume, or finds the one that an earlier call with that name created.
     ///
     /// CSI: CreateVolume.
     public func createVolume(
@@ -34,7 +34,7 @@ extension VolumeService {
         }
     }
 
-    /// The handle that the volume of a name and a class has, whether it is there or not; asks nobody.
+    /// The handle that a volume with this name and class has, whether it exists or not; sends no request.
     public func handle(of name: String, parameters: [String: String]) throws(VolumeError) -> VolumeID {
         try handle(of: name, VolumeParameters(parameters))
     }
@@ -62,14 +62,14 @@ extension VolumeService {
     ) -> [String: String] {
         var metadata = parameters.claimMetadata
         metadata[ImageMetadataKey.requestName] = request.name
-        // What counts is what the class says when the volume is made: nothing leads from an image to its class.
+        // The class's values at the time of the create count: an image does not name its class.
         metadata[ImageMetadataKey.trashRetention] = parameters.trashRetention.map { "\($0.seconds)" }
         metadata[ImageMetadataKey.fileSystem] = fileSystemMark(request, parameters)
         metadata[ImageMetadataKey.poolSizeFactor] = parameters.poolSizeFactor.map { "\($0)" }
         return metadata
     }
 
-    /// The least that the file system takes, which the node makes with these options; a raw device takes any size.
+    /// The smallest size for the file system with these mkfs options; a raw device may have any size.
     private static func leastSize(
         _ request: CreateVolumeRequest,
         _ parameters: VolumeParameters
@@ -81,13 +81,13 @@ extension VolumeService {
         return (least, options.isEmpty ? mark : "\(mark) with mkfsOptions '\(options.printable)'")
     }
 
-    /// What the image remembers of its use; `nil` where that was left open, or said in several ways.
+    /// The file system that is recorded on the image; `nil` if the request names none or several.
     private static func fileSystemMark(_ request: CreateVolumeRequest, _ parameters: VolumeParameters) -> String? {
         let marks = Set(request.capabilities.map { $0.fileSystemMark ?? parameters.fileSystem })
         return marks.count == 1 ? marks.first ?? nil : nil
     }
 
-    /// Looks, makes, mends, and looks again, a bounded number of times: another process may do the same.
+    /// Looks up, creates or repairs the image, a limited number of times, because another process may do the same.
     private func makeImage(
         _ id: VolumeID,
         sizeBytes: UInt64,
@@ -124,7 +124,8 @@ extension VolumeService {
                     let found = try await store.image(id, credentials: request.credentials)
                     // Someone else made it just now.
                     if case .present = found { continue }
-                    // Someone else takes it away and is not at the end yet, or a part is left that a look does not see.
+                    // Another process is removing it and has not finished, or a part is left that a lookup does not
+                    // find.
                     if found == .absent, !isUnseen {
                         isUnseen = true
                         try? await Task.sleep(for: .milliseconds(200))
@@ -145,7 +146,7 @@ extension VolumeService {
         try await store.mendImage(id, credentials: request.credentials)
     }
 
-    /// An image that was made for one file system, and has it by now, is not made one for another by a repetition.
+    /// Refuses a repeated create with another file system than the one that the image was made for.
     private func checkFileSystem(
         _ id: VolumeID,
         _ request: CreateVolumeRequest,

@@ -1,10 +1,10 @@
 public import Secrets
 
 extension VolumeService {
-    /// Moves the volume's image to the trash; a volume that is gone is a success.
+    /// Moves the volume's image to the trash; succeeds if the volume does not exist.
     ///
-    /// An image that is there and was not made by Nacre is refused, whatever its name: a handle in a forged
-    /// PersistentVolume must not delete another program's image.
+    /// An image that Nacre did not make is refused, whatever its name: a handle in a forged PersistentVolume must not
+    /// delete another program's image.
     ///
     /// CSI: DeleteVolume.
     public func deleteVolume(
@@ -13,13 +13,14 @@ extension VolumeService {
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) {
         guard !volumeID.isEmpty else { throw .invalid("volume id is missing") }
-        // CSI: a handle that we cannot have made names a volume that does not exist.
+        // CSI: a handle that is not of Nacre's form names a volume that does not exist.
         guard let id = try? VolumeID(parsing: volumeID) else {
-            // Not so ceph-csi's: its volume exists, and a success would have its PersistentVolume go without it.
+            // This does not hold for ceph-csi's handles: their volumes exist, and after a success the PersistentVolume
+            // would be removed without the image.
             guard !VolumeID.isOfCephCSI(volumeID) else { throw Self.ofCephCSI("delete", volumeID) }
             return
         }
-        // A cluster that is not configured is an error, not a success: its volumes exist, and we cannot reach them.
+        // An unknown cluster is an error, not a success: its volumes exist and cannot be reached.
         let configured = try store.namespace(ofCluster: id.clusterID)
         guard configured == id.namespace else {
             throw VolumeError(

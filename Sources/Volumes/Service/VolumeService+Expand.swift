@@ -1,7 +1,7 @@
 internal import Secrets
 
 extension VolumeService {
-    /// Grows the volume; one that is large enough stays as it is.
+    /// Grows the volume; does nothing if it is large enough.
     ///
     /// CSI: ControllerExpandVolume.
     public func expandVolume(
@@ -39,7 +39,8 @@ extension VolumeService {
                 sizeBytes = try await self.store.growImage(id, toBytes: wanted, credentials: request.credentials)
             }
             enter(VolumeStep.answering, id.imageSpec)
-            // Also for a Block volume: its mapped device may have to be told of the size, and only the node knows how.
+            // Also for a Block volume: the size of its mapped device may have to be updated, which only the node can
+            // do.
             return ExpandedVolume(capacityBytes: sizeBytes, nodeExpansionRequired: true)
         }
     }

@@ -1,13 +1,13 @@
 internal import Secrets
 internal import Synchronization
 
-/// What keeps a typing error in a size from being carried out: an image never shrinks again, and a file system that was
-/// grown without measure takes the memory of every node that mounts it.
+/// Limits against mistyped sizes: an image never shrinks again, and a file system that was grown far too much exhausts
+/// the memory of every node that mounts it.
 ///
-/// A volume may be larger than its pool, for images are thin; but not by more than a factor, `poolSizeFactor` of the
-/// class. What the image's features and its file system can follow, the store asks of the image itself.
+/// A volume may be larger than its pool, because images are thin-provisioned, but only by a factor, `poolSizeFactor` of
+/// the class. The store checks the limits of the image's features and of its file system.
 extension VolumeService {
-    /// How many times as much as its pool can hold a volume may have, unless its class says otherwise.
+    /// How many times the pool's capacity a volume may have, unless its class says otherwise.
     static let usualPoolSizeFactor: UInt64 = 10
 
     /// Refuses a new volume that is larger than its layout or its pool allow.
@@ -32,7 +32,7 @@ extension VolumeService {
         try await checkSize("create \(what)", sizeBytes, in: pool, parameters.poolSizeFactor, credentials)
     }
 
-    /// Refuses growth that is larger than the volume's pool allows; its class's factor stands on the image.
+    /// Refuses growth beyond what the volume's pool allows; the factor of its class is recorded on the image.
     func checkGrowth(_ id: VolumeID, to sizeBytes: UInt64, _ credentials: Credentials) async throws(VolumeError) {
         let pool = PoolAddress(clusterID: id.clusterID, pool: id.pool)
         let what = "expand volume '\(id)'"
@@ -41,7 +41,7 @@ extension VolumeService {
         } catch {
             guard error.code == .outOfRange else { throw error }
         }
-        // The rare case: perhaps its data lies elsewhere, or its class lifts the limit.
+        // Its data may be in another pool, or its class may raise the limit.
         let metadata = try await store.metadata(of: id, credentials: credentials) ?? [:]
         let factor = metadata[ImageMetadataKey.poolSizeFactor].flatMap { UInt64($0) }
         let data = try await presentImage(id, credentials: credentials).dataPool
@@ -70,7 +70,7 @@ extension VolumeService {
         _ credentials: Credentials
     ) async throws(VolumeError) {
         let multiple = factor ?? Self.usualPoolSizeFactor
-        // What fitted when the pool was last looked at fits: this keeps something absurd from happening, no more.
+        // The pool's last known size is good enough: this check only prevents absurd sizes.
         let known = poolSizes.withLock { $0[pool] } ?? 0
         guard multiple > 0, sizeBytes / multiple >= known,
             let largest = await largestBytes(in: pool, factor, credentials), sizeBytes > largest

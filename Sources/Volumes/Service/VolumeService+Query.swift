@@ -44,7 +44,7 @@ extension VolumeService {
         let limit = maxEntries == 0 ? 500 : min(Int(maxEntries), 1000)
         let images = try await query("list volumes", deadline) { () async throws(VolumeError) in
             enter(VolumeStep.listing)
-            // One more than asked for tells whether there is a next page.
+            // One more than requested, to know whether there is a next page.
             return try await self.store.images(after: cursor, limit: limit + 1)
         }
         let page = images.prefix(limit)
@@ -115,7 +115,7 @@ extension VolumeService {
         }
     }
 
-    /// Runs what only reads: it joins nobody, but has a deadline and tells its step.
+    /// Runs an operation that only reads: it joins no other, but has a deadline and reports its step.
     private func query<R: Sendable>(
         _ title: String,
         _ deadline: ContinuousClock.Instant,
@@ -133,7 +133,7 @@ extension ImageCursor {
     /// The cursor for the wire: `v1:clusterID/pool/image`.
     var token: String { "v1:\(clusterID)/\(pool)/\(image)" }
 
-    /// Reads a token; CSI wants `.aborted` for one that is not ours.
+    /// Reads a token; CSI requires `.aborted` for an unknown one.
     init(token: String) throws(VolumeError) {
         let parts = String(decoding: token.utf8.dropFirst(3), as: UTF8.self).parts(at: "/")
         guard token.startsExactly(with: "v1:"), parts.count == 3, parts.allSatisfy({ !$0.isEmpty }) else {

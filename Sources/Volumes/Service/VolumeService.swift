@@ -1,7 +1,7 @@
 internal import Secrets
 internal import Synchronization
 
-/// CSI's rules for volumes, over an `ImageStore`: the one place where a volume's life is decided.
+/// CSI's rules for volumes, on top of an `ImageStore`.
 ///
 /// The image is the record: its name is a pure function of the request's name, so there is no journal that could
 /// disagree with it. The life of a volume: `createVolume` (`VolumeService+Create.swift`), any number of `expandVolume`
@@ -10,20 +10,20 @@ internal import Synchronization
 public final class VolumeService: ControllerService {
     let store: any ImageStore
     let operations: Operations
-    /// What each pool could hold when it was last looked at, in bytes.
+    /// The capacity of each pool when it was last read, in bytes.
     let poolSizes = Mutex<[PoolAddress: UInt64]>([:])
 
     /// Makes the service.
     ///
     /// - Parameters:
     ///   - store: Where the images live.
-    ///   - operations: What is under way; nobody else puts volumes' operations there.
+    ///   - operations: The operations under way; no other code adds operations on volumes.
     public init(store: any ImageStore, operations: Operations = Operations()) {
         self.store = store
         self.operations = operations
     }
 
-    /// The image's state when it is whole; throws `.notFound` otherwise.
+    /// The image's state if it is complete; throws `.notFound` otherwise.
     func presentImage(
         _ id: VolumeID,
         credentials: Credentials?
@@ -41,7 +41,7 @@ public final class VolumeService: ControllerService {
         }
     }
 
-    /// Reads a handle of which the volume is wanted: what is no handle of ours names no volume.
+    /// Parses the handle of a volume that must exist; a handle of another form names no volume.
     func existing(_ volumeID: String) throws(VolumeError) -> VolumeID {
         do throws(VolumeError) {
             return try VolumeID(parsing: volumeID)

@@ -1,6 +1,6 @@
 /// The steps of every controller operation: the table of the places where a process can be killed.
 ///
-/// A step is entered when all before it is done, so "killed at a step" means: between it and the one before.
+/// A step is entered when all earlier steps are done, so "killed at a step" means: between it and the one before.
 ///
 /// | operation | killed at | leaves | the retry |
 /// | --- | --- | --- | --- |
@@ -22,11 +22,11 @@ public enum VolumeStep: String, OperationStep, CaseIterable {
     case connecting
     /// Reading what there is under the image's name.
     case lookingUp
-    /// Taking the image's name, or `rbd_create4` where it is not a plain one.
+    /// Taking the image's name, or `rbd_create4` for an image that is not plain.
     case creatingImage
-    /// Writing, all at once, what hangs on the new image's id.
+    /// Writing, all at once, the objects of the new image's id.
     case writingHeader
-    /// Taking away, or completing, what a killed process left.
+    /// Removing or completing what a killed process left.
     case mendingImage
     /// One class call on the image's header.
     case settingMetadata
@@ -34,11 +34,11 @@ public enum VolumeStep: String, OperationStep, CaseIterable {
     case checkingUse
     /// The four calls that move a plain image, or `rbd_trash_move`.
     case movingToTrash
-    /// Reading again who has the image open: someone may have come while it was moved.
+    /// Reading again who has the image open: a client may have opened it during the move.
     case recheckingUse
     /// `rbd_trash_restore`: someone came.
     case restoringImage
-    /// librbd waits for a client that has the image's lock, or has it do what is wanted.
+    /// librbd waits for the client that holds the image's lock, or asks it to do the operation.
     case waitingForLock
     /// `rbd_open` and `rbd_resize2`.
     case growingImage

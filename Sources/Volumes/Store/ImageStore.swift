@@ -1,10 +1,10 @@
 internal import ExactText
 public import Secrets
 
-/// Where images live: what `VolumeService` needs of a Ceph cluster, and nothing more.
+/// Where images are stored: what `VolumeService` needs of a Ceph cluster.
 ///
-/// Implemented on RBD by `CephVolumes` and in memory by the tests; one behaviour suite runs on both.
-/// Every call may find the half of what a killed process left; every call may be repeated.
+/// Implemented on RBD by `CephVolumes` and in memory by the tests; one behaviour suite runs on both. Every call may
+/// find an incomplete image that a killed process left; every call may be repeated.
 public protocol ImageStore: Sendable {
     /// The RADOS namespace that the configuration gives a cluster; empty for the default one.
     ///
@@ -14,11 +14,11 @@ public protocol ImageStore: Sendable {
     /// What there is under a name.
     func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState
 
-    /// An image's size in bytes, or `nil` if there is none or it was never finished; a shorter look than `image`.
+    /// An image's size in bytes, or `nil` if there is none or it is incomplete; cheaper than `image`.
     func sizeBytes(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> UInt64?
 
-    /// Makes an image with its metadata; throws `.alreadyExists` when there is one, or a part of one that `image` does not
-    /// see.
+    /// Creates an image with its metadata; throws `.alreadyExists` if there is one, or a part of one that `image` does
+    /// not find.
     func createImage(
         _ id: VolumeID,
         sizeBytes: UInt64,
@@ -27,53 +27,53 @@ public protocol ImageStore: Sendable {
         credentials: Credentials
     ) async throws(VolumeError)
 
-    /// Brings a half-made image to an end: away when it never was one, whole when it may hold data.
+    /// Completes or removes a half-made image: removes one that was never usable, completes one that may hold data.
     func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError)
 
     /// An image's metadata, at most 64 keys of it, by one read of its header, or `nil` if there is no such image.
     func metadata(of id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> [String: String]?
 
-    /// Writes metadata beside what is there; throws `.notFound` when the image is gone, `.failedPrecondition` when it is
-    /// not Nacre's.
+    /// Adds metadata to an image; throws `.notFound` when the image is gone, `.failedPrecondition` when it is not
+    /// Nacre's.
     func setMetadata(
         _ metadata: [String: String],
         of id: VolumeID,
         credentials: Credentials
     ) async throws(VolumeError)
 
-    /// Grows an image and returns its size; never shrinks it.
+    /// Grows an image and returns its size; never shrinks one.
     ///
-    /// Throws `.notFound` when it is gone, `.failedPrecondition` when it is not Nacre's, `.outOfRange` that names the
-    /// largest size which works when its features or the file system on it cannot follow; then it is as it was.
+    /// Throws `.notFound` if it does not exist, `.failedPrecondition` if it is not Nacre's, and `.outOfRange` with the
+    /// largest possible size if its features or its file system do not allow the size. The image is then unchanged.
     func growImage(
         _ id: VolumeID,
         toBytes sizeBytes: UInt64,
         credentials: Credentials
     ) async throws(VolumeError) -> UInt64
 
-    /// Moves an image to the trash, in constant time; one that is gone is a success.
+    /// Moves an image to the trash, in constant time; succeeds if it does not exist.
     ///
-    /// Throws `.failedPrecondition` that names who has it open, or says that it is not Nacre's; then it is where it was.
+    /// Throws `.failedPrecondition` that names who has it open, or says that it is not Nacre's. The image is then
+    /// unchanged.
     func trashImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError)
 
-    /// Up to `limit` images that volumes may stand on, in a fixed order, behind the one named by `cursor`.
+    /// Up to `limit` images, in a fixed order, after the one named by `cursor`.
     func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> [ListedImage]
 
-    /// Bytes that volumes can still take, after replication; of the roomiest pool when none is named; asked as that user,
-    /// or as the service's own.
+    /// The free capacity for volumes in bytes, after replication; of the pool with most space if none is named; read as
+    /// that user, or as the service's own user.
     func availableBytes(in pool: PoolAddress?, as credentials: Credentials?) async throws(VolumeError) -> UInt64
 
     /// What is known of an image beyond its size; throws `.notFound` when it is gone.
     func facts(of id: VolumeID) async throws(VolumeError) -> VolumeFacts
 
-    /// Bytes that a pool can hold in all, after replication: what volumes have taken, and what they can still take.
+    /// A pool's capacity in bytes, after replication: used and free.
     func poolBytes(_ pool: PoolAddress, as credentials: Credentials?) async throws(VolumeError) -> UInt64
 
-    /// How an image is, for a person; throws `.notFound` when it is gone.
+    /// An image's condition in words; throws `.notFound` when it is gone.
     func condition(of id: VolumeID) async throws(VolumeError) -> VolumeCondition
 
-    /// What keeps calls on an image from being answered, for a person; `nil` if nothing is known. Answers within
-    /// seconds.
+    /// Why calls on an image are not answered, in words; `nil` if no reason is known. Answers within seconds.
     func standstill(of id: VolumeID, as credentials: Credentials?) async -> String?
 }
 
@@ -86,7 +86,7 @@ extension ImageStore {
 public enum ImageState: Sendable, Hashable {
     /// Nothing.
     case absent
-    /// What a killed process left; the words say what is missing.
+    /// An image that a killed process left incomplete; the text says what is missing.
     case halfMade(String)
     /// An image.
     case present(ImageRecord)
@@ -124,10 +124,10 @@ public struct ImageRecord: Sendable, Hashable {
         self.dataPool = dataPool
     }
 
-    /// Says how the image differs from what a class asks for, or `nil`.
+    /// How the image differs from what a class asks for, or `nil`.
     func difference(from layout: ImageLayout) -> String? {
         if let wanted = layout.features {
-            // Ceph adds these two by itself where stripes or a data pool were asked for.
+            // Ceph adds these two by itself for stripes and for a data pool.
             let ours = Set(features).subtracting(["striping", "data-pool"])
             // And this one to an object map.
             let theirs = Set(wanted).union(wanted.contains("object-map") ? ["fast-diff"] : [])

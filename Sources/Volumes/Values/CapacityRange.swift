@@ -5,10 +5,10 @@ public struct CapacityRange: Sendable, Hashable {
     /// Volumes are whole MiB.
     public static let granularityBytes: UInt64 = 1 << 20
 
-    /// The size of a volume of which no size was asked: 1 GiB, as ceph-csi's.
+    /// The size of a volume if the request names none: 1 GiB, as in ceph-csi.
     public static let defaultBytes: UInt64 = 1 << 30
 
-    /// The largest size we make: 2^60 bytes (1 EiB); librbd's object numbers end there with 4 MiB objects.
+    /// The largest size: 2^60 bytes (1 EiB), where librbd's object numbers end for objects of 4 MiB.
     public static let largestBytes: UInt64 = 1 << 60
 
     /// At least this, 0 for no bound.
@@ -44,7 +44,7 @@ public struct CapacityRange: Sendable, Hashable {
     /// The size of a new volume in this range: what is required, rounded up to whole MiB; the default without a bound.
     ///
     /// - Parameters:
-    ///   - smallestBytes: What its use takes at least; a smaller wish is rounded up to it.
+    ///   - smallestBytes: The least that its use needs; a smaller request is rounded up to it.
     ///   - use: The use, for errors: `xfs`.
     /// - Returns: The size in bytes.
     /// - Throws: `VolumeError` with `.outOfRange` when no whole MiB lies in the range, or none that is large enough.

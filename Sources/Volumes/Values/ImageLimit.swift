@@ -21,7 +21,8 @@ public enum ImageLimit {
 }
 
 extension ImageLayout {
-    /// The largest image of this layout; one that names no features gets Ceph's usual ones, with an object map.
+    /// The largest image of this layout; one that names no features gets Ceph's default features, which include an
+    /// object map.
     var largestBytes: UInt64 {
         ImageLimit.largestBytes(
             hasObjectMap: features.map { $0.contains("object-map") } ?? true,

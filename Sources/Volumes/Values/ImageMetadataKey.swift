@@ -1,22 +1,23 @@
-/// The metadata that Nacre keeps on an image: what moves with a volume lies there, and nowhere else.
+/// The metadata that Nacre keeps on an image: everything that must move with a volume is there.
 ///
-/// Keys of ceph-csi (`csi.storage.k8s.io/…`) stand beside these; see `ParameterKey`.
+/// Keys of ceph-csi (`csi.storage.k8s.io/…`) are written too; see `ParameterKey`.
 public enum ImageMetadataKey {
-    /// The name under which the volume was asked for; written when the image is made, so it is Nacre's mark, too.
+    /// The name under which the volume was requested; it is written when the image is created and is also Nacre's mark.
     public static let requestName = "nacre.io/request-name"
-    /// The mark of an image that another program made and Nacre has taken over.
+    /// The mark of an image that another program made and that Nacre manages now.
     public static let adopted = "nacre.io/adopted"
-    /// The file system that was asked for: `ext4`, `xfs`, or `block` for none.
+    /// The file system that was requested: `ext4`, `xfs`, or `block` for none.
     public static let fileSystem = "nacre.io/file-system"
-    /// How far the file system's making is: nothing, `formatting FS NODE TIME TOKEN`, `formatted FS`; changed by its holder only.
+    /// The state of the file system: absent, `formatting FS NODE TIME TOKEN` or `formatted FS`; only the image's holder
+    /// changes it.
     public static let format = "nacre.io/format"
-    /// How many times its pool's size the volume may have, where its class says so; 0 for no limit.
+    /// How many times its pool's capacity the volume may have, if its class says so; 0 for no limit.
     public static let poolSizeFactor = "nacre.io/pool-size-factor"
-    /// The uid of the namespace `kube-system` of the Kubernetes cluster that has the volume.
+    /// The uid of the namespace `kube-system` of the Kubernetes cluster that uses the volume.
     public static let kubernetesCluster = "nacre.io/kubernetes-cluster"
-    /// When and by whom the image was put into the trash: only what carries it is ever purged.
+    /// When and by whom the image was moved to the trash; only images with this mark are removed from there.
     public static let trashed = "nacre.io/trashed"
-    /// For how long the image stays in the trash once it is deleted, in seconds; the service's own setting without it.
+    /// How long the deleted image stays in the trash, in seconds; without it the service's own setting applies.
     public static let trashRetention = "nacre.io/trash-retention"
     /// What all of these begin with.
     public static let prefix = "nacre.io/"

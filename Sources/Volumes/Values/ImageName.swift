@@ -30,7 +30,7 @@ public enum ImageName {
         return prefix + uuid(forRequest: requestName)
     }
 
-    /// Whether an image's name ends in a UUID, as those do that we make.
+    /// Whether an image's name ends in a UUID, as the names that Nacre makes do.
     public static func endsInUUID(_ name: String) -> Bool {
         isUUID(name.utf8.suffix(36))
     }

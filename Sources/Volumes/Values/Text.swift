@@ -6,7 +6,7 @@ extension Unicode.Scalar {
 }
 
 extension String {
-    /// The string fit for one line of a message: control characters as `\u{…}`, at most 160 characters.
+    /// The string in a form for one line of a message: control characters as `\u{…}`, at most 160 characters.
     package var printable: String {
         var line = ""
         var count = 0

@@ -1,5 +1,5 @@
-/// For how long a deleted volume stays in Ceph's trash before it is removed: `0`, `90s`, `30m`, `72h`, `7d`; a number alone is
-/// seconds.
+/// How long a deleted volume stays in Ceph's trash before it is removed: `0`, `90s`, `30m`, `72h`, `7d`; a number alone
+/// is seconds.
 public struct TrashRetention: Sendable, Hashable {
     /// Seconds, 0 to ten years.
     public let seconds: UInt64

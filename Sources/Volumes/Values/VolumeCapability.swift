@@ -84,10 +84,10 @@ public struct MountAccess: Sendable, Hashable {
 }
 
 extension VolumeCapability {
-    /// The mark of a raw device, in the place of a file system's name.
+    /// The mark of a raw device, in place of a file system's name.
     public static let blockMark = "block"
 
-    /// What an image that is made for this use remembers: `ext4`, `xfs`, `block`; `nil` if none was named.
+    /// What is recorded on an image that is made for this use: `ext4`, `xfs`, `block`; `nil` if none was named.
     public var fileSystemMark: String? {
         switch access {
         case .block: Self.blockMark
@@ -98,7 +98,7 @@ extension VolumeCapability {
     /// The file systems that we make and grow.
     public static let fileSystems = ["ext4", "xfs"]
 
-    /// Says why no RBD volume can be used so, or `nil` if it can.
+    /// Why an RBD volume cannot be used in this way, or `nil` if it can.
     ///
     /// CSI: ValidateVolumeCapabilities; a file system has one writing node at most.
     public var refusal: String? {

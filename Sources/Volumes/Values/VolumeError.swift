@@ -1,4 +1,4 @@
-/// What went wrong with a volume, for its caller and for the person who reads it at night.
+/// A failed operation on a volume, with a code for programs and a sentence for people.
 ///
 /// `message` is lower case, without a full stop: what could not be done to what, why, and after a semicolon what to do.
 public struct VolumeError: Error, Sendable, CustomStringConvertible {
@@ -44,7 +44,7 @@ public struct VolumeError: Error, Sendable, CustomStringConvertible {
     /// One sentence for a person; holds no secret.
     public let message: String
 
-    /// Whether its cause was taken away meanwhile, so that the same call may do better at once.
+    /// Whether its cause was removed meanwhile, so that the same call may succeed at once.
     package private(set) var isMended = false
 
     /// Makes an error with its sentence.
@@ -53,7 +53,7 @@ public struct VolumeError: Error, Sendable, CustomStringConvertible {
         self.message = message
     }
 
-    /// The same error, of which the cause was taken away meanwhile.
+    /// The same error, marked as one whose cause was removed meanwhile.
     package func mended() -> VolumeError {
         var error = self
         error.isMended = true
@@ -63,10 +63,10 @@ public struct VolumeError: Error, Sendable, CustomStringConvertible {
     /// The sentence.
     public var description: String { message }
 
-    /// A request that cannot be right however often it is repeated.
+    /// A request that is invalid and fails however often it is repeated.
     public static func invalid(_ message: String) -> VolumeError { VolumeError(.invalidArgument, message) }
 
-    /// An image that Nacre did not make, nor take over, and so leaves as it is.
+    /// The refusal to change an image that Nacre did not make.
     ///
     /// - Parameters:
     ///   - doing: What is refused: `delete image`.

@@ -1,19 +1,19 @@
-/// What is known of a volume beyond its handle and its size: what its image's metadata says, and who has it.
+/// What is known of a volume beyond its handle and size: its image's metadata, and who uses it.
 ///
-/// CSI has no fields for it. In the answers to ListVolumes and ControllerGetVolume it goes as `volumeContext`, under the
-/// metadata's own keys, and `publishedNodeIds`.
+/// CSI has no fields for it. The answers to ListVolumes and ControllerGetVolume have it in `volumeContext`, under the
+/// metadata's own keys, and in `publishedNodeIds`.
 public struct VolumeFacts: Sendable, Hashable {
-    /// The name under which it was asked for; `nil` where Nacre did not make the image.
+    /// The name under which it was requested; `nil` if Nacre did not make the image.
     public var name: String?
     /// The claim that it was made for, `namespace/name`.
     public var claim: String?
     /// When its image was made, in seconds since 1970.
     public var createdAt: Int64?
-    /// The file system that was asked for: `ext4`, `xfs`, or `block` for none.
+    /// The file system that was requested: `ext4`, `xfs`, or `block` for none.
     public var fileSystem: String?
-    /// The uid of the namespace `kube-system` of the Kubernetes cluster that has it.
+    /// The uid of the namespace `kube-system` of the Kubernetes cluster that uses it.
     public var kubernetesCluster: String?
-    /// Who has it: nodes by their names, other clients by their addresses; in order.
+    /// Who uses it: nodes by their names, other clients by their addresses; sorted.
     public var users: [String]
 
     /// Reads an image's metadata, or a `volumeContext` that `context` wrote.

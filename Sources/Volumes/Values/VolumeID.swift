@@ -62,7 +62,7 @@ public struct VolumeID: Sendable, Hashable, CustomStringConvertible {
         try self.init(clusterID: parts[0], pool: parts[1], namespace: parts[2], image: parts[3])
     }
 
-    /// Whether a handle is one of ceph-csi's, of which Nacre does not know the image:
+    /// Whether a handle is one of ceph-csi's, whose image Nacre cannot derive:
     /// `0001-0009-rook-ceph-0000000000000001-9a7ea1f3-…`.
     ///
     /// See: ceph-csi, internal/util/volid.go: version, length of the cluster's id, that id, the pool's number, a UUID.
@@ -73,7 +73,7 @@ public struct VolumeID: Sendable, Hashable, CustomStringConvertible {
                 UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || UInt8(ascii: "a")...UInt8(ascii: "f") ~= byte | 0x20
             }
         }
-        // Four digits, four digits, …, sixteen digits, a UUID, with a hyphen between each two.
+        // Four digits, four digits, …, sixteen digits and a UUID, separated by hyphens.
         guard bytes.count > 4 + 1 + 4 + 1 + 1 + 16 + 1 + 36, isHexadecimal(bytes[0..<4]), bytes[4] == UInt8(ascii: "-"),
             isHexadecimal(bytes[5..<9]), bytes[9] == UInt8(ascii: "-"),
             let length = Int(String(decoding: bytes[5..<9], as: UTF8.self), radix: 16),
@@ -98,7 +98,7 @@ public struct VolumeID: Sendable, Hashable, CustomStringConvertible {
         namespace.isEmpty ? "\(pool)/\(image)" : "\(pool)/\(namespace)/\(image)"
     }
 
-    /// Characters that Ceph's specs, file names or our handle give another meaning.
+    /// Characters that have a special meaning in Ceph's image specs, in file names or in the handle.
     private static func check(_ part: String, _ value: String) throws(VolumeError) {
         guard !value.isEmpty else { throw .invalid("\(part) of a volume handle is empty") }
         guard !value.isExactly("."), !value.isExactly("..") else {
