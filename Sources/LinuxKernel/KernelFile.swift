@@ -56,6 +56,20 @@ public enum KernelFile {
         }
     }
 
+    /// Makes a file of zeros that takes no room; what was there is gone.
+    ///
+    /// See: ftruncate(2).
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - sizeBytes: Its size.
+    /// - Throws: `KernelError`, also for a size that the file system does not take.
+    public static func makeSparse(_ path: String, sizeBytes: UInt64) throws(KernelError) {
+        guard let size = off_t(exactly: sizeBytes) else { throw KernelError("ftruncate", .fileTooLarge, path) }
+        let file = try OwnedDescriptor(opening: path, O_WRONLY | O_CREAT | O_TRUNC)
+        try checked("ftruncate", path, ftruncate(file.rawValue, size))
+    }
+
     /// Gives a file or a directory another name, on disk too when this returns.
     ///
     /// See: rename(2).

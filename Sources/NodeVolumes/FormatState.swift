@@ -52,6 +52,18 @@ enum FormatState: Sendable, Hashable {
     /// The note that it is made.
     static func ended(_ fileSystem: String) -> FormatState { FormatState("formatted \(fileSystem)") }
 
+    /// Whether it is not noted yet that a file system is made.
+    ///
+    /// - Parameter isOurs: Whether the image is Nacre's; others' get no note unasked.
+    /// - Returns: Whether a note is due once its file system is seen.
+    func isOpen(isOurs: Bool) -> Bool {
+        switch self {
+        case .none: isOurs
+        case .formatting: true
+        case .formatted: false
+        }
+    }
+
     /// The step from this state to another.
     func change(to next: FormatState) -> MetadataChange {
         MetadataChange(ImageMetadataKey.format, from: text, to: next.text ?? "")

@@ -26,11 +26,21 @@ extension NodeVolumeService {
             )
         }
         let state = FormatState(notes[ImageMetadataKey.format])
-        let making = try await making(record, device, content, state)
+        let mark = notes[ImageMetadataKey.fileSystem]
+        let isOurs = notes[ImageMetadataKey.requestName] != nil
+        let making = try await making(
+            record,
+            device,
+            content,
+            state,
+            mayBeLeft: isOurs && !record.usage.isReadOnly
+                && (mark == nil || VolumeCapability.fileSystems.contains { $0 == mark }),
+            mkfsOptions
+        )
         // What a mkfs left is no file system that must be kept.
         let fileSystem = try fileSystem(
             of: record,
-            marked: notes[ImageMetadataKey.fileSystem],
+            marked: mark,
             holding: making == .none ? content : .blank
         )
         if record.usage.fileSystem != fileSystem {
@@ -48,13 +58,17 @@ extension NodeVolumeService {
             return try await format(record, device, mapped, state, making, mkfsOptions)
         }
         guard content == .known(format: fileSystem) else {
+            let unsaying =
+                state == .none ? "" : " && rbd image-meta remove \(record.imageSpec) \(ImageMetadataKey.format)"
             throw VolumeError(
                 .failedPrecondition,
                 "cannot stage volume '\(record.volumeID)' as \(fileSystem): its image holds \(content); stage it as what "
-                    + "it is, or wipe it on purpose"
+                    + "it is, or, to lose all that is on it and begin anew: rbd resize --allow-shrink --size 0 "
+                    + "\(record.imageSpec) && rbd resize --size \(device.sizeBytes >> 20)M \(record.imageSpec)\(unsaying)"
             )
         }
-        if case .formatting = state, !record.usage.isReadOnly {
+        // Also what 0.1.0 made, which noted nothing: so that it is never taken for blank.
+        if state.isOpen(isOurs: isOurs), !record.usage.isReadOnly {
             enter(NodeStep.recordingFormatted, record.volumeID)
             try await note(.ended(fileSystem), after: state, mapped)
         }
@@ -169,7 +183,7 @@ extension NodeVolumeService {
         try await note(.ended(fileSystem), after: begun, mapped)
     }
 
-    private func run(
+    func run(
         _ program: String,
         _ arguments: [String],
         succeeding codes: Set<Int32>,

@@ -11,8 +11,12 @@ internal import Volumes
 /// | nothing at both ends | `formatted` | refused: what was there is gone, and a new one would bury it |
 /// | what a mkfs left that did not end, or a file system that nobody ever mounted | `formatting` | it is made anew, by force |
 /// | a file system that was mounted | `formatting` | the image is said to be formatted, and it is taken as it is |
-/// | the file system that is wanted | nothing, or `formatted` | it is taken as it is |
+/// | the file system that is wanted | nothing, or `formatted` | it is taken as it is, and the image says `formatted` |
+/// | by its bytes alone, what a mkfs left that did not end | nothing, on an image of Nacre's | it is made anew, by force |
 /// | anything else | anything | refused |
+///
+/// Release 0.1.0 wrote no note: how far it was stood in a file of its node, which nobody reads any more. What it was killed
+/// in is told by its bytes, on any node: xfs by its super block; ext4 by `UnfinishedFormat`.
 extension NodeVolumeService {
     /// Whether a file system is to be made, and by force.
     enum Making: Sendable, Hashable {
@@ -26,7 +30,9 @@ extension NodeVolumeService {
         _ record: VolumeRecord,
         _ device: MappedDevice,
         _ content: DeviceContent,
-        _ state: FormatState
+        _ state: FormatState,
+        mayBeLeft: Bool,
+        _ mkfsOptions: String?
     ) async throws(VolumeError) -> Making {
         switch (content, state) {
         case (.blank, .none): return .plain
@@ -40,9 +46,42 @@ extension NodeVolumeService {
             )
         case (_, .formatting(let begun, _)):
             return try await isLeftover(record, device, content, begun) ? .forced : .none
+        case (_, .none):
+            guard mayBeLeft else { return .none }
+            return try await isUnfinished(record, device, content, mkfsOptions) ? .forced : .none
         default: return .none
         }
     }
+
+    /// Whether the bytes say that a mkfs did not end, and that nobody can have used what it left.
+    private func isUnfinished(
+        _ record: VolumeRecord,
+        _ device: MappedDevice,
+        _ content: DeviceContent,
+        _ mkfsOptions: String?
+    ) async throws(VolumeError) -> Bool {
+        let what = "look at the file system of volume '\(record.volumeID)'"
+        if content == .known(format: "xfs") {
+            return try await kernel(what) { () throws(KernelError) in
+                try FileSystemState.state(of: device.path, "xfs") == .unfinished
+            }
+        }
+        guard case .unknown = content, record.usage.fileSystem != "xfs", device.sizeBytes <= Self.largestModel else {
+            return false
+        }
+        let model = "\(records.directory)/model-\(device.device.major)-\(device.device.minor)"
+        defer { try? KernelFile.remove(model) }
+        let arguments = try FileSystemOptions.mkfsArguments("ext4", given: mkfsOptions, kernel: "")
+        try await kernel(what) { () throws(KernelError) in
+            try KernelFile.remove(model)
+            try KernelFile.makeSparse(model, sizeBytes: device.sizeBytes)
+        }
+        try await run("mkfs.ext4", ["-q", "-F"] + arguments + [model], succeeding: [0], what)
+        return try await kernel(what) { () throws(KernelError) in try UnfinishedFormat.isPart(device.path, of: model) }
+    }
+
+    /// What a file system of that size leaves in a sparse file of the node's is a hundred MiB.
+    private static var largestModel: UInt64 { 4 << 40 }
 
     /// Whether what is there is what a mkfs of that file system left, which nobody has used.
     private func isLeftover(
@@ -56,7 +95,7 @@ extension NodeVolumeService {
             try FileSystemState.state(of: device.path, begun)
         }
         switch (content, found) {
-        case (.known(let format), .untouched): return format == begun
+        case (.known(let format), .untouched), (.known(let format), .unfinished): return format == begun
         // Its super block comes last; what else is there has no name of its own.
         case (.unknown, .absent): return true
         default: return false

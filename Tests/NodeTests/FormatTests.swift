@@ -64,6 +64,101 @@ extension NodeTests {
         try await lab.remove(image)
     }
 
+    @Test("What 0.1.0 was killed in, of which no note tells, is made anew by any node", arguments: killed)
+    func makesAnewByBytes(fsType: String, limit: Int) async throws {
+        let image = "old-\(fsType)-\(limit)"
+        let lab = try await NodeLab.fresh(image, megabytes: 400)
+        let file = "\(lab.directory)/partial"
+        let options = fsType == "ext4" ? "-m0 -Enodiscard,lazy_itable_init=1,lazy_journal_init=1" : "-K"
+        let ended = try await shell(
+            "truncate -s 400M \(file); (ulimit -f \(limit * 2); mkfs.\(fsType) -q \(options) \(file)) > /dev/null 2>&1; "
+                + "echo $?"
+        )
+        #expect(ended != "0\n")
+        try await replace(image, by: file, in: lab)
+        try leaveOldRecord(image, fsType, in: lab)
+        try await lab.run("reconcile", image, nil, observer: nil)
+        try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+        try await shell("echo x > \(lab.stagingPath(image))/f && sync -f \(lab.stagingPath(image))")
+        #expect(try await rbd("image-meta get rbd/\(image) nacre.io/format") == "formatted \(fsType)\n")
+        try await lab.run("down", image, fsType, observer: nil)
+        try await lab.remove(image)
+    }
+
+    /// What is no mkfs's remains, though a file of 0.1.0's says that its node was killed in one.
+    static let precious: [(String, String)] = [
+        ("pages", "dd if=/dev/urandom of=FILE bs=8k seek=2 count=40 conv=notrunc"),
+        ("header", "printf 'a database of its own' | dd of=FILE bs=4k seek=1 conv=notrunc"),
+        (
+            "front",
+            "mkfs.ext4 -q FILE && debugfs -w -R 'write /etc/hostname f' FILE && dd if=/dev/zero of=FILE bs=4k count=1 conv=notrunc"
+        ),
+        ("wiped", "mkfs.ext4 -q FILE && debugfs -w -R 'write /etc/hostname f' FILE && wipefs -q -a FILE"),
+        ("log", "mkfs.xfs -q FILE && dd if=/dev/zero of=FILE bs=4k count=1 conv=notrunc"),
+    ]
+
+    @Test("The word of a file of 0.1.0's costs nothing that may be somebody's", arguments: precious)
+    func keepsWithoutNote(name: String, command: String) async throws {
+        let image = "precious-\(name)"
+        let lab = try await NodeLab.fresh(image, megabytes: 400)
+        let file = "\(lab.directory)/partial"
+        try await shell("truncate -s 400M \(file); (\(command.replacing("FILE", with: file))) > /dev/null 2>&1")
+        try await replace(image, by: file, in: lab)
+        for fsType in ["ext4", "xfs"] {
+            try leaveOldRecord(image, fsType, in: lab)
+            await #expect {
+                try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+            } throws: {
+                ($0 as? VolumeError)?.code == .failedPrecondition
+                    && "\($0)".contains("rbd resize --size 400M rbd/\(image)")
+            }
+        }
+        try await lab.run("down", image, "ext4", observer: nil)
+        let export = "rbd -c \(NodeLab.clusterDirectory ?? "")/ceph.conf export --no-progress rbd/\(image) -"
+        #expect(try await shell("\(export) | cmp - \(file) && echo same") == "same\n")
+        // The commands that the error gives.
+        _ = try await rbd("resize --no-progress --allow-shrink --size 0 rbd/\(image)")
+        _ = try await rbd("resize --no-progress --size 400M rbd/\(image)")
+        try await lab.service().stage(lab.stageRequest(image), deadline: soon)
+        try await lab.run("down", image, "ext4", observer: nil)
+        try await lab.remove(image)
+    }
+
+    @Test("A volume of 0.1.0's is noted as formatted once it is staged, and never formatted again")
+    func notesOldVolumes() async throws {
+        let image = "old-whole"
+        let lab = try await NodeLab.fresh(image, megabytes: 400)
+        let file = "\(lab.directory)/partial"
+        try await shell("truncate -s 400M \(file); mkfs.ext4 -q \(file)")
+        try await replace(image, by: file, in: lab)
+        try await lab.service().stage(lab.stageRequest(image), deadline: soon)
+        #expect(try await rbd("image-meta get rbd/\(image) nacre.io/format") == "formatted ext4\n")
+        try await lab.run("down", image, "ext4", observer: nil)
+        try await lab.remove(image)
+    }
+
+    /// An image of Nacre's, as 0.1.0 made them, that holds what a file holds.
+    private func replace(_ image: String, by file: String, in lab: NodeLab) async throws {
+        _ = try await rbd(
+            "rm --no-progress rbd/\(image) && rbd -c \(NodeLab.clusterDirectory ?? "")/ceph.conf "
+                + "import --no-progress \(file) rbd/\(image)"
+        )
+        _ = try await rbd("image-meta set rbd/\(image) nacre.io/request-name \(image)")
+    }
+
+    private func leaveOldRecord(_ image: String, _ fsType: String, in lab: NodeLab) throws {
+        let records = "\(lab.directory)/volumes"
+        try KernelFile.makeDirectories(records)
+        let record = """
+            {"version":1,"volumeID":"\(lab.handle(image))","stagingPath":"\(lab.stagingPath(image))","isFormatting":true,\
+            "isStaged":false,"targets":[],"usage":{"isBlock":false,"fileSystem":"\(fsType)","mountFlags":[],"mode":1}}
+            """
+        try KernelFile.replace(
+            "\(records)/\(ImageAddress.fileName(of: lab.handle(image))).json",
+            with: Array(record.utf8)
+        )
+    }
+
     @Test("A note that a format began never costs a file system that was mounted", arguments: ["ext4", "xfs"])
     func keepsUsed(fsType: String) async throws {
         let image = "keep-\(fsType)"

@@ -4,7 +4,9 @@ public import LinuxKernel
 public enum FileSystemState: Sendable, Hashable {
     /// Where its super block belongs are zeros: its mkfs did not get so far, or never ran.
     case absent
-    /// Its mkfs did not end, or nobody has mounted it since.
+    /// Its super block says that its mkfs did not end; only that of xfs does.
+    case unfinished
+    /// Nobody has mounted it for writing.
     case untouched
     /// It was mounted, or that cannot be ruled out.
     case used
@@ -28,7 +30,10 @@ public enum FileSystemState: Sendable, Hashable {
         let isXFS = fileSystem == "xfs"
         let head = source.bytes(at: 0, count: isXFS ? 512 : 2048)
         if head.allSatisfy({ $0 == 0 }) { return .absent }
-        if isXFS { return XFSSuperblock(source)?.isUntouched(source) == true ? .untouched : .used }
+        if isXFS {
+            guard let found = XFSSuperblock(source) else { return .used }
+            return found.isInProgress ? .unfinished : found.isUntouched(source) ? .untouched : .used
+        }
         return head.prefix(1024).allSatisfy { $0 == 0 } && ExtSuperblock(source)?.isUntouched == true
             ? .untouched : .used
     }

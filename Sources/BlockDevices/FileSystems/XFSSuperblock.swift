@@ -63,12 +63,11 @@ public struct XFSSuperblock: Sendable, Hashable {
         }
     }
 
-    /// Whether its mkfs did not end, or nobody has mounted it for writing since.
+    /// Whether nobody has mounted it for writing.
     ///
     /// mkfs.xfs writes zeros over the log and one record at its beginning, of cycle 1: that it was unmounted. Every mount
     /// for writing writes behind that record, before anything of a file can be there to stay.
     func isUntouched(_ source: any ByteSource) -> Bool {
-        if isInProgress { return true }
         guard let log else { return false }
         let head = source.bytes(at: log.offset, count: Int(min(log.length, Self.lookedAt)))
         // The record's cycle, its place and its one operation.
