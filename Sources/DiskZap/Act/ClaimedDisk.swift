@@ -1,14 +1,14 @@
 internal import BlockDevices
 internal import LinuxKernel
 
-/// A disk that nobody else can claim while this is open: no mount, no mapping, no mkfs.
+/// A disk opened exclusively: while this is open, no mount, mapping or mkfs can claim it.
 ///
-/// It was compared with the plan after it was opened, by what the descriptor says, not by its name.
+/// After the open it was compared with the plan, through the descriptor and not by name.
 final class ClaimedDisk: Sendable {
     let io: BlockIOControl
     let identity: DiskIdentity
 
-    /// Opens the device of a plan with O_EXCL and checks that it is the same and holds the same.
+    /// Opens the device of a plan with O_EXCL and checks that it is the same device with the same content.
     init(_ plan: ZapPlan, host: Host) throws(Refusal) {
         let identity = plan.identity
         let path = "\(host.dev)/\(identity.name)"
@@ -22,7 +22,7 @@ final class ClaimedDisk: Sendable {
         guard io.deviceNumber() == identity.device else {
             throw Refusal(.changed, "'\(path)' is another device by now", remedy: "plan again")
         }
-        // udevd leaves a device alone while it is locked; another nacre-disk, too.
+        // udevd and other instances of nacre-disk do not use a device while it is locked.
         guard (try? io.descriptor.tryLock()) ?? false else {
             throw Refusal(.held, "another program has locked '\(path)'", remedy: "wait for it")
         }
@@ -30,11 +30,12 @@ final class ClaimedDisk: Sendable {
         try check(plan, host)
     }
 
-    /// A claim keeps out other claims only: whoever opened the disk plainly, as a virtual machine does, may go on writing.
+    /// O_EXCL excludes only other claims: a process that opened the disk without it, such as a virtual machine, can
+    /// still write.
     private func refuseWriters(_ plan: ZapPlan, _ host: Host) throws(Refusal) {
         let use = host.use()
         for node in plan.inspection.tree {
-            // Some only look at it, and open it to write all the same: losetup does, for every free device.
+            // Some programs open it for writing only to look at it: losetup does so with every free device.
             let end = ContinuousClock.now + .seconds(2)
             var writer = use.writers(of: node).first
             while writer != nil, .now < end {
@@ -83,9 +84,9 @@ final class ClaimedDisk: Sendable {
         }
     }
 
-    /// What stands on it now, read through this very opening.
+    /// Its present content, read through this open file.
     func contents() -> DeviceContents? {
-        // Opens the same device again, whatever its name leads to by now; without a claim, which we have.
+        // Opens the same device again, even if its name now means another one; without O_EXCL, which is held already.
         guard let reader = try? DiskReader(path: "/proc/self/fd/\(io.descriptor.rawValue)"),
             reader.deviceNumber() == identity.device, reader.failures.isEmpty
         else { return nil }

@@ -6,16 +6,16 @@ struct Stopped: Error {}
 
 /// What was erased.
 struct Erased {
-    /// How much was written, given back or zeroed by the device, in bytes.
+    /// How many bytes were written, discarded or zeroed by the device.
     let bytes: UInt64
     /// Whether the device made zeros on its own word.
     let isOffloaded: Bool
 }
 
-/// Writes over the ranges of a plan, so that a kill at any moment leaves enough for the next run to finish.
+/// Erases the ranges of a plan, so that after a kill at any moment the next run can finish.
 ///
-/// 1. The marker: what is to be erased. It is on the medium before anything else is touched.
-/// 2. All ranges, those further back first; the beginning of the device, which tells what it is, last.
+/// 1. The marker, which lists what is to be erased. It is on the medium before anything else is changed.
+/// 2. All ranges, from the end of the device to the beginning; the first bytes, which identify the content, last.
 /// 3. When everything was verified: the marker.
 struct Eraser {
     static let chunkBytes = 4 << 20
@@ -89,7 +89,7 @@ struct Eraser {
         return Erased(bytes: discarded + bytes, isOffloaded: isOffloaded)
     }
 
-    /// Writes every zero itself: for a device that said it had, and had not.
+    /// Writes all zeros itself, for a device that reported zeros that it had not made.
     func rewrite() throws -> UInt64 {
         let pieces = pieces
         let bytes = pieces.reduce(0) { $0 + $1.length }
@@ -99,7 +99,7 @@ struct Eraser {
         return bytes
     }
 
-    /// Erases the marker, when there is nothing left to find.
+    /// Erases the marker, when no mark is left.
     func eraseMarker() throws(KernelError) {
         guard let marker else { return }
         try disk.io.descriptor.writeBlocks(from: zeros, count: Int(marker.length), at: marker.offset)
@@ -116,10 +116,10 @@ struct Eraser {
         }
     }
 
-    /// Has the device make the zeros where it has a command for it that is fast, else writes them.
+    /// Lets the device make the zeros if it has a fast command for that; writes them otherwise.
     ///
-    /// The device's word is not taken for it: everything is read back. Some disks' command is slower than writing, so
-    /// the first chunk is a small one, and timed.
+    /// The device's answer is not trusted: everything is read back. On some disks the command is slower than writing,
+    /// so the first chunk is small, and its time is measured.
     ///
     /// - Returns: Whether the device made any of them.
     private func zero(_ pieces: [ByteExtent]) throws -> Bool {
@@ -132,7 +132,7 @@ struct Eraser {
                 guard !progress.isStopped else { throw Stopped() }
                 let unit: UInt64 = wasOffloaded ? 256 << 20 : 8 << 20
                 let chunk = ByteExtent(offset: rest.offset, length: min(rest.length, unit))
-                // A single write is faster than a command of its own.
+                // One write is faster than a separate command.
                 guard isOffloaded, chunk.length > UInt64(Self.chunkBytes) / 4 else {
                     try write([chunk]) { zeros }
                     rest = ByteExtent(offset: chunk.end, length: rest.end - chunk.end)

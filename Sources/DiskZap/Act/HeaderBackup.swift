@@ -1,10 +1,10 @@
 internal import BlockDevices
 internal import LinuxKernel
 
-/// Saves the structures that a zap erases, without secrets: what a person needs who sees too late that it was wrong.
+/// Saves the structures that a zap erases, without secrets, for a person who notices too late that it was a mistake.
 ///
-/// A line of JSON that names the disk and lists the places, then their bytes in that order. OSD keys and lockbox
-/// secrets are blanked, key slots of LUKS are not among the places.
+/// The file is a line of JSON with the disk and the places, followed by their bytes in that order. OSD keys and lockbox
+/// secrets are replaced by zeros; LUKS key slots are not saved.
 struct HeaderBackup {
     let directory: String
 

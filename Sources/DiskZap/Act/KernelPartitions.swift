@@ -1,11 +1,11 @@
 internal import BlockDevices
 internal import LinuxKernel
 
-/// What the kernel believes of a disk's partitions, brought in line with what stands on the disk.
+/// Makes the kernel's partitions of a disk equal to those of its table.
 ///
-/// BLKRRPART has it read the table, all or nothing: it refuses while one partition is in use, and a kernel without a
-/// parser for the table says yes and finds nothing. What is still different after it is told partition by partition,
-/// with BLKPG, as partprobe does.
+/// BLKRRPART makes the kernel read the whole table. It fails while a partition is in use, and a kernel without a parser
+/// for the table reports success and finds no partition. Remaining differences are set one partition at a time by
+/// BLKPG, as partprobe does.
 struct KernelPartitions {
     let sysfs: Sysfs
     /// The disk's name.
@@ -41,7 +41,7 @@ struct KernelPartitions {
     /// - Parameters:
     ///   - io: The disk.
     ///   - wanted: Where each partition lies.
-    ///   - ignored: Numbers that are neither added nor taken out.
+    ///   - ignored: Numbers of partitions that are neither added nor removed.
     /// - Returns: What was changed, and what could not be.
     func update(_ io: borrowing BlockIOControl, to wanted: [Int: ByteExtent], ignoring ignored: Set<Int> = []) -> Change
     {
@@ -55,7 +55,7 @@ struct KernelPartitions {
                 }
                 continue
             }
-            // A partition that grew or shrank may stay in use.
+            // A partition that grew or shrank may be in use.
             let isResized =
                 place.offset == extent.offset
                 && (try? io.resizePartition(number: number, start: place.offset, length: place.length)) != nil

@@ -1,7 +1,7 @@
 internal import BlockDevices
 internal import LinuxKernel
 
-/// Removes the mappings that stand on a disk, the topmost first, each only if it is still the one of the plan.
+/// Removes the mappings on a disk, the topmost first, each only if it is still the one of the plan.
 struct MapperTeardown {
     private static let retries = 25
     private static let pause = Duration.milliseconds(200)
@@ -10,7 +10,7 @@ struct MapperTeardown {
     let use: DeviceUse
     let tree: BlockTree
 
-    /// Why it would fail: looked at before anything is removed, so that a stack is not left half taken down.
+    /// Why the removal would fail; checked before anything is removed, so that no stack is removed only in part.
     func refusals(_ mapper: DeviceMapper) -> [Refusal] {
         steps.compactMap { step in
             do throws(KernelError) {
@@ -36,7 +36,7 @@ struct MapperTeardown {
         }
     }
 
-    /// Removes them; one that has gone by itself is fine.
+    /// Removes them; succeeds for a mapping that is gone already.
     func run(_ mapper: DeviceMapper, _ log: (String) -> Void) throws(KernelError) {
         for step in steps {
             var attempt = 0

@@ -1,6 +1,6 @@
 internal import LinuxKernel
 
-/// Names below `/dev` that lead to mappings that are gone: only those, and only when they lead nowhere.
+/// Names below `/dev` of mappings that do not exist any more.
 public struct StaleLinks: Sendable {
     private static let patience = Duration.seconds(2)
     let dev: String
@@ -19,9 +19,9 @@ public struct StaleLinks: Sendable {
         return nodes + Set(groups).sorted().flatMap { removeDangling(in: "\(dev)/\($0)") }
     }
 
-    /// Removes what is stale of all that ceph-volume's mappings leave: `/dev/ceph-*` and `/dev/mapper/ceph--*`.
+    /// Removes the stale names that ceph-volume's mappings leave: `/dev/ceph-*` and `/dev/mapper/ceph--*`.
     ///
-    /// - Parameter isDryRun: Whether to only say what would go.
+    /// - Parameter isDryRun: Whether to report only what would be removed.
     /// - Returns: What was removed.
     public func removeCephLeftovers(isDryRun: Bool) -> [String] {
         let live = liveDevices()
@@ -44,7 +44,7 @@ public struct StaleLinks: Sendable {
         return gone + [directory]
     }
 
-    /// A link that leads nowhere, or a node whose number no mapping has.
+    /// A dangling link, or a device node whose number belongs to no mapping.
     private func isStale(_ path: String, _ live: Set<DeviceNumber>?) -> Bool {
         if DevicePath.isDangling(path) { return true }
         guard let live, case .blockDevice(let device)? = try? FileKind.of(path) else { return false }

@@ -1,19 +1,19 @@
 public import BlockDevices
 public import LinuxKernel
 
-/// Has the kernel know the partitions that a disk's table says, also while some of them are in use.
+/// Updates the kernel's partitions from a disk's table, also while some of them are in use.
 public struct TableReread: Sendable {
     /// What was changed.
     public let done: [String]
     /// What could not be.
     public let refused: [String]
 
-    /// Reads the table and tells the kernel; nothing is written to the disk.
+    /// Reads the table and updates the kernel; writes nothing to the disk.
     ///
     /// - Parameters:
     ///   - node: A whole disk.
     ///   - host: Its host.
-    /// - Throws: ``Refusal`` for anything but a whole disk, `KernelError` when it cannot be read.
+    /// - Throws: ``Refusal`` for anything but a whole disk, `KernelError` if it cannot be read.
     public init(_ node: BlockNode, on host: Host) throws {
         guard !node.isPartition else {
             throw Refusal(.held, "'\(node.name)' is a partition itself", remedy: "name its disk")

@@ -6,13 +6,13 @@ public struct TableWriter: Sendable {
     private let plan: ZapPlan
     private let host: Host
 
-    /// A writer for the device of a plan: the plan's rules say whether it may be touched at all.
+    /// Makes a writer for the device of a plan; the plan's rules decide whether it may be changed.
     public init(_ plan: ZapPlan, on host: Host) {
         self.plan = plan
         self.host = host
     }
 
-    /// Why the device may not be touched: what no flag lifts, and mappings that would have to be taken down.
+    /// Why the device may not be changed: refusals that no flag lifts, and mappings that would have to be removed.
     public var refusals: [Refusal] {
         let mappings = plan.teardown.map {
             Refusal(
@@ -28,11 +28,11 @@ public struct TableWriter: Sendable {
     public struct Written: Sendable, Hashable {
         /// What was done.
         public let done: [String]
-        /// What of it the kernel did not take; the disk is as wanted all the same.
+        /// What the kernel did not accept; the disk itself is as wanted.
         public let refused: [String]
     }
 
-    /// Writes a table, or erases what there is of one, and has the kernel read it.
+    /// Writes a table, or erases the existing one, and updates the kernel.
     ///
     /// - Parameter layout: The table; `nil` to erase every copy.
     /// - Returns: What was done.
@@ -44,7 +44,7 @@ public struct TableWriter: Sendable {
             let buffer = AlignedBuffer(count: bytes.count)
             buffer.replace(with: bytes)
             try disk.io.descriptor.writeBlocks(from: buffer, count: bytes.count, at: offset)
-            // One copy is on the medium before the other is touched.
+            // One copy is on the medium before the other is changed.
             try disk.io.synchronize()
         }
         try? disk.io.flushBuffers()
@@ -54,10 +54,10 @@ public struct TableWriter: Sendable {
         return Written(done: [done], refused: change.refused)
     }
 
-    /// Zeros for every copy, in the device's own unit of writing.
+    /// Zeros for every copy, in whole sectors of the device.
     private var erasures: [(offset: UInt64, bytes: [UInt8])] {
         let places = (plan.inspection.contents?.tablePlaces ?? []).flatMap { extent in
-            // No more than whole sectors: a partition may begin right behind the table.
+            // Only whole sectors: a partition may begin directly after the table.
             let unit = UInt64(plan.identity.sectorBytes)
             let start = extent.offset / unit * unit
             let end = min((extent.end + unit - 1) / unit * unit, plan.identity.sizeBytes)

@@ -2,17 +2,17 @@ internal import BlockDevices
 internal import LinuxKernel
 internal import Synchronization
 
-/// Reads back what was erased, past all caches, and looks for everything that we know.
+/// Reads back what was erased, without caches, and searches for all known marks.
 struct Verifier {
     private static let maximumFindings = 16
-    /// One reads while the other looks at what it has read.
+    /// One thread reads while another checks what was read.
     private static let threads = 2
     private static let chunkBytes: UInt64 = 4 << 20
 
     let disk: ClaimedDisk
     let progress: ZapProgress
 
-    /// Bytes that are not zero; none when all of it is erased.
+    /// The places that are not zero; empty if everything is erased.
     func leftovers(in extents: [ByteExtent], keeping marker: ByteExtent?) throws -> [String] {
         let places = marker.map { marker in extents.flatMap { $0.without(marker) } } ?? extents
         progress.begin("verifying", total: places.reduce(0) { $0 + $1.length })
@@ -22,7 +22,7 @@ struct Verifier {
         return try reading.findings(atMost: Self.maximumFindings)
     }
 
-    /// Everything that still marks the device as used, wherever it stands.
+    /// All marks that are still on the device.
     func signatures() -> [String] {
         guard let contents = disk.contents() else { return ["the device cannot be read back"] }
         return contents.regions.flatMap { region in
@@ -33,7 +33,7 @@ struct Verifier {
     }
 }
 
-/// Chunks to be read back by several threads, which take them in order.
+/// Chunks that several threads read back, in order.
 private final class Reading: Sendable {
     private struct State {
         var next = 0

@@ -1,10 +1,10 @@
 public import BlockDevices
 internal import LinuxKernel
 
-/// Does what a plan says, and then looks whether it is so.
+/// Carries out a plan and verifies the result.
 ///
-/// Take the stack down, claim the disk, compare it with the plan, save its headers, erase, read back, have the kernel
-/// read the partition table again. Nothing is written before the disk was claimed and compared.
+/// The steps: remove the mappings, claim the disk, compare it with the plan, save its headers, erase, read back, update
+/// the kernel's partitions. Nothing is written before the disk was claimed and compared.
 public struct Zap: Sendable {
     let plan: ZapPlan
     let host: Host
@@ -25,15 +25,15 @@ public struct Zap: Sendable {
         self.progress = progress
     }
 
-    /// Does several at once, each step on all disks before the next: claim, mark as begun, erase.
+    /// Erases several disks at once; each step is done on all disks before the next: claim, mark as begun, erase.
     ///
-    /// So no disk is written to before all are claimed, and none loses what tells of the others (a main device its db's
-    /// cluster, a physical volume its group) before they say themselves that they are to be erased.
+    /// So no disk is written to before all are claimed. And no disk loses information about the others, such as a db's
+    /// cluster or a physical volume's group, before each of them carries its own marker.
     ///
     /// - Parameters:
     ///   - zaps: What to do.
     ///   - limit: How many disks at a time.
-    ///   - isAllOrNone: Whether to leave all disks alone when one cannot be claimed.
+    ///   - isAllOrNone: Whether to change no disk if one of them cannot be claimed.
     /// - Returns: What became of each.
     public static func run(_ zaps: [Zap], limit: Int, isAllOrNone: Bool = true) -> [ZapOutcome] {
         func step(_ runs: [ZapRun], _ step: @escaping @Sendable (ZapRun) -> ZapRun) -> [ZapRun] {

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// How far a zap is, seen from another thread; and the way to stop it.
+/// The progress of a zap, readable from another thread, and a request to stop it.
 public final class ZapProgress: Sendable {
     /// One moment.
     public struct Snapshot: Sendable, Hashable {
@@ -19,7 +19,7 @@ public final class ZapProgress: Sendable {
             return seconds > 0 ? Double(done) / seconds : 0
         }
 
-        /// How long it will take if it goes on like this; `nil` before anything is done.
+        /// The estimated remaining time; `nil` before anything is done.
         public var remaining: Duration? {
             guard bytesPerSecond > 0, done > 0, total > done else { return nil }
             return .seconds(Double(total - done) / bytesPerSecond)
@@ -34,7 +34,7 @@ public final class ZapProgress: Sendable {
     /// This moment.
     public var now: Snapshot { state.withLock(\.snapshot) }
 
-    /// Asks to stop after the piece under way; the next zap takes it up again.
+    /// Asks to stop after the present chunk; the next zap continues.
     public func stop() { state.withLock { $0.isStopped = true } }
 
     /// Whether somebody asked to stop.

@@ -1,7 +1,7 @@
 internal import BlockDevices
 internal import LinuxKernel
 
-/// A zap under way: what was done so far, and how it ended if it did.
+/// A zap under way: what was done so far, and its result once it has ended.
 struct ZapRun: Sendable {
     let zap: Zap
     private let begin = ContinuousClock.now
@@ -19,7 +19,7 @@ struct ZapRun: Sendable {
     private var plan: ZapPlan { zap.plan }
     private var host: Host { zap.host }
 
-    /// This run after one more step; as it is when it has ended.
+    /// This run after one more step; unchanged if it has ended.
     func after(_ step: (inout ZapRun) throws -> Void) -> ZapRun {
         guard state == nil else { return self }
         var next = self
@@ -54,7 +54,7 @@ struct ZapRun: Sendable {
         )
     }
 
-    /// Takes down what stands on the disk, and claims it.
+    /// Removes the mappings on the disk, and claims it.
     mutating func claim() throws {
         guard plan.refusals.isEmpty else {
             state = .refused(plan.refusals)
@@ -67,7 +67,7 @@ struct ZapRun: Sendable {
         disk = try ClaimedDisk(plan, host: host)
     }
 
-    /// Notes on the disk that it is to be erased, and how.
+    /// Writes the marker to the disk: that it is to be erased, and how.
     mutating func mark() throws {
         guard let disk else { return }
         guard !zap.progress.isStopped else { throw Stopped() }

@@ -1,7 +1,7 @@
 public import BlockDevices
 public import LinuxKernel
 
-/// What all disks of a host say, so that each can be judged with the others in view.
+/// The content of all disks of a host, so that each can be judged together with the others.
 public struct HostSurvey: Sendable {
     /// The host.
     public let host: Host
@@ -19,16 +19,16 @@ public struct HostSurvey: Sendable {
 
     /// How far a survey looks.
     public enum Reach: Sendable {
-        /// At what was named, and at the disks of named partitions.
+        /// The named devices, and the disks of named partitions.
         case named
-        /// At the host's other disks, too, if what was named cannot be judged alone: a db knows no cluster, a volume
-        /// group may stand on several disks.
+        /// Also the host's other disks, if the named ones cannot be judged alone: a db does not know its cluster, and a
+        /// volume group may be on several disks.
         case asNeeded
         /// At all disks of the host.
         case host
     }
 
-    /// Looks at disks, and at these devices, whatever they are.
+    /// Inspects the host's disks and the given devices.
     ///
     /// - Parameters:
     ///   - host: The host.
@@ -43,7 +43,7 @@ public struct HostSurvey: Sendable {
         reach: Reach = .host
     ) -> HostSurvey {
         let use = host.use()
-        // A partition is judged by what its disk holds, too.
+        // A partition is judged together with its disk's content.
         let names = names.union(names.compactMap { tree.nodes[$0]?.parent })
         func inspect(_ isWanted: (BlockNode) -> Bool) -> [String: DiskInspection] {
             let nodes = tree.nodes.values.filter(isWanted).sorted { $0.name < $1.name }
@@ -60,7 +60,7 @@ public struct HostSurvey: Sendable {
         return HostSurvey(host: host, tree: tree, use: use, inspections: inspections)
     }
 
-    /// Whether what a device holds is told by other disks.
+    /// Whether other disks are needed to know what a device holds.
     private static func needsOthers(_ inspection: DiskInspection) -> Bool {
         (inspection.contents?.regions ?? []).contains { region in
             region.owners.contains { $0.clusterID == nil }
@@ -68,7 +68,7 @@ public struct HostSurvey: Sendable {
         }
     }
 
-    /// Loop devices are not looked at unless they are named: the server of a file behind one may be dead.
+    /// Loop devices are inspected only if they are named: the server of the file behind one may be dead.
     private static func isDisk(_ node: BlockNode) -> Bool {
         let strange = ["loop", "ram", "zram", "sr", "fd", "nbd", "rbd", "md", "dm-", "bcache"]
         return node.sizeBytes > 0 && !node.isPartition && !strange.contains { node.name.hasPrefix($0) }
@@ -105,7 +105,7 @@ public struct HostSurvey: Sendable {
     ///
     /// - Parameters:
     ///   - options: What was named, and the method.
-    ///   - together: The devices that are to be erased in one go.
+    ///   - together: The devices that are erased together.
     ///   - running: What of OSDs runs on the host.
     /// - Returns: The planner.
     public func planner(
@@ -142,7 +142,7 @@ public struct HostSurvey: Sendable {
     ///   - path: How it was named.
     ///   - name: The kernel's name for it.
     ///   - options: What was named, and the method.
-    ///   - together: The devices that are to be erased in one go.
+    ///   - together: The devices that are erased together.
     ///   - running: What of OSDs runs on the host.
     /// - Returns: The plan.
     public func plan(
@@ -168,19 +168,19 @@ public struct HostSurvey: Sendable {
     }
 }
 
-/// A path that a person gave, and the device it led to.
+/// A path that a person gave, and its device.
 public struct NamedDevice: Sendable {
     /// As given.
     public let path: String
     /// The device.
     public let node: BlockNode
 
-    /// Follows a path once; what it leads to later does not matter any more.
+    /// Resolves a path once; later changes of the path have no effect.
     ///
     /// - Parameters:
     ///   - path: A device node or a link to one.
     ///   - tree: All block devices.
-    /// - Throws: ``Refusal`` when it leads to nothing, to a file, or to a device that sysfs does not know.
+    /// - Throws: ``Refusal`` if it does not exist, is a file, or is a device that sysfs does not know.
     public init(_ path: String, in tree: BlockTree) throws(Refusal) {
         self.path = path
         let device: DeviceNumber

@@ -1,7 +1,7 @@
 public import BlockDevices
 public import LinuxKernel
 
-/// Whose mappings are: by what the disks below them say, not by their names.
+/// The owners of mappings, by the content of the disks below them and not by their names.
 public struct MappingOwners: Sendable {
     private let survey: HostSurvey
 
@@ -11,7 +11,7 @@ public struct MappingOwners: Sendable {
     /// The owners of a node; empty if no disk below it says any.
     ///
     /// - Parameter node: A mapping, a disk or a partition.
-    /// - Returns: What its logical volume, its LUKS header or its label says.
+    /// - Returns: The owners according to its logical volume, LUKS header or label.
     public func owners(of node: BlockNode) -> [OSDOwner] {
         let planner = survey.planner(ZapOptions())
         return regions(of: node, depth: 0).flatMap(\.owners).map(planner.resolved).uniqued()

@@ -11,7 +11,7 @@ public struct Refusal: Sendable, Hashable {
     public enum Code: String, Sendable, Hashable, CaseIterable {
         // No flag lifts these.
 
-        /// The path leads to something else than a block device.
+        /// The path is not a block device.
         case notABlockDevice = "not-a-block-device"
         /// A mapping: what is below it has to be named.
         case mapping
@@ -27,7 +27,7 @@ public struct Refusal: Sendable, Hashable {
         case bcache
         /// It is a path of a multipath device.
         case multipath
-        /// Something stands on it that we do not know how to take down.
+        /// It has a holder that nacre-disk cannot remove.
         case held
         /// Something on it stands on other disks, too.
         case spansDisks = "spans-disks"
@@ -37,7 +37,7 @@ public struct Refusal: Sendable, Hashable {
         case runningOSD = "running-osd"
         /// The kernel or the device refuses writes.
         case readOnly = "read-only"
-        /// It could not be read, so nobody knows what it holds.
+        /// It could not be read, so its content is unknown.
         case unreadable
         /// Its zones cannot be overwritten in place.
         case zoned
@@ -47,7 +47,7 @@ public struct Refusal: Sendable, Hashable {
         case phantomPartition = "phantom-partition"
         /// It is smaller than anything we can judge.
         case tooSmall = "too-small"
-        /// The method that was asked for is not one of the device's.
+        /// The device does not support the requested method.
         case unsupportedMethod = "unsupported-method"
         /// It is not what it was when the plan was made.
         case changed

@@ -1,16 +1,16 @@
 public import BlockDevices
 public import LinuxKernel
 
-/// OSDs that are up on a host: their processes with the devices that they have open, their admin sockets.
+/// The running OSDs of a host: their processes with the devices that they have open, and their admin sockets.
 ///
 /// See: ceph doc/rados/operations/monitoring.rst, "Using the admin socket".
 public struct RunningOSDs: Sendable {
     /// What an admin socket said.
     struct Socket: Sendable, Hashable {
         let path: String
-        /// The OSD's number, by what it said, or by the socket's name.
+        /// The OSD's number, from its answer or from the socket's name.
         let osdID: Int?
-        /// The OSD's UUID; `nil` if something listens and does not answer.
+        /// The OSD's UUID; `nil` if a process listens but does not answer.
         let osdUUID: String?
     }
 
@@ -41,7 +41,7 @@ public struct RunningOSDs: Sendable {
         answers = Threads.run(limit: 16, paths.map { path in { @Sendable in Self.ask(path) } }).compactMap(\.self)
     }
 
-    /// Which OSDs have any of these devices open, for people.
+    /// Which OSDs have any of these devices open, in words.
     func processes(on tree: [BlockNode]) -> [String] {
         tree.flatMap { node in
             (openers[node.device] ?? []).map { opener in
@@ -51,7 +51,7 @@ public struct RunningOSDs: Sendable {
         }.uniqued()
     }
 
-    /// Which of these owners have a socket that answers, or that may be theirs and does not, for people.
+    /// Which of these owners have a socket that answers, or a possible socket that does not answer, in words.
     func sockets(of owners: [OSDOwner]) -> [String] {
         owners.flatMap { owner in
             answers.compactMap { socket -> String? in
@@ -81,7 +81,7 @@ public struct RunningOSDs: Sendable {
         return Socket(path: path, osdID: field("whoami", of: text).flatMap { Int($0) } ?? named, osdUUID: uuid)
     }
 
-    /// A field of a flat JSON object: the word after its name.
+    /// A field of a flat JSON object: the value after its name.
     static func field(_ name: String, of text: String) -> String? {
         guard let place = text.firstRange(of: "\"\(name)\"") else { return nil }
         let rest = text[place.upperBound...].drop { $0.isWhitespace || $0 == ":" || $0 == "\"" }

@@ -1,11 +1,11 @@
 public import BlockDevices
 
-/// What a zap notes on the disk before it erases anything that it needs to know: which places are to be erased.
+/// The marker that a zap writes to the disk before it erases anything: which places are to be erased.
 ///
-/// Text, one fact a line, filled up with zeros: the magic, `size N`, `range OFFSET+LENGTH` each, `cluster FSID` each,
-/// `part NAME` each, then `end HASH` with the hash of all before. A zap that was killed is taken up by the next one with
-/// its help, even when the structures that would tell the places, or whose they are, are gone. It is erased last, after
-/// the rest was verified.
+/// Text with one fact in each line, padded with zeros: the magic, `size N`, `range OFFSET+LENGTH` each, `cluster FSID`
+/// each, `part NAME` each, then `end HASH` with the hash of everything before. With it the next zap finishes one that
+/// was killed, even if the structures that give the places or the owner are gone. It is erased last, after the rest was
+/// verified.
 public struct ZapMarkerRecord: Sendable, Hashable {
     /// The size of the device it was written on.
     public let sizeBytes: UInt64
@@ -13,7 +13,7 @@ public struct ZapMarkerRecord: Sendable, Hashable {
     public let ranges: [ByteExtent]
     /// Whose OSDs it held.
     public let clusters: [String]
-    /// The parts it had, as ``names(of:)`` gives them: all of them were agreed to.
+    /// The parts that the disk had, as ``names(of:)`` returns them: their erasure was confirmed.
     public let parts: [String]
 
     /// What a zap is about to erase.
@@ -24,9 +24,9 @@ public struct ZapMarkerRecord: Sendable, Hashable {
         self.parts = parts
     }
 
-    /// Names of a part that outlive its contents, and that no other part gets: a partition's UUID, a physical volume's.
+    /// Unique names of a part that outlive its content: the UUID of a partition or of a physical volume.
     ///
-    /// A partition of an MBR has none; it is known by the table's signature and its place.
+    /// A partition of an MBR has none; it is identified by the table's signature and its offset.
     static func names(of region: Region, in contents: DeviceContents) -> [String] {
         let volume = region.physicalVolume?.id ?? ""
         // Foreign bytes: a name is one word.
@@ -38,7 +38,7 @@ public struct ZapMarkerRecord: Sendable, Hashable {
         return names + region.extents.map { "mbr:\(contents.mbr?.diskSignature ?? 0):\($0)" }
     }
 
-    /// Where it stands on a device of this size; `nil` on those that are too small for it.
+    /// Its offset on a device of this size; `nil` if the device is too small for it.
     public static func place(onDeviceOf sizeBytes: UInt64) -> ByteExtent? {
         guard sizeBytes >= ZapMarker.smallestDevice else { return nil }
         return ByteExtent(offset: ZapMarker.offset(onDeviceOf: sizeBytes), length: UInt64(ZapMarker.bytes))

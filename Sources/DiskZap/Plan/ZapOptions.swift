@@ -1,12 +1,12 @@
 /// What is erased, and how.
 public enum ZapMethod: Sendable, Hashable {
-    /// Everything that marks a disk as used: head, tail, labels, tables. Enough for a new OSD.
+    /// Erases everything that marks a disk as used: head, tail, labels, tables. This is enough for a new OSD.
     case signatures
     /// Every byte once.
     case zero
-    /// Every block is given back to the device, and what `signatures` erases is written, too.
+    /// Discards every block, and also writes what `signatures` writes.
     case discard
-    /// Every byte is overwritten by random ones so many times, and then by zeros.
+    /// Overwrites every byte with random data this many times, and then with zeros.
     case shred(passes: Int)
 
     /// As typed.
@@ -29,13 +29,13 @@ public enum ZapMethod: Sendable, Hashable {
     }
 }
 
-/// What the caller has named as theirs to lose, and what to do.
+/// What the caller has named as erasable, and what to do.
 public struct ZapOptions: Sendable, Hashable {
     /// Clusters whose OSDs may be erased, by fsid in lower case.
     public var clusters: Set<String>
     /// OSDs of unknown cluster that may be erased: the OSD's UUID, or the PARTUUID of a ceph-disk partition.
     public var unknownOSDs: Set<String>
-    /// What else may be erased, by the names of formats; `unknown` for data without a name.
+    /// Other content that may be erased, by format names; `unknown` for unrecognised data.
     public var contents: Set<String>
     /// How.
     public var method: ZapMethod
@@ -44,7 +44,7 @@ public struct ZapOptions: Sendable, Hashable {
     /// How much of the end of the device and of every part of it is erased, in bytes.
     public var tailBytes: UInt64 = 32 << 20
 
-    /// Nothing named: only blank disks and empty tables may be erased.
+    /// Names nothing: only blank disks and empty tables may be erased.
     public init(
         clusters: Set<String> = [],
         unknownOSDs: Set<String> = [],

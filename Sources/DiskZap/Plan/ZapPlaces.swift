@@ -2,14 +2,14 @@ internal import BlockDevices
 
 /// Every place on a device that has to be erased.
 struct ZapPlaces {
-    /// How much is erased at each position of a label: what Rook erases there.
+    /// How much is erased at each position of a label, as Rook does.
     static let labelBytes: UInt64 = 200 << 10
 
     let contents: DeviceContents
     let options: ZapOptions
     let marker: ZapMarkerRecord?
 
-    /// All of them, cut to the device and widened to whole sectors.
+    /// All of them, limited to the device and widened to whole sectors.
     var all: [PlannedPlace] {
         let whole = ByteExtent(offset: 0, length: contents.sizeBytes)
         switch options.method {
@@ -38,14 +38,14 @@ struct ZapPlaces {
             + places(region, size - options.tailBytes, options.tailBytes, "tail")
     }
 
-    /// Whether there are labels or not: a reader of the next OSD looks at these places.
+    /// With or without labels: tools read these places on the next OSD.
     private func labels(_ region: Region) -> [PlannedPlace] {
         BlueStoreLabel.positions.dropFirst().flatMap { position in
             places(region, position, Self.labelBytes, "label position") + pieces(region, position)
         }
     }
 
-    /// Positions of a volume that goes on on other disks, counted from where it begins.
+    /// Positions in a volume that continues on other disks, counted from the volume's start.
     private func pieces(_ region: Region, _ position: UInt64) -> [PlannedPlace] {
         region.pieces.compactMap { piece in
             let part = ByteExtent(offset: piece.start, length: piece.extent.length)
@@ -72,12 +72,12 @@ struct ZapPlaces {
         }
     }
 
-    /// What an unfinished zap knew, which may not be found any more.
+    /// What an unfinished zap recorded; it may not be detectable any more.
     private var inherited: [PlannedPlace] {
         (marker?.ranges ?? []).map { PlannedPlace(extent: $0, reason: "left by an unfinished zap") }
     }
 
-    /// Whole pages: no device has larger logical sectors, and no structure is hurt that stays.
+    /// Whole pages: no device has larger logical sectors, and no structure that stays is damaged.
     private func aligned(_ extent: ByteExtent) -> ByteExtent {
         let start = extent.offset / 4096 * 4096
         let end = extent.end.addingReportingOverflow(4095).partialValue / 4096 * 4096
@@ -85,7 +85,7 @@ struct ZapPlaces {
     }
 }
 
-/// Structures that are worth a backup before they are erased: what was understood, and nothing around it.
+/// The structures that are saved before they are erased: only those that were recognised.
 enum HeaderPlaces {
     static func of(_ contents: DeviceContents) -> [ByteExtent] {
         var found = [contents.gpt, contents.foreignGPT].compactMap(\.self).flatMap(\.extents)

@@ -1,7 +1,7 @@
 public import BlockDevices
 public import LinuxKernel
 
-/// What a zap will do to one device, to the byte, or why it will not.
+/// What a zap will erase on one device, in bytes, or why it refuses.
 public struct ZapPlan: Sendable {
     /// The path by which the device was named.
     public let path: String
@@ -13,7 +13,7 @@ public struct ZapPlan: Sendable {
     public let method: ZapMethod
     /// Mappings to remove before, the topmost first.
     public let teardown: [TeardownStep]
-    /// What is erased, in order of places; together they do not overlap.
+    /// What is erased, ordered by offset; the ranges do not overlap.
     public let ranges: [ByteExtent]
     /// Why each place is among them.
     public let reasons: [PlannedPlace]
@@ -27,18 +27,18 @@ public struct ZapPlan: Sendable {
     public let isResumed: Bool
     /// Clusters that have an OSD on the device, or had when an earlier zap began.
     public let clusters: [String]
-    /// Names of its partitions and physical volumes, and of those that it had when an earlier zap began.
+    /// The names of its partitions and physical volumes, including those that it had when an earlier zap began.
     let parts: [String]
 
     /// Who the device is.
     public var identity: DiskIdentity { inspection.identity }
     /// How much is erased.
     public var bytesToErase: UInt64 { ranges.reduce(0) { $0 + $1.length } }
-    /// Whether nothing stands on the device that would have to be erased.
+    /// Whether the device has nothing that must be erased.
     public var isBlank: Bool { inspection.contents?.isBlank ?? false }
 }
 
-/// A place that is erased and what stands or may stand there.
+/// A place that is erased, and what is or may be there.
 public struct PlannedPlace: Sendable, Hashable {
     /// Where.
     public let extent: ByteExtent
@@ -46,7 +46,7 @@ public struct PlannedPlace: Sendable, Hashable {
     public let reason: String
 }
 
-/// A mapping that has to go before its disk can be erased.
+/// A mapping that must be removed before its disk can be erased.
 public struct TeardownStep: Sendable, Hashable {
     /// The kernel's name.
     public let node: String
@@ -54,7 +54,7 @@ public struct TeardownStep: Sendable, Hashable {
     public let device: DeviceNumber
     /// Its name below `/dev/mapper`.
     public let mapping: String
-    /// Who made it, and an identifier; it must still be the same when it is removed.
+    /// Its creator and identifier; must be unchanged when it is removed.
     public let uuid: String
     /// `LVM`, `CRYPT` or `linear`.
     public let kind: String

@@ -46,12 +46,12 @@ extension ZapPlanner {
         ]
     }
 
-    /// Whether an unfinished zap began to erase this very part, so that what told its owner may be gone.
+    /// Whether an unfinished zap began to erase this part, so that the information about its owner may be gone.
     ///
-    /// The clusters that it noted have to be named again.
+    /// The clusters in its marker must be named again.
     private func isBegun(_ region: Region, in contents: DeviceContents, _ marker: ZapMarkerRecord?) -> Bool {
         guard let marker, options.clusters.isSuperset(of: marker.clusters) else { return false }
-        // The marker stands in the device itself; what was in none of its parts had to be named as what it was.
+        // The marker is on the device itself; content outside of its parts had to be named.
         if case .device = region.kind, region.hasOnlyTables { return true }
         if case .freeSpace = region.kind, region.hasOnlyTables { return true }
         return !Set(ZapMarkerRecord.names(of: region, in: contents)).isDisjoint(with: marker.parts)
@@ -84,14 +84,15 @@ extension ZapPlanner {
         }
     }
 
-    /// What is in a region that nobody gave up by naming a cluster; a table says only how it is divided, so what lies
-    /// beside it is looked at as if there were none.
+    /// The content of a region that was not released by naming a cluster.
+    ///
+    /// A partition table only divides the region, so other content is checked as if there were no table.
     private func strangeContents(_ region: Region) -> [String] {
         let own: Set<String> = ["nacre_zap", "gpt", "PMBR", "dos"]
         var formats = region.signatures.filter { $0.usage != .ceph && !own.contains($0.format) }.map(\.format)
         let isCeph = !region.owners.isEmpty
         if isCeph {
-            // A filestore OSD is an XFS in a partition or a volume of Ceph's; an encrypted one is LUKS in it.
+            // A filestore OSD is an XFS in a partition or volume of Ceph; an encrypted OSD is LUKS in it.
             let inside: Set<String> = ["crypto_LUKS", "xfs", "ext4", "btrfs"]
             let isLabelled = region.blueStore?.current != nil
             formats = formats.filter { !inside.contains($0) || isLabelled && $0 != "crypto_LUKS" }
@@ -100,11 +101,11 @@ extension ZapPlanner {
             formats = formats.filter { $0 != "LVM2_member" && $0 != "lvm2_metadata" }
         }
         if region.hasOnlyTables, !isCeph, !region.isUnused {
-            // What is behind a header belongs to its format: stripes of a RAID, or encrypted.
+            // The data after a header belongs to the header's format: RAID stripes or encrypted data.
             if region.strayOffset != nil, !region.isDataArea {
                 formats.append("unknown")
             } else if region.kind.isPartition {
-                // Somebody made it, and may have put something in its middle.
+                // It was created by somebody and may hold data in the middle.
                 formats.append("partition")
             }
         }
@@ -115,7 +116,7 @@ extension ZapPlanner {
     private func isCephGroup(_ volume: LVMPhysicalVolume) -> Bool {
         guard let group = volume.group else { return false }
         guard !group.logicalVolumes.isEmpty else { return group.name.hasPrefix("ceph-") }
-        // A member that is not on this host may come back: then the group has to be named as what it is.
+        // A member that is not on this host may come back: then the group must be named.
         let isHere =
             group.physicalVolumes.count == 1
             || group.physicalVolumes.values.allSatisfy { volume in

@@ -88,7 +88,7 @@ extension ZapPlanner {
         return refusals
     }
 
-    /// Loop devices that lead to the same bytes: the kernel knows nothing of it, and O_EXCL does not help.
+    /// Loop devices on the same data: the kernel does not know the relation, so O_EXCL does not exclude them.
     private func loopRefusals(_ inspection: DiskInspection) -> [Refusal] {
         let root = inspection.node.parent ?? inspection.node.name
         let file = tree.nodes[root]?.backingFile
@@ -106,14 +106,14 @@ extension ZapPlanner {
         }
     }
 
-    /// OSDs that are up: their process has it open, or their socket answers.
+    /// Running OSDs: their process has the device open, or their socket answers.
     func runningRefusals(_ inspection: DiskInspection, _ owners: [OSDOwner]) -> [Refusal] {
         (running.processes(on: inspection.tree) + running.sockets(of: owners)).map {
             Refusal(.runningOSD, $0, remedy: "stop the OSD and have the cluster forget it first")
         }
     }
 
-    /// Volume groups that go on on disks of this host that are not erased, too.
+    /// Volume groups that are also on disks of this host that are not erased.
     func groupRefusals(_ contents: DeviceContents) -> [Refusal] {
         contents.regions.compactMap(\.physicalVolume?.group).compactMap { group in
             let others = Set(group.physicalVolumes.values.compactMap { physicalVolumes[$0.id] }).subtracting(together)

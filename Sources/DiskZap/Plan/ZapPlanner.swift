@@ -1,19 +1,19 @@
 public import BlockDevices
 public import LinuxKernel
 
-/// Makes plans: from what was found, what is to be erased and what speaks against it.
+/// Makes plans from an inspection: what is to be erased, and reasons to refuse.
 ///
 /// Pure: it reads nothing.
 public struct ZapPlanner: Sendable {
     let tree: BlockTree
     let options: ZapOptions
-    /// Main devices of OSDs on this host, by OSD UUID: whose a db or wal device is.
+    /// Main devices of OSDs on this host, by OSD UUID; they tell the owner of db and wal devices.
     let mainDevices: [String: OSDOwner]
     /// Devices that carry directories of the system, by the kernel's name.
     let systemDevices: [String: String]
     /// Disks that begin with a BlueStore label: the kernel may see partitions in their data.
     let labelledDisks: Set<String>
-    /// Disks that are erased in one go: a volume group on all of them goes with them.
+    /// Disks that are erased together: a volume group on only these disks may be erased.
     let together: Set<String>
     /// The host's disks by the ids of the physical volumes on them.
     let physicalVolumes: [String: String]
@@ -57,7 +57,7 @@ public struct ZapPlanner: Sendable {
     ///   - path: How it was named.
     ///   - inspection: What was found.
     ///   - marker: What an unfinished zap left to do.
-    /// - Returns: The plan, with everything that speaks against it.
+    /// - Returns: The plan, with all refusals.
     public func plan(_ path: String, _ inspection: DiskInspection, marker: ZapMarkerRecord? = nil) -> ZapPlan {
         let teardown = teardownSteps(inspection)
         let owners = inspection.contents.map(owners) ?? []
@@ -102,7 +102,7 @@ public struct ZapPlanner: Sendable {
         }
     }
 
-    /// One owner for each OSD role on the device, db and wal devices with what their main device says.
+    /// One owner for each OSD role on the device; for db and wal devices as their main device says.
     private func owners(_ contents: DeviceContents) -> [OSDOwner] {
         contents.regions.flatMap(\.owners).map(resolved).uniqued()
     }

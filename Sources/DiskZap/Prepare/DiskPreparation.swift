@@ -1,6 +1,6 @@
 public import BlockDevices
 
-/// What a disk is to be for OSDs: raw and blank, or divided into partitions with Ceph's types.
+/// How a disk is prepared for OSDs: blank, or with partitions of Ceph's types.
 public struct DiskPreparation: Sendable, Hashable {
     /// A partition to make.
     public struct Part: Sendable, Hashable {
@@ -32,8 +32,8 @@ public struct DiskPreparation: Sendable, Hashable {
         return isWanted(gpt)
     }
 
-    /// The table of a preparation that was cut off: what it wrote first, the backup, is as wanted, and there is nothing
-    /// else on the disk.
+    /// The table of an interrupted preparation: the backup, which is written first, is as wanted, and the disk has
+    /// nothing else.
     public func unfinished(on contents: DeviceContents) -> GPTLayout? {
         guard !parts.isEmpty, let gpt = contents.gpt, gpt.primary.header == nil, gpt.backup.isValid, isWanted(gpt),
             contents.mbr == nil, contents.regions.dropFirst().allSatisfy(\.signatures.isEmpty)

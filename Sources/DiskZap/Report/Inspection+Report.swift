@@ -52,7 +52,7 @@ extension BlockNode {
 }
 
 extension Region {
-    /// For scripts; no secret is in it, because none was read.
+    /// For scripts; contains no secret, because none was read.
     public var report: JSONValue {
         .fields([
             "region": .text(name),

@@ -12,7 +12,7 @@ public indirect enum JSONValue: Sendable, Hashable {
     case text(String)
     /// Values in order.
     case list([JSONValue])
-    /// Values by name, in the order in which they are to be read.
+    /// Values by name, in display order.
     case object([Field])
 
     /// A name and its value.

@@ -1,4 +1,4 @@
-/// SHA-256, for the hash of a plan: here, so that the program needs no library for it.
+/// SHA-256, for the hash of a plan; implemented here so that the program needs no library.
 ///
 /// See: FIPS 180-4.
 enum SHA256 {

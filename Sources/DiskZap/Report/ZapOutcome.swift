@@ -12,7 +12,7 @@ public struct ZapOutcome: Sendable {
         case interrupted
         /// Something could not be done; what it was.
         case failed(String)
-        /// Everything was written, but this was still there when it was read back.
+        /// Everything was written, but the read-back found these.
         case leftovers([String])
     }
 

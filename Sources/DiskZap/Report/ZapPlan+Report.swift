@@ -2,7 +2,7 @@ public import BlockDevices
 internal import LinuxKernel
 
 extension ZapPlan {
-    /// A hash of everything that the plan says about the device and what will be done to it.
+    /// A hash of everything that the plan says about the device and about what will be done.
     ///
     /// A script that has seen a plan gives its hash to `zap`, which refuses if anything has changed since.
     public var hash: String { SHA256.hexadecimal(essence.compact) }

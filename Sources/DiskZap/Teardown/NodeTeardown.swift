@@ -1,23 +1,23 @@
 internal import BlockDevices
 internal import LinuxKernel
 
-/// Everything of one cluster on one host, and nothing else.
+/// Finds and removes everything of one cluster on one host, and nothing else.
 public struct NodeTeardown: Sendable {
     /// The cluster.
     public let cluster: String
     /// What is known of the host's disks.
     public let survey: HostSurvey
-    /// A plan for every disk on which the cluster has something: those that will be refused, too.
+    /// A plan for every disk with something of the cluster, including those that will be refused.
     public let plans: [ZapPlan]
     /// What stays, and why.
     public let left: [Left]
 
-    /// A disk that stays because it does not say that it is the cluster's.
+    /// A disk that is kept because nothing on it names the cluster.
     public struct Left: Sendable, Hashable {
         /// Which, and why.
         public let text: String
-        /// Whether it may hold something of the cluster all the same: it cannot be read, or holds an OSD of nobody knows
-        /// whose.
+        /// Whether it may still hold something of the cluster: it cannot be read, or holds an OSD of an unknown
+        /// cluster.
         public let isUnclear: Bool
     }
 
@@ -89,12 +89,13 @@ public struct NodeTeardown: Sendable {
 
     /// The plans that can be done.
     public var possible: [ZapPlan] { plans.filter(\.refusals.isEmpty) }
-    /// Those of ``possible`` that are erased first: a db knows its cluster only as long as its main device does.
+    /// Those of ``possible`` that are erased first: only the main device tells the cluster of a db.
     public var first: [ZapPlan] { possible.filter(\.knowsOwnerBySibling) }
 
     /// Those that are erased then.
     ///
-    /// A main device stays while a db or wal of its OSD is not erased: nobody could tell whose that is.
+    /// A main device is kept while a db or wal of its OSD is not erased, because the owner of that could not be found
+    /// any more.
     ///
     /// - Parameter unfinished: Plans of ``first`` that did not end with a clean disk.
     /// - Returns: What can be erased, and what stays.
@@ -119,6 +120,6 @@ public struct NodeTeardown: Sendable {
 }
 
 extension ZapPlan {
-    /// Whether the owner of something on the device is known from another disk alone.
+    /// Whether only another disk tells the owner of something on the device.
     var knowsOwnerBySibling: Bool { owners.contains { $0.evidence == .sibling } }
 }

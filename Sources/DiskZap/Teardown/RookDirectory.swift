@@ -1,6 +1,6 @@
 public import LinuxKernel
 
-/// What Rook keeps of one cluster below its `dataDirHostPath`; other clusters live there, too.
+/// The directories of one cluster below Rook's `dataDirHostPath`, which other clusters may share.
 public struct RookDirectory: Sendable {
     /// The directory.
     public let path: String
@@ -24,16 +24,16 @@ public struct RookDirectory: Sendable {
         let shared = directories.filter { $0.hasPrefix("mon-") || $0 == "exporter" }
         let isAlone = !namespaces.isEmpty && foreign.isEmpty
         let begun = names.filter { $0.hasPrefix(Self.removedPrefix(cluster)) }
-        // Namespaces last: they tell whose the others are.
+        // Namespaces last: they identify the owner of the others.
         let own = begun + (isAlone ? shared : []) + namespaces
         let others = names.filter { !own.contains($0) }
         return (own.map { "\(path)/\($0)" }, others.map { "\(path)/\($0)" })
     }
 
-    /// What a directory is called while it is removed, so that a removal that was cut off is known for what it is.
+    /// The name of a directory during its removal, so that an interrupted removal is recognised.
     private static func removedPrefix(_ cluster: String) -> String { ".removed-with-\(cluster)-" }
 
-    /// Removes one of a cluster's directories; one that was begun is finished.
+    /// Removes one of a cluster's directories; finishes an interrupted removal.
     ///
     /// - Parameters:
     ///   - entry: As ``entries(ofCluster:)`` gave it.
@@ -57,7 +57,7 @@ public struct RookDirectory: Sendable {
         }
     }
 
-    /// Removes a directory and what is in it: no link is followed, no mount is entered.
+    /// Removes a directory and its content; follows no links and enters no mounts.
     public static func removeTree(_ directory: String) throws(KernelError) {
         guard try FileKind.of(directory) == .directory else { return try KernelFile.remove(directory) }
         try requireUnmounted(directory)
