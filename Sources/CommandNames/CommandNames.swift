@@ -1,18 +1,17 @@
 public import ArgumentParser
 
-/// What the programs have in common on the command line: their version, and the subcommand that was meant where a word is
-/// none.
+/// What the programs' command lines share: the version, and suggestions for mistyped subcommands.
 public enum CommandNames {
-    /// The version that every program of this package says it has.
+    /// The version of all programs of this package.
     public static let version = "0.1.0"
 
-    /// What to say of the first word that should be a subcommand and is not.
+    /// The message for the first word that should be a subcommand and is not.
     ///
     /// - Parameters:
     ///   - words: The command line after the program's name.
     ///   - root: The program's command.
-    /// - Returns: `'inspct' is no command; did you mean 'nacre-disk inspect'?`; nothing when every word is one, or when
-    ///   nothing resembles it.
+    /// - Returns: `'inspct' is no command; did you mean 'nacre-disk inspect'?`; `nil` if every word is valid, or if
+    ///   nothing is similar.
     public static func correction(of words: [String], in root: any ParsableCommand.Type) -> String? {
         var path = [root._commandName]
         var command = root
@@ -36,7 +35,7 @@ public enum CommandNames {
         return nil
     }
 
-    /// The word of `candidates` that was probably meant by `word`; nothing when none is close.
+    /// The word of `candidates` that was probably meant by `word`; `nil` if none is similar.
     public static func nearest(to word: String, of candidates: [String]) -> String? {
         let close = candidates.map { ($0, distance(word.lowercased(), $0.lowercased())) }.min { $0.1 < $1.1 }
         // One slip of a finger in a short word, three in a long one.
@@ -63,7 +62,7 @@ public enum CommandNames {
         return found
     }
 
-    /// How many letters have to be put in, taken out, changed, or swapped with their neighbour.
+    /// The number of letters to insert, delete, change, or swap with their neighbour.
     ///
     /// See: the optimal string alignment distance.
     static func distance(_ left: String, _ right: String) -> Int {
