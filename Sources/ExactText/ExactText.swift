@@ -1,9 +1,9 @@
-/// Text that is itself only when every byte is the same.
+/// Text that is equal only if all bytes are equal.
 ///
-/// Swift's own strings are equal, and hash and sort alike, when they look alike: `é` in one scalar and `e` with a combining
-/// accent are one to it, and a `/` with an accent behind it is no `/`. Kernels, Ceph and Kubernetes compare bytes. So the
-/// names of paths, images, pools, namespaces, clusters, users and objects are compared and looked up by this type, or by
-/// `isExactly`, `startsExactly`, `endsExactly` and `parts(at:)`.
+/// Swift's strings are equal, and hash and sort alike, if they are canonically equivalent: `é` in one scalar equals `e`
+/// with a combining accent, and a `/` followed by a combining accent is not a `/`. Kernels, Ceph and Kubernetes compare
+/// bytes. So the names of paths, images, pools, namespaces, clusters, users and objects are compared and looked up by
+/// this type, or by `isExactly`, `startsExactly`, `endsExactly` and `parts(at:)`.
 public struct ExactText: Sendable, Hashable, Comparable, CustomStringConvertible, ExpressibleByStringLiteral {
     /// The text itself.
     public let text: String
@@ -22,7 +22,7 @@ public struct ExactText: Sendable, Hashable, Comparable, CustomStringConvertible
         one.text.utf8.lexicographicallyPrecedes(other.text.utf8)
     }
 
-    /// Feeds the bytes and an end that no text has.
+    /// Hashes the bytes and a terminator that no text contains.
     public func hash(into hasher: inout Hasher) {
         var text = text
         text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
@@ -45,12 +45,12 @@ extension StringProtocol {
         utf8.reversed().starts(with: suffix.utf8.reversed())
     }
 
-    /// What lies between the separators, byte by byte: an accent behind a separator does not hide it.
+    /// The parts between the separators, byte by byte: a combining accent after a separator does not hide it.
     ///
     /// - Parameters:
     ///   - separator: An ASCII character, `/`.
     ///   - omittingEmpty: Whether to leave out parts without a byte.
-    /// - Returns: The parts in their order; one, the text itself, when there is no separator in it.
+    /// - Returns: The parts in their order; one, the text itself, if it has no separator.
     public func parts(at separator: Unicode.Scalar, omittingEmpty: Bool = false) -> [String] {
         utf8.split(separator: UInt8(ascii: separator), omittingEmptySubsequences: omittingEmpty)
             .map { String(decoding: $0, as: UTF8.self) }

@@ -1,12 +1,12 @@
 extension StringProtocol {
-    /// Whether the path is `directory` or lies below it, by their bytes.
+    /// Whether the path is `directory` or is below it, by their bytes.
     ///
-    /// Both are taken as they stand: absolute, without `.`, `..`, doubled or final slashes.
+    /// Both must be canonical: absolute, without `.`, `..`, doubled or final slashes.
     public func isAtOrBelow(_ directory: some StringProtocol) -> Bool {
         isExactly(directory) || isBelow(directory)
     }
 
-    /// Whether the path lies below `directory`, by their bytes.
+    /// Whether the path is below `directory`, by their bytes.
     public func isBelow(_ directory: some StringProtocol) -> Bool {
         guard !directory.isExactly("/") else { return startsExactly(with: "/") && utf8.count > 1 }
         return utf8.count > directory.utf8.count + 1 && startsExactly(with: directory)
