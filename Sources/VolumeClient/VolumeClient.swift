@@ -10,7 +10,7 @@ package struct VolumeClient: Sendable {
 
     private let http: HTTPClient
 
-    /// Speaks to the service at `socketPath`, waiting on threads of `pool`.
+    /// Calls the service at `socketPath`, waiting on threads of `pool`.
     package init(socketPath: String, pool: BlockingPool) {
         self.socketPath = socketPath
         http = HTTPClient(pool: pool)
@@ -18,10 +18,9 @@ package struct VolumeClient: Sendable {
 
     /// Makes a call.
     ///
-    /// The server is told `timeout`, and this side waits a little longer, so that the server's word on what it was doing
-    /// arrives.
+    /// The server gets `timeout`, and the client waits a little longer, so that the server's error arrives.
     ///
-    /// - Throws: `ConnectError`: the server's, or `.unavailable` when it cannot be reached.
+    /// - Throws: `ConnectError`: the server's, or `.unavailable` if it cannot be reached.
     package func call<Call: Method>(
         _ method: Call.Type,
         _ request: Call.Request,
