@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import CommandNames
 
-/// The program: disks of Ceph hosts, looked at, planned, erased, prepared.
+/// The program: inspects, plans, erases and prepares disks of Ceph hosts.
 @main
 struct NacreDisk: ParsableCommand {
     static let _errorPrefix = "nacre-disk: "
@@ -23,7 +23,7 @@ struct NacreDisk: ParsableCommand {
         ]
     )
 
-    /// Runs what was asked for; a mistyped command is told what it may have been.
+    /// Runs the command; for a mistyped command, suggests the probable one.
     static func main() {
         do {
             var command = try parseAsRoot()

@@ -1,12 +1,12 @@
 internal import BlockDevices
 internal import DiskZap
 
-/// The proof that the disks meant are the disks planned.
+/// The proof that the planned disks are the intended ones.
 struct Confirmation {
     let serials: [String]
     let hashes: [String]
 
-    /// Asks a person, or compares what a script gave; ends the program unless every disk was named.
+    /// Asks a person, or compares a script's proofs; ends the program unless every disk is confirmed.
     func check(_ plans: [ZapPlan]) throws {
         if serials.isEmpty, hashes.isEmpty { return try ask(plans) }
         let proofs = plans.map(\.identity.proof)
@@ -58,11 +58,11 @@ struct Confirmation {
 }
 
 extension DiskIdentity {
-    /// Why what was given is no proof that this disk is meant, for people.
+    /// Why the given proof does not match this disk, in words.
     ///
     /// - Parameters:
     ///   - words: What was given that fits no disk.
-    ///   - origin: Who gave it: `--serial gave`, `you typed`.
+    ///   - origin: Where it came from: `--serial gave`, `you typed`.
     /// - Returns: A part of a sentence.
     func mismatch(_ words: [String], by origin: String) -> String {
         let given = words.filter { !$0.isEmpty }.map { "'\($0)'" }.joined(separator: ", ")

@@ -8,7 +8,7 @@ struct ParallelZap {
     let host: Host
     let backup: String?
     let limit: Int
-    /// Whether no disk is touched when one cannot be claimed.
+    /// Whether no disk is changed if one cannot be claimed.
     var isAllOrNone = true
 
     func run() -> [ZapOutcome] {

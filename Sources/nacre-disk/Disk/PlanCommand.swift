@@ -28,7 +28,7 @@ struct PlanCommand: ParsableCommand {
     }
 }
 
-/// The plans for the devices of a command line, made with those disks of the host in view that tell of them.
+/// The plans for the devices of a command line, which take related disks of the host into account.
 struct ZapSession {
     let host: Host
     let plans: [ZapPlan]

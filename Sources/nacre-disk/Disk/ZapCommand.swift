@@ -71,7 +71,7 @@ extension ZapOutcome {
 }
 
 extension [ZapOutcome] {
-    /// What the program's end says of them: the worst of all.
+    /// The exit status for them: the worst of all.
     var exitStatus: ExitCode? {
         if allSatisfy(\.isClean) { return nil }
         if contains(where: { $0.state == .interrupted }) { return ExitStatus.interrupted }

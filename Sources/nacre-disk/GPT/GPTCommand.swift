@@ -15,7 +15,7 @@ struct GPTCommand: ParsableCommand {
     )
 }
 
-/// What every change to a table needs: the disk, and the proof that it is meant.
+/// What every change of a table needs: the disk, and the proof of its identity.
 struct GPTTarget: ParsableArguments {
     @Argument(help: "The disk.", completion: Completion.disks)
     var device: String
@@ -26,7 +26,7 @@ struct GPTTarget: ParsableArguments {
     @Flag(help: "Show the table as it would be and stop.")
     var dryRun = false
 
-    /// The plan by whose rules the disk may be touched.
+    /// The plan whose rules say whether the disk may be changed.
     func plan(_ host: Host, options: ZapOptions = ZapOptions()) throws -> ZapPlan {
         var arguments = DeviceArguments()
         arguments.devices = [device]
@@ -51,7 +51,7 @@ struct GPTTarget: ParsableArguments {
         return layout
     }
 
-    /// Checks the rules and the proof, then writes; or only shows.
+    /// Checks the rules and the proof, then writes, or only shows the change.
     func write(_ layout: GPTLayout?, _ plan: ZapPlan, on host: Host) throws {
         let writer = TableWriter(plan, on: host)
         for refusal in writer.refusals { Console.error("refusing to change '\(device)': \(refusal.text)") }
@@ -74,7 +74,7 @@ struct GPTTarget: ParsableArguments {
         }
     }
 
-    /// Shows a person what will be done before it asks for the proof; ends the program without it.
+    /// Shows what will be done before it asks for the proof; ends the program without the proof.
     private func prove(_ layout: GPTLayout?, _ plan: ZapPlan) throws {
         let identity = plan.identity
         let kind = identity.proofKind

@@ -15,7 +15,7 @@ struct GPTNew: ParsableCommand {
     func run() throws {
         let host = Host()
         let plan = try target.plan(host)
-        // Whatever would have to be named before a zap stands in the way here, too.
+        // Content that must be named for a zap prevents this too.
         for refusal in plan.refusals where refusal.canBeNamed {
             Console.error("refusing to change '\(target.device)': \(refusal.message); zap it first")
             throw ExitStatus.refused

@@ -37,7 +37,7 @@ struct MapperRemove: ParsableCommand {
             Console.note("\(text): there is no such mapping")
             return true
         }
-        // By number from here on: a name may be given to another.
+        // By number from here on, because a name may be reused.
         let device = MappingReference.device(info.device)
         if force {
             try mapper.replaceByErrors(device)
@@ -69,7 +69,7 @@ struct MapperRemove: ParsableCommand {
     }
 }
 
-/// Mappings of one cluster go, and what they left in /dev.
+/// Removes the mappings of one cluster, and their names in /dev.
 struct MapperClean: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clean",

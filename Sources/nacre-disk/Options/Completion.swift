@@ -2,9 +2,9 @@ internal import ArgumentParser
 internal import BlockDevices
 internal import LinuxKernel
 
-/// What the shell completes: devices and mappings of this host, by their names.
+/// Shell completions: devices and mappings of this host, by name.
 ///
-/// Sysfs and the links below `/dev/disk` tell them; no device is opened, so none is woken and none can block.
+/// They are read from sysfs and the links below `/dev/disk`; no device is opened, so none is woken and none can block.
 enum Completion {
     /// Disks and partitions; mappings, too, where a command only looks, and disks alone where it is about their tables.
     static let devices = CompletionKind.custom { words, _, prefix in
@@ -24,7 +24,7 @@ enum Completion {
     /// Mappings of the device mapper.
     static let mappings = CompletionKind.custom { _, _, _ in nodes.compactMap(\.mapping?.name).sorted() }
 
-    /// Formats that can be named as what may be lost.
+    /// Formats that can be named as erasable.
     static let contents = CompletionKind.list(
         (FormatCatalog.formats.map(\.name) + LossArguments.otherContents).sorted()
     )

@@ -10,7 +10,7 @@ struct OutputOptions: ParsableArguments {
     @Option(name: [.short, .long], help: "How to show results.")
     var output: Format = .table
 
-    /// Shows a report: for scripts as it is, for people as `text`.
+    /// Shows a report: as structured data for scripts, as `text` for people.
     func show(_ report: @autoclosure () -> JSONValue, _ text: (Format) -> String) {
         switch output {
         case .json: Console.result(report().pretty)

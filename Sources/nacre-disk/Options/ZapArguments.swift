@@ -19,7 +19,7 @@ struct LossArguments: ParsableArguments {
     )
     var content: [String] = []
 
-    /// What may be lost beside the formats of the catalogue: data without a name, a partition that is not Ceph's.
+    /// Erasable content besides the formats of the catalogue: unrecognised data, a partition that is not Ceph's.
     static let otherContents = ["unknown", "partition"]
 
     func validate() throws {

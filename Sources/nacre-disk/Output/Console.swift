@@ -1,7 +1,7 @@
 internal import Glibc
 internal import LinuxKernel
 
-/// Where words go: results to standard output, everything else to standard error.
+/// Output: results to standard output, everything else to standard error.
 enum Console {
     static func result(_ text: String) {
         print(text)
@@ -21,7 +21,7 @@ enum Console {
         _ = write(STDERR_FILENO, bytes, bytes.count)
     }
 
-    /// Asks a person; nothing when there is none, or at the end of input.
+    /// Asks a person; `nil` if there is none, or at the end of input.
     static func ask(_ question: String) -> String? {
         guard isInteractive else { return nil }
         draw(question + " ")

@@ -4,7 +4,7 @@ internal import LinuxKernel
 
 /// What is known of a disk, for people.
 extension DiskInspection {
-    /// One line a thing, indented under what holds it.
+    /// One line for each item, indented under its container.
     var lines: [String] {
         var lines = [headline]
         lines += links.filter { $0.contains("/by-id/") }.map { "  link      \($0)" }

@@ -8,7 +8,7 @@ enum Interruption {
     /// Whether it came.
     static var came: Bool { flag.load(ordering: .relaxed) }
 
-    /// Waits for ^C, for an end of the session, and for a polite kill.
+    /// Waits for SIGINT, SIGHUP and SIGTERM.
     static func watch() {
         for number in [SIGINT, SIGTERM, SIGHUP] {
             signal(number) { _ in Interruption.flag.store(true, ordering: .relaxed) }

@@ -2,7 +2,7 @@ internal import BlockDevices
 internal import DiskZap
 internal import LinuxKernel
 
-/// Tells how far disks are: a line each in place on a terminal, now and then a line elsewhere.
+/// Shows the progress of disks: an updated line each on a terminal, periodic lines elsewhere.
 struct ProgressReporter: Sendable {
     private static let frame = Duration.milliseconds(200)
     /// How often a log gets a line.
@@ -12,7 +12,7 @@ struct ProgressReporter: Sendable {
 
     init(_ disks: [(String, ZapProgress)]) { self.disks = disks.map { (path: $0.0, progress: $0.1) } }
 
-    /// Returns when all are done; passes an interruption on to them.
+    /// Returns when all are done; forwards an interruption to them.
     func run() {
         let isTerminal = Console.isTerminal
         var drawn = 0

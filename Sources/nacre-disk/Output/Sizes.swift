@@ -1,4 +1,4 @@
-/// Time as people say it: `1 h 05 min`, `12 s`.
+/// A duration in words: `1 h 05 min`, `12 s`.
 func humanTime(_ duration: Duration) -> String {
     let seconds = Int(duration / .seconds(1))
     if seconds >= 3600 { return "\(seconds / 3600) h \(seconds % 3600 / 60) min" }

@@ -103,7 +103,7 @@ struct TeardownCommand: ParsableCommand {
         for left in teardown.left { Console.note("stays: \(left.text)") }
     }
 
-    /// Only when every disk is clean: the directory tells Rook what it had here.
+    /// Only if every disk is clean, because the directory tells Rook what it had here.
     private func removeDirectories(_ entries: (own: [String], others: [String]), in directory: RookDirectory) throws {
         for path in entries.own {
             try directory.remove(path, ofCluster: fsid.description.lowercased())
