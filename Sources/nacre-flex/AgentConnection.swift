@@ -1,13 +1,13 @@
 import Glibc
 
-/// The node agent behind its UNIX socket: one request and one answer a connection.
+/// The node agent behind its UNIX socket: one request and one answer for each connection.
 ///
 /// | direction | bytes |
 /// | --- | --- |
 /// | to the agent | each argument, closed by NUL; then the end of the stream |
 /// | from the agent | `0` or `1`, the exit status; the object for kubelet; then the end of the stream |
 struct AgentConnection {
-    /// The agent gives up before that and says what it waits for; kubelet itself has no limit at all.
+    /// The agent's own limit is shorter, and it says what it waits for; kubelet has no limit.
     static let limitSeconds = 110
 
     /// Where agents serve.
@@ -18,9 +18,9 @@ struct AgentConnection {
 
     let path: String
 
-    /// The agent whose socket is named by the file `.socket` beside this program, else the usual one.
+    /// The agent whose socket the file `.socket` beside this program names, else the default one.
     ///
-    /// kubelet takes no note of files whose names start with a dot, and looks at the driver anew for all others.
+    /// kubelet ignores files whose names start with a dot, and probes the driver again for all others.
     static func ofThisHost() -> AgentConnection {
         let program = programPath()
         guard let slash = program.lastIndex(of: UInt8(ascii: "/")) else { return AgentConnection(path: usualPath) }
@@ -31,7 +31,7 @@ struct AgentConnection {
         return AgentConnection(path: named ?? usualPath)
     }
 
-    /// Sends the arguments and returns what the agent says.
+    /// Sends the arguments and returns the agent's answer.
     func call(_ arguments: [[UInt8]]) -> Answer {
         guard path.utf8.count <= Self.longestPathBytes else {
             return .failure("cannot reach the node agent: the path of its socket, '\(path)', is longer than an address")

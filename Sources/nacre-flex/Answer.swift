@@ -1,6 +1,6 @@
 import Glibc
 
-/// What kubelet is told: one JSON object on standard output, and an exit status.
+/// The answer to kubelet: one JSON object on standard output, and an exit status.
 ///
 /// kubelet reads standard output and standard error as one text, so nothing else may be printed by this program.
 struct Answer {
@@ -26,10 +26,10 @@ struct Answer {
         Answer(json: Array(#"{"status":"Failure","message":""#.utf8) + escaped(message) + Array(#""}"#.utf8), status: 1)
     }
 
-    /// kubelet remembers this until the driver's file changes, so it is never said for a while only.
+    /// kubelet caches this until the driver's file changes, so it must not be used for a temporary failure.
     static let notSupported = Answer(json: #"{"status":"Not supported"}"#, status: 1)
 
-    /// No attach: a pod's volume is mounted without a word of the controller manager's; Ceph's lock keeps others out.
+    /// No attach: a pod's volume is mounted without the controller manager; locks on the image exclude other nodes.
     static let capabilities = Answer(
         json: """
             {"status":"Success","capabilities":{"attach":false,"fsGroup":true,"requiresFSResize":true,\

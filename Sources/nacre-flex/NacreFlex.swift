@@ -1,9 +1,9 @@
 import Glibc
 
-/// The FlexVolume driver that kubelet runs, with the call's name and its arguments: the node agent does the work.
+/// The FlexVolume driver that kubelet runs, with the call's name and its arguments; the node agent does the work.
 ///
-/// `init` is answered here and at once: kubelet holds a lock of its own meanwhile. No secret ever comes by: the agent reads
-/// the Secret that the volume names.
+/// `init` is answered here at once, because kubelet holds a lock meanwhile. This program never sees a secret: the agent
+/// reads the Secret that the volume names.
 @main
 enum NacreFlex {
     static func main() {
@@ -20,7 +20,7 @@ enum NacreFlex {
         }
         switch String(decoding: call, as: UTF8.self) {
         case "init": return .capabilities
-        // "ping" is not kubelet's: a probe asks whether the agent answers.
+        // "ping" is not a call of kubelet: a probe uses it to check whether the agent answers.
         case "mount", "unmount", "expandfs", "ping": return AgentConnection.ofThisHost().call(arguments)
         default: return .notSupported
         }
