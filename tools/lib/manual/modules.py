@@ -5,7 +5,7 @@ import subprocess
 
 from pages import ROOT
 
-KINDS = {"system": "door to C", "regular": "library", "executable": "program", "test": "tests"}
+KINDS = {"system": "C module", "regular": "library", "executable": "program", "test": "tests"}
 
 
 def concerns():
