@@ -12,6 +12,7 @@ import uuid
 import config
 import daemons
 import ports
+import release
 import teardown
 from layout import LOCK, MARKER, Failure, tail
 from monitor import Client, Summary, wait_settled, watched
@@ -87,6 +88,8 @@ def up(cluster, wanted, quiet, timeout):
             "replicas": wanted["replicas"] or min(3, wanted["osds"] or 3),
             "pools": wanted["pools"] or ["rbd", "replicapool"],
             "heartbeat_grace": wanted["heartbeat_grace"],
+            "release": wanted["release"] or release.OWN, "root": release.entered(),
+            "key_type": wanted["key_type"] or "aes",
         }
         if cluster.state["replicas"] > cluster.state["osds"]:
             remove_if_new(cluster, fresh)
@@ -187,7 +190,8 @@ class Maker:
     def run(self, keyring):
         cluster, state, conf = self.cluster, self.cluster.state, self.cluster.conf
         monmap = cluster.path("monmap")
-        self.tool("monmaptool", "monmaptool", "--create", "--clobber", "--fsid", state["fsid"], "--addv", "x",
+        self.tool("monmaptool", "monmaptool", "--create", "--clobber", "--fsid", state["fsid"],
+                  *config.monmap_options(cluster), "--addv", "x",
                   f"[v2:{state['addr']}:{state['port']},v1:{state['addr']}:{state['port'] + 1}]", monmap)
         self.tool("mon.mkfs", "ceph-mon", "-i", "x", "-c", conf, "--mkfs", "--monmap", monmap, "--keyring", keyring)
         os.unlink(keyring)  # all keys in one file: nobody needs it any more
@@ -202,6 +206,9 @@ class Maker:
         self.start("mgr.x")
         for name, (_, osd_uuid) in self.mkfs.items():
             client.mon("osd new", uuid=osd_uuid, id=int(name[4:]))
+        if config.allows_old_keys(cluster):
+            for code in config.OLD_KEY_ALERTS:
+                client.mon("health mute", code=code, sticky=True)
         waiting = list(cluster.osds)
         while waiting:
             self.check()
@@ -260,10 +267,10 @@ class Maker:
 
 def check_same(cluster, wanted):
     for option, value in wanted.items():
-        if value is not None and value != cluster.state[option]:
+        if value is not None and value != cluster.state.get(option):
             flag = "--" + option.replace("_", "-")
             raise Failure(f"cannot change {flag} of the cluster in {cluster.dir}: it has"
-                          f" {cluster.state[option]}; run `micro-cluster down --dir {cluster.dir}` first")
+                          f" {cluster.state.get(option)}; run `micro-cluster down --dir {cluster.dir}` first")
 
 
 def check_intact(cluster, states):

@@ -20,6 +20,9 @@ STUB = """from mgr_module import MgrModule
 
 
 class Module(MgrModule):
+    # Ceph 18 and later ask for it.
+    NOTIFY_TYPES = []
+
     def serve(self):
         pass
 
@@ -72,7 +75,7 @@ mon warn on pool no redundancy = false
 mon data avail warn = 2
 mon data avail crit = 1
 debug default = 0/0
-{heartbeat}
+{heartbeat}{more}
 [mon]
 admin socket = {dir}/run/$name.asok
 log file = {dir}/log/$name.log
@@ -135,6 +138,23 @@ memstore device bytes = {size}
 """
 
 
+def allows_old_keys(cluster):
+    """Whether it must be told so: from 20.2.4 on a new monmap permits the new keys alone."""
+    return (cluster.state["release"], cluster.state["key_type"]) == ("tentacle", "aes")
+
+
+# What 20.2.4 says of a cluster that permits them.
+OLD_KEY_ALERTS = tuple("AUTH_INSECURE_" + what for what in (
+    "CLIENT_KEY_TYPE", "KEYS_ALLOWED", "KEYS_CREATABLE", "ROTATING_SERVICE_KEY_TYPE", "SERVICE_KEY_TYPE",
+    "SERVICE_TICKETS"))
+
+
+def monmap_options(cluster):
+    if not allows_old_keys(cluster):
+        return []
+    return ["--auth-service-cipher", "aes", "--auth-allowed-ciphers", "aes,aes256k", "--auth-preferred-cipher", "aes"]
+
+
 def make_tree(cluster):
     for part in ("run", "log", "keys", "mon", "mgr", "mgr-modules", "osd", "secrets",
                  *(f"osd/{i}" for i in range(cluster.state["osds"])),
@@ -154,7 +174,8 @@ def write_conf(cluster):
         dir=cluster.dir, fsid=state["fsid"], addr=state["addr"], port=state["port"],
         port1=state["port"] + 1, port_min=state["port"] + 10,
         port_max=state["port"] + state["ports"] - 1, replicas=state["replicas"], pgs=PGS,
-        store=state["store"], size=state["size"], heartbeat=heartbeat))
+        store=state["store"], size=state["size"], heartbeat=heartbeat,
+        more="mon auth allow insecure key = true\n" if allows_old_keys(cluster) else ""))
 
 
 def write_mgr_modules(cluster):
@@ -166,17 +187,20 @@ def write_mgr_modules(cluster):
             raise Failure(f"cannot find the mgr module {name} in {MGR_MODULES};"
                           " install it: apt-get install ceph-mgr-modules-core", 69)
         os.symlink(os.path.join(MGR_MODULES, name), os.path.join(target, name))
+    # Debian's 18.2.7: the real one cannot be imported twice in one process, and each module is an interpreter of its own.
+    write_file(os.path.join(target, "bcrypt.py"), "")
     for name in STUB_MODULES:
         os.mkdir(os.path.join(target, name))
         write_file(os.path.join(target, name, "__init__.py"), "from .module import Module\n")
         write_file(os.path.join(target, name, "module.py"), STUB)
 
 
-def new_key():
-    """A cephx key as ceph-authtool makes it (type 1 = AES, time, length, 16 random bytes)."""
+def new_key(key_type):
+    """A cephx key as ceph-authtool makes it: type, time, length, random bytes."""
+    number, length = {"aes": (1, 16), "aes256k": (2, 32)}[key_type]
     now = time.time_ns()
-    head = struct.pack("<HIIH", 1, now // 10**9, now % 10**9, 16)
-    return base64.b64encode(head + os.urandom(16)).decode()
+    head = struct.pack("<HIIH", number, now // 10**9, now % 10**9, length)
+    return base64.b64encode(head + os.urandom(length)).decode()
 
 
 def write_keys(cluster):
@@ -185,7 +209,7 @@ def write_keys(cluster):
     caps_of = dict(CAPS)
     caps_of.update((osd, OSD_CAPS) for osd in cluster.osds)
     for name, caps in caps_of.items():
-        key = new_key()
+        key = new_key(cluster.state["key_type"])
         section = f"[{name}]\n\tkey = {key}\n"
         everything.append(section + "".join(f'\tcaps {k} = "{v}"\n' for k, v in caps.items()))
         if name == "mon.":

@@ -5,6 +5,7 @@ import sys
 
 import bringup
 import daemons
+import release
 import teardown
 import verbs
 from layout import Cluster, Failure, Gone, usage
@@ -41,13 +42,21 @@ flags of up
   --replicas R         of the pools (3, or as many as there are osds)
   --pools "A B"        pools to create and initialise for rbd ("rbd replicapool")
   --heartbeat-grace S  seconds until a silent osd is marked down (Ceph's: 20)
+  --release NAME       pacific (16.2), reef (18.2) or tentacle (20.2): by this machine's own
+                       programs, or by Debian's, fetched once into /var/cache/nacre and run with
+                       only /usr exchanged; by default whatever is installed here
+  --key-type TYPE      aes (every client can have it), or aes256k (tentacle alone; what it uses
+                       by itself, and clients before 19.2.6 and 20.2.4 cannot)
   --timeout S          give up after (60)
 flags of the others
   down --keep          end the daemons, keep the files; `up` brings bluestore back
   status --output json
+  exec --own           with the programs and libraries of the cluster's release
   env, exec --as USER  client.admin, client.csi-rbd-provisioner or client.csi-rbd-node
   start, restart, thaw --wait [--timeout S]
                        wait until the daemons serve again and all pgs are active+clean (120)
+
+$NACRE_CEPH_RELEASE and $NACRE_CEPH_KEY_TYPE stand for --release and --key-type.
 
 daemons: mon.x, mgr.x, osd.0, osd.1, ...; a verb takes several
 
@@ -63,16 +72,17 @@ examples
   ip netns exec lab micro-cluster up --dir /var/tmp/lab --addr 10.77.0.1
   micro-cluster down
 
-exit status: 0 done, 1 failed, 3 no cluster there, 64 wrong usage, 69 Ceph is not installed
+exit status: 0 done, 1 failed, 3 no cluster there, 64 wrong usage, 69 Ceph is not installed, or
+Debian has another version of it by now, 77 not root
 """
 
 FLAGS = {  # verb -> its flags; True: takes a value
     "up": {"osds": True, "store": True, "addr": True, "port": True, "size": True, "replicas": True,
-           "pools": True, "heartbeat-grace": True, "timeout": True},
+           "pools": True, "heartbeat-grace": True, "release": True, "key-type": True, "timeout": True},
     "down": {"keep": False},
     "status": {"output": True, "timeout": True},
     "env": {"as": True},
-    "exec": {"as": True},
+    "exec": {"as": True, "own": False},
     "stop": {},
     "freeze": {},
     "start": {"wait": False, "timeout": True},
@@ -133,6 +143,18 @@ def choice(options, name, values, default=None):
     return options.get(name, default)
 
 
+def kind(options):
+    """Release and type of keys, by flags or, so that clusters within tests are as the tests' own, by the environment."""
+    for name in ("release", "key-type"):
+        said = os.environ.get("NACRE_CEPH_" + name.upper().replace("-", "_"))
+        if said and said != release.OWN:
+            options.setdefault(name, said)
+    name, keys = choice(options, "release", release.RELEASES), choice(options, "key-type", release.KEY_TYPES)
+    if keys == "aes256k" and name in ("pacific", "reef"):
+        raise usage(f"--key-type {keys}: Ceph of release {name} has no such keys")
+    return {"release": name, "key_type": keys}
+
+
 def wanted(options):
     pools = options.get("pools", "").replace(",", " ").split() or None
     if pools and len(set(pools)) != len(pools):
@@ -146,7 +168,18 @@ def wanted(options):
         "replicas": number(options, "replicas", 1, 10),
         "pools": pools,
         "heartbeat_grace": number(options, "heartbeat-grace", 2, 3600),
+        **kind(options),
     }
+
+
+# These start its programs, or ask the cluster by its own librados.
+ASK_CEPH = ("up", "status", *verbs.FAULTS)
+
+
+def enter_release(cluster, name):
+    """Goes on where the cluster's release is; a cluster that is there has one already."""
+    made = cluster.load() and cluster.state["phase"] == "made"
+    release.enter(release.root(cluster) if made else release.find(name))
 
 
 def run(arguments):
@@ -173,6 +206,8 @@ def run(arguments):
     cluster = Cluster(options.get("dir") or os.environ.get("NACRE_CLUSTER_DIR") or DEFAULT_DIR)
     daemons.scrub_environment()
     quiet = "quiet" in options
+    if verb in ASK_CEPH:
+        enter_release(cluster, wanted(options)["release"] if verb == "up" else None)
     if verb == "up":
         bringup.up(cluster, wanted(options), quiet, number(options, "timeout", 1, 3600, 60))
     elif verb == "down":
@@ -183,7 +218,7 @@ def run(arguments):
     elif verb == "env":
         verbs.print_env(cluster, options.get("as", "client.admin"))
     elif verb == "exec":
-        verbs.execute(cluster, options.get("as", "client.admin"), rest)
+        verbs.execute(cluster, options.get("as", "client.admin"), rest, "own" in options)
     else:
         verbs.fault(cluster, verb, rest, "wait" in options, number(options, "timeout", 1, 3600, 120))
     return 0

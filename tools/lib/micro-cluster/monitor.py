@@ -1,5 +1,7 @@
 """Talking to the cluster: monitor commands in this process, and waiting for a state."""
 import json
+import socket
+import struct
 import threading
 import time
 
@@ -94,35 +96,49 @@ class Summary:
         return f"{self.health}, mgr {mgr}, {self.osds_up} of {self.osds} osds up, pgs: {pgs}{checks}"
 
 
-def _nonce(address):
-    return int(address.rpartition("/")[2])
+def ask_daemon(cluster, name, command):
+    """What the running daemon says of itself, or nothing while it does not listen: its socket's file is of its process."""
+    try:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(5)
+            s.connect(cluster.path("run", name + ".asok"))
+            s.sendall(json.dumps({"prefix": command, "format": "json"}).encode() + b"\0")
+            with s.makefile("rb") as answer:
+                return json.loads(answer.read(struct.unpack(">I", answer.read(4))[0]))
+    except (OSError, ValueError, struct.error):
+        return {}
 
 
-def _is_process(nonce, pid):
-    # A daemon's address ends in its pid; an osd adds a million each time that it
-    # comes back from a wrong "down".
-    return nonce % 1_000_000 == pid % 1_000_000
+def takes_part(cluster, name):
+    """Whether the daemon's process, not one before it, is what the cluster's map calls up or active.
+
+    Its address does not tell: only in Ceph 16 does it end in the process id.
+    """
+    if name.startswith("osd."):
+        # It is so when it sees itself in the map, by all of its addresses.
+        return ask_daemon(cluster, name, "status").get("state") == "active"
+    return name != "mgr.x" or ask_daemon(cluster, name, "mgr_status").get("initialized") is True
 
 
-def not_back(client, pids):
-    """Why the cluster has not taken these daemons (name -> pid) back and settled, or None.
+def not_back(cluster, client, names):
+    """Why the cluster has not taken these daemons back and settled, or None.
 
     "active+clean" alone does not say so: the pgs' states come from the last
     reports, which may be older than the death of the osd that just started.
     """
     dump = client.mon("osd dump")
     osds = {f"osd.{o['osd']}": o for o in dump["osds"]}
-    for name, pid in pids.items():
+    for name in names:
         if name.startswith("osd."):
             osd = osds.get(name)
             if not osd or not osd["up"]:
                 return f"{name} is not up"
-            if not _is_process(_nonce(osd["public_addr"]), pid):
+            if not takes_part(cluster, name):
                 return f"{name} is not up with its new process"
     mgr = client.mon("mgr dump")
     if not mgr["available"]:
         return "no mgr is available"
-    if "mgr.x" in pids and not _is_process(_nonce(mgr["active_addr"]), pids["mgr.x"]):
+    if "mgr.x" in names and not takes_part(cluster, "mgr.x"):
         return "mgr.x is not active with its new process"
     stats = client.mgr("pg dump", dumpcontents=["pgs"])
     stats = stats.get("pg_stats", stats)
@@ -134,7 +150,7 @@ def not_back(client, pids):
             return f"pg {pg['pgid']} is {pg['state']}"
         if (pg["up"], pg["acting"]) != (place["up"], place["acting"]):
             return f"pg {pg['pgid']} has not reported from its new place"
-        for name in pids:
+        for name in names:
             if name.startswith("osd.") and int(name[4:]) in place["acting"] \
                     and pg["reported_epoch"] < osds[name]["up_from"]:
                 return f"pg {pg['pgid']} has not reported since {name} came up"
@@ -157,19 +173,17 @@ def wait_settled(cluster, deadline, names, hold=0):
     """Waits until the named daemons serve again and every pg is active+clean, for hold seconds."""
     why, client, since, laggy_since = "no answer from mon.x", None, None, None
     while time.monotonic() < deadline:
-        pids = {}
         for name in names:
             pid, state = daemons.state(cluster, name)
             if pid is None:
                 raise daemons.died(cluster, name)
             if state == "frozen":
                 raise Failure(f"{name} is frozen; thaw it first")
-            pids[name] = pid
         attempt = min(deadline, time.monotonic() + 15)
         try:
             client = client or Client(cluster, deadline=attempt)
             client.deadline = attempt
-            why = not_back(client, pids)
+            why = not_back(cluster, client, names)
             since = (since or time.monotonic()) if why is None else None
             laggy_since = (laggy_since or time.monotonic()) if why and "laggy" in why else None
             if laggy_since and time.monotonic() - laggy_since >= 15:

@@ -7,6 +7,7 @@ import time
 
 import daemons
 import ports
+import release
 from layout import Failure, usage
 from monitor import Client, Summary, librados, wait_settled
 
@@ -37,13 +38,13 @@ def status(cluster, output, timeout):
     if output == "json":
         print(json.dumps({
             "ready": ready, "dir": cluster.dir, "fsid": cluster.state["fsid"], "monitors": [cluster.monitor],
-            "store": cluster.state["store"], "pools": cluster.state["pools"],
+            "release": release.of(cluster), "store": cluster.state["store"], "pools": cluster.state["pools"],
             "daemons": [{"name": n, "pid": pid, "state": s, "up": osds_up.get(n)} for n, (pid, s) in states.items()],
             "health": summary and summary.health, "checks": summary and summary.checks,
             "pgs": summary and {"total": summary.pg_total, **summary.pgs}, "error": why}, indent=1))
     else:
         print(f"cluster {cluster.state['fsid']} at {cluster.monitor} in {cluster.dir}"
-              f" ({cluster.state['store']}, {cluster.state['replicas']} replicas)")
+              f" ({cluster.state['store']}, {cluster.state['replicas']} replicas, Ceph: {release.of(cluster)})")
         for name, (pid, state) in states.items():
             up = {True: "up", False: "down"}.get(osds_up.get(name), "")
             print(f"{name:8}{pid or '-':>8}  {state:8} {up}".rstrip())
@@ -68,6 +69,8 @@ def environment(cluster, user):
         "NACRE_CLUSTER_ID": cluster.state["fsid"],
         "NACRE_CONFIG": cluster.path("config.json"),
         "NACRE_SECRETS": cluster.path("secrets"),
+        "NACRE_CEPH_RELEASE": release.of(cluster),
+        "NACRE_CEPH_ROOT": release.root(cluster),
     }
 
 
@@ -79,11 +82,14 @@ def print_env(cluster, user):
         print(f"export {name}={shlex.quote(value)}")
 
 
-def execute(cluster, user, command):
+def execute(cluster, user, command, own):
     cluster.need()
     os.environ.update(environment(cluster, user))
     # Python ignores SIGPIPE, and an ignored signal stays so in the program.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if own and release.root(cluster) != release.entered():
+        os.environ[release.ENTERED] = release.root(cluster)
+        command = [release.IN_ROOT, release.root(cluster), *command]
     try:
         os.execvp(command[0], command)
     except FileNotFoundError:
