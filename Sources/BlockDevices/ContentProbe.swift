@@ -1,13 +1,12 @@
 public import LinuxKernel
 internal import SystemPackage
 
-/// Looks at what a device holds, before it is formatted.
+/// Determines what a device holds before it is formatted.
 ///
-/// A device is blank only if its first and last 4 MiB are zeros: a name is nice to have in an error, but something
-/// without a known name must not be formatted either.
+/// A device is blank only if its first and last 4 MiB are zeros: unrecognised data must not be formatted either.
 ///
-/// A file system's own files may hold anything, also what marks a disk elsewhere: an image of one, a label of a RAID.
-/// Where a file system that is asked for has a valid super block, marks where its files may lie say nothing.
+/// The files of a file system may contain anything, including other marks, such as a disk image or a RAID label. So if
+/// an expected file system has a valid super block, marks in its data area are ignored.
 public enum ContentProbe {
     static let edgeBytes: UInt64 = 4 << 20
     private static let windowBytes = 1 << 20
@@ -16,7 +15,7 @@ public enum ContentProbe {
     ///
     /// - Parameters:
     ///   - path: A device, or a file in tests.
-    ///   - fileSystems: `ext4`, `xfs`: which are believed against what their files may hold.
+    ///   - fileSystems: `ext4`, `xfs`: the expected file systems, in whose data areas marks are ignored.
     /// - Returns: What is there.
     /// - Throws: `KernelError` when it cannot be read.
     public static func content(
@@ -28,7 +27,7 @@ public enum ContentProbe {
         let head = 0..<min(size, edgeBytes)
         let tail = max(head.upperBound, size - min(size, edgeBytes))..<size
         guard let offset = try firstNonZero(of: descriptor, in: [head, tail]) else { return .blank }
-        // What lies between is not read: nothing that can stand there alone matters to a new file system.
+        // The middle is not read: nothing that can be only there matters to a new file system.
         let ends = MemorySource(
             sizeBytes: size,
             parts: [(0, try bytes(of: descriptor, head)), (tail.lowerBound, try bytes(of: descriptor, tail))]
@@ -39,7 +38,7 @@ public enum ContentProbe {
         return .known(format: found.format)
     }
 
-    /// Through a small window: most devices that come here are blank, and memory takes longer to get than to look through.
+    /// In a small buffer: most devices are blank, and allocating memory takes longer than scanning it.
     private static func firstNonZero(
         of descriptor: borrowing OwnedDescriptor,
         in ranges: [Range<UInt64>]
@@ -66,7 +65,7 @@ public enum ContentProbe {
         return buffer.copy(0..<(try descriptor.readBlocks(into: buffer, count: range.count, at: range.lowerBound)))
     }
 
-    /// Past the page cache where the file system allows it: what counts is what the device holds.
+    /// Bypasses the page cache if possible, because the content of the device counts.
     static func openUncached(_ path: String) throws(KernelError) -> OwnedDescriptor {
         do throws(KernelError) {
             return try OwnedDescriptor(opening: path, OpenFlag.readOnly | OpenFlag.direct)

@@ -1,13 +1,13 @@
-/// What a block device holds, as far as its first and last bytes tell.
+/// What a block device holds, according to its first and last bytes.
 public enum DeviceContent: Sendable, Hashable, CustomStringConvertible {
-    /// Nothing but zeros where anything would have left a mark.
+    /// Only zeros where every format has its marks.
     case blank
-    /// Something that ``FormatCatalog`` knows, by its name there: `ext4`, `LVM2_member`.
+    /// A format of ``FormatCatalog``, by its name: `ext4`, `LVM2_member`.
     case known(format: String)
-    /// Something that has no name here; the first byte that is not zero stands at this offset.
+    /// Unrecognised data; the first byte that is not zero is at this offset.
     case unknown(offset: UInt64)
 
-    /// For a person: `ext4`, `data of an unknown kind at byte 8192`.
+    /// In words: `ext4`, `data of an unknown kind at byte 8192`.
     public var description: String {
         switch self {
         case .blank: "nothing"

@@ -9,8 +9,8 @@
 /// | 46 | 4 | block size |
 /// | 6+length | 4 | CRC32C of all before it |
 ///
-/// It has no magic: the version, the length and the checksum must be right.
-/// See: ceph src/os/bluestore/bluefs_types.cc, `bluefs_super_t::encode`.
+/// It has no magic: the version, the length and the checksum must be valid. See: ceph src/os/bluestore/bluefs_types.cc,
+/// `bluefs_super_t::encode`.
 public struct BlueFSSuperblock: Sendable, Hashable {
     /// Where it stands, in bytes.
     public static let offset: UInt64 = 4096

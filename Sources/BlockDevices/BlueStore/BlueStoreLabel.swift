@@ -12,13 +12,13 @@
 /// | | | a count u32, then pairs of keys and values, each 4+n |
 /// | 66+length | 4 | CRC32C of all before it |
 ///
-/// The label of the main device holds the OSD's key: it is left out here, so that nothing can print it.
-/// See: ceph src/os/bluestore/bluestore_types.cc, `bluestore_bdev_label_t::encode`.
+/// The label of the main device holds the OSD's key. It is not kept here, so that it cannot be printed. See: ceph
+/// src/os/bluestore/bluestore_types.cc, `bluestore_bdev_label_t::encode`.
 public struct BlueStoreLabel: Sendable, Hashable {
     /// How long a label's block is.
     public static let blockBytes: UInt64 = 4096
     static let magic = "bluestore block device"
-    /// Where labels stand since Ceph 19.2.1, as far as the device reaches.
+    /// Offsets of labels since Ceph 19.2.1, as far as the device is large enough.
     public static let positions: [UInt64] = [0, 1 << 30, 10 << 30, 100 << 30, 1000 << 30]
     private static let secretKeys: Set<String> = ["osd_key"]
 
@@ -71,10 +71,10 @@ public struct BlueStoreLabel: Sendable, Hashable {
     public var osdID: Int? { metadata["whoami"].flatMap { Int($0) } }
     /// Whether it has copies.
     public var hasCopies: Bool { metadata["multi"] == "yes" }
-    /// How often it was changed, of labels with copies.
+    /// How often the label was changed; only labels with copies have it.
     public var epoch: UInt64 { metadata["epoch"].flatMap { UInt64($0) } ?? 0 }
 
-    /// Where in a block the value of a secret stands, for those who must save a label without it.
+    /// Where a secret value is in a block, so that a label can be saved without it.
     static func secretRanges(in block: [UInt8]) -> [Range<Int>] {
         guard block.holds(magic, at: 0) else { return [] }
         var found: [Range<Int>] = []
@@ -91,7 +91,7 @@ public struct BlueStoreLabel: Sendable, Hashable {
 }
 
 extension String {
-    /// The text if it has the form of a UUID, else nothing: it decides what is erased.
+    /// The text in lower case if it has the form of a UUID, else an empty string, because it decides what is erased.
     var uuidOrEmpty: String {
         GUID(text: self) == nil ? "" : lowercased()
     }

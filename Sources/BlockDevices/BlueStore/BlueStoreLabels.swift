@@ -1,11 +1,11 @@
-/// All labels of one BlueStore device and what they say together.
+/// All labels of one BlueStore device, and what follows from them.
 public struct BlueStoreLabels: Sendable, Hashable {
     /// The labels by their place.
     public let copies: [UInt64: BlueStoreLabel]
-    /// Where a BlueFS super block stands, if there is one.
+    /// The BlueFS super block, if there is one.
     public let blueFS: BlueFSSuperblock?
 
-    /// Looks at every place that the device reaches; `nil` if no label and no super block is there.
+    /// Reads all label offsets of the device; `nil` if no label and no super block is there.
     public init?(_ source: any ByteSource) {
         var copies: [UInt64: BlueStoreLabel] = [:]
         for position in BlueStoreLabel.positions { copies[position] = BlueStoreLabel(source, at: position) }
@@ -14,14 +14,14 @@ public struct BlueStoreLabels: Sendable, Hashable {
         guard !copies.isEmpty || blueFS != nil else { return nil }
     }
 
-    /// The one that counts: at 0 if it is whole and has no copies, else the valid one of the highest epoch.
+    /// The label that counts: the one at 0 if it is valid and has no copies, else the valid one with the highest epoch.
     public var current: BlueStoreLabel? {
         if let first = copies[0], first.isValid, !first.hasCopies { return first }
         let valid = copies.sorted { $0.key < $1.key }.map(\.value).filter(\.isValid)
         return valid.max { $0.epoch < $1.epoch } ?? copies.min { $0.key < $1.key }?.value
     }
 
-    /// Whether valid labels name different OSDs: something was written over something else.
+    /// Whether valid labels name different OSDs, because one OSD was written over another.
     public var disagree: Bool {
         Set(copies.values.filter(\.isValid).map(\.osdUUID)).count > 1
     }

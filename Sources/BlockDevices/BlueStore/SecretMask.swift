@@ -1,8 +1,8 @@
-/// Blanks what must not leave a disk: the key in a BlueStore label, lockbox secrets in tags of LVM.
+/// Replaces by zeros what must not leave a disk: the key in a BlueStore label, lockbox secrets in tags of LVM.
 public enum SecretMask {
     private static let tag = Array("lockbox_secret=".utf8)
 
-    /// The same bytes with zeros where a secret stands.
+    /// The same bytes with zeros in place of secrets.
     public static func masked(_ bytes: [UInt8]) -> [UInt8] {
         var result = bytes
         for start in stride(from: 0, to: bytes.count, by: 512) {

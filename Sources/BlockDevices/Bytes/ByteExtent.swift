@@ -5,7 +5,7 @@ public struct ByteExtent: Sendable, Hashable, Comparable, CustomStringConvertibl
     /// How long it is.
     public var length: UInt64
 
-    /// A run of `length` bytes at `offset`, cut where addresses end.
+    /// An extent of `length` bytes at `offset`, limited to the address range.
     public init(offset: UInt64, length: UInt64) {
         self.offset = offset
         self.length = min(length, .max - offset)
@@ -19,7 +19,7 @@ public struct ByteExtent: Sendable, Hashable, Comparable, CustomStringConvertibl
         (left.offset, left.length) < (right.offset, right.length)
     }
 
-    /// What this and another have in common; `nil` if that is no byte.
+    /// The overlap with another extent; `nil` if there is none.
     public func intersection(_ other: ByteExtent) -> ByteExtent? {
         let start = max(offset, other.offset)
         let stop = min(end, other.end)
@@ -31,7 +31,7 @@ public struct ByteExtent: Sendable, Hashable, Comparable, CustomStringConvertibl
 }
 
 extension [ByteExtent] {
-    /// Where a run inside the sequence of these extents lies.
+    /// Where an extent inside the concatenation of these extents is.
     public func mapped(_ inner: ByteExtent) -> [ByteExtent] {
         var found: [ByteExtent] = []
         var start: UInt64 = 0
@@ -47,7 +47,7 @@ extension [ByteExtent] {
         return found
     }
 
-    /// The same bytes as runs that do not touch, in order.
+    /// The same bytes as sorted extents that neither overlap nor touch.
     public func merged() -> [ByteExtent] {
         var result: [ByteExtent] = []
         for extent in sorted() where extent.length > 0 {

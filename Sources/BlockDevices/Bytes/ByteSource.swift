@@ -1,7 +1,7 @@
 /// Bytes with positions: a disk, a part of one, an image in memory.
 ///
-/// Reading never fails: what cannot be read is missing, and whoever made the source knows of it. So every parser is
-/// total: it sees an array that may be shorter than it asked for.
+/// Reading never fails: unreadable bytes are missing from the result, and the creator of the source knows about them.
+/// So a parser only has to handle arrays that are shorter than requested.
 public protocol ByteSource: AnyObject {
     /// How many there are.
     var sizeBytes: UInt64 { get }
@@ -20,7 +20,7 @@ extension ByteSource {
     func holds(_ text: String, at offset: UInt64) -> Bool { holds(Array(text.utf8), at: offset) }
 }
 
-/// Bytes in memory, at their places; zeros elsewhere.
+/// Bytes in memory at given offsets; zeros elsewhere.
 ///
 /// For tests, and for images of headers.
 public final class MemorySource: ByteSource {
@@ -66,7 +66,7 @@ public final class Window: ByteSource {
     /// The sum of the parts.
     public let sizeBytes: UInt64
 
-    /// A window on `extents` of `base`; what lies beyond the end of `base` is not there to read.
+    /// A view of `extents` of `base`; bytes beyond the end of `base` are missing.
     public init(_ base: any ByteSource, _ extents: [ByteExtent]) {
         self.base = base
         self.extents = extents

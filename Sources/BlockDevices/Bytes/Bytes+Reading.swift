@@ -1,4 +1,4 @@
-/// Numbers and text inside foreign bytes: whatever is asked for, the answer is a value or nothing.
+/// Numbers and text in untrusted bytes: every access returns a value or `nil`.
 extension RandomAccessCollection<UInt8> where Index == Int {
     /// A little-endian number at `offset` from the start; `nil` beyond the end.
     func little<T: FixedWidthInteger & UnsignedInteger>(_: T.Type, at offset: Int) -> T? {
@@ -19,7 +19,7 @@ extension RandomAccessCollection<UInt8> where Index == Int {
         return value
     }
 
-    /// The bytes of a range counted from the start; `nil` if it is not all there.
+    /// The bytes of a range counted from the start; `nil` if it is incomplete.
     func slice(_ offset: Int, _ length: Int) -> SubSequence? {
         guard offset >= 0, length >= 0, offset <= count, length <= count - offset else { return nil }
         return self[(startIndex + offset)..<(startIndex + offset + length)]
@@ -38,7 +38,7 @@ extension RandomAccessCollection<UInt8> where Index == Int {
 }
 
 extension String {
-    /// Without control characters, which a terminal would obey.
+    /// Without control characters, which a terminal would interpret.
     var printable: String {
         String(String.UnicodeScalarView(unicodeScalars.filter { $0.value >= 32 && !(127..<160).contains($0.value) }))
     }

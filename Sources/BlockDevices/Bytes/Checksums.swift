@@ -13,12 +13,12 @@ struct CRC32: Sendable {
     /// Castagnoli's: BlueStore.
     static let castagnoli = CRC32(polynomial: 0x82F6_3B78)
 
-    /// The register after `bytes`, without a final inversion.
+    /// The CRC register after `bytes`, without the final inversion.
     func callAsFunction(_ bytes: some Sequence<UInt8>, from initial: UInt32) -> UInt32 {
         bytes.reduce(initial) { ($0 >> 8) ^ table[Int(UInt8(truncatingIfNeeded: $0) ^ $1)] }
     }
 
-    /// As zlib computes it: all ones to begin with, inverted at the end.
+    /// The CRC as zlib computes it: starts with all ones and is inverted at the end.
     static func zlib(_ bytes: some Sequence<UInt8>) -> UInt32 { ~ieee(bytes, from: ~0) }
 }
 

@@ -1,11 +1,11 @@
 public import LinuxKernel
 internal import SystemPackage
 
-/// Reads a block device or a file past the page cache, and remembers what it read.
+/// Reads a block device or a file, bypassing the page cache, and caches what it read.
 ///
-/// The two ends are read at once, because nearly everything that marks a disk stands there.
+/// Both ends are read at the start, because nearly all marks are there.
 public final class DiskReader: ByteSource {
-    /// What is read at once at the beginning and at the end.
+    /// How much is read at the beginning and at the end at the start.
     static let edgeBytes = 512 << 10
     private static let pageBytes: UInt64 = 4096
 
@@ -65,7 +65,8 @@ public final class DiskReader: ByteSource {
         let start = offset / Self.pageBytes * Self.pageBytes
         let end = min(offset + length, sizeBytes)
         guard start < end else { return [] }
-        // The rest of a device that ends inside a page is read as it is: it is a whole number of sectors.
+        // The last bytes of a device whose size is not a multiple of the page size are read as they are: they are whole
+        // sectors.
         let wanted = Int(min((end - start + Self.pageBytes - 1) / Self.pageBytes * Self.pageBytes, sizeBytes - start))
         let buffer = AlignedBuffer(count: wanted)
         var count = 0

@@ -1,11 +1,11 @@
 public import LinuxKernel
 internal import SystemPackage
 
-/// The super block of an ext file system, as far as it concerns whoever stages or grows a volume.
+/// The super block of an ext file system: the fields that are needed to stage or grow a volume.
 ///
 /// See: Documentation/filesystems/ext4/super.rst.
 public struct ExtSuperblock: Sendable, Hashable {
-    /// What a last block group may waste: its bitmaps and inode table would not leave room for data.
+    /// The largest last block group that is not used, because its bitmaps and inode table would leave no room for data.
     static let toleranceBytes: UInt64 = 4 << 20
     /// Where it stands.
     static let offset: UInt64 = 1024
@@ -18,7 +18,7 @@ public struct ExtSuperblock: Sendable, Hashable {
     public let groupBlocks: UInt64
     /// Whether block numbers have more than 32 bits.
     public let is64Bit: Bool
-    /// The first byte behind the super block and the group descriptors: file data lies there or further on.
+    /// The first byte after the super block and the group descriptors, where the data area begins.
     let dataStartBytes: UInt64
     /// `s_mnt_count`: how often it was mounted since it was last checked.
     let mountCount: UInt16
@@ -32,9 +32,9 @@ public struct ExtSuperblock: Sendable, Hashable {
     /// Its size in bytes.
     public var sizeBytes: UInt64 { blockCount.multipliedReportingOverflow(by: blockBytes).partialValue }
 
-    /// Reads it; `nil` where there is none that a kernel would take.
+    /// Reads it; `nil` if there is none that a kernel would mount.
     ///
-    /// A file system with metadata_csum has its checksum compared: without one, the magic and a sane geometry must do.
+    /// With metadata_csum the checksum is compared; without it, the magic and a plausible geometry are required.
     public init?(_ source: any ByteSource) {
         let block = source.bytes(at: Self.offset, count: 1024)
         guard block.count == 1024, block.little(UInt16.self, at: 0x38) == 0xEF53,
@@ -50,13 +50,13 @@ public struct ExtSuperblock: Sendable, Hashable {
         self.groupBlocks = UInt64(groupBlocks)
         blockCount = UInt64(low) | (is64Bit ? UInt64(high) << 32 : 0)
         guard blockCount > 0, blockCount <= UInt64.max / blockBytes, firstDataBlock <= 1 else { return nil }
-        // crc32c of all before it; RO_COMPAT_METADATA_CSUM.
+        // The crc32c of everything before it; RO_COMPAT_METADATA_CSUM.
         if readOnly & 0x400 != 0 {
             guard block.little(UInt32.self, at: 0x3FC) == CRC32.ceph(block.prefix(0x3FC)) else { return nil }
         }
         let descriptorBytes = is64Bit ? UInt64(max(32, block.little(UInt16.self, at: 0xFE) ?? 32)) : 32
         let groups = (blockCount - UInt64(firstDataBlock) + UInt64(groupBlocks) - 1) / UInt64(groupBlocks)
-        // More than any kernel takes, and few enough to reckon with.
+        // More than any kernel accepts, and small enough not to overflow.
         guard groups <= 1 << 40 else { return nil }
         // META_BG spreads the descriptors over the groups.
         let table =
@@ -69,10 +69,11 @@ public struct ExtSuperblock: Sendable, Hashable {
         firstInode = UInt64(block.little(UInt32.self, at: 0x54) ?? 11)
     }
 
-    /// Whether nobody has mounted it for writing, nor put a file into it by other means.
+    /// Whether it was never mounted for writing and has no files that were added by other means.
     ///
-    /// The kernel writes time and count into the super block before a mount for writing returns. Whoever writes without a
-    /// mount, as debugfs does, takes inodes: mke2fs itself takes the reserved ones, `lost+found` and at most one more.
+    /// The kernel writes mount time and count into the super block before a mount for writing returns. A program that
+    /// writes without a mount, such as debugfs, allocates inodes: mke2fs itself uses the reserved ones, `lost+found`
+    /// and at most one more.
     var isUntouched: Bool { mountCount == 0 && mountTime == 0 && usedInodes <= firstInode + 1 }
 
     /// The size in bytes of the ext file system on a device.

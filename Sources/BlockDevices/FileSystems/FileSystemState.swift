@@ -1,17 +1,17 @@
 public import LinuxKernel
 
-/// What a device tells of a file system that was to be made on it.
+/// The state of a file system that a mkfs was to make on a device.
 public enum FileSystemState: Sendable, Hashable {
-    /// Where its super block belongs are zeros: its mkfs did not get so far, or never ran.
+    /// The superblock is all zeros: mkfs did not reach it, or never ran.
     case absent
-    /// Its super block says that its mkfs did not end; only that of xfs does.
+    /// Its superblock says that its mkfs did not end; only XFS has that mark.
     case unfinished
     /// Nobody has mounted it for writing.
     case untouched
     /// It was mounted, or that cannot be ruled out.
     case used
 
-    /// Looks at a device that no mkfs is at work on.
+    /// Reads the state from a device on which no mkfs runs.
     ///
     /// - Parameters:
     ///   - path: The device, or a file in tests.
@@ -26,7 +26,7 @@ public enum FileSystemState: Sendable, Hashable {
     }
 
     static func state(on source: any ByteSource, _ fileSystem: String) -> FileSystemState {
-        // mke2fs leaves the sector of a boot loader zero as well.
+        // mke2fs also leaves the boot loader's sector zero.
         let isXFS = fileSystem == "xfs"
         let head = source.bytes(at: 0, count: isXFS ? 512 : 2048)
         if head.allSatisfy({ $0 == 0 }) { return .absent }
@@ -39,7 +39,7 @@ public enum FileSystemState: Sendable, Hashable {
     }
 }
 
-/// A file system that a device certainly has, and where the data of its files may be.
+/// A file system with a valid super block, and its data area.
 struct SoundFileSystem {
     let name: String
     private let data: Range<UInt64>
@@ -57,10 +57,10 @@ struct SoundFileSystem {
         }
     }
 
-    /// Whether a mark can be what stands in a file: it lies where the file system keeps its files' data.
+    /// Whether a mark may be part of a file, because it is in the file system's data area.
     ///
-    /// Before that, and behind the file system's end, it cannot: a member of a RAID whose label stands at the end of the
-    /// device has a file system that ends before the label.
+    /// Before the data area and after the end of the file system it cannot be: on a RAID member with its label at the
+    /// end of the device, the file system ends before the label.
     func mayHold(_ mark: Format.Mark) -> Bool {
         mark.offset >= data.lowerBound && mark.offset + mark.length <= data.upperBound
     }

@@ -1,6 +1,6 @@
 public import LinuxKernel
 
-/// How far a file system can grow, and why not further.
+/// How far a file system can grow, and what limits it.
 ///
 /// | file system | limit | why |
 /// | --- | --- | --- |
@@ -8,15 +8,15 @@ public import LinuxKernel
 /// | ext4 without 64bit | 2^32 - 1 blocks: 16 TiB with 4 KiB | block numbers have 32 bits |
 /// | ext4 | 2^20 block groups: 128 TiB with 4 KiB blocks | as for xfs |
 ///
-/// The kernel has something in memory for every group as long as it is mounted, and writes the headers of every new one
-/// while it grows: see fs/xfs/xfs_fsops.c, `xfs_growfs_data_private`, and fs/xfs/libxfs/xfs_ag.c,
+/// The kernel keeps data for every group in memory while the file system is mounted, and writes the headers of every
+/// new group while it grows: see fs/xfs/xfs_fsops.c, `xfs_growfs_data_private`, and fs/xfs/libxfs/xfs_ag.c,
 /// `xfs_initialize_perag`; fs/ext4/resize.c, `ext4_resize_fs`, and fs/ext4/mballoc.c, `ext4_mb_init_backend`. mkfs.xfs
-/// makes four groups on a small disk, so that 10,000 are a growth of 2,500 times; it makes groups of up to 1 TiB on large
-/// ones.
+/// makes four groups on a small disk, so 10,000 groups are 2,500 times the size; on large disks groups have up to 1
+/// TiB.
 public struct GrowthLimit: Sendable, Hashable {
-    /// The largest size in bytes; not below the present one.
+    /// The largest size in bytes; at least the present size.
     public let bytes: UInt64
-    /// For a person: `its xfs has allocation groups of 64 MiB …`.
+    /// In words: `its xfs has allocation groups of 64 MiB …`.
     public let reason: String
 
     /// The most allocation groups of an xfs.
@@ -24,7 +24,8 @@ public struct GrowthLimit: Sendable, Hashable {
     /// The most block groups of an ext4.
     static let mostExt4Groups: UInt64 = 1 << 20
 
-    /// That of the file system on `source`, which may be just its beginning; `nil` where there is no ext4 and no xfs.
+    /// The limit of the file system on `source`, which may be only its beginning; `nil` if there is neither ext4 nor
+    /// xfs.
     public init?(_ source: any ByteSource) {
         if let found = XFSSuperblock(source) {
             let group = found.groupBlocks * found.blockBytes
@@ -48,13 +49,13 @@ public struct GrowthLimit: Sendable, Hashable {
         }
     }
 
-    /// The product, or the largest number: what is on a disk may be anything.
+    /// The product, or the largest number on overflow, because values on a disk can be arbitrary.
     private static func times(_ left: UInt64, _ right: UInt64) -> UInt64 {
         let product = left.multipliedReportingOverflow(by: right)
         return product.overflow ? .max : product.partialValue
     }
 
-    /// The beginning of a device, where the super blocks stand: one read.
+    /// The beginning of a device with the super blocks, in one read.
     static func head(of path: String) throws(KernelError) -> MemorySource {
         let descriptor = try ContentProbe.openUncached(path)
         let size = try descriptor.endOffset()

@@ -1,20 +1,20 @@
 public import LinuxKernel
 
-/// Tells by the bytes alone that a device has what a mkfs.ext4 left that did not end, and nothing else.
+/// Proves from the bytes alone that a device holds the remains of an interrupted mkfs.ext4, and nothing else.
 ///
-/// mke2fs writes the super block last, and the copies in other groups just before it: an ext4 that was whole once has
-/// copies, also when its beginning was wiped. What stands at the device's ends must be what the same mkfs writes there, but
-/// for times, sums and counts: a database's pages are not.
+/// mke2fs writes the superblock last, and its copies in other groups just before it. So an ext4 that was once complete
+/// has copies, also if its beginning was wiped. The ends of the device must hold what the same mkfs writes there,
+/// except for times, checksums and counts. Pages of a database do not match that.
 public enum UnfinishedFormat {
     private static let pageBytes = 4096
 
-    /// Compares a device with what the same mkfs made of a file of its size.
+    /// Compares a device with a file of the same size on which the same mkfs ran.
     ///
     /// - Parameters:
-    ///   - path: The device, that no mkfs is at work on; or a file in tests.
-    ///   - model: The file, with a whole ext4 that nobody mounted.
-    /// - Returns: Whether it is proven; false wherever it is not.
-    /// - Throws: `KernelError` when one of both cannot be read.
+    ///   - path: The device, on which no mkfs runs; or a file in tests.
+    ///   - model: The file, with a complete ext4 that was never mounted.
+    /// - Returns: Whether it is proven.
+    /// - Throws: `KernelError` if the device or the file cannot be read.
     public static func isPart(_ path: String, of model: String) throws(KernelError) -> Bool {
         let (device, whole) = (try DiskReader(path: path), try DiskReader(path: model))
         let isPart = isPart(device, of: whole)
@@ -27,7 +27,7 @@ public enum UnfinishedFormat {
             device.bytes(at: 0, count: pageBytes / 2).allSatisfy({ $0 == 0 })
         else { return false }
         let copies = copies(of: whole, on: model)
-        // Without copies nothing tells a mkfs that did not end from a file system whose beginning was wiped.
+        // Without copies, an interrupted mkfs cannot be distinguished from a file system whose beginning was wiped.
         guard !copies.isEmpty, copies.allSatisfy({ device.bytes(at: $0, count: 1024).allSatisfy { $0 == 0 } }) else {
             return false
         }
@@ -37,10 +37,10 @@ public enum UnfinishedFormat {
         }
     }
 
-    /// Where the copies of the super block are, in bytes: in the groups 1 and the powers of 3, 5 and 7.
+    /// The offsets of the superblock's copies, in bytes: in group 1 and the powers of 3, 5 and 7.
     private static func copies(of whole: ExtSuperblock, on model: any ByteSource) -> [UInt64] {
         let groupBytes = whole.groupBlocks * whole.blockBytes
-        // With blocks of 1 KiB the first group begins behind the boot loader's.
+        // With blocks of 1 KiB the first group begins after the boot block.
         let firstByte: UInt64 = whole.blockBytes == 1024 ? 1024 : 0
         var groups: Set<UInt64> = [1]
         for base in [3, 5, 7] as [UInt64] {
@@ -54,7 +54,7 @@ public enum UnfinishedFormat {
             .filter { model.bytes(at: $0, count: 1024).little(UInt16.self, at: 0x38) == 0xEF53 }
     }
 
-    /// Whether every page is zeros, or mostly what stands in the model's.
+    /// Whether every page is zeros, or mostly equal to the model's page.
     private static func isPart(_ bytes: [UInt8], of model: [UInt8]) -> Bool {
         guard bytes.count == model.count else { return false }
         return stride(from: 0, to: bytes.count, by: pageBytes).allSatisfy { start in

@@ -1,4 +1,4 @@
-/// The first super block of an xfs, as far as it concerns whoever stages or grows a volume.
+/// The first super block of an xfs: the fields that are needed to stage or grow a volume.
 ///
 /// See: fs/xfs/libxfs/xfs_format.h, `xfs_dsb`; big-endian.
 public struct XFSSuperblock: Sendable, Hashable {
@@ -10,9 +10,9 @@ public struct XFSSuperblock: Sendable, Hashable {
     public let groupBlocks: UInt64
     /// How many allocation groups it has.
     public let groupCount: UInt64
-    /// `sb_inprogress`: mkfs.xfs writes it first and takes it back last; no kernel mounts it.
+    /// `sb_inprogress`: mkfs.xfs sets it first and clears it last; no kernel mounts a file system with it.
     let isInProgress: Bool
-    /// The first byte behind the headers of the first group: file data lies there or further on.
+    /// The first byte after the headers of the first group, where the data area begins.
     let dataStartBytes: UInt64
     /// Where its log is, in bytes; `nil` if it lies on another device.
     let log: ByteExtent?
@@ -20,7 +20,7 @@ public struct XFSSuperblock: Sendable, Hashable {
     /// Its size in bytes.
     public var sizeBytes: UInt64 { blockCount.multipliedReportingOverflow(by: blockBytes).partialValue }
 
-    /// Reads it; `nil` where there is none that a kernel would take.
+    /// Reads it; `nil` if there is none that a kernel would mount.
     ///
     /// Version 5 has its checksum compared.
     public init?(_ source: any ByteSource) {
@@ -45,7 +45,7 @@ public struct XFSSuperblock: Sendable, Hashable {
         self.groupBlocks = UInt64(groupBlocks)
         self.groupCount = UInt64(groupCount)
         isInProgress = head[126] != 0
-        // Super block and the three headers of free space, inodes and free list have a sector each.
+        // The super block and the headers for free space, inodes and free list take one sector each.
         let headers = 4 * UInt64(sectorBytes)
         dataStartBytes = (headers + self.blockBytes - 1) / self.blockBytes * self.blockBytes
         let shift = UInt64(head[124])
@@ -65,17 +65,17 @@ public struct XFSSuperblock: Sendable, Hashable {
 
     /// Whether nobody has mounted it for writing.
     ///
-    /// mkfs.xfs writes zeros over the log and one record at its beginning, of cycle 1: that it was unmounted. Every mount
-    /// for writing writes behind that record, before anything of a file can be there to stay.
+    /// mkfs.xfs fills the log with zeros and writes one unmount record of cycle 1 at its beginning. Every mount for
+    /// writing adds records after it before any file data becomes permanent.
     func isUntouched(_ source: any ByteSource) -> Bool {
         guard let log else { return false }
         let head = source.bytes(at: log.offset, count: Int(min(log.length, Self.lookedAt)))
-        // The record's cycle, its place and its one operation.
+        // The record's cycle, its position and its one operation.
         guard head.big(UInt32.self, at: 0) == 0xFEED_BABE, head.big(UInt32.self, at: 4) == 1,
             head.big(UInt64.self, at: 16) == 1 << 32, head.big(UInt32.self, at: 40) == 1
         else { return false }
-        // A header of 512 bytes for each 32 KiB of the log's buffer, then the operation's sector. With a log stripe unit the
-        // record fills that unit: its other sectors have the cycle and nothing else.
+        // A header of 512 bytes for each 32 KiB of the log's buffer, then the operation's sector. With a log stripe
+        // unit the record fills the unit; its other sectors contain only the cycle.
         let headers = max(1, (UInt64(head.big(UInt32.self, at: 320) ?? 0) + 32767) / 32768)
         let recordBytes = UInt64(head.big(UInt32.self, at: 12) ?? 0) + headers * 512
         return stride(from: 512, to: head.count, by: 512).allSatisfy { offset in
@@ -86,6 +86,6 @@ public struct XFSSuperblock: Sendable, Hashable {
         }
     }
 
-    /// The kernel stamps up to 2 MiB behind the end of the log at once.
+    /// The kernel clears up to 2 MiB after the head of the log at once.
     private static let lookedAt: UInt64 = 1 << 20
 }

@@ -8,7 +8,7 @@ public struct Rejection: Sendable, Hashable {
         case cephVolume = "ceph-volume"
         /// Rook's choice of devices on a host.
         case rook
-        /// What neither looks at but a new OSD trips over: label copies, a super block of BlueFS.
+        /// Marks that neither of them checks but that disturb a new OSD: label copies, a BlueFS super block.
         case leftover
     }
 
@@ -28,7 +28,7 @@ extension DiskInspection {
 
     private var device: Region? { contents?.regions.first }
 
-    /// What blkid would call the device's TYPE: what it does not know does not count.
+    /// The device's TYPE according to blkid; formats that blkid does not know do not count.
     private var blkidTypes: [String] {
         let own = ["ceph_bluestore_copy", "ceph_bluefs", "ceph_replacement", "lvm2_metadata", "nacre_zap"]
         return (device?.signatures ?? []).filter { $0.usage != .partitionTable && !own.contains($0.format) }
@@ -67,7 +67,7 @@ extension DiskInspection {
         return ["LVM detected"] + (isFull ? ["Insufficient space (<10 extents) on vgs"] : [])
     }
 
-    /// Of a partition that is inspected itself; its entry is on its disk, so udev would have to tell.
+    /// The type of an inspected partition; its table entry is on the disk, so only udev would know it.
     private var partitionType: PartitionType? { device?.partition.flatMap { PartitionType.of($0.type) } }
 
     /// See: rook pkg/operator/ceph/cluster/osd/config and pkg/daemon/ceph/osd/daemon.go, `getAvailableDevices`.

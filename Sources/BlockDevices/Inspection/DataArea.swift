@@ -1,8 +1,8 @@
-/// Where the data lie of a format that keeps them behind a header of its own.
+/// Where a format that has a header of its own keeps its data.
 ///
-/// Erasing the header alone gives nothing up: made again with the same options, the device has the same content. Formats
-/// whose data begin at byte 0 need none of this, for what is in them is seen on the device itself: RAID of versions 0.90
-/// and 1.0, DRBD. VDO scatters its blocks: without its index nothing of them is to be found.
+/// Erasing only the header does not destroy the data: created again with the same options, the device has the same
+/// content. Formats whose data begins at byte 0 (RAID 0.90 and 1.0, DRBD) are not listed, because their content is
+/// visible on the device itself. VDO scatters its blocks, so without its index they cannot be found.
 struct DataArea: Sendable, Hashable {
     /// The format, by its name in the catalog.
     let format: String
@@ -33,7 +33,7 @@ struct DataArea: Sendable, Hashable {
         return (raids + others).filter { !$0.extents.isEmpty }
     }
 
-    /// A backing device of bcache: version 1 has its data at 8 KiB, versions 4 and 6 say where.
+    /// A backing device of bcache: in version 1 the data begins at 8 KiB, versions 4 and 6 store the offset.
     ///
     /// See: linux drivers/md/bcache/bcache_ondisk.h, `struct cache_sb_disk`.
     private static func bcache(_ source: any ByteSource) -> DataArea? {
@@ -55,17 +55,17 @@ struct DataArea: Sendable, Hashable {
         return DataArea("crypto_LUKS", from: offset, on: source.sizeBytes)
     }
 
-    /// A dm-integrity device without a device of its own for tags: runs of tags and of data take turns.
+    /// A dm-integrity device without a separate device for tags: tags and data alternate.
     ///
-    /// The first runs are enough: what begins in them is what tells whose the data are.
-    /// See: linux drivers/md/dm-integrity.c, `struct superblock`, `calculate_journal_section_size`.
+    /// The first runs are enough: the marks that identify the content are in them. See: linux
+    /// drivers/md/dm-integrity.c, `struct superblock`, `calculate_journal_section_size`.
     private static func integrity(_ source: any ByteSource) -> DataArea? {
         let block = source.bytes(at: 0, count: 512)
         guard block.holds("integrt\0", at: 0), let interleave = block.slice(9, 1)?.first, (3...31).contains(interleave),
             let tagBytes = block.little(UInt16.self, at: 10), let sections = block.little(UInt32.self, at: 12),
             let flags = block.little(UInt32.self, at: 24), let blockShift = block.slice(28, 1)?.first, blockShift <= 3
         else { return nil }
-        // A journal with a MAC gives 8 bytes of each sector to it.
+        // A journal with a MAC uses 8 bytes of each sector for it.
         let room: UInt64 = 512 - 8 - (flags & 1 != 0 ? 8 : 0)
         let entry = (8 + 8 << UInt64(blockShift) + UInt64(tagBytes) + 7) / 8 * 8
         let section = (room / entry * 8) << UInt64(blockShift) + 8

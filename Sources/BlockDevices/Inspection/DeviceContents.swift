@@ -1,6 +1,6 @@
-/// Everything that stands on a device, found without the kernel's help: tables, parts, labels, marks.
+/// Everything on a device, found without the kernel: tables, parts, labels, marks.
 public struct DeviceContents: Sendable, Hashable {
-    /// More partitions and volumes than this are not looked into: foreign bytes could claim any number.
+    /// The limit of inspected partitions and volumes: untrusted bytes could claim any number.
     static let maximumRegions = 512
 
     /// How large the device is.
@@ -33,12 +33,13 @@ public struct DeviceContents: Sendable, Hashable {
     private var tables: PartitionTables { regions[0].tables }
     /// A GUID partition table, in the device's own unit.
     public var gpt: GPT? { tables.gpt }
-    /// One in the other unit (512 or 4096): the disk was behind another controller.
+    /// A table in the other unit (512 or 4096), from a time when the disk had another controller.
     public var foreignGPT: GPT? { tables.foreignGPT }
     /// A master boot record.
     public var mbr: MBR? { tables.mbr }
 
-    /// Where the device's own partition tables stand: every copy of a GPT in either unit, the MBR, extended boot records.
+    /// The extents of the device's own partition tables: every copy of a GPT in either unit, the MBR, extended boot
+    /// records.
     public var tablePlaces: [ByteExtent] { tables.places }
 
     /// Whether nothing at all was found.

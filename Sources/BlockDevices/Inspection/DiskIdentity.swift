@@ -1,12 +1,12 @@
 public import LinuxKernel
 
-/// Who a disk is, so that it cannot be taken for another after a reboot or a hot plug.
+/// A disk's identity, so that it cannot be confused with another one after a reboot or hot plug.
 public struct DiskIdentity: Sendable, Hashable {
-    /// The kernel's name; it may be another disk's tomorrow.
+    /// The kernel's name, which may belong to another disk after a reboot.
     public let name: String
     /// Its number, until the next boot.
     public let device: DeviceNumber
-    /// A number that no other disk has until the next boot.
+    /// A number that is unique until the next boot.
     public let diskSequence: UInt64?
     /// Its size.
     public let sizeBytes: UInt64
@@ -37,9 +37,9 @@ public struct DiskIdentity: Sendable, Hashable {
         startBytes = node.startBytes
     }
 
-    /// What a person types to say that it is this disk: its serial number, or the best that it has.
+    /// What a person types to confirm the disk: its serial number, or the best identifier that it has.
     ///
-    /// Partitions are called by their disk's word and their number.
+    /// A partition is confirmed by its disk's identifier and its number.
     public var proof: String {
         serial ?? worldWideName ?? backingFile ?? diskSequence.map { "diskseq-\($0)" } ?? "\(name)-\(sizeBytes)"
     }

@@ -1,17 +1,17 @@
 public import LinuxKernel
 internal import SystemPackage
 
-/// What is known of one disk, partition or mapping: who it is, what stands on it, who uses it.
+/// What is known of one disk, partition or mapping: its identity, its content and its users.
 public struct DiskInspection: Sendable {
     /// As sysfs shows it.
     public let node: BlockNode
     /// Who it is.
     public let identity: DiskIdentity
-    /// What stands on it; `nil` if it could not be opened.
+    /// Its content; `nil` if it could not be opened.
     public let contents: DeviceContents?
     /// What could not be read.
     public let failures: [KernelError]
-    /// Everything made of it, itself first, each before what stands on it.
+    /// The device itself and everything that is built on it, each before its holders.
     public let tree: [BlockNode]
     /// Where it or anything on it is mounted.
     public let mounts: [Mounted]
@@ -88,7 +88,7 @@ public struct Host: Sendable {
     /// Where daemons have their sockets.
     public let run: String
 
-    /// This host, or one that a test made of directories.
+    /// This host, or one that a test built from directories.
     public init(
         sysfs: Sysfs = Sysfs(),
         proc: String = "/proc",
@@ -137,7 +137,7 @@ public struct Host: Sendable {
             failures.append(error)
         }
         let above = tree.above(node.name)
-        // A mount that several namespaces share is told once.
+        // A mount that several namespaces share is listed once.
         var seen: Set<[String]> = []
         let mounts = above.flatMap { upper in
             use.mounts(of: upper).filter { seen.insert([upper.name, $0.mountPoint]).inserted }.map {

@@ -27,7 +27,7 @@ public struct OSDOwner: Sendable, Hashable {
 }
 
 extension Region {
-    /// Every word that this region itself says about its owner; more than one cluster among them is a contradiction.
+    /// Everything that this region says about its owner; if it names several clusters, it contradicts itself.
     public var owners: [OSDOwner] {
         var found: [OSDOwner] = []
         if let label = blueStore?.current {
@@ -63,11 +63,10 @@ extension Region {
         return found
     }
 
-    /// Whether it is a partition that was prepared for an OSD and that none has taken: by type and name it is one of
-    /// `nacre-disk prepare`'s, no mark and no label stands at any place of one, and zeros stand at its ends and at
-    /// samples between them.
+    /// Whether it is a partition that was prepared for an OSD and not used: its type and name are those of `nacre-disk
+    /// prepare`, it has no mark and no label, and its ends and samples between them are zeros.
     ///
-    /// An OSD writes its label before anything else; the samples tell one whose beginning was wiped.
+    /// An OSD writes its label first; the samples detect one whose beginning was wiped.
     public var isUnused: Bool {
         guard let partition, let type = PartitionType.of(partition.type), type.isCeph else { return false }
         return partition.name == type.preparedName && signatures.isEmpty && blueStore == nil && hasBlankSamples

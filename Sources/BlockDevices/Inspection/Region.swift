@@ -1,4 +1,4 @@
-/// A disk or a part of one that can hold a file system or an OSD of its own: a partition, a logical volume.
+/// A disk, or a part of one that can hold a file system or an OSD: a partition, a logical volume.
 public struct Region: Sendable, Hashable {
     /// What kind of part it is.
     public enum Kind: Sendable, Hashable {
@@ -6,13 +6,13 @@ public struct Region: Sendable, Hashable {
         case device
         /// A partition of a table on the device, by its number.
         case partition(Int)
-        /// A partition of a table in a part of the device, as on a disk of a virtual machine; the part by its name.
+        /// A partition of a table in a part of the device, as on a virtual machine's disk; the part by its name.
         case nestedPartition(Int, in: String)
-        /// What no partition of a table takes, by where it begins in the part that has the table; `nil` for the device.
+        /// Space outside of a table's partitions, by its offset in the part that has the table; `nil` for the device.
         case freeSpace(offset: UInt64, in: String?)
         /// A logical volume, by group and name.
         case logicalVolume(group: String, name: String)
-        /// What a format keeps behind its header, as a RAID does; the part that has the header, nothing for the device.
+        /// The data after a format's header, such as a RAID's; the part with the header, `nil` for the device.
         case dataArea(format: String, in: String?)
 
         /// Whether it is a partition of any table.
@@ -38,7 +38,7 @@ public struct Region: Sendable, Hashable {
     public let depth: Int
     /// Where it lies on the device, in its own order.
     public let extents: [ByteExtent]
-    /// Whether those extents are all of it: a volume may go on elsewhere, or be striped.
+    /// Whether those extents are complete: a volume may continue elsewhere, or be striped.
     public let isWhole: Bool
     /// What a partition table says of it: PARTTYPE, PARTUUID, PARTLABEL.
     public var partition: GPTEntry?
@@ -54,27 +54,27 @@ public struct Region: Sendable, Hashable {
     public let physicalVolume: LVMPhysicalVolume?
     /// The logical volume, for regions that are one.
     public var logicalVolume: LVMLogicalVolume?
-    /// For a logical volume, which may lie on other disks, too: where in the volume each of its parts here begins.
+    /// For a logical volume, which may be on several disks: where in the volume each part on this disk begins.
     public var pieces: [Piece] = []
     /// Whether its first and last 64 KiB are zeros, 512 KiB of a whole device.
     public let hasBlankEdges: Bool
-    /// Whether it is a partition whose ends are zeros, and 4 KiB at each of 16 places between them, too.
+    /// Whether it is a partition whose ends, and 4 KiB at each of 16 places between them, are zeros.
     public let hasBlankSamples: Bool
-    /// The first byte at its ends (as far as ``hasBlankEdges`` looks) that is not zero and that no partition table, no
-    /// partition and no unfinished zap put there; `nil` if there is none.
+    /// The first byte at its ends (in the range of ``hasBlankEdges``) that is not zero and does not belong to a
+    /// partition table, a partition or an unfinished zap; `nil` if there is none.
     public let strayOffset: UInt64?
-    /// A checksum of its first 128 KiB and its last 64 KiB: another file system of the same kind is another content.
+    /// A checksum of its first 128 KiB and last 64 KiB, which tells file systems of the same kind apart.
     public let edgeChecksum: UInt32
 
-    /// Whether nothing but partition tables and an unfinished zap has a mark on it.
+    /// Whether it has no marks but those of partition tables and an unfinished zap.
     public var hasOnlyTables: Bool {
         signatures.allSatisfy { $0.usage == .partitionTable || $0.format == "nacre_zap" }
     }
 
-    /// Whether it is what a format keeps behind its header.
+    /// Whether it is the data after a format's header.
     public var isDataArea: Bool { if case .dataArea = kind { true } else { false } }
 
-    /// For people: `partition 2`, `volume ceph-1/osd-block-2`, `disk`.
+    /// In words: `partition 2`, `volume ceph-1/osd-block-2`, `disk`.
     public var name: String {
         switch kind {
         case .device: "disk"

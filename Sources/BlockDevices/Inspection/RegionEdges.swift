@@ -11,7 +11,7 @@ struct RegionEdges {
     /// Whether all of them could be read and are zeros.
     var areBlank: Bool { edges.allSatisfy { $0.bytes.count == $0.wanted && $0.bytes.allSatisfy { $0 == 0 } } }
 
-    /// Where the first byte stands that is not zero, or could not be read, and that does not lie in `known`.
+    /// The offset of the first byte outside of `known` that is not zero or could not be read.
     func firstStray(known: [ByteExtent]) -> UInt64? {
         if areBlank { return nil }
         for (offset, bytes, wanted) in edges {
@@ -27,7 +27,7 @@ struct RegionEdges {
         return nil
     }
 
-    /// Whether 4 KiB at each of so many places, spread evenly between the ends, are zeros.
+    /// Whether 4 KiB at each of this many places, spread evenly between the ends, are zeros.
     static func areSamplesBlank(_ source: any ByteSource, places: UInt64) -> Bool {
         (1...places).allSatisfy { place in
             let offset = source.sizeBytes / (places + 1) * place / 4096 * 4096

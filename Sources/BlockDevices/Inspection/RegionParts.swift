@@ -1,8 +1,8 @@
 extension Region {
-    /// How deep parts of parts are looked into: a partition of a disk of a virtual machine in a volume of a RAID.
+    /// How deep nested parts are inspected: for example a partition of a virtual machine's disk in a volume on a RAID.
     static let maximumDepth = 5
 
-    /// What lies in it: partitions, what is between them, volumes, the data behind a header.
+    /// Its parts: partitions, the space between them, volumes, the data after a header.
     ///
     /// - Parameters:
     ///   - source: The device.
@@ -14,10 +14,10 @@ extension Region {
         return within + volumes(source, sectorBytes) + areas(source, sectorBytes)
     }
 
-    /// Kernels with Atari's parser see partitions in BlueStore's data; they are none.
+    /// Kernels with the Atari parser see partitions in BlueStore's data; they are not real.
     private var ownsPartitions: Bool { !tables.isEmpty && blueStore?.current == nil }
 
-    /// What a part is called that lies in this one: for people, and in markers.
+    /// The name of a part of this region, for people and in markers.
     private var place: String? { kind == .device ? nil : name }
 
     private func partitions(_ source: any ByteSource, _ sectorBytes: UInt64) -> [Region] {
@@ -39,7 +39,7 @@ extension Region {
             found?.partition = partition.entry
             return found
         }
-        // Of something that has a name of its own, such as a RAID with 55 AA in front, all of it is that.
+        // A region with a format of its own, such as a RAID with 55 AA in front, is not divided.
         guard hasOnlyTables else { return found }
         return found + tables.freeRuns.compactMap { region(.freeSpace(offset: $0.offset, in: place), $0) }
     }

@@ -20,12 +20,12 @@ public struct LUKSHeader: Sendable, Hashable {
     public let label: String
     /// Rook writes `ceph_fsid=…` here.
     public let subsystem: String
-    /// Where the encrypted data begin, in bytes; 0 when they are on another device, or when it does not say.
+    /// Where the encrypted data begins, in bytes; 0 if it is on another device or not known.
     public let dataOffset: UInt64
-    /// Headers and key slots: what has to be erased so that no passphrase opens it again.
+    /// Headers and key slots, which must be erased so that no passphrase opens the device again.
     public let keyArea: ByteExtent
 
-    /// Reads the primary header, or the second one of version 2 where the first was wiped.
+    /// Reads the primary header, or the second one of version 2 if the first was wiped.
     public init?(_ source: any ByteSource) {
         let copies = [(UInt64(0), "LUKS")] + Self.secondaryOffsets.map { ($0, "SKUL") }
         let found = copies.lazy.compactMap { place, name -> (place: UInt64, bytes: [UInt8])? in
@@ -52,7 +52,7 @@ public struct LUKSHeader: Sendable, Hashable {
         keyArea = ByteExtent(offset: 0, length: min(source.sizeBytes, max(payload, 2 << 20)))
     }
 
-    /// The offset of the first segment in the metadata of version 2: text of JSON, in which the number is a string.
+    /// The offset of the first segment in the JSON metadata of version 2, where the number is a string.
     private static func segmentOffset(_ metadata: [UInt8]) -> UInt64 {
         let text = String(decoding: metadata.prefix { $0 != 0 }, as: UTF8.self)
         guard let segments = text.firstRange(of: #""segments""#),

@@ -1,4 +1,4 @@
-/// A value in LVM's configuration syntax, in which volume groups describe themselves on every physical volume.
+/// A value in LVM's configuration syntax, in which every physical volume describes its volume group.
 enum LVMValue: Sendable, Hashable {
     case text(String)
     case number(Int64)
@@ -12,7 +12,7 @@ enum LVMValue: Sendable, Hashable {
     subscript(_ key: String) -> LVMValue? { section[key] }
 }
 
-/// Reads `key = value`, `key { … }` and `key = [ … ]`; foreign bytes, so depth and size are bounded.
+/// Reads `key = value`, `key { … }` and `key = [ … ]`; depth and size are limited, because the bytes are untrusted.
 ///
 /// See: lvm2 libdm/libdm-config.c.
 struct LVMParser {

@@ -1,4 +1,4 @@
-/// A ring of texts that describe a volume group, with a header of 512 bytes.
+/// A ring buffer of texts that describe a volume group, with a header of 512 bytes.
 ///
 /// | offset | size | field |
 /// | --- | --- | --- |
@@ -15,7 +15,7 @@ public struct LVMMetadataArea: Sendable, Hashable {
 
     /// Whether the header's checksum is right.
     public let isValid: Bool
-    /// What the text describes; `nil` if it is not whole.
+    /// What the text describes; `nil` if it is incomplete.
     public let group: LVMVolumeGroup?
 
     /// Reads the area; `nil` if its magic is not there.

@@ -23,7 +23,7 @@ public struct LVMPhysicalVolume: Sendable, Hashable {
     public let id: String
     /// Where its metadata areas lie.
     public let metadataAreas: [ByteExtent]
-    /// Its group; `nil` if it is in none, or when no copy of the metadata is whole.
+    /// Its group; `nil` if it has none, or if no copy of the metadata is complete.
     public let group: LVMVolumeGroup?
 
     /// Looks for a label.
@@ -64,8 +64,8 @@ public struct LVMPhysicalVolume: Sendable, Hashable {
         return found
     }
 
-    /// The parts of a logical volume that lie on this physical volume, in order, where in the volume each begins, and
-    /// whether they are all of it.
+    /// The parts of a logical volume on this physical volume, in order, where in the volume each begins, and whether
+    /// they are complete.
     public func extents(
         of volume: LVMLogicalVolume,
         size: UInt64

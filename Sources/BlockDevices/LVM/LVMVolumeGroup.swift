@@ -1,4 +1,4 @@
-/// A volume group as one of its physical volumes tells it.
+/// A volume group as one of its physical volumes describes it.
 public struct LVMVolumeGroup: Sendable, Hashable {
     /// Its name: `ceph-…` when ceph-volume made it.
     public let name: String
@@ -54,7 +54,7 @@ public struct LVMVolumeGroup: Sendable, Hashable {
     }
 }
 
-/// A logical volume as the group's metadata tells it.
+/// A logical volume as the group's metadata describes it.
 public struct LVMLogicalVolume: Sendable, Hashable {
     /// Its name: `osd-block-…` when ceph-volume made it.
     public let name: String
@@ -106,7 +106,7 @@ public struct LVMLogicalVolume: Sendable, Hashable {
 
     /// Tags as ceph-volume makes them: `key=value`.
     ///
-    /// The lockbox secret opens the OSD's key: it goes no further than this.
+    /// The lockbox secret gives access to the OSD's key, so it is not passed on.
     private static func tags(_ list: [String]) -> [String: String] {
         var tags: [String: String] = [:]
         for tag in list {

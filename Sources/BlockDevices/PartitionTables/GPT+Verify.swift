@@ -1,4 +1,4 @@
-/// Something about a partition table that is not as it should be.
+/// A fault of a partition table.
 public struct TableProblem: Sendable, Hashable {
     /// Which part: `primary header`, `partition 3`.
     public let part: String
@@ -7,7 +7,7 @@ public struct TableProblem: Sendable, Hashable {
 }
 
 extension GPT {
-    /// Everything that is wrong with the table, as `sgdisk -v` looks for.
+    /// All faults of the table that `sgdisk -v` checks for.
     ///
     /// - Parameter mbr: The device's first sector.
     /// - Returns: Nothing when the table is whole.

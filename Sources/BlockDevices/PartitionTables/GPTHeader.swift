@@ -84,7 +84,7 @@ public struct GPTHeader: Sendable, Hashable {
         self.entriesCRC = entriesCRC
     }
 
-    /// The CRC of a header's sector as it should be; `nil` if the header claims to be longer than that.
+    /// The correct CRC of a header's sector; `nil` if the header claims to be longer than the sector.
     static func crc(ofSector sector: [UInt8], headerBytes: UInt32) -> UInt32? {
         guard let header = sector.slice(0, Int(headerBytes)), header.count >= minimumBytes else { return nil }
         return CRC32.zlib(header.prefix(16) + [0, 0, 0, 0] + header.dropFirst(20))

@@ -1,4 +1,4 @@
-/// Where a partition is to begin or end, as sgdisk takes it: `0`, `2048`, `10G`, `+10M`, `-1G`.
+/// Where a partition begins or ends, in sgdisk's syntax: `0`, `2048`, `10G`, `+10M`, `-1G`.
 public enum GPTPlace: Sendable, Hashable {
     /// Where there is room, or to the end of it.
     case standard
@@ -43,11 +43,11 @@ public enum GPTPlace: Sendable, Hashable {
 }
 
 extension GPTLayout {
-    /// The blocks of a partition that begins and ends at these places, its beginning moved to a whole MiB.
+    /// The blocks of a partition with this start and end; the start is aligned to a whole MiB.
     ///
     /// - Parameters:
-    ///   - start: Where it begins; the standard is the largest free run.
-    ///   - end: Where it ends; the standard is the end of that run.
+    ///   - start: Where it begins; by default at the largest free run.
+    ///   - end: Where it ends; by default at the end of that run.
     /// - Returns: First and last block.
     /// - Throws: ``GPTLayoutError`` when there is no room.
     public func blocks(from start: GPTPlace, to end: GPTPlace) throws(GPTLayoutError) -> ClosedRange<UInt64> {
@@ -80,7 +80,7 @@ extension GPTLayout {
             guard last >= aligned else {
                 throw GPTLayoutError("a partition cannot end at block \(last): it begins at block \(aligned)")
             }
-            // `aligned` lies behind the table, so the sum cannot overflow.
+            // `aligned` is after the table, so the sum cannot overflow.
             let wanted = (last - aligned + 1).multipliedReportingOverflow(by: sectorBytes)
             let size = wanted.overflow ? "so many bytes" : humanSize(wanted.partialValue)
             throw GPTLayoutError(
@@ -92,7 +92,7 @@ extension GPTLayout {
         return aligned...last
     }
 
-    /// What is at a block that is not free, for people.
+    /// What is at a block that is not free, in words.
     func occupant(of block: UInt64) -> String {
         if let (number, _) = entries.first(where: { $0.value.firstLBA <= block && block <= $0.value.lastLBA }) {
             return "partition \(number) is there"
@@ -100,7 +100,7 @@ extension GPTLayout {
         return block < blocks ? "the partition table is there" : "the disk ends at \(humanSize(blocks * sectorBytes))"
     }
 
-    /// Why a partition cannot lie where it says, for people: the first block of it that is not free.
+    /// Why a partition cannot be at its place, in words: its first block that is not free.
     func obstacle(to entry: GPTEntry) -> String {
         let ends = "blocks \(entry.firstLBA) to \(entry.lastLBA)"
         guard entry.firstLBA <= entry.lastLBA else { return "it would begin behind its end (\(ends))" }

@@ -1,4 +1,4 @@
-/// A master boot record: the first 512 bytes, whatever the size of sectors.
+/// A master boot record: the first 512 bytes, for any sector size.
 ///
 /// | offset | size | field |
 /// | --- | --- | --- |
@@ -6,7 +6,7 @@
 /// | 446 | 4 × 16 | partitions: status, first CHS, type, last CHS, start u32, length u32 |
 /// | 510 | 2 | 55 AA |
 public struct MBR: Sendable, Hashable {
-    /// How many logical partitions are looked at: more than any kernel makes.
+    /// The limit of logical partitions: more than any kernel supports.
     static let maximumLogical = 128
 
     /// A partition.
@@ -30,7 +30,7 @@ public struct MBR: Sendable, Hashable {
     public let entries: [Entry]
     /// Where extended boot records stand, in sectors.
     public let chain: [UInt64]
-    /// Whether an entry of type EE keeps old tools off a GPT.
+    /// Whether an entry of type EE protects a GPT from old tools.
     public var isProtective: Bool { entries.contains { $0.type == 0xEE } }
 
     /// Reads the record; `nil` unless it ends in 55 AA and its four states are 0 or 80.
@@ -62,7 +62,7 @@ public struct MBR: Sendable, Hashable {
     /// Follows extended boot records.
     ///
     /// The first entry is a partition, relative to the record; the second the next record, relative to the extended
-    /// partition. Foreign bytes may make a ring of them.
+    /// partition. Untrusted bytes may form a loop.
     private static func follow(
         _ extended: Entry,
         _ source: any ByteSource,

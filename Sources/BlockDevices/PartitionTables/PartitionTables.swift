@@ -1,10 +1,10 @@
 /// The partition tables on a device or on a part of one: a GPT in either unit, an MBR.
 public struct PartitionTables: Sendable, Hashable {
-    /// More partitions than this are not looked into: foreign bytes could claim any number.
+    /// The limit of inspected partitions: untrusted bytes could claim any number.
     private static let maximumPartitions = 512
-    /// Shorter runs between partitions are not looked into: nothing that anybody misses begins there.
+    /// Shorter runs between partitions are not inspected: no useful content fits there.
     private static let shortestFreeRun: UInt64 = 2 << 20
-    /// How many of the longest free runs are looked into.
+    /// How many of the longest free runs are inspected.
     private static let maximumFreeRuns = 16
 
     /// How large the device is.
@@ -13,7 +13,7 @@ public struct PartitionTables: Sendable, Hashable {
     let sectorBytes: UInt64
     /// A GUID partition table, in the device's own unit.
     public let gpt: GPT?
-    /// One in the other unit (512 or 4096): the disk was behind another controller.
+    /// A table in the other unit (512 or 4096), from a time when the disk had another controller.
     public let foreignGPT: GPT?
     /// A master boot record.
     public let mbr: MBR?
@@ -32,7 +32,7 @@ public struct PartitionTables: Sendable, Hashable {
     /// - Parameters:
     ///   - source: The device or the part of one.
     ///   - sectorBytes: The unit of addresses.
-    ///   - isRecord: Whether the 55 AA of the first sector is a table's, and not a file system's.
+    ///   - isRecord: Whether the 55 AA of the first sector belongs to a table and not to a file system.
     init(_ source: any ByteSource, sectorBytes: UInt64, isRecord: Bool) {
         sizeBytes = source.sizeBytes
         self.sectorBytes = sectorBytes
@@ -65,11 +65,11 @@ public struct PartitionTables: Sendable, Hashable {
         }
     }
 
-    /// Every copy of a GPT in either unit, the MBR, extended boot records: what has to be erased so that no reader finds
-    /// one.
+    /// Every copy of a GPT in either unit, the MBR, extended boot records: what must be erased so that no reader finds
+    /// a table.
     public var places: [ByteExtent] { [gpt, foreignGPT].compactMap(\.self).flatMap(\.extents) + records }
 
-    /// The bytes of which it is known that a table put them there: a damaged copy of a GPT claims its header alone.
+    /// The bytes that certainly belong to a table; of a damaged GPT copy, only the header.
     var ownBytes: [ByteExtent] { [gpt, foreignGPT].compactMap(\.self).flatMap(\.ownBytes) + records }
 
     private var records: [ByteExtent] {
@@ -78,8 +78,8 @@ public struct PartitionTables: Sendable, Hashable {
         return [ByteExtent(offset: 0, length: 512)] + chain
     }
 
-    /// Where no partition lies, from the first whole MiB of each run on: where a partition was that is gone from the
-    /// table, with what it held.
+    /// The space without partitions, from the first whole MiB of each run on: a deleted partition and its content may
+    /// be there.
     var freeRuns: [ByteExtent] {
         guard !isEmpty else { return [] }
         let mebibyte: UInt64 = 1 << 20
@@ -98,7 +98,7 @@ public struct PartitionTables: Sendable, Hashable {
 }
 
 extension GPT {
-    /// The bytes that are a table's without doubt: each header, and the entries whose CRC it knows.
+    /// The bytes that certainly belong to a table: each header, and entries with a valid CRC.
     var ownBytes: [ByteExtent] {
         [primary, backup, stray].compactMap(\.self).flatMap { copy -> [ByteExtent] in
             guard copy.header != nil else { return [] }

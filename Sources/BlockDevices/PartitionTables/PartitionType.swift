@@ -1,4 +1,4 @@
-/// What a GPT type GUID means, as far as disks of Ceph hosts show it.
+/// The meaning of a GPT type GUID, for the types that occur on Ceph hosts.
 public struct PartitionType: Sendable, Hashable {
     /// The GUID.
     public let guid: GUID

@@ -1,8 +1,8 @@
-/// An AHDI partition table of Atari, which has no magic: its entries must make sense, all of them.
+/// An AHDI partition table of Atari, which has no magic: all of its entries must be plausible.
 ///
-/// The kernel's parser is easier to please: it makes partitions of BlueStore's data.
-/// See: util-linux libblkid/src/partitions/atari.c: disk size u32 at 0x1C2, four entries of 12 bytes at 0x1C6 (flags,
-/// three letters, start u32, length u32); big-endian.
+/// The kernel's parser is less strict: it finds partitions in BlueStore's data. See: util-linux
+/// libblkid/src/partitions/atari.c: disk size u32 at 0x1C2, four entries of 12 bytes at 0x1C6 (flags, three letters,
+/// start u32, length u32); big-endian.
 extension Format {
     static let atariTable = Format("atari", .partitionTable) { device in
         let sector = device.bytes(0, 512)

@@ -1,4 +1,4 @@
-/// The copies of a BlueStore label at 1, 10, 100 and 1000 GiB, which blkid, ceph-volume and Rook do not look at.
+/// The copies of a BlueStore label at 1, 10, 100 and 1000 GiB, which blkid, ceph-volume and Rook do not read.
 ///
 /// See: ceph pull request 55374, in 19.2.1.
 extension Format {

@@ -1,4 +1,4 @@
-/// Btrfs: super blocks at 64 KiB, 64 MiB and 256 GiB; blkid looks at the first only.
+/// Btrfs: super blocks at 64 KiB, 64 MiB and 256 GiB; blkid reads only the first.
 ///
 /// See: btrfs-progs kernel-shared/disk-io.h, `btrfs_sb_offset`.
 extension Format {

@@ -1,4 +1,4 @@
-/// The ext family: the magic at 0x438; which member it is follows from the feature words, as blkid sees them.
+/// The ext family: the magic is at 0x438; the feature words tell the member, as in blkid.
 ///
 /// See: Documentation/filesystems/ext4/super.rst.
 extension Format {

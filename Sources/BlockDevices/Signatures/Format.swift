@@ -1,6 +1,6 @@
-/// A format that leaves marks on a device: its name as blkid says it, what it is for, and how its marks are found.
+/// A format that leaves marks on a device: its name in libblkid, its use, and how its marks are found.
 public struct Format: Sendable {
-    /// As libblkid names it, where it knows it: `LVM2_member`, `xfs`.
+    /// libblkid's name, if libblkid knows the format: `LVM2_member`, `xfs`.
     public let name: String
     /// What it is for.
     public let usage: Usage
@@ -30,7 +30,7 @@ public struct Format: Sendable {
         public let offset: UInt64
         /// The bytes that make a reader believe it.
         public let length: UInt64
-        /// What else can be said of it: a version, a label.
+        /// Further information: a version, a label.
         public var note: String?
 
         init(_ offset: UInt64, _ length: some BinaryInteger, _ note: String? = nil) {
@@ -52,7 +52,7 @@ public struct Format: Sendable {
         self.find = find
     }
 
-    /// A format that is known by any of these at its place.
+    /// A format that is recognised by any of these magics.
     init(_ name: String, _ usage: Usage, _ magics: Magic..., if isReal: (@Sendable (ProbedDevice) -> Bool)? = nil) {
         self.init(name, usage) { device in
             let marks = magics.compactMap { $0.mark(on: device) }
@@ -103,7 +103,7 @@ struct ProbedDevice {
     let source: any ByteSource
     /// The unit of addresses, in bytes.
     let logicalSectorBytes: UInt64
-    /// Whether to look also where it takes long reads; parts of a disk are looked at more quickly.
+    /// Whether to search also where it takes long reads; parts of a disk are searched faster.
     let isThorough: Bool
 
     var sizeBytes: UInt64 { source.sizeBytes }

@@ -1,6 +1,6 @@
 /// Every format that we know, one line each.
 public enum FormatCatalog {
-    /// In the order in which they are told: what contains others first.
+    /// In the order of reports: formats that contain others first.
     public static let formats: [Format] = [
         .gpt, .protectiveMBR, .dosTable, .sunTable, .sgiTable, .macTable, .bsdTable, .aixTable, .atariTable, .dasdTable,
         .ultrixTable, .unixWareTable, .solarisTable,
@@ -20,7 +20,7 @@ public enum FormatCatalog {
     /// - Parameters:
     ///   - source: The bytes to look at.
     ///   - logicalSectorBytes: The unit of addresses.
-    ///   - isThorough: Whether to look also where it takes long reads.
+    ///   - isThorough: Whether to search also where it takes long reads.
     /// - Returns: What was found, in the catalog's order.
     public static func signatures(
         on source: any ByteSource,

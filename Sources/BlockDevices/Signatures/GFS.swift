@@ -1,4 +1,4 @@
-/// GFS and GFS2: one magic at 64 KiB, told apart by the format word at 24.
+/// GFS and GFS2: the same magic at 64 KiB; the format word at 24 tells them apart.
 ///
 /// See: <linux/gfs2_ondisk.h>; big-endian.
 extension Format {

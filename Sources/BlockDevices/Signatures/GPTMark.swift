@@ -1,7 +1,6 @@
 /// A GUID partition table: either copy, in units of 512 and of 4096 bytes, and one left behind by a device that grew.
 ///
-/// Text is enough here: a copy with a wrong CRC is no table for most readers, but sgdisk repairs it.
-/// UEFI 2.10 §5.3.
+/// The signature is enough: most readers ignore a copy with a wrong CRC, but sgdisk repairs it. UEFI 2.10 §5.3.
 extension Format {
     static let gpt = Format("gpt", .partitionTable) { device in
         let ends = [512, 4096].map { Magic(Array("EFI PART".utf8), beforeEnd: $0) }

@@ -1,7 +1,7 @@
 /// HFS and HFS+: the volume header at 1024, and HFS+'s copy in the last sector but one.
 ///
-/// Two letters are little, so the version of HFS+ and the block size of HFS are looked at, too.
-/// See: Apple TN1150; big-endian.
+/// Two letters are a weak magic, so the version of HFS+ and the block size of HFS are checked too. See: Apple TN1150;
+/// big-endian.
 extension Format {
     static let hfs = Format("hfs", .fileSystem, minimumBytes: 4096) { device in
         let block = device.bytes(1024, 64)

@@ -1,4 +1,4 @@
-/// JMicron's RAID: two letters in the last sector, whose 64 words then add up to 0 or 1.
+/// JMicron's RAID: two letters in the last sector, whose 64 words have the sum 0 or 1.
 ///
 /// See: util-linux libblkid/src/superblocks/jmicron_raid.c.
 extension Format {

@@ -1,6 +1,6 @@
 /// A physical volume of LVM2: its label in one of the first four sectors, and metadata areas, also without a label.
 ///
-/// blkid sees the label only; `pvck --dump metadata_search` still finds the rest.
+/// blkid sees only the label; `pvck --dump metadata_search` still finds the metadata.
 extension Format {
     static let lvm2 = Format("LVM2_member", .raid) { device in
         (0..<4).compactMap { Magic("LVM2 001", at: 512 * $0 + 24).mark(on: device) }

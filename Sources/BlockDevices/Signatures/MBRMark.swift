@@ -1,6 +1,7 @@
 /// A master boot record: a partition table of DOS, or one that protects a GPT.
 ///
-/// 55 AA ends boot sectors of FAT, exFAT and NTFS as well; blkid takes those for no table, and neither do we.
+/// 55 AA ends boot sectors of FAT, exFAT and NTFS as well; blkid does not count those as a table, and neither does this
+/// code.
 extension Format {
     static let dosTable = mbr("dos") { !$0.isProtective }
     static let protectiveMBR = mbr("PMBR") { $0.isProtective }

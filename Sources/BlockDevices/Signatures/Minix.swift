@@ -1,6 +1,6 @@
 /// Minix file systems, versions 1 to 3, in either byte order.
 ///
-/// Sixteen bits are little, so the counts and the block size must make sense, too. See: <linux/minix_fs.h>.
+/// Sixteen bits are a weak magic, so the counts and the block size must be plausible too. See: <linux/minix_fs.h>.
 extension Format {
     static let minix = Format("minix", .fileSystem, minimumBytes: 10 << 10) { device in
         let block = device.bytes(1024, 64)

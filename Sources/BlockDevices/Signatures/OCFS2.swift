@@ -1,4 +1,4 @@
-/// OCFS2: its super block stands in the third block of the device.
+/// OCFS2: its super block is in the third block of the device.
 ///
 /// See: util-linux libblkid/src/superblocks.
 extension Format {

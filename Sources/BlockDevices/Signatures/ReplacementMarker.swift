@@ -1,4 +1,4 @@
-/// What `ceph-volume lvm zap --replace-block` leaves: the disk is about to be replaced.
+/// The mark of `ceph-volume lvm zap --replace-block`: the disk is about to be replaced.
 ///
 /// See: ceph-volume util/device.py.
 extension Format {

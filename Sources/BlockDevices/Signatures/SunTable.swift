@@ -1,4 +1,4 @@
-/// A disk label of Sun: a word that ends the first sector, all words of which then cancel out.
+/// A disk label of Sun: a magic at the end of the first sector, whose words have the XOR 0.
 ///
 /// See: util-linux libblkid/src/partitions/sun.c.
 extension Format {

@@ -1,4 +1,4 @@
-/// Swap space: the magic ends the first page, whatever the size of pages.
+/// Swap space: the magic is at the end of the first page, for any page size.
 ///
 /// See: mkswap(8).
 extension Format {

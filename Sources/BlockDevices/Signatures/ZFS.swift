@@ -1,8 +1,8 @@
 /// A member of a ZFS pool: four labels of 256 KiB, two at either end.
 ///
-/// A label has an XDR list of its configuration at 16 KiB and a ring of uberblocks from 128 KiB. The list has no text to
-/// go by, so the first words of it are compared: encoding 1, either byte order, version 0, unique names.
-/// See: OpenZFS include/sys/vdev_impl.h; util-linux libblkid/src/superblocks/zfs.c.
+/// A label has an XDR list of its configuration at 16 KiB and a ring of uberblocks from 128 KiB. The list has no magic,
+/// so its first words are compared: encoding 1, either byte order, version 0, unique names. See: OpenZFS
+/// include/sys/vdev_impl.h; util-linux libblkid/src/superblocks/zfs.c.
 extension Format {
     static let zfs = Format("zfs_member", .raid, minimumBytes: 2 << 20) { device in
         let label: UInt64 = 256 << 10
