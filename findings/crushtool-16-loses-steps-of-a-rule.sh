@@ -5,10 +5,12 @@
 # Expected: a tool that meets a step it does not know says so and ends with an error; so osdmaptool 16 does with a whole map
 #   of Ceph 20 ("error decoding osdmap").
 # Seen: of a rule of type msr_indep, `crushtool -d` of 16 leaves out both "step choosemsr" lines, without a mark or a
-#   warning: the text goes from "step take" to "step emit", and min_size and max_size are made up. The same tool's
-#   --reweight-item, which works on the binary map, keeps the rule whole.
-# Why it matters: "decompile, edit, compile" is the usual way to change a CRUSH map. The edited text describes another
-#   cluster, and a reviewer's diff against it looks clean.
+#   warning: the text goes from "step take" to "step emit". min_size and max_size are made up, and the type is a number,
+#   "type 5", which crushtool 20 does not compile ("parse error at ''", with a line before the rule). With the type's name
+#   put in, the text compiles, to a rule that chooses nothing. --reweight-item of 16, which works on the binary map, keeps
+#   the rule whole.
+# Why it matters: "decompile, edit, compile" is the usual way to change a CRUSH map. Who mends the one line that the
+#   compiler complains of installs a rule without OSDs.
 # Needs root, for chroot. Exit status: 0 as before, 1 changed, 77 the versions are not served any more.
 
 # shellcheck source=findings/debian-root
@@ -78,3 +80,8 @@ seen "OSDs for one object by crushtool 20" 4 \
 crush 16 -i /tmp/map --reweight-item osd.0 3 -o /tmp/reweighted > /dev/null
 cp "$dir/16/root/tmp/reweighted" "$dir/20/root/tmp/reweighted"
 seen "steps after crushtool 16 changed a weight" "$whole" "$(steps 20 /tmp/reweighted)"
+crush 16 -d /tmp/map > "$dir/20/root/tmp/text16"
+sed 's/type 5$/type msr_indep/' "$dir/20/root/tmp/text16" > "$dir/20/root/tmp/mended"
+seen "crushtool 20 compiles the text of 16" "exit status 1" "$(crush 20 -c /tmp/text16 -o /tmp/map16)"
+seen "crushtool 20 compiles it with the type's name" "" "$(crush 20 -c /tmp/mended -o /tmp/map16)"
+seen "steps of the rule then" 'step take default;step emit' "$(steps 20 /tmp/map16)"
