@@ -47,7 +47,7 @@ struct ContentProbeTests {
     }
 }
 
-/// A sparse file that goes with its owner.
+/// A sparse file that is removed with its owner.
 final class ImageFile {
     let path: String
 

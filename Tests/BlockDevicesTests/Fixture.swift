@@ -3,7 +3,7 @@ import Glibc
 import LinuxKernel
 import Testing
 
-/// Recorded headers; `Fixtures/README.md` tells where they come from.
+/// Recorded headers; `Fixtures/README.md` has their origin.
 enum Fixture {
     static let cluster = "11111111-2222-3333-4444-555555555555"
     static let osd = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Signatures")
 struct SignatureTests {
-    /// What is put on 80 MiB of zeros: a format and its mark.
+    /// Formats and their marks, on 80 MiB of zeros.
     static let marks: [(String, UInt64, [UInt8])] = [
         ("ceph_bluestore", 0, Array("bluestore block device\n".utf8)),
         ("ceph_replacement", 0, Array("CEPH_DEVICE_BEING_REPLACED".utf8)),
@@ -48,7 +48,7 @@ struct SignatureTests {
         let found = FormatCatalog.signatures(on: device)
         #expect(found.map(\.format) == ["linux_raid_member"] && found.map(\.mark.offset) == [offset])
         #expect(found[0].mark.note?.hasPrefix("version \(version)") ?? false)
-        // A copy of the disk's first MiB elsewhere is no member.
+        // A copy of the disk's first MiB at another place is not a member.
         let moved = MemorySource(sizeBytes: 64 << 20, parts: [(offset ^ 0x10_0000, block)])
         #expect(FormatCatalog.signatures(on: moved).isEmpty)
     }
@@ -56,7 +56,7 @@ struct SignatureTests {
     @Test("With one byte changed it is no mark", arguments: marks.filter { $0.0 != "LVM1_member" })
     func almost(format: String, offset: UInt64, magic: [UInt8]) {
         var wrong = magic
-        // The last byte is a version in some, or a line feed that readers pass over.
+        // In some formats the last byte is a version, or a line feed that readers skip.
         wrong[0] ^= 0x10
         let device = MemorySource(sizeBytes: 80 << 20, parts: [(offset, wrong)])
         #expect(!FormatCatalog.signatures(on: device).contains { $0.format == format })
