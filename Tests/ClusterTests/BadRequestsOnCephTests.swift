@@ -12,14 +12,14 @@ struct BadRequestsOnCephTests {
     func refuses() async throws {
         try await FaultyCluster.with { faulty in
             let nacre = try NacreProcess(faulty.cluster)
-            // With the node's calls too: a malformed one touches no mount.
+            // Includes the node's calls: a malformed one changes no mount.
             let process = try await nacre.start(["--node-id", "test"])
             let clusterID = try faulty.cluster.clusterID
             #expect(try await nacre.ask("Controller/CreateVolume", nacre.createBody("pvc-keep", pool: "rbd")).isOK)
             let pools = try ["rbd", "replicapool"].map { try PoolCensus(faulty.cluster, pool: $0) }
             let before = try await contents(pools)
             for request in BadRequest.all {
-                // Right in all else: so only what is wrong with it keeps it from Ceph.
+                // Everything else is valid, so only the fault keeps the request from Ceph.
                 let body = request.body.replacing("\"c1\"", with: "\"\(clusterID)\"")
                     .replacing("c1/replicapool", with: "\(clusterID)/replicapool")
                     .replacing(#"{"userID":"nacre","userKey":"TOP-SECRET-KEY"}"#, with: try nacre.secrets())

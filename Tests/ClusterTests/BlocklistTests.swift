@@ -8,7 +8,7 @@ import Secrets
 import TestSupport
 import Testing
 
-/// A service whose client the cluster has blocklisted: by an administrator, or by a node that took it for dead.
+/// A service whose client the cluster has blocklisted: by an administrator, or by a node that considered it dead.
 @Suite("A blocklisted service", .serialized, .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct BlocklistTests {
     private struct Session: Decodable {
@@ -20,7 +20,7 @@ struct BlocklistTests {
         var socket_addr: Address
     }
 
-    /// Blocklists every client of a user, and says which those are.
+    /// Blocklists every client of a user, and returns their addresses.
     private func blocklist(
         _ faulty: FaultyCluster,
         _ user: String = "client.csi-rbd-provisioner"

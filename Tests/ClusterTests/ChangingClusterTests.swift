@@ -41,7 +41,7 @@ struct ChangingClusterTests {
             #expect(try await census.images() == [image])
             try await faulty.ceph("config", "set", "mon", "mon_allow_pool_delete", "true")
             try await faulty.ceph("osd", "pool", "rm", "late", "late", "--yes-i-really-really-mean-it")
-            // An open pool is used again for a second, and the OSD may not have heard yet.
+            // An open pool is reused for a second, and the OSD may not have the new map yet.
             try await eventually("the pool that is gone is named") {
                 let after = try await create(nacre, pool: "late")
                 #expect(after.time < .seconds(20), "\(after)")
@@ -65,7 +65,7 @@ struct ChangingClusterTests {
                 try await faulty.ceph("osd", "pool", "ls", "detail").contains("full_quota")
             }
             var uuids = [uuid]
-            // The OSD hears of it later than the monitor says so: what it takes until then is made.
+            // The OSD gets the new map later than the monitor reports it, and accepts creates until then.
             try await eventually("it is said to be full") {
                 let answer = try await create(nacre, uuid: uuids.last)
                 #expect(answer.time < .seconds(20), "\(answer)")
@@ -121,7 +121,7 @@ struct ChangingClusterTests {
             #expect(!old.contains(key))
             let renewed = try await create(nacre, key: key)
             #expect(renewed.isOK, "\(renewed)")
-            // The service's own Secret follows, as a mounted Secret does.
+            // The service's own Secret is updated too, as a mounted Secret is.
             try key.write(toFile: "\(faulty.cluster.provisionerSecret)/userKey", atomically: true, encoding: .utf8)
             try await eventually("/healthz is well") { try await nacre.health().isOK }
             #expect(try await create(nacre).isOK)

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import Volumes
 
-/// Every row of the table at `VolumeStep`: the real program is killed at the step, started again, and asked again.
+/// Every row of the table at `VolumeStep`: the real program is killed at the step, restarted, and called again.
 @Suite("Killed at any step", .serialized, .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct CrashMatrixTests {
     let cluster: MicroCluster
@@ -20,7 +20,7 @@ struct CrashMatrixTests {
         nacre = try NacreProcess(cluster)
     }
 
-    /// Makes a call that does not come back, because the process dies at `step`.
+    /// Makes a call that does not return, because the process dies at `step`.
     private func crash(_ step: VolumeStep, _ method: String, _ body: String) async throws {
         let process = try await nacre.start(environment: ["NACRE_CRASH_AT": step.rawValue])
         await #expect(throws: (any Error).self) { try await nacre.call(method, body) }
@@ -94,9 +94,10 @@ struct CrashMatrixTests {
         #"{"volumeId":"\#(try handle)","secrets":\#(try nacre.secrets())}"#
     }
 
-    /// The running service empties the trash, also of what the killed one left.
+    /// Waits until the running service has emptied the trash, including the images of the killed one.
     ///
-    /// Whoever was killed while it removed the image keeps a watch on it for 30 seconds, and looks come every 20.
+    /// A process that was killed during the removal keeps its watch on the image for 30 seconds, and the purger checks
+    /// every 20.
     private func expectTrashWithout(_ image: String) async throws {
         let end = ContinuousClock.now + .seconds(75)
         while try census.trash().contains(image) {

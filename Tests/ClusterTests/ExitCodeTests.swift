@@ -2,14 +2,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The table of exit codes: what a stranger does, and how the program ends.
+/// The table of exit codes: situations and their exit codes.
 @Suite("Exit codes", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct ExitCodeTests {
     /// A situation.
     struct Case {
         let line: String
         let status: Int32
-        /// A part of what is said.
+        /// Words of the message.
         let says: String
 
         init(_ line: String, _ status: Int32, _ says: String = "") {
@@ -19,7 +19,7 @@ struct ExitCodeTests {
         }
     }
 
-    /// Beside a service, with a volume 'there' of 64MiB; D is a directory with files that are wrong in one way each.
+    /// With a service and a volume 'there' of 64MiB; D is a directory with files that have one fault each.
     static let cases: [Case] = [
         Case("", 0, "USAGE"), Case("--help", 0, "USAGE"), Case("version", 0, "nacre 0."), Case("--version", 0),
         Case("exit-codes", 0, "77"), Case("node", 0, "fence"), Case("controller", 0, "orphans"),
@@ -115,7 +115,7 @@ struct ExitCodeTests {
 
     private static func makeFiles(_ directory: String, _ cluster: MicroCluster, _ service: NacreProcess) throws {
         let files = FileManager.default
-        // A key that is right in its form, and another user's.
+        // A well-formed key of another user.
         let key = try String(contentsOfFile: "\(cluster.nodeSecret)/userKey", encoding: .utf8)
         for name in ["shut", "wrong", "blank"] {
             try files.createDirectory(atPath: "\(directory)/\(name)", withIntermediateDirectories: true)

@@ -4,10 +4,10 @@ import TestSupport
 import Testing
 import Volumes
 
-/// A cluster that is ill, seen by those who use the service: each test makes a Ceph of its own and hurts it.
+/// A faulty cluster, as callers of the service see it: each test starts its own Ceph and makes faults in it.
 @Suite("A cluster at fault", .serialized, .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct FaultTests {
-    /// What callers give the service in these tests, and what it may take beyond.
+    /// The callers' deadline in these tests, and the tolerated excess.
     static let deadline = Duration.seconds(3)
     static let slack = Duration.seconds(10)
 
@@ -39,7 +39,7 @@ struct FaultTests {
         }
     }
 
-    /// Starts a service on a cluster of its own.
+    /// Starts a service on its own cluster.
     private func withService(
         _ arguments: [String] = [],
         _ body: (FaultyCluster, Caller, PoolCensus) async throws -> Void
@@ -137,7 +137,7 @@ struct FaultTests {
         try await withService { faulty, caller, census in
             #expect(try await caller.create().isOK)
             try await faulty.freeze("mon.x")
-            // The map is known and the OSDs serve.
+            // The map is current and the OSDs serve.
             #expect(try await caller.create().isOK)
             try await expectHealth(of: "monitors", caller.nacre)
             let fresh = try NacreProcess(faulty.cluster)
@@ -156,7 +156,7 @@ struct FaultTests {
     @Test("A killed monitor: a new connection is refused with its address, and works when it is back")
     func stoppedMonitor() async throws {
         try await withService(["--ceph-option", "client_mount_timeout=10"]) { faulty, caller, census in
-            // The cluster's user has no connection yet: nothing but health has asked.
+            // There is no connection of the cluster's user yet: only health was asked.
             try await faulty.stop("mon.x")
             try await expectHealth(of: "monitors", caller.nacre)
             let fresh = try NacreProcess(faulty.cluster)
@@ -184,7 +184,7 @@ struct FaultTests {
                 try await ill.freeze("osd.0", "mon.x")
                 let sick = Caller(nacre: nacre, uuid: uuid, clusterID: try ill.cluster.clusterID)
                 let patience = Duration.seconds(15)
-                // More than the cluster has threads for.
+                // More calls than the cluster's threads.
                 async let stuck = withThrowingTaskGroup(of: Answer.self) { group in
                     for _ in 0..<6 {
                         group.addTask { try await sick.create(patience, uuid: UUID().uuidString.lowercased()) }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import Volumes
 
-/// Nothing is changed that Nacre did not make.
+/// Nacre changes no images that it did not create.
 @Suite("Other programs' images", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct ForeignImageTests {
     let cluster: MicroCluster
@@ -63,7 +63,7 @@ struct ForeignImageTests {
         }
         #expect(try await cluster.execute("rbd", "info", "rbd/\(image)") == before)
         #expect(try await !cluster.execute("rbd", "image-meta", "ls", "rbd/\(image)").contains("nacre"))
-        // Adopted, it is ours.
+        // Once adopted, it is Nacre's.
         try await cluster.execute("rbd", "image-meta", "set", "rbd/\(image)", "nacre.io/adopted", "by the test")
         try await bench.delete(handle)
         #expect(try await census.hasNoTrace(of: image))
@@ -73,7 +73,7 @@ struct ForeignImageTests {
     func cephCSI() async throws {
         let handle = "0001-0009-rook-ceph-0000000000000002-\(uuid)"
         await expectRefused("'\(handle)'", "ceph-csi") { try await bench.delete(handle) }
-        // What is no handle at all names no volume: CSI wants a success.
+        // An invalid handle names no volume: CSI requires success.
         try await bench.delete("0001-0009-rook-\(uuid)")
     }
 }

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import Volumes
 
-/// What is on an image is looked at before it grows: real file systems, on images that nobody has mapped.
+/// The content of an image is checked before it grows: real file systems, on images that are not mapped.
 @Suite("Growth of what is on an image", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct GrowthTests {
     private func run(_ command: String) -> Int32 { system("{ \(command); } > /dev/null 2>&1") }
@@ -49,7 +49,7 @@ struct GrowthTests {
             }
             #expect(try await expand(1 << 20) == 1 << 30)
         }
-        // The object map's end comes for all of them.
+        // The object map's limit applies to all of them.
         await #expect { _ = try await expand(1 << 59) } throws: { ($0 as? VolumeError)?.code == .outOfRange }
         #expect(run("\(rbd) rm --no-progress replicapool/\(image)") == 0)
     }

@@ -1,7 +1,7 @@
 import RBD
 import TestSupport
 
-/// What a kill inside a call leaves of an image, made by hand out of a whole one.
+/// The states of an image after a kill inside a call, made by hand from a complete image.
 enum HalfMade: String, CaseIterable, CustomStringConvertible {
     case directoryEntryOnly = "create: only the directory entry is there"
     case idWithoutHeader = "create: the id is there, the header is not"
@@ -24,7 +24,7 @@ enum HalfMade: String, CaseIterable, CustomStringConvertible {
 
     var description: String { rawValue }
 
-    /// Whether the name still leads to the image and its data, so that Create must find it and not lose it.
+    /// Whether the name still resolves to the image and its data, so that Create must find it and keep it.
     var isAVolume: Bool {
         switch self {
         case .headerWithoutObjectMap, .idWithHeader, .idWithoutDirectoryEntry, .movingWithName, .restoringWithID,
@@ -34,7 +34,7 @@ enum HalfMade: String, CaseIterable, CustomStringConvertible {
         }
     }
 
-    /// Whether it may hold data: it has its header.
+    /// Whether it may have data: its header exists.
     var keepsHeader: Bool {
         switch self {
         case .directoryEntryOnly, .idWithoutHeader, .idWithObjectMap, .idAndListingWithObjectMap, .idOnly,
@@ -44,7 +44,7 @@ enum HalfMade: String, CaseIterable, CustomStringConvertible {
         }
     }
 
-    /// Whether it is another program's: Nacre never sends `rbd_remove`.
+    /// Whether another program made this state: Nacre never calls `rbd_remove`.
     var isOthers: Bool { self == .removingWithoutName }
 
     func make(of image: String, id: String, in census: PoolCensus) async throws {

@@ -5,9 +5,9 @@ import TestSupport
 import Testing
 import Volumes
 
-/// Kills that no step is fine enough for: those inside librbd, or among writes that are sent at once.
+/// Kills between steps: inside librbd, or among writes that are sent together.
 ///
-/// On a cluster of their own: the purgers of other tests would help.
+/// On their own cluster, because the purgers of other tests would interfere.
 @Suite("Half-made images", .serialized, .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct HalfMadeTests {
     @Test("Create makes one whole image of each, Delete then leaves nothing")
@@ -33,7 +33,7 @@ struct HalfMadeTests {
         try await withEachState { try await deleteLeavesNothing($0) }
     }
 
-    /// A half-made image and a service that never saw it whole.
+    /// An incomplete image and a service that never saw the complete one.
     struct Subject: Sendable {
         let state: HalfMade
         let uuid: String

@@ -7,11 +7,11 @@ import TestSupport
 import Testing
 import Volumes
 
-/// `rbd_trash_move` takes an image away from under a client that writes to it; Delete must not.
+/// `rbd_trash_move` also moves an image that a client writes to; Delete must not.
 @Suite("Images in use", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct InUseTests {
     let cluster: MicroCluster
-    /// A connection of its own: another client than the service.
+    /// Its own connection: a client other than the service.
     let other: PoolCensus
     let uuid = UUID().uuidString.lowercased()
     var image: String { "csi-vol-\(uuid)" }
@@ -99,7 +99,7 @@ struct InUseTests {
         let isArmed = Mutex(true)
         let lab = cluster.lab { step in
             guard step.name == VolumeStep.movingToTrash.name, isArmed.withLock({ $0 }) else { return }
-            // The step must not be left before the image is open; that takes milliseconds.
+            // The step must not end before the image is open; that takes milliseconds.
             let opened = try? Image.open(image, in: other.pool, access: .readWrite)
             slot.withLock { $0 = opened }
         }
@@ -136,7 +136,7 @@ struct InUseTests {
         try await python("print(image.read(0, \(Self.data.utf8.count)).decode(), end='')")
     }
 
-    /// The image's data by Ceph's own Python, a third client.
+    /// The image's data through Ceph's Python binding, a third client.
     @discardableResult
     private func python(_ statement: String) async throws -> String {
         try await cluster.execute(

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 import Volumes
 
-/// Two processes that make, mend or delete one image at once: whoever is told that it has the volume has it.
+/// Two processes that create, repair or delete one image at once: a process that gets success has the volume.
 @Suite("Makers at once", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct MakersAtOnceTests {
     let cluster: MicroCluster
@@ -63,7 +63,7 @@ struct MakersAtOnceTests {
             let ids = try await withThrowingTaskGroup { group in
                 for (number, bench) in [one, other].enumerated() {
                     group.addTask {
-                        // From at the same time to when the first is through.
+                        // From the same time to the end of the first.
                         try await Task.sleep(for: .microseconds(number * round * 500))
                         _ = try await bench.create(bench.request(uuid))
                         return try await census.pool.imageID(named: image)
@@ -142,7 +142,7 @@ struct MakersAtOnceTests {
                 if isThroughMending {
                     #expect((try? await census.pool.removeHeaderless(image, id: id)) == true)
                 } else {
-                    // Who mends was killed right after it had begun.
+                    // The repairing process was killed right after its start.
                     try? await census.pool.execute(on: ImageObject.header(ofID: id), isNew: true)
                 }
             }
@@ -172,7 +172,7 @@ struct MakersAtOnceTests {
         let (id, layout) = (Self.newID(), try layout())
         let pool = census.pool
         try await pool.makeImage("\(image)-a", id: id, layout: layout, metadata: [:])
-        // Listed late, as a maker would that stood still: the deleter has seen it unlisted.
+        // Listed late, as by a creator that was stopped: the deleting process has seen it unlisted.
         try await pool.unlistImage("\(image)-a", id: id)
         #expect(try await pool.moveToTrash("\(image)-a", unopenedWithID: id))
         try await pool.listImage("\(image)-a", id: id)
@@ -213,7 +213,7 @@ struct MakersAtOnceTests {
         let id = try #require(try await census.pool.imageID(named: image))
         try await cluster.execute("rbd", "rename", "rbd/\(image)", "rbd/kept-\(uuid)")
         try await maker.delete(handle(image).description)
-        // As one that had looked before the image was renamed.
+        // As a process that checked before the image was renamed.
         #expect(try await census.pool.moveToTrash(image, unopenedWithID: id))
         #expect(try await census.isWhole("kept-\(uuid)"))
         #expect(try await census.pool.trashRecord(ofID: id) == nil)
@@ -236,7 +236,7 @@ struct MakersAtOnceTests {
     func headerStays() async throws {
         let (id, layout) = (Self.newID(), try layout())
         let pool = census.pool
-        // The id is another name's: it cannot be listed.
+        // The id belongs to another name, so it cannot be listed.
         try await pool.listImage("\(image)-other", id: id)
         await #expect {
             try await pool.makeImage(image, id: id, layout: layout, metadata: [ImageMetadataKey.requestName: uuid])

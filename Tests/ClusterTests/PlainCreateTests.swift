@@ -5,7 +5,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// The short way to an image makes what librbd's makes, or nothing.
+/// A create without librbd makes the same image as librbd, or nothing.
 @Suite("Images made without librbd", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct PlainCreateTests {
     let cluster: MicroCluster
@@ -18,7 +18,7 @@ struct PlainCreateTests {
         census = try PoolCensus(cluster, pool: "rbd")
     }
 
-    /// Runs shell words with `$image` and `$pool`, and returns what they print.
+    /// Runs a shell line with `$image` and `$pool`, and returns its output.
     @discardableResult
     private func shell(_ script: String, pool: String = "rbd", image: String? = nil) async throws -> String {
         let words = "export LC_ALL=C.UTF-8; pool=\(pool) image=\(pool)/\(image ?? self.image)\n\(script)"
@@ -145,7 +145,7 @@ struct PlainCreateTests {
 
     @Test("A name that an image of format 1 has is left to librbd, which refuses it; that image stays as it is")
     func formatOne() async throws {
-        // librbd makes format 1 only for whoever says so twice.
+        // librbd creates format 1 only with this variable.
         try await shell("RBD_FORCE_ALLOW_V1=1 rbd create --image-format 1 --size 16M $image")
         #expect(try await create() == nil)
         #expect(try await census.pool.imageID(named: image) == nil)
@@ -225,7 +225,7 @@ struct PlainCreateTests {
         )
         try await pool.makeImage(image, id: id, layout: layout, metadata: metadata) {
             try? await pool.listImage(image, id: id)
-            // Four objects, none of which is there.
+            // Four objects, none of which exists.
             let resize = ClassCall("rbd", "object_map_resize", input: [4] + [UInt8](repeating: 0, count: 8))
             try? await pool.execute(resize, on: ImageObject.objectMap(ofID: id))
         }

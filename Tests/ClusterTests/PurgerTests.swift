@@ -51,7 +51,7 @@ struct PurgerTests {
             let watcher = try await other.blocking { (pool) throws(RBDError) in
                 try Image.open(image, in: pool, access: .readWrite)
             }
-            // By librbd alone, which does not look: Delete would have seen the watcher.
+            // By librbd, which does not check for watchers; Delete would.
             try await scene.census.markAsTrashed(id, at: Int64(Date().timeIntervalSince1970))
             try await scene.census.blocking { (pool) throws(RBDError) in try pool.moveToTrash(image) }
             _ = try await lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
@@ -105,7 +105,7 @@ struct PurgerTests {
             let lab = scene.lab
             let names = ["database-\(scene.uuid.prefix(8))", "csi-vol-\(UUID().uuidString.lowercased())"]
             for name in names {
-                // The second has a name like ours but not the metadata that says so: ceph-csi's.
+                // The second has a name like Nacre's, but not Nacre's metadata, as an image of ceph-csi.
                 try await scene.census.blocking { (pool) throws(RBDError) in
                     try pool.createImage(name, sizeBytes: 4 << 20, options: ImageOptions())
                     try pool.moveToTrash(name)
@@ -161,7 +161,7 @@ struct PurgerTests {
             let before = try await scene.cluster.execute("sh", "-ec", sum)
             try await bench.delete(handle)
             #expect(try await scene.census.hasNoTrace(of: scene.image))
-            // Neither who deleted it nor anybody else removes it, and Ceph's own tool says so, too.
+            // Neither the deleting service nor another one removes it, and Ceph's own tool refuses too.
             #expect(try await keeping.store.adoptTrash(ofCluster: volume.id.clusterID).kept == 1)
             await #expect(throws: (any Error).self) {
                 let id = try #require(try await scene.census.rawTrash().first?.id)
@@ -176,12 +176,12 @@ struct PurgerTests {
             try await keeping.store.undelete(try #require(deleted.first), credentials: bench.credentials)
             #expect(try await scene.census.isWhole(scene.image))
             #expect(try await scene.cluster.execute("sh", "-ec", sum) == before)
-            // Ours again, and not marked any more: an administrator's move is his.
+            // It is Nacre's again and no longer marked, so a move by an administrator stays.
             try await scene.cluster.execute("rbd", "trash", "mv", "rbd/\(scene.image)")
             #expect(try await keeping.store.adoptTrash(ofCluster: volume.id.clusterID).others == 1)
             let id = try #require(try await scene.census.rawTrash().first?.id)
             try await scene.cluster.execute("rbd", "trash", "restore", "rbd/\(id)")
-            // A class' own time wins over the service's.
+            // The retention of the class overrides that of the service.
             let short = try await bench.create(bench.request("short", adding: ["trashRetention": "3s"]))
             try await bench.delete(short.id.description)
             try await eventually("the short one goes, and only that") {
@@ -247,7 +247,7 @@ struct PurgerTests {
         try await FaultyCluster.with { faulty in
             let scene = try Scene(faulty.cluster)
             let nacre = try NacreProcess(scene.cluster)
-            // Those that librbd makes are marked afterwards.
+            // Images that librbd creates are marked afterwards.
             let create = try nacre.createBody("pvc-\(scene.uuid)", pool: "rbd", parameters: NacreProcess.stripes)
             let handle = "\(try scene.cluster.clusterID)/rbd//\(scene.image)"
             let delete = #"{"volumeId":"\#(handle)","secrets":\#(try nacre.secrets())}"#

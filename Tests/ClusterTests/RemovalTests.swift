@@ -8,10 +8,10 @@ import TestSupport
 import Testing
 import Volumes
 
-/// Removal of images that librbd would be at for minutes or for ever, and of images that end whoever removes them.
+/// Removal of images for which librbd would need minutes or for ever, and of images that crash the removing process.
 @Suite("Removal", .serialized, .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct RemovalTests {
-    /// Writes 4 KiB at places of an image by Ceph's own Python; the first, the last, and some between.
+    /// Writes 4 KiB at offsets of an image through Ceph's Python binding: the first, the last, and some between.
     private func write(_ image: String, pool: String = "rbd", at places: [UInt64], in cluster: MicroCluster)
         async throws
     {
@@ -33,7 +33,7 @@ struct RemovalTests {
             .filter { $0.contains("rbd_data") }
     }
 
-    /// Makes an image by `rbd create`, whatever its size is to the cluster's, and marks it as a volume; returns its name.
+    /// Creates an image with `rbd create`, of any size, and marks it as a volume; returns its name.
     private func make(_ options: String, in cluster: MicroCluster) async throws -> String {
         let image = "csi-vol-\(UUID().uuidString.lowercased())"
         try await cluster.execute(
@@ -55,7 +55,7 @@ struct RemovalTests {
         try await FaultyCluster.with { faulty in
             let scene = try PurgerTests.Scene(faulty.cluster)
             let bench = scene.bench
-            // An object that begins like theirs and is nobody's.
+            // An object with a similar prefix that belongs to no image.
             try await faulty.cluster.execute("rados", "--pool", "rbd", "create", "rbd_data.0.0000000000000000")
             var made = [try await make("--size 100T \(Self.all)", in: faulty.cluster)]
             for _ in 0..<3 { made.append(try await make("--size 1048576T \(Self.bare)", in: faulty.cluster)) }
@@ -66,7 +66,7 @@ struct RemovalTests {
             for image in images { try await bench.delete("\(try faulty.cluster.clusterID)/rbd//\(image)") }
             try await eventually("all are gone", within: .seconds(120)) {
                 scene.lab.purger.wake()
-                // Beside the removal everything answers.
+                // Other calls are answered during the removal.
                 let other = try await bench.create(bench.request(UUID().uuidString))
                 try await bench.delete(other.id.description)
                 return try await !scene.census.rawTrash().contains { images.contains($0.name) }

@@ -1,15 +1,15 @@
 import Synchronization
 import TestSupport
 
-/// Requests as csi-sanity sends them, right but for what a test changes.
+/// Requests as csi-sanity sends them, valid except for the change of a test.
 final class SanityDriver: Sendable {
     static let size: Int64 = 64 << 20
     static let capabilities = #"[{"mount":{},"accessMode":{"mode":"SINGLE_NODE_WRITER"}}]"#
 
     let nacre: NacreProcess
-    /// What was made, to be deleted at the end.
+    /// The created volumes, which are deleted at the end.
     let made = Mutex<[String]>([])
-    /// Unique, so that tests do not meet.
+    /// Unique, so that tests do not interfere.
     let prefix = "sanity-\(UInt32.random(in: 0...UInt32.max))"
     private let cluster: MicroCluster
 
@@ -30,7 +30,7 @@ final class SanityDriver: Sendable {
         try await nacre.ask(method, body)
     }
 
-    /// CreateVolume with one member changed, added, or, with nothing for `value`, left out.
+    /// CreateVolume with one member changed, added, or, if `value` is `nil`, left out.
     func create(_ name: String?, changing part: String = "", to value: String? = nil) async throws -> Answer {
         var members = [
             ("name", "\"\(prefix)-\(name ?? "")\""), ("capacityRange", #"{"requiredBytes":"\#(Self.size)"}"#),

@@ -4,7 +4,7 @@ import Secrets
 import TestSupport
 import Testing
 
-/// A full run, right and wrong, with a key that is nowhere else; then everything the service left behind is searched.
+/// A full run of valid and invalid calls with a unique key; then everything that the service left is searched for it.
 @Suite("Secrets", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct SecretTests {
     static let wrongKey = "AQBnbmFjcmVXUk9OR0tFWW5hY3JlV1JPTkdLRVk9PQ=="
@@ -35,7 +35,7 @@ struct SecretTests {
             ("Controller/DeleteVolume", delete.replacing(secrets, with: wrong)),
             ("Controller/DeleteVolume", delete),
             ("Controller/DeleteVolume", delete),
-            // In odd places, where a message might repeat what it does not understand.
+            // In unusual places, where a message might repeat unknown input.
             ("Controller/CreateVolume", create.replacing(secrets, with: #"{"\#(right)":"userKey"}"#)),
             ("Controller/CreateVolume", create.replacing(secrets, with: #"{"userID":"\#(right)","userKey":"x"}"#)),
             ("Controller/CreateVolume", create.replacing(secrets, with: #"{"userKey":["\#(right)"]}"#)),

@@ -1,4 +1,4 @@
-/// SplitMix64: the same numbers for the same seed, so that a torture that failed can be run again.
+/// SplitMix64: the same numbers for the same seed, so that a failed torture test can be repeated.
 struct SeededRandom: RandomNumberGenerator {
     private var state: UInt64
 

@@ -3,12 +3,12 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// What csi-sanity asserts of Identity and Controller, over the socket and on Ceph.
+/// The assertions of csi-sanity on Identity and Controller, over the socket and on Ceph.
 ///
 /// CSI: csi-test, pkg/sanity.
 @Suite("Sanity over the socket", .serialized, .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct SocketSanityTests {
-    /// Runs `body` on a service of its own.
+    /// Runs `body` with its own service.
     private func withDriver(_ body: (SanityDriver) async throws -> Void) async throws {
         let cluster = try #require(MicroCluster.current)
         let nacre = try NacreProcess(cluster)
@@ -147,7 +147,7 @@ struct SocketSanityTests {
             #expect(missing.code == "invalid_argument", "\(missing)")
             let fake = try await driver.delete("reallyfakevolumeid")
             #expect(fake.isOK, "\(fake)")
-            // Its volume may exist, and is not Nacre's to delete.
+            // Its volume may exist, but Nacre must not delete it.
             let other = try await driver.delete("0001-0024-\(UUID().uuidString)-0000000000000002-\(UUID().uuidString)")
             #expect(other.code == "failed_precondition" && "\(other)".contains("ceph-csi"), "\(other)")
             let id = try await driver.create("delete").text("volume", "volumeId")
@@ -198,7 +198,7 @@ struct SocketSanityTests {
                 seen += page.list("entries").map { $0.text("volume", "volumeId") }
                 token = page.text("nextToken")
                 pages += 1
-                // One that was not seen yet may be there or not; the others must be.
+                // A volume that was not listed yet may or may not appear; the others must.
                 if pages == 1, let unseen = ids.last(where: { !seen.contains($0) }) {
                     #expect(try await driver.delete(unseen).isOK)
                     ids.removeAll { $0 == unseen }

@@ -3,7 +3,7 @@ import RBD
 import TestSupport
 import Testing
 
-/// Kills at any moment, also inside librbd, where no step is.
+/// Kills at any moment, also inside librbd, where there is no step.
 @Suite("Torture", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct TortureTests {
     static let rounds = 40
@@ -12,7 +12,7 @@ struct TortureTests {
     @Test("Killed forty times at random, the service then brings every volume to the state that is asked for")
     func survives() async throws {
         try await FaultyCluster.with { faulty in
-            // The dead are watchers until their watch runs out; Ceph's 30 s would make this test an hour of waiting.
+            // Dead clients are watchers until their watch expires. With Ceph's 30 s this test would wait for an hour.
             try await faulty.ceph("config", "set", "osd", "osd_client_watch_timeout", "6")
             let seed =
                 ProcessInfo.processInfo.environment["NACRE_TORTURE_SEED"].flatMap(UInt64.init)
@@ -26,9 +26,10 @@ struct TortureTests {
                 let calls = try await fire(nacre, faulty, &random)
                 victim.send(SIGKILL)
                 #expect(try await victim.end() == .killed(SIGKILL))
-                // One that connects late would meet the next service.
+                // A late call would reach the next service.
                 for call in calls { await call.value }
-                // To a known state every few rounds; in between, one crash falls on the ruins of another.
+                // Every few rounds the pool is brought to a known state; in between, crashes hit the remains of earlier
+                // ones.
                 guard round % 5 == 4 else { continue }
                 let wanted = uuids.filter { _ in Bool.random(using: &random) }
                 try await settle(nacre, faulty, census, wanted: Set(wanted), "round \(round) of seed \(seed)")
@@ -36,7 +37,7 @@ struct TortureTests {
         }
     }
 
-    /// Starts calls at random and lets them run for a random time, 150 ms at most; how they end does not matter.
+    /// Starts random calls and lets them run for a random time of at most 150 ms; their results are ignored.
     private func fire(
         _ nacre: NacreProcess,
         _ faulty: FaultyCluster,
@@ -87,7 +88,7 @@ struct TortureTests {
         for uuid in uuids {
             let call = try body(of: wanted.contains(uuid) ? 0 : 1, uuid, nacre, faulty)
             var answer = try await nacre.ask(call.method, call.body, timeout: .seconds(20))
-            // Who was killed while it expanded the image looks like a user of it until its watch runs out.
+            // A process that was killed while it expanded the image looks like a user until its watch expires.
             let end = ContinuousClock.now + .seconds(45)
             while answer.code == "failed_precondition", answer.message.contains("has it open"), .now < end {
                 try await Task.sleep(for: .milliseconds(200))

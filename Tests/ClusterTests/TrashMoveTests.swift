@@ -5,7 +5,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// The short way into the trash does what librbd's does, or nothing.
+/// A move to the trash without opening has the same result as librbd's, or none.
 @Suite("Moves to the trash without opening", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct TrashMoveTests {
     let cluster: MicroCluster
@@ -17,7 +17,7 @@ struct TrashMoveTests {
         census = try PoolCensus(cluster, pool: "rbd")
     }
 
-    /// Makes the image with `rbd create`; returns its id.
+    /// Creates the image with `rbd create`; returns its id.
     private func make() async throws -> String {
         try await cluster.execute("rbd", "create", "--size", "16M", "rbd/\(image)")
         return try #require(try await census.pool.imageID(named: image))
@@ -54,7 +54,7 @@ struct TrashMoveTests {
         ]
     )
     func notPlain(_ preparation: String) async throws {
-        // A pool of its own, whose mirroring nobody else meets.
+        // Its own pool, so that mirroring does not affect other tests.
         let pool = "move-\(UUID().uuidString.prefix(8).lowercased())"
         try await cluster.execute("sh", "-ec", "ceph osd pool create \(pool) 1 && rbd pool init \(pool)")
         let script = """
