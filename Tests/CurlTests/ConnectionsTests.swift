@@ -63,7 +63,7 @@ struct ConnectionsTests {
         }
         let stream = try await HTTPConnections().open(request(server, timeout: .seconds(120)), bufferBytes: 64 << 10)
         _ = try await stream.nextLine()
-        // Until it stands still; the kernel's buffers hold some MiB.
+        // Until it no longer changes; the kernel's buffers hold some MiB.
         var before = -1
         while before != sent.load(ordering: .relaxed) {
             before = sent.load(ordering: .relaxed)
