@@ -8,7 +8,7 @@ import Testing
     .enabled(if: DiskLab.obstacle == nil, "\(DiskLab.obstacle ?? "")")
 )
 struct CompletionTests {
-    /// What bash offers for a line whose last word is begun, by the script that the program makes for it.
+    /// The completions of bash for an unfinished line, from the program's own script.
     ///
     /// It runs where only `link` is in `/dev/disk/by-id` and `by-label`, and leads to `device`.
     private func offers(_ line: String, link: String, to device: String) -> Set<String> {

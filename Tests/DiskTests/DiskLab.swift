@@ -2,16 +2,16 @@ import Glibc
 import LinuxKernel
 import Testing
 
-/// What a program said and how it ended.
+/// A program's output and exit status.
 struct Ran: Sendable {
     let status: Int32
     let output: String
     let errors: String
 }
 
-/// Scratch space with loop devices of its own; all of it goes with its owner.
+/// Scratch space with its own loop devices; everything is removed with its owner.
 ///
-/// Nothing else on the host is ever opened to write: whatever a test erases is a loop device that it made here.
+/// No other device of the host is ever opened for writing: tests erase only loop devices that they made here.
 final class DiskLab {
     static let cluster = "11111111-2222-3333-4444-555555555555"
     static let osd = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
@@ -21,7 +21,7 @@ final class DiskLab {
     private var loops: [String] = []
     private var cleanUps: [() -> Void] = []
 
-    /// Why the tests cannot run here; nothing when they can.
+    /// Why the tests cannot run here; `nil` if they can.
     static let obstacle: String? = {
         if geteuid() != 0 { return "needs root" }
         if getenv("NACRE_OWN_MOUNTS") == nil { return "needs a mount namespace of its own: tools/test disk" }
@@ -40,7 +40,7 @@ final class DiskLab {
         _ = Self.run("rm -rf --one-file-system -- \(directory)", limit: 60)
     }
 
-    /// Does something at the end, the last first.
+    /// Registers a cleanup; cleanups run in reverse order.
     func atEnd(_ cleanUp: @escaping () -> Void) { cleanUps.append(cleanUp) }
 
     /// Makes a sparse file.
@@ -60,7 +60,7 @@ final class DiskLab {
         return loop
     }
 
-    /// Lets go of a loop device early.
+    /// Detaches a loop device early.
     func detach(_ loop: String) throws {
         try sh("losetup -d \(loop)")
         loops.removeAll { $0 == loop }
@@ -72,7 +72,7 @@ final class DiskLab {
         return Disk(file: path, loop: try attach(path, sector: sector))
     }
 
-    /// Runs a line of shell and expects it to work.
+    /// Runs a shell line and expects success.
     @discardableResult
     func sh(_ command: String, limit: Int = 120) throws -> String {
         let ran = Self.run(command, limit: limit)
@@ -85,7 +85,7 @@ final class DiskLab {
         Self.run("\(Self.program) \(arguments)", limit: limit)
     }
 
-    /// The program, beside this test's own bundle.
+    /// The program, in the directory of the test's bundle.
     static let program: String = {
         if let named = getenv("NACRE_DISK") { return String(cString: named) }
         let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
@@ -98,7 +98,7 @@ final class DiskLab {
         return "nacre-disk"
     }()
 
-    /// Runs a line of shell, and ends it after so many seconds.
+    /// Runs a shell line, and kills it after `limit` seconds.
     static func run(_ command: String, limit: Int) -> Ran {
         let base = "/tmp/nacre-ran-\(getpid())-\(UInt64.random(in: 0 ... .max))"
         let quoted = command.replacing("'", with: "'\\''")
@@ -138,12 +138,12 @@ struct Disk {
         try write(Array(bytes.prefix(count)), at: offset)
     }
 
-    /// Has the device forget what it cached of the file.
+    /// Drops the device's cache of the file.
     func flush() throws {
         try BlockIOControl(opening: loop).flushBuffers()
     }
 
-    /// What it holds, to be compared later: a digest of everything but zeros, with its places.
+    /// A digest of its content for later comparison: everything except zeros, with offsets.
     func fingerprint() throws -> String {
         try flush()
         let script = """
@@ -167,7 +167,7 @@ struct Disk {
         return ran.output
     }
 
-    /// Every magic that stands anywhere in the file, holes left out.
+    /// Every magic anywhere in the file, except in holes.
     var magics: String {
         let script = """
             import os, sys
@@ -189,7 +189,7 @@ struct Disk {
         return ran.status == 0 ? ran.output : "the scan failed: \(ran.errors)"
     }
 
-    /// Whether only zeros stand in a range.
+    /// Whether a range has only zeros.
     func isZero(_ offset: UInt64, _ count: UInt64) -> Bool {
         DiskLab.run("cmp -n \(count) -i \(offset):0 \(file) /dev/zero", limit: 120).status == 0
     }

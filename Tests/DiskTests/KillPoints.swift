@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-/// A moment in a command: the nth time that a thread makes a call on a device.
+/// A moment in a command: the nth call of a thread on a device.
 struct KillPoint: Sendable, Hashable, CustomStringConvertible {
     let call: String
     let number: Int
@@ -10,16 +10,16 @@ struct KillPoint: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension DiskLab {
-    /// Runs a command and lists every call by which it changed a device, or had it changed or flushed.
+    /// Runs a command and lists every call that changed or flushed a device.
     ///
-    /// strace counts by thread and by call, and one thread at a time has to do with a device.
+    /// strace counts by thread and by call, and only one thread at a time uses a device.
     func killPoints(of command: String, on device: String, status: Int32 = 0) throws -> [KillPoint] {
         let calls = "pwrite64,ioctl,fsync"
         try sh(
             "strace -f -qq -P \(device) -e trace=\(calls) -o \(directory)/trace \(command) < /dev/null || test $? = \(status)"
         )
         let lines = try sh("cat \(directory)/trace").split(separator: "\n")
-        // The claim asks three things of the device before anything is changed.
+        // The claim makes three requests to the device before any change.
         let questions = ["BLKGETSIZE64", "BLKSSZGET", "BLKGETDISKSEQ"]
         var counts: [String: [String: Int]] = [:]
         var points: [KillPoint] = []
@@ -36,7 +36,7 @@ extension DiskLab {
         return points
     }
 
-    /// Runs a command and kills it at that point, before the call is made.
+    /// Runs a command and kills it at that point, before the call.
     func kill(_ command: String, at point: KillPoint, on device: String) -> Ran {
         Self.run(
             "strace -f -qq -P \(device) -e trace=\(point.call) -o /dev/null "

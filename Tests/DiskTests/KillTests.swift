@@ -8,7 +8,7 @@ import Testing
     .enabled(if: DiskLab.obstacle == nil, "\(DiskLab.obstacle ?? "")")
 )
 struct KillTests {
-    /// What the table says, without what is wrong with it.
+    /// The table's content, without its faults.
     private func table(_ disk: Disk, _ lab: DiskLab) -> [String] {
         lab.nacre("gpt print \(disk.loop)").output.split(separator: "\n").map(String.init)
             .filter { $0.hasPrefix("1 ") || $0.hasPrefix("2 ") || $0.hasPrefix("3 ") }
@@ -97,7 +97,7 @@ struct KillTests {
     func teardown(place: String) throws {
         let lab = try DiskLab()
         let rook = "\(lab.directory)/rook"
-        // Where a disk of this very host cannot be read, nobody knows whether the cluster has left it.
+        // If a disk of this host cannot be read, it is unknown whether the cluster is still on it.
         let status = lab.nacre("list").status
         func make() throws -> (own: Disk, database: Disk, command: String) {
             let own = try lab.disk("own", 256 << 20)

@@ -1,7 +1,7 @@
 import LinuxKernel
 import Testing
 
-/// Everything that a Ceph disk may look like, as the real programs make it.
+/// All layouts of a Ceph disk, as the real programs make them.
 enum Layout: String, CaseIterable, Sendable {
     case raw, rawWithCopies, copiesOnly, database, partitioned, backupTableOnly, foreignSectorTable, volume, encrypted
     case interruptedWipe, extendedPartitions, replacementMarker, grownTable, secondMetadataArea
@@ -59,7 +59,7 @@ enum Layout: String, CaseIterable, Sendable {
         try disk.flush()
     }
 
-    /// What has to be named so that it may be erased.
+    /// The flags that permit erasing it.
     var consents: String {
         switch self {
         case .database: "--unknown-osd \(DiskLab.osd)"
@@ -72,7 +72,7 @@ enum Layout: String, CaseIterable, Sendable {
 }
 
 extension DiskLab {
-    /// Runs a command of LVM on one device, without the device mapper, and seeing nothing else.
+    /// Runs an LVM command that sees only one device, without the device mapper.
     func lvm(_ command: String, _ device: String) throws {
         let words = command.split(separator: " ", maxSplits: 1)
         let filter = "devices{use_devicesfile=0 scan_lvs=0 filter=[\"a|^\(device)$|\",\"r|.*|\"]}"

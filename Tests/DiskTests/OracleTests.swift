@@ -11,7 +11,7 @@ struct OracleTests {
     static func has(_ program: String) -> Bool { DiskLab.run("command -v \(program)", limit: 5).status == 0 }
 
     private func inventory(_ disk: Disk, _ lab: DiskLab) -> Ran {
-        // It wants udevadm, whose answers it does not need for a loop device.
+        // It calls udevadm, whose answers it does not need for a loop device.
         let shim = "\(lab.directory)/bin"
         let make = "mkdir -p \(shim) && printf '#!/bin/sh\\nexit 0\\n' > \(shim)/udevadm && chmod +x \(shim)/udevadm"
         return DiskLab.run(
@@ -89,7 +89,7 @@ struct OracleTests {
         try lab.group("ceph-two", [first, second])
         let before = [try first.fingerprint(), try second.fingerprint()]
         let consent = "--fsid \(DiskLab.cluster)"
-        // Loop devices are looked at when they are named: the other one is, as a member of the group, by its plan.
+        // Loop devices are inspected only if they are named; the other one is, by its plan, as a member of the group.
         let alone = lab.nacre("zap \(first.loop) --serial \(first.file) \(consent)")
         #expect(alone.status == 77)
         #expect([try first.fingerprint(), try second.fingerprint()] == before)
@@ -112,12 +112,12 @@ extension DiskLab {
             + "--config '\(filter) activation{udev_sync=0 udev_rules=0}' \(parts.dropFirst().first ?? "")"
     }
 
-    /// What pvs says of disks.
+    /// The output of pvs for disks.
     func physicalVolumes(_ disks: [Disk]) -> String {
         Self.run(lvm("pvs --noheadings -o pv_name,vg_name", seeing: disks), limit: 30).output
     }
 
-    /// Makes a volume group on several disks, with an OSD's volume on all of them.
+    /// Makes a volume group on several disks, with an OSD's volume across all of them.
     func group(_ name: String, _ disks: [Disk]) throws {
         let names = disks.map(\.loop).joined(separator: " ")
         for disk in disks { try sh(lvm("pvcreate -y \(disk.loop)", seeing: disks)) }

@@ -3,7 +3,7 @@ import LinuxKernel
 extension WrongDisk {
     private static let other = "99999999-2222-3333-4444-555555555555"
 
-    /// It is another cluster's, or nobody knows whose.
+    /// It belongs to another or an unknown cluster.
     static let owners: [WrongDisk] = [
         WrongDisk("an OSD, no cluster named", says: "belongs to osd.7 of the cluster", "DISK --serial FILE") {
             disk,
@@ -69,7 +69,7 @@ extension WrongDisk {
         WrongDisk("a label that contradicts its volume's tags", says: "says two things about its owner", size: 3 << 30)
         { disk, lab in
             try disk.write(fixture: "lvm", count: 16384)
-            // The label of osd.7 at the place of osd.8's volume.
+            // The label of osd.7 in the volume of osd.8.
             try disk.write(fixture: "bluestore-single", at: (1 << 20) + (2 << 30))
             return ""
         },
@@ -104,7 +104,7 @@ extension WrongDisk {
         },
     ]
 
-    /// A partition table stands in front of it, or around it.
+    /// A partition table is in front of it, or contains it.
     static let hidden: [WrongDisk] = [
         content("linux_raid_member", "a member of a RAID behind 55 AA") { disk, _ in
             try disk.write(fixture: "md-1.2", at: 4096)
@@ -176,7 +176,7 @@ extension WrongDisk {
         },
     ]
 
-    /// It holds something else.
+    /// It has other content.
     static let contents: [WrongDisk] = [
         content("ext4", "ext4") { try $1.sh("mkfs.ext4 -q \($0.loop)") },
         content("ext2", "ext2") { try $1.sh("mkfs.ext2 -q \($0.loop)") },
@@ -264,7 +264,7 @@ extension WrongDisk {
 }
 
 extension DiskLab {
-    /// Makes a label another OSD's, with a checksum that is right.
+    /// Changes a label to another OSD, with a valid checksum.
     func relabel(_ disk: Disk, at offset: UInt64) throws {
         let script = """
             import struct, sys

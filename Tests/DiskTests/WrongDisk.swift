@@ -1,20 +1,20 @@
 import LinuxKernel
 import Testing
 
-/// A way to be about to erase the wrong disk.
+/// A case in which the wrong disk would be erased.
 struct WrongDisk: Sendable, CustomTestStringConvertible {
-    /// What the zap is told; `DISK` and `FILE` stand for the device and its proof.
+    /// The arguments of the zap; `DISK` and `FILE` stand for the device and its proof.
     static let willing = "DISK --serial FILE --fsid \(DiskLab.cluster)"
 
     let name: String
-    /// How the program has to end.
+    /// The expected exit status.
     var status: Int32 = 77
-    /// What it has to say.
+    /// Words of the expected message.
     let says: String
-    /// How it is called.
+    /// The arguments.
     var arguments = willing
     var size = 64 << 20
-    /// What makes it the wrong disk; may give words for `EXTRA`.
+    /// Makes it the wrong disk; may return words for `EXTRA`.
     let make: @Sendable (Disk, DiskLab) throws -> String
 
     var testDescription: String { name }
@@ -31,7 +31,7 @@ struct WrongDisk: Sendable, CustomTestStringConvertible {
         self.make = make
     }
 
-    /// A disk whose content would have to be named.
+    /// A disk whose content a flag must name.
     static func content(_ format: String, _ what: String, _ make: @escaping @Sendable (Disk, DiskLab) throws -> Void)
         -> WrongDisk
     {

@@ -33,7 +33,7 @@ struct WrongDiskTests {
 
     @Test("The disk that carries the root file system is refused in the plan already")
     func root() throws {
-        // Only planned: no test ever asks to erase it.
+        // Only planned: no test ever erases it.
         let tree = try BlockTree(reading: Sysfs())
         let root = try MountTable.current().mounts.first { $0.mountPoint == "/" }
         guard let device = root?.device, let node = tree.node(of: device) else { return }

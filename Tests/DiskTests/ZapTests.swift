@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Zap on real block devices", .serialized, .enabled(if: DiskLab.obstacle == nil, "\(DiskLab.obstacle ?? "")"))
 struct ZapTests {
-    /// The UUIDs of ceph-disk's partitions are random: plan tells which have to be named.
+    /// The UUIDs of ceph-disk's partitions are random, so the flags come from the plan.
     private func consents(_ layout: Layout, _ disk: Disk, _ lab: DiskLab) -> String {
         let plan = lab.nacre("plan \(disk.loop) \(layout.consents)")
         let named = plan.output.split(separator: "\n").compactMap { line -> String? in
@@ -46,7 +46,7 @@ struct ZapTests {
     func newOSD() throws {
         let lab = try DiskLab()
         let disk = try lab.disk("osd", 2 << 30)
-        // Its socket is not in /run/ceph: to the tests beside this one osd.7 would be up.
+        // Its socket is not in /run/ceph, because osd.7 would seem up to parallel tests.
         func makeOSD(_ name: String) -> Ran {
             let directory = "\(lab.directory)/\(name)"
             return DiskLab.run(
@@ -159,7 +159,7 @@ struct ZapTests {
         let disk = try lab.disk("disk", Layout.size)
         try Layout.partitioned.make(disk, lab)
         let command = zap(disk, consents(.partitioned, disk, lab))
-        // Every request to make zeros is answered as done, and not done.
+        // Every request to write zeros is reported as done, and is not done.
         let points = try lab.killPoints(of: "\(command) --dry-run", on: disk.loop)
         #expect(points.isEmpty, "a dry run changes nothing")
         let lie = "-e inject=ioctl:retval=0:when=4+"
