@@ -1,10 +1,10 @@
-/// The second disk of a volume group on two, as its physical volume tells it: an OSD's volume begins on the other one.
+/// The second disk of a volume group on two disks, by its physical volume: an OSD's volume begins on the other disk.
 enum TwoDiskGroup {
     static let own = String(repeating: "b", count: 32)
     static let other = String(repeating: "a", count: 32)
     static let cluster = "11111111-2222-3333-4444-555555555555"
 
-    /// 1014 MiB of the volume lie on the first disk, so its byte 1 GiB is 10 MiB into its part here.
+    /// 1014 MiB of the volume are on the first disk, so its offset 1 GiB is 10 MiB into its part here.
     private static let text = """
         ceph-two {
         id = "\(String(repeating: "c", count: 32))"
