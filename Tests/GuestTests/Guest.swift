@@ -3,11 +3,11 @@ import Subprocess
 import SystemPackage
 import Testing
 
-/// A node that is a guest of tools/kernel-lab, driven from outside: `up`, then commands in it, then whatever befalls it.
+/// A node that is a guest of tools/kernel-lab, controlled from outside: `up`, then commands in it, then faults.
 struct Guest {
     let name: String
 
-    /// Whether we are in a world of tools/kernel-lab, but in no guest.
+    /// Whether this process is in a world of tools/kernel-lab, but not in a guest.
     static var isAvailable: Bool { getenv("NACRE_LAB_DIR") != nil && getenv("NACRE_GUEST") == nil }
     static let lack: Comment = "needs a world of tools/kernel-lab: run tools/test kernel"
 
