@@ -52,7 +52,7 @@ struct AlertTests {
         try JSONSerialization.data(withJSONObject: value).write(to: file)
     }
 
-    /// The rules without the object that the operator wants around them.
+    /// Writes the rules without the operator's object around them.
     private func writeRules(_ file: URL) throws {
         let spec = try #require(try Manifests.objects("monitoring/rules.yaml").first?["spec"])
         try Data(spec.bytes).write(to: file)

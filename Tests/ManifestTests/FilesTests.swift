@@ -10,7 +10,7 @@ import YAML
 struct FilesTests {
     private static let overlays = ["rook", "external-ceph"]
 
-    /// What `images` of the base says.
+    /// The value of `images` in the base.
     private func image() throws -> (name: String, tag: String) {
         let images = try Manifests.objects("base/kustomization.yaml").first?["images"]?.elements ?? []
         let placeholder = images.first?["name"]?.string
@@ -48,7 +48,7 @@ struct FilesTests {
             let literals = generator["literals"]?.strings ?? []
             #expect(literals.allSatisfy { $0.hasPrefix("userID=") }, "a key in kustomization.yaml")
         }
-        // A Ceph key is 28 bytes, its head says 1 and 0: 40 characters that begin so.
+        // A Ceph key has 28 bytes and begins with 1 and 0: 40 characters with this prefix.
         let key = try Regex(#"\bAQ[A-Za-z0-9+/]{36}=="#)
         for path in try Manifests.files() {
             #expect(try Manifests.text(path).firstMatch(of: key) == nil, "deploy/\(path) holds a Ceph key")

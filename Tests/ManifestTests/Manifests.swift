@@ -31,7 +31,7 @@ enum Manifests {
         try objects(path).filter { $0["kind"]?.string == kind }
     }
 
-    /// All files below `deploy/` that git would take in, by their paths there.
+    /// All files below `deploy/` that git would add, by their paths there.
     static func files() throws -> [String] {
         let base = file("").standardizedFileURL.path
         return try FileManager.default.subpathsOfDirectory(atPath: base)

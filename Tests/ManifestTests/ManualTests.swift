@@ -7,7 +7,7 @@ import Volumes
 
 @testable import nacre
 
-/// That tables and commands of the manual are the code's; `tools/manual` compares what needs no program.
+/// Compares tables and commands of the manual with the code; `tools/manual` compares what needs no program.
 @Suite("The manual")
 struct ManualTests {
     /// The cells of a page's table rows, without code marks.

@@ -10,22 +10,22 @@ import VolumeServer
 
 @testable import nacre
 
-/// That the table says what the programs serve, and that alerts and dashboard ask for nothing else.
+/// Checks that the table lists the programs' metrics, and that alerts and dashboard use no others.
 ///
 /// What a whole run serves,
 /// with the labels of each series, is compared with the table by `RightsTests` of KubernetesTests.
 @Suite("Metrics in deploy/")
 struct MetricsTests {
-    /// What Prometheus and its operator add to a series, and a histogram's own.
+    /// Labels that Prometheus and its operator add, and those of histograms.
     private static let added: Set<String> = ["namespace", "pod", "node", "job", "instance", "le"]
-    /// Of whom else rules and panels ask.
+    /// Metrics of other programs that rules and panels use.
     private static let others: Set<String> = [
         "kube_daemonset_status_number_unavailable", "kube_persistentvolumeclaim_info", "kube_storageclass_info",
         "kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes",
         "kubelet_volume_stats_used_bytes",
     ]
 
-    /// All queries, by the alert or panel that makes them.
+    /// All queries, with their alert or panel.
     static func queries() throws -> [(of: String, query: String, legend: String?)] {
         let rules = try Manifests.objects("monitoring/rules.yaml").first?["spec", "groups"]?.elements ?? []
         let alerts = rules.flatMap { $0["rules"]?.elements ?? [] }.map { rule in
@@ -43,7 +43,7 @@ struct MetricsTests {
         return alerts + panels
     }
 
-    /// The metrics that a query names.
+    /// The metrics in a query.
     static func names(in query: String) -> Set<String> {
         let bare = query.replacing(/"[^"]*"/, with: "").replacing(/(by|on|group_left) *\([^)]*\)/, with: "")
         return Set(

@@ -3,10 +3,9 @@ import KubernetesAPI
 import Provisioner
 import Testing
 
-/// What RBAC grants, beside what the code says that it does.
+/// Compares the rights that RBAC grants with those that the code lists.
 ///
-/// That the code says all that it does is for `RightsTests` of
-/// KubernetesTests to prove, by a real API server.
+/// `RightsTests` of KubernetesTests proves with a real API server that the code's list is complete.
 @Suite("Rights in deploy/")
 struct RightsTests {
     private static let namespace = "there"

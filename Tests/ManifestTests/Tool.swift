@@ -13,7 +13,7 @@ enum Tool: String {
 
     var path: String? { ProcessInfo.processInfo.environment[rawValue] }
 
-    /// Runs it; what it printed, and whether all went well.
+    /// Runs it; returns its output, and whether it succeeded.
     func run(_ words: [String], input: String? = nil) async throws -> (text: String, isWell: Bool) {
         let log = "/tmp/nacre-tool-\(UUID())"
         defer { try? FileManager.default.removeItem(atPath: log) }
@@ -31,7 +31,7 @@ enum Tool: String {
     }
 }
 
-/// A directory of its own for `body`.
+/// Runs `body` with a new directory.
 func inDirectory<R>(_ body: (URL) async throws -> R) async throws -> R {
     let directory = FileManager.default.temporaryDirectory.appending(path: "nacre-deploy-\(UUID())")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)

@@ -3,10 +3,10 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Tools that get a directory, and remove it later: what is somebody else's stays as it is.
+/// Tools that get a directory and remove it later: foreign directories stay unchanged.
 @Suite("Directories that tools/ is given")
 struct ToolsTests {
-    /// Runs a tool on a directory that holds a file; what it said, and its exit status.
+    /// Runs a tool on a directory with a file; returns its output and exit status.
     private func run(_ tool: String, _ words: [String]) async throws -> (
         text: String, end: ChildProcess.End
     ) {
