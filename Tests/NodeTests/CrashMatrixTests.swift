@@ -54,7 +54,7 @@ extension NodeTests {
 
     @Test("Every step of stage, publish, unpublish and unstage is in the matrix")
     func matrixIsWhole() {
-        // Growing is killed in ReconcileTests, the mappers that need a kernel's rbd or nbd in KernelTests.
+        // ReconcileTests has the kills during growth; KernelTests has the mappers that need the kernel's rbd or nbd.
         let apart: Set<NodeStep> = [
             .growingOffline, .growingFileSystem, .growingDevice, .askingMonitors, .mappingInKernel, .waitingForNode,
             .unmappingInKernel, .disconnectingDevice,
@@ -79,12 +79,12 @@ extension NodeTests {
             arguments: ["100", lab.program, lab.directory, operation, image, fsType, step.rawValue],
             output: .string(limit: 1 << 16)
         )
-        // timeout(1) dies of the signal that its child died of, or tells it as 128 + 9.
+        // timeout(1) dies of its child's signal, or exits with 128 + 9.
         let wasKilled = result.terminationStatus == .signaled(9) || result.terminationStatus == .exited(137)
         #expect(wasKilled, "not killed at \(step.rawValue): \(result.terminationStatus) \(result.standardOutput)")
     }
 
-    /// A server whose service died before it was ready notices by itself when it would mount.
+    /// A server whose service died before the server was ready notices it when it mounts.
     private func settle(_ lab: NodeLab) async throws {
         let deadline = ContinuousClock.now + .seconds(60)
         while try lab.remains() != [], .now < deadline { try await Task.sleep(for: .milliseconds(50)) }

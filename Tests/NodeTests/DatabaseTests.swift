@@ -52,7 +52,7 @@ extension NodeTests {
 
 /// A PostgreSQL on a volume that is staged, with pgbench's tables and one that notes commits.
 private struct Database {
-    /// Where Debian has the programs; nothing where they are not.
+    /// The directory of Debian's programs; `nil` if they are not installed.
     static var programs: String? {
         let root = "/usr/lib/postgresql"
         let versions = ((try? KernelFile.names(in: root)) ?? []).compactMap(Int.init).sorted()
@@ -63,7 +63,7 @@ private struct Database {
     private let programs: String
     private let lab: NodeLab
     private let place: String
-    /// Outside of the volume: its socket, its log and the numbers whose commits were answered.
+    /// Outside the volume: its socket, its log and the numbers of acknowledged commits.
     private let outside: String
 
     init?(on lab: NodeLab, _ image: String) {
@@ -102,10 +102,10 @@ private struct Database {
         try await shell("cd / && \(run("pg_ctl -D \(place)/data -m fast -w stop")) > /dev/null")
     }
 
-    /// The number of a process that another machine would not have.
+    /// Removes the id of a process that does not exist on another machine.
     func forgetOtherNode() async throws { try await shell("rm \(place)/data/postmaster.pid") }
 
-    /// Ends what is left of a server whose disk has gone.
+    /// Kills the remains of a server whose disk is gone.
     func abandon() async throws {
         try await shell(
             """
@@ -115,7 +115,7 @@ private struct Database {
         )
     }
 
-    /// Transactions of pgbench, of which none may fail, and numbers that are noted one commit each.
+    /// Runs transactions of pgbench, none of which may fail, and inserts numbers with one commit each.
     func load(seconds: Int) async throws {
         async let notes = note(seconds: seconds)
         let bench = run("pgbench -h \(outside) -n -c 4 -T \(seconds) --max-tries=1 postgres")
@@ -124,7 +124,7 @@ private struct Database {
         try await notes
     }
 
-    /// The same, on a disk that goes away meanwhile.
+    /// The same, on a disk that disappears meanwhile.
     func loadUntilCut(seconds: Int) async throws {
         async let notes = note(seconds: seconds)
         try await shell(
@@ -133,7 +133,7 @@ private struct Database {
         try await notes
     }
 
-    /// psql shows a number once its commit was answered.
+    /// psql prints a number after its commit was acknowledged.
     private func note(seconds: Int) async throws {
         let psql = run("psql -h \(outside) -qAt postgres")
         try await shell(
@@ -145,7 +145,7 @@ private struct Database {
         )
     }
 
-    /// Every number that the other server had answered is here, and every page and index is sound.
+    /// Checks that every acknowledged number of the other server is here, and that every page and index is valid.
     func check(against other: Database) async throws {
         let noted = try KernelFile.text("\(other.outside)/noted").split(separator: "\n").compactMap { Int($0) }
         let kept = Set(try await query("select number from notes").split(separator: "\n").compactMap { Int($0) })

@@ -3,7 +3,7 @@ import NodeVolumes
 import Testing
 import Volumes
 
-/// An image remembers what it was made for, and is found again without being told.
+/// An image stores the file system that it was created for, and later stages use it.
 extension NodeTests {
     @Test("A stage that names no file system makes the one that the image remembers, and finds it again")
     func takesWhatIsRemembered() async throws {
@@ -16,7 +16,7 @@ extension NodeTests {
             #expect(try await shell("findmnt -n -o FSTYPE --mountpoint \(place)") == "xfs\n")
             try await lab.service().publish(lab.publishRequest("remember", fsType: ""), deadline: soon)
             try await lab.run("down", "remember", "", observer: nil)
-            // What is there counts, whatever the image remembers or does not.
+            // The content decides, whatever the image's metadata says.
             _ = try await rbd("image-meta rm rbd/remember nacre.io/file-system")
             _ = try await rbd("image-meta set rbd/remember nacre.io/file-system xfs")
         }

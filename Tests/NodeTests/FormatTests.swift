@@ -6,7 +6,7 @@ import NodeVolumes
 import Testing
 import Volumes
 
-/// When a file system is made stands on the image; no node's memory, and no mkfs that did not end, costs data.
+/// The image says whether a file system may be made; stale records of nodes and interrupted mkfs cost no data.
 extension NodeTests {
     @Test("A node that was killed while it formatted does not format what another has used since")
     func comesBackToUsed() async throws {
@@ -17,7 +17,7 @@ extension NodeTests {
         let (mine, other) = (pair.first.stagingPath("comeback"), pair.second.stagingPath("comeback"))
         try await shell("echo row > \(other)/row && sync \(other)/row")
         try await pair.down(pair.second)
-        // What an earlier version kept of it.
+        // The record of an earlier version.
         let records = "\(pair.first.directory)/volumes"
         try KernelFile.makeDirectories(records)
         let name = ImageAddress.fileName(of: pair.first.handle("comeback"))
@@ -51,7 +51,7 @@ extension NodeTests {
                 + "import --no-progress \(file) rbd/\(image)"
         )
         if try await shell("tr -d '\\0' < \(file) | head -c 1 | wc -c") != "0\n" {
-            // Without the note nobody knows whose it is.
+            // Without the note, its origin is unknown.
             await #expect {
                 try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
             } throws: { ($0 as? VolumeError)?.code == .failedPrecondition }
@@ -85,7 +85,7 @@ extension NodeTests {
         try await lab.remove(image)
     }
 
-    /// What is no mkfs's remains, though a file of 0.1.0's says that its node was killed in one.
+    /// Contents that are not the remains of a mkfs, although a file of 0.1.0 says that its node was killed in one.
     static let precious: [(String, String)] = [
         ("pages", "dd if=/dev/urandom of=FILE bs=8k seek=2 count=40 conv=notrunc"),
         ("header", "printf 'a database of its own' | dd of=FILE bs=4k seek=1 conv=notrunc"),
@@ -137,7 +137,7 @@ extension NodeTests {
         try await lab.remove(image)
     }
 
-    /// An image of Nacre's, as 0.1.0 made them, that holds what a file holds.
+    /// Makes an image as Nacre 0.1.0 made it, with the content of a file.
     private func replace(_ image: String, by file: String, in lab: NodeLab) async throws {
         _ = try await rbd(
             "rm --no-progress rbd/\(image) && rbd -c \(NodeLab.clusterDirectory ?? "")/ceph.conf "
@@ -166,7 +166,7 @@ extension NodeTests {
         let place = lab.stagingPath(image)
         for round in 0..<2 {
             try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
-            // In the first round only mounted: the smallest thing that counts.
+            // In the first round only mounted: the smallest use that counts.
             if round == 1 { try await shell("echo row > \(place)/row && sync \(place)/row") }
             try await lab.run("down", image, fsType, observer: nil)
             try await note(image, "formatting \(fsType) worker-9 2026-11-29T12:00:00Z 5")
@@ -214,7 +214,7 @@ extension NodeTests {
         let pair = try await NodePair("heal-\(fsType)", .exclusiveLock)
         let tool = fsType == "ext4" ? "mke2fs" : "mkfs.xfs"
         let wrapper = "\(pair.first.directory)/wrapper"
-        // It does all of its work, and then something goes wrong.
+        // It does all of its work, and then fails.
         try await shell(
             """
             mkdir \(wrapper).real && cp /usr/sbin/\(tool) \(wrapper).real/mkfs.\(fsType)

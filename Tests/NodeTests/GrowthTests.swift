@@ -4,7 +4,7 @@ import NodeVolumes
 import Testing
 import Volumes
 
-/// An image that was grown beyond what its file system can follow: never carried out, only refused.
+/// Images that were grown beyond the limits of their file system: the growth is only refused, never carried out.
 extension NodeTests {
     @Test(
         "A node refuses to grow a file system beyond measure, mounted or not, and takes it again when the image is back"

@@ -10,8 +10,8 @@ import Testing
 extension NodeTests {
     /// Writes to a device, and the same to a file; each write is acknowledged before the next.
     ///
-    /// More than are under way at once, far from each other; then neighbours, which are held; half of those again; and some
-    /// that lie across two.
+    /// More distant writes than are in progress at once; then adjacent ones, which are held; half of those again; and
+    /// some that overlap two.
     private static let writes = """
         import mmap, os, random, sys
         device = os.open(sys.argv[1], os.O_WRONLY | os.O_DIRECT)
@@ -50,7 +50,7 @@ extension NodeTests {
         try await shell("timeout 60 /usr/bin/python3 \(model).py \(device) \(model)")
         let held = try #require(lab.status(image)?.statistics)
         #expect(held.acknowledgedEarly == 649 && held.writes == 649, "\(held)")
-        // 32 went into the ones before them, and whoever lies across two had these started, with all that lay beside them.
+        // 32 were joined with earlier ones. A write that overlaps two starts both, with everything adjacent.
         #expect(held.joinedWrites > 48, "\(held)")
         if isKilled { try server.send(SIGKILL) }
         async let compared = shell("timeout 120 cmp \(model) \(device) && echo well")
@@ -61,7 +61,7 @@ extension NodeTests {
         _ = try await lab.eventually("all is stable") { lab.status(image)?.statistics?.unstableBytes == 0 ? true : nil }
         let after = try #require(lab.status(image)?.statistics)
         #expect(after.errors == 0 && after.joinedWrites >= held.joinedWrites, "\(after)")
-        // Past every cache of this node.
+        // Without any cache of this node.
         try await lab.run("down", image, nil, observer: nil)
         #expect(try lab.remains() == [])
         _ = try await rbd("export --no-progress rbd/\(image) \(model).export")

@@ -20,12 +20,12 @@ extension NodeTests {
             async let checked = verify("\(place)/f", seconds: 10)
             try await Task.sleep(for: .seconds(2))
             try await microCluster("freeze \(daemons)")
-            // What the OSDs answered before they froze has arrived then.
+            // The answers that the OSDs sent before the freeze have arrived by then.
             try await Task.sleep(for: .seconds(1))
             let before = try #require(lab.status("away")?.statistics)
             try await Task.sleep(for: .seconds(4))
             let during = try #require(lab.status("away")?.statistics)
-            // Nothing is stable that was not, and something waits: the outage is one.
+            // Nothing became stable, and requests wait: the outage is real.
             #expect(during.inFlight > 0 && during.unstableBytes >= before.unstableBytes)
             try await microCluster("thaw \(daemons) --wait")
             _ = try await checked
@@ -46,7 +46,7 @@ extension NodeTests {
         try await shell("head -c 8M /dev/urandom > /tmp/dark-\(getpid())")
         let server = try #require(lab.status("dark")?.server)
         try await microCluster("freeze osd.0 osd.1 osd.2")
-        // Acknowledged out of memory, for no OSD answers.
+        // Acknowledged from memory, because no OSD answers.
         try await shell("timeout 30 dd if=/tmp/dark-\(getpid()) of=\(device) bs=1M oflag=direct")
         #expect(lab.status("dark")?.statistics?.unstableBytes == 8 << 20)
         try server.send(SIGKILL)
@@ -72,7 +72,7 @@ extension NodeTests {
         try await first.service().stage(first.stageRequest(image, fsType: nil), deadline: soon)
         let mine = "\(first.stagingPath(image))/device"
         let server = try #require(first.status(image)?.server)
-        // Without an OSD that answers, what is written is acknowledged and stays in the servers' memory.
+        // Without an OSD that answers, writes are acknowledged and stay in the servers' memory.
         try await microCluster("freeze osd.0 osd.1 osd.2")
         try await shell("timeout 30 dd if=/dev/urandom of=\(mine) bs=1M count=16 oflag=direct")
         #expect(first.status(image)?.statistics?.unstableBytes == 16 << 20)
@@ -87,7 +87,7 @@ extension NodeTests {
         )
         let sum = "dd if=\(others) bs=1M count=16 iflag=direct status=none | sha1sum"
         let written = try await shell(sum)
-        // Nobody has the image now: nothing hinders a successor but that it was taken from its keeper.
+        // Nobody holds the image now. Only the fence of its keeper can prevent a successor.
         try await second.run("down", image, nil, observer: nil)
 
         if isThawed {
@@ -110,7 +110,7 @@ extension NodeTests {
         try await pair.end(fsType: nil)
     }
 
-    /// Does something to daemons of the cluster that these tests share.
+    /// Runs a command on daemons of the cluster that these tests share.
     func microCluster(_ words: String) async throws {
         let tool = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../tools/micro-cluster")
             .path

@@ -5,7 +5,7 @@ import NodeVolumes
 import Testing
 import Volumes
 
-/// Which places may be given to a volume, and whose mounts are taken away.
+/// The paths that a volume may use, and the mounts that may be removed.
 extension NodeTests {
     @Test("An unpublish takes away what is the volume's, and nothing else")
     func unmountsOwnAlone() async throws {
@@ -42,7 +42,7 @@ extension NodeTests {
         #expect(top == .failedPrecondition)
         try await shell("umount \(lab.targetPath("own")) && mountpoint -q \(lab.targetPath("own"))")
 
-        // What never was a target stays.
+        // A path that never was a target stays.
         try await shell("mkdir \(lab.directory)/pods/empty && touch \(lab.directory)/pods/file")
         for name in ["empty", "file", "absent"] {
             try await lab.service().unpublish(
@@ -118,7 +118,7 @@ extension NodeTests {
             #expect([.invalidArgument, .failedPrecondition].contains(code), "\(path)")
         }
         #expect(try KernelFile.text("/proc/self/mountinfo") == before)
-        // Links of directories above are kubelet's own affair.
+        // Links in parent directories are kubelet's responsibility.
         var request = lab.publishRequest("places")
         request.targetPath = "\(lab.directory)/pods/a/b"
         try await shell("mkdir \(lab.directory)/pods/real && ln -s real \(lab.directory)/pods/a")
@@ -163,7 +163,7 @@ extension NodeTests {
         }
         try await shell("mountpoint -q \(lab.directory)/staging/tmpfs && umount \(lab.directory)/staging/tmpfs")
         try await shell("rmdir \(lab.directory)/staging/tmpfs \(lab.directory)/staging/goal")
-        // An unstage leaves what somebody mounted over it.
+        // An unstage leaves a foreign mount on top of it.
         try await lab.service().unpublish(
             volumeID: lab.handle("stages"),
             targetPath: lab.targetPath("stages"),
@@ -290,7 +290,7 @@ extension NodeTests {
         try await lab.remove("here")
     }
 
-    /// What a call is refused with; nothing when it is done.
+    /// The code of a call's error; `nil` if it succeeds.
     private func code(_ body: () async throws -> Void) async -> VolumeError.Code? {
         do {
             try await body()

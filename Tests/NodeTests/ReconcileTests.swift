@@ -6,9 +6,10 @@ import NodeVolumes
 import Testing
 import Volumes
 
-/// A service is killed at a step, and the next one starts: it finishes or undoes what was begun, with no call from anyone.
+/// A service is killed at a step, and the next one starts. It completes or undoes the interrupted call without another
+/// call.
 extension NodeTests {
-    /// What a volume has on this node and in the cluster.
+    /// The resources of a volume on this node and in the cluster.
     struct Census: Equatable, CustomStringConvertible {
         var mounts = 0
         var loops = 0
@@ -58,7 +59,7 @@ extension NodeTests {
         let lab = try await NodeLab.fresh(image, megabytes: 64)
         try await crash(lab, "up", image, step)
         try await lab.run("reconcile", image, nil, observer: nil)
-        // Also after a mkfs has begun: how far it is stands on the image.
+        // Also after a mkfs has begun: the image has the format note.
         try await expect(.nothing, lab, image)
         try await lab.run("up", image, "ext4", observer: nil)
         try await expect(.published, lab, image)
@@ -155,7 +156,7 @@ extension NodeTests {
         let lab = try await NodeLab.fresh("used", megabytes: 64)
         try await lab.run("stage", "used", "ext4", observer: nil)
         let place = lab.stagingPath("used")
-        // Still mounted where this process cannot unmount it: in another mount namespace.
+        // Still mounted in another mount namespace, where this process cannot unmount it.
         let holder = try await shell(
             """
             unshare --mount --propagation private sh -c 'cd \(place); exec sleep 600' > /dev/null 2>&1 & echo $!
@@ -187,7 +188,7 @@ extension NodeTests {
     func afterBoot() async throws {
         let lab = try await NodeLab.fresh("boot-records", megabytes: 64)
         try await lab.run("up", "boot-records", "ext4", observer: nil)
-        // All that a boot takes away: processes, mounts, loop devices.
+        // Everything that a reboot removes: processes, mounts, loop devices.
         let mapping = try #require(try lab.mapper().inspect().first)
         try await shell("umount \(lab.targetPath("boot-records")) \(lab.stagingPath("boot-records"))")
         for loop in mapping.loopDevices { try loop.detach() }
@@ -203,7 +204,7 @@ extension NodeTests {
         try await lab.remove("boot-records")
     }
 
-    /// A dead one's watch, and a process at its end, take their time.
+    /// A dead client's watch and an ending process need time to disappear.
     private func expect(
         _ expected: Census,
         _ lab: NodeLab,

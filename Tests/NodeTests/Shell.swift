@@ -7,7 +7,7 @@ import SystemPackage
 import Testing
 import Volumes
 
-/// Runs a shell line within 120 s and returns what it printed; a failure is an issue of the test.
+/// Runs a shell line within 120 s and returns its output; records an issue if it fails.
 @discardableResult
 func shell(_ line: String, sourceLocation: SourceLocation = #_sourceLocation) async throws -> String {
     let result = try await Subprocess.run(
@@ -41,7 +41,7 @@ extension NodeLab {
         try await shell("rmdir \(stagingPath(image)); rm -r --one-file-system \(directory)")
     }
 
-    /// Everything that a volume leaves when it is not taken away wholly.
+    /// Everything that may be left of a volume.
     func remains() throws -> [String] {
         var remains = try mapper().inspect().map { "mapping \($0.name)" }
         remains += try MountTable.current().mounts.filter { $0.mountPoint.hasPrefix(directory) }
@@ -63,7 +63,7 @@ extension NodeLab {
 
     /// Sends a signal to every process that serves this node's images.
     ///
-    /// Server and keeper would start each other anew: before they are killed they are stopped.
+    /// Server and keeper would restart each other, so they are stopped before they are killed.
     func signalServers(_ number: CInt) throws {
         let pids = try remains().filter { $0.hasPrefix("server ") }.compactMap { Int32($0.dropFirst(7)) }
         for signal in number == SIGKILL ? [SIGSTOP, SIGKILL] : [number] {
@@ -71,7 +71,7 @@ extension NodeLab {
         }
     }
 
-    /// Waits until the server of an image is another one, which answers: its door is open.
+    /// Waits until another server of the image answers on its socket.
     func successor(of server: ProcessIdentity, _ image: String) async throws -> ProcessIdentity {
         try await eventually("a successor of the server") {
             guard let status = status(image), let found = status.server, found != server else { return nil }
@@ -79,7 +79,7 @@ extension NodeLab {
         }
     }
 
-    /// Looks again and again until there is something, for at most 60 s.
+    /// Repeats `look` until it returns a value, for at most 60 s.
     func eventually<R>(_ what: String, _ look: () throws -> R?) async throws -> R {
         let deadline = ContinuousClock.now + .seconds(60)
         while .now < deadline {

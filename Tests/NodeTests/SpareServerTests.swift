@@ -47,7 +47,7 @@ extension NodeTests {
             .unstage(volumeID: lab.handle("spare"), stagingPath: lab.stagingPath("spare"), deadline: soon)
     }
 
-    /// The process of the lab that serves nothing.
+    /// The waiting process of the lab, which serves no image.
     private func waiting(_ lab: NodeLab) async throws -> ProcessIdentity {
         try await lab.eventually("a server that waits") {
             let busy = [lab.status("spare")?.server, lab.status("spare")?.keeper]

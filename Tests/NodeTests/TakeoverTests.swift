@@ -53,7 +53,7 @@ extension NodeTests {
         try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
         let place = lab.stagingPath(image)
         let server = try #require(lab.status(image)?.server)
-        // Direct writes that no flush follows, killed at once: most of them are in memory alone.
+        // Direct writes without a flush, killed at once: most are only in memory.
         try await shell(
             "head -c 24M /dev/urandom > /tmp/\(image) && dd if=/tmp/\(image) of=\(place)/f bs=1M oflag=direct"
         )
@@ -88,7 +88,7 @@ extension NodeTests {
         let statistics = try #require(lab.status("keeper")?.statistics)
         #expect(statistics.successions == 2)
         #expect(statistics.errors == 0)
-        // Of the first keeper, though two have followed: other nodes see one owner.
+        // The lock is the first keeper's, although two others followed: other nodes see one owner.
         #expect(try await rbd("lock ls rbd/keeper").isEmpty == false)
         try await lab.run("down", "keeper", nil, observer: nil)
         #expect(try lab.remains() == [])

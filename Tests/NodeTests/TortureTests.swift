@@ -11,7 +11,7 @@ extension NodeTests {
     /// NACRE_TORTURE_ROUNDS, for a long run; tools/test has few.
     private static var rounds: Int { getenv("NACRE_TORTURE_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 8 }
 
-    /// Two nodes fight for one block volume.
+    /// Two nodes compete for one block volume.
     ///
     /// Each round one of them writes, every block with its own number and checksum
     /// and a flush behind it, until something befalls its server; the other takes the volume, must find every block
@@ -47,7 +47,7 @@ extension NodeTests {
             }
             try await taker.service().stage(taker.stageRequest("torture", fsType: nil), deadline: soon)
             let device = "\(taker.stagingPath("torture"))/device"
-            // What was flushed is there; what was under way is there or not, but whole.
+            // Flushed writes are there. A write in progress is there or not, but never torn.
             ledger = writer.snapshot
             let complaints = ledger.complaints(reading: device)
             #expect(complaints.isEmpty, "round \(round), \(befalling): \(complaints)")
@@ -65,7 +65,7 @@ extension NodeTests {
                 _ = await writing.value
             }
             try await owner.run("down", "torture", nil, observer: nil)
-            // Read anew, past the new owner's cache: what the old one sent late would show.
+            // Read again without the new owner's cache: late writes of the old owner would show.
             try await taker.run("down", "torture", nil, observer: nil)
             try await taker.service().stage(taker.stageRequest("torture", fsType: nil), deadline: soon)
             let after = ledger.complaints(reading: device)
@@ -91,18 +91,18 @@ extension NodeTests {
     private let O_DIRECT: CInt = 0o40000
 #endif
 
-/// What every block of the volume must hold, or may.
+/// The required and permitted content of every block of the volume.
 private struct BlockLedger: Sendable {
     static let blocks = 512
     static let blockBytes = 16 << 10
 
     /// The number of the last write to a block that was flushed.
     var flushed = [UInt64](repeating: 0, count: blocks)
-    /// The write that is under way, if any.
+    /// The write in progress, if any.
     var pending: (block: Int, number: UInt64)?
     var written = 0
 
-    /// A block's content: its number, then words that follow from it, so that a torn one shows.
+    /// A block's content: its number, then words computed from it, so that a torn block is detected.
     static func fill(_ buffer: UnsafeMutableRawBufferPointer, _ block: Int, _ number: UInt64) {
         let words = buffer.bindMemory(to: UInt64.self)
         for index in words.indices { words[index] = number == 0 ? 0 : word(block, number, index) }
@@ -117,7 +117,7 @@ private struct BlockLedger: Sendable {
         return mixed ^ (mixed >> 31)
     }
 
-    /// What is wrong with the volume.
+    /// The faults of the volume.
     func complaints(reading path: String) -> [String] {
         var complaints: [String] = []
         let isRead = Self.read(path) { block, words in
@@ -134,7 +134,7 @@ private struct BlockLedger: Sendable {
         return isRead ? complaints : complaints + ["the device cannot be read"]
     }
 
-    /// Whatever the write under way came to is what counts from now on.
+    /// The result of the write in progress becomes the expected content.
     mutating func settle(reading path: String) {
         guard let pending else { return }
         var found: UInt64 = 0
@@ -163,7 +163,7 @@ private struct BlockLedger: Sendable {
 private final class BlockWriter: Sendable {
     struct Outcome: Sendable {
         let ledger: BlockLedger
-        /// The errno that ended it; nothing when it was stopped.
+        /// The errno that ended it; `nil` if it was stopped.
         let error: CInt?
     }
 
@@ -182,7 +182,7 @@ private final class BlockWriter: Sendable {
 
     func stop() { isStopped.store(true, ordering: .relaxed) }
 
-    /// What is known now, while a write hangs.
+    /// The current ledger, while a write hangs.
     var snapshot: BlockLedger { state.withLock { $0 } }
 
     func run() async -> Outcome {

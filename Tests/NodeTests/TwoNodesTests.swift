@@ -6,7 +6,7 @@ import NodeVolumes
 import Testing
 import Volumes
 
-/// Two services with two names and two state directories on this host: to the cluster they are two nodes.
+/// Two services with two names and two state directories on this host: the cluster sees two nodes.
 extension NodeTests {
     @Test("A second node is refused, and told which node has the volume, where and since when", arguments: Feature.all)
     func refusesSecond(feature: Feature) async throws {
@@ -15,7 +15,7 @@ extension NodeTests {
         try await pair.first.service().stage(pair.first.stageRequest(image), deadline: soon)
         let start = ContinuousClock.now
         let refusal = try await pair.refusal(of: pair.second)
-        // Known to be another node's: nothing is waited for.
+        // It is known to be another node's, so there is no wait.
         #expect(.now - start < .seconds(20))
         #expect(
             refusal.contains("node '\(pair.first.nodeID)' (127.0.0.1:0/") && refusal.contains("since 20"),
@@ -61,7 +61,7 @@ extension NodeTests {
         let (mine, other) = (pair.first.stagingPath("fence"), pair.second.stagingPath("fence"))
         try await shell("echo first > \(mine)/kept && sync \(mine)/kept")
         try pair.first.signalServers(SIGSTOP)
-        // Not waited for: it hangs until the thaw.
+        // Not awaited: it hangs until the thaw.
         async let late = shell(
             "dd if=/dev/zero of=\(mine)/late bs=1M count=8 oflag=direct conv=fsync 2>&1; echo status $?"
         )
@@ -119,7 +119,7 @@ extension NodeTests {
                     #expect(error.message.contains(pair.first.nodeID), "\(error)")
                     refusals += 1
                 } else {
-                    // A try that a busy cluster did not answer in time says nothing of the other node.
+                    // A try that a busy cluster did not answer in time does not mention the other node.
                     #expect([.unavailable, .deadlineExceeded].contains(error.code), "\(error)")
                 }
                 try? await Task.sleep(for: .seconds(2))
@@ -143,7 +143,7 @@ extension NodeTests {
         let lab = pair.first
         try await lab.service().stage(lab.stageRequest(image), deadline: soon)
         try lab.signalServers(SIGKILL)
-        // Takes every note on this node away; the dead server's watch lasts 30 s.
+        // Removes every record on this node; the dead server's watch lasts 30 s.
         try await pair.down(lab)
         #expect(try lab.remains() == [])
         let start = ContinuousClock.now
@@ -162,13 +162,13 @@ extension NodeTests {
         let lab = pair.first
         try await lab.service().stage(lab.stageRequest(image), deadline: soon)
         try lab.signalServers(SIGKILL)
-        // As the node would have written before it booted: whoever has that number now is another process.
+        // As the node would have written before its reboot: another process has that id now.
         let cookie = try await pair.holderCookie()
         let words = cookie.split(separator: " ")
             .map { $0.hasPrefix("boot=") ? "boot=another" : $0.hasPrefix("process=") ? "process=1/1" : String($0) }
         try await pair.replaceHolder(cookie, by: words.joined(separator: " "))
         try await pair.down(lab)
-        // A boot takes longer than the dead one's watch, and a copy of this node would renew it.
+        // A boot takes longer than a dead client's watch; a copy of this node would renew its watch.
         let deadline = ContinuousClock.now + .seconds(90)
         var isStaged = false
         while !isStaged, .now < deadline {
@@ -190,7 +190,7 @@ extension NodeTests {
         let pair = try await NodePair(image, feature)
         try await pair.first.service().stage(pair.first.stageRequest(image), deadline: soon)
         try await shell("cp \(pair.first.directory)/host \(pair.second.directory)/host")
-        // As its copy writes it, on a machine that booted by itself.
+        // As the node's copy writes it, on a machine with its own boot.
         let cookie = try await pair.holderCookie()
         let address = try #require(cookie.split(separator: " ").first { $0.hasPrefix("address=") }?.dropFirst(8))
         let words = cookie.split(separator: " ").map { $0.hasPrefix("boot=") ? "boot=another" : String($0) }
@@ -319,7 +319,7 @@ extension NodeTests {
     }
 }
 
-/// Whether the image has the exclusive-lock feature, or Nacre's advisory lock must do.
+/// Whether the image has the exclusive-lock feature, or only Nacre's advisory lock.
 enum Feature: String, Sendable, CustomTestStringConvertible, CustomStringConvertible {
     case exclusiveLock = "exclusive-lock"
     case none = "layering"
@@ -347,7 +347,7 @@ struct NodePair {
         _ = try await rbd("create rbd/\(image) --size \(megabytes)M --image-feature layering,\(feature)")
     }
 
-    /// What a node is told that may not have the volume.
+    /// The error of a node that must not get the volume.
     func refusal(of lab: NodeLab, fsType: String? = "ext4") async throws -> String {
         do throws(VolumeError) {
             try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
@@ -363,19 +363,19 @@ struct NodePair {
         try await lab.run("down", image, "ext4", observer: nil)
     }
 
-    /// What `rados lock info` says of the holder's lock.
+    /// The output of `rados lock info` for the holder's lock.
     func holderLock() async throws -> String {
         try await rados("lock info \(header()) nacre_holder")
     }
 
-    /// The cookie of the holder's lock: what the node wrote down.
+    /// The cookie of the holder's lock, which the node wrote.
     func holderCookie() async throws -> String {
         let text = try await holderLock()
         let parts = text.components("\"cookie\":\"")
         return String(try #require(parts.last).prefix { $0 != "\"" })
     }
 
-    /// Puts another note in the place of one.
+    /// Replaces the cookie.
     func replaceHolder(_ cookie: String, by other: String) async throws {
         let info = try await holderLock()
         let client = String(try #require(info.components("\"name\":\"client.").last).prefix { $0.isNumber })
@@ -406,11 +406,11 @@ struct NodePair {
         return answer
     }
 
-    /// Takes everything away and proves it.
+    /// Removes everything, and checks it.
     func end(fsType: String? = "ext4") async throws {
         for lab in [first, second] { try await lab.run("down", image, fsType, observer: nil) }
         #expect(try first.remains() + second.remains() == [])
-        // A blocklisted client's watch, or a dead one's, may last.
+        // The watch of a blocklisted or dead client may still exist.
         let deadline = ContinuousClock.now + .seconds(60)
         while try await rbd("status rbd/\(image)").contains("watcher="), .now < deadline {
             try await Task.sleep(for: .seconds(1))

@@ -6,7 +6,7 @@ import NodeVolumes
 import Testing
 import Volumes
 
-/// All tests of a node share this host's loop devices and its processor, so they run one after the other.
+/// The tests of a node share this host's loop devices and processors, so they run one after the other.
 @Suite("A node", .serialized, .enabled(if: NodeLab.isAvailable, Comment(rawValue: NodeLab.lack)))
 struct NodeTests {}
 
@@ -158,7 +158,7 @@ extension NodeTests {
         )
         do {
             let device = try BlockIOControl(opening: pod, writable: true)
-            // Below librbd's granularity of discards: what a discard would leave as it is.
+            // Below librbd's discard granularity: a discard would not change it.
             try device.zeroOut(offset: 4096, length: 4096)
             #expect(try device.sizeBytes() == 256 << 20)
         }
@@ -228,7 +228,7 @@ extension NodeTests {
         let request = StatsRequest(volumeID: lab.handle("dead"), volumePath: place, stagingPath: "")
         let deadline = ContinuousClock.now + .seconds(30)
         var isAbnormal = false
-        // The last of their threads may close the connection a moment after they count as dead.
+        // Their last thread may close the connection shortly after the processes count as dead.
         while !isAbnormal, .now < deadline {
             isAbnormal = try await lab.service().stats(request, deadline: soon).condition.isAbnormal
         }
