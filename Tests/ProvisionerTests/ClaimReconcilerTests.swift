@@ -8,12 +8,12 @@ import Volumes
 
 @testable import Provisioner
 
-/// An API server with one claim and one class' Secret, and a controller's half that sees to the claim.
+/// An API server with one claim and the Secret of one class, and the reconciler for the claim.
 private final class Stage: Sendable {
     struct World: Sendable {
         var hasSecret = true
         var hasClaim = true
-        /// Whether PersistentVolumes can be saved.
+        /// Whether PersistentVolumes can be created.
         var takesVolumes = true
         var volume: String?
         var deletions = 0
@@ -91,7 +91,7 @@ private final class Stage: Sendable {
         try await #require(parts.withLock { $0?.reconciler }).reconcile("db/data")
     }
 
-    /// The claim goes, from the server and from the watch.
+    /// Deletes the claim, from the server and from the watch.
     func deleteClaim() throws {
         world.withLock { $0.hasClaim = false }
         try #require(parts.withLock { $0?.shop }).claims.remove("db/data")
@@ -109,7 +109,7 @@ struct ClaimReconcilerTests {
     func neverBound() async throws {
         for policy in ["Delete", "Retain"] {
             let stage = try Stage(policy: policy)
-            // The claim goes between the saving of the volume and the binding.
+            // The claim is deleted between the creation of the PersistentVolume and the binding.
             stage.world.withLock { $0.hasClaim = false }
             #expect(isDone(try await stage.reconcile()), "\(policy)")
             let isKept = policy == "Retain"
@@ -126,7 +126,7 @@ struct ClaimReconcilerTests {
         #expect(stage.store.images.count == 1)
         stage.world.withLock { $0.hasSecret = false }
         try stage.deleteClaim()
-        // A Secret counts for a while after it was read.
+        // A Secret is cached for a while.
         try await Task.sleep(for: .seconds(1))
         #expect(isDone(try await stage.reconcile()))
         #expect(stage.store.images.isEmpty && stage.store.trash.count == 1)

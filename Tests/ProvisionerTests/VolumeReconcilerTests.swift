@@ -44,7 +44,8 @@ struct VolumeReconcilerTests {
     private static let gone =
         #"{"kind":"Status","code":404,"reason":"NotFound","message":"gone","details":{"name":"data"}}"#
 
-    /// Reconciles a volume with an API server that has it, and answers so about its claim; returns whether the image went.
+    /// Reconciles a volume with an API server that has it, and gives this answer for its claim; returns whether the
+    /// image was deleted.
     private func isDeleted(
         _ volume: JSONValue,
         claim: (status: Int, body: String),

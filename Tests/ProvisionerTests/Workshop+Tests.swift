@@ -7,7 +7,7 @@ import Volumes
 @testable import Provisioner
 
 extension Workshop {
-    /// A workshop on some volume service and an API server at an address.
+    /// A workshop with a volume service and an API server at an address.
     static func forTests(_ service: any ControllerService, server: String) throws -> Workshop {
         let identity = ClusterIdentity(server: server, namespace: nil, fixed: ClusterIdentity.Parts())
         let client = try KubernetesClient(identity, userAgent: "t")
