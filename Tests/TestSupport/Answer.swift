@@ -1,11 +1,11 @@
 import Curl
 import Foundation
 
-/// What the service answered, read the way a caller reads it.
+/// An answer of the service, as a caller reads it.
 public struct Answer: Sendable, CustomStringConvertible {
     /// The HTTP status.
     public let status: Int
-    /// The JSON as it came.
+    /// The JSON as received.
     public let body: String
     /// How long it took.
     public let time: Duration
@@ -19,7 +19,7 @@ public struct Answer: Sendable, CustomStringConvertible {
     /// The sentence of a failure.
     public var message: String { text("message") }
 
-    /// A member that is a string; empty when there is none.
+    /// A string member; empty if there is none.
     public func text(_ path: String...) -> String {
         var value: Any? = try? JSONSerialization.jsonObject(with: Data(body.utf8))
         for name in path { value = (value as? [String: Any])?[name] }

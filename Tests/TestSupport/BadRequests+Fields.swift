@@ -1,5 +1,6 @@
 extension BadRequest {
-    /// Every string of every call: not there, of another type, too long, with what no name and no path may hold.
+    /// Every string of every call: missing, of another type, too long, with characters that names and paths must not
+    /// have.
     static let fields: [BadRequest] =
         required("Controller/CreateVolume", "name", limit: 128)
         + required("Controller/DeleteVolume", "volumeId", limit: 128, takesAnything: true)

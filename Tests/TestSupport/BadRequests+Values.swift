@@ -1,7 +1,7 @@
 extension BadRequest {
     private static let create = "Controller/CreateVolume"
 
-    /// Bodies that are not the JSON of a message.
+    /// Bodies that are not a message in JSON.
     static let documents: [BadRequest] = [
         ("nothing", "", "empty"),
         ("a space", " ", "byte 1: expected a value"),
@@ -100,7 +100,7 @@ extension BadRequest {
         ("{\"mount\":{\"volumeMountGroup\":\"1000\"},\(writer)}", ".mount.volumeMountGroup", "not offered"),
     ]
 
-    /// Sizes that are none.
+    /// Invalid sizes.
     static let ranges: [BadRequest] =
         ["Controller/CreateVolume", "Controller/ControllerExpandVolume", "Node/NodeExpandVolume"].flatMap { method in
             [
@@ -132,7 +132,7 @@ extension BadRequest {
         }
         + [changing("Controller/ControllerExpandVolume", "capacityRange", nil, "required")]
 
-    /// Maps that are none, or too large.
+    /// Invalid maps, and maps that are too large.
     static let maps: [BadRequest] = [
         changing(create, "parameters", "[]", "expected an object, found an array"),
         changing(create, "parameters", #"{"pool":1}"#, "['pool']", "expected a string, found a number"),
@@ -148,7 +148,7 @@ extension BadRequest {
         changing("Node/NodePublishVolume", "volumeContext", "\"\"", "expected an object"),
     ]
 
-    /// Secrets without a user or its key, or that are none.
+    /// Secrets without a user or its key, and invalid ones.
     static let secrets: [BadRequest] =
         [
             "Controller/CreateVolume", "Controller/DeleteVolume", "Controller/ControllerExpandVolume",
@@ -180,7 +180,7 @@ extension BadRequest {
             )
         ]
 
-    /// What is left.
+    /// All other bad requests.
     static let others: [BadRequest] = [
         changing(create, "volumeContentSource", #"{"snapshot":{"snapshotId":"a"}}"#, "not offered"),
         changing(create, "volumeContentSource", #"{"volume":{"volumeId":"a"}}"#, "not offered"),

@@ -1,4 +1,4 @@
-/// A request that must be refused, whatever service stands behind the socket, and how.
+/// A request that every service must refuse, and the expected refusal.
 package struct BadRequest: Sendable, CustomStringConvertible {
     /// What is wrong with it.
     package let description: String
@@ -8,7 +8,7 @@ package struct BadRequest: Sendable, CustomStringConvertible {
     package let body: String
     /// Connect's code of the answer.
     package let code: String
-    /// What the answer's message must hold.
+    /// Words that the answer's message must have.
     package let words: [String]
 
     /// The request's path.
@@ -16,7 +16,7 @@ package struct BadRequest: Sendable, CustomStringConvertible {
 }
 
 extension BadRequest {
-    /// Requests that no service may get to see.
+    /// Requests that must be refused before they reach the service.
     package static let all: [BadRequest] = documents + fields + capabilities + ranges + maps + secrets + others
 
     /// A good request, member by member, for tests that change one of them.
@@ -38,7 +38,7 @@ extension BadRequest {
         }
     }
 
-    /// The good request with one member changed, added, or, with nothing for `json`, left out.
+    /// The good request with one member changed, added, or, if `json` is `nil`, left out.
     package static func body(_ method: String, changing name: String = "", to json: String? = nil) -> String {
         var members = good(method)
         members.removeAll { $0.name == name }

@@ -1,4 +1,4 @@
-/// Ceph's plain encoding, written again for the tests: what checks the rooms' own must not be it.
+/// Ceph's plain encoding, implemented again for the tests, so that the tests do not depend on the code that they check.
 struct CephEncoding {
     private(set) var bytes: [UInt8] = []
 
@@ -24,7 +24,7 @@ struct CephEncoding {
 struct CephDecoding {
     private var rest: ArraySlice<UInt8>
 
-    /// The bytes were not what they should be.
+    /// The bytes are malformed.
     struct Malformed: Error {}
 
     init(_ bytes: [UInt8]) {

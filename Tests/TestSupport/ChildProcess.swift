@@ -1,17 +1,17 @@
 public import Glibc
 import Synchronization
 
-/// A child of the test, started without a shell; killed when the last reference goes.
+/// A child process of the test, started without a shell; killed when the last reference is released.
 public final class ChildProcess: Sendable {
     /// How it ended.
     public enum End: Sendable, Equatable {
-        /// By itself, with this status.
+        /// It exited with this status.
         case exited(Int32)
-        /// By this signal.
+        /// It was killed by this signal.
         case killed(Int32)
     }
 
-    /// Its process number; once it was collected, it may be somebody else's.
+    /// Its process id; another process may have it once this one was reaped.
     public let pid: pid_t
     private let collected = Mutex<End?>(nil)
 
@@ -29,12 +29,12 @@ public final class ChildProcess: Sendable {
         public let pid: pid_t
     }
 
-    /// Starts `program`; what it prints goes to the end of the file `log`.
+    /// Starts `program`; its output is appended to the file `log`.
     ///
     /// - Parameters:
     ///   - program: Its path.
-    ///   - arguments: What follows its name.
-    ///   - environment: Variables beside ours.
+    ///   - arguments: Its arguments.
+    ///   - environment: Variables in addition to this process's.
     ///   - log: A file.
     /// - Throws: `NotStarted`.
     public init(_ program: String, _ arguments: [String], environment: [String: String] = [:], log: String) throws {
@@ -67,7 +67,7 @@ public final class ChildProcess: Sendable {
         }
     }
 
-    /// Whether it has not ended; does not collect it.
+    /// Whether it is running; does not reap it.
     public var isRunning: Bool {
         collected.withLock { end in
             guard end == nil else { return false }
@@ -77,7 +77,7 @@ public final class ChildProcess: Sendable {
         }
     }
 
-    /// Sends it a signal, unless it was collected: then its number may be somebody else's.
+    /// Sends it a signal, unless it was reaped: another process may have its id then.
     public func send(_ signal: Int32) {
         collected.withLock { end in
             if end == nil { kill(pid, signal) }
@@ -95,7 +95,7 @@ public final class ChildProcess: Sendable {
         }
     }
 
-    /// Waits until it has ended, and collects it; how it ended is told again and again.
+    /// Waits until it has ended, and reaps it; may be called repeatedly.
     public func end(within limit: Duration = .seconds(60)) async throws -> End {
         let last = ContinuousClock.now + limit
         while ContinuousClock.now < last {

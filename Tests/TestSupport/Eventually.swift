@@ -1,12 +1,12 @@
 public import Testing
 
-/// Waits until `condition` holds; records an issue when it does not in time.
+/// Waits until `condition` holds; records an issue if it does not hold in time.
 ///
 /// - Parameters:
-///   - what: What is waited for, as a sentence.
+///   - what: The expected state, as a sentence.
 ///   - limit: How long.
 ///   - location: Where the issue is recorded.
-///   - condition: Asked again and again.
+///   - condition: Evaluated repeatedly.
 /// - Throws: What `condition` throws.
 public func eventually(
     _ what: String,
@@ -23,7 +23,7 @@ public func eventually(
     }
 }
 
-/// What a test waited for did not come.
+/// The expected state was not reached.
 private struct NotWithinLimit: Error, CustomStringConvertible {
     let description: String
 }

@@ -2,13 +2,13 @@ import Foundation
 
 /// The table of metrics in the manual, `Sources/Manual/Manual.docc/Metrics.md`.
 public struct MetricsTable: Sendable {
-    /// A line of it.
+    /// A row of it.
     public struct Row: Sendable, Hashable {
         /// The family.
         public let name: String
         /// `counter`, `gauge` or `histogram`.
         public let kind: String
-        /// What tells its series apart.
+        /// The labels of its series.
         public let labels: Set<String>
         /// `controller`, `agent` or `both`.
         public let of: String
@@ -20,7 +20,7 @@ public struct MetricsTable: Sendable {
     /// Reads it.
     ///
     /// - Parameter page: The path of that page.
-    /// - Throws: When it cannot be read.
+    /// - Throws: If it cannot be read.
     public init(page: String) throws {
         var rows: [String: Row] = [:]
         for line in try String(contentsOfFile: page, encoding: .utf8).split(separator: "\n") where line.hasPrefix("| `")
@@ -35,7 +35,7 @@ public struct MetricsTable: Sendable {
         self.rows = rows
     }
 
-    /// The row of a series, whose name may be a histogram's part.
+    /// The row of a series, whose name may be part of a histogram.
     public func row(ofSeries series: String) -> Row? {
         if let row = rows[series] { return row }
         for suffix in ["_bucket", "_sum", "_count"] where series.hasSuffix(suffix) {
@@ -45,13 +45,13 @@ public struct MetricsTable: Sendable {
     }
 }
 
-/// Text that a program served at `/metrics`, taken apart.
+/// A parsed answer of `/metrics`.
 public struct Exposition: Sendable {
     /// A series and its value.
     public struct Sample: Sendable {
         /// The series.
         public let name: String
-        /// What tells it from others of that name.
+        /// Its labels.
         public let labels: [String: String]
         /// As written.
         public let value: String
@@ -59,12 +59,12 @@ public struct Exposition: Sendable {
 
     /// All of them, in order.
     public var samples: [Sample] = []
-    /// The families' kinds.
+    /// The types of the families.
     public var kinds: [String: String] = [:]
-    /// What is said about families.
+    /// The help texts of the families.
     public var helps: [String: String] = [:]
 
-    /// Takes it apart.
+    /// Parses it.
     public init(_ text: String) {
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ", maxSplits: 3).map(String.init)

@@ -9,16 +9,16 @@ public struct MicroCluster: Sendable {
     /// Its state directory.
     public let directory: String
 
-    /// The one that the environment names, if any.
+    /// The cluster that the environment names, if any.
     public static var current: MicroCluster? {
         guard let directory = getenv("NACRE_CLUSTER_DIR") else { return nil }
         return MicroCluster(directory: String(cString: directory))
     }
 
-    /// Whether there is one; tests that lack it say so.
+    /// Whether there is one; tests that need it are skipped otherwise.
     public static var isThere: Bool { current != nil }
 
-    /// What tests without a cluster say.
+    /// The reason for skipping tests without a cluster.
     public static let lack = "needs a real Ceph: run tools/test cluster, or set NACRE_CLUSTER_DIR"
 
     /// Its config.json.
@@ -45,7 +45,7 @@ public struct MicroCluster: Sendable {
         get throws { try ServiceCredentials(directory: provisionerSecret).read() }
     }
 
-    /// A service of this test's own, and the parts that tests look into.
+    /// A service for one test, and the parts that tests inspect.
     public struct Lab: Sendable {
         /// The service.
         public let service: VolumeService
@@ -55,7 +55,7 @@ public struct MicroCluster: Sendable {
         public let purger: TrashPurger
         /// Its connections.
         public let connections: ClusterConnections
-        /// What is under way in it.
+        /// Its operations in progress.
         public let operations: Operations
     }
 
@@ -102,22 +102,22 @@ public struct MicroCluster: Sendable {
     }
 }
 
-/// A log that nobody reads.
+/// A log handler that discards everything.
 public struct SilentLog: LogHandler {
     /// Nothing.
     public var metadata: Logger.Metadata = [:]
-    /// Nothing is logged at any level.
+    /// No level is logged.
     public var logLevel: Logger.Level = .critical
 
     /// Makes one.
     public init() {}
 
-    /// Keeps nothing.
+    /// Stores nothing.
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { nil }
         set {}
     }
 
-    /// Says nothing.
+    /// Logs nothing.
     public func log(event: LogEvent) {}
 }

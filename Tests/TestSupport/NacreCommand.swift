@@ -1,17 +1,17 @@
 import Foundation
 
-/// The program itself as a person runs it, on a cluster and beside a service.
+/// The program as a person runs it, with a cluster and a service.
 public struct NacreCommand: Sendable {
-    /// Where it looks for its service, its cluster and its user, by variables.
+    /// The variables that name its service, its cluster and its user.
     public var environment: [String: String]
 
     /// How a command ended.
     public struct Outcome: Sendable, CustomStringConvertible {
         /// Its exit status.
         public let status: Int32
-        /// What it printed as its result.
+        /// Its standard output.
         public let output: String
-        /// What it said beside it.
+        /// Its standard error.
         public let notes: String
 
         /// All of it.
@@ -27,14 +27,14 @@ public struct NacreCommand: Sendable {
         ]
     }
 
-    /// Runs it without a terminal.
+    /// Runs it.
     ///
     /// - Parameters:
-    ///   - words: What follows `nacre`.
-    ///   - isNobody: As the user `nobody`, who has no rights.
-    ///   - typing: Gives it a terminal, and what a person types there.
-    /// - Returns: How it ended, and what it said.
-    /// - Throws: When it cannot be started, or does not end within two minutes.
+    ///   - words: The arguments of `nacre`.
+    ///   - isNobody: Whether it runs as the user `nobody`, who has no rights.
+    ///   - typing: The input on a terminal; without it, there is no terminal.
+    /// - Returns: Its exit status and output.
+    /// - Throws: If it cannot be started, or does not end within two minutes.
     public func callAsFunction(
         _ words: [String],
         isNobody: Bool = false,
@@ -66,7 +66,7 @@ public struct NacreCommand: Sendable {
         )
     }
 
-    /// Runs a line of words without quotes.
+    /// Runs a line of words; quotes are not supported.
     public func callAsFunction(_ line: String, isNobody: Bool = false) async throws -> Outcome {
         try await self(line.split(separator: " ").map(String.init), isNobody: isNobody)
     }

@@ -3,9 +3,9 @@ public import Curl
 import Foundation
 import Secrets
 
-/// A real `nacre serve` on a socket of its own, to be killed and started again.
+/// A real `nacre serve` on its own socket, which tests kill and restart.
 public final class NacreProcess: Sendable {
-    /// Where it keeps its socket, its state and its log.
+    /// The directory of its socket, state and log.
     public let directory: String
     private let cluster: MicroCluster
     private let configurationPath: String
@@ -29,10 +29,10 @@ public final class NacreProcess: Sendable {
     /// Its log.
     public var logPath: String { "\(directory)/log" }
 
-    /// Everything that it has logged.
+    /// Its log.
     public var log: String { (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? "" }
 
-    /// The program, beside this test's own bundle.
+    /// The program, in the directory of the test's bundle.
     public static var program: String {
         var folder = URL(filePath: CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0])
         while folder.path != "/" {
@@ -46,11 +46,11 @@ public final class NacreProcess: Sendable {
     /// Starts it and waits until it answers.
     ///
     /// - Parameters:
-    ///   - arguments: Flags beside those that say where.
-    ///   - environment: Variables beside this process' own.
-    ///   - hasUser: Whether it is given a Ceph user of its own.
+    ///   - arguments: Flags in addition to those with paths.
+    ///   - environment: Variables in addition to this process's.
+    ///   - hasUser: Whether it gets its own Ceph user.
     /// - Returns: The process.
-    /// - Throws: When it does not answer within a minute.
+    /// - Throws: If it does not answer within a minute.
     public func start(
         _ arguments: [String] = [],
         environment: [String: String] = [:],
@@ -73,9 +73,9 @@ public final class NacreProcess: Sendable {
         throw NotServing(log: log)
     }
 
-    /// It did not come up.
+    /// It did not start to serve.
     public struct NotServing: Error {
-        /// What it said.
+        /// Its log.
         public let log: String
     }
 
@@ -84,7 +84,7 @@ public final class NacreProcess: Sendable {
         try await client.send(HTTPRequest(unixSocket: socketPath, path: path, timeout: .seconds(20)))
     }
 
-    /// Makes a call with a body of JSON and returns the status and the answer.
+    /// Makes a call with a JSON body and returns the status and the answer.
     public func call(
         _ method: String,
         _ body: String,
@@ -126,6 +126,6 @@ public final class NacreProcess: Sendable {
             """
     }
 
-    /// A layout that only librbd can make.
+    /// A layout that only librbd can create.
     public static let stripes = ["stripeUnit": "65536", "stripeCount": "4"]
 }

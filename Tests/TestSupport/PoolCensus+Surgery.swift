@@ -2,9 +2,9 @@ import Blocking
 public import RADOS
 import RBD
 
-/// An entry of `rbd_trash` as it lies there; `rbd_trash_list` hides those that a removal left.
+/// An entry of the object `rbd_trash`; `rbd_trash_list` hides those of interrupted removals.
 public struct RawTrashEntry: Sendable, Hashable {
-    /// Who moved it there.
+    /// The source of the move.
     ///
     /// See: cls/rbd/cls_rbd_types.h, `TrashImageSource`.
     public enum Source: UInt8, Sendable {
@@ -20,17 +20,17 @@ public struct RawTrashEntry: Sendable, Hashable {
         case userParent
     }
 
-    /// What is being done with it.
+    /// Its state.
     ///
     /// See: `TrashImageState`.
     public enum State: UInt8, Sendable {
-        /// It lies there.
+        /// In the trash.
         case normal
-        /// `rbd_trash_move` is under way, or was killed.
+        /// `rbd_trash_move` is in progress, or was killed.
         case moving
-        /// `rbd_trash_remove` is under way, or was killed.
+        /// `rbd_trash_remove` is in progress, or was killed.
         case removing
-        /// `rbd_trash_restore` is under way, or was killed.
+        /// `rbd_trash_restore` is in progress, or was killed.
         case restoring
     }
 
@@ -38,9 +38,9 @@ public struct RawTrashEntry: Sendable, Hashable {
     public var id: String
     /// The name it had.
     public var name: String
-    /// Who moved it there.
+    /// The source of the move.
     public var source: Source
-    /// What is being done with it.
+    /// Its state.
     public var state: State
 
     /// Makes an entry.
@@ -78,7 +78,7 @@ extension PoolCensus {
         return entries
     }
 
-    /// Writes an entry to the trash as a call of librbd does before it is killed.
+    /// Writes an entry to the trash, as a killed call of librbd does.
     ///
     /// Implements the class call `rbd.trash_add`.
     public func addToTrash(_ entry: RawTrashEntry) async throws {
@@ -94,17 +94,17 @@ extension PoolCensus {
         try await pool.execute(ClassCall("rbd", "trash_add", input: input.bytes), on: "rbd_trash")
     }
 
-    /// Writes on an image that Nacre put it into the trash, as Nacre does just before.
+    /// Marks an image as trashed by Nacre, as Nacre does just before the move.
     ///
     /// - Parameters:
     ///   - id: The image's id.
     ///   - seconds: When, in seconds since 1970; 0 fits entries of `addToTrash`.
-    /// - Throws: What Ceph answers.
+    /// - Throws: The error of Ceph.
     public func markAsTrashed(_ id: String, at seconds: Int64) async throws {
         try await pool.setMetadata(["nacre.io/trashed": "\(seconds).000000000 client.test"], ofImageID: id)
     }
 
-    /// Takes a name out of the directory and nothing else.
+    /// Removes a name from the directory, and nothing else.
     ///
     /// Implements the class call `rbd.dir_remove_image`.
     public func unlist(_ name: String, id: String) async throws {
@@ -114,12 +114,12 @@ extension PoolCensus {
         try await pool.execute(ClassCall("rbd", "dir_remove_image", input: input.bytes), on: ImageObject.directory)
     }
 
-    /// Takes an object away.
+    /// Removes an object.
     public func removeObject(_ object: String) async throws {
         try await pool.remove(object)
     }
 
-    /// Opens an image, or does something else with the pool that blocks, on a thread that may.
+    /// Runs a blocking operation on the pool, such as opening an image, on a thread of the blocking pool.
     public func blocking<R: Sendable, Failure: Error>(
         _ body: @escaping @Sendable (IOContext) throws(Failure) -> R
     ) async throws(Failure) -> R {
@@ -129,7 +129,7 @@ extension PoolCensus {
 
     private static let threads = BlockingPool(threads: 8)
 
-    /// Whether an object of the pool is there.
+    /// Whether an object exists in the pool.
     public func holds(_ object: String) async throws -> Bool {
         try await pool.sizeBytes(of: object) != nil
     }

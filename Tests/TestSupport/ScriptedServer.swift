@@ -1,9 +1,9 @@
 import Glibc
 import Synchronization
 
-/// An HTTP/1.1 server on loopback that says what a test wants it to say, byte by byte: one request a connection.
+/// An HTTP/1.1 server on loopback with scripted answers, byte by byte; one request per connection.
 public final class ScriptedServer: Sendable {
-    /// What a client asked.
+    /// A client's request.
     public struct Request: Sendable {
         /// `GET`.
         public let method: String
@@ -15,15 +15,15 @@ public final class ScriptedServer: Sendable {
         public let body: String
     }
 
-    /// The way back to the client.
+    /// The connection to the client.
     public struct Connection: Sendable {
         fileprivate let descriptor: CInt
 
-        /// Sends text as it is; returns whether the client is still there.
+        /// Sends text unchanged; returns whether the client is still connected.
         @discardableResult
         public func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
-        /// Sends bytes as they are; returns whether the client is still there.
+        /// Sends bytes unchanged; returns whether the client is still connected.
         @discardableResult
         public func send(_ bytes: [UInt8]) -> Bool {
             var sent = 0
@@ -45,7 +45,7 @@ public final class ScriptedServer: Sendable {
             return send("HTTP/1.1 \(status) X\r\nConnection: close\r\n\(lines)\r\n")
         }
 
-        /// Sends a whole answer.
+        /// Sends a complete answer.
         @discardableResult
         public func answer(_ status: Int, _ body: String, _ headers: [String: String] = [:]) -> Bool {
             head(status, headers.merging(["Content-Length": "\(body.utf8.count)"]) { $1 }) && send(body)
@@ -61,7 +61,7 @@ public final class ScriptedServer: Sendable {
         }
     }
 
-    /// Told of a request on a thread of its own; the connection is closed when it returns.
+    /// Handles a request on its own thread; the connection is closed when it returns.
     public typealias Script = @Sendable (Request, Connection) -> Void
 
     /// Its port.
@@ -100,7 +100,7 @@ public final class ScriptedServer: Sendable {
         close(listener)
     }
 
-    /// Ends it: nobody can connect any more.
+    /// Stops it: no client can connect any more.
     public func stop() { shutdown(listener, CInt(SHUT_RDWR)) }
 
     /// `http://127.0.0.1:PORT`.
@@ -147,7 +147,7 @@ public final class ScriptedServer: Sendable {
     }
 }
 
-/// What the accepting thread knows; it does not keep the server alive.
+/// The state of the accepting thread; it does not keep the server alive.
 private final class Accepting {
     let listener: CInt
     weak var server: ScriptedServer?

@@ -80,7 +80,7 @@ extension VolumeBehaviour {
                     ($0 as? VolumeError)?.code == .outOfRange && "\($0)".contains(code)
                 }
             }
-            // An object map has an end of its own.
+            // An object map has its own limit.
             await bench.expect(.outOfRange) {
                 _ = try await bench.create(bench.request("map", required: 1 << 50, adding: ["poolSizeFactor": "0"]))
             }

@@ -2,25 +2,27 @@ public import Secrets
 public import Testing
 public import Volumes
 
-/// What `ControllerService` promises, written once: run on memory in the unit tests and on Ceph in the cluster tests.
+/// The contract of `ControllerService`, written once.
+///
+/// The unit tests run it in memory, the cluster tests on Ceph.
 public struct VolumeBehaviour: Sendable, CustomTestStringConvertible {
-    /// What it promises, as a sentence.
+    /// The rule, as a sentence.
     public let testDescription: String
     /// Checks it.
     public let check: @Sendable (Bench) async throws -> Void
 
-    /// A service to try, and how to speak to it.
+    /// A service under test, and the values for its requests.
     public struct Bench: Sendable {
         /// The service.
         public let service: any ControllerService
-        /// Parameters that are right: clusterID and pool.
+        /// Valid parameters: clusterID and pool.
         public let parameters: [String: String]
-        /// A user that may do all.
+        /// A user with all rights.
         public let credentials: Credentials
-        /// Unique in each test, so that tests do not meet.
+        /// A prefix that is unique for each test, so that tests do not interfere.
         public let prefix: String
 
-        /// Puts a bench together.
+        /// Creates a bench.
         public init(
             service: any ControllerService,
             parameters: [String: String],
@@ -35,7 +37,7 @@ public struct VolumeBehaviour: Sendable, CustomTestStringConvertible {
 
         var deadline: ContinuousClock.Instant { .now + .seconds(60) }
 
-        /// A request that is right, for a volume named by the test and `name`.
+        /// A valid request for a volume whose name has the test's prefix and `name`.
         public func request(
             _ name: String,
             required: Int64 = 64 << 20,
