@@ -120,7 +120,7 @@ struct CallTests {
             let verdict = try await client.call(CSI.Controller.ValidateVolumeCapabilities.self, validation)
             #expect(verdict.confirmed?.volumeCapabilities == [Self.capability])
 
-            // What cannot be a handle goes to the service as it came: it is gone, which is what the caller wants.
+            // An invalid handle goes to the service unchanged: no such volume, so the delete succeeds.
             var deletion = CSI.Controller.DeleteVolume.Request()
             deletion.volumeID = "../no handle\u{0}"
             deletion.secrets = Self.secrets

@@ -128,15 +128,15 @@ struct LimitTests {
                 descriptors.append(descriptor)
                 try #require(UnixSocket.withAddress(fixture.socketPath) { connect(descriptor, $0, $1) } == 0)
                 let bytes = Array(openings[number % openings.count].utf8)
-                // One that was closed already may refuse it.
+                // A closed connection may refuse it.
                 _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
             }
             let started = ContinuousClock.now
             expect(200, try await fixture.get("/healthz"))
             expect(200, try await fixture.get("/metrics"))
-            // The calls' own limit is reached; that is an answer too.
+            // The limit of calls is reached; that is an answer too.
             #expect([200, 503].contains(try await fixture.post("/csi.v1.Identity/GetPluginInfo", "{}").status))
-            // Before the calls under way can have ended, and long before a connection has been idle for long.
+            // Before the calls in progress can have ended, and long before the idle time-out.
             #expect(.now - started < .seconds(20))
             fixture.controller.state.withLock { $0.delay = .zero }
             for call in slow { #expect(try await call.value == 200) }
@@ -153,7 +153,7 @@ struct LimitTests {
     func keepsAlive(_ version: String, _ header: String, _ closes: Bool) async throws {
         try await Fixture.with { fixture in
             let request = "GET /healthz \(version)\r\nHost: x\r\n\(header)\r\n"
-            // Where it is kept, the second request is answered, and its answer is the last.
+            // If the connection is kept, the second request is answered last.
             let last = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
             let answer = try await UnixSocket.exchange(fixture.socketPath, closes ? [request] : [request, last])
             #expect(answer.split(separator: "\"ok\":true").count == (closes ? 2 : 3), "\(answer)")
@@ -201,7 +201,7 @@ struct LimitTests {
             #expect(String(decoding: refused.body, as: UTF8.self).contains("which is the limit"))
             expect(200, try await fixture.get("/healthz"))
             expect(200, try await fixture.get("/metrics"))
-            // Before the calls under way can have ended.
+            // Before the calls in progress can have ended.
             #expect(.now - started < .seconds(20))
             fixture.controller.state.withLock { $0.delay = .zero }
             for call in slow { #expect(try await call.value == 200) }
@@ -241,7 +241,7 @@ struct LimitTests {
                 #expect(answer.split(separator: "HTTP/1.1 200").count == count)
             }
             try await run(100)
-            // The process is that of all tests, of which some take memory meanwhile: a leak would be there each time.
+            // All tests run in this process, and some allocate memory meanwhile. A leak would show each time.
             var growth: [Int] = []
             repeat {
                 let before = residentBytes(fixture.metrics.text)

@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-/// A raw socket, for what no HTTP client would send.
+/// A raw socket, for bytes that no HTTP client would send.
 enum UnixSocket {
     static func open() -> Int32? {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
@@ -19,7 +19,7 @@ enum UnixSocket {
         }
     }
 
-    /// Sends `parts` with a pause between two, and returns what comes until the server closes or 10 s are over.
+    /// Sends `parts` with pauses between them, and returns the received bytes when the server closes or after 10 s.
     static func exchange(
         _ path: String,
         _ parts: [String],
@@ -31,7 +31,7 @@ enum UnixSocket {
         try #require(withAddress(path) { connect(descriptor, $0, $1) } == 0)
         for part in parts {
             let bytes = Array(part.utf8)
-            // The server may have closed already: what it said before is what counts.
+            // The server may have closed already; its earlier answer counts.
             if send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) < 0 { break }
             try await Task.sleep(for: pause)
         }
