@@ -4,7 +4,7 @@ import Volumes
 
 @Suite("Operations under way")
 struct OperationsTests {
-    /// Lets an operation wait until the test says go.
+    /// Lets an operation wait until the test opens the gate.
     final class Gate: Sendable {
         private let state = Mutex<(isOpen: Bool, waiters: [CheckedContinuation<Void, Never>])>((false, []))
 
@@ -28,7 +28,7 @@ struct OperationsTests {
         }
     }
 
-    /// Counts how often an operation ran.
+    /// Counts the runs of an operation.
     final class Counter: Sendable {
         private let count = Mutex(0)
         var value: Int { count.withLock { $0 } }
@@ -66,7 +66,7 @@ struct OperationsTests {
                 }
             }
             while callers.value < 11 { try await Task.sleep(for: .milliseconds(1)) }
-            // What is between a caller's count and its place in the line.
+            // The time between a caller's count and its place in the queue.
             try await Task.sleep(for: .milliseconds(200))
             gate.open()
             var results: [Int] = []
