@@ -85,25 +85,25 @@ let package = Package(
         door("CYAML", apt: "libyaml-dev"),
         .target(name: "CRadosWatchers", linkerSettings: [.linkedLibrary("rados")]),
         .target(name: "CLinux"),
-        room("Blocking", [nioPosix]),
-        room("Secrets"),
         room("ExactText"),
-        room("CommandNames", [argumentParser]),
+        room("Blocking", [nioPosix]),
+        room("Secrets", ["ExactText"]),
+        room("CommandNames", ["ExactText", argumentParser]),
         room("Volumes", ["Secrets", "ExactText", crypto], settings: pointerFree),
-        room("JSON", [collections], settings: pointerFree),
+        room("JSON", ["ExactText", collections], settings: pointerFree),
 
         // Storey 1: one library or kernel each.
-        room("RADOS", ["CRados", "CRadosWatchers", "Blocking", "Secrets", system]),
-        room("Curl", ["CCurl", "Blocking", "Secrets"]),
-        room("YAML", ["CYAML", "JSON", collections]),
+        room("RADOS", ["CRados", "CRadosWatchers", "Blocking", "Secrets", "ExactText", system]),
+        room("Curl", ["CCurl", "Blocking", "Secrets", "ExactText"]),
+        room("YAML", ["CYAML", "JSON", "ExactText", collections]),
         room("VolumeAPI", ["JSON", "Secrets", "ExactText", collections], settings: pointerFree),
         room("LinuxKernel", ["CLinux", "ExactText", system]),
 
         // Storey 2
         room("VolumeClient", ["VolumeAPI", "JSON", "Curl", "Blocking"]),
-        room("KubernetesAPI", ["JSON", "YAML", "Curl", "Secrets", collections], settings: pointerFree),
-        room("RBD", ["CRBD", "RADOS", "Blocking", system]),
-        room("BlockDevices", ["LinuxKernel", system]),
+        room("KubernetesAPI", ["JSON", "YAML", "Curl", "Secrets", "ExactText", collections], settings: pointerFree),
+        room("RBD", ["CRBD", "RADOS", "Blocking", "ExactText", system]),
+        room("BlockDevices", ["LinuxKernel", "ExactText", system]),
 
         // Storey 3
         room(
@@ -113,7 +113,7 @@ let package = Package(
                 collections, logging, coreMetrics, system,
             ]
         ),
-        room("DiskZap", ["BlockDevices", "LinuxKernel"], settings: pointerFree),
+        room("DiskZap", ["BlockDevices", "LinuxKernel", "ExactText"], settings: pointerFree),
         room(
             "NodeMapping",
             ["LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "ExactText", "CFuse", "CRBD", logging, system],
@@ -122,7 +122,7 @@ let package = Package(
 
         room(
             "Provisioner",
-            ["KubernetesAPI", "JSON", "Volumes", "Secrets", coreMetrics, logging],
+            ["KubernetesAPI", "JSON", "Volumes", "Secrets", "ExactText", coreMetrics, logging],
             doorplate: doorplate,
             settings: pointerFree
         ),
@@ -140,7 +140,7 @@ let package = Package(
         room(
             "VolumeServer",
             [
-                "VolumeAPI", "JSON", "Volumes", "Secrets",
+                "VolumeAPI", "JSON", "Volumes", "Secrets", "ExactText",
                 collections, coreMetrics, httpTypes, hummingbirdCore, logging, nioCore, nioHTTP1, nioPosix,
                 serviceLifecycle,
             ],
@@ -171,7 +171,7 @@ let package = Package(
         // For rescue hosts: links neither Ceph nor curl, and released it needs no library at all.
         .executableTarget(
             name: "nacre-disk",
-            dependencies: ["DiskZap", "BlockDevices", "LinuxKernel", "CommandNames", argumentParser],
+            dependencies: ["DiskZap", "BlockDevices", "LinuxKernel", "CommandNames", "ExactText", argumentParser],
             exclude: doorplate,
             swiftSettings: strict,
             linkerSettings: [
@@ -220,11 +220,11 @@ let package = Package(
         tests("NodeMappingTests", ["NodeMapping", "LinuxKernel", "RBD", "Secrets", logging, system]),
         tests("NacreTests", ["nacre", "KubernetesAPI", "Provisioner", "JSON", "VolumeAPI", "Volumes", argumentParser]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
-        tests("JSONTests", ["JSON", collections]),
-        tests("YAMLTests", ["YAML", "JSON", collections]),
+        tests("JSONTests", ["JSON", "ExactText", collections]),
+        tests("YAMLTests", ["YAML", "JSON", "ExactText", collections]),
         tests("VolumeAPITests", ["VolumeAPI", "JSON", "Secrets", collections]),
         tests("CurlTests", ["Curl", "Blocking", "TestSupport"]),
-        tests("KubernetesAPITests", ["KubernetesAPI", "Curl", "JSON", "Secrets", "TestSupport"]),
+        tests("KubernetesAPITests", ["KubernetesAPI", "Curl", "JSON", "Secrets", "ExactText", "TestSupport"]),
         tests(
             "ProvisionerTests",
             ["Provisioner", "KubernetesAPI", "JSON", "Volumes", "Secrets", "TestSupport", logging]
@@ -235,7 +235,7 @@ let package = Package(
             "ManifestTests",
             [
                 "nacre", "Provisioner", "KubernetesAPI", "VolumeServer", "VolumeAPI", "Volumes", "BlockDevices", "YAML",
-                "JSON",
+                "JSON", "ExactText",
                 "CommandNames", "TestSupport",
                 argumentParser, logging,
             ],
@@ -243,7 +243,7 @@ let package = Package(
         ),
         tests("ExactTextTests", ["ExactText"]),
         tests("CommandNamesTests", ["CommandNames", argumentParser]),
-        tests("LinuxKernelTests", ["LinuxKernel", system]),
+        tests("LinuxKernelTests", ["LinuxKernel", "ExactText", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
         tests("DiskZapTests", ["DiskZap", "BlockDevices", "LinuxKernel"]),
         // On loop devices, as root: tools/test disk.

@@ -47,11 +47,11 @@ public final class ClusterConnections: Sendable {
 
     private struct State {
         var entries: [Key: Entry] = [:]
-        var pools: [String: BlockingPool] = [:]
-        var monitorPools: [String: BlockingPool] = [:]
+        var pools: [ExactText: BlockingPool] = [:]
+        var monitorPools: [ExactText: BlockingPool] = [:]
         var blocklistings = 0
         /// For calls that may have to wait for another client.
-        var waitingPools: [String: BlockingPool] = [:]
+        var waitingPools: [ExactText: BlockingPool] = [:]
     }
 
     /// Monitors answer in milliseconds, or their time limit passes.
@@ -127,9 +127,9 @@ public final class ClusterConnections: Sendable {
         }
     }
 
-    /// What the threads of every cluster have to do, by clusterID.
-    public var loads: [String: BlockingPool.Load] {
-        state.withLock { $0.pools.mapValues(\.load) }
+    /// What the threads of every cluster have to do, a cluster each.
+    public var loads: [BlockingPool.Load] {
+        state.withLock { $0.pools.values.map(\.load) }
     }
 
     /// How often Ceph has blocklisted a client of ours, which was then replaced.
@@ -154,8 +154,8 @@ public final class ClusterConnections: Sendable {
     }
 
     /// The same of the threads for calls that may wait for another client.
-    public var waitingLoads: [String: BlockingPool.Load] {
-        state.withLock { $0.waitingPools.mapValues(\.load) }
+    public var waitingLoads: [BlockingPool.Load] {
+        state.withLock { $0.waitingPools.values.map(\.load) }
     }
 
     private func connecting(
@@ -171,12 +171,13 @@ public final class ClusterConnections: Sendable {
                 state.entries[key]?.lastUse = .now
                 return (entry.link, entry.connection != nil)
             }
-            let pool = state.pools[cluster.clusterID] ?? BlockingPool(threads: threadsPerCluster)
-            state.pools[cluster.clusterID] = pool
-            let monitorPool = state.monitorPools[cluster.clusterID] ?? BlockingPool(threads: Self.monitorThreads)
-            state.monitorPools[cluster.clusterID] = monitorPool
-            let waiting = state.waitingPools[cluster.clusterID] ?? BlockingPool(threads: threadsPerCluster)
-            state.waitingPools[cluster.clusterID] = waiting
+            let pool = state.pools[ExactText(cluster.clusterID)] ?? BlockingPool(threads: threadsPerCluster)
+            state.pools[ExactText(cluster.clusterID)] = pool
+            let monitorPool =
+                state.monitorPools[ExactText(cluster.clusterID)] ?? BlockingPool(threads: Self.monitorThreads)
+            state.monitorPools[ExactText(cluster.clusterID)] = monitorPool
+            let waiting = state.waitingPools[ExactText(cluster.clusterID)] ?? BlockingPool(threads: threadsPerCluster)
+            state.waitingPools[ExactText(cluster.clusterID)] = waiting
             let options = options
             let link = Task {
                 let connection = try await pool.run { () throws(RADOSError) in

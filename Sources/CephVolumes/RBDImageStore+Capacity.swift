@@ -30,7 +30,7 @@ extension RBDImageStore {
     /// Bytes that a pool can hold in all.
     public func poolBytes(_ pool: PoolAddress, as credentials: Credentials?) async throws(VolumeError) -> UInt64 {
         let usage = try await usage(of: pool.clusterID, as: credentials)
-        guard let found = usage.pools.first(where: { $0.name == pool.pool }) else {
+        guard let found = usage.pools.first(where: { $0.name.isExactly(pool.pool) }) else {
             throw .invalid("cluster '\(pool.clusterID)' has no pool '\(pool.pool.printable)'; correct the class")
         }
         return (found.stats.stored ?? 0) + found.stats.max_avail

@@ -114,9 +114,11 @@ extension RBDImageStore {
 
     /// The pools of all clusters, in the order of their names, without Ceph's own.
     public func poolNames() async throws(VolumeError) -> [String] {
-        var names: Set<String> = []
-        for cluster in configuration.clusters { names.formUnion(try await pools(of: cluster.clusterID)) }
-        return names.sorted()
+        var names: Set<ExactText> = []
+        for cluster in configuration.clusters {
+            names.formUnion(try await pools(of: cluster.clusterID).map(ExactText.init))
+        }
+        return names.sorted().map(\.text)
     }
 
     /// The pools of a cluster, in the order of their names, without Ceph's own.

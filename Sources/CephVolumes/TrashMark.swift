@@ -1,3 +1,4 @@
+internal import ExactText
 internal import RBD
 
 /// What Nacre writes on an image just before it puts it into the trash: `1764453000.123456789 client.csi-rbd-provisioner`.
@@ -20,8 +21,8 @@ struct TrashMark: Sendable, Hashable {
 
     /// Reads one; nothing when it is none.
     init?(parsing text: String) {
-        let words = text.split(separator: " ", maxSplits: 1)
-        let parts = words.first.map { $0.split(separator: ".") } ?? []
+        let words = text.parts(at: " ", most: 1, omittingEmpty: true)
+        let parts = words.first.map { $0.parts(at: ".", omittingEmpty: true) } ?? []
         guard parts.count == 2, let seconds = Int64(parts[0]), parts[1].count == 9, let nanoseconds = Int64(parts[1])
         else { return nil }
         time = .seconds(seconds) + .nanoseconds(nanoseconds)

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import RADOS
 internal import RBD
 public import Secrets
@@ -52,13 +53,13 @@ extension RBDImageStore {
     ) async throws(VolumeError) -> TrashLook {
         let namespace = try configuration.cluster(clusterID).radosNamespace
         var look = TrashLook()
-        var looked: Set<String> = []
+        var looked: Set<ExactText> = []
         var all = users ?? []
         if users == nil { all.append(PoolUser(clusterID: clusterID, pool: nil, credentials: try service.read())) }
-        var failures: [String: String] = [:]
+        var failures: [ExactText: String] = [:]
         // Who works in a pool may empty its trash; the user for all pools may be one who only reads.
         let ordered = all.filter { $0.pool != nil } + all.filter { $0.pool == nil }
-        for user in ordered where user.clusterID == clusterID {
+        for user in ordered where user.clusterID.isExactly(clusterID) {
             var pools = [user.pool].compactMap(\.self)
             if user.pool == nil {
                 do throws(VolumeError) {
@@ -69,19 +70,19 @@ extension RBDImageStore {
                     continue
                 }
             }
-            for pool in pools where !looked.contains(pool) {
+            for pool in pools where !looked.contains(ExactText(pool)) {
                 do throws(VolumeError) {
                     let anchor = try VolumeID(clusterID: clusterID, pool: pool, namespace: namespace, image: "trash")
                     let place = try await place(of: anchor, as: user.credentials)
                     try await adoptTrash(of: place, &look)
-                    looked.insert(pool)
+                    looked.insert(ExactText(pool))
                 } catch {
                     // A pool that is gone has no trash, and those of other applications, which a user for all may not
                     // read, hold nothing of ours.
                     guard error.code != .invalidArgument, user.pool != nil || error.code != .permissionDenied else {
                         continue
                     }
-                    failures[pool] = "the trash of pool '\(pool)': \(error.message)"
+                    failures[ExactText(pool)] = "the trash of pool '\(pool)': \(error.message)"
                 }
             }
         }

@@ -1,4 +1,5 @@
 public import ArgumentParser
+internal import ExactText
 
 /// What the programs' command lines share: the version, and suggestions for mistyped subcommands.
 public enum CommandNames {
@@ -17,7 +18,7 @@ public enum CommandNames {
         var command = root
         for word in words {
             let names = names(in: command)
-            guard !names.isEmpty, !word.hasPrefix("-") else { return nil }
+            guard !names.isEmpty, !word.startsExactly(with: "-") else { return nil }
             if let next = names.first(where: { $0.names.contains(word) }) {
                 command = next.command
                 path.append(word)

@@ -1,4 +1,5 @@
 internal import CCurl
+internal import ExactText
 internal import Secrets
 
 /// libcurl's global state, initialised before the first handle and never cleaned up.
@@ -52,7 +53,7 @@ final class EasyHandle {
             try set(CURLOPT_PROTOCOLS_STR, "https,http")
             try set(CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS)
             // Requests wait for the first connection, which may offer HTTP/2, instead of opening one each.
-            if server.hasPrefix("https:") { try set(CURLOPT_PIPEWAIT, 1) }
+            if server.startsExactly(with: "https:") { try set(CURLOPT_PIPEWAIT, 1) }
             try set(CURLOPT_TCP_KEEPALIVE, 1)
             try set(CURLOPT_TCP_KEEPIDLE, 30)
             try set(CURLOPT_TCP_KEEPINTVL, 10)
@@ -147,7 +148,7 @@ private struct ServerAddress {
 
     init?(_ url: String) {
         scheme = String(url.prefix { $0 != ":" })
-        guard url.hasPrefix("\(scheme)://") else { return nil }
+        guard url.startsExactly(with: "\(scheme)://") else { return nil }
         let rest = url.dropFirst(scheme.count + 3).prefix { $0 != "/" }
         guard let colon = rest.lastIndex(of: ":"), !rest[colon...].contains("]") else {
             host = String(rest)

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// The head of an answer, which libcurl passes on line by line.
 struct HeadReader {
     private(set) var headers: [(name: String, value: String)] = []
@@ -8,10 +10,10 @@ struct HeadReader {
     mutating func append(_ bytes: UnsafeRawBufferPointer) {
         let line = String(decoding: bytes, as: UTF8.self)
         // A status line starts a new head: the real answer follows a status 100.
-        if line.hasPrefix("HTTP/") {
+        if line.startsExactly(with: "HTTP/") {
             headers = []
             isComplete = false
-            status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+            status = line.parts(at: " ", omittingEmpty: true).dropFirst().first.flatMap { Int($0) } ?? 0
             return
         }
         if line == "\r\n" || line == "\n" { isComplete = status >= 200 }

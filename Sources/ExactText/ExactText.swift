@@ -45,14 +45,21 @@ extension StringProtocol {
         utf8.reversed().starts(with: suffix.utf8.reversed())
     }
 
+    /// The rest of the text after the bytes of `prefix`; `nil` if the text does not start with them.
+    public func behind(_ prefix: some StringProtocol) -> String? {
+        guard startsExactly(with: prefix) else { return nil }
+        return String(decoding: utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
+    }
+
     /// The parts between the separators, byte by byte: a combining accent after a separator does not hide it.
     ///
     /// - Parameters:
     ///   - separator: An ASCII character, `/`.
+    ///   - most: The largest number of cuts.
     ///   - omittingEmpty: Whether to leave out parts without a byte.
     /// - Returns: The parts in their order; one, the text itself, if it has no separator.
-    public func parts(at separator: Unicode.Scalar, omittingEmpty: Bool = false) -> [String] {
-        utf8.split(separator: UInt8(ascii: separator), omittingEmptySubsequences: omittingEmpty)
+    public func parts(at separator: Unicode.Scalar, most: Int = .max, omittingEmpty: Bool = false) -> [String] {
+        utf8.split(separator: UInt8(ascii: separator), maxSplits: most, omittingEmptySubsequences: omittingEmpty)
             .map { String(decoding: $0, as: UTF8.self) }
     }
 }

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import OrderedCollections
 
 extension JSONValue {
@@ -6,7 +7,7 @@ extension JSONValue {
 
     /// Reads a document (RFC 8259), strictly: one value, no duplicate names, valid UTF-8, no lone surrogates.
     ///
-    /// Names that Unicode holds to be equal (é as one scalar or two) count as duplicates, as they would in a dictionary.
+    /// Names are duplicates when they have the same bytes: é as one scalar and as two are two names, as to Kubernetes.
     ///
     /// - Throws: `JSONError` with the offset at which the document is not JSON.
     package init(parsing bytes: [UInt8]) throws(JSONError) {
@@ -169,7 +170,7 @@ private struct JSONParser {
             throw expected("at most \(JSONValue.deepestNesting) levels of nesting")
         }
         offset += 1
-        var members: OrderedDictionary<String, JSONValue> = [:]
+        var members: JSONObject = [:]
         skipSpace()
         if skip(UInt8(ascii: "}")) { return .object(members) }
         while true {
@@ -180,9 +181,9 @@ private struct JSONParser {
             skipSpace()
             guard skip(UInt8(ascii: ":")) else { throw expected("':'") }
             skipSpace()
-            let isForgiving = depth == 0 && name == forgivingMember && next == UInt8(ascii: "[")
+            let isForgiving = depth == 0 && forgivingMember?.isExactly(name) == true && next == UInt8(ascii: "[")
             let value = try isForgiving ? forgivingArray() : value(depth: depth + 1)
-            guard members.updateValue(value, forKey: name) == nil else {
+            guard members.updateValue(value, forKey: ExactText(name)) == nil else {
                 throw expected("a name that did not come before in this object", at: start)
             }
             skipSpace()

@@ -1,4 +1,8 @@
+package import ExactText
 package import OrderedCollections
+
+/// Members by name, in the order they came; names that differ in a byte are two.
+package typealias JSONObject = OrderedDictionary<ExactText, JSONValue>
 
 /// A JSON document, or a part of one.
 ///
@@ -16,7 +20,7 @@ package enum JSONValue: Sendable, Hashable {
     /// An array.
     case array([JSONValue])
     /// An object.
-    case object(OrderedDictionary<String, JSONValue>)
+    case object(JSONObject)
 
     /// What it is, for a message: `a string`.
     package var kind: String {
@@ -33,7 +37,42 @@ package enum JSONValue: Sendable, Hashable {
     /// The member of that name; `nil` if there is none, or this is no object.
     package subscript(name: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
-        return members[name]
+        return members[name: name]
+    }
+}
+
+extension JSONValue {
+    /// Whether both are written with the same bytes, but for the order of members.
+    package static func == (one: JSONValue, other: JSONValue) -> Bool {
+        switch (one, other) {
+        case (.null, .null): true
+        case (.bool(let one), .bool(let other)): one == other
+        case (.number(let one), .number(let other)): one == other
+        case (.string(let one), .string(let other)): one.isExactly(other)
+        case (.array(let one), .array(let other)): one == other
+        case (.object(let one), .object(let other)): one == other
+        default: false
+        }
+    }
+
+    /// Feeds what `==` compares.
+    package func hash(into hasher: inout Hasher) {
+        switch self {
+        case .null: hasher.combine(0)
+        case .bool(let value): hasher.combine(value)
+        case .number(let number): hasher.combine(number)
+        case .string(let text): hasher.combine(ExactText(text))
+        case .array(let elements): hasher.combine(elements)
+        case .object(let members): hasher.combine(members)
+        }
+    }
+}
+
+extension JSONObject {
+    /// The member of that name.
+    package subscript(name name: String) -> JSONValue? {
+        get { self[ExactText(name)] }
+        set { self[ExactText(name)] = newValue }
     }
 }
 

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import OrderedCollections
 
 extension JSONValue {
@@ -29,7 +30,7 @@ extension JSONValue {
             for (name, value) in members {
                 if !isFirst { bytes.append(UInt8(ascii: ",")) }
                 isFirst = false
-                Self.write(name, to: &bytes)
+                Self.write(name.text, to: &bytes)
                 bytes.append(UInt8(ascii: ":"))
                 value.write(to: &bytes)
             }

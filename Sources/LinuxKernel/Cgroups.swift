@@ -1,3 +1,4 @@
+internal import ExactText
 internal import SystemPackage
 
 /// The cgroups of a process, and ways out of them.
@@ -18,10 +19,10 @@ public struct Cgroups: Sendable {
 
     /// Reads the text of `/proc/PID/cgroup`.
     public init(text: String) {
-        memberships = text.split(separator: "\n").compactMap { line in
-            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+        memberships = text.parts(at: "\n", omittingEmpty: true).compactMap { line in
+            let fields = line.parts(at: ":", most: 2)
             guard fields.count == 3 else { return nil }
-            return Membership(controllers: fields[1].split(separator: ",").map(String.init), path: String(fields[2]))
+            return Membership(controllers: fields[1].parts(at: ",", omittingEmpty: true), path: String(fields[2]))
         }
     }
 

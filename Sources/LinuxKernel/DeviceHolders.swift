@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -56,16 +57,16 @@ public struct DeviceHolders: Sendable {
                 holders.append(.device(title.map { "device-mapper '\($0)' (\(holder))" } ?? holder))
             }
         }
-        for loop in (try? KernelFile.names(in: "\(sysfs)/block")) ?? [] where loop.hasPrefix("loop") {
+        for loop in (try? KernelFile.names(in: "\(sysfs)/block")) ?? [] where loop.startsExactly(with: "loop") {
             let file = KernelFile.firstLine("\(sysfs)/block/\(loop)/loop/backing_file")
-            if names.contains(where: { file == "/dev/\($0)" }) { holders.append(.device(loop)) }
+            if names.contains(where: { file?.isExactly("/dev/\($0)") == true }) { holders.append(.device(loop)) }
         }
         return holders
     }
 
     private func swaps(on names: [String]) -> [DeviceHolder] {
-        let lines = ((try? KernelFile.text("\(proc)/swaps")) ?? "").split(separator: "\n")
-        return lines.contains { line in names.contains { line.hasPrefix("/dev/\($0) ") } } ? [.swap] : []
+        let lines = ((try? KernelFile.text("\(proc)/swaps")) ?? "").parts(at: "\n", omittingEmpty: true)
+        return lines.contains { line in names.contains { line.startsExactly(with: "/dev/\($0) ") } } ? [.swap] : []
     }
 
     /// Mounts in every mount namespace; each is looked at once, through one of its processes.
@@ -78,9 +79,9 @@ public struct DeviceHolders: Sendable {
             else { continue }
             for mount in MountTable(text: text).mounts {
                 // A bind mount of the device's node has the number of devtmpfs.
-                let isNode = names.contains { mount.root == "/\($0)" && mount.fileSystem == "devtmpfs" }
+                let isNode = names.contains { mount.root.isExactly("/\($0)") && mount.fileSystem == "devtmpfs" }
                 // btrfs has a number of its own.
-                let isSource = names.contains { mount.source == "/dev/\($0)" }
+                let isSource = names.contains { mount.source.isExactly("/dev/\($0)") }
                 guard numbers.contains(mount.device) || isSource, !isNode else { continue }
                 holders.append(.mount(point: mount.mountPoint, process: pid, program: program(pid)))
             }
@@ -95,7 +96,7 @@ public struct DeviceHolders: Sendable {
             let isHolder = ((try? KernelFile.names(in: directory)) ?? []).contains { descriptor in
                 // Only names that fit are looked at further: a stat of anything else may block.
                 guard let target = link("\(directory)/\(descriptor)"),
-                    names.contains(where: { target.hasSuffix("/\($0)") })
+                    names.contains(where: { target.endsExactly(with: "/\($0)") })
                 else { return false }
                 var status = stat()
                 guard stat("\(directory)/\(descriptor)", &status) == 0, status.st_mode & S_IFMT == S_IFBLK else {

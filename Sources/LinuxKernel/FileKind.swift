@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -59,7 +60,7 @@ public struct DeviceNumber: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads `7:3`.
     public init?(parsing text: some StringProtocol) {
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        let parts = text.parts(at: ":")
         guard parts.count == 2, let major = UInt32(parts[0]), let minor = UInt32(parts[1]) else { return nil }
         self.init(major: major, minor: minor)
     }

@@ -17,7 +17,7 @@ public enum KernelFile {
     /// The file's first line without its line feed; nothing when it cannot be read.
     public static func firstLine(_ path: String) -> String? {
         guard let text = try? text(path) else { return nil }
-        return text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false).first.map(String.init)
+        return text.parts(at: "\n", most: 1).first
     }
 
     /// Writes `text` to a file that exists, in one call, as kernel files want it.

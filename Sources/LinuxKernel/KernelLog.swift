@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -32,6 +33,6 @@ public struct KernelLog: ~Copyable, Sendable {
     static func message(of record: String) -> String? {
         guard let semicolon = record.firstIndex(of: ";") else { return nil }
         let text = record[record.index(after: semicolon)...]
-        return text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false).first.map(String.init)
+        return text.parts(at: "\n", most: 1).first
     }
 }

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 
 /// The running kernel's release: `6.1.0-23-amd64`.
@@ -11,7 +12,7 @@ public struct KernelRelease: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads a release; nothing when it does not begin with two numbers.
     public init?(_ text: String) {
-        let numbers = text.split(separator: ".", maxSplits: 2).prefix(2).map { $0.prefix(while: \.isNumber) }
+        let numbers = text.parts(at: ".", most: 2, omittingEmpty: true).prefix(2).map { $0.prefix(while: \.isNumber) }
         guard numbers.count == 2, let major = Int(numbers[0]), let minor = Int(numbers[1]) else { return nil }
         (description, self.major, self.minor) = (text, major, minor)
     }

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -14,7 +15,7 @@ public struct LoopDevice: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads `/dev/loopN`.
     public init?(path: String) {
-        guard path.hasPrefix("/dev/loop"), let number = Int(path.dropFirst(9)) else { return nil }
+        guard path.startsExactly(with: "/dev/loop"), let number = Int(path.dropFirst(9)) else { return nil }
         self.init(number: number)
     }
 

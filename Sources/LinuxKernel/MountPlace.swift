@@ -65,7 +65,7 @@ public struct MountPlace: ~Copyable, Sendable {
             return nil
         }
         let text = try KernelFile.text("/proc/self/fdinfo/\(top.rawValue)")
-        for line in text.split(separator: "\n") where line.hasPrefix("mnt_id:") {
+        for line in text.parts(at: "\n", omittingEmpty: true) where line.startsExactly(with: "mnt_id:") {
             return Int(line.dropFirst("mnt_id:".count).filter(\.isNumber))
         }
         throw KernelError("read", .ioError, "/proc/self/fdinfo of \(path)")

@@ -34,7 +34,7 @@ public struct MountTable: Sendable {
 
     /// Reads the text of a mountinfo file; lines that are not understood are left out.
     public init(text: String) {
-        mounts = text.split(separator: "\n").compactMap(Self.parse)
+        mounts = text.parts(at: "\n").compactMap(Self.parse)
     }
 
     /// The mounts of this process.
@@ -59,8 +59,8 @@ public struct MountTable: Sendable {
         mounts.filter { $0.device == device }
     }
 
-    private static func parse(_ line: Substring) -> Mount? {
-        let fields = line.split(separator: " ", omittingEmptySubsequences: false)
+    private static func parse(_ line: String) -> Mount? {
+        let fields = line.parts(at: " ")
         guard fields.count >= 10, let dash = fields[6...].firstIndex(of: "-"), fields.count > dash + 3,
             let id = Int(fields[0]), let parentID = Int(fields[1]), let device = DeviceNumber(parsing: fields[2])
         else { return nil }
@@ -70,16 +70,16 @@ public struct MountTable: Sendable {
             device: device,
             root: unescape(fields[3]),
             mountPoint: unescape(fields[4]),
-            options: fields[5].split(separator: ",").map(String.init),
-            fileSystem: String(fields[dash + 1]),
+            options: fields[5].parts(at: ",", omittingEmpty: true),
+            fileSystem: fields[dash + 1],
             source: unescape(fields[dash + 2]),
-            superOptions: fields[dash + 3].split(separator: ",").map(String.init)
+            superOptions: fields[dash + 3].parts(at: ",", omittingEmpty: true)
         )
     }
 
     /// Space, tab, line feed, backslash and `#` stand as three octal digits.
-    private static func unescape(_ field: Substring) -> String {
-        guard field.utf8.contains(UInt8(ascii: "\\")) else { return String(field) }
+    private static func unescape(_ field: String) -> String {
+        guard field.utf8.contains(UInt8(ascii: "\\")) else { return field }
         let bytes = Array(field.utf8)
         var plain: [UInt8] = []
         var index = 0

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -14,12 +15,12 @@ public struct MountOptions: Sendable, Hashable {
     public init(_ options: [String]) {
         flags = 0
         var rest: [String] = []
-        for option in options.flatMap({ $0.split(separator: ",") }).map(String.init) where !option.isEmpty {
+        for option in options.flatMap({ $0.parts(at: ",", omittingEmpty: true) }) where !option.isEmpty {
             if let bit = Self.bits[option] {
                 flags |= bit
             } else if let bit = Self.clearing[option] {
                 flags &= ~bit
-            } else if !Self.forOthers.contains(option), !option.hasPrefix("x-") {
+            } else if !Self.forOthers.contains(option), !option.startsExactly(with: "x-") {
                 rest.append(option)
             }
         }

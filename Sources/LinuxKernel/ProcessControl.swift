@@ -1,4 +1,5 @@
 internal import CLinux
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -144,7 +145,10 @@ public struct Capabilities: Sendable, Hashable {
 
     /// Reads the text of `/proc/PID/status`.
     public init?(statusText: String) {
-        guard let line = statusText.split(separator: "\n").first(where: { $0.hasPrefix("CapEff:") }),
+        guard
+            let line = statusText.parts(at: "\n", omittingEmpty: true).first(where: {
+                $0.startsExactly(with: "CapEff:")
+            }),
             let mask = line.split(whereSeparator: \.isWhitespace).last.flatMap({ UInt64($0, radix: 16) })
         else { return nil }
         self.init(rawValue: mask)

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -38,8 +39,8 @@ public struct ProcessIdentity: Sendable, Hashable, Codable {
     /// Whether a debugger has it.
     public var isTraced: Bool {
         let text = (try? KernelFile.text("/proc/\(pid)/status")) ?? ""
-        let line = text.split(separator: "\n").first { $0.hasPrefix("TracerPid:") }
-        return line.map { !$0.hasSuffix("\t0") } ?? false
+        let line = text.parts(at: "\n", omittingEmpty: true).first { $0.startsExactly(with: "TracerPid:") }
+        return line.map { !$0.endsExactly(with: "\t0") } ?? false
     }
 
     /// Waits until the process has ended, at most for `limit`, and says whether it has.
@@ -96,7 +97,7 @@ public struct ProcessStatus: Sendable, Hashable {
     public init?(text: String) {
         guard let open = text.firstIndex(of: "("), let close = text.lastIndex(of: ")"), open < close else { return nil }
         command = String(text[text.index(after: open)..<close])
-        let fields = text[text.index(after: close)...].split(separator: " ")
+        let fields = text[text.index(after: close)...].parts(at: " ", omittingEmpty: true)
         guard fields.count > 19, let state = fields[0].first, let startTime = UInt64(fields[19]) else { return nil }
         self.state = state
         self.startTime = startTime

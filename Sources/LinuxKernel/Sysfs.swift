@@ -24,8 +24,8 @@ public struct Sysfs: Sendable {
 
     /// The kernel's name of a block device, `rbd0`; nothing when there is none of that number.
     public func name(of device: DeviceNumber) -> String? {
-        (try? KernelFile.text("\(root)/dev/block/\(device)/uevent"))?.split(separator: "\n")
-            .first { $0.hasPrefix("DEVNAME=") }
+        (try? KernelFile.text("\(root)/dev/block/\(device)/uevent"))?.parts(at: "\n", omittingEmpty: true)
+            .first { $0.startsExactly(with: "DEVNAME=") }
             .map { String($0.dropFirst("DEVNAME=".count)) }
     }
 

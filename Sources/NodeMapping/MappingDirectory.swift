@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 internal import LinuxKernel
 
@@ -8,7 +9,7 @@ struct MappingDirectory: Sendable, Hashable, Codable {
 
     /// The state directory that it is in.
     var stateDirectory: String {
-        path.split(separator: "/", omittingEmptySubsequences: false).dropLast(2).joined(separator: "/")
+        path.parts(at: "/").dropLast(2).joined(separator: "/")
     }
     /// Which image and how, written before anything is done.
     var record: String { "\(path)/record.json" }

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 internal import NodeMapping
 internal import Volumes
@@ -23,7 +24,7 @@ enum FormatState: Sendable, Hashable {
             self = .none
             return
         }
-        let words = text.split(separator: " ").map(String.init)
+        let words = text.parts(at: " ", omittingEmpty: true)
         // A word of a later version forbids, as `formatted` does.
         guard words.count >= 2, words[0] == "formatting", VolumeCapability.fileSystems.contains(words[1]) else {
             self = .formatted(text: text)
@@ -42,7 +43,7 @@ enum FormatState: Sendable, Hashable {
 
     /// The note that a node is about to make a file system; each is another.
     static func beginning(_ fileSystem: String, on nodeID: String) -> FormatState {
-        let node = nodeID.printable.split(separator: " ").joined(separator: "_")
+        let node = nodeID.printable.parts(at: " ", omittingEmpty: true).joined(separator: "_")
         let time = Date().formatted(.iso8601)
         return FormatState(
             "formatting \(fileSystem) \(node) \(time) \(String(UInt64.random(in: 0 ... .max), radix: 16))"

@@ -1,4 +1,5 @@
 internal import Blocking
+internal import ExactText
 internal import LinuxKernel
 internal import NodeMapping
 internal import SystemPackage
@@ -40,7 +41,7 @@ struct OwnMount: Sendable {
     static func couldBeOurs(_ device: DeviceNumber) -> Bool {
         guard device.major != 0 else { return false }
         guard let name = Sysfs().name(of: device) else { return true }
-        return ["loop", "nbd", "rbd"].contains { name.hasPrefix($0) }
+        return ["loop", "nbd", "rbd"].contains { name.startsExactly(with: $0) }
     }
 }
 

@@ -125,7 +125,7 @@ struct VolumeRecords: Sendable {
     /// All that can be read, in the order of their files' names; a file that cannot be read is left to who asks for it.
     func all() throws(KernelError) -> [VolumeRecord] {
         guard try FileKind.of(directory) != nil else { return [] }
-        return try KernelFile.names(in: directory).filter { $0.hasSuffix(".json") }.compactMap { name in
+        return try KernelFile.names(in: directory).filter { $0.endsExactly(with: ".json") }.compactMap { name in
             guard let bytes = try? KernelFile.bytes("\(directory)/\(name)") else { return nil }
             return try? JSONDecoder().decode(VolumeRecord.self, from: Data(bytes))
         }

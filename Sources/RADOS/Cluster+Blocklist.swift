@@ -1,4 +1,5 @@
 internal import CRados
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -44,8 +45,8 @@ extension Cluster {
     /// Similar to: ceph osd blocklist ls.
     public func blocklist() throws(RADOSError) -> [BlocklistEntry] {
         let answer = try monitorCommand(#"{"prefix":"osd blocklist ls"}"#)
-        return String(decoding: answer, as: UTF8.self).split(separator: "\n").compactMap { line in
-            let words = line.split(separator: " ")
+        return String(decoding: answer, as: UTF8.self).parts(at: "\n", omittingEmpty: true).compactMap { line in
+            let words = line.parts(at: " ", omittingEmpty: true)
             guard words.count >= 2, words[0].contains("/") else { return nil }
             return BlocklistEntry(address: String(words[0]), until: String(words[1]))
         }

@@ -1,4 +1,5 @@
 internal import CRados
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -190,7 +191,7 @@ public struct LockOwner: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// N of `client.N`.
-    public var clientID: UInt64? { client.hasPrefix("client.") ? UInt64(client.dropFirst(7)) : nil }
+    public var clientID: UInt64? { client.startsExactly(with: "client.") ? UInt64(client.dropFirst(7)) : nil }
 
     /// `client.4123 at 10.0.0.7:0/123456`.
     public var description: String { "\(client) at \(address)" }

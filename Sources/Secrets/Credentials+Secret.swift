@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// Why a Secret names no Ceph user.
 ///
 /// Holds nothing of what the Secret holds.
@@ -40,7 +42,7 @@ extension Credentials {
         guard !CephKey.isIn(text) else {
             throw CredentialsFault("what 'userID' holds looks like a key; were userID and userKey swapped?")
         }
-        guard !text.hasPrefix("client.") else {
+        guard !text.startsExactly(with: "client.") else {
             throw CredentialsFault("'userID' starts with 'client.'; give the user without that prefix")
         }
         let read = CephKey.armored(key) ?? key

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// A Ceph user: the `userID` and `userKey` of a ceph-csi Secret.
 public struct Credentials: Sendable, Hashable, CustomStringConvertible {
     /// The user without its `client.` prefix, such as `csi-rbd-provisioner`.
@@ -14,6 +16,17 @@ public struct Credentials: Sendable, Hashable, CustomStringConvertible {
 
     /// The user as Ceph names it, such as `client.csi-rbd-provisioner`.
     public var entityName: String { "client.\(userID)" }
+
+    /// Whether both are the same user, by the bytes of its name, with the same key.
+    public static func == (one: Self, other: Self) -> Bool {
+        one.userID.isExactly(other.userID) && one.userKey == other.userKey
+    }
+
+    /// Feeds the name and the key.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(ExactText(userID))
+        hasher.combine(userKey)
+    }
 
     /// The user alone.
     public var description: String { entityName }

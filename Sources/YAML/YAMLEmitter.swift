@@ -1,4 +1,5 @@
 internal import CYAML
+internal import ExactText
 package import JSON
 internal import OrderedCollections
 
@@ -73,6 +74,7 @@ private final class YAMLEmitter {
             let style = members.isEmpty ? YAML_FLOW_MAPPING_STYLE : YAML_BLOCK_MAPPING_STYLE
             emit { yaml_mapping_start_event_initialize(&$0, nil, nil, 1, style) }
             for (name, value) in members {
+                let name = name.text
                 scalar(name, PlainScalar.isMistakable(name) ? YAML_SINGLE_QUOTED_SCALAR_STYLE : YAML_ANY_SCALAR_STYLE)
                 write(value)
             }

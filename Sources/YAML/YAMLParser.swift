@@ -1,4 +1,5 @@
 internal import CYAML
+internal import ExactText
 package import JSON
 internal import OrderedCollections
 
@@ -110,13 +111,13 @@ private final class YAMLParser {
                 elements.append(try value(event, depth: depth + 1))
             }
         case .mappingStart:
-            var members: OrderedDictionary<String, JSONValue> = [:]
+            var members: JSONObject = [:]
             while true {
                 let event = try next()
                 if case .mappingEnd = event { return .object(members) }
                 guard let name = try name(event) else { throw YAMLError(line: line, reason: "a key is no scalar") }
-                guard members[name] == nil else { throw YAMLError(line: line, reason: "a key is there twice") }
-                members[name] = try value(next(), depth: depth + 1)
+                guard members[name: name] == nil else { throw YAMLError(line: line, reason: "a key is there twice") }
+                members[name: name] = try value(next(), depth: depth + 1)
             }
         case .sequenceEnd, .mappingEnd, .bracket, .end:
             throw YAMLError(line: line, reason: "a value is missing")

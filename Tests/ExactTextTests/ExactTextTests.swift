@@ -31,6 +31,9 @@ struct ExactTextTests {
         #expect(!"/a/\u{301}b".hasPrefix("/a/") && "/a/\u{301}b".startsExactly(with: "/a/"))
         #expect("x/\u{301}".endsExactly(with: "/\u{301}") && !"x/\u{301}".endsExactly(with: "/"))
         #expect("a//b".parts(at: "/").count == 3 && "a//b".parts(at: "/", omittingEmpty: true).count == 2)
+        #expect("a=b=c".parts(at: "=", most: 1) == ["a", "b=c"])
+        #expect("a\r\nb".parts(at: "\n") == ["a\r", "b"], "a carriage return and a line feed are one Character")
+        #expect("/a/\u{301}b".behind("/a/")?.isExactly("\u{301}b") == true && "cafe\u{301}".behind("caf\u{E9}") == nil)
         #expect("".parts(at: "/").count == 1 && "".parts(at: "/", omittingEmpty: true).isEmpty)
     }
 

@@ -1,3 +1,4 @@
+import ExactText
 import JSON
 import OrderedCollections
 import Testing
@@ -124,10 +125,23 @@ struct JSONTests {
         #expect(!dumped.contains("SECRET"))
     }
 
+    @Test("Names and strings of two spellings are two, and are written as they came")
+    func spellings() throws {
+        let text =
+            #"{"caf"# + "\u{E9}" + #"":"caf"# + "\u{E9}" + #"","cafe"# + "\u{301}" + #"":"cafe"# + "\u{301}" + #""}"#
+        let value = try Self.parse(text)
+        #expect(value.bytes == Array(text.utf8))
+        #expect(value["caf\u{E9}"] == .string("caf\u{E9}") && value["cafe\u{301}"] == .string("cafe\u{301}"))
+        #expect(value["caf\u{E9}"] != value["cafe\u{301}"])
+        #expect(Set([JSONValue.string("caf\u{E9}"), .string("cafe\u{301}")]).count == 2)
+        // Kelvin's sign is a K to Swift.
+        #expect(try Self.parse(#"{"\u212A":1,"K":2}"#)["K"] == .number(JSONNumber(2)))
+    }
+
     @Test(
         "One element of a list that is no JSON by our rules is left out, and told where it lies; the others stay",
         arguments: [
-            #"{"\u00e9":1,"e\u0301":2}"#, #"{"a":1,"a":2}"#, #"["\ud800"]"#, "tru", #"{"a":"]},{\"[","a":0}"#,
+            #"{"\u00e9":1,"\u00e9":2}"#, #"{"a":1,"a":2}"#, #"["\ud800"]"#, "tru", #"{"a":"]},{\"[","a":0}"#,
 
             String(repeating: "[", count: 70) + String(repeating: "]", count: 70),
         ]

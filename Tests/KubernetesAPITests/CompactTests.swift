@@ -1,3 +1,4 @@
+import ExactText
 import JSON
 import Testing
 
@@ -32,6 +33,14 @@ struct CompactTests {
         let doomed = metadata.with("deletionTimestamp", "2026-01-01T00:00:00Z")
         let deleted = try #require(PersistentVolumeClaim(["metadata": doomed, "status": rest]))
         #expect(deleted.compact.details?.finalizers == ["kubernetes.io/pvc-protection"])
+    }
+
+    @Test("What is kept once for many objects keeps its bytes, also beside a spelling that looks the same")
+    func interned() {
+        for text in ["a-class-with-a-long-name-caf\u{E9}", "a-class-with-a-long-name-cafe\u{301}"] {
+            #expect(Interned.string(text).isExactly(text))
+            #expect(Interned.string(text).isExactly(text))
+        }
     }
 
     @Test("An index of one, of several and of none again")

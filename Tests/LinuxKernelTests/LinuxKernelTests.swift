@@ -1,3 +1,4 @@
+import ExactText
 import Glibc
 import Testing
 
@@ -37,6 +38,17 @@ struct KernelTextTests {
         #expect(mount.device == DeviceNumber(major: 0, minor: 39))
         #expect(mount.options == ["rw", "noatime"])
         #expect(mount.isReadOnly)
+    }
+
+    @Test("A name that begins with a combining character, or ends in a carriage return, hides no mount")
+    func combining() {
+        let table = MountTable(
+            text: "9 1 0:2 / /m rw - tmpfs \u{301}x rw\n10 1 0:3 / /m/\u{301}n rw - tmpfs x rw,size=1\r\n"
+                + "11 1 0:4 / /last rw - tmpfs y rw\n"
+        )
+        #expect(table.mounts.map(\.id) == [9, 10, 11])
+        #expect(table.mount(at: "/m")?.source.isExactly("\u{301}x") == true)
+        #expect(table.mounts(below: "/m").map(\.id) == [10])
     }
 
     @Test("Of mounts on top of each other the uppermost counts, in whatever order they stand")

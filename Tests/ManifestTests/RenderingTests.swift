@@ -1,3 +1,4 @@
+import ExactText
 import Foundation
 import JSON
 import KubernetesAPI
@@ -115,7 +116,7 @@ extension JSONValue {
         case .object(let members):
             var sorted: JSONValue = [:]
             for (name, value) in members.sorted(by: { $0.key < $1.key }) {
-                sorted = sorted.with(name, value.sorted)
+                sorted = sorted.with(name.text, value.sorted)
             }
             return sorted
         case .array(let elements): return .array(elements.map(\.sorted))

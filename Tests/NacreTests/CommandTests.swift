@@ -103,6 +103,9 @@ struct CommandTests {
             #expect(VolumeName(argument: name)?.names(id, called: "data") == false, "\(name)")
         }
         #expect(VolumeName(argument: "data")?.names(id, called: "other") == false)
+        // One letter in two spellings is two names.
+        #expect(VolumeName(argument: "caf\u{E9}")?.names(id, called: "cafe\u{301}") == false)
+        #expect(VolumeName(argument: "p/n/\u{301}x")?.names(id, called: "\u{301}x") == true)
         #expect(VolumeName(argument: "p/n/data")?.names(id) == true)
     }
 

@@ -25,6 +25,13 @@ struct SecretsTests {
         #expect(Secret("").isEmpty)
     }
 
+    @Test("Users are equal by the bytes of their names")
+    func users() {
+        let key = Secret("k")
+        #expect(Credentials(userID: "a", userKey: key) == Credentials(userID: "a", userKey: key))
+        #expect(Credentials(userID: "caf\u{E9}", userKey: key) != Credentials(userID: "cafe\u{301}", userKey: key))
+    }
+
     @Test("The bytes are lent, zero-terminated for C")
     func lends() {
         #expect(Secret("key").withCString { String(cString: $0) } == "key")

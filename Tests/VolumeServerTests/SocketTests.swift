@@ -39,6 +39,17 @@ struct SocketTests {
         }
     }
 
+    @Test("A directory that ends before a combining character is the one that the kernel sees")
+    func combining() async throws {
+        try await Fixture.withDirectory { directory in
+            let fixture = Fixture(socketPath: "\(directory)/a/\u{301}.sock")
+            try await Fixture.serve(fixture, Self.configuration(fixture.socketPath)) {
+                #expect(Self.status(of: fixture.socketPath)?.st_mode == S_IFSOCK | 0o600)
+                #expect(Self.status(of: "\(directory)/a")?.st_mode == S_IFDIR | 0o700)
+            }
+        }
+    }
+
     @Test("Graceful shutdown lets the call under way end, then takes the socket away")
     func shutdown() async throws {
         try await Fixture.withDirectory { directory in

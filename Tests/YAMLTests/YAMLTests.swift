@@ -1,3 +1,4 @@
+import ExactText
 import JSON
 import OrderedCollections
 import Testing
@@ -21,6 +22,7 @@ struct YAMLTests {
             (#"{"it": ["is", "JSON"], "too": {}}"#, #"{"it":["is","JSON"],"too":{}}"#),
             ("---\na: ü\n...\n", #"{"a":"ü"}"#),
             ("1: x\ntrue: y\n", #"{"1":"x","true":"y"}"#),
+            ("caf\u{E9}: 1\ncafe\u{301}: 2\n", "{\"caf\u{E9}\":1,\"cafe\u{301}\":2}"),
         ]
     )
     func reading(text: String, json: String) throws {
@@ -56,7 +58,7 @@ struct YAMLTests {
         ]
     )
     func strings(text: String) throws {
-        let value = JSONValue.object(["key": .array([.string(text)]), text: .string("name")])
+        let value = JSONValue.object(["key": .array([.string(text)]), ExactText(text): .string("name")])
         #expect(try JSONValue(parsingYAML: Array(value.yaml.utf8)) == value, "\(value.yaml)")
     }
 

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// A UUID as GPT stores it: the first three groups in little-endian order.
 public struct GUID: Sendable, Hashable, CustomStringConvertible {
     /// As on disk; always 16 bytes.
@@ -11,7 +13,7 @@ public struct GUID: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads `CAFECAFE-9B03-4F30-B4C6-B4B80CEFF106`, in either case.
     public init?(text: String) {
-        let groups = text.split(separator: "-", omittingEmptySubsequences: false)
+        let groups = text.parts(at: "-")
         guard groups.map(\.utf8.count) == [8, 4, 4, 4, 12] else { return nil }
         let digits = Array(groups.joined().utf8)
         var plain: [UInt8] = []

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import LinuxKernel
 
 /// Why a device would not be taken for a new OSD.
@@ -46,7 +47,7 @@ extension DiskInspection {
         if node.isReadOnly { reasons.append("read-only") }
         if !mounts.isEmpty || !swaps.isEmpty || isLocked { reasons.append("locked") }
         if node.sizeBytes < 5_368_709_120 { reasons.append("Insufficient space (<5GB)") }
-        if node.isLoop || node.mapping.map({ !$0.uuid.hasPrefix("mpath-") }) ?? false {
+        if node.isLoop || node.mapping.map({ !$0.uuid.startsExactly(with: "mpath-") }) ?? false {
             reasons.append("Device type is not acceptable. It should be raw device or partition")
         }
         if type?.isCeph ?? false { reasons.append("Used by ceph-disk") }
@@ -73,7 +74,7 @@ extension DiskInspection {
     /// See: rook pkg/operator/ceph/cluster/osd/config and pkg/daemon/ceph/osd/daemon.go, `getAvailableDevices`.
     private var rookReasons: [String] {
         var reasons: [String] = []
-        if node.name.hasPrefix("rbd") { reasons.append("is an rbd device") }
+        if node.name.startsExactly(with: "rbd") { reasons.append("is an rbd device") }
         if node.isLoop { reasons.append("is a loop device") }
         if !node.isPartition, tree.count > 1 {
             reasons.append("has children: \(tree.dropFirst().map(\.name).joined(separator: ", "))")

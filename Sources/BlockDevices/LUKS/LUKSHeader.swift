@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// The header of an encrypted device.
 ///
 /// | offset | size | field |
@@ -67,6 +69,6 @@ public struct LUKSHeader: Sendable, Hashable {
     /// The cluster that Rook noted, once an OSD was made on it.
     public var clusterID: String? {
         let prefix = "ceph_fsid="
-        return subsystem.hasPrefix(prefix) ? String(subsystem.dropFirst(prefix.count)) : nil
+        return subsystem.startsExactly(with: prefix) ? String(subsystem.dropFirst(prefix.count)) : nil
     }
 }

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// A volume group as one of its physical volumes describes it.
 public struct LVMVolumeGroup: Sendable, Hashable {
     /// Its name: `ceph-…` when ceph-volume made it.
@@ -89,7 +91,7 @@ public struct LVMLogicalVolume: Sendable, Hashable {
         self.name = name
         id = (value["id"]?.text ?? "").filter { $0 != "-" }
         tags = Self.tags(value["tags"]?.list.compactMap(\.text) ?? [])
-        segments = value.section.filter { $0.key.hasPrefix("segment") && $0.key != "segment_count" }
+        segments = value.section.filter { $0.key.startsExactly(with: "segment") && $0.key != "segment_count" }
             .compactMap { Self.segment($0.value) }
             .sorted { $0.startExtent < $1.startExtent }
     }
@@ -110,7 +112,7 @@ public struct LVMLogicalVolume: Sendable, Hashable {
     private static func tags(_ list: [String]) -> [String: String] {
         var tags: [String: String] = [:]
         for tag in list {
-            let pair = tag.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            let pair = tag.parts(at: "=", most: 1)
             if !pair[0].contains("secret") { tags[pair[0]] = pair.count > 1 ? pair[1] : "" }
         }
         return tags

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// Where a partition begins or ends, in sgdisk's syntax: `0`, `2048`, `10G`, `+10M`, `-1G`.
 public enum GPTPlace: Sendable, Hashable {
     /// Where there is room, or to the end of it.
@@ -30,7 +32,7 @@ public enum GPTPlace: Sendable, Hashable {
     private static func bytes(_ text: Substring, plainUnit: UInt64?) -> UInt64? {
         let units: [Character: UInt64] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50]
         var digits = text
-        for suffix in ["iB", "B", "ib", "b"] where digits.hasSuffix(suffix) {
+        for suffix in ["iB", "B", "ib", "b"] where digits.endsExactly(with: suffix) {
             digits = digits.dropLast(suffix.count)
             break
         }

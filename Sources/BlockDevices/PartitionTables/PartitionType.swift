@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// The meaning of a GPT type GUID, for the types that occur on Ceph hosts.
 public struct PartitionType: Sendable, Hashable {
     /// The GUID.
@@ -7,7 +9,7 @@ public struct PartitionType: Sendable, Hashable {
     /// A name to type: `ceph-block`.
     public let name: String
     /// Whether it is Ceph's.
-    public var isCeph: Bool { name.hasPrefix("ceph-") }
+    public var isCeph: Bool { name.startsExactly(with: "ceph-") }
 
     /// The name (PARTLABEL) that `nacre-disk prepare` gives a partition of this type.
     public var preparedName: String { name.replacing("ceph-", with: "ceph ") }

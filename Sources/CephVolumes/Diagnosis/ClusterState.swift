@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 internal import RADOS
 
@@ -23,7 +24,7 @@ struct ClusterState: Sendable {
         let quotaObjects: UInt64?
         private let applications: [String: Nothing]?
 
-        private var flags: [Substring] { flagNames.split(separator: ",") }
+        private var flags: [String] { flagNames.parts(at: ",", omittingEmpty: true) }
 
         /// See: osd_types.h, `TYPE_ERASURE`.
         var isErasureCoded: Bool { type == 3 }
@@ -51,7 +52,7 @@ struct ClusterState: Sendable {
         checks = (try? JSONDecoder().decode(HealthChecks.self, from: Data(health)))?.all ?? []
     }
 
-    func pool(_ name: String) -> Pool? { pools.first { $0.name == name } }
+    func pool(_ name: String) -> Pool? { pools.first { $0.name.isExactly(name) } }
 
     /// Why I/O to a pool, or to the pool of its images' data, does not come back; nothing when nothing is known.
     func standstill(ofPools names: [String]) -> String? {

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 
 /// One of Ceph's health checks that is raised: `OSD_FULL`.
@@ -18,7 +19,7 @@ struct HealthCheck: Sendable {
         switch code {
         case "OSDMAP_FLAGS":
             let flags = summary.split { $0 == " " || $0 == "," }
-            if flags.contains(where: { $0.hasPrefix("pause") }) {
+            if flags.contains(where: { $0.startsExactly(with: "pause") }) {
                 return "the cluster's I/O is paused (\(summary)); run: ceph osd unset pause"
             }
             return flags.contains("full") ? "the cluster is full (\(summary)); add OSDs or delete data" : nil
@@ -40,7 +41,7 @@ struct HealthCheck: Sendable {
     var isHarmful: Bool {
         if standstill != nil { return true }
         guard severity == "HEALTH_ERR", !isMuted else { return false }
-        return !Self.othersParts.contains { code.hasPrefix($0) }
+        return !Self.othersParts.contains { code.startsExactly(with: $0) }
     }
 
     /// How a person is told of it: `OSD_FULL (1 full osd(s))`.

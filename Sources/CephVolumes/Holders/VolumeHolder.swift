@@ -23,7 +23,7 @@ public struct VolumeHolder: Sendable, Hashable {
 
     /// `10.0.0.7` of `10.0.0.7:0/123456`.
     public static func host(of address: String) -> String {
-        let place = address.split(separator: "/").first ?? ""
+        let place = address.parts(at: "/", omittingEmpty: true).first ?? ""
         guard let colon = place.lastIndex(of: ":") else { return String(place) }
         return place[..<colon].filter { $0 != "[" && $0 != "]" }
     }

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 internal import Glibc
 internal import LinuxKernel
@@ -53,7 +54,7 @@ public final class RemovalProcesses: ImageRemoving {
         self.command = command
         setting = RemovalSetting(
             // The process works elsewhere.
-            configurationPath: configurationPath.hasPrefix("/")
+            configurationPath: configurationPath.startsExactly(with: "/")
                 ? configurationPath : "\(FileManager.default.currentDirectoryPath)/\(configurationPath)",
             options: options,
             isLibrbdOnly: objectCalls == .never,

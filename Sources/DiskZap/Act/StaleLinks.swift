@@ -1,3 +1,4 @@
+internal import ExactText
 internal import LinuxKernel
 
 /// Names below `/dev` of mappings that do not exist any more.
@@ -25,9 +26,11 @@ public struct StaleLinks: Sendable {
     /// - Returns: What was removed.
     public func removeCephLeftovers(isDryRun: Bool) -> [String] {
         let live = liveDevices()
-        let mappings = names(in: "\(dev)/mapper").filter { $0.hasPrefix("ceph-") }.map { "\(dev)/mapper/\($0)" }
-            .filter { isStale($0, live) }
-        let directories = names(in: dev).filter { $0.hasPrefix("ceph-") }.map { "\(dev)/\($0)" }
+        let mappings = names(in: "\(dev)/mapper").filter { $0.startsExactly(with: "ceph-") }.map {
+            "\(dev)/mapper/\($0)"
+        }
+        .filter { isStale($0, live) }
+        let directories = names(in: dev).filter { $0.startsExactly(with: "ceph-") }.map { "\(dev)/\($0)" }
         if isDryRun {
             return mappings
                 + directories.flatMap { directory in

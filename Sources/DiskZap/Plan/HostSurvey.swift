@@ -1,4 +1,5 @@
 public import BlockDevices
+internal import ExactText
 public import LinuxKernel
 
 /// The content of all disks of a host, so that each can be judged together with the others.
@@ -71,7 +72,7 @@ public struct HostSurvey: Sendable {
     /// Loop devices are inspected only if they are named: the server of the file behind one may be dead.
     private static func isDisk(_ node: BlockNode) -> Bool {
         let strange = ["loop", "ram", "zram", "sr", "fd", "nbd", "rbd", "md", "dm-", "bcache"]
-        return node.sizeBytes > 0 && !node.isPartition && !strange.contains { node.name.hasPrefix($0) }
+        return node.sizeBytes > 0 && !node.isPartition && !strange.contains { node.name.startsExactly(with: $0) }
     }
 
     /// Owners by OSD UUID, from the labels and tags of main devices.

@@ -1,4 +1,5 @@
 public import BlockDevices
+internal import ExactText
 public import LinuxKernel
 
 /// The owners of mappings, by the content of the disks below them and not by their names.
@@ -25,7 +26,7 @@ public struct MappingOwners: Sendable {
 
     private func regions(of node: BlockNode, depth: Int) -> [Region] {
         guard depth < 8 else { return [] }
-        if let uuid = node.mapping?.uuid, uuid.hasPrefix("LVM-") {
+        if let uuid = node.mapping?.uuid, uuid.startsExactly(with: "LVM-") {
             let id = uuid.dropFirst(4).prefix(64)
             return survey.tree.disks(below: node.name).flatMap { disk in
                 let regions = survey.inspections[disk.name]?.contents?.regions ?? []

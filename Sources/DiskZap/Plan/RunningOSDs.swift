@@ -1,4 +1,5 @@
 public import BlockDevices
+internal import ExactText
 public import LinuxKernel
 
 /// The running OSDs of a host: their processes with the devices that they have open, and their admin sockets.
@@ -35,8 +36,10 @@ public struct RunningOSDs: Sendable {
         // cephadm has a directory for each cluster.
         let directories = [root] + ((try? KernelFile.names(in: root)) ?? []).map { "\(root)/\($0)" }
         let paths = directories.flatMap { directory in
-            ((try? KernelFile.names(in: directory)) ?? []).filter { $0.contains("osd.") && $0.hasSuffix(".asok") }
-                .map { "\(directory)/\($0)" }
+            ((try? KernelFile.names(in: directory)) ?? []).filter {
+                $0.contains("osd.") && $0.endsExactly(with: ".asok")
+            }
+            .map { "\(directory)/\($0)" }
         }
         answers = Threads.run(limit: 16, paths.map { path in { @Sendable in Self.ask(path) } }).compactMap(\.self)
     }
@@ -76,7 +79,7 @@ public struct RunningOSDs: Sendable {
         }
         guard let answer else { return nil }
         let text = String(decoding: answer.dropFirst(4), as: UTF8.self)
-        let named = path.split(separator: ".").dropLast().last.flatMap { Int($0) }
+        let named = path.parts(at: ".", omittingEmpty: true).dropLast().last.flatMap { Int($0) }
         let uuid = field("osd_fsid", of: text).flatMap { GUID(text: $0) }.map { $0.description.lowercased() }
         return Socket(path: path, osdID: field("whoami", of: text).flatMap { Int($0) } ?? named, osdUUID: uuid)
     }
@@ -92,7 +95,7 @@ public struct RunningOSDs: Sendable {
     static func number(inCommand arguments: [String]) -> Int? {
         for (word, next) in zip(arguments, arguments.dropFirst() + [""]) {
             if word == "-i" || word == "--id" { return Int(next) }
-            if word.hasPrefix("--id=") { return Int(word.dropFirst(5)) }
+            if word.startsExactly(with: "--id=") { return Int(word.dropFirst(5)) }
         }
         return nil
     }

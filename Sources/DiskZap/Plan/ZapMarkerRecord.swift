@@ -1,4 +1,5 @@
 public import BlockDevices
+internal import ExactText
 
 /// The marker that a zap writes to the disk before it erases anything: which places are to be erased.
 ///
@@ -57,14 +58,14 @@ public struct ZapMarkerRecord: Sendable, Hashable {
     /// Reads the block; `nil` unless it is whole and was written for a device of this size.
     public init?(block: [UInt8], sizeBytes: UInt64) {
         let text = String(decoding: block.prefix { $0 != 0 }, as: UTF8.self)
-        guard text.hasPrefix(ZapMarker.magic), let end = text.firstRange(of: "\nend ") else { return nil }
+        guard text.startsExactly(with: ZapMarker.magic), let end = text.firstRange(of: "\nend ") else { return nil }
         let covered = String(text[...end.lowerBound])
         guard text[end.upperBound...].prefix(64) == SHA256.hexadecimal(covered) else { return nil }
         var ranges: [ByteExtent] = []
         var clusters: [String] = []
         var parts: [String] = []
-        for line in covered.dropFirst(ZapMarker.magic.count).split(separator: "\n") {
-            let words = line.split(separator: " ")
+        for line in covered.dropFirst(ZapMarker.magic.count).parts(at: "\n", omittingEmpty: true) {
+            let words = line.parts(at: " ", omittingEmpty: true)
             guard words.count == 2 else { return nil }
             if words[0] == "size" {
                 guard UInt64(words[1]) == sizeBytes else { return nil }
@@ -78,7 +79,7 @@ public struct ZapMarkerRecord: Sendable, Hashable {
                 parts.append(String(words[1]))
                 continue
             }
-            let numbers = words[1].split(separator: "+").compactMap { UInt64($0) }
+            let numbers = words[1].parts(at: "+", omittingEmpty: true).compactMap { UInt64($0) }
             guard words[0] == "range", numbers.count == 2, numbers[0] < sizeBytes, numbers[1] <= sizeBytes - numbers[0]
             else { return nil }
             ranges.append(ByteExtent(offset: numbers[0], length: numbers[1]))

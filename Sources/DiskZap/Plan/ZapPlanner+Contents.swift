@@ -1,4 +1,5 @@
 internal import BlockDevices
+internal import ExactText
 
 /// What has to be named before it is lost.
 extension ZapPlanner {
@@ -115,7 +116,7 @@ extension ZapPlanner {
     /// Whether every volume of the group is an OSD's; an empty group must at least have the name of one.
     private func isCephGroup(_ volume: LVMPhysicalVolume) -> Bool {
         guard let group = volume.group else { return false }
-        guard !group.logicalVolumes.isEmpty else { return group.name.hasPrefix("ceph-") }
+        guard !group.logicalVolumes.isEmpty else { return group.name.startsExactly(with: "ceph-") }
         // A member that is not on this host may come back: then the group must be named.
         let isHere =
             group.physicalVolumes.count == 1

@@ -1,4 +1,5 @@
 internal import BlockDevices
+internal import ExactText
 internal import LinuxKernel
 
 /// What no flag lifts.
@@ -143,14 +144,14 @@ extension ZapPlanner {
             guard let uuid = holder.mapping?.uuid else {
                 return Refusal(.held, "'\(holder.name)' stands on it", remedy: "take that down first")
             }
-            if uuid.hasPrefix("mpath-") || uuid.contains("-mpath-") {
+            if uuid.startsExactly(with: "mpath-") || uuid.contains("-mpath-") {
                 return Refusal(
                     .multipath,
                     "it is a path of the multipath device '\(name)'",
                     remedy: "flush it with multipath -f first"
                 )
             }
-            guard uuid.hasPrefix("LVM-") || uuid.hasPrefix("CRYPT-") else {
+            guard uuid.startsExactly(with: "LVM-") || uuid.startsExactly(with: "CRYPT-") else {
                 return Refusal(
                     .held,
                     "the mapping '\(name)' stands on it",

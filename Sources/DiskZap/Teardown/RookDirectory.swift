@@ -1,3 +1,4 @@
+internal import ExactText
 public import LinuxKernel
 
 /// The directories of one cluster below Rook's `dataDirHostPath`, which other clusters may share.
@@ -19,14 +20,14 @@ public struct RookDirectory: Sendable {
     public func entries(ofCluster cluster: String) -> (own: [String], others: [String]) {
         let names = (try? KernelFile.names(in: path)) ?? []
         let directories = names.filter { kind($0) == .directory }
-        let namespaces = directories.filter { !$0.hasPrefix(".removed-with-") && namesCluster($0, cluster) }
-        let foreign = directories.filter { !namespaces.contains($0) && isNamespace($0) }
-        let shared = directories.filter { $0.hasPrefix("mon-") || $0 == "exporter" }
+        let namespaces = directories.filter { !$0.startsExactly(with: ".removed-with-") && namesCluster($0, cluster) }
+        let foreign = directories.filter { !namespaces.containsExactly($0) && isNamespace($0) }
+        let shared = directories.filter { $0.startsExactly(with: "mon-") || $0 == "exporter" }
         let isAlone = !namespaces.isEmpty && foreign.isEmpty
-        let begun = names.filter { $0.hasPrefix(Self.removedPrefix(cluster)) }
+        let begun = names.filter { $0.startsExactly(with: Self.removedPrefix(cluster)) }
         // Namespaces last: they identify the owner of the others.
         let own = begun + (isAlone ? shared : []) + namespaces
-        let others = names.filter { !own.contains($0) }
+        let others = names.filter { !own.containsExactly($0) }
         return (own.map { "\(path)/\($0)" }, others.map { "\(path)/\($0)" })
     }
 
@@ -40,8 +41,8 @@ public struct RookDirectory: Sendable {
     ///   - cluster: The cluster's fsid.
     /// - Throws: `KernelError`, EBUSY when something is mounted below it.
     public func remove(_ entry: String, ofCluster cluster: String) throws(KernelError) {
-        let name = String(entry.dropFirst(path.count + 1))
-        guard !name.hasPrefix(Self.removedPrefix(cluster)) else { return try Self.removeTree(entry) }
+        let name = entry.behind("\(path)/") ?? entry
+        guard !name.startsExactly(with: Self.removedPrefix(cluster)) else { return try Self.removeTree(entry) }
         try Self.requireUnmounted(entry)
         let begun = "\(path)/\(Self.removedPrefix(cluster))\(name)"
         // Left from another life of the same name.
@@ -52,7 +53,7 @@ public struct RookDirectory: Sendable {
 
     private static func requireUnmounted(_ directory: String) throws(KernelError) {
         let mounts = try MountTable.current().mounts.map(\.mountPoint)
-        if mounts.contains(where: { $0 == directory || $0.hasPrefix(directory + "/") }) {
+        if mounts.contains(where: { $0.isAtOrBelow(directory) }) {
             throw KernelError.busy("rmdir", directory)
         }
     }
@@ -68,15 +69,15 @@ public struct RookDirectory: Sendable {
     private func kind(_ name: String) -> FileKind? { (try? FileKind.of("\(path)/\(name)")) ?? nil }
 
     private func isNamespace(_ name: String) -> Bool {
-        if name.hasPrefix(".removed-with-") { return false }
+        if name.startsExactly(with: ".removed-with-") { return false }
         return !configurations(name).isEmpty || osdDirectories(name).count > 0
     }
 
     private func namesCluster(_ name: String, _ cluster: String) -> Bool {
-        osdDirectories(name).contains { $0.hasPrefix(cluster + "_") }
+        osdDirectories(name).contains { $0.startsExactly(with: cluster + "_") }
             || configurations(name).contains { file in
                 let text = (try? KernelFile.text(file)) ?? ""
-                return text.split(separator: "\n").contains { line in
+                return text.parts(at: "\n").contains { line in
                     let words = line.split(whereSeparator: { $0 == " " || $0 == "=" || $0 == "\t" })
                     return words.count == 2 && words[0] == "fsid" && words[1] == cluster
                 }
@@ -85,7 +86,9 @@ public struct RookDirectory: Sendable {
 
     private func configurations(_ name: String) -> [String] {
         let files = (try? KernelFile.names(in: "\(path)/\(name)")) ?? []
-        return files.filter { $0.hasSuffix(".config") || $0.hasSuffix(".conf") }.map { "\(path)/\(name)/\($0)" }
+        return files.filter { $0.endsExactly(with: ".config") || $0.endsExactly(with: ".conf") }.map {
+            "\(path)/\(name)/\($0)"
+        }
     }
 
     private func osdDirectories(_ name: String) -> [String] {

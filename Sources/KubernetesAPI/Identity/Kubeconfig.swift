@@ -1,3 +1,4 @@
+internal import ExactText
 package import JSON
 internal import Secrets
 internal import YAML
@@ -29,7 +30,7 @@ extension ClusterIdentity {
         let cluster = try entry(clusterName, in: document, list: "clusters", kind: "cluster")
         let userName = chosen["user"]?.string ?? ""
         let user = try entry(userName, in: document, list: "users", kind: "user")
-        guard let server = cluster["server"]?.string, server.hasPrefix("https://") else {
+        guard let server = cluster["server"]?.string, server.startsExactly(with: "https://") else {
             throw IdentityError("cluster '\(clusterName)' of the kubeconfig has no server that starts with https://")
         }
         guard user["exec"] == nil, user["auth-provider"] == nil else {
@@ -55,7 +56,7 @@ extension ClusterIdentity {
         }
         parts.token = user["token"]?.string.map { Secret($0) }
         return ClusterIdentity(
-            server: server.hasSuffix("/") ? String(server.dropLast()) : server,
+            server: server.endsExactly(with: "/") ? String(server.dropLast()) : server,
             namespace: chosen["namespace"]?.string,
             fixed: parts,
             tokenPath: user["tokenFile"]?.string.map { absolute($0, directory) }
@@ -123,6 +124,6 @@ extension ClusterIdentity {
     }
 
     private static func absolute(_ path: String, _ directory: String) -> String {
-        path.hasPrefix("/") ? path : "\(directory)/\(path)"
+        path.startsExactly(with: "/") ? path : "\(directory)/\(path)"
     }
 }

@@ -1,3 +1,4 @@
+internal import ExactText
 package import JSON
 internal import OrderedCollections
 
@@ -26,15 +27,15 @@ extension JSONValue: ExpressibleByArrayLiteral {
 extension JSONValue: ExpressibleByDictionaryLiteral {
     /// An object; of two members of one name the later counts.
     package init(dictionaryLiteral elements: (String, JSONValue)...) {
-        self = .object(OrderedDictionary(elements, uniquingKeysWith: { $1 }))
+        self = .object(JSONObject(elements.map { (ExactText($0.0), $0.1) }, uniquingKeysWith: { $1 }))
     }
 }
 
 extension JSONValue {
     /// An object of strings, in the order of their names.
     package init(_ strings: [String: String]) {
-        let members = strings.sorted { $0.key < $1.key }.map { ($0.key, JSONValue.string($0.value)) }
-        self = .object(OrderedDictionary(uniqueKeysWithValues: members))
+        let members = strings.map { (ExactText($0.key), JSONValue.string($0.value)) }.sorted { $0.0 < $1.0 }
+        self = .object(JSONObject(uniqueKeysWithValues: members))
     }
 
     /// An array of strings.
@@ -74,7 +75,7 @@ extension JSONValue {
         guard case .object(let members) = self else { return [:] }
         var strings: [String: String] = [:]
         for (name, value) in members {
-            if let value = value.string { strings[name] = value }
+            if let value = value.string { strings[name.text] = value }
         }
         return strings
     }
@@ -89,7 +90,7 @@ extension JSONValue {
     /// The object with one more member, or another value for it.
     package func with(_ name: String, _ value: JSONValue?) -> JSONValue {
         guard case .object(var members) = self, let value else { return self }
-        members[name] = value
+        members[name: name] = value
         return .object(members)
     }
 }

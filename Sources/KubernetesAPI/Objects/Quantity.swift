@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// A number of bytes as Kubernetes writes it: `10Gi`, `1500m`, `1e9`.
 ///
 /// See: k8s.io/apimachinery `resource.Quantity`.
@@ -8,7 +10,7 @@ package enum Quantity {
         if rest.first == "+" { rest.removeFirst() }
         let digits = rest.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         guard let scale = scale(String(rest.dropFirst(digits.count))) else { return nil }
-        let parts = digits.split(separator: ".", omittingEmptySubsequences: false)
+        let parts = digits.parts(at: ".")
         guard parts.count <= 2, digits.contains(where: \.isNumber) else { return nil }
         let fraction = (parts.count == 2 ? parts[1] : "").reversed().drop { $0 == "0" }.reversed()
         let whole = parts[0].drop { $0 == "0" }

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// One block device as sysfs shows it: a disk, a partition, a mapping.
 public struct BlockNode: Sendable, Hashable {
     /// The kernel's name: `sda`, `nvme0n1p2`, `dm-3`.
@@ -90,5 +92,5 @@ public struct BlockNode: Sendable, Hashable {
     /// Whether it is a partition.
     public var isPartition: Bool { partitionNumber != nil }
     /// Whether it is a loop device.
-    public var isLoop: Bool { name.hasPrefix("loop") && !isPartition }
+    public var isLoop: Bool { name.startsExactly(with: "loop") && !isPartition }
 }

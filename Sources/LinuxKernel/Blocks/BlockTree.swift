@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -61,7 +62,7 @@ extension Sysfs {
     /// The partitions that the kernel knows of a disk, by number; without looking at any other device.
     public func partitions(of name: String) -> [BlockNode] {
         let names = (try? KernelFile.names(in: "\(root)/class/block/\(name)")) ?? []
-        return names.filter { $0.hasPrefix(name) }.compactMap { node($0) }.filter(\.isPartition)
+        return names.filter { $0.startsExactly(with: name) }.compactMap { node($0) }.filter(\.isPartition)
             .sorted { ($0.partitionNumber ?? 0) < ($1.partitionNumber ?? 0) }
     }
 
@@ -89,7 +90,7 @@ extension Sysfs {
         }
         if let mapping = text("dm/name") { node.mapping = .init(name: mapping, uuid: text("dm/uuid") ?? "") }
         if isDirectory("\(base)/md") { node.raidLevel = text("md/level") ?? "unknown" }
-        node.isBcache = name.hasPrefix("bcache")
+        node.isBcache = name.startsExactly(with: "bcache")
         node.backingFile = text("loop/backing_file")
         let whole = node.parent.map { "\(root)/class/block/\($0)" } ?? base
         node.queue = queue(whole)
@@ -113,7 +114,7 @@ extension Sysfs {
         func text(_ file: String) -> String? { KernelFile.firstLine("\(base)/\(file)").flatMap(Self.trimmed) }
         return BlockNode.Hardware(
             model: text("device/model") ?? udev["ID_MODEL"],
-            vendor: text("device/vendor").flatMap { $0.hasPrefix("0x") ? nil : $0 } ?? udev["ID_VENDOR"],
+            vendor: text("device/vendor").flatMap { $0.startsExactly(with: "0x") ? nil : $0 } ?? udev["ID_VENDOR"],
             serial: text("serial") ?? text("device/serial") ?? unitSerialNumber(base) ?? udev["ID_SERIAL_SHORT"],
             worldWideName: text("wwid") ?? text("device/wwid") ?? udev["ID_WWN_WITH_EXTENSION"] ?? udev["ID_WWN"],
             isUSB: udev["ID_BUS"] == "usb"
@@ -130,7 +131,7 @@ extension Sysfs {
     private func parent(of base: String) -> String? {
         guard let resolved = realpath(base, nil) else { return nil }
         defer { free(resolved) }
-        return String(cString: resolved).split(separator: "/").dropLast().last.map(String.init)
+        return String(cString: resolved).parts(at: "/", omittingEmpty: true).dropLast().last
     }
 
     private func isDirectory(_ path: String) -> Bool {

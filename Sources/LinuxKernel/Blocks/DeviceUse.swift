@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 
 /// Who uses block devices: mounts in all mount namespaces that we can see, swap, open files.
@@ -71,7 +72,9 @@ public struct DeviceUse: Sendable {
             let directory = "\(proc)/\(opener.process)"
             return descriptors(of: opener.process).contains { name, device in
                 guard device == node.device, let info = try? KernelFile.text("\(directory)/fdinfo/\(name)"),
-                    let line = info.split(separator: "\n").first(where: { $0.hasPrefix("flags:") }),
+                    let line = info.parts(at: "\n", omittingEmpty: true).first(where: {
+                        $0.startsExactly(with: "flags:")
+                    }),
                     let flags = Int32(line.drop { !$0.isNumber }, radix: 8)
                 else { return false }
                 return flags & O_ACCMODE != O_RDONLY
@@ -102,7 +105,9 @@ public struct DeviceUse: Sendable {
         let names = (try? KernelFile.names(in: directory)) ?? []
         return names.compactMap { name in
             // Only what is named below /dev is looked at: a file of a dead server would block us.
-            guard let target = Self.link("\(directory)/\(name)"), target.hasPrefix("/dev/") else { return nil }
+            guard let target = Self.link("\(directory)/\(name)"), target.startsExactly(with: "/dev/") else {
+                return nil
+            }
             var status = stat()
             guard stat("\(directory)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFBLK else { return nil }
             return (name, DeviceNumber(rawValue: UInt64(status.st_rdev)))

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 
 /// The swap areas in use: `/proc/swaps`.
@@ -9,8 +10,8 @@ public struct SwapTable: Sendable {
 
     /// Reads the text of `/proc/swaps`.
     public init(text: String) {
-        paths = text.split(separator: "\n").dropFirst().compactMap { line in
-            line.split(whereSeparator: { $0 == " " || $0 == "\t" }).first.map(String.init)
+        paths = text.parts(at: "\n", omittingEmpty: true).dropFirst().compactMap { line in
+            line.parts(at: " ", omittingEmpty: true).first?.parts(at: "\t", omittingEmpty: true).first
         }
     }
 
@@ -22,7 +23,7 @@ public struct SwapTable: Sendable {
     /// Whether a device is one of them.
     public func contains(_ node: BlockNode) -> Bool {
         paths.contains { path in
-            if path == node.path { return true }
+            if path.isExactly(node.path) { return true }
             var status = stat()
             guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFBLK else { return false }
             return DeviceNumber(rawValue: UInt64(status.st_rdev)) == node.device

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// How a mapping is named to the device mapper.
 public enum MappingReference: Sendable, Hashable {
     /// By its name.
@@ -63,8 +65,10 @@ public struct MappingTarget: Sendable, Hashable {
     /// A crypt target's second word is its key; a key in the kernel's keyring (`:64:logon:…`) names only its place.
     public var shownParameters: String {
         guard type == "crypt" else { return parameters }
-        var words = parameters.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-        if words.count > 1, !words[1].hasPrefix(":") { words[1] = String(repeating: "0", count: words[1].count) }
+        var words = parameters.parts(at: " ")
+        if words.count > 1, !words[1].startsExactly(with: ":") {
+            words[1] = String(repeating: "0", count: words[1].count)
+        }
         return words.joined(separator: " ")
     }
 }
@@ -125,6 +129,6 @@ public struct MappingName: Sendable, Hashable {
     }
 
     private static func doubled(_ text: String) -> String {
-        text.split(separator: "-", omittingEmptySubsequences: false).joined(separator: "--")
+        text.parts(at: "-").joined(separator: "--")
     }
 }

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import SystemPackage
 
 /// What the kernel's network block devices do on request.
@@ -160,7 +161,7 @@ public enum NBDControl {
     ) throws(KernelError) -> [[NetlinkAttributes.Attribute]] {
         do throws(KernelError) {
             return try GenericNetlink(family: family).call(command.rawValue, version: 1, attributes)
-        } catch  where error.call.hasPrefix("command \(command.rawValue)") {
+        } catch  where error.call.startsExactly(with: "command \(command.rawValue)") {
             throw KernelError("NBD_CMD_\("\(command)".uppercased())", error.errno, error.subject)
         }
     }

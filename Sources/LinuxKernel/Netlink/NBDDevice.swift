@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -40,7 +41,7 @@ extension Sysfs {
     /// The process is gone when its server was replaced.
     public func connectedNBDDevices() throws(KernelError) -> [(device: NBDDevice, backend: String?, process: Int32?)] {
         try KernelFile.names(in: "\(root)/block").compactMap { name in
-            guard name.hasPrefix("nbd"), let index = Int(name.dropFirst(3)),
+            guard name.startsExactly(with: "nbd"), let index = Int(name.dropFirst(3)),
                 let process = KernelFile.firstLine("\(root)/block/\(name)/pid").flatMap({ Int32($0) })
             else { return nil }
             return (NBDDevice(index: index), KernelFile.firstLine("\(root)/block/\(name)/backend"), process)

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// A class's options for one mapper, in ceph-csi's syntax: `krbd:queue_depth=64,alloc_size=65536;nbd:try-netlink`.
 ///
 /// A part without a mapper's name is krbd's. What is not on the list is refused, since the kernel ends all options of a
@@ -51,7 +53,7 @@ struct KernelMapOptions: Sendable, Hashable {
 
     private static func parts(of text: String, for name: String) throws(MappingError) -> [Option] {
         var options: [Option] = []
-        for part in text.split(separator: ";") {
+        for part in text.parts(at: ";", omittingEmpty: true) {
             var words = part.drop { $0 == " " }
             if let colon = words.firstIndex(of: ":"), !words[..<colon].contains("=") {
                 let mapper = words[..<colon]
@@ -61,8 +63,8 @@ struct KernelMapOptions: Sendable, Hashable {
                 guard mapper == "krbd" else { continue }
                 words = words[words.index(after: colon)...]
             }
-            for word in words.split(separator: ",") {
-                let sides = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            for word in words.parts(at: ",", omittingEmpty: true) {
+                let sides = word.parts(at: "=", most: 1)
                 let name = sides[0].filter { $0 != " " }
                 options.append(Option(name: name, value: sides.count == 2 ? String(sides[1]) : nil))
             }

@@ -39,17 +39,19 @@ public struct KernelRBDDevice: Sendable, Hashable {
 
     /// The value of an option that it was mapped with; the empty string for a flag.
     func option(_ name: String) -> String? {
-        let words = configuration.split(separator: " ")
+        let words = configuration.parts(at: " ", omittingEmpty: true)
         guard words.count > 1 else { return nil }
-        for option in words[1].split(separator: ",") {
-            let sides = option.split(separator: "=", maxSplits: 1)
-            if sides.first == name[...] { return sides.count == 2 ? String(sides[1]) : "" }
+        for option in words[1].parts(at: ",", omittingEmpty: true) {
+            let sides = option.parts(at: "=", most: 1, omittingEmpty: true)
+            if sides.first?.isExactly(name) == true { return sides.count == 2 ? sides[1] : "" }
         }
         return nil
     }
 
     /// The monitors that it was mapped with, `10.0.0.1:3300`.
-    var monitors: [Substring] { configuration.split(separator: " ").first?.split(separator: ",") ?? [] }
+    var monitors: [String] {
+        configuration.parts(at: " ", omittingEmpty: true).first?.parts(at: ",", omittingEmpty: true) ?? []
+    }
 }
 
 /// The kernel's rbd driver in sysfs: what it can, what it has mapped, and the files that make it map.

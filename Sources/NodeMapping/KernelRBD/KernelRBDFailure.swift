@@ -1,3 +1,4 @@
+internal import ExactText
 internal import LinuxKernel
 internal import RBD
 internal import Secrets
@@ -15,8 +16,9 @@ struct KernelRBDFailure {
     /// What the kernel said of this image or of its client, for a sentence.
     private var words: String {
         let ours = messages.filter { message in
-            message.hasPrefix("libceph:") || (message.hasPrefix("rbd") && message.contains(request.image.name))
-                || message.hasPrefix("rbd: ")
+            message.startsExactly(with: "libceph:")
+                || (message.startsExactly(with: "rbd") && message.contains(request.image.name))
+                || message.startsExactly(with: "rbd: ")
         }
         guard !ours.isEmpty else { return "" }
         return "; the kernel said: \(ours.suffix(3).joined(separator: "; "))"

@@ -124,7 +124,7 @@ extension KernelRBDMapper: ImageMapper {
                     image: request.image,
                     sharing: request.sharing,
                     mapper: .krbd,
-                    hosts: device.monitors.map(String.init),
+                    hosts: device.monitors,
                     isForced: false
                 )
                 try KernelFile.makeDirectories(directory(of: request.image).path)

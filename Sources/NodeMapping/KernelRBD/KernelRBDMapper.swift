@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 internal import Glibc
 internal import LinuxKernel
@@ -91,7 +92,7 @@ public final class KernelRBDMapper: Sendable {
     }
 
     func isOurs(_ device: KernelRBDDevice) -> Bool {
-        device.option("key")?.hasPrefix(keyPrefix) == true
+        device.option("key")?.startsExactly(with: keyPrefix) == true
     }
 
     /// Every device of that name, ours or not, of this cluster or another.

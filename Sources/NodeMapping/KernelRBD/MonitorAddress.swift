@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// The protocols that a monitor may speak at a port.
 enum MessengerProtocol: String, Sendable, Hashable {
     /// The old one, usually at port 6789.
@@ -32,9 +34,9 @@ struct MonitorAddress: Sendable, Hashable, CustomStringConvertible {
     private static func split(_ entry: String) -> [Substring] {
         entry.split { $0 == "," || $0 == ";" || $0 == " " }.map { part in
             var part = part
-            if part.hasPrefix("[v") { part = part.dropFirst() }
-            if part.hasSuffix("]"), !part.contains("[") { part = part.dropLast() }
-            if part.hasSuffix("]]") { part = part.dropLast() }
+            if part.startsExactly(with: "[v") { part = part.dropFirst() }
+            if part.endsExactly(with: "]"), !part.contains("[") { part = part.dropLast() }
+            if part.endsExactly(with: "]]") { part = part.dropLast() }
             return part
         }
     }
@@ -42,19 +44,19 @@ struct MonitorAddress: Sendable, Hashable, CustomStringConvertible {
     private static func parse(_ entry: Substring) -> [MonitorAddress] {
         var rest = entry
         var declared: MessengerProtocol?
-        for candidate in [MessengerProtocol.v1, .v2] where rest.hasPrefix("\(candidate.rawValue):") {
+        for candidate in [MessengerProtocol.v1, .v2] where rest.startsExactly(with: "\(candidate.rawValue):") {
             declared = candidate
             rest = rest.dropFirst(3)
         }
-        if rest.hasPrefix("any:") { rest = rest.dropFirst(4) }
+        if rest.startsExactly(with: "any:") { rest = rest.dropFirst(4) }
         // The nonce.
         if let slash = rest.lastIndex(of: "/") { rest = rest[..<slash] }
         var host = rest
         var port: Substring?
-        if rest.hasPrefix("["), let bracket = rest.lastIndex(of: "]") {
+        if rest.startsExactly(with: "["), let bracket = rest.lastIndex(of: "]") {
             host = rest[rest.index(after: rest.startIndex)..<bracket]
             let after = rest[rest.index(after: bracket)...]
-            if after.hasPrefix(":") { port = after.dropFirst() }
+            if after.startsExactly(with: ":") { port = after.dropFirst() }
         } else if let colon = rest.lastIndex(of: ":"), rest.firstIndex(of: ":") == colon {
             host = rest[..<colon]
             port = rest[rest.index(after: colon)...]

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 
 /// Asks monitors which protocol they speak, as the kernel does not: told the wrong one, it waits for a minute.
@@ -106,7 +107,7 @@ private struct Attempt {
         let banner = String(decoding: received.prefix(8), as: UTF8.self)
         switch banner {
         case "ceph v2\n": outcome = .speaks(.v2)
-        case _ where banner.hasPrefix("ceph v0"): outcome = .speaks(.v1)
+        case _ where banner.startsExactly(with: "ceph v0"): outcome = .speaks(.v1)
         default: outcome = .failed("it does not greet as a monitor does")
         }
     }

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import LinuxKernel
 public import Logging
 
@@ -66,7 +67,7 @@ public final class FuseWatchdog: Sendable {
 
     /// Whether a server's thread sleeps where it can only be waiting for pages, which only a server can write.
     static func waitsForItself(_ thread: ThreadState) -> Bool {
-        thread.state == "D" && waitChannels.contains { thread.waitChannel.hasPrefix($0) }
+        thread.state == "D" && waitChannels.contains { thread.waitChannel.startsExactly(with: $0) }
     }
 
     /// What reclaim and FUSE sleep in; a wait for another disk, such as the log's, must not count.

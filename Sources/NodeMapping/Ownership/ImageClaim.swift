@@ -111,7 +111,7 @@ struct ImageClaim {
             let identity = ProcessIdentity(pid: process.pid, startTime: process.startTime, bootID: record.bootID)
             return identity.isAlive ? .alive : .ours("process \(process.pid) is gone")
         }
-        if let owner = client.locks[.exclusive], !owner.cookie.hasPrefix("auto ") {
+        if let owner = client.locks[.exclusive], !owner.cookie.startsExactly(with: "auto ") {
             return .byHand(owner)
         }
         return client.isWatching ? .alive : .silent

@@ -30,7 +30,7 @@ struct ImageServerConfiguration: Codable, Sendable {
 
     /// The addresses of that server and of those before it.
     var dead: [String] {
-        (predecessor ?? "").split(separator: " ").map { ClientAddress.plain(String($0)) }
+        (predecessor ?? "").parts(at: " ", omittingEmpty: true).map { ClientAddress.plain(String($0)) }
     }
 
     /// Whether the image is only read.

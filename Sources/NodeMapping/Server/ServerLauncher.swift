@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 internal import Glibc
 internal import LinuxKernel
@@ -67,7 +68,7 @@ public final class ServerLauncher: Sendable {
         }
         guard let report = try? JSONDecoder().decode(ImageServerReport.self, from: Data(answer)) else {
             let log = try? KernelFile.text(configuration.directory.log)
-            let lastWords = log?.split(separator: "\n").last ?? "it said nothing"
+            let lastWords = log?.parts(at: "\n", omittingEmpty: true).last ?? "it said nothing"
             throw MappingError(
                 .other,
                 "cannot start a server for image \(configuration.image): it ended before it was ready: \(lastWords)"

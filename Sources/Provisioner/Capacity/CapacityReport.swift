@@ -1,3 +1,4 @@
+internal import ExactText
 internal import JSON
 internal import KubernetesAPI
 internal import Logging
@@ -51,7 +52,7 @@ final class CapacityReport: Sendable {
 
     /// Whether the scheduler is told of a class' room.
     func isPublished(_ storageClass: StorageClass) -> Bool {
-        state.withLock { $0.published.contains { $0.hasPrefix(Self.name(storageClass, 0)) } }
+        state.withLock { $0.published.contains { $0.startsExactly(with: Self.name(storageClass, 0)) } }
     }
 
     /// Measures until the task is cancelled.

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Volumes
 
 /// A StorageClass' parameters, sorted by whom they are for: Kubernetes' own keys are ours, all others the driver's.
@@ -58,7 +59,7 @@ struct ClassParameters: Sendable {
                     throw .invalid("parameter \(key) '\(value.printable)' is not flexvolume or local")
                 }
                 delivery = known
-            } else if key.hasPrefix(Self.prefix) || Self.oldSecretKeys.contains(key) {
+            } else if key.startsExactly(with: Self.prefix) || Self.oldSecretKeys.contains(key) {
                 ours[key] = value
             } else {
                 driver[key] = value

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Volumes
 
 /// The name of a Secret and its namespace.
@@ -109,6 +110,6 @@ enum DNSName {
     /// RFC 1123's subdomain: labels between dots, at most 253 bytes.
     static func isSubdomain(_ text: String) -> Bool {
         text.utf8.count <= 253
-            && text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { isLabel($0) }
+            && text.parts(at: ".").allSatisfy { isLabel($0) }
     }
 }

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import JSON
 internal import KubernetesAPI
 internal import Secrets
@@ -52,7 +53,7 @@ struct VolumeRemoval: Sendable {
         }
         guard let id = try? VolumeID(parsing: attributes.handle),
             let uid = shop.claimUID(ofVolume: volume.metadata.name),
-            id.image.hasSuffix("-\(uid)")
+            id.image.endsExactly(with: "-\(uid)")
         else {
             throw .invalid(
                 "PersistentVolume '\(volume.metadata.name)' says that it is volume '\(attributes.handle.printable)', which "

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 
 /// Which node holds an image: what the node writes into the cookie of its lock, as `rados lock info` on the header
@@ -49,8 +50,8 @@ public struct HolderRecord: Sendable, Hashable, Codable {
             self.startTime = startTime
         }
 
-        init?(parsing word: Substring) {
-            let numbers = word.split(separator: "/")
+        init?(parsing word: String) {
+            let numbers = word.parts(at: "/", omittingEmpty: true)
             guard numbers.count == 2, let pid = Int32(numbers[0]), let start = UInt64(numbers[1]) else { return nil }
             self.init(pid: pid, startTime: start)
         }
@@ -81,21 +82,22 @@ public struct HolderRecord: Sendable, Hashable, Codable {
     ///
     /// Words that are not known are passed over.
     public init?(parsing text: String) {
-        var words: [Substring: Substring] = [:]
-        for word in text.split(separator: " ") {
-            guard let equals = word.firstIndex(of: "=") else { return nil }
-            words[word[..<equals]] = word[word.index(after: equals)...]
+        var words: [String: String] = [:]
+        for word in text.parts(at: " ", omittingEmpty: true) {
+            let sides = word.parts(at: "=", most: 1)
+            guard sides.count == 2 else { return nil }
+            words[sides[0]] = sides[1]
         }
         guard let node = words["node"], let address = words["address"], let mapper = words["mapper"],
             let host = words["host"], let boot = words["boot"], let since = words["since"].flatMap(Self.seconds)
         else { return nil }
         self.init(
-            node: String(node),
-            address: String(address),
+            node: node,
+            address: address,
             since: since,
-            mapper: String(mapper),
-            host: String(host),
-            bootID: String(boot),
+            mapper: mapper,
+            host: host,
+            bootID: boot,
             process: words["process"].flatMap(ServingProcess.init(parsing:)),
             keeper: words["keeper"].flatMap(ServingProcess.init(parsing:))
         )
@@ -142,7 +144,7 @@ public struct HolderRecord: Sendable, Hashable, Codable {
             + "\(digits(parts.tm_hour, 2)):\(digits(parts.tm_min, 2)):\(digits(parts.tm_sec, 2))Z"
     }
 
-    private static func seconds(_ text: Substring) -> Int64? {
+    private static func seconds(_ text: String) -> Int64? {
         let numbers = text.split { "-T:Z".contains($0) }.compactMap { CInt($0) }
         guard numbers.count == 6 else { return nil }
         var parts = tm()

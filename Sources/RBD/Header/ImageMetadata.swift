@@ -1,3 +1,4 @@
+internal import ExactText
 public import RADOS
 
 extension IOContext {
@@ -43,7 +44,7 @@ extension IOContext {
     public func metadata(ofImageID id: String, prefix: String = "") async throws(RBDError) -> [String: String]? {
         guard let answers = try await classCalls([.listingMetadata(after: prefix)], on: ImageObject.header(ofID: id))
         else { return nil }
-        return ClassCall.metadata(in: answers[0]).filter { $0.key.hasPrefix(prefix) }
+        return ClassCall.metadata(in: answers[0]).filter { $0.key.startsExactly(with: prefix) }
     }
 
     /// The metadata of an image by its id, for callers that run outside of a task.

@@ -1,4 +1,5 @@
 internal import CRBD
+internal import ExactText
 public import RADOS
 internal import SystemPackage
 
@@ -34,7 +35,7 @@ extension IOContext {
             var first = owners.structure(), first.number(UInt8.self) != nil, first.number(Int64.self) != nil,
             let cookie = first.string()
         else { return nil }
-        return (Int(count), cookie.hasPrefix(LockOwner.automaticCookie))
+        return (Int(count), cookie.startsExactly(with: LockOwner.automaticCookie))
     }
 
     /// Takes over the lock of a dead client through librbd, which fences that client first, and releases it.
@@ -57,5 +58,5 @@ extension LockOwner {
     static let automaticCookie = "auto "
 
     /// Whether librbd or krbd took the lock by itself and can be asked to release it; false for `rbd lock add`.
-    public var isAutomatic: Bool { cookie.hasPrefix(Self.automaticCookie) }
+    public var isAutomatic: Bool { cookie.startsExactly(with: Self.automaticCookie) }
 }

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import JSON
 internal import OrderedCollections
 internal import Secrets
@@ -43,7 +44,8 @@ extension Field {
     static func map(_ name: String, _ path: Path<[String: String]>) -> Field {
         Field(name) { value, holder throws(FieldError) in
             var map: [String: String] = [:]
-            for (key, value) in try members(value) {
+            for (name, value) in try members(value) {
+                let key = name.text
                 // No key of Nacre's has control characters, and they would break the line of every message about it.
                 guard !key.unicodeScalars.contains(where: \.isControl) else {
                     throw FieldError("a key holds control characters")
@@ -51,14 +53,17 @@ extension Field {
                 guard case .string(let string) = value else {
                     throw .expected("a string", found: value).inside("['\(TextRule.short(key))']")
                 }
-                map[key] = string
+                // Swift's dictionaries would keep one of them, and nobody could say which.
+                guard map.updateValue(string, forKey: key) == nil else {
+                    throw FieldError("key '\(TextRule.short(key))' is given in two spellings that look alike; keep one")
+                }
             }
             holder[keyPath: path] = map
         } write: { holder in
             let map = holder[keyPath: path]
             guard !map.isEmpty else { return nil }
-            var members: OrderedDictionary<String, JSONValue> = [:]
-            for (key, value) in map.sorted(by: { $0.key < $1.key }) { members[key] = .string(value) }
+            var members: JSONObject = [:]
+            for (key, value) in map.sorted(by: { $0.key < $1.key }) { members[name: key] = .string(value) }
             return .object(members)
         }
     }
@@ -67,7 +72,8 @@ extension Field {
     static func secrets(_ name: String, _ path: Path<[String: Secret]>) -> Field {
         Field(name) { value, holder throws(FieldError) in
             var secrets: [String: Secret] = [:]
-            for (key, value) in try members(value) {
+            for (name, value) in try members(value) {
+                let key = name.text
                 guard !key.isEmpty, key.utf8.allSatisfy(isSecretKey) else {
                     throw FieldError("a key is not made of letters, digits, '.', '_' and '-' alone")
                 }
@@ -80,9 +86,9 @@ extension Field {
         } write: { holder in
             let secrets = holder[keyPath: path]
             guard !secrets.isEmpty else { return nil }
-            var members: OrderedDictionary<String, JSONValue> = [:]
+            var members: JSONObject = [:]
             for (key, value) in secrets.sorted(by: { $0.key < $1.key }) {
-                members[key] = .string(unsafe value.withBytes { unsafe String(decoding: $0, as: UTF8.self) })
+                members[name: key] = .string(unsafe value.withBytes { unsafe String(decoding: $0, as: UTF8.self) })
             }
             return .object(members)
         }
@@ -91,11 +97,11 @@ extension Field {
     /// CSI: size limits, a map.
     private static var largestMapBytes: Int { 4096 }
 
-    private static func members(_ value: JSONValue) throws(FieldError) -> OrderedDictionary<String, JSONValue> {
+    private static func members(_ value: JSONValue) throws(FieldError) -> JSONObject {
         guard case .object(let members) = value else { throw .expected("an object", found: value) }
         var total = 0
         for (key, value) in members {
-            total += key.utf8.count
+            total += key.text.utf8.count
             if case .string(let string) = value { total += string.utf8.count }
         }
         guard total <= largestMapBytes else {

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import JSON
 internal import OrderedCollections
 
@@ -39,9 +40,9 @@ package struct Field<Holder>: Sendable {
     }
 
     /// The field's member, under either name.
-    func value(in members: OrderedDictionary<String, JSONValue>) throws(FieldError) -> JSONValue? {
-        guard protoName != name, let other = members[protoName] else { return members[name] }
-        guard members[name] == nil else {
+    func value(in members: JSONObject) throws(FieldError) -> JSONValue? {
+        guard protoName != name, let other = members[name: protoName] else { return members[name: name] }
+        guard members[name: name] == nil else {
             throw FieldError("given twice, also as '\(protoName)'", at: name)
         }
         return other

@@ -1,3 +1,4 @@
+internal import ExactText
 package import JSON
 internal import OrderedCollections
 
@@ -40,9 +41,9 @@ extension Message {
 
     /// The message as JSON.
     package var json: JSONValue {
-        var members: OrderedDictionary<String, JSONValue> = [:]
+        var members: JSONObject = [:]
         for field in Self.fields {
-            if let value = field.write(self) { members[field.name] = value }
+            if let value = field.write(self) { members[name: field.name] = value }
         }
         return .object(members)
     }

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import HTTPTypes
 internal import VolumeAPI
 
@@ -12,7 +13,7 @@ enum CallHeaders {
     /// Whether a body of that media type is accepted: `application/json`, with UTF-8 as its only parameter.
     static func isJSON(_ contentType: String?) -> Bool {
         guard let contentType else { return false }
-        let parts = contentType.lowercased().split(separator: ";", omittingEmptySubsequences: false).map(trimmed)
+        let parts = contentType.lowercased().parts(at: ";").map(trimmed)
         guard parts.first == "application/json" else { return false }
         return parts.dropFirst().allSatisfy { ["charset=utf-8", "charset=\"utf-8\""].contains($0) }
     }
@@ -22,7 +23,7 @@ enum CallHeaders {
         if let version = headers[.connectProtocolVersion], version != "1" {
             throw ConnectError(.invalidArgument, "Connect-Protocol-Version: only 1 is spoken here")
         }
-        if let encoding = headers[.contentEncoding], trimmed(encoding.lowercased()[...]) != "identity" {
+        if let encoding = headers[.contentEncoding], trimmed(encoding.lowercased()) != "identity" {
             throw ConnectError(
                 .unimplemented,
                 "Content-Encoding: only identity is understood here; send it uncompressed"
@@ -40,7 +41,7 @@ enum CallHeaders {
         return .milliseconds(milliseconds)
     }
 
-    private static func trimmed(_ text: Substring) -> String {
+    private static func trimmed(_ text: some StringProtocol) -> String {
         let front = text.drop { $0 == " " || $0 == "\t" }
         return String(front.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
     }

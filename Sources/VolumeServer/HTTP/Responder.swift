@@ -1,3 +1,4 @@
+internal import ExactText
 internal import HTTPTypes
 internal import HummingbirdCore
 internal import JSON

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 
 extension MetricsRegistry {
@@ -14,14 +15,17 @@ extension MetricsRegistry {
 
     /// See: proc_pid_statm(5).
     private static var residentPages: Int {
-        Self.contents(of: "/proc/self/statm").split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+        Self.contents(of: "/proc/self/statm").parts(at: " ", omittingEmpty: true).dropFirst().first.flatMap { Int($0) }
+            ?? 0
     }
 
     /// See: proc_pid_stat(5), field 22; proc_stat(5), btime.
     private static var startTime: Double {
-        let afterName = contents(of: "/proc/self/stat").split(separator: ")").last ?? ""
-        let fields = afterName.split(separator: " ")
-        let boot = contents(of: "/proc/stat").split(separator: "\n").first { $0.hasPrefix("btime ") }
+        let afterName = contents(of: "/proc/self/stat").parts(at: ")", omittingEmpty: true).last ?? ""
+        let fields = afterName.parts(at: " ", omittingEmpty: true)
+        let boot = contents(of: "/proc/stat").parts(at: "\n", omittingEmpty: true).first {
+            $0.startsExactly(with: "btime ")
+        }
         guard fields.count > 19, let ticks = Double(fields[19]), let booted = boot.flatMap({ Double($0.dropFirst(6)) })
         else { return 0 }
         return booted + ticks / Double(sysconf(Int32(_SC_CLK_TCK)))

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import Synchronization
 
@@ -30,8 +31,7 @@ package final class SocketPlace: Sendable {
             )
         }
         self.path = path
-        let name = path.split(separator: "/").last ?? ""
-        directory = String(path.dropLast(name.count))
+        directory = path.parts(at: "/").dropLast().joined(separator: "/") + "/"
     }
 
     private var stagingDirectory: String { path + ".new" }
@@ -88,7 +88,7 @@ package final class SocketPlace: Sendable {
 
     private func makeDirectories() throws(SocketError) {
         var prefix = ""
-        for part in directory.split(separator: "/") {
+        for part in directory.parts(at: "/", omittingEmpty: true) {
             prefix += "/\(part)"
             guard mkdir(prefix, 0o700) == 0 || errno == EEXIST else {
                 throw SocketError("make '\(prefix)' for the socket", call: "mkdir", errno: errno)

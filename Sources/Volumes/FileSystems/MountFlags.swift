@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// The mount options that a class or a volume may have: those that affect only one mount of ext4 or xfs.
 ///
 /// `dev` and `suid` are Kubernetes' defaults and stay. Unknown options are refused: one may name another device or a
@@ -14,7 +16,7 @@ public enum MountFlags {
     ///     that volume, are then accepted, because a PersistentVolume's options cannot be changed.
     /// - Returns: What is wrong, and what to do.
     public static func refusal(of flags: [String], on fileSystem: String, isMade: Bool = false) -> String? {
-        for option in flags.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: true) }).map(String.init) {
+        for option in flags.flatMap({ $0.parts(at: ",", omittingEmpty: true) }) {
             let name = String(option.prefix { $0 != "=" })
             guard option.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
                 return
@@ -32,7 +34,8 @@ public enum MountFlags {
                     + "errors=remount-ro in the class"
             }
             // For programs in user space that read fstab.
-            guard !name.hasPrefix("x-"), !name.hasPrefix("X-"), !name.hasPrefix("comment") else { continue }
+            guard !name.startsExactly(with: "x-"), !name.startsExactly(with: "X-"), !name.startsExactly(with: "comment")
+            else { continue }
             let known = general.union(fileSystem == "xfs" ? [] : ext4).union(fileSystem == "ext4" ? [] : xfs)
             guard known.contains(name) else {
                 return "mount option '\(option.printable)' is not one that a class may give"

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// The arguments of a program that parses its options by getopt(3): joined flags, values in the same word or in the
 /// next.
 struct ToolOptions: Sendable {
@@ -30,7 +32,7 @@ struct ToolOptions: Sendable {
         var words = text.split { $0 == " " || $0 == "\t" }.map(String.init)[...]
         var options: [Option] = []
         while let word = words.popFirst() {
-            guard word.hasPrefix("-"), word != "-", word != "--" else {
+            guard word.startsExactly(with: "-"), word != "-", word != "--" else {
                 throw .invalid(
                     "mkfsOptions '\(word.printable)' is no option: \(program) would take it for a device, a size or a file; "
                         + "remove it from the class"

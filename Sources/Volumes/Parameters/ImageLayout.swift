@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// How an image is laid out according to the StorageClass; Ceph chooses what the class does not say.
 public struct ImageLayout: Sendable, Hashable {
     /// The features by Ceph's names, in the order given; `nil` for the cluster's default.
@@ -24,7 +26,7 @@ public struct ImageLayout: Sendable, Hashable {
     ]
 
     static func featureNames(_ list: String) -> [String] {
-        list.split(separator: ",", omittingEmptySubsequences: false).map { name in
+        list.parts(at: ",").map { name in
             String(name.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
         }
     }

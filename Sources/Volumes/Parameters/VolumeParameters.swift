@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// A StorageClass' parameters, checked.
 ///
 /// An unknown key is refused: a misspelt `imageFeatures` must not result in a volume without them.
@@ -39,7 +41,7 @@ public struct VolumeParameters: Sendable, Hashable {
         var known: [ParameterKey: String] = [:]
         // In the order of their names, so that the same mistakes always give the same message.
         for (name, value) in parameters.sorted(by: { $0.key < $1.key }) {
-            if name.hasPrefix(ParameterKey.kubernetesPrefix) || Self.claimKeys.contains(name) {
+            if name.startsExactly(with: ParameterKey.kubernetesPrefix) || Self.claimKeys.contains(name) {
                 try Self.checkText(name, value)
                 continue
             }
@@ -70,7 +72,7 @@ public struct VolumeParameters: Sendable, Hashable {
         fileSystem = known[.fstype] ?? parameters[ParameterKey.kubernetesPrefix + "fstype"]
         poolSizeFactor = known[.poolSizeFactor].flatMap { UInt64($0) }
         kept = parameters.filter {
-            !$0.key.hasPrefix(ParameterKey.kubernetesPrefix) && !Self.claimKeys.contains($0.key)
+            !$0.key.startsExactly(with: ParameterKey.kubernetesPrefix) && !Self.claimKeys.contains($0.key)
         }
         claimMetadata = parameters.filter { Self.claimKeys.contains($0.key) }
     }
@@ -133,7 +135,7 @@ public struct VolumeParameters: Sendable, Hashable {
 
     /// `krbd:opt,opt;nbd:opt`; options without a mapper are for krbd.
     private static func checkMapOptions(_ name: String, _ value: String) throws(VolumeError) {
-        for part in value.split(separator: ";", omittingEmptySubsequences: false) {
+        for part in value.parts(at: ";") {
             guard let colon = part.firstIndex(of: ":") else {
                 guard !part.isEmpty else { throw .invalid("parameter \(name) '\(value.printable)' has an empty part") }
                 continue

@@ -1,3 +1,4 @@
+internal import ExactText
 public import Secrets
 
 extension VolumeService {
@@ -22,7 +23,7 @@ extension VolumeService {
         }
         // An unknown cluster is an error, not a success: its volumes exist and cannot be reached.
         let configured = try store.namespace(ofCluster: id.clusterID)
-        guard configured == id.namespace else {
+        guard configured.isExactly(id.namespace) else {
             throw VolumeError(
                 .failedPrecondition,
                 "cannot delete volume '\(id)': config.json now gives cluster '\(id.clusterID)' the RADOS namespace "

@@ -1,4 +1,5 @@
 internal import Crypto
+internal import ExactText
 
 /// The name of a volume's image: a pure function of the request's name, so that a retry finds what an earlier try made.
 public enum ImageName {
@@ -37,7 +38,7 @@ public enum ImageName {
 
     private static func uuid(forRequest requestName: String) -> String {
         let parts = requestName.utf8.dropFirst(4)
-        if requestName.hasPrefix("pvc-"), isUUID(parts) {
+        if requestName.startsExactly(with: "pvc-"), isUUID(parts) {
             return String(requestName.dropFirst(4))
         }
         return versionFive(of: requestName)

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// What is known of a volume beyond its handle and size: its image's metadata, and who uses it.
 ///
 /// CSI has no fields for it. The answers to ListVolumes and ControllerGetVolume have it in `volumeContext`, under the
@@ -42,7 +44,7 @@ public struct VolumeFacts: Sendable, Hashable {
     public var context: [String: String] {
         var context: [String: String] = [:]
         context[ImageMetadataKey.requestName] = name
-        let parts = claim?.split(separator: "/", maxSplits: 1).map(String.init) ?? []
+        let parts = claim?.parts(at: "/", most: 1, omittingEmpty: true) ?? []
         if parts.count == 2 {
             context[Self.claimNamespaceKey] = parts[0]
             context[Self.claimNameKey] = parts[1]

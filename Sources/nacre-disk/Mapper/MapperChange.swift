@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import DiskZap
+internal import ExactText
 internal import LinuxKernel
 
 /// A window on a device.
@@ -125,9 +126,9 @@ struct MapperCookies: ParsableCommand {
     )
 
     func run() {
-        let lines = ((try? KernelFile.text("/proc/sysvipc/sem")) ?? "").split(separator: "\n").dropFirst()
+        let lines = ((try? KernelFile.text("/proc/sysvipc/sem")) ?? "").parts(at: "\n", omittingEmpty: true).dropFirst()
         for line in lines {
-            let fields = line.split(separator: " ")
+            let fields = line.parts(at: " ", omittingEmpty: true)
             // libdevmapper's keys begin with 0x0D4D.
             guard let key = fields.first.flatMap({ Int32($0) }), UInt32(bitPattern: key) >> 16 == 0x0D4D else {
                 continue

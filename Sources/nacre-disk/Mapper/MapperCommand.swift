@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BlockDevices
 internal import DiskZap
+internal import ExactText
 internal import LinuxKernel
 
 /// Mappings of the device mapper: what dmsetup does for OSDs.
@@ -44,9 +45,9 @@ struct MappingArguments: ParsableArguments {
 
     static func reference(_ text: String) -> MappingReference {
         if let device = DeviceNumber(parsing: text) { return .device(device) }
-        if text.hasPrefix("/"), let device = try? DevicePath.blockDevice(text) { return .device(device) }
+        if text.startsExactly(with: "/"), let device = try? DevicePath.blockDevice(text) { return .device(device) }
         let prefixes = ["LVM-", "CRYPT-", "mpath-"]
-        return prefixes.contains { text.hasPrefix($0) } ? .uuid(text) : .name(text)
+        return prefixes.contains { text.startsExactly(with: $0) } ? .uuid(text) : .name(text)
     }
 
     /// Those that were named, or all.

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import BlockDevices
+internal import ExactText
 internal import LinuxKernel
 
 /// Shell completions: devices and mappings of this host, by name.
@@ -8,7 +9,7 @@ internal import LinuxKernel
 enum Completion {
     /// Disks and partitions; mappings, too, where a command only looks, and disks alone where it is about their tables.
     static let devices = CompletionKind.custom { words, _, prefix in
-        let commands = words.dropFirst().filter { !$0.hasPrefix("-") }
+        let commands = words.dropFirst().filter { !$0.startsExactly(with: "-") }
         let isReading = ["inspect", "check"].contains(commands.first)
         return paths(prefix) { node in
             commands.first == "gpt" ? isDisk(node) : isReading || isDisk(node) || node.isPartition
@@ -35,8 +36,8 @@ enum Completion {
     /// Devices as `/dev/sdb`, and by the links in `/dev/disk/by-id`, or in the directory there that was begun.
     private static func paths(_ prefix: String, where isWanted: (BlockNode) -> Bool) -> [String] {
         let wanted = nodes.filter(isWanted)
-        let begun = prefix.split(separator: "/", omittingEmptySubsequences: false)
-        let isOtherKind = begun.count > 4 && prefix.hasPrefix("/dev/disk/by-")
+        let begun = prefix.parts(at: "/")
+        let isOtherKind = begun.count > 4 && prefix.startsExactly(with: "/dev/disk/by-")
         let links = DevicePath.links(in: isOtherKind ? "/dev/disk/\(begun[3])" : "/dev/disk/by-id")
         return wanted.map(\.path) + wanted.flatMap { links[$0.device] ?? [] }.sorted()
     }
@@ -45,7 +46,7 @@ enum Completion {
     private static var nodes: [BlockNode] {
         let found = (try? BlockTree(reading: Sysfs()))?.nodes.values.sorted { $0.name < $1.name } ?? []
         return found.filter { node in
-            node.sizeBytes > 0 && !["ram", "zram", "fd", "sr"].contains { node.name.hasPrefix($0) }
+            node.sizeBytes > 0 && !["ram", "zram", "fd", "sr"].contains { node.name.startsExactly(with: $0) }
         }
     }
 

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BlockDevices
 internal import DiskZap
+internal import ExactText
 internal import LinuxKernel
 
 /// The host whose disks are meant, and the devices among them.
@@ -20,7 +21,7 @@ struct DeviceArguments: ParsableArguments {
                 if !found.contains(where: { $0.node.name == device.node.name }) { found.append(device) }
             } catch {
                 Console.error("refusing '\(path)': \(error.text)")
-                throw error.message.hasPrefix("there is no") ? ExitStatus.noDevice : ExitStatus.refused
+                throw error.message.startsExactly(with: "there is no") ? ExitStatus.noDevice : ExitStatus.refused
             }
         }
         return found

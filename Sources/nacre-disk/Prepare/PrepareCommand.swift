@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BlockDevices
 internal import DiskZap
+internal import ExactText
 internal import LinuxKernel
 
 /// Makes a disk ready for OSDs.
@@ -61,7 +62,7 @@ struct PrepareCommand: ParsableCommand {
 
     /// `ceph-db:60G`.
     private static func part(_ text: String) throws -> DiskPreparation.Part {
-        let words = text.split(separator: ":", maxSplits: 1).map(String.init)
+        let words = text.parts(at: ":", most: 1, omittingEmpty: true)
         guard words.count == 2 else {
             throw ValidationError("--part wants TYPE:SIZE, such as ceph-db:60G, not '\(text)'")
         }

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BlockDevices
 internal import DiskZap
+internal import ExactText
 internal import LinuxKernel
 
 /// A cluster leaves a node.
@@ -30,7 +31,9 @@ struct TeardownCommand: ParsableCommand {
 
     func validate() throws {
         guard (1...64).contains(parallel) else { throw ValidationError("--parallel wants 1 to 64, not \(parallel)") }
-        guard dataDir?.hasPrefix("/") ?? true else { throw ValidationError("--data-dir wants an absolute path") }
+        guard dataDir?.startsExactly(with: "/") ?? true else {
+            throw ValidationError("--data-dir wants an absolute path")
+        }
     }
 
     func run() throws {

@@ -1,4 +1,5 @@
 import CephVolumes
+import ExactText
 import Glibc
 import KubernetesAPI
 import LinuxKernel
@@ -127,21 +128,23 @@ final class KubernetesStack: Service, Sendable {
                 found.failures.append(error.message)
             }
         }
-        var faults: [String: String] = [:]
-        for secret in controller.poolSecrets where secret.clusterID == clusterID {
+        var faults: [ExactText: String] = [:]
+        for secret in controller.poolSecrets where secret.clusterID.isExactly(clusterID) {
             // More than one, for a Secret may hold a key that Ceph does not know any more.
-            guard found.users.count(where: { $0.pool == secret.pool }) < Self.usersOfPool else { continue }
+            guard found.users.count(where: { $0.pool?.isExactly(secret.pool) == true }) < Self.usersOfPool else {
+                continue
+            }
             do throws(VolumeError) {
                 let user = try await controller.credentials(secret.secret)
                 found.users.append(PoolUser(clusterID: clusterID, pool: secret.pool, credentials: user))
             } catch {
-                faults[secret.pool] = "the trash of pool '\(secret.pool)': \(error.message)"
+                faults[ExactText(secret.pool)] = "the trash of pool '\(secret.pool)': \(error.message)"
             }
         }
-        found.users += store.callingUsers.filter { $0.clusterID == clusterID }
+        found.users += store.callingUsers.filter { $0.clusterID.isExactly(clusterID) }
         // A Secret that is gone is no loss while another leads to the same pool.
         for (pool, fault) in faults.sorted(by: { $0.key < $1.key })
-        where !found.users.contains(where: { $0.pool == pool }) {
+        where !found.users.contains(where: { $0.pool?.isExactly(pool.text) == true }) {
             found.failures.append(fault)
         }
         if found.users.isEmpty, found.failures.isEmpty {

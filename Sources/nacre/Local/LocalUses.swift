@@ -27,7 +27,7 @@ struct LocalUses: Sendable {
     func use(of name: VolumeName) throws -> LocalUse? {
         try all().first { use in
             guard let id = try? VolumeID(parsing: use.volumeID) else { return false }
-            return use.name == name.description || name.names(id, called: use.name)
+            return use.name?.isExactly(name.description) == true || name.names(id, called: use.name)
         }
     }
 

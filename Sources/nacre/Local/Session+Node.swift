@@ -1,3 +1,4 @@
+internal import ExactText
 import LinuxKernel
 import Secrets
 import Volumes
@@ -81,7 +82,9 @@ extension Session {
         var found = try path.flatMap { try uses.use(at: $0) }
         if found == nil, let name = VolumeName(argument: target) { found = try uses.use(of: name) }
         guard let use = found else {
-            if let path, path.hasPrefix("/"), target.contains("/"), try MountTable.current().mount(at: path) != nil {
+            if let path, path.startsExactly(with: "/"), target.contains("/"),
+                try MountTable.current().mount(at: path) != nil
+            {
                 throw CommandFailure(
                     .failed,
                     "'\(path)' is mounted, but not by nacre volume mount; end it by what mounted it, or umount"

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CephVolumes
 import CoreMetrics
+import ExactText
 import FoundationEssentials
 import KubernetesAPI
 import LinuxKernel
@@ -136,7 +137,7 @@ struct NodeRunCommand: AsyncParsableCommand {
 
     private static var programBesideThis: String {
         let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let directory = (own ?? "/usr/bin/nacre").split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        let directory = (own ?? "/usr/bin/nacre").parts(at: "/").dropLast()
         return "\(directory.joined(separator: "/"))/nacre-flex"
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CephVolumes
 import Dispatch
+internal import ExactText
 import Synchronization
 import Volumes
 
@@ -87,7 +88,7 @@ enum Completion {
     private static func value(of option: String, in words: [String]) -> String? {
         for (index, word) in words.enumerated() {
             if word == option, index + 1 < words.count { return words[index + 1] }
-            if word.hasPrefix(option + "=") { return String(word.dropFirst(option.count + 1)) }
+            if let value = word.behind(option + "=") { return value }
         }
         return nil
     }

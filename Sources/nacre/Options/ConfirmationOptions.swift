@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExactText
 
 /// How a deed that takes something away is agreed to: the same in every command.
 ///
@@ -40,5 +41,5 @@ extension Session {
         }
     }
 
-    private static func words(_ text: String) -> [Substring] { text.split(separator: " ") }
+    private static func words(_ text: String) -> [String] { text.parts(at: " ", omittingEmpty: true) }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExactText
 
 /// A number of bytes as Kubernetes writes it: `10Gi`, `500M`, `1.5Ti`, `1048576`; `10GiB` and `10GB` too.
 struct Quantity: ExpressibleByArgument, Hashable, Sendable {
@@ -14,7 +15,7 @@ struct Quantity: ExpressibleByArgument, Hashable, Sendable {
     init(parsing text: String) throws(Fault) {
         let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         let suffix = String(text.dropFirst(digits.count))
-        let parts = digits.split(separator: ".", omittingEmptySubsequences: false)
+        let parts = digits.parts(at: ".")
         guard let whole = parts.first, !whole.isEmpty, parts.count <= 2, parts.allSatisfy({ !$0.isEmpty }) else {
             throw Fault("'\(text)' is no size; write a number and a unit, such as 10GiB")
         }

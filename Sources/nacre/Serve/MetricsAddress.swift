@@ -1,4 +1,5 @@
 import ArgumentParser
+internal import ExactText
 import Logging
 import ServiceLifecycle
 import VolumeServer
@@ -14,7 +15,8 @@ struct MetricsAddress: ExpressibleByArgument, Sendable {
         else { return nil }
         let host = argument[..<colon]
         // An IPv6 address is in brackets, so that its colons are not ours.
-        self.host = host.isEmpty ? "0.0.0.0" : String(host.hasPrefix("[") ? host.dropFirst().dropLast() : host)
+        self.host =
+            host.isEmpty ? "0.0.0.0" : String(host.startsExactly(with: "[") ? host.dropFirst().dropLast() : host)
         self.port = port
     }
 

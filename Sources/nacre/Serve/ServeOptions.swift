@@ -1,5 +1,6 @@
 import ArgumentParser
 import CephVolumes
+import ExactText
 import NodeMapping
 import Volumes
 
@@ -103,7 +104,7 @@ struct ServeOptions: ParsableArguments {
     var cephOptionPairs: [String: String] {
         var pairs: [String: String] = [:]
         for option in cephOptions {
-            let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let parts = option.parts(at: "=", most: 1)
             pairs[String(parts[0])] = String(parts[1])
         }
         return pairs

@@ -12,16 +12,16 @@ enum ServiceMetrics {
             ("nacre_ceph_connections", "Connections to Ceph.", { connections.descriptions.count }),
             (
                 "nacre_pool_threads_running", "Blocking Ceph calls that run now.",
-                { connections.loads.values.reduce(0) { $0 + $1.running } }
+                { connections.loads.reduce(0) { $0 + $1.running } }
             ),
             (
                 "nacre_pool_threads_waiting",
                 "Ceph calls that may be waiting for another client, such as for its lock.",
-                { connections.waitingLoads.values.reduce(0) { $0 + $1.running } }
+                { connections.waitingLoads.reduce(0) { $0 + $1.running } }
             ),
             (
                 "nacre_pool_queue_length", "Blocking Ceph calls that wait for a thread.",
-                { connections.loads.values.reduce(0) { $0 + $1.queued } }
+                { connections.loads.reduce(0) { $0 + $1.queued } }
             ),
             ("nacre_trash_waiting", "Deleted images that wait for the purger.", { purger.status.waiting }),
             ("nacre_trash_removing", "Deleted images that the purger removes now.", { purger.status.running.count }),

@@ -1,4 +1,5 @@
 import CephVolumes
+import ExactText
 import Logging
 import Synchronization
 import Volumes
@@ -52,7 +53,7 @@ final class TrashRounds: Sendable {
                     found.failures.append(error.message)
                 }
             }
-            found.users += store.callingUsers.filter { $0.clusterID == clusterID }
+            found.users += store.callingUsers.filter { $0.clusterID.isExactly(clusterID) }
             if !hasOwn, found.users.isEmpty {
                 found.absence =
                     "not looked into before the first call: the service has no user of its own (--secret-dir)"

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CephVolumes
+import ExactText
 import Volumes
 
 /// What a new volume is to be like: a StorageClass' parameters as options.
@@ -85,7 +86,7 @@ struct CreateOptions: ParsableArguments {
     func parameters(config: String) throws -> [String: String] {
         var parameters: [String: String] = [:]
         for pair in pairs {
-            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            let parts = pair.parts(at: "=", most: 1)
             guard parameters.updateValue(parts[1], forKey: parts[0]) == nil else {
                 throw CommandFailure(.usage, "--parameter \(parts[0]) is given twice")
             }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CommandNames
+internal import ExactText
 import Volumes
 
 /// How a person names a volume: by the name it was created with, by its image, or by its handle.
@@ -21,17 +22,17 @@ struct VolumeName: ExpressibleByArgument, Sendable, CustomStringConvertible {
     ///   - name: The name that it was created with, where that is known.
     /// - Returns: Whether it does.
     func names(_ id: VolumeID, called name: String? = nil) -> Bool {
-        if [id.image, id.imageSpec, "\(id)"].contains(description) { return true }
+        if [id.image, id.imageSpec, "\(id)"].containsExactly(description) { return true }
         let place = id.namespace.isEmpty ? id.pool : "\(id.pool)/\(id.namespace)"
-        for word in [description]
-            + (description.hasPrefix("\(place)/") ? [String(description.dropFirst(place.count + 1))] : [])
-        {
+        for word in [description, description.behind("\(place)/")].compactMap(\.self) {
             if let name {
-                if name == word { return true }
+                if name.isExactly(word) { return true }
                 continue
             }
             // The name is not known, but the image's is made from it.
-            if let uuid = try? ImageName.image(forRequest: word, prefix: ""), id.image.hasSuffix(uuid) { return true }
+            if let uuid = try? ImageName.image(forRequest: word, prefix: ""), id.image.endsExactly(with: uuid) {
+                return true
+            }
         }
         return false
     }

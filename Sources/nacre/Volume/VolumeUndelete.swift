@@ -1,5 +1,6 @@
 import ArgumentParser
 import CephVolumes
+import ExactText
 import RBD
 import Volumes
 

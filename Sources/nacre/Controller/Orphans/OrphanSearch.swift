@@ -1,5 +1,6 @@
 import ArgumentParser
 import CephVolumes
+import ExactText
 import KubernetesAPI
 import Provisioner
 import Volumes
@@ -34,8 +35,8 @@ struct OrphanSearch {
                 try await backend.list(maxEntries: 500, startingToken: start, deadline: $0)
             }
             volumes += page.volumes.filter { volume in
-                ImageName.endsInUUID(volume.id.image) && (cluster ?? volume.id.clusterID) == volume.id.clusterID
-                    && (pool ?? volume.id.pool) == volume.id.pool
+                ImageName.endsInUUID(volume.id.image) && (cluster ?? volume.id.clusterID).isExactly(volume.id.clusterID)
+                    && (pool ?? volume.id.pool).isExactly(volume.id.pool)
             }
             token = page.nextToken
         } while !token.isEmpty

@@ -1,3 +1,4 @@
+import ExactText
 import JSON
 import OrderedCollections
 import Volumes

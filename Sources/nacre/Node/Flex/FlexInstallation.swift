@@ -1,3 +1,4 @@
+import ExactText
 import LinuxKernel
 import Volumes
 
@@ -57,8 +58,8 @@ struct FlexInstallation: Sendable {
 
     private func writeSocketName(in directory: String) throws(KernelError) {
         let file = "\(directory)/.socket"
-        guard socket != Self.usualSocket else { return try KernelFile.remove(file) }
-        guard KernelFile.firstLine(file) != socket else { return }
+        guard !socket.isExactly(Self.usualSocket) else { return try KernelFile.remove(file) }
+        guard KernelFile.firstLine(file)?.isExactly(socket) != true else { return }
         // A file of that name with `.new` behind it starts with a dot as well.
         try KernelFile.replace(file, with: Array("\(socket)\n".utf8), mode: 0o644)
     }

@@ -1,3 +1,4 @@
+internal import ExactText
 import JSON
 import OrderedCollections
 import Provisioner
@@ -69,10 +70,10 @@ struct FlexOptions: Sendable, Equatable {
             case "ReadWriteOncePod": .singleNodeSingleWriter
             default: .singleNodeWriter
             }
-        mountOptions = (options["mountOptions"] ?? "").split(separator: ",").map(String.init)
+        mountOptions = (options["mountOptions"] ?? "").parts(at: ",", omittingEmpty: true)
         nodeSecret = try Self.secret("node", options)
         expandSecret = try Self.secret("expand", options)
-        parameters = options.filter { !Self.own.contains($0.key) && !$0.key.hasPrefix(Self.kubernetesPrefix) }
+        parameters = options.filter { !Self.own.contains($0.key) && !$0.key.startsExactly(with: Self.kubernetesPrefix) }
     }
 
     /// How the pod uses the volume.
@@ -96,9 +97,11 @@ struct FlexOptions: Sendable, Equatable {
         var options: [String: String] = [:]
         for (name, value) in members {
             guard case .string(let string) = value else {
-                throw .invalid("kubelet's option '\(name.printable)' is \(value.kind), not a string")
+                throw .invalid("kubelet's option '\(name.text.printable)' is \(value.kind), not a string")
             }
-            options[name] = string
+            guard options.updateValue(string, forKey: name.text) == nil else {
+                throw .invalid("kubelet's option '\(name.text.printable)' is given in two spellings that look alike")
+            }
         }
         return options
     }

@@ -11,7 +11,7 @@ enum DeviceUse {
     /// - Throws: `VolumeError` when that cannot be seen.
     static func isInUse(_ path: String) throws(VolumeError) -> Bool {
         do throws(KernelError) {
-            for name in try KernelFile.names(in: "/sys/block") where name.hasPrefix("loop") {
+            for name in try KernelFile.names(in: "/sys/block") where name.startsExactly(with: "loop") {
                 guard KernelFile.firstLine("/sys/block/\(name)/loop/backing_file")?.isExactly(path) != true else {
                     return true
                 }

@@ -303,7 +303,7 @@ final class LocalDelivery: Service {
         do throws(KernelError) {
             try KernelFile.makeDirectories(staging)
             try KernelFile.makeDirectories("\(place.directory)/\(name)")
-            guard KernelFile.firstLine(file) != staging else { return }
+            guard KernelFile.firstLine(file)?.isExactly(staging) != true else { return }
             try KernelFile.replace(file, with: Array("\(staging)\n".utf8))
         } catch {
             throw VolumeError(.internal, "cannot prepare '\(place.directory)/\(name)': \(error)")
