@@ -1,3 +1,4 @@
+internal import ExactText
 internal import RADOS
 internal import RBD
 public import Secrets
@@ -84,12 +85,30 @@ extension RBDImageStore {
             return ids.remember(imageID, of: id)
         }
         try await place.beginMaking()
-        try await place.blocking("create image", creating: layout) { (context) throws(RBDError) in
-            try context.createImage(id.image, sizeBytes: sizeBytes, options: options)
+        do throws(VolumeError) {
+            try await place.blocking("create image", creating: layout) { (context) throws(RBDError) in
+                try context.createImage(id.image, sizeBytes: sizeBytes, options: options)
+            }
+        } catch {
+            // To whoever looks for the image that exists, there is none.
+            guard error.code == .alreadyExists, let other = await otherImage(of: id, place) else { throw error }
+            throw VolumeError(.failedPrecondition, "cannot create image '\(id.imageSpec)': \(other)")
         }
         enter(VolumeStep.settingMetadata, id.imageSpec)
         try await setMetadata(metadata, of: id, credentials: credentials)
         try await place.endMaking()
+    }
+
+    /// What has the name of an image that is not there, for a person; nothing when nothing has.
+    public func namesake(of id: VolumeID, credentials: Credentials?) async -> String? {
+        guard let place = try? await place(of: id, as: credentials) else { return nil }
+        return await otherImage(of: id, place)
+    }
+
+    private func otherImage(of id: VolumeID, _ place: Place) async -> String? {
+        guard (try? await place.context.holdsOldImage(named: id.image)) == true else { return nil }
+        return "an image of format 1 has its name, which nacre neither makes nor uses; move it away: rbd mv "
+            + "\(id.imageSpec) NEW-NAME, or take its data over: rbd export and rbd import"
     }
 
     /// librbd makes an image without looking whether this user may do anything in the pool of its data; who may not finds
@@ -178,7 +197,7 @@ extension RBDImageStore {
         if marks[ImageMetadataKey.requestName] == nil { marks = try await place.marks(imageID) ?? [:] }
         try await place.requireOurs("use image", imageID, marks)
         ids.remember(imageID, of: id)
-        guard !metadata.allSatisfy({ present[$0.key] == $0.value }) else { return }
+        guard !metadata.allSatisfy({ present[$0.key]?.isExactly($0.value) == true }) else { return }
         try await place.trying("set metadata of image") { () async throws(RBDError) in
             try await place.context.setMetadata(metadata, ofImageID: imageID)
         }

@@ -63,6 +63,29 @@ struct ExplainedErrorTests {
 
     static let images: [Situation] = [
         Situation(
+            name: "options that mkfs refuses for that size",
+            parameters: ["mkfsOptions": "-N 100000000"],
+            code: "invalid_argument",
+            words: ["mkfs.ext4 refuses mkfsOptions '-N 100000000'", "too big", "class"]
+        ),
+        Situation(
+            name: "an image of format 1 has the name of a volume to be made",
+            // librbd makes format 1 only for whoever says so twice.
+            before: "RBD_FORCE_ALLOW_V1=1 rbd create --image-format 1 --size 16M rbd/IMAGE",
+            after: "rbd info rbd/IMAGE | grep -q 'format: 1' && rbd rm --no-progress rbd/IMAGE",
+            code: "failed_precondition",
+            words: ["format 1", "rbd mv rbd/IMAGE"]
+        ),
+        Situation(
+            name: "an image of format 1 has the name of a volume that is gone",
+            before: "rbd mv rbd/IMAGE rbd/away && "
+                + "RBD_FORCE_ALLOW_V1=1 rbd create --image-format 1 --size 16M rbd/IMAGE",
+            after: "rbd rm --no-progress rbd/IMAGE && rbd rm --no-progress rbd/away",
+            call: "expand",
+            code: "not_found",
+            words: ["format 1", "rbd mv rbd/IMAGE"]
+        ),
+        Situation(
             name: "a mirror's copy is grown",
             before: "rbd mirror pool enable rbd image && rbd mirror image enable rbd/IMAGE snapshot && "
                 + "rbd mirror image demote rbd/IMAGE",

@@ -1,3 +1,4 @@
+internal import ExactText
 public import RADOS
 internal import SystemPackage
 
@@ -92,17 +93,17 @@ extension IOContext {
     /// Whether the pool is initialised for RBD, has no settings of its own for new images, and has no format 1 image of
     /// that name.
     private func takesPlainImages(named name: String) async throws(RBDError) -> Bool {
-        async let isTaken = holdsOldImage(named: name)
+        async let isTaken = outcome { () async throws(RBDError) in try await holdsOldImage(named: name) }
         let isPlain = try await takesPlainImages()
         return try await !isTaken.get() && isPlain
     }
 
     /// Whether the pool has a format 1 image of that name; its header object is `NAME.rbd`.
-    private func holdsOldImage(named name: String) async -> Result<Bool, RBDError> {
+    public func holdsOldImage(named name: String) async throws(RBDError) -> Bool {
         do throws(RADOSError) {
-            return .success(try await sizeBytes(of: "\(name).rbd") != nil)
+            return try await sizeBytes(of: "\(name).rbd") != nil
         } catch {
-            return .failure(RBDError(error))
+            throw RBDError(error)
         }
     }
 
@@ -141,7 +142,7 @@ extension IOContext {
         }
         guard let answers else { return false }
         var decoder = Decoder(answers[0])
-        return decoder.map()?.allSatisfy { !$0.key.hasPrefix(Self.poolDefaults) } ?? false
+        return decoder.map()?.allSatisfy { !$0.key.startsExactly(with: Self.poolDefaults) } ?? false
     }
 
     /// `rbd config pool set POOL rbd_default_…` writes these.

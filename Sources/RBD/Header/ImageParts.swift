@@ -29,7 +29,7 @@ extension IOContext {
     }
 
     /// A child task's error keeps its type only as a value.
-    private func outcome<R>(_ body: () async throws(RBDError) -> R) async -> Result<R, RBDError> {
+    func outcome<R>(_ body: () async throws(RBDError) -> R) async -> Result<R, RBDError> {
         do throws(RBDError) {
             return .success(try await body())
         } catch {

@@ -33,6 +33,9 @@ public protocol ImageStore: Sendable {
     /// An image's metadata, at most 64 keys of it, by one read of its header, or `nil` if there is no such image.
     func metadata(of id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> [String: String]?
 
+    /// What has the name of an image that is not there, for a person; nothing when nothing has.
+    func namesake(of id: VolumeID, credentials: Credentials?) async -> String?
+
     /// Adds metadata to an image; throws `.notFound` when the image is gone, `.failedPrecondition` when it is not
     /// Nacre's.
     func setMetadata(
@@ -80,6 +83,9 @@ public protocol ImageStore: Sendable {
 extension ImageStore {
     /// Nothing is known.
     public func standstill(of id: VolumeID, as credentials: Credentials?) async -> String? { nil }
+
+    /// Nothing has the name of an image that is not there.
+    public func namesake(of id: VolumeID, credentials: Credentials?) async -> String? { nil }
 }
 
 /// What there is under an image's name.
@@ -143,7 +149,7 @@ public struct ImageRecord: Sendable, Hashable {
         {
             return "its stripes are \(stripeUnitBytes) bytes on \(stripeCount) objects, not \(unit) on \(count)"
         }
-        guard layout.dataPool == dataPool else {
+        guard layout.dataPool.map(ExactText.init) == dataPool.map(ExactText.init) else {
             return "its data pool is \(dataPool ?? "its own"), not \(layout.dataPool ?? "its own")"
         }
         return nil
