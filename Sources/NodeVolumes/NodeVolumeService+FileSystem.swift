@@ -1,4 +1,5 @@
 internal import BlockDevices
+internal import ExactText
 internal import LinuxKernel
 internal import NodeMapping
 internal import Subprocess
@@ -106,51 +107,70 @@ extension NodeVolumeService {
         let watching = Task {
             while !Task.isCancelled {
                 try? await Task.sleep(for: .seconds(1))
-                guard let line = (try? KernelFile.text(report))?.split(separator: "\n").last else { continue }
-                let words = line.split(separator: " ")
+                guard let line = (try? KernelFile.text(report))?.parts(at: "\n", omittingEmpty: true).last else {
+                    continue
+                }
+                let words = line.parts(at: " ", omittingEmpty: true)
                 guard words.count >= 3 else { continue }
                 enter(NodeStep.checkingFileSystem, "\(device.path), pass \(words[0]), \(words[1]) of \(words[2])")
             }
         }
         defer { watching.cancel() }
-        let status = try await outcome(
+        let status = try await FileSystemProgram.run(
             "sh",
             ["-c", "exec e2fsck -p -C 3 \(flags.joined(separator: " ")) \"$1\" 3> \"$2\"", "sh", device.path, report],
             "check volume '\(record.volumeID)'"
         )
         guard case .exited(let code) = status.status, code < 4 else {
             guard case .exited(let code) = status.status, code & 4 != 0 else {
-                throw Self.failure("check volume '\(record.volumeID)'", "e2fsck", status)
+                throw status.failure("check volume '\(record.volumeID)'", "e2fsck")
             }
             throw VolumeError(
                 .failedPrecondition,
                 "cannot mount volume '\(record.volumeID)': its ext4 is damaged beyond what e2fsck repairs by itself "
-                    + "(\(ToolOutput.Check(status.output).description(changes: true))); look at it: nacre volume map, then "
-                    + "e2fsck"
+                    + "(\(ToolOutput.Check(status.output).description(changes: true))); "
+                    + Self.wayToRepair(record, "e2fsck -f")
             )
         }
+    }
+
+    /// What a person does about a damaged file system.
+    private static func wayToRepair(_ record: VolumeRecord, _ program: String) -> String {
+        "to repair it: nacre volume map --repair \(record.volumeID), \(program) on the device which that prints, then nacre "
+            + "volume unmap"
     }
 
     /// Why a file system that cannot be mounted cannot.
     ///
     /// xfs repairs itself when it is mounted, or not at all; ext4 may be damaged where no mark says so.
-    func diagnose(_ record: VolumeRecord, _ device: MappedDevice, _ error: KernelError) async -> VolumeError {
-        let plain = VolumeError(.internal, "cannot mount volume '\(record.volumeID)': \(error)")
+    func diagnose(
+        _ record: VolumeRecord,
+        _ device: MappedDevice,
+        _ failure: MountFailure,
+        _ options: [String]
+    ) async -> VolumeError {
+        let error = failure.error
+        let reason = failure.reason(record.usage.fileSystem, options, device.path)
+        let plain = VolumeError(.internal, "cannot mount volume '\(record.volumeID)': \(reason)")
         // EUCLEAN is "structure needs cleaning", EBADMSG a wrong checksum.
         guard [117, 74, 5, 22].contains(error.errno.rawValue) else { return plain }
         enter(NodeStep.checkingFileSystem, device.path)
         let isXFS = record.usage.fileSystem == "xfs"
         let (program, flags) = isXFS ? ("xfs_repair", ["-n"]) : ("e2fsck", ["-f", "-n"])
         guard
-            let status = try? await outcome(program, flags + [device.path], "check volume '\(record.volumeID)'"),
+            let status = try? await FileSystemProgram.run(
+                program,
+                flags + [device.path],
+                "check volume '\(record.volumeID)'"
+            ),
             case .exited(let code) = status.status, code != 0
         else { return plain }
         return VolumeError(
             .failedPrecondition,
             "cannot mount volume '\(record.volumeID)' (\(error)): its \(record.usage.fileSystem) is damaged (\(program) "
                 + "\(flags.joined(separator: " ")) ended with \(code): "
-                + "\(ToolOutput.Check(status.output).description(changes: false))); look at it: nacre volume map, then "
-                + program
+                + "\(ToolOutput.Check(status.output).description(changes: false))); "
+                + Self.wayToRepair(record, isXFS ? program : "e2fsck -f")
         )
     }
 
@@ -173,11 +193,12 @@ extension NodeVolumeService {
         let begun = FormatState.beginning(fileSystem, on: info.nodeID)
         try await note(begun, after: state, mapped)
         enter(NodeStep.formatting, device.path)
+        let given = mkfsOptions.map { " with mkfsOptions '\($0.printable)'" } ?? ""
         try await run(
             "mkfs.\(fileSystem)",
             ["-q"] + arguments + [device.path],
             succeeding: [0],
-            "make a file system on volume '\(record.volumeID)'"
+            "make a file system on volume '\(record.volumeID)' of \(device.sizeBytes.inBinaryUnits)\(given)"
         )
         enter(NodeStep.recordingFormatted, record.volumeID)
         try await note(.ended(fileSystem), after: begun, mapped)
@@ -189,60 +210,8 @@ extension NodeVolumeService {
         succeeding codes: Set<Int32>,
         _ what: String
     ) async throws(VolumeError) {
-        let status = try await outcome(program, arguments, what)
-        if case .exited(let code) = status.status, codes.contains(code) { return }
-        throw Self.failure(what, program, status)
-    }
-
-    /// How a program ended, and what it said.
-    private struct Outcome: Sendable {
-        let status: TerminationStatus
-        let output: String
-    }
-
-    /// A check of the largest volume is done by then; one that hangs is not waited for longer.
-    private static var programLimit: Duration { .seconds(2 * 3600) }
-
-    private func outcome(_ program: String, _ arguments: [String], _ what: String) async throws(VolumeError) -> Outcome
-    {
-        let result: Outcome?
-        do {
-            result = try await withThrowingTaskGroup(of: Outcome?.self) { group in
-                group.addTask {
-                    let result = try await Subprocess.run(
-                        .name(program),
-                        arguments: Arguments(arguments),
-                        environment: .inherit.updating(["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"]),
-                        output: .string(limit: 1 << 20),
-                        error: .string(limit: 1 << 20)
-                    )
-                    return Outcome(
-                        status: result.terminationStatus,
-                        output: result.standardError + result.standardOutput
-                    )
-                }
-                group.addTask {
-                    try await Task.sleep(for: Self.programLimit)
-                    return nil
-                }
-                let first = try await group.next() ?? nil
-                // Ends the program, if it is that which was not done.
-                group.cancelAll()
-                return first
-            }
-        } catch {
-            throw VolumeError(.internal, "cannot \(what): \(program) cannot be run (\(error)); is it installed?")
-        }
-        guard let result else {
-            throw VolumeError(.internal, "cannot \(what): \(program) was not done after \(Self.programLimit)")
-        }
-        return result
-    }
-
-    private static func failure(_ what: String, _ program: String, _ outcome: Outcome) -> VolumeError {
-        VolumeError(
-            .internal,
-            "cannot \(what): \(program) ended with \(outcome.status): \(ToolOutput.reason(outcome.output))"
-        )
+        let outcome = try await FileSystemProgram.run(program, arguments, what)
+        if case .exited(let code) = outcome.status, codes.contains(code) { return }
+        throw outcome.failure(what, program)
     }
 }

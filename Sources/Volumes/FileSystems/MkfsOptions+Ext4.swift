@@ -1,3 +1,5 @@
+internal import ExactText
+
 extension MkfsOptions {
     /// mke2fs's.
     static let ext4 = Rules(
@@ -48,5 +50,23 @@ extension MkfsOptions {
         guard let largest = sizes.max(), largest > 0, largest <= 10_240 * 1024 else { return 2 << 20 }
         // Half of its free blocks; the tables need space in addition.
         return max(2 << 20, (largest * 9 / 4 + 8) << 20)
+    }
+
+    /// 2^20 block groups, which is 128 TiB with blocks of 4 KiB; and 2^32 blocks without 64bit.
+    ///
+    /// A node grows a file system to no more than that, so none is made larger either (`GrowthLimit`).
+    static func largestExt4(_ options: [ToolOptions.Option]) -> UInt64 {
+        func number(_ letter: Character) -> UInt64? {
+            options.last { $0.letter == letter }?.value.flatMap { UInt64($0) }
+        }
+        let block = number("b") ?? 4096
+        let features = options.filter { $0.letter == "O" }.flatMap { ($0.value ?? "").parts(at: ",") }
+        let isClustered = features.last { $0 == "bigalloc" || $0 == "^bigalloc" } == "bigalloc"
+        let cluster = isClustered ? number("C") ?? block * 16 : block
+        let group = min(number("g") ?? block * 8, block * 8).multipliedReportingOverflow(by: cluster)
+        let byGroups = group.partialValue.multipliedReportingOverflow(by: 1 << 20)
+        let limit = group.overflow || byGroups.overflow ? UInt64.max : byGroups.partialValue
+        let has64Bit = features.last { $0 == "64bit" || $0 == "^64bit" || $0 == "none" } ?? "64bit"
+        return has64Bit == "64bit" ? limit : min(limit, block << 32)
     }
 }

@@ -46,6 +46,12 @@ extension MkfsOptions {
         return smallest
     }
 
+    /// 10,000 allocation groups, of 1 TiB at most: a node grows a file system to no more than that (`GrowthLimit`).
+    static func largestXFS(_ options: [ToolOptions.Option]) -> UInt64 {
+        let size = options.filter { $0.letter == "d" }.compactMap { $0["agsize"] }.compactMap(bytes).max()
+        return 10_000 * min(max(size ?? 1 << 40, 1 << 20), 1 << 40)
+    }
+
     /// A size in bytes as mkfs.xfs reads it, where it needs no size of blocks or sectors.
     private static func bytes(_ text: String) -> UInt64? {
         let shifts: [Character: UInt64] = ["k": 10, "m": 20, "g": 30, "t": 40]

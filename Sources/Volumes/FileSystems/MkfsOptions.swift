@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// `mkfsOptions` of a class: which options mkfs may get, parsed as mke2fs and mkfs.xfs parse them.
 ///
 /// Options that are not known to be harmless are refused: those that name another device or a file of the node, that
@@ -11,6 +13,8 @@ public struct MkfsOptions: Sendable, Hashable {
     public let namesReflink: Bool
     /// The smallest volume, in bytes, for which they can be used.
     public let smallestBytes: UInt64
+    /// The largest, in whole MiB: a node could not do with more groups.
+    public let largestBytes: UInt64
 
     /// Reads them.
     ///
@@ -39,6 +43,9 @@ public struct MkfsOptions: Sendable, Hashable {
         namesReflink = parsed.options.contains { $0.letter == "m" && $0.names("reflink") }
         smallestBytes =
             fileSystem == "xfs" ? Self.smallestXFS(parsed.options) : Self.smallestExt4(parsed.options)
+        let largest = fileSystem == "xfs" ? Self.largestXFS(parsed.options) : Self.largestExt4(parsed.options)
+        let unit = CapacityRange.granularityBytes
+        largestBytes = min(largest, CapacityRange.largestBytes) / unit * unit
     }
 
     /// What an option's value must look like.
@@ -59,15 +66,15 @@ public struct MkfsOptions: Sendable, Hashable {
             case .number:
                 return value.first?.isNumber == true && value.allSatisfy { $0.isNumber || $0.isLetter || $0 == "." }
                     ? nil : "is not a number"
-            case .word: return value.isEmpty || value.hasPrefix("-") ? "has no value" : nil
+            case .word: return value.isEmpty || value.startsExactly(with: "-") ? "has no value" : nil
             case .oneOf(let known):
-                let others = value.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+                let others = value.parts(at: ",")
                     .filter { !known.contains($0) }
                 return others.isEmpty
                     ? nil
                     : "has '\(others[0])', which is not one that a class may give (\(known.sorted().joined(separator: ", ")))"
             case .list(let known):
-                for part in value.split(separator: ",", omittingEmptySubsequences: false) {
+                for part in value.parts(at: ",") {
                     let name = String(part.prefix { $0 != "=" })
                     guard known.contains(name) else {
                         return "has '\(name)', which is not one that a class may give "
@@ -95,7 +102,7 @@ extension ToolOptions.Option {
 
     /// The value of a sub-option; empty for one without.
     subscript(name: String) -> String? {
-        for part in (value ?? "").split(separator: ",") where part.prefix(while: { $0 != "=" }) == name {
+        for part in (value ?? "").parts(at: ",", omittingEmpty: true) where part.prefix(while: { $0 != "=" }) == name {
             return String(part.drop { $0 != "=" }.dropFirst())
         }
         return nil

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Secrets
 
 extension VolumeService {
@@ -13,8 +14,8 @@ extension VolumeService {
         for capability in request.capabilities {
             if let refusal = capability.refusal { throw .invalid(refusal) }
         }
-        let least = try Self.leastSize(request, parameters)
-        let sizeBytes = try request.range.newSizeBytes(atLeast: least.bytes, for: least.use)
+        let use = try FileSystemUse(request.capabilities, parameters)
+        let sizeBytes = try request.range.newSizeBytes(atLeast: use.smallestBytes, for: use.description)
         let id = try handle(of: request.name, parameters)
         return try await operations.run(
             "create volume '\(request.name)'",
@@ -24,7 +25,7 @@ extension VolumeService {
             deadline: deadline,
             obstacle: { await store.standstill(of: id, as: request.credentials) }
         ) { () async throws(VolumeError) -> Volume in
-            let madeBytes = try await self.makeImage(id, sizeBytes: sizeBytes, request, parameters)
+            let madeBytes = try await self.makeImage(id, sizeBytes: sizeBytes, use, request, parameters)
             enter(VolumeStep.answering, id.imageSpec)
             return Volume(
                 id: id,
@@ -42,7 +43,7 @@ extension VolumeService {
     private func handle(of name: String, _ parameters: VolumeParameters) throws(VolumeError) -> VolumeID {
         let image = try ImageName.image(forRequest: name, prefix: parameters.volumeNamePrefix)
         let namespace = try store.namespace(ofCluster: parameters.clusterID)
-        if let named = parameters.radosNamespace, named != namespace {
+        if let named = parameters.radosNamespace, !named.isExactly(namespace) {
             throw .invalid(
                 "parameter radosNamespace '\(named.printable)' is not that of cluster '\(parameters.clusterID)' in "
                     + "config.json, '\(namespace)'; drop the parameter"
@@ -64,33 +65,16 @@ extension VolumeService {
         metadata[ImageMetadataKey.requestName] = request.name
         // The class's values at the time of the create count: an image does not name its class.
         metadata[ImageMetadataKey.trashRetention] = parameters.trashRetention.map { "\($0.seconds)" }
-        metadata[ImageMetadataKey.fileSystem] = fileSystemMark(request, parameters)
+        metadata[ImageMetadataKey.fileSystem] = FileSystemUse.mark(request.capabilities, parameters)
         metadata[ImageMetadataKey.poolSizeFactor] = parameters.poolSizeFactor.map { "\($0)" }
         return metadata
-    }
-
-    /// The smallest size for the file system with these mkfs options; a raw device may have any size.
-    private static func leastSize(
-        _ request: CreateVolumeRequest,
-        _ parameters: VolumeParameters
-    ) throws(VolumeError) -> (bytes: UInt64, use: String) {
-        let mark = fileSystemMark(request, parameters) ?? MountAccess().fileSystem
-        guard VolumeCapability.fileSystems.contains(mark) else { return (0, mark) }
-        let options = parameters.kept["mkfsOptions"] ?? ""
-        let least = try MkfsOptions(options, for: mark).smallestBytes
-        return (least, options.isEmpty ? mark : "\(mark) with mkfsOptions '\(options.printable)'")
-    }
-
-    /// The file system that is recorded on the image; `nil` if the request names none or several.
-    private static func fileSystemMark(_ request: CreateVolumeRequest, _ parameters: VolumeParameters) -> String? {
-        let marks = Set(request.capabilities.map { $0.fileSystemMark ?? parameters.fileSystem })
-        return marks.count == 1 ? marks.first ?? nil : nil
     }
 
     /// Looks up, creates or repairs the image, a limited number of times, because another process may do the same.
     private func makeImage(
         _ id: VolumeID,
         sizeBytes: UInt64,
+        _ use: FileSystemUse,
         _ request: CreateVolumeRequest,
         _ parameters: VolumeParameters
     ) async throws(VolumeError) -> UInt64 {
@@ -109,6 +93,7 @@ extension VolumeService {
                 try await mend(id, request)
             case .absent:
                 try await checkSize(of: "volume '\(request.name)'", sizeBytes, parameters, request.credentials)
+                try await use.check("volume '\(request.name)'", sizeBytes, trial)
                 enter(VolumeStep.creatingImage, id.imageSpec)
                 do throws(VolumeError) {
                     try await store.createImage(

@@ -71,6 +71,10 @@ extension VolumeService {
         if !parameters.isEmpty {
             let parameters = try VolumeParameters(parameters)
             largest = parameters.layout.largestBytes
+            // Without a capability nobody says which file system the class's options are for.
+            if !capabilities.isEmpty {
+                largest = min(largest, try FileSystemUse(capabilities, parameters).largestBytes)
+            }
             factor = parameters.poolSizeFactor
             pool = PoolAddress(
                 clusterID: parameters.clusterID,
@@ -98,8 +102,7 @@ extension VolumeService {
         return try await query("get volume '\(id)'", deadline) { () async throws(VolumeError) in
             enter(VolumeStep.lookingUp, id.imageSpec)
             switch try await self.store.image(id, credentials: nil) {
-            case .absent:
-                throw VolumeError(.notFound, "volume '\(id)' does not exist: there is no image '\(id.imageSpec)'")
+            case .absent: throw await self.absence(of: id, nil)
             case .halfMade(let what):
                 let condition = VolumeCondition(
                     isAbnormal: true,

@@ -10,6 +10,7 @@ internal import Synchronization
 public final class VolumeService: ControllerService {
     let store: any ImageStore
     let operations: Operations
+    let trial: (any FileSystemTrial)?
     /// The capacity of each pool when it was last read, in bytes.
     let poolSizes = Mutex<[PoolAddress: UInt64]>([:])
 
@@ -18,9 +19,15 @@ public final class VolumeService: ControllerService {
     /// - Parameters:
     ///   - store: Where the images live.
     ///   - operations: The operations under way; no other code adds operations on volumes.
-    public init(store: any ImageStore, operations: Operations = Operations()) {
+    ///   - trial: Who asks mkfs about a class's options; `nil` if only the node finds out.
+    public init(
+        store: any ImageStore,
+        operations: Operations = Operations(),
+        trial: (any FileSystemTrial)? = nil
+    ) {
         self.store = store
         self.operations = operations
+        self.trial = trial
     }
 
     /// The image's state if it is complete; throws `.notFound` otherwise.
@@ -31,14 +38,19 @@ public final class VolumeService: ControllerService {
         enter(VolumeStep.lookingUp, id.imageSpec)
         switch try await store.image(id, credentials: credentials) {
         case .present(let record): return record
-        case .absent:
-            throw VolumeError(.notFound, "volume '\(id)' does not exist: there is no image '\(id.imageSpec)'")
+        case .absent: throw await absence(of: id, credentials)
         case .halfMade(let what):
             throw VolumeError(
                 .notFound,
                 "volume '\(id)' does not exist: image '\(id.imageSpec)' was never finished (\(what))"
             )
         }
+    }
+
+    /// The error for a volume that does not exist.
+    func absence(of id: VolumeID, _ credentials: Credentials?) async -> VolumeError {
+        let other = await store.namesake(of: id, credentials: credentials).map { "; \($0)" } ?? ""
+        return VolumeError(.notFound, "volume '\(id)' does not exist: there is no image '\(id.imageSpec)'\(other)")
     }
 
     /// Parses the handle of a volume that must exist; a handle of another form names no volume.

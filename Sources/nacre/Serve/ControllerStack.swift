@@ -1,5 +1,6 @@
 import CephVolumes
 import Logging
+import NodeVolumes
 import Volumes
 
 /// The controller service and all below it, wired.
@@ -42,6 +43,6 @@ struct ControllerStack: Sendable {
             objectCalls: options.librbdOnly ? .never : .onTestedReleases,
             retention: options.trashRetention.retention.duration
         )
-        service = VolumeService(store: store, operations: operations)
+        service = VolumeService(store: store, operations: operations, trial: MkfsTrial())
     }
 }

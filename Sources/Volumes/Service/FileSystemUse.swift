@@ -1,0 +1,59 @@
+/// What a new volume is for: the file system that a node will make on it, with the class's options, or none.
+///
+/// What mkfs will refuse is refused here: a claim that is bound can never be mended by its owner.
+struct FileSystemUse: Sendable, CustomStringConvertible {
+    /// `ext4`, `xfs`, or `block`.
+    private let mark: String
+    /// For mkfs; nothing for a raw device.
+    private let options: MkfsOptions?
+    /// `mkfsOptions` of the class.
+    private let text: String
+
+    /// Reads them of a request; left open, it is what a node takes.
+    ///
+    /// - Throws: `VolumeError` with `.invalidArgument` for options that no class may give.
+    init(_ capabilities: [VolumeCapability], _ parameters: VolumeParameters) throws(VolumeError) {
+        mark = Self.mark(capabilities, parameters) ?? MountAccess().fileSystem
+        text = parameters.kept["mkfsOptions"] ?? ""
+        options = VolumeCapability.fileSystems.contains(mark) ? try MkfsOptions(text, for: mark) : nil
+    }
+
+    /// What the image remembers of its use; nothing where that was left open, or said in several ways.
+    static func mark(_ capabilities: [VolumeCapability], _ parameters: VolumeParameters) -> String? {
+        let marks = Set(capabilities.map { $0.fileSystemMark ?? parameters.fileSystem })
+        return marks.count == 1 ? marks.first ?? nil : nil
+    }
+
+    /// The largest size in bytes that the file system can have.
+    var largestBytes: UInt64 { options?.largestBytes ?? CapacityRange.largestBytes }
+
+    /// The least size in bytes; a raw device takes any.
+    var smallestBytes: UInt64 { options?.smallestBytes ?? 0 }
+
+    /// For a person: `xfs with mkfsOptions '-d agcount=64'`.
+    var description: String { text.isEmpty ? mark : "\(mark) with mkfsOptions '\(text.printable)'" }
+
+    /// Refuses a size that the file system cannot have, and options that mkfs does not take for it.
+    ///
+    /// - Parameters:
+    ///   - what: The volume, for errors.
+    ///   - sizeBytes: Its size.
+    ///   - trial: Who asks mkfs.
+    /// - Throws: `VolumeError` with `.outOfRange` or `.invalidArgument`.
+    func check(_ what: String, _ sizeBytes: UInt64, _ trial: (any FileSystemTrial)?) async throws(VolumeError) {
+        guard let options else { return }
+        guard sizeBytes <= largestBytes else {
+            throw VolumeError(
+                .outOfRange,
+                "cannot create \(what) with \(sizeBytes.inBinaryUnits): \(self) has at most "
+                    + "\(largestBytes.inBinaryUnits); ask for less, or use "
+                    + (mark == "xfs" ? "larger agsize in the class" : "xfs")
+            )
+        }
+        guard let reason = await trial?.refusal(of: mark, options, sizeBytes: sizeBytes) else { return }
+        throw .invalid(
+            "cannot create \(what): mkfs.\(mark) refuses mkfsOptions '\(text.printable)' for a volume of "
+                + "\(sizeBytes.inBinaryUnits): \(reason); correct the class"
+        )
+    }
+}

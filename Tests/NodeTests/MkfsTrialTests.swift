@@ -1,0 +1,64 @@
+import Glibc
+import NodeVolumes
+import Testing
+import Volumes
+
+/// The oracle is mkfs on a file of that size: what it refuses there, it must have refused when it was asked.
+@Suite("What mkfs would say")
+struct MkfsTrialTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        let fileSystem: String
+        let options: String
+        var sizeBytes: UInt64 = 1 << 30
+
+        var testDescription: String { "\(fileSystem) \(options)" }
+    }
+
+    private static let xfs = [
+        "-d agsize=32m", "-d agsize=63m", "-d agsize=64m", "-d agsize=65m", "-d agsize=32m -l size=16m",
+        "-d agsize=100m,agcount=4", "-d agcount=100", "-d agcount=16", "-d agcount=15", "-d su=64k", "-d sw=4",
+        "-d su=64k,sw=4", "-d su=3000,sw=2", "-d su=64k,sw=4,noalign", "-d sunit=128,swidth=500", "-i size=256",
+        "-i size=4096", "-i size=1024", "-i size=2048 -b size=1024", "-i attr=1", "-i maxpct=101", "-b size=512",
+        "-b size=65536", "-b size=3000", "-l size=500m", "-l size=80m", "-l agnum=9", "-l version=1", "-l su=512k",
+        "-m crc=0,finobt=1", "-m finobt=0,inobtcount=1", "-m rmapbt=1", "-n size=1024", "-n ftype=0", "-s size=8192",
+        "-s size=4096 -b size=1024", "-l sectsize=4096", "-L 1234567890123", "-b size=4096 -b size=4096",
+        "-m autofsck=1", "-d agcount=0", "-d agcount", "-K",
+    ]
+    private static let ext4 = [
+        "-I 64", "-I 8192", "-b 1024 -I 2048", "-b 1024 -I 1024", "-i 512", "-i 67108865", "-i 65536", "-N 100000000",
+        "-N 1000", "-C 65536", "-O bigalloc -C 65536", "-O bigalloc -C 3000", "-g 100", "-g 256", "-G 15", "-G 16",
+        "-J size=1", "-J size=1000", "-J size=64", "-m 51", "-m 50", "-O ^extent -O bigalloc", "-O meta_bg",
+        "-O meta_bg,^resize_inode", "-O project -I 128", "-O inline_data -I 128", "-E encoding=foo", "-E stride=foo",
+        "-E stride=16,stripe_width=64", "-E resize=1", "-E quotatype=foo", "-E num_backup_sb=5", "-E hash_seed=foo",
+        "-E encoding_flags=strict", "-m0",
+    ]
+    static let cases =
+        xfs.map { Case(fileSystem: "xfs", options: $0) } + ext4.map { Case(fileSystem: "ext4", options: $0) }
+        + [
+            Case(fileSystem: "xfs", options: "-d agcount=1", sizeBytes: 2 << 40),
+            Case(fileSystem: "ext4", options: "-J size=64", sizeBytes: 100 << 20),
+        ]
+
+    @Test("What mkfs refuses is refused before, with its reason; what it takes is taken", arguments: cases)
+    func asMkfs(asked: Case) async throws {
+        let options = try MkfsOptions(asked.options, for: asked.fileSystem)
+        let trial = MkfsTrial()
+        let reason = await trial.refusal(of: asked.fileSystem, options, sizeBytes: asked.sizeBytes)
+        let file = "/tmp/nacre-trial-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+        let words = options.words.joined(separator: " ")
+        let mkfs = "truncate -s \(asked.sizeBytes) \(file) && mkfs.\(asked.fileSystem) -q \(words) \(file)"
+        let isTaken = system("{ \(mkfs); s=$?; rm -f \(file); test $s = 0; } > /dev/null 2>&1") == 0
+        #expect((reason == nil) == isTaken, "\(reason ?? "taken")")
+        #expect(reason?.isEmpty != true && reason?.lowercased().contains("usage:") != true, "\(reason ?? "")")
+        // Its answer is kept.
+        #expect(await trial.refusal(of: asked.fileSystem, options, sizeBytes: asked.sizeBytes) == reason)
+    }
+
+    @Test("An ext4 without 64bit ends where mkfs says so")
+    func withoutWideBlocks() async throws {
+        let options = try MkfsOptions("-O ^64bit", for: "ext4")
+        let trial = MkfsTrial()
+        #expect(await trial.refusal(of: "ext4", options, sizeBytes: options.largestBytes - (1 << 20)) == nil)
+        #expect(await trial.refusal(of: "ext4", options, sizeBytes: options.largestBytes + (1 << 20)) != nil)
+    }
+}
