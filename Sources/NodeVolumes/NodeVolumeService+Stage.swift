@@ -94,7 +94,7 @@ extension NodeVolumeService {
         }
         record.device = "\(device.device)"
         if usage.isBlock {
-            try await refuseFileSystem(record, wanted)
+            if request.context[StageRequest.repair] != "true" { try await refuseFileSystem(record, wanted) }
             try await stageBlock(record, device)
         } else if try await !isMounted(record, device) {
             try await prepareFileSystem(&record, device, wanted, request.context["mkfsOptions"])
@@ -156,7 +156,7 @@ extension NodeVolumeService {
         // What has no device, such as a tmpfs, was never ours.
         guard device.major != 0 else { return false }
         guard let name = Sysfs().name(of: device) else { return true }
-        return device.major == ours.major && !name.hasPrefix("rbd")
+        return device.major == ours.major && !name.startsExactly(with: "rbd")
     }
 
     private func mountStage(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) {
@@ -169,22 +169,20 @@ extension NodeVolumeService {
         }
         enter(NodeStep.mounting, record.stagingPath)
         let mountOptions = MountOptions(options)
-        let failure: KernelError
-        do throws(KernelError) {
-            return try await pool.run { () throws(KernelError) in
+        let failure = await pool.run {
+            MountFailure.of { () throws(KernelError) in
                 try MountPlace(record.stagingPath).mount(
                     device.path,
                     fileSystem: usage.fileSystem,
                     options: mountOptions
                 )
             }
-        } catch {
-            failure = error
         }
-        guard failure.call == "mount" else {
-            throw Self.placeError(failure, record.stagingPath, "stage volume '\(record.volumeID)'")
+        guard let failure else { return }
+        guard failure.error.call == "mount" else {
+            throw Self.placeError(failure.error, record.stagingPath, "stage volume '\(record.volumeID)'")
         }
-        throw await diagnose(record, device, failure)
+        throw await diagnose(record, device, failure, options)
     }
 
     private func stageBlock(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) {

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Volumes
 
 /// What a program of a file system said, cut to what a person wants to know.
@@ -5,7 +6,8 @@ enum ToolOutput {
     /// Why a program failed: its own words, without the text on how it is used.
     static func reason(_ output: String) -> String {
         let lines = lines(of: output)
-        let words = lines.prefix { !$0.lowercased().hasPrefix("usage:") }
+        guard !lines.isEmpty else { return "it said nothing" }
+        let words = lines.prefix { !$0.lowercased().startsExactly(with: "usage:") }
         return joined(Array((words.isEmpty ? lines[...] : words).suffix(4)))
     }
 
@@ -23,7 +25,7 @@ enum ToolOutput {
             for line in ToolOutput.lines(of: output) where !Self.isNoise(line) {
                 // e2fsck -p ends such a line with what it did.
                 let isMended = ["FIXED.", "CLEARED.", "RECREATED.", "RELOCATED.", "SALVAGED.", "DELETED.", "EXPANDED."]
-                    .contains { line.hasSuffix($0) }
+                    .contains { line.endsExactly(with: $0) }
                 if isMended { mended.append(line) } else { damage.append(line) }
             }
             self.damage = damage
@@ -46,13 +48,13 @@ enum ToolOutput {
         /// What comes with every damage, or with none.
         private static func isNoise(_ line: String) -> Bool {
             let isProgress = ["Pass ", "Phase ", "- ", "e2fsck 1", "(i.e., ", "No modify flag"]
-                .contains { line.hasPrefix($0) }
+                .contains { line.startsExactly(with: $0) }
             let isCommon = [
                 "UNEXPECTED INCONSISTENCY", "was not cleanly unmounted", "WARNING: Filesystem still has errors",
                 "contains a file system with errors, check forced", "blocks (check", "recovering journal",
             ]
             .contains { line.contains($0) }
-            let isSum = line.contains(" files (") && line.hasSuffix("blocks")
+            let isSum = line.contains(" files (") && line.endsExactly(with: "blocks")
             return isProgress || isCommon || isSum || ["Fix? no", "Clear? no", "IGNORED."].contains(line)
         }
     }

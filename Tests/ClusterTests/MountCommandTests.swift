@@ -97,6 +97,47 @@ struct MountCommandTests {
         }
     }
 
+    @Test("A damaged file system is repaired by the way that the error names", arguments: ["ext4", "xfs"])
+    func repair(fileSystem: String) async throws {
+        try await with { nacre, node, directory in
+            let name = "damaged-\(UInt32.random(in: 0...UInt32.max))"
+            let path = "\(directory)/mnt"
+            let made = try await nacre("volume create \(name) --pool rbd --size 400MiB --fs \(fileSystem)")
+            #expect(made.status == 0, "\(made)")
+            #expect(try await node("volume mount \(name) \(path)").status == 0)
+            try await MicroCluster.current?.execute("sh", "-c", "mkdir \(path)/lost && echo kept > \(path)/kept")
+            #expect(try await node("volume unmount \(name)").status == 0)
+            let unwanted = try await node("volume map \(name)")
+            #expect(unwanted.status == 1 && unwanted.notes.contains("map --repair"), "\(unwanted)")
+
+            let mapped = try await node("volume map --repair \(name)")
+            let device = mapped.output.trimmingCharacters(in: .newlines)
+            #expect(mapped.status == 0, "\(mapped)")
+            let harm =
+                fileSystem == "ext4"
+                ? "debugfs -w -R 'clri /lost' \(device) && debugfs -w -R 'ssv state 2' \(device)"
+                : "dd if=/dev/zero of=\(device) bs=512 seek=1 count=3 conv=notrunc,fsync status=none"
+            try await MicroCluster.current?.execute("sh", "-c", harm)
+            #expect(try await node("volume unmap \(name)").status == 0)
+
+            let refused = try await node("volume mount \(name) \(path)")
+            #expect(refused.status != 0 && refused.notes.contains("damaged"), "\(refused)")
+            let way = try #require(refused.notes.firstRange(of: "nacre volume map --repair "))
+            let handle = String(refused.notes[way.upperBound...].prefix { $0 != "," })
+            let again = try await node("volume map --repair \(handle)")
+            #expect(again.status == 0, "\(again)")
+            let tool = fileSystem == "ext4" ? "e2fsck -f -y" : "xfs_repair"
+            let place = again.output.trimmingCharacters(in: .newlines)
+            try await MicroCluster.current?.execute("sh", "-c", "\(tool) \(place); test $? -le 1")
+            #expect(try await node("volume unmap \(handle)").status == 0)
+            let mounted = try await node("volume mount \(name) \(path)")
+            #expect(mounted.status == 0, "\(mounted)")
+            #expect(try String(contentsOfFile: "\(path)/kept", encoding: .utf8) == "kept\n")
+            #expect(try await node("volume unmount \(name)").status == 0)
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+        }
+    }
+
     @Test("A volume that was made as a raw device is mapped, never formatted, and called by its name")
     func block() async throws {
         try await with { nacre, node, directory in

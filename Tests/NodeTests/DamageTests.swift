@@ -72,6 +72,31 @@ extension NodeTests {
         try await lab.remove("options")
     }
 
+    @Test("A mount that the kernel refuses says which options it was given, and what the kernel said")
+    func refusedByKernel() async throws {
+        let lab = try await NodeLab.fresh("kernel-refuses", megabytes: 64)
+        await #expect {
+            try await lab.service().stage(lab.stageRequest("kernel-refuses", flags: ["commit=never"]), deadline: soon)
+        } throws: {
+            "\($0)".contains("mount options 'commit=never'") && "\($0)".contains("EINVAL")
+        }
+        #expect(try lab.remains() == [])
+        try await lab.remove("kernel-refuses")
+    }
+
+    @Test("A mkfs that fails names the class's options and its reason")
+    func failedMkfs() async throws {
+        let lab = try await NodeLab.fresh("mkfs-fails", megabytes: 400)
+        var request = lab.stageRequest("mkfs-fails", fsType: "xfs")
+        request.context["mkfsOptions"] = "-d agsize=32m"
+        await #expect { try await lab.service().stage(request, deadline: soon) } throws: {
+            "\($0)".contains("mkfsOptions '-d agsize=32m'") && "\($0)".contains("400 MiB")
+                && "\($0)".contains("Log size must be at least") && !"\($0)".contains("Usage")
+        }
+        #expect(try lab.remains() == [])
+        try await lab.remove("mkfs-fails")
+    }
+
     @Test("An unmount that somebody hinders names who it is")
     func namesUsers() async throws {
         let lab = try await NodeLab.fresh("busy", megabytes: 64)

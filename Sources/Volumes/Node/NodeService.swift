@@ -55,6 +55,10 @@ public struct StageRequest: Sendable {
     /// The PV's volumeAttributes.
     public var context: [String: String]
 
+    /// A key of `context` by which a volume that was made for a file system is staged as a raw device, `true`: so that a
+    /// person can check and repair it.
+    public static let repair = "nacre.io/repair"
+
     /// Puts it together.
     public init(
         volumeID: String,

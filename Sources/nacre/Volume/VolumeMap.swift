@@ -13,6 +13,7 @@ struct VolumeMap: AsyncParsableCommand {
             EXAMPLES
               device=$(nacre volume map wal)
               nacre volume map wal --read-only --mounter nbd
+              e2fsck -f "$(nacre volume map --repair data)" && nacre volume unmap data
             """
     )
 
@@ -21,6 +22,9 @@ struct VolumeMap: AsyncParsableCommand {
 
     @Flag(help: "Refuse writes.")
     var readOnly = false
+
+    @Flag(help: "Map a volume that was made for a file system, to check or repair that; no node mounts it meanwhile.")
+    var repair = false
 
     @OptionGroup var mounter: MounterOptions
 
@@ -44,7 +48,7 @@ struct VolumeMap: AsyncParsableCommand {
             in: local.uses,
             as: VolumeCapability(.block, mode: readOnly ? .singleNodeReaderOnly : .singleNodeWriter),
             credentials: credentials,
-            context: mounter.context
+            context: mounter.context.merging(repair ? [StageRequest.repair: "true"] : [:]) { own, _ in own }
         )
         try session.show(use, inUse: true)
     }

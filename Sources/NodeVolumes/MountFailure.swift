@@ -1,0 +1,54 @@
+internal import ExactText
+internal import LinuxKernel
+internal import SystemPackage
+
+/// A mount that the kernel refused: an errno, and what it wrote to its log of the device.
+struct MountFailure: Sendable {
+    let error: KernelError
+    /// What the kernel logged while it tried.
+    let messages: [String]
+
+    /// Tries; nothing when it is mounted.
+    static func of(_ mount: () throws(KernelError) -> Void) -> MountFailure? {
+        let log = KernelLog()
+        do throws(KernelError) {
+            try mount()
+            return nil
+        } catch {
+            return MountFailure(error: error, messages: log?.messages() ?? [])
+        }
+    }
+
+    /// Why, for a person: what the errno means of a mount, and the kernel's own words.
+    ///
+    /// - Parameters:
+    ///   - fileSystem: `ext4` or `xfs`.
+    ///   - options: Those that it was to be mounted with.
+    ///   - device: `/dev/rbd0`.
+    /// - Returns: A clause without a full stop.
+    func reason(_ fileSystem: String, _ options: [String], _ device: String) -> String {
+        let name = device.behind("/dev/") ?? device
+        // EXT4-fs (rbd0): …, XFS (rbd0): …
+        let words = messages.filter { $0.contains("(\(name)):") || $0.contains("(\(name)) ") }.suffix(3)
+        let said = words.isEmpty ? "" : "; the kernel said: \(words.joined(separator: "; "))"
+        return "\(meaning(fileSystem, options))\(said) (\(error.call): \(error.errnoName))"
+    }
+
+    private func meaning(_ fileSystem: String, _ options: [String]) -> String {
+        switch error.errno {
+        case .operationNotSupportedByDevice:
+            "the kernel of this node has no \(fileSystem); load it there: modprobe \(fileSystem)"
+        case .permissionDenied, .notPermitted:
+            "this service may not mount; it needs CAP_SYS_ADMIN in the host's namespaces (a privileged container)"
+        case .readOnlyFileSystem:
+            "its device takes no writes; stage it read-only, or see why the image is (rbd info, rbd lock ls)"
+        case .invalidArgument:
+            "the kernel does not take the mount options '\(options.joined(separator: ","))', or features that the "
+                + "\(fileSystem) was made with elsewhere; correct mountOptions of the class, or use a newer kernel"
+        case .noMemory: "the kernel has no memory for it"
+        case .resourceBusy: "its device is in use here, by a mount or another holder"
+        case .ioError: "its device cannot be read or written; look at 'ceph health detail' and at the node's kernel log"
+        default: "the kernel refuses it"
+        }
+    }
+}
