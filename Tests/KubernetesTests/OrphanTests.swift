@@ -61,7 +61,12 @@ struct OrphanTests {
                 #expect(refused.end == .exited(64) && refused.text.contains(reason), "\(refused.text)")
             }
             #expect(Set(try await world.images()) == Set(names))
-            let removed = try await orphans(world, "remove", "--image", names[0])
+            let unasked = try await orphans(world, "remove", "--image", names[0])
+            #expect(unasked.end == .exited(64) && unasked.text.contains("--plan"), "\(unasked.text)")
+            let planned = try await orphans(world, "remove", "--image", names[0], "--plan")
+            #expect(planned.end == .exited(0) && planned.text.contains(names[0]), "\(planned.text)")
+            #expect(try await world.images().contains(names[0]), "a plan removes nothing")
+            let removed = try await orphans(world, "remove", "--image", names[0], "--yes")
             #expect(removed.end == .exited(0), "\(removed.text)")
             #expect(Set(try await world.images()) == Set(names[1...]))
             for name in names[1...] { try await run("rbd", ["rm", "\(World.pool)/\(name)"], world) }
@@ -91,7 +96,7 @@ struct OrphanTests {
             }
             #expect(Set(try await world.images()) == [mine, orphan])
 
-            let removed = try await orphans(world, "remove", "--image", orphan)
+            let removed = try await orphans(world, "remove", "--image", orphan, "--yes")
             #expect(removed.end == .exited(0), "\(removed.text)")
             #expect(try await world.images() == [mine])
             try await world.delete(claim)

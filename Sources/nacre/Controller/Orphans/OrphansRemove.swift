@@ -13,7 +13,7 @@ struct OrphansRemove: AsyncParsableCommand {
             Kubernetes is asked once more; an image that an object names by then, or that anybody has open, stays.
 
             EXAMPLES
-              nacre controller orphans remove --pool replicapool --image csi-vol-5a1e1f8a-3c0e-4f62-9a51-0c5a6c5d7b10
+              nacre controller orphans remove --pool replicapool --image csi-vol-5a1e1f8a-3c0e-4f62-9a51-0c5a6c5d7b10 --plan
             """
     )
 
@@ -23,6 +23,7 @@ struct OrphansRemove: AsyncParsableCommand {
     @Option(name: .customLong("image"), help: "An image's name; may be repeated.")
     var images: [String] = []
 
+    @OptionGroup var confirmation: ConfirmationOptions
     @OptionGroup(title: "Kubernetes") var options: OrphansOptions
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
     @OptionGroup(title: "Output") var output: OutputOptions
@@ -50,7 +51,13 @@ struct OrphansRemove: AsyncParsableCommand {
             chosen.append(orphan)
         }
         let plan = OrphanPlan(chosen)
-        for line in plan.lines { session.note(line) }
+        guard !confirmation.plan else { return try session.show(plan, lines: plan.lines) }
+        try session.confirm(
+            confirmation,
+            "move \(chosen.count == 1 ? "image '\(images[0])'" : "\(chosen.count) images of pool '\(pool)'") to the trash",
+            word: chosen.count == 1 ? images[0] : pool,
+            plan: plan.lines
+        )
         try await remove(plan, search, credentials, session)
     }
 
