@@ -1,4 +1,5 @@
 """What the provisioning benchmark runs on: the cluster, the service, the floor and the load generator."""
+import http.client
 import json
 import os
 import socket
@@ -173,6 +174,30 @@ class Service:
     def load(self, verb, run, count, threads, pool=POOL):
         return Lab._measured([f"{self.lab.programs}/load", self.socket, self.lab.secret, self.lab.cluster_id, pool,
                               f"{self.lab.work}/handles-{run}", str(run), verb, str(count), str(threads)])
+
+    def call(self, method, body, limit=120):
+        """One call by a connection of its own: its answer and how many milliseconds it took."""
+        door = http.client.HTTPConnection("localhost")
+        door.sock = socket.socket(socket.AF_UNIX)
+        door.sock.settimeout(limit)
+        door.sock.connect(self.socket)
+        begin = time.monotonic()
+        door.request("POST", f"/csi.v1.{method}", json.dumps(body), {"Content-Type": "application/json"})
+        answer = door.getresponse()
+        text = answer.read()
+        took = (time.monotonic() - begin) * 1000
+        door.close()
+        if answer.status != 200:
+            raise Failure(f"{method} was refused: {text.decode(errors='replace')}")
+        return json.loads(text), took
+
+    def secrets(self):
+        """The Secret as a call carries it."""
+        values = {}
+        for name in ("userID", "userKey"):
+            with open(f"{self.lab.secret}/{name}", encoding="utf-8") as file:
+                values[name] = file.read().strip()
+        return values
 
     def memory_mib(self):
         """Resident memory now and at its highest, MiB."""

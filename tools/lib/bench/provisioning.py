@@ -9,6 +9,7 @@ import statistics
 import sys
 import time
 
+import rbd
 import report
 from lab import EMPTY_POOL, POOL, Failure, Lab, Samples, Service, say
 
@@ -21,6 +22,8 @@ def arguments():
     parser.add_argument("--concurrency", default="1,8,32")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--many", type=int, default=0)
+    parser.add_argument("--listed", type=int, default=1000)
+    parser.add_argument("--only-giants", action="store_true")
     parser.add_argument("--json")
     parser.add_argument("--floor-only", action="store_true")
     parser.add_argument("--nacre", default="")
@@ -162,6 +165,95 @@ def beside_the_purger(lab, service, options):
             "images_left_in_trash_at_the_end": left}
 
 
+# What a removal can take long for: many places to look at, in a map of objects or in none.
+GIANTS = ({"size": 100 << 40, "features": "layering,exclusive-lock,object-map,fast-diff,deep-flatten"},
+          {"size": 1 << 60, "features": "layering"})
+# So many objects of each exist.
+PLACES = 1500
+
+
+def delete_giants(lab, service):
+    """Makes giants with some data, and deletes them."""
+    handles = []
+    for number, giant in enumerate(GIANTS):
+        volume, _ = service.call("Controller/CreateVolume", {
+            "name": f"giant-{lab.fresh()}-{number}", "capacityRange": {"requiredBytes": str(giant["size"])},
+            "volumeCapabilities": [{"block": {}, "accessMode": {"mode": "SINGLE_NODE_WRITER"}}],
+            "parameters": {"clusterID": lab.cluster_id, "pool": POOL, "imageFeatures": giant["features"],
+                           "poolSizeFactor": "0"},
+            "secrets": service.secrets()})
+        handles.append(volume["volume"]["volumeId"])
+        with rbd.Image(lab.contexts[POOL], handles[-1].rsplit("/", 1)[1]) as image:
+            for place in range(PLACES):
+                image.write(b"giant", giant["size"] // PLACES * place)
+    for handle in handles:
+        service.call("Controller/DeleteVolume", {"volumeId": handle, "secrets": service.secrets()})
+
+
+def beside_giants(lab, service, options):
+    """Creates and lists while giants are removed, each time behind as many while nothing is: by turns, on one cluster."""
+    batch, rounds = 5, []
+
+    def measured(is_wanted):
+        """Batches of both, as long as they are wanted; a batch that ended when they were no more does not count."""
+        creates, lists, runs = [], [], []
+        while len(creates) < options.volumes:
+            runs.append(lab.fresh())
+            made = service.load("create", runs[-1], batch, 1)["ms"]
+            listed = [service.call("Controller/ListVolumes", {"maxEntries": 20})[1] for _ in range(batch)]
+            if not is_wanted():
+                break
+            creates += made
+            lists += listed
+        if len(creates) < 2 * batch:
+            raise Failure("the giants were gone before anything was measured beside them")
+        begin = time.monotonic()
+        lab.wait_trash_empty(CREATED, 600)
+        emptied_s = round(time.monotonic() - begin, 1)
+        for run in runs:
+            service.load("delete", run, batch, batch)
+        lab.wait_trash_empty(CREATED, 600)
+        return {"calls": len(creates), "create": statistics.median(creates), "list": statistics.median(lists),
+                "emptied_s": emptied_s}
+
+    for _ in range(max(3, options.rounds)):
+        quiet = measured(lambda: True)
+        delete_giants(lab, service)
+        rounds.append({"quiet": quiet, "busy": measured(lambda: lab.trash_count(CREATED) > 0)})
+    result = {"rounds": rounds}
+    for verb in ("create", "list"):
+        ratios = sorted(turn["busy"][verb] / turn["quiet"][verb] for turn in rounds)
+        result[verb] = {"quiet_p50_ms": round(statistics.median(turn["quiet"][verb] for turn in rounds), 3),
+                        "busy_p50_ms": round(statistics.median(turn["busy"][verb] for turn in rounds), 3),
+                        "ratio": round(statistics.median(ratios), 3),
+                        "least": round(ratios[0], 3), "most": round(ratios[-1], 3)}
+    return result
+
+
+def lists_of_many(lab, service, options):
+    """All volumes of a pool with so many: as one page, and in pages of 100."""
+    run = lab.fresh()
+    service.load("create", run, options.listed, 8)
+    whole, pages = [], []
+    for _ in range(max(3, options.rounds)):
+        page, took = service.call("Controller/ListVolumes", {"maxEntries": options.listed})
+        if len(page["entries"]) < options.listed:
+            raise Failure(f"a list of all volumes has {len(page['entries'])} of {options.listed}")
+        whole.append(took)
+        token, total = "", 0.0
+        while True:
+            page, took = service.call("Controller/ListVolumes", {"maxEntries": 100, "startingToken": token})
+            total += took
+            token = page.get("nextToken", "")
+            if not token:
+                break
+        pages.append(total)
+    service.load("delete", run, options.listed, 8)
+    lab.wait_trash_empty(CREATED, 600)
+    return {"volumes": options.listed, "whole_ms": round(statistics.median(whole), 1),
+            "pages_ms": round(statistics.median(pages), 1)}
+
+
 def repeats(lab, service, options):
     run, samples = lab.fresh(), Samples()
     service.load("create", run, options.volumes, 1)
@@ -208,18 +300,24 @@ def main():
             warm(lab, service)
             result["memory_mib"] = {"idle": service.memory_mib()}
             result["door"] = {str(c): Samples.summary(samples_of(service.load("info", 0, 2000, c))) for c in (1, 32)}
-        for concurrency in [int(c) for c in options.concurrency.split(",")]:
+        for concurrency in [] if options.only_giants else [int(c) for c in options.concurrency.split(",")]:
             say(f"concurrency {concurrency}")
             result["by_concurrency"][str(concurrency)] = table(lab, service, options, concurrency)
-        if service:
+        if service and not options.only_giants:
             # The service gives malloc's free memory back every ten seconds.
             time.sleep(15)
             result["memory_mib"]["after_load"] = service.memory_mib()
             say("repeats, purger")
             result["repeat"] = repeats(lab, service, options)
             result["purger"] = beside_the_purger(lab, service, options)
-        say("operations")
-        result["operations"] = operations(lab, service)
+        if service:
+            say("creates and lists beside the removal of giants")
+            result["giants"] = beside_giants(lab, service, options)
+            say(f"lists of {options.listed} volumes")
+            result["lists"] = lists_of_many(lab, service, options)
+        if not options.only_giants:
+            say("operations")
+            result["operations"] = operations(lab, service)
         if service and options.many:
             result["many"] = among_many(lab, service, options)
     except Failure as e:

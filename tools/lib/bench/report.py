@@ -43,12 +43,16 @@ def bars(result):
         purger = result["purger"]
         rows.append(bar("create p50 while the trash is emptied, against idle",
                         purger["busy_p50_ms"] / purger["idle_p50_ms"], 1.30, True, "×"))
-    if "memory_mib" in result:
+    for verb in ("create", "list"):
+        if "giants" in result:
+            rows.append(bar(f"{verb} p50 while giants are removed, against quiet", result["giants"][verb]["ratio"],
+                            1.30, True, "×"))
+    if "after_load" in result.get("memory_mib", {}):
         rows.append(bar("resident memory idle", result["memory_mib"]["idle"]["VmRSS"], 64, True, " MiB"))
         rows.append(bar("resident memory after load", result["memory_mib"]["after_load"]["VmRSS"], 64, True, " MiB"))
     # A fraction is background that the subtraction missed.
     for verb, limit in (("create", 11), ("repeat", 16), ("delete", 31), ("expand", 30)):
-        if "nacre" in result["operations"]:
+        if "nacre" in result.get("operations", {}):
             rows.append(bar(f"RADOS operations of a {verb}", round(result["operations"]["nacre"][verb]),
                             limit, True))
     if "many" in result:
@@ -77,8 +81,9 @@ def show(result):
     for c, s in result.get("door", {}).items():
         print(f"{'GetPluginInfo at ' + c + ' (no Ceph)':34} {s['p50_ms']:8.2f} {s['p95_ms']:8.2f} {s['p99_ms']:8.2f}"
               f" {s['per_second']:8.0f}")
-    operations = result["operations"]
-    print(f"\nRADOS operations (background {operations['background_per_s']}/s subtracted)")
+    operations = result.get("operations", {})
+    if operations:
+        print(f"\nRADOS operations (background {operations['background_per_s']}/s subtracted)")
     for kind in ("floor", "nacre"):
         for verb, ops in operations.get(kind, {}).items():
             print(f"  {kind:6} {verb.replace('_', ' '):24} {ops:6.2f}")
@@ -86,6 +91,18 @@ def show(result):
         p = result["purger"]
         print(f"\ncreate p50: {p['idle_p50_ms']:.1f} ms idle, {p['busy_p50_ms']:.1f} ms while the trash is emptied"
               f" ({p['images_left_in_trash_at_the_end']} images were left in it)")
+    if "giants" in result:
+        giants = result["giants"]
+        for verb in ("create", "list"):
+            g = giants[verb]
+            print(f"{verb} p50: {g['quiet_p50_ms']:.1f} ms quiet, {g['busy_p50_ms']:.1f} ms while volumes of 100 TiB and"
+                  f" 1 EiB are removed: {g['ratio']:.2f}× ({g['least']:.2f} to {g['most']:.2f} in"
+                  f" {len(giants['rounds'])} rounds of {min(turn['busy']['calls'] for turn in giants['rounds'])} calls"
+                  " or more)")
+    if "lists" in result:
+        lists = result["lists"]
+        print(f"list of {lists['volumes']} volumes: {lists['whole_ms']:.0f} ms as one page,"
+              f" {lists['pages_ms']:.0f} ms in pages of 100")
     if "many" in result:
         for kind in ("floor", "nacre"):
             m = result["many"][kind]
