@@ -1,0 +1,13 @@
+import FoundationEssentials
+import NodeMapping
+import Testing
+
+@Suite("What the program needs of its host")
+struct LinkedLibraryTests {
+    @Test("libfuse is a part of the program: releases of Debian have one of two names of it, so none is looked for")
+    func fuse() throws {
+        let maps = String(decoding: try Data(contentsOf: URL(filePath: "/proc/self/maps")), as: UTF8.self)
+        #expect(maps.contains("librados.so") || maps.contains("librbd.so"), "the list must have something to search")
+        #expect(!maps.contains("libfuse3.so"))
+    }
+}
