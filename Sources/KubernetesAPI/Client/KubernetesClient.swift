@@ -27,6 +27,7 @@ package final class KubernetesClient: Sendable {
     private let connections: HTTPConnections
     private let userAgent: String
     private let permit: WritePermit?
+    private let warnings: ServerWarnings?
     private let counters = Mutex(Counts())
 
     /// How often a request that the server puts off is repeated.
@@ -39,16 +40,19 @@ package final class KubernetesClient: Sendable {
     /// - Parameters:
     ///   - identity: Where the server is and who we are.
     ///   - userAgent: `nacre/0.1.0`.
+    ///   - warnings: Who is told what the server warns of.
     ///   - permit: Asked before every write; without one all are allowed.
     /// - Throws: `KubernetesError` when libcurl does not start.
     package init(
         _ identity: ClusterIdentity,
         userAgent: String,
+        warnings: ServerWarnings? = nil,
         permit: WritePermit? = nil
     ) throws(KubernetesError) {
         self.identity = identity
         self.userAgent = userAgent
         self.permit = permit
+        self.warnings = warnings
         do throws(CurlError) {
             connections = try HTTPConnections()
         } catch {
@@ -119,6 +123,7 @@ package final class KubernetesClient: Sendable {
         } catch {
             throw Self.failure(call, error)
         }
+        warnings?.take(stream.headers, of: call.phrase)
         guard stream.status != 200 else { return stream }
         var body: [UInt8] = []
         while let line = try? await stream.nextLine(), body.count < 1 << 20 { body += line }
@@ -138,7 +143,9 @@ package final class KubernetesClient: Sendable {
             if call.isWrite { counts.writes += 1 } else { counts.reads += 1 }
         }
         do throws(CurlError) {
-            return try await connections.send(request)
+            let answer = try await connections.send(request)
+            warnings?.take(answer.headers, of: call.phrase)
+            return answer
         } catch {
             throw Self.failure(call, error)
         }

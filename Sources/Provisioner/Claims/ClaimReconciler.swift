@@ -82,9 +82,11 @@ final class ClaimReconciler: Sendable {
             return .done
         case .foreignSource(let kind):
             shop.events.record(
-                .normal,
-                "Provisioning",
-                "a volume with content from \(kind.printable) is made by whoever fills it; waiting for that",
+                .warning,
+                "ForeignDataSource",
+                "cannot fill a volume from a \(kind.printable): Nacre makes empty volumes; the claim stays pending until a "
+                    + "volume populator for that kind binds it; if the cluster has none ('kubectl get volumepopulators'), "
+                    + "make the claim again without spec.dataSource and spec.dataSourceRef",
                 on: reference(claim)
             )
             return .done

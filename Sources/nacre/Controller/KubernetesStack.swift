@@ -38,12 +38,13 @@ final class KubernetesStack: Service, Sendable {
     ) throws {
         let identity = try ClusterAccess(options).identity()
         let agent = "nacre/\(Nacre.version)"
+        let warnings = ServerWarnings(logger)
         let namespace = options.leaseNamespace ?? identity.namespace ?? "default"
         let name = options.identity ?? Self.processName
         let leaseName = LeaderElection.leaseName(for: serve.driverName)
         // With connections of its own, so that a thousand claims do not stand before a renewal.
         let election = LeaderElection(
-            try KubernetesClient(identity, userAgent: agent),
+            try KubernetesClient(identity, userAgent: agent, warnings: warnings),
             namespace: namespace,
             name: leaseName,
             identity: name,
@@ -53,7 +54,7 @@ final class KubernetesStack: Service, Sendable {
                 retryPeriod: options.leaseDuration.duration / 5
             )
         )
-        client = try KubernetesClient(identity, userAgent: agent) { election.leadsUntil }
+        client = try KubernetesClient(identity, userAgent: agent, warnings: warnings) { election.leadsUntil }
         events = EventRecorder(client, component: serve.driverName, instance: name)
         var settings = DriverSettings()
         settings.driverName = serve.driverName

@@ -1,5 +1,6 @@
 import ArgumentParser
 import KubernetesAPI
+import Logging
 
 /// What `nacre node run` is told beyond what `nacre serve` is.
 struct NodeRunOptions: ParsableArguments {
@@ -33,7 +34,7 @@ struct NodeRunOptions: ParsableArguments {
 
 extension NodeRunOptions {
     /// Who we are to the API server; nothing when this is no pod and no kubeconfig is given.
-    func client() throws -> KubernetesClient? {
+    func client(_ logger: Logger) throws -> KubernetesClient? {
         let identity: ClusterIdentity?
         do throws(IdentityError) {
             if let kubeconfig {
@@ -45,6 +46,6 @@ extension NodeRunOptions {
             throw CommandFailure(kubeconfig.flatMap { InputFile.fault($0)?.status } ?? .usage, error.description)
         }
         guard let identity else { return nil }
-        return try KubernetesClient(identity, userAgent: "nacre/\(Nacre.version)")
+        return try KubernetesClient(identity, userAgent: "nacre/\(Nacre.version)", warnings: ServerWarnings(logger))
     }
 }

@@ -1,0 +1,11 @@
+import KubernetesAPI
+import Logging
+
+extension ServerWarnings {
+    /// Tells a log.
+    convenience init(_ logger: Logger) {
+        self.init { warning, call in
+            logger.warning("the API server warns", metadata: ["message": "\(warning)", "call": "\(call)"])
+        }
+    }
+}
