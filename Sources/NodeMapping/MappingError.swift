@@ -1,6 +1,7 @@
 public import LinuxKernel
 internal import RADOS
 internal import RBD
+internal import Secrets
 internal import SystemPackage
 
 /// Why an image could not be mapped, grown or unmapped.
@@ -71,6 +72,17 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
             default: (.other, "")
             }
         self.init(kind, "cannot \(what): \(cause)\(cause.isEmpty ? "" : " ")\(error)")
+    }
+
+    /// Says that a connection as a user failed, where the user's key may be the reason.
+    init(_ what: String, _ error: RADOSError, as credentials: Credentials) {
+        guard let fault = error.fault(inKeyOf: credentials) else {
+            let plain = Self(what, error)
+            let silence = error.code == .timedOut ? RADOSError.silence(towardsKeyOf: credentials) : nil
+            self = silence.map { Self(plain.kind, "\(plain.message); \($0)") } ?? plain
+            return
+        }
+        self.init(.denied, "cannot \(what) as \(credentials.entityName): \(fault) \(error)")
     }
 
     init(_ what: String, _ error: RBDError) {

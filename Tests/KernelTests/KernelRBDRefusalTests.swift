@@ -56,6 +56,45 @@ extension KernelTests {
         #expect(try lab.remains("refused") == [])
     }
 
+    @Test("krbd: a key of a type that this kernel does not know is refused by name, and auto takes another mapper")
+    func keyType() throws {
+        var lab = try NodeLab.kernel("newkey", megabytes: 16)
+        // `ceph-authtool --gen-print-key` of 20.2.4; no cluster ever had it.
+        let credentials = Credentials(
+            userID: lab.credentials.userID,
+            userKey: Secret("AgDp0AxrizoxFCAAalTATMVJRpzESGcP/ZxdrEK0j8RQ5AHob/qpk1vX3JY=")
+        )
+        let release = try #require(KernelFile.firstLine("/proc/sys/kernel/osrelease"))
+        let error = try refusal(lab, lab.mapRequest("newkey", credentials: credentials))
+        // A kernel that knows the type asks the cluster, which knows no such key.
+        guard error.kind != .denied else { return }
+        #expect(error.kind == .unsupported, "\(error)")
+        for words in [
+            "by krbd", "aes256k", "this kernel (\(release))", "Linux 7.0", "'mounter: auto'", "--key-type aes",
+        ] {
+            #expect(error.message.contains(words), "\(error)")
+        }
+        #expect(!error.message.contains("alTATMVJRpz"))
+        #expect(try lab.remains("newkey") == [])
+        // A key of the old type, right or wrong, is the cluster's to judge.
+        let device = try lab.map(lab.mapRequest("newkey"))
+        #expect(device.mapper == .krbd)
+        try lab.unmap("newkey")
+        lab.mappers = [.krbd, .fuse]
+        let choice = try #require(MapperChoice(mounter: "krbd", mayFallBack: false))
+        #expect {
+            _ = try lab.imageMappers().map(lab.mapRequest("newkey", credentials: credentials), by: choice)
+        } throws: { ($0 as? MappingError)?.message.contains("by krbd: the key of client.") == true }
+        // librados of this guest does not know the type either, so it is the second mapper that is refused by the key.
+        #expect {
+            _ = try lab.imageMappers().map(lab.mapRequest("newkey", credentials: credentials))
+        } throws: { error in
+            let message = (error as? MappingError)?.message ?? ""
+            return message.contains("librados of this program does not know") || message.contains("refuses it")
+        }
+        #expect(try lab.remains("newkey") == [])
+    }
+
     @Test("krbd: the port of the old messenger is told from the new one's, whatever the list calls it")
     func oldPort() throws {
         let lab = try NodeLab.kernel("old", megabytes: 16)

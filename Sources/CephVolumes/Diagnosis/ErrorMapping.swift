@@ -16,7 +16,7 @@ enum ErrorMapping {
         let monitors = cluster.monitors.joined(separator: ", ")
         let what = "cannot connect to cluster '\(cluster.clusterID)' as \(credentials.entityName)"
         let call = "(\(error.call): \(error.code.name))"
-        if let fault = fault(inKeyOf: credentials, error) {
+        if let fault = error.fault(inKeyOf: credentials) {
             return VolumeError(.unauthenticated, "\(what): \(fault) \(call)")
         }
         switch error.code {
@@ -31,6 +31,7 @@ enum ErrorMapping {
             return VolumeError(
                 .unavailable,
                 "\(what): no monitor answers at \(monitors) \(call); check that they run and that config.json is right"
+                    + (RADOSError.silence(towardsKeyOf: credentials).map { "; \($0)" } ?? "")
             )
         case _ where error.call == "rados_conf_set":
             return VolumeError(.invalidArgument, "\(what): Ceph does not take the setting '\(error.subject)' \(call)")
@@ -41,22 +42,6 @@ enum ErrorMapping {
             )
         default:
             return VolumeError(.unavailable, "\(what) \(call); retry later")
-        }
-    }
-
-    /// What is wrong with a key that Ceph did not take for one, or that its monitors do not know.
-    private static func fault(inKeyOf credentials: Credentials, _ error: RADOSError) -> String? {
-        guard [.invalidArgument, .notSupportedOnSocket, .notSupported].contains(error.code) else { return nil }
-        switch CephKey.kind(of: credentials.userKey) {
-        case .aes: return nil
-        case .aes256k:
-            return
-                "its key is of type aes256k, which the Ceph client of this program is too old for; allow older clients "
-                + "('ceph mon set auth_allowed_ciphers aes,aes256k') and give the user a key of type aes "
-                + "('ceph auth rotate \(credentials.entityName) --key-type aes')"
-        case nil:
-            return
-                "userKey of the Secret is no cephx key; give what 'ceph auth get-key \(credentials.entityName)' prints"
         }
     }
 

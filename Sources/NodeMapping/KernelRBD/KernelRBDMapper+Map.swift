@@ -24,6 +24,7 @@ extension KernelRBDMapper: ImageMapper {
         if let lack = lack() {
             throw MappingError(.unsupported, "cannot map image \(request.image) by krbd: \(lack)")
         }
+        try refuseUnknownKey(request)
         observer(.askingMonitors, request.monitors.joined(separator: ","))
         let monitors = try KernelMonitors(
             asking: request.monitors,

@@ -249,7 +249,7 @@ public final class ImageOwnership: KernelImageOwner {
             state.withLock { $0.links[key] = Link(userKey: credentials.userKey, cluster: cluster) }
             return try cluster.ioContext(pool: image.pool, namespace: image.namespace)
         } catch {
-            throw MappingError("reach image \(image)", error)
+            throw MappingError("reach image \(image)", error, as: credentials)
         }
     }
 }

@@ -166,10 +166,11 @@ struct ImageServer {
 
     private func connect() throws(MappingError) -> IOContext {
         let address = configuration.image
+        let credentials = Credentials(userID: configuration.userID, userKey: key)
         do throws(RADOSError) {
             let cluster = try Cluster.connect(
                 monitors: configuration.monitors,
-                credentials: Credentials(userID: configuration.userID, userKey: key),
+                credentials: credentials,
                 // An outage stalls I/O and must never fail it: the file system would give up for good.
                 options: [
                     "rados_osd_op_timeout": "0",
@@ -185,7 +186,7 @@ struct ImageServer {
             try cluster.refreshMap()
             return try cluster.ioContext(pool: address.pool, namespace: address.namespace)
         } catch {
-            throw MappingError("reach image \(address)", error)
+            throw MappingError("reach image \(address)", error, as: credentials)
         }
     }
 
