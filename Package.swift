@@ -171,7 +171,7 @@ let package = Package(
         // For rescue hosts: links neither Ceph nor curl, and released it needs no library at all.
         .executableTarget(
             name: "nacre-disk",
-            dependencies: ["DiskZap", "BlockDevices", "LinuxKernel", "CommandNames", "ExactText", argumentParser],
+            dependencies: ["DiskZap", "BlockDevices", "LinuxKernel", "CommandNames", "Secrets", "ExactText", argumentParser],
             exclude: doorplate,
             swiftSettings: strict,
             linkerSettings: [
@@ -229,7 +229,7 @@ let package = Package(
             "ProvisionerTests",
             ["Provisioner", "KubernetesAPI", "JSON", "Volumes", "Secrets", "TestSupport", logging]
         ),
-        tests("SecretsTests", ["Secrets"]),
+        tests("SecretsTests", ["Secrets", "TestSupport"]),
         // What deploy/ says beside what the programs do.
         tests(
             "ManifestTests",
@@ -248,7 +248,7 @@ let package = Package(
         tests("DiskZapTests", ["DiskZap", "BlockDevices", "LinuxKernel"]),
         // On loop devices, as root: tools/test disk.
         tests("DiskTests", ["DiskZap", "BlockDevices", "LinuxKernel", "nacre-disk"]),
-        tests("CephVolumesTests", ["CephVolumes", "Volumes", "Secrets"]),
+        tests("CephVolumesTests", ["CephVolumes", "Volumes", "Secrets", "RADOS", "TestSupport", system]),
         tests(
             "VolumeServerTests",
             [

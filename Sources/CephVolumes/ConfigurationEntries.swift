@@ -1,6 +1,7 @@
 internal import ExactText
 internal import FoundationEssentials
 internal import Glibc
+internal import Secrets
 internal import Volumes
 
 /// Why the whole of a config.json cannot be used.
@@ -85,7 +86,9 @@ private struct Lenient: Decodable {
     private let outcome: Result<Entry, ConfigurationFault>
 
     init(from decoder: any Decoder) {
-        clusterID = (try? Name(from: decoder)).flatMap { $0.clusterID.isEmpty ? nil : $0.clusterID }
+        clusterID = (try? Name(from: decoder)).flatMap { name in
+            name.clusterID.isEmpty || CephKey.isIn(name.clusterID) ? nil : name.clusterID
+        }
         do {
             outcome = .success(try Entry(from: decoder))
         } catch let error as DecodingError {
@@ -97,6 +100,12 @@ private struct Lenient: Decodable {
 
     func checked() throws(ConfigurationFault) -> ClusterEntry {
         let entry = try outcome.get()
+        let names = [entry.clusterID, entry.rbd?.radosNamespace ?? "", entry.radosNamespace ?? ""]
+        guard !(names + entry.monitors).contains(where: CephKey.isIn) else {
+            throw ConfigurationFault(
+                reason: "it holds a cephx key, which belongs in a Secret; take it out, and rotate it"
+            )
+        }
         guard !entry.clusterID.isEmpty else { throw ConfigurationFault(reason: "it has an empty clusterID") }
         guard !entry.monitors.isEmpty else { throw ConfigurationFault(reason: "it has no monitors") }
         // A comma or a space would make two of one.

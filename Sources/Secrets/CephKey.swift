@@ -7,7 +7,27 @@ package enum CephKey {
         /// 44 bytes, 60 characters of base64: the usual kind from release 20 on.
         case aes256k = 2
 
-        fileprivate var secretBytes: Int { self == .aes ? 16 : 32 }
+        var secretBytes: Int { self == .aes ? 16 : 32 }
+
+        /// The characters of base64 that hold something, without padding.
+        var characters: Int { (headBytes + secretBytes) * 4 / 3 + 1 }
+    }
+
+    /// A kind, a time of 8 bytes, a length; numbers are little-endian, and the secret follows.
+    ///
+    /// See: Crypto.h, `CryptoKey::decode`.
+    static let headBytes = 12
+
+    /// The kind by a key's first bytes, whose length must be that kind's and whose nanoseconds are less than a second.
+    static func kind(ofHead bytes: some RandomAccessCollection<UInt8>) -> Kind? {
+        guard bytes.count >= headBytes else { return nil }
+        let head = Array(bytes.prefix(headBytes))
+        guard head[1] == 0, head[11] == 0, let kind = Kind(rawValue: head[0]), head[10] == UInt8(kind.secretBytes)
+        else {
+            return nil
+        }
+        let nanoseconds = head[6..<10].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        return nanoseconds < 1_000_000_000 ? kind : nil
     }
 
     /// Calls `body` with the decoded key, as the kernel expects it; returns `nil` if Ceph could not decode the key.
@@ -23,6 +43,25 @@ package enum CephKey {
     package static func kind(of key: Secret) -> Kind? {
         key.withBytes { text in decode(text) { kind(ofDecoded: $0) } } ?? nil
     }
+
+    /// The characters of a key as Ceph prints them; the key may be wrapped, indented or without its padding.
+    ///
+    /// - Returns: `nil` if the text before its padding, its end or a comment is not exactly one key.
+    static func printed(_ text: some Collection<UInt8>) -> [UInt8]? {
+        var characters: [UInt8] = []
+        characters.reserveCapacity(Kind.aes256k.characters + 2)
+        for byte in text where !isSpace(byte) {
+            guard sixBits(byte) != nil else { break }
+            guard characters.count < Kind.aes256k.characters else { return nil }
+            characters.append(byte)
+        }
+        let padding = (4 - characters.count % 4) % 4
+        characters += repeatElement(UInt8(ascii: "="), count: padding)
+        let found = characters.withUnsafeBytes { text -> Kind? in decode(text) { kind(ofDecoded: $0) } ?? nil }
+        return found == nil ? nil : characters
+    }
+
+    static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
 
     /// The characters of a key that Ceph reads: up to and including its padding.
     ///
@@ -44,45 +83,11 @@ package enum CephKey {
         return !characters.isEmpty && characters.count.isMultiple(of: 4) ? characters : nil
     }
 
-    /// Whether a text that should not be a key contains one, or most of one; such a text must not be shown.
-    ///
-    /// A key begins with its type and a time, so its first characters are known; a key that was encoded twice is found
-    /// too.
-    package static func isIn(_ text: String) -> Bool {
-        text.utf8.split { sixBits($0) == nil && $0 != UInt8(ascii: "=") }.contains { run in
-            var rest = run[...]
-            while rest.count >= leastTelling {
-                if begins(rest) || beginsTwiceEncoded(rest) { return true }
-                rest = rest.dropFirst()
-            }
-            return false
-        }
-    }
-
-    /// Longer than a name that begins so by chance; an aes key has 40.
-    private static let leastTelling = 24
     private static let longest = 1024
 
-    private static func begins(_ text: some Collection<UInt8>) -> Bool {
-        let first = text.prefix(3).compactMap(sixBits)
-        guard first.count == 3 else { return false }
-        let kind = UInt8(truncatingIfNeeded: first[0] << 2 | first[1] >> 4)
-        let highByte = UInt8(truncatingIfNeeded: first[1] << 4 | first[2] >> 2)
-        return Kind(rawValue: kind) != nil && highByte == 0
-    }
-
-    private static func beginsTwiceEncoded(_ text: some Collection<UInt8>) -> Bool {
-        let usable = Array(text.prefix(min(text.count / 4 * 4, longest)))
-        return usable.withUnsafeBytes { bytes in
-            decode(bytes) { $0.count >= leastTelling * 3 / 4 && begins($0) }
-        } ?? false
-    }
-
     private static func kind(ofDecoded bytes: UnsafeRawBufferPointer) -> Kind? {
-        // Type, time of 8 bytes, length, secret; numbers are little-endian.
-        guard bytes.count >= 12, bytes[1] == 0, let kind = Kind(rawValue: bytes[0]) else { return nil }
-        guard bytes[10] == UInt8(kind.secretBytes), bytes[11] == 0 else { return nil }
-        return bytes.count == 12 + kind.secretBytes ? kind : nil
+        guard let kind = kind(ofHead: bytes), bytes.count == headBytes + kind.secretBytes else { return nil }
+        return kind
     }
 
     private static func decode<R>(_ text: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> R) -> R? {
@@ -107,7 +112,7 @@ package enum CephKey {
         }
     }
 
-    private static func sixBits(_ byte: UInt8) -> UInt32? {
+    static func sixBits(_ byte: UInt8) -> UInt32? {
         switch byte {
         case UInt8(ascii: "A")...UInt8(ascii: "Z"): UInt32(byte - UInt8(ascii: "A"))
         case UInt8(ascii: "a")...UInt8(ascii: "z"): UInt32(byte - UInt8(ascii: "a")) + 26

@@ -16,7 +16,7 @@ extension Credentials {
     /// Reads a ceph-csi Secret from a request, from Kubernetes or from a directory; the rules are the same for all.
     ///
     /// White space around either value is removed, because editors and `echo` add a line end. Of the key, only the part
-    /// up to the padding is used, as Ceph does.
+    /// up to the padding is used, as Ceph does; a key that is wrapped or has no padding is corrected.
     ///
     /// - Parameters:
     ///   - userID: The Secret's value of `userID`; `nil` if it has none.
@@ -45,7 +45,7 @@ extension Credentials {
         guard !text.startsExactly(with: "client.") else {
             throw CredentialsFault("'userID' starts with 'client.'; give the user without that prefix")
         }
-        let read = CephKey.armored(key) ?? key
+        let read = CephKey.printed(key) ?? CephKey.armored(key) ?? key
         guard read.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
             throw CredentialsFault(
                 "'userKey' is more than one word; give what 'ceph auth get-key' prints, nothing else"
@@ -57,10 +57,9 @@ extension Credentials {
     private static let longestName = 128
 
     private static func trimmed(_ secret: Secret) -> [UInt8] {
-        let isSpace = { @Sendable (byte: UInt8) in byte == 0x20 || (0x09...0x0D).contains(byte) }
-        return secret.withBytes { bytes in
-            guard let first = bytes.firstIndex(where: { !isSpace($0) }),
-                let last = bytes.lastIndex(where: { !isSpace($0) })
+        secret.withBytes { bytes in
+            guard let first = bytes.firstIndex(where: { !CephKey.isSpace($0) }),
+                let last = bytes.lastIndex(where: { !CephKey.isSpace($0) })
             else { return [] }
             return Array(bytes[first...last])
         }

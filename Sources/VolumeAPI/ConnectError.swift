@@ -1,6 +1,7 @@
 internal import ExactText
 package import JSON
 internal import OrderedCollections
+internal import Secrets
 
 /// A call that failed, in Connect's form: a code for programs and a sentence for people.
 package struct ConnectError: Error, Sendable, Hashable, CustomStringConvertible {
@@ -59,10 +60,10 @@ package struct ConnectError: Error, Sendable, Hashable, CustomStringConvertible 
     /// One sentence for a person; holds no secret.
     package let message: String
 
-    /// Makes an error with its sentence.
+    /// Makes an error with its sentence; a cephx key in it is masked, whatever it repeats.
     package init(_ code: Code, _ message: String) {
         self.code = code
-        self.message = message
+        self.message = CephKey.masked(message)
     }
 
     /// Reads an error from an answer's body, or derives one from its HTTP status.

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import CommandNames
+internal import Secrets
 
 /// The program: inspects, plans, erases and prepares disks of Ceph hosts.
 @main
@@ -25,6 +26,10 @@ struct NacreDisk: ParsableCommand {
 
     /// Runs the command; for a mistyped command, suggests the probable one.
     static func main() {
+        if let fault = GivenKey.fault(in: Array(CommandLine.arguments.dropFirst())) {
+            Console.error(fault)
+            exit(withError: ExitCode.validationFailure)
+        }
         do {
             var command = try parseAsRoot()
             try command.run()

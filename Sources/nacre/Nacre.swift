@@ -1,6 +1,7 @@
 import ArgumentParser
 import CommandNames
 import Glibc
+import Secrets
 import Volumes
 
 /// The program `nacre`.
@@ -31,6 +32,10 @@ struct Nacre: AsyncParsableCommand {
 
     /// Runs what was asked for and ends with a code of `ExitStatus`.
     static func main() async {
+        if let fault = GivenKey.fault(in: Array(CommandLine.arguments.dropFirst())) {
+            Terminal.say("\(_errorPrefix)\(fault)\n")
+            end(.usage)
+        }
         do {
             var command = try await asyncParseAsRoot()
             if var command = command as? any AsyncParsableCommand {
@@ -48,7 +53,7 @@ struct Nacre: AsyncParsableCommand {
         } catch  where exitCode(for: error).isSuccess {
             // Help, the version, a completion script, and what completes a word.
             let text = fullMessage(for: error)
-            if !text.isEmpty { print(text) }
+            if !text.isEmpty { print(CephKey.masked(text)) }
             end(.done)
         } catch {
             let words = Array(CommandLine.arguments.dropFirst())

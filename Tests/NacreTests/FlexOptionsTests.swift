@@ -29,6 +29,24 @@ struct FlexOptionsTests {
         #expect(options.capability.mode == .singleNodeWriter)
     }
 
+    @Test("A key in an option is refused and not shown; what kubelet passes on of a Secret is passed over")
+    func refusesKeys() throws {
+        // `ceph-authtool --gen-print-key` of 20.2.4; no cluster ever had it.
+        let key = "AgDp0AxrizoxFCAAalTATMVJRpzESGcP/ZxdrEK0j8RQ5AHob/qpk1vX3JY="
+        for text in [#"{"volumeHandle":"\#(key)"}"#, #"{"pool":"\#(key)"}"#, #"{"\#(key)":"x"}"#] {
+            let error = #expect(throws: VolumeError.self) { try FlexOptions(parsing: text) }
+            let words = error?.message ?? ""
+            #expect(words.contains("holds a cephx key") && !words.contains("alTATMVJRpz"), "\(words)")
+        }
+        let passed = Self.recorded.replacing(
+            #"{"clusterID""#,
+            with: #"{"kubernetes.io/secret/userKey":"\#(key)","clusterID""#
+        )
+        #expect(try FlexOptions(parsing: passed) == FlexOptions(parsing: Self.recorded))
+        let answer = String(decoding: FlexAnswer.failure("no pool '\(key)'").bytes, as: UTF8.self)
+        #expect(answer.contains("no pool '<redacted>'"))
+    }
+
     @Test("A volume that a person wrote down needs no handle")
     func readsParts() throws {
         let options = try FlexOptions(

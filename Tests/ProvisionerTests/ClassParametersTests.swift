@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Volumes
 
@@ -92,5 +93,19 @@ struct ClassParametersTests {
         )
         #expect(VolumeAttributes(options: attributes.options) == attributes)
         #expect(VolumeAttributes(options: ["schema": "2", "volumeHandle": "x"]) == nil)
+    }
+
+    @Test("A key in a class is refused by the parameter's name, and not shown")
+    func refusesKeys() throws {
+        for key in RecordedKey.eachType {
+            for parameters in [["pool": key], ["mapOptions": "krbd:secret=\(key)"], [key: "x"]] {
+                let error = #expect(throws: VolumeError.self) { try ClassParameters(parameters) }
+                let words = error?.message ?? ""
+                #expect(
+                    words.contains("holds a cephx key") && !RecordedKey.isLeaked(key, in: Array(words.utf8)),
+                    "\(words)"
+                )
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
 internal import JSON
+internal import Secrets
 internal import Synchronization
 
 /// An object that events are about.
@@ -128,7 +129,7 @@ package final class EventRecorder: Sendable {
         guard state.withLock({ $0.allows(object.uid) }) else {
             return state.withLock { $0.dropped += 1 }
         }
-        let event = Event(object: object, kind: kind, reason: reason, message: Self.shortened(message))
+        let event = Event(object: object, kind: kind, reason: reason, message: Self.shortened(CephKey.masked(message)))
         let lane = kind == .warning ? urgent : patient
         if case .dropped = lane.entrance.yield(event) { state.withLock { $0.dropped += 1 } }
     }

@@ -98,7 +98,7 @@ enum ServerSignals {
 /// What a server says, in a file beside its record.
 enum ServerLog {
     static func say(_ sentence: String) {
-        try? OwnedDescriptor(adopting: dup(2), subject: "log").writeAll(Array("\(sentence)\n".utf8))
+        try? OwnedDescriptor(adopting: dup(2), subject: "log").writeAll(Array("\(CephKey.masked(sentence))\n".utf8))
     }
 
     /// Says everything there from now on, as do the libraries.

@@ -1,4 +1,5 @@
 internal import ExactText
+internal import Secrets
 internal import Volumes
 
 /// A StorageClass' parameters, sorted by whom they are for: Kubernetes' own keys are ours, all others the driver's.
@@ -52,6 +53,12 @@ struct ClassParameters: Sendable {
         var fileSystems: [String: String] = [:]
         var delivery = Delivery.flexvolume
         for (key, value) in parameters.sorted(by: { $0.key < $1.key }) {
+            // Whoever may read a class or a PersistentVolume would read it too.
+            guard !CephKey.isIn(key), !CephKey.isIn(value) else {
+                throw .invalid(
+                    "parameter \(CephKey.masked(key)) holds a cephx key; put it into a Secret, and rotate it"
+                )
+            }
             if key == Self.prefix + "fstype" || key.lowercased() == "fstype" {
                 fileSystems[key] = value
             } else if key == Self.deliveryKey {

@@ -50,9 +50,11 @@ extension Field {
                 guard !key.unicodeScalars.contains(where: \.isControl) else {
                     throw FieldError("a key holds control characters")
                 }
+                guard !CephKey.isIn(key) else { throw .holdsKey }
                 guard case .string(let string) = value else {
                     throw .expected("a string", found: value).inside("['\(TextRule.short(key))']")
                 }
+                guard !CephKey.isIn(string) else { throw .holdsKey.inside("['\(TextRule.short(key))']") }
                 // Swift's dictionaries would keep one of them, and nobody could say which.
                 guard map.updateValue(string, forKey: key) == nil else {
                     throw FieldError("key '\(TextRule.short(key))' is given in two spellings that look alike; keep one")

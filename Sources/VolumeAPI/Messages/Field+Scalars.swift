@@ -1,4 +1,5 @@
 internal import JSON
+internal import Secrets
 
 extension Field {
     /// A string.
@@ -111,6 +112,7 @@ extension Field {
 
     static func text(_ value: JSONValue, _ rule: TextRule) throws(FieldError) -> String {
         guard case .string(let string) = value else { throw .expected("a string", found: value) }
+        guard !CephKey.isIn(string) else { throw .holdsKey }
         if let problem = rule.problem(with: string) { throw FieldError(problem) }
         return string
     }

@@ -18,6 +18,11 @@ package struct FieldError: Error, Sendable, Hashable, CustomStringConvertible {
         FieldError(problem, at: path.isEmpty || path.first == "[" ? name + path : "\(name).\(path)")
     }
 
+    /// Where no key belongs; it is not known how far the text would travel.
+    static let holdsKey = FieldError(
+        "holds a cephx key, which belongs in 'secrets' alone; rotate it where others saw it"
+    )
+
     static func expected(_ what: String, found value: JSONValue) -> FieldError {
         FieldError("expected \(what), found \(value.kind)")
     }

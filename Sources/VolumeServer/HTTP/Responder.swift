@@ -5,6 +5,7 @@ internal import JSON
 internal import Logging
 internal import NIOCore
 internal import OrderedCollections
+internal import Secrets
 internal import Synchronization
 internal import VolumeAPI
 internal import Volumes
@@ -198,7 +199,9 @@ final class Responder: Sendable {
             await bounded(until: .now + .seconds(5), health)
             ?? Health([Health.Part("healthz", isWell: false, message: "no answer within 5 s")])
         let parts: [JSONValue] = health.parts.map { part in
-            .object(["name": .string(part.name), "ok": .bool(part.isWell), "message": .string(part.message)])
+            .object([
+                "name": .string(part.name), "ok": .bool(part.isWell), "message": .string(CephKey.masked(part.message)),
+            ])
         }
         return .json(
             .object(["ok": .bool(health.isWell), "parts": .array(parts)]),

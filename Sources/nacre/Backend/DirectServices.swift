@@ -41,7 +41,7 @@ enum DirectServices {
         let secret = options.secretDir.map { ["--secret-dir", $0] } ?? []
         let serve = try ServeOptions.parse(["--config", options.config] + secret + serveArguments)
         // What goes wrong is told by the command itself.
-        var logger = Logger(label: "nacre") { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "nacre", factory: MaskingLogHandler.init)
         logger.logLevel = .critical
         let stack = ControllerStack(serve, observer: nil, logger: logger)
         if let fault = stack.configuration.fault {

@@ -46,7 +46,7 @@ struct ControllerRunCommand: AsyncParsableCommand {
         guard let level = Logger.Level(rawValue: serve.logLevel) else {
             throw ValidationError("--log-level '\(serve.logLevel)' is not a level")
         }
-        var logger = Logger(label: "nacre") { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "nacre", factory: MaskingLogHandler.init)
         logger.logLevel = level
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))

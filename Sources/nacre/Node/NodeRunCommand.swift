@@ -35,7 +35,7 @@ struct NodeRunCommand: AsyncParsableCommand {
         guard let level = Logger.Level(rawValue: options.logLevel) else {
             throw ValidationError("--log-level '\(options.logLevel)' is not a level")
         }
-        var logger = Logger(label: "nacre") { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "nacre", factory: MaskingLogHandler.init)
         logger.logLevel = level
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
@@ -48,7 +48,7 @@ struct NodeRunCommand: AsyncParsableCommand {
         let looks = NodeLooks(stateDirectory: options.stateDir)
         NodeMetrics.register(node, looks, stateDirectory: options.stateDir, in: registry)
         let own = ServiceCredentials(directory: options.secretDir)
-        let client = try agent.client()
+        let client = try agent.client(logger)
         let secrets: any NodeSecrets =
             if let client { CephSecrets(client: client, own: own.read) } else { DirectorySecrets(own: own) }
         // Without symbolic links, as the node service writes paths down.

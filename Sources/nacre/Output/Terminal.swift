@@ -1,4 +1,5 @@
 import Glibc
+import Secrets
 import SystemPackage
 
 /// What the program's standard files lead to, and what may be written there.
@@ -41,9 +42,9 @@ struct Terminal: Sendable {
         case green = "32"
     }
 
-    /// Writes to standard error, at once.
+    /// Writes to standard error, at once; no cephx key, whatever it repeats.
     static func say(_ text: String) {
         // Nobody to tell when even that cannot be written.
-        _ = try? FileDescriptor.standardError.writeAll(text.utf8)
+        _ = try? FileDescriptor.standardError.writeAll(CephKey.masked(text).utf8)
     }
 }

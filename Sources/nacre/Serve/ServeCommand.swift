@@ -31,7 +31,7 @@ struct ServeCommand: AsyncParsableCommand {
         guard let level = Logger.Level(rawValue: options.logLevel) else {
             throw ValidationError("--log-level '\(options.logLevel)' is not a level")
         }
-        var logger = Logger(label: "nacre") { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "nacre", factory: MaskingLogHandler.init)
         logger.logLevel = level
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))

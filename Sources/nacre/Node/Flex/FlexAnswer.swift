@@ -1,6 +1,7 @@
 import ExactText
 import JSON
 import OrderedCollections
+import Secrets
 import Volumes
 
 /// What kubelet is told of a call: its status, and for a person why not.
@@ -20,7 +21,7 @@ enum FlexAnswer: Sendable, Equatable {
             [UInt8(ascii: "0")] + JSONValue.object(["status": .string("Success")]).bytes
         case .failure(let message):
             [UInt8(ascii: "1")]
-                + JSONValue.object(["status": .string("Failure"), "message": .string(message)]).bytes
+                + JSONValue.object(["status": .string("Failure"), "message": .string(CephKey.masked(message))]).bytes
         }
     }
 }

@@ -2,6 +2,7 @@ internal import ExactText
 import JSON
 import OrderedCollections
 import Provisioner
+import Secrets
 import Volumes
 
 /// The options of a FlexVolume: what the PersistentVolume says, and what kubelet adds.
@@ -98,6 +99,15 @@ struct FlexOptions: Sendable, Equatable {
         for (name, value) in members {
             guard case .string(let string) = value else {
                 throw .invalid("kubelet's option '\(name.text.printable)' is \(value.kind), not a string")
+            }
+            // kubelet passes the Secret of a FlexVolume on, and its keys are nobody's business here.
+            guard
+                name.text.hasPrefix("kubernetes.io/secret/") || !CephKey.isIn(name.text) && !CephKey.isIn(string)
+            else {
+                throw .invalid(
+                    "option '\(CephKey.masked(name.text).printable)' of the PersistentVolume holds a cephx key; put it "
+                        + "into a Secret, and rotate it"
+                )
             }
             guard options.updateValue(string, forKey: name.text) == nil else {
                 throw .invalid("kubelet's option '\(name.text.printable)' is given in two spellings that look alike")
