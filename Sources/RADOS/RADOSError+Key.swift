@@ -2,12 +2,13 @@ public import Secrets
 internal import SystemPackage
 
 extension RADOSError {
-    /// What is wrong with the key of a user who could not connect, and what to do, a clause; nothing when it is not the key.
+    /// What is wrong with the key of a user who could not connect.
     ///
-    /// librados decodes a key before it asks any monitor: EINVAL within milliseconds is its word that it does not know the
-    /// key's type. No version would tell, for `rados_version` is 3.0.0 from Ceph 14 to 20.
+    /// librados decodes a key before it asks any monitor, and returns EINVAL at once if it does not know the key's type.
+    /// `rados_version` does not tell which types it knows: it is 3.0.0 on Ceph 16 as on 20.
     ///
     /// - Parameter credentials: The user and its key, as they were given to `Cluster.connect`.
+    /// - Returns: A clause with the cause and what to do; `nil` if the key is not the cause.
     public func fault(inKeyOf credentials: Credentials) -> String? {
         guard [.invalidArgument, .notSupportedOnSocket, .notSupported].contains(code) else { return nil }
         switch CephKey.kind(of: credentials.userKey) {
@@ -24,10 +25,13 @@ extension RADOSError {
         }
     }
 
-    /// Why monitors that run may not answer a user, a clause; nothing when that cannot be.
+    /// Why monitors that run may not answer a user.
     ///
-    /// Seen with librados 16.2.15 and monitors of 20.2.4: they offer no method for the key's type, and librados goes on asking
-    /// until its time is up.
+    /// Monitors of 20.2.4 that do not allow the key's type offer no method for it, and librados 16.2.15 asks again until
+    /// `client_mount_timeout` ends (ETIMEDOUT).
+    ///
+    /// - Parameter credentials: The user and its key.
+    /// - Returns: A clause with the cause and where to look; `nil` if the key's type cannot be the cause.
     public static func silence(towardsKeyOf credentials: Credentials) -> String? {
         guard CephKey.kind(of: credentials.userKey) == .aes else { return nil }
         return

@@ -1,10 +1,10 @@
 /// A cephx key among the words of a command line, where everybody on the machine can read it.
 package enum GivenKey {
-    /// What is wrong and what to do, a sentence; nothing when no word has a key in it.
+    /// Looks for keys among the arguments, each alone and all together, because a shell may split a key.
     ///
-    /// - Parameter words: What follows the program's name.
+    /// - Parameter words: The arguments without the program's name.
+    /// - Returns: A sentence with the place of the key and what to do; `nil` if there is no key.
     package static func fault(in words: [String]) -> String? {
-        // A key may be cut into several words by the shell, and then none of them shows it.
         guard CephKey.isIn(words.joined(separator: " ")) else { return nil }
         let place =
             words.firstIndex(where: CephKey.isIn).map { index in
