@@ -78,8 +78,9 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
     init(_ what: String, _ error: RADOSError, as credentials: Credentials) {
         guard let fault = error.fault(inKeyOf: credentials) else {
             let plain = Self(what, error)
-            let silence = error.code == .timedOut ? RADOSError.silence(towardsKeyOf: credentials) : nil
-            self = silence.map { Self(plain.kind, "\(plain.message); \($0)") } ?? plain
+            let isRefusal = [.permissionDenied, .notPermitted, .timedOut].contains(error.code)
+            let refusal = isRefusal ? RADOSError.refusal(ofKeyTypeOf: credentials) : nil
+            self = refusal.map { Self(plain.kind, "\(plain.message); \($0)") } ?? plain
             return
         }
         self.init(.denied, "cannot \(what) as \(credentials.entityName): \(fault) \(error)")

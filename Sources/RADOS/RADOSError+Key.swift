@@ -25,17 +25,17 @@ extension RADOSError {
         }
     }
 
-    /// Why monitors that run may not answer a user.
+    /// Why monitors may refuse a user, or seem not to answer, although everything else is right.
     ///
-    /// Monitors of 20.2.4 that do not allow the key's type offer no method for it, and librados 16.2.15 asks again until
-    /// `client_mount_timeout` ends (ETIMEDOUT).
+    /// Monitors of 20.2.4 that do not allow the key's type offer no method for it. librados 16.2.15 returns EACCES then, or
+    /// asks again until `client_mount_timeout` ends and returns ETIMEDOUT.
     ///
     /// - Parameter credentials: The user and its key.
     /// - Returns: A clause with the cause and where to look; `nil` if the key's type cannot be the cause.
-    public static func silence(towardsKeyOf credentials: Credentials) -> String? {
+    public static func refusal(ofKeyTypeOf credentials: Credentials) -> String? {
         guard CephKey.kind(of: credentials.userKey) == .aes else { return nil }
         return
-            "if both are right, the cluster may allow keys of type aes256k alone, as one made by Ceph 20.2.4 or later does, and "
+            "if that is right, the cluster may allow keys of type aes256k alone, as one made by Ceph 20.2.4 or later does, and "
             + "this user's is of type aes: see auth_allowed_ciphers in 'ceph mon dump'"
     }
 }

@@ -9,10 +9,10 @@ import Volumes
 
 @Suite("Types of keys")
 struct KeyTypeTests {
-    private func error(_ code: Errno, _ key: String) -> (fault: String?, silence: String?) {
+    private func error(_ code: Errno, _ key: String) -> (fault: String?, refusal: String?) {
         let credentials = Credentials(userID: "node", userKey: Secret(key))
         let error = RADOSError(call: "rados_connect", code: code, subject: "client.node")
-        return (error.fault(inKeyOf: credentials), RADOSError.silence(towardsKeyOf: credentials))
+        return (error.fault(inKeyOf: credentials), RADOSError.refusal(ofKeyTypeOf: credentials))
     }
 
     @Test("A failed connection is laid to the key where librados did not decode it, and only there")
@@ -30,8 +30,8 @@ struct KeyTypeTests {
                 #expect(error(code, key).fault == nil)
             }
         }
-        #expect(try #require(error(.timedOut, RecordedKey.aes[0]).silence).contains("auth_allowed_ciphers"))
-        #expect(error(.timedOut, RecordedKey.aes256k[0]).silence == nil)
+        #expect(try #require(error(.timedOut, RecordedKey.aes[0]).refusal).contains("auth_allowed_ciphers"))
+        #expect(error(.timedOut, RecordedKey.aes256k[0]).refusal == nil)
     }
 
     @Test("librados itself says that it does not know a key's type, before it asks a monitor; the cause is named")

@@ -16,6 +16,7 @@ enum ErrorMapping {
         let monitors = cluster.monitors.joined(separator: ", ")
         let what = "cannot connect to cluster '\(cluster.clusterID)' as \(credentials.entityName)"
         let call = "(\(error.call): \(error.code.name))"
+        let keyType = RADOSError.refusal(ofKeyTypeOf: credentials).map { "; \($0)" } ?? ""
         if let fault = error.fault(inKeyOf: credentials) {
             return VolumeError(.unauthenticated, "\(what): \(fault) \(call)")
         }
@@ -25,13 +26,12 @@ enum ErrorMapping {
                 .unauthenticated,
                 "\(what): its monitors refuse the user: there is none of that name, or it has another key, or no caps for "
                     + "mon \(call); compare userID and userKey of the Secret with 'ceph auth get \(credentials.entityName)', "
-                    + "which must have mon 'profile rbd'"
+                    + "which must have mon 'profile rbd'\(keyType)"
             )
         case .timedOut:
             return VolumeError(
                 .unavailable,
-                "\(what): no monitor answers at \(monitors) \(call); check that they run and that config.json is right"
-                    + (RADOSError.silence(towardsKeyOf: credentials).map { "; \($0)" } ?? "")
+                "\(what): no monitor answers at \(monitors) \(call); check that they run and that config.json is right\(keyType)"
             )
         case _ where error.call == "rados_conf_set":
             return VolumeError(.invalidArgument, "\(what): Ceph does not take the setting '\(error.subject)' \(call)")
