@@ -216,8 +216,30 @@ failed:
     _exit(127);
 }
 
-pid_t clinux_spawn_detached(const char *path, char *const arguments[], char *const environment[],
-                            const int *descriptors, int count, const char **stage) {
+// In a child: goes on as a grandchild in a session of its own, whose number the report tells.
+static void leave(int report) {
+    struct spawn_report outcome = {.stage = 1};
+    if (setsid() >= 0) {
+        outcome.stage = 0;
+        pid_t grandchild = fork();
+        if (grandchild == 0) return;
+        if (grandchild > 0) {
+            outcome.pid = grandchild;
+            (void)!write(report, &outcome, sizeof outcome);
+            _exit(0);
+        }
+    }
+    outcome.error = errno;
+    (void)!write(report, &outcome, sizeof outcome);
+    _exit(127);
+}
+
+static void reap(pid_t child) {
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {}
+}
+
+pid_t clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
+                   int count, int is_detached, const char **stage) {
     *stage = "pipe2";
     if (count > 16) return -EINVAL;
     int report[2];
@@ -231,31 +253,18 @@ pid_t clinux_spawn_detached(const char *path, char *const arguments[], char *con
         return -error;
     }
     if (child == 0) {
-        struct spawn_report outcome = {.stage = 1};
-        if (setsid() >= 0) {
-            outcome.stage = 0;
-            pid_t grandchild = fork();
-            if (grandchild == 0) become(path, arguments, environment, descriptors, count, report[1]);
-            if (grandchild > 0) {
-                outcome.pid = grandchild;
-                (void)!write(report[1], &outcome, sizeof outcome);
-                _exit(0);
-            }
-        }
-        outcome.error = errno;
-        (void)!write(report[1], &outcome, sizeof outcome);
-        _exit(127);
+        if (is_detached) leave(report[1]);
+        become(path, arguments, environment, descriptors, count, report[1]);
     }
     close(report[1]);
-    int status;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    pid_t pid = -ECHILD;
-    // The pipe closes at the grandchild's exec; until then reports come: its id, and perhaps a failure.
+    if (is_detached) reap(child);
+    pid_t pid = is_detached ? -ECHILD : child;
+    // The pipe closes at the program's exec; until then reports come: the grandchild's id, and perhaps a failure.
     struct spawn_report outcome;
     for (;;) {
-        ssize_t count = read(report[0], &outcome, sizeof outcome);
-        if (count < 0 && errno == EINTR) continue;
-        if (count != sizeof outcome) break;
+        ssize_t size = read(report[0], &outcome, sizeof outcome);
+        if (size < 0 && errno == EINTR) continue;
+        if (size != sizeof outcome) break;
         if (outcome.error) {
             *stage = spawn_stages[outcome.stage];
             pid = -outcome.error;
@@ -264,33 +273,8 @@ pid_t clinux_spawn_detached(const char *path, char *const arguments[], char *con
         if (pid == -ECHILD) pid = outcome.pid;
     }
     close(report[0]);
+    if (!is_detached && pid < 0) reap(child);
     return pid;
-}
-
-pid_t clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
-                   int count, const char **stage) {
-    *stage = "pipe2";
-    if (count > 16) return -EINVAL;
-    int report[2];
-    if (pipe2(report, O_CLOEXEC) < 0) return -errno;
-    *stage = "fork";
-    pid_t child = fork();
-    if (child == 0) become(path, arguments, environment, descriptors, count, report[1]);
-    pid_t result = child < 0 ? -errno : child;
-    close(report[1]);
-    struct spawn_report outcome;
-    ssize_t size;
-    // The pipe closes at the child's exec.
-    while (child > 0 && (size = read(report[0], &outcome, sizeof outcome)) != 0) {
-        if (size < 0 && errno == EINTR) continue;
-        if (size != sizeof outcome) break;
-        *stage = spawn_stages[outcome.stage];
-        result = -outcome.error;
-        while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {}
-        break;
-    }
-    close(report[0]);
-    return result;
 }
 
 const char *clinux_errno_name(int error) { return strerrorname_np(error); }

@@ -53,35 +53,21 @@ public enum ProcessControl {
         try KernelFile.write("\(score)", to: "/proc/self/oom_score_adj")
     }
 
-    /// Runs a program that outlives us, with descriptors 0, 1, … from `descriptors`; returns its process number.
+    /// Runs a program with descriptors 0, 1, … from `descriptors`; returns its process number.
     ///
-    /// Double fork, new session, default signals, umask 077, working directory `/`, every other descriptor closed.
-    public static func spawnDetached(
-        _ path: String,
-        arguments: [String],
-        environment: [String: String],
-        descriptors: [CInt]
-    ) throws(KernelError) -> Int32 {
-        var stage: UnsafePointer<CChar>?
-        let arguments = CStrings(arguments)
-        let environment = CStrings(environment.map { "\($0)=\($1)" })
-        let pid = clinux_spawn_detached(
-            path,
-            arguments.pointers,
-            environment.pointers,
-            descriptors,
-            CInt(descriptors.count),
-            &stage
-        )
-        try accepted(stage.map { String(cString: $0) } ?? "fork", path, pid)
-        return pid
-    }
-
-    /// Runs a program as a child of ours, with descriptors 0, 1, … from `descriptors`; returns its process number.
+    /// Default signals, umask 077, working directory `/`, every other descriptor closed.
     ///
-    /// Default signals, umask 077, working directory `/`, every other descriptor closed. Its end must be waited for.
+    /// - Parameters:
+    ///   - path: The program.
+    ///   - isDetached: Whether it outlives us, by a double fork and a session of its own; else it is a child of ours, whose
+    ///     end must be waited for.
+    ///   - arguments: With its own name first.
+    ///   - environment: All of it.
+    ///   - descriptors: Ours, in the order of its own.
+    /// - Throws: `KernelError` with the call that failed, up to `execve`.
     public static func spawn(
         _ path: String,
+        isDetached: Bool,
         arguments: [String],
         environment: [String: String],
         descriptors: [CInt]
@@ -95,10 +81,10 @@ public enum ProcessControl {
             environment.pointers,
             descriptors,
             CInt(descriptors.count),
+            isDetached ? 1 : 0,
             &stage
         )
-        try accepted(stage.map { String(cString: $0) } ?? "fork", path, pid)
-        return pid
+        return try accepted(stage.map { String(cString: $0) } ?? "fork", path, pid)
     }
 
     /// Waits for a child of ours and says how it ended: `exit status 1`, `signal 6 (Aborted)`.

@@ -60,14 +60,12 @@ int clinux_connect(const char *path);
 /// A generic netlink socket whose answers are waited for `seconds` at most.
 int clinux_generic_netlink(int seconds);
 
-/// Runs a program that outlives its parent: double fork, new session, descriptors 0 to count-1 from `descriptors`.
+/// Runs a program, with descriptors 0 to count-1 from `descriptors`: as a child of ours, in our session, or detached, so
+/// that it outlives its parent (double fork, new session).
 ///
 /// Returns the process id; *stage names the call that failed otherwise.
-pid_t clinux_spawn_detached(const char *path, char *const arguments[], char *const environment[],
-                            const int *descriptors, int count, const char **stage);
-/// Like `clinux_spawn_detached`, but the program is a child of ours, in our session.
 pid_t clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
-                   int count, const char **stage);
+                   int count, int is_detached, const char **stage);
 
 // Keys that the kernel keeps, keyrings(7)
 /// Adds a key to the calling thread's own keyring; its serial.

@@ -50,6 +50,7 @@ final class RemovalProcess: Sendable {
         }
         pid = try ProcessControl.spawn(
             command.first ?? "/proc/self/exe",
+            isDetached: false,
             arguments: command,
             environment: environment,
             descriptors: [there.readEnd.rawValue, 2, 2, back.writeEnd.rawValue]

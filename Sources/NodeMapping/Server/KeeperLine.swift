@@ -77,8 +77,9 @@ final class KeeperLine: Sendable {
         }
         return try OwnedDescriptor.withPipe { (words, theirs) throws(KernelError) in
             let inherited = [words.rawValue, heritage.memory.rawValue, heritage.lock.rawValue]
-            let pid = try ProcessControl.spawnDetached(
+            let pid = try ProcessControl.spawn(
                 "/proc/self/exe",
+                isDetached: true,
                 arguments: command,
                 environment: ServerLauncher.inheritedEnvironment,
                 descriptors: [input.rawValue, 1, 2] + inherited + (heritage.fuseConnection.map { [$0] } ?? [])

@@ -112,8 +112,9 @@ private final class WaitingServer: Sendable {
     /// Starts it and tells it where to go.
     init(_ command: [String], _ placement: ServerPlacement, log: CInt) throws(KernelError) {
         let there = try Pipe(), back = try Pipe()
-        pid = try ProcessControl.spawnDetached(
+        pid = try ProcessControl.spawn(
             command.first ?? "/proc/self/exe",
+            isDetached: true,
             arguments: command,
             environment: ServerLauncher.inheritedEnvironment,
             descriptors: [there.readEnd.rawValue, log, log, back.writeEnd.rawValue]
