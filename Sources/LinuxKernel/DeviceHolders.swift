@@ -44,6 +44,17 @@ public struct DeviceHolders: Sendable {
         return devices(on: names) + swaps(on: names) + mounts(of: Set(numbers), names) + processes(with: names, numbers)
     }
 
+    /// Who holds the device that a call found busy, for a sentence; nothing for another error, and where nobody is seen.
+    ///
+    /// - Parameter error: Its subject is the device's path, alone or before ` on `.
+    /// - Returns: `'/dev/rbd0' is mounted at '/srv' …; open in process 77 (fio)`.
+    public func words(for error: KernelError) -> String? {
+        let device = error.subject.parts(at: " ").first ?? ""
+        guard error.isBusy, device.startsExactly(with: "/dev/") else { return nil }
+        let found = holders(of: String(device.dropFirst("/dev/".count))).prefix(6).map(\.description)
+        return found.isEmpty ? nil : found.joined(separator: "; ")
+    }
+
     private func partitions(of name: String) -> [String] {
         ((try? KernelFile.names(in: "\(sysfs)/block/\(name)")) ?? [])
             .filter { KernelFile.firstLine("\(sysfs)/block/\(name)/\($0)/partition") != nil }

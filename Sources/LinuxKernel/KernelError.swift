@@ -27,8 +27,8 @@ public struct KernelError: Error, Sendable, Hashable, CustomStringConvertible {
         return String(cString: name)
     }
 
-    /// Such as `'/dev/loop3' (LOOP_CONFIGURE: EBUSY)`.
-    public var description: String { "'\(subject)' (\(call): \(errnoName))" }
+    /// Such as `'/dev/sdb' (it is in use; open: EBUSY)`.
+    public var description: String { "'\(subject)' (\(cause.map { "\($0); " } ?? "")\(call): \(errnoName))" }
 
     /// Whether what was asked for is not there.
     public var isNotFound: Bool { errno == .noSuchFileOrDirectory || errno == .notDirectory }

@@ -47,7 +47,8 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
 
     /// Says that `what` failed for a reason of the kernel's.
     public init(_ what: String, _ error: KernelError) {
-        self.init(error.errno == .resourceBusy ? .inUse : .host, "cannot \(what): \(error)")
+        let holders = DeviceHolders().words(for: error).map { ": \($0); end that first" } ?? ""
+        self.init(error.errno == .resourceBusy ? .inUse : .host, "cannot \(what): \(error)\(holders)")
     }
 
     init(_ what: String, _ error: RADOSError) {

@@ -14,9 +14,14 @@ enum FileSystemProgram {
 
         /// An error that names the program and its reason.
         func failure(_ what: String, _ program: String) -> VolumeError {
-            VolumeError(
+            let ending =
+                switch status {
+                case .exited(let code): "exit status \(code)"
+                case .signaled(let signal): "signal \(signal)\(signal == 9 ? ", as one that lacks memory is" : "")"
+                }
+            return VolumeError(
                 .internal,
-                "cannot \(what): \(program) ended with \(status): \(ToolOutput.reason(output))"
+                "cannot \(what): \(program) ended with \(ending): \(ToolOutput.reason(output))"
             )
         }
     }

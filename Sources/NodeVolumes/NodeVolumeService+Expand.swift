@@ -64,7 +64,7 @@ extension NodeVolumeService {
                     + "which grows it before mounting, or use xfs"
             )
         } catch {
-            throw VolumeError(.internal, "cannot grow the file system of volume '\(id)': \(error)")
+            throw VolumeError(Self.code(of: error), "cannot grow the file system of volume '\(id)': \(error)")
         }
         return size
     }

@@ -151,7 +151,10 @@ extension NodeVolumeService {
     ) async -> VolumeError {
         let error = failure.error
         let reason = failure.reason(record.usage.fileSystem, options, device.path)
-        let plain = VolumeError(.internal, "cannot mount volume '\(record.volumeID)': \(reason)")
+        let plain = VolumeError(
+            Self.code(of: error),
+            "cannot mount volume '\(record.volumeID)': \(reason)\(await holders(of: error))"
+        )
         // EUCLEAN is "structure needs cleaning", EBADMSG a wrong checksum.
         guard [117, 74, 5, 22].contains(error.errno.rawValue) else { return plain }
         enter(NodeStep.checkingFileSystem, device.path)

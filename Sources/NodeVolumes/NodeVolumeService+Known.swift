@@ -39,12 +39,15 @@ extension NodeVolumeService {
     ///
     /// - Parameter stateDirectory: That of the node service, as `init` has it.
     /// - Returns: The volumes in no particular order; none where there is no such directory.
-    /// - Throws: `VolumeError` with `.permissionDenied` when the records cannot be read.
+    /// - Throws: `VolumeError`: `.permissionDenied` when the records may not be read, `.internal` when they cannot be.
     public static func knownVolumes(in stateDirectory: String) throws(VolumeError) -> [KnownVolume] {
         do throws(KernelError) {
             return try VolumeRecords(directory: recordDirectory(in: stateDirectory)).all().map(KnownVolume.init)
         } catch {
-            throw VolumeError(.permissionDenied, "cannot read what the node service knows: \(error)")
+            throw VolumeError(
+                error.isNotAllowed ? .permissionDenied : .internal,
+                "cannot read what the node service knows: \(error)"
+            )
         }
     }
 

@@ -87,14 +87,21 @@ public final class NodeVolumeService: NodeService {
         do throws(KernelError) {
             return try await pool.run(body)
         } catch {
-            throw VolumeError(Self.code(of: error), "cannot \(what): \(error)")
+            throw VolumeError(Self.code(of: error), "cannot \(what): \(error)\(await holders(of: error))")
         }
+    }
+
+    /// Who holds a device that was found busy, for the end of a sentence; empty for every other error.
+    func holders(of error: KernelError) async -> String {
+        guard error.isBusy else { return "" }
+        return await pool.run { DeviceHolders().words(for: error) }.map { ": \($0); end that first" } ?? ""
     }
 
     static func code(of error: KernelError) -> VolumeError.Code {
         switch error.errno {
-        case .resourceBusy: .failedPrecondition
-        case .noSpace: .resourceExhausted
+        case .resourceBusy, .readOnlyFileSystem: .failedPrecondition
+        case .noSpace, .diskQuotaExceeded, .noMemory: .resourceExhausted
+        case .timedOut: .unavailable
         default: .internal
         }
     }

@@ -8,7 +8,8 @@ enum ToolOutput {
         let lines = lines(of: output)
         guard !lines.isEmpty else { return "it said nothing" }
         let words = lines.prefix { !$0.lowercased().startsExactly(with: "usage:") }
-        return joined(Array((words.isEmpty ? lines[...] : words).suffix(4)))
+        guard !words.isEmpty else { return "it does not take what it was called with" }
+        return joined(Array(words.suffix(4)))
     }
 
     /// What a check found and did.

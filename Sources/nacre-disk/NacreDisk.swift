@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import CommandNames
 internal import Secrets
+internal import LinuxKernel
 
 /// The program: inspects, plans, erases and prepares disks of Ceph hosts.
 @main
@@ -33,6 +34,9 @@ struct NacreDisk: ParsableCommand {
         do {
             var command = try parseAsRoot()
             try command.run()
+        } catch let error as KernelError {
+            Console.error("cannot go on with \(error)")
+            exit(withError: error.exitCode)
         } catch {
             let words = Array(CommandLine.arguments.dropFirst())
             if exitCode(for: error) == .validationFailure, let said = CommandNames.correction(of: words, in: Self.self)

@@ -90,6 +90,50 @@ struct WordsTests {
         #expect(try disk.fingerprint() == before)
     }
 
+    @Test("The image of a disk is told how to become one; a directory and what is no device are told as such")
+    func file() throws {
+        let lab = try DiskLab()
+        let image = try lab.image("plain", 1 << 20)
+        let ran = lab.nacre("plan \(image)")
+        #expect(ran.status == 77)
+        #expect(ran.errors.contains("is not a block device but a file; make one of it with losetup"), "\(ran.errors)")
+        try lab.sh("ln -s loop \(lab.directory)/loop")
+        let loop = lab.nacre("plan \(lab.directory)/loop")
+        #expect(loop.errors.contains("it is a symbolic link, or leads through too many"), "\(loop.errors)")
+    }
+
+    @Test("What the kernel only calls busy is told with who has it")
+    func busy() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        try lab.sh("mkfs.ext4 -q \(disk.file) && mkdir \(lab.directory)/m")
+        try disk.flush()
+        _ = try lab.claim(disk.loop, "os.O_EXCL")
+        #expect {
+            try Mounting.mount(disk.loop, at: "\(lab.directory)/m", fileSystem: "ext4", options: MountOptions(["ro"]))
+        } throws: { error in
+            guard let error = error as? KernelError, let words = DeviceHolders().words(for: error) else { return false }
+            return "\(error)".contains("something else has the device claimed") && words.contains("open in process")
+                && words.contains("python3")
+        }
+    }
+
+    @Test("A disk that fails while it is erased is told as such, with what to do next")
+    func failing() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        try lab.sh("mkfs.ext4 -q \(disk.file)")
+        try disk.flush()
+        let broken = "strace -f -qq -e trace=pwrite64 -e inject=pwrite64:error=EIO:when=3+ -o /dev/null"
+        let ran = DiskLab.run(
+            "\(broken) \(DiskLab.program) zap \(disk.loop) --serial \(disk.file) --content ext4",
+            limit: 120
+        )
+        #expect(ran.status == 1)
+        #expect(ran.errors.contains("answers with errors, which dmesg tells"), "\(ran.errors)")
+        #expect(ran.errors.contains("run it again when that is mended"), "\(ran.errors)")
+    }
+
     @Test("Partitions that were prepared and never taken are erased without being named; a written one is not")
     func unused() throws {
         let lab = try DiskLab()

@@ -27,10 +27,10 @@ extension WrongDisk {
         WrongDisk("a partition is mounted", says: "is mounted at", "\(willing) --content ext4") { disk, lab in
             try lab.mount(try lab.partition(disk), ext4)
         },
-        WrongDisk("a partition is claimed", says: "is claimed by", "\(willing) --content partition") { disk, lab in
+        WrongDisk("a partition is claimed", says: "is claimed: ", "\(willing) --content partition") { disk, lab in
             try lab.claim(try lab.partition(disk), "os.O_EXCL")
         },
-        WrongDisk("claimed by another program", says: "is claimed by python3") { disk, lab in
+        WrongDisk("claimed by another program", says: "is claimed: open in process") { disk, lab in
             try lab.claim(disk.loop, "os.O_EXCL")
         },
         WrongDisk("open to write in another program", says: "open to write") { disk, lab in

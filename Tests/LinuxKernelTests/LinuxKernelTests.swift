@@ -138,12 +138,42 @@ struct KernelTextTests {
         for path in ["a/b", "a", ""] { try KernelFile.removeDirectory("\(directory)/\(path)") }
     }
 
+    @Test(
+        "What the kernel refuses is told by its cause beside its number",
+        arguments: [
+            ("/dev/null/file", "what should be a directory on its path is none (open: ENOTDIR)"),
+            ("/proc/self/exe/", "what should be a directory on its path is none (open: ENOTDIR)"),
+            ("/tmp", "it is a directory (open: EISDIR)"),
+            ("/proc/version", "it is not a block device (BLKRRPART: ENOTTY)"),
+            ("/dev/full", "there is no space left (write: ENOSPC)"),
+        ]
+    )
+    func causes(path: String, words: String) {
+        #expect {
+            let isReading = path.hasPrefix("/proc/v")
+            let file = try OwnedDescriptor(opening: path, isReading ? O_RDONLY : O_WRONLY)
+            if isReading { try BlockIOControl(descriptor: file).rereadPartitionTable() } else { try file.writeAll([0]) }
+        } throws: {
+            ($0 as? KernelError)?.words == words
+        }
+    }
+
+    @Test("Who listens nowhere is told as such, and a name that is too long as that")
+    func moreCauses() {
+        #expect { _ = try OwnedDescriptor.connected(to: "/tmp/nobody-\(getpid())") } throws: {
+            ($0 as? KernelError)?.cause == "there is none"
+        }
+        #expect { try KernelFile.makeDirectories("/tmp/\(String(repeating: "x", count: 300))") } throws: {
+            ($0 as? KernelError)?.words == "its name is too long (mkdir: ENAMETOOLONG)"
+        }
+    }
+
     @Test("An error names its call, its errno and its subject")
     func errorText() {
         #expect {
             try OwnedDescriptor(opening: "/nonexistent/file", O_RDONLY).readToEnd()
         } throws: {
-            "\($0)" == "'/nonexistent/file' (open: ENOENT)"
+            "\($0)" == "'/nonexistent/file' (there is none; open: ENOENT)"
         }
     }
 }

@@ -73,7 +73,8 @@ public final class DiskReader: ByteSource {
         do throws(KernelError) {
             count = try descriptor.readBlocks(into: buffer, count: isDirect ? buffer.count : wanted, at: start)
         } catch {
-            failures.append(error)
+            // One failure of each kind tells it: a disk may fail at every place that is looked at.
+            if !failures.contains(error) { failures.append(error) }
         }
         bytesRead += UInt64(count)
         let bytes = buffer.copy(0..<min(count, wanted))

@@ -68,7 +68,7 @@ struct KernelPartitions {
             do throws(KernelError) {
                 try io.addPartition(number: number, start: extent.offset, length: extent.length)
             } catch {
-                change.refused.append("the kernel does not take partition \(number): \(error)")
+                change.refused.append("the kernel does not take partition \(number): \(error.words)")
             }
         }
         change.done = Self.differences(before, extents())

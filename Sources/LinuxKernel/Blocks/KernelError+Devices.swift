@@ -9,6 +9,8 @@ extension KernelError {
 
     /// Whether somebody else uses it: EBUSY.
     public var isBusy: Bool { errno == .resourceBusy }
+    /// Whether this process lacks the right: EACCES, EPERM.
+    public var isNotAllowed: Bool { errno == .permissionDenied || errno == .notPermitted }
     /// Whether the device is not there: ENXIO, ENODEV.
     public var isMissingDevice: Bool { errno == .noSuchAddressOrDevice || errno == .operationNotSupportedByDevice }
     /// Whether it may not be written to: EROFS, EACCES, EPERM.

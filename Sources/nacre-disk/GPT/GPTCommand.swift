@@ -71,6 +71,12 @@ struct GPTTarget: ParsableArguments {
         } catch let refusal as Refusal {
             Console.error("refusing to change '\(device)': \(refusal.text)")
             throw ExitStatus.refused
+        } catch let error as KernelError {
+            Console.error(
+                "cannot write the table of '\(device)': \(error.words); one of its copies is whole, old or new: see "
+                    + "nacre-disk gpt verify \(device), then nacre-disk gpt repair"
+            )
+            throw ExitStatus.failed
         }
     }
 

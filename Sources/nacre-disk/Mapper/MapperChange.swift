@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import BlockDevices
 internal import DiskZap
 internal import ExactText
 internal import LinuxKernel
@@ -24,17 +25,41 @@ struct MapperCreate: ParsableCommand {
 
     func run() throws {
         let mapper = try MapperCommand.open()
-        let below = try DevicePath.blockDevice(device)
+        let below = try attempt("make the mapping '\(name)' on '\(device)'") { () throws(KernelError) in
+            try DevicePath.blockDevice(device)
+        }
+        let size = try Host().tree().node(of: below)?.sizeBytes ?? 0
+        guard offset <= size, length <= size - offset else {
+            Console.error(
+                "cannot make the mapping '\(name)': '\(device)' has \(size) bytes, and it would end at byte "
+                    + "\(offset &+ length); give a smaller --offset or --length"
+            )
+            throw ExitStatus.failed
+        }
         let target = MappingTarget(
             startSectors: 0,
             lengthSectors: length / 512,
             type: "linear",
             parameters: "\(below) \(offset / 512)"
         )
-        let info = try mapper.create(name, table: [target], isReadOnly: !writable)
+        let users = { (error: KernelError) in
+            error.call == "DM_TABLE_LOAD" && error.isBusy ? Self.users(of: below) : nil
+        }
+        let info = try attempt("make the mapping '\(name)' on '\(device)'", hint: users) { () throws(KernelError) in
+            try mapper.create(name, table: [target], isReadOnly: !writable)
+        }
         let path = "/dev/mapper/\(info.name)"
-        try DevicePath.makeNode(path, info.device)
+        try attempt("make the node '\(path)'") { () throws(KernelError) in
+            try DevicePath.makeNode(path, info.device)
+        }
         Console.result(path)
+    }
+
+    /// Who has claimed a device.
+    private static func users(of device: DeviceNumber) -> String? {
+        let host = Host()
+        guard let node = try? host.tree().node(of: device) else { return nil }
+        return "'\(node.name)' has users\(host.users(of: node.name)); stop them first"
     }
 }
 
@@ -46,7 +71,11 @@ struct MapperRename: ParsableCommand {
     @Argument(help: "The new one.") var newName: String
 
     func run() throws {
-        try MapperCommand.open().rename(name, to: newName)
+        let mapper = try MapperCommand.open()
+        try attempt("rename the mapping '\(name)' to '\(newName)'", hint: MapperCommand.hint) {
+            () throws(KernelError) in
+            try mapper.rename(name, to: newName)
+        }
     }
 }
 
@@ -59,7 +88,11 @@ struct MapperSuspend: ParsableCommand {
     func run() throws {
         let mapper = try MapperCommand.open()
         guard !arguments.mappings.isEmpty else { throw ValidationError("name at least one mapping") }
-        for reference in arguments.references { try mapper.suspend(reference) }
+        for reference in arguments.references {
+            try attempt("suspend the mapping '\(reference.text)'", hint: MapperCommand.hint) { () throws(KernelError) in
+                try mapper.suspend(reference)
+            }
+        }
     }
 }
 
@@ -72,7 +105,11 @@ struct MapperResume: ParsableCommand {
     func run() throws {
         let mapper = try MapperCommand.open()
         guard !arguments.mappings.isEmpty else { throw ValidationError("name at least one mapping") }
-        for reference in arguments.references { try mapper.resume(reference) }
+        for reference in arguments.references {
+            try attempt("resume the mapping '\(reference.text)'", hint: MapperCommand.hint) { () throws(KernelError) in
+                try mapper.resume(reference)
+            }
+        }
     }
 }
 

@@ -20,14 +20,23 @@ struct MapperCommand: ParsableCommand {
         ]
     )
 
+    /// What to do where a mapping is not there.
+    static func hint(_ error: KernelError) -> String? {
+        error.isMissingDevice ? "nacre-disk dm ls shows those that there are" : nil
+    }
+
     /// Opens the device mapper, or ends the program with the reason.
     static func open() throws -> DeviceMapper {
         do throws(KernelError) {
             return try DeviceMapper()
         } catch {
-            let reason =
-                error.isMissingDevice || error.isNotFound ? "this kernel has no device mapper" : "it cannot be used"
-            Console.error("\(reason): \(error); load dm_mod, or run as root")
+            guard error.isMissingDevice || error.isNotFound else {
+                Console.error("cannot use the device mapper \(error); run as root")
+                throw ExitStatus.refused
+            }
+            Console.error(
+                "this kernel has no device mapper: there is no \(error.subject); load dm_mod (modprobe dm_mod)"
+            )
             throw ExitStatus.unavailable
         }
     }
@@ -54,11 +63,8 @@ struct MappingArguments: ParsableArguments {
     func infos(_ mapper: DeviceMapper) throws -> [MappingInfo] {
         guard !mappings.isEmpty else { return try mapper.mappings().sorted { $0.name < $1.name } }
         return try references.map { reference in
-            do throws(KernelError) {
-                return try mapper.info(reference)
-            } catch {
-                Console.error("there is no mapping \(error)")
-                throw error.isMissingDevice ? ExitStatus.noDevice : ExitStatus.failed
+            try attempt("look at the mapping '\(reference.text)'", hint: MapperCommand.hint) { () throws(KernelError) in
+                try mapper.info(reference)
             }
         }
     }

@@ -33,14 +33,19 @@ struct MapperRemove: ParsableCommand {
         do throws(KernelError) {
             info = try mapper.info(reference)
         } catch {
-            guard error.isMissingDevice else { throw error }
+            guard error.isMissingDevice else {
+                Console.error("cannot look at the mapping '\(text)': \(error.words)")
+                return false
+            }
             Console.note("\(text): there is no such mapping")
             return true
         }
         // By number from here on, because a name may be reused.
         let device = MappingReference.device(info.device)
         if force {
-            try mapper.replaceByErrors(device)
+            try attempt("have the I/O of '\(info.name)' fail") { () throws(KernelError) in
+                try mapper.replaceByErrors(device)
+            }
             Console.note("\(info.name): its I/O fails from now on; its disk is free")
         }
         for attempt in 0..<(noRetry ? 1 : 25) {
@@ -49,23 +54,17 @@ struct MapperRemove: ParsableCommand {
                 Console.note("\(info.name): \(removal == .removed ? "removed" : "goes when it is closed")")
                 return true
             } catch {
-                guard error.isBusy else { throw error }
+                guard error.isBusy else {
+                    Console.error("cannot remove '\(info.name)': \(error.words)")
+                    return false
+                }
                 if attempt < 24, !noRetry { Threads.pause(.milliseconds(200)) }
             }
         }
-        Console.error("cannot remove '\(info.name)': it is open\(try openers(info)); stop that first")
-        return false
-    }
-
-    private func openers(_ info: MappingInfo) throws -> String {
         let host = Host()
-        let tree = try host.tree()
-        guard let node = tree.node(of: info.device) else { return "" }
-        let use = host.use()
-        let mounts = use.mounts(of: node).map { "mounted at '\($0.mountPoint)'" }
-        let processes = use.openers(of: node).map { "\($0.name) (process \($0.process))" }
-        let all = node.holders.map { "holder \($0)" } + mounts + processes
-        return all.isEmpty ? "" : ": " + all.joined(separator: ", ")
+        let users = try host.tree().node(of: info.device).map { host.users(of: $0.name) } ?? ""
+        Console.error("cannot remove '\(info.name)': it is open\(users); stop that first")
+        return false
     }
 }
 
@@ -119,7 +118,8 @@ struct MapperClean: ParsableCommand {
             return true
         } catch {
             if error.isMissingDevice { return true }
-            Console.error("cannot remove '\(mapping.name)' \(error); it stays")
+            let users = error.isBusy ? Host().users(of: node.name) : ""
+            Console.error("cannot remove '\(mapping.name)': \(error.words)\(users); it stays")
             return false
         }
     }

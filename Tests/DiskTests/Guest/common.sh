@@ -29,6 +29,14 @@ refuses() {
     elif [[ $before != "$after" ]]; then fail "$name" "the disk was changed"
     else ok "$name"; fi
 }
+# says NAME STATUS WORDS COMMAND...: the command has to end so, and say so.
+says() {
+    local name=$1 wanted=$2 words=$3 said status
+    shift 3
+    said=$("$@" 2>&1)
+    status=$?
+    if [[ $status == "$wanted" && $said == *"$words"* ]]; then ok "$name"; else fail "$name" "status $status: $said"; fi
+}
 # fresh SIZE: a blank disk, $disk, of which $proof is the proof.
 fresh() {
     [[ -z ${disk:-} ]] || losetup -d "$disk"

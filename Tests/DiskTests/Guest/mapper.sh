@@ -51,7 +51,7 @@ refuses "an OSD of another cluster is not taken down" "belongs to osd.7" "$nacre
 check "its mapping stays" dmsetup info "$mapping"
 hold "/dev/mapper/$mapping"
 refuses "an open volume is refused, its user named" "is open in sleep" zap
-check "remove says who has it open" bash -c "$nacre dm remove $mapping --no-retry 2>&1 | grep -q 'sleep (process $holder)'"
+check "remove says who has it open" bash -c "$nacre dm remove $mapping --no-retry 2>&1 | grep -q 'open in process $holder (sleep)'"
 check "clean leaves what is open" bash -c "! $nacre dm clean --ceph --include $disk --fsid $cluster"
 check "clean leaves another cluster's" "$nacre" dm clean --ceph --include "$disk" --fsid "$other"
 check "the mapping is still there" dmsetup info "$mapping"
@@ -103,6 +103,16 @@ check "as dmsetup sees it" bash -c "[ \"\$(dmsetup table window | cut -d ' ' -f 
 refuses "a mapping of nobody we know is refused" "stands on it" zap
 check "it is suspended" bash -c "$nacre dm suspend window && dmsetup info window | grep -q SUSPENDED"
 check "and resumed" bash -c "$nacre dm resume window && dmsetup info window | grep -q ACTIVE"
+says "a name that is taken" 1 "there is a mapping of that name already (DM_DEV_CREATE: EBUSY)" "$nacre" dm create window --device "$disk" --length 4096
+"$nacre" dm create other --device "$disk" --length 4096
+says "a rename to a name that is taken" 1 "rename the mapping 'other' to 'window': there is a mapping of that name" "$nacre" dm rename other window
+"$nacre" dm remove other
+says "a window behind the end" 1 "has 167772160 bytes, and it would end at byte 167776256" "$nacre" dm create far --device "$disk" --offset 167772160 --length 4096
+mkfs.ext4 -q -F "$disk" && mount -o ro "$disk" m
+says "a window on what is mounted" 1 "mounted at '/tmp/lab/m'" "$nacre" dm create busy --device "$disk" --length 4096
+umount m
+says "a mapping that is not there" 66 "suspend the mapping 'nobody': there is no such mapping" "$nacre" dm suspend nobody
+says "a device that is not there" 66 "there is none (stat: ENOENT)" "$nacre" dm create view --device /dev/nobody --length 4096
 check "and renamed" bash -c "$nacre dm rename window view && dmsetup info view"
 hold /dev/dm-0
 check "a deferred removal is scheduled" bash -c "$nacre dm remove view --deferred 2>&1 | grep -q 'goes when it is closed'"
