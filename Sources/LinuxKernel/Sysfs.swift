@@ -1,4 +1,5 @@
 internal import ExactText
+internal import Glibc
 
 /// What the kernel tells of its devices in `/sys`.
 public struct Sysfs: Sendable {
@@ -27,6 +28,13 @@ public struct Sysfs: Sendable {
         (try? KernelFile.text("\(root)/dev/block/\(device)/uevent"))?.parts(at: "\n", omittingEmpty: true)
             .first { $0.startsExactly(with: "DEVNAME=") }
             .map { String($0.dropFirst("DEVNAME=".count)) }
+    }
+
+    /// Whether a device hangs on a USB plug: its maker may not have reckoned with every command.
+    public func isOnUSB(_ name: String) -> Bool {
+        guard let path = realpath("\(root)/class/block/\(name)", nil) else { return false }
+        defer { free(path) }
+        return String(cString: path).contains("/usb")
     }
 
     /// A block device's size in bytes, without opening it.

@@ -24,12 +24,17 @@ struct GuestScripts {
             Script(
                 name: "mapper",
                 about: "stacks of the device mapper are taken down in order, or not at all",
-                cases: 50
+                cases: 56
             ),
             Script(
                 name: "headers",
                 about: "what lies behind a header has an owner, and goes with the header",
                 cases: 85
+            ),
+            Script(
+                name: "paths",
+                about: "a disk that another node or another host uses is left alone",
+                cases: 59
             ),
         ]
     )

@@ -56,6 +56,35 @@ struct PlannerTests {
         #expect(found == [code])
     }
 
+    @Test(
+        "Which nodes are one disk: one world-wide name, or, where one has none, one serial number and one size",
+        arguments: [
+            ("naa.6001", "S1", 64, "naa.6001", "S1", 64, true), ("naa.6001", nil, 64, "naa.6001", nil, 65, true),
+            // Two namespaces of one NVMe controller, which has one serial number.
+            ("eui.01", "S1", 64, "eui.02", "S1", 64, false), (nil, "S1", 64, "eui.02", "S1", 64, true),
+            (nil, "S1", 64, nil, "S1", 64, true), (nil, "S1", 64, nil, "S1", 65, false),
+            (nil, nil, 64, nil, nil, 64, false), ("naa.000000", "0000", 64, "naa.000000", "0000", 64, false),
+        ] as [(String?, String?, UInt64, String?, String?, UInt64, Bool)]
+    )
+    func samePlace(name: String?, serial: String?, size: UInt64, its: String?, no: String?, bytes: UInt64, isOne: Bool)
+    {
+        let disk = Self.node("sda", 0) {
+            ($0.hardware.worldWideName, $0.hardware.serial, $0.sizeBytes) = (name, serial, size << 20)
+        }
+        let other = Self.node("sdb", 16) {
+            ($0.hardware.worldWideName, $0.hardware.serial, $0.sizeBytes) = (its, no, bytes << 20)
+        }
+        let part = Self.node("sdb1", 17) { ($0.partitionNumber, $0.parent, $0.startBytes) = (1, "sdb", 1 << 20) }
+        // Loop devices and what is gathered already are no paths.
+        let gathered = Self.node("dm-0", 32) {
+            $0.hardware = disk.hardware
+            $0.slaves = ["sdc"]
+        }
+        let tree = BlockTree([disk, other, part, gathered])
+        #expect(tree.otherPaths(of: "sda").map(\.name) == (isOne ? ["sdb"] : []))
+        #expect(tree.otherPaths(of: "sdb1").map(\.name) == (isOne ? ["sda"] : []))
+    }
+
     @Test("A volume that stands on another disk, too")
     func spansDisks() {
         let other = Self.node("sdb", 2)

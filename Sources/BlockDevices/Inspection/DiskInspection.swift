@@ -19,13 +19,25 @@ public struct DiskInspection: Sendable {
     public let swaps: [String]
     /// Whether a running ceph-osd holds it.
     public let isLocked: Bool
+    /// Other device nodes of the same disk, and who uses it through them.
+    public let otherPaths: [OtherPath]
+    /// Who has reserved it; nothing when nobody has, or nobody could be asked.
+    public let reservation: DeviceReservation?
+    /// Why it could not be asked for reservations.
+    public let reservationFailure: KernelError?
     /// Links below `/dev` that lead to it.
     public let links: [String]
     /// How much was read to know all this.
     public let bytesRead: UInt64
 
     /// What is known of a device that nobody uses.
-    public init(node: BlockNode, contents: DeviceContents?, tree: [BlockNode]) {
+    public init(
+        node: BlockNode,
+        contents: DeviceContents?,
+        tree: [BlockNode],
+        otherPaths: [OtherPath] = [],
+        reservation: DeviceReservation? = nil
+    ) {
         self.init(
             node: node,
             identity: DiskIdentity(node),
@@ -35,6 +47,9 @@ public struct DiskInspection: Sendable {
             mounts: [],
             swaps: [],
             isLocked: false,
+            otherPaths: otherPaths,
+            reservation: reservation,
+            reservationFailure: nil,
             links: [],
             bytesRead: 0
         )
@@ -49,6 +64,9 @@ public struct DiskInspection: Sendable {
         mounts: [Mounted],
         swaps: [String],
         isLocked: Bool,
+        otherPaths: [OtherPath],
+        reservation: DeviceReservation?,
+        reservationFailure: KernelError?,
         links: [String],
         bytesRead: UInt64
     ) {
@@ -60,6 +78,9 @@ public struct DiskInspection: Sendable {
         self.mounts = mounts
         self.swaps = swaps
         self.isLocked = isLocked
+        self.otherPaths = otherPaths
+        self.reservation = reservation
+        self.reservationFailure = reservationFailure
         self.links = links
         self.bytesRead = bytesRead
     }
@@ -136,6 +157,7 @@ public struct Host: Sendable {
         } catch {
             failures.append(error)
         }
+        let (reservation, reservationFailure) = reservation(of: tree.nodes[node.parent ?? ""] ?? node)
         let above = tree.above(node.name)
         // A mount that several namespaces share is listed once.
         var seen: Set<[String]> = []
@@ -153,8 +175,21 @@ public struct Host: Sendable {
             mounts: mounts,
             swaps: above.filter { use.swaps.contains($0) }.map(\.name),
             isLocked: isLocked,
+            otherPaths: tree.otherPaths(of: node.name).map { OtherPath($0, in: tree, use: use, dev: dev) },
+            reservation: reservation,
+            reservationFailure: reservationFailure,
             links: udev.links(of: node.device),
             bytesRead: bytesRead
         )
+    }
+
+    /// Who has reserved a disk, and why it could not be asked.
+    private func reservation(of disk: BlockNode) -> (DeviceReservation?, KernelError?) {
+        guard !sysfs.isOnUSB(disk.name) else { return (nil, nil) }
+        do throws(KernelError) {
+            return (try DeviceReservation.of(disk.name, dev: dev), nil)
+        } catch {
+            return (nil, error)
+        }
     }
 }

@@ -17,6 +17,14 @@ int clinux_is_write_locked(int fd);
 extern const int CLINUX_O_DIRECT;
 extern const int CLINUX_O_PATH;
 
+// Reservations of initiators, <scsi/sg.h>, <linux/nvme_ioctl.h>
+/// PERSISTENT RESERVE IN: the number of bytes that came; *status is SAM's, sense is key, code and qualifier.
+int clinux_scsi_reservations(int fd, unsigned action, void *buffer, uint16_t length, uint8_t *status, uint8_t sense[3]);
+/// Reservation Report: 0, NVMe's status, or a negative errno.
+int clinux_nvme_reservations(int fd, uint32_t space, int is_extended, void *buffer, uint32_t length);
+/// The number of the namespace behind a block device.
+int clinux_nvme_namespace(int fd);
+
 // Device mapper, <linux/dm-ioctl.h>: one buffer in and out that begins with struct dm_ioctl.
 int clinux_device_mapper(int control, unsigned command, void *buffer);
 

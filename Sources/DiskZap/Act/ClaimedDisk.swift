@@ -9,7 +9,13 @@ final class ClaimedDisk: Sendable {
     let identity: DiskIdentity
 
     /// Opens the device of a plan with O_EXCL and checks that it is the same device with the same content.
-    init(_ plan: ZapPlan, host: Host) throws(Refusal) {
+    ///
+    /// - Parameters:
+    ///   - plan: What is to be done to it.
+    ///   - host: Its host.
+    ///   - paths: Other nodes of the disk, which are claimed already.
+    /// - Throws: ``Refusal``.
+    init(_ plan: ZapPlan, host: Host, paths: [BlockNode] = []) throws(Refusal) {
         let identity = plan.identity
         let path = "\(host.dev)/\(identity.name)"
         let flags = OpenFlag.readWrite | OpenFlag.exclusive | OpenFlag.direct
@@ -26,15 +32,15 @@ final class ClaimedDisk: Sendable {
         guard (try? io.descriptor.tryLock()) ?? false else {
             throw Refusal(.held, "another program has locked '\(path)'", remedy: "wait for it")
         }
-        try refuseWriters(plan, host)
+        try refuseWriters(plan.inspection.tree + paths, host)
         try check(plan, host)
     }
 
     /// O_EXCL excludes only other claims: a process that opened the disk without it, such as a virtual machine, can
     /// still write.
-    private func refuseWriters(_ plan: ZapPlan, _ host: Host) throws(Refusal) {
+    private func refuseWriters(_ nodes: [BlockNode], _ host: Host) throws(Refusal) {
         let use = host.use()
-        for node in plan.inspection.tree {
+        for node in nodes {
             // Some programs open it for writing only to look at it: losetup does so with every free device.
             let end = ContinuousClock.now + .seconds(2)
             var writer = use.writers(of: node).first
@@ -68,6 +74,10 @@ final class ClaimedDisk: Sendable {
         guard let node = host.sysfs.node(identity.name, udev: host.udev), DiskIdentity(node) == identity else {
             throw Refusal(.changed, "'\(identity.name)' says by now that it is another disk", remedy: "plan again")
         }
+        let disk = plan.inspection.node.parent ?? identity.name
+        if let reservation = try? DeviceReservation.of(disk, dev: host.dev), reservation.kind != nil {
+            throw Refusal(.reserved, "'\(disk)' is \(reservation.words) by now", remedy: "have its holder release it")
+        }
         guard let contents = contents() else {
             throw Refusal(
                 .unreadable,
@@ -95,14 +105,25 @@ final class ClaimedDisk: Sendable {
 
     private static func refusal(_ error: KernelError, _ plan: ZapPlan, _ host: Host) -> Refusal {
         if error.isBusy {
-            let openers = host.use().openers(of: plan.inspection.node)
-            let list = openers.map { "\($0.name) (process \($0.process))" }.joined(separator: ", ")
-            let who = list.isEmpty ? "the kernel, or a process that is not visible here" : list
-            return Refusal(.held, "'\(plan.identity.name)' is claimed by \(who)", remedy: "stop that first")
+            let holders = DeviceHolders(sysfs: host.sysfs.root, proc: host.proc).holders(of: plan.identity.name)
+            let list = holders.map(\.description).joined(separator: ", ")
+            let who = list.isEmpty ? "by the kernel, or in a process that is not visible here" : list
+            return Refusal(.held, "'\(plan.identity.name)' is claimed: \(who)", remedy: "stop that first")
         }
         if error.isWriteRefused {
-            return Refusal(.readOnly, "cannot write to \(error)", remedy: "is it read-only, or are you not root?")
+            return Refusal(
+                .readOnly,
+                "cannot write to \(error)",
+                remedy: error.isNotAllowed ? "run as root" : "make it writable first"
+            )
         }
-        return Refusal(.held, "cannot claim \(error)", remedy: "it must be free to be erased")
+        if error.isMissingDevice || error.isNotFound {
+            return Refusal(
+                .changed,
+                "cannot claim \(error)",
+                remedy: "see whether it is still attached, and plan again"
+            )
+        }
+        return Refusal(.unreadable, "cannot claim \(error)", remedy: "see what the kernel says of it (dmesg)")
     }
 }

@@ -39,7 +39,8 @@ public struct TableWriter: Sendable {
     /// - Throws: ``Refusal``, or what the kernel said.
     public func write(_ layout: GPTLayout?) throws -> Written {
         if let refusal = refusals.first { throw refusal }
-        let disk = try ClaimedDisk(plan, host: host)
+        let paths = try OtherPathClaims(plan, host: host)
+        let disk = try ClaimedDisk(plan, host: host, paths: paths.nodes)
         for (offset, bytes) in layout?.writes ?? erasures {
             let buffer = AlignedBuffer(count: bytes.count)
             buffer.replace(with: bytes)
@@ -51,7 +52,7 @@ public struct TableWriter: Sendable {
         let done = layout == nil ? "erased the partition tables" : "wrote the partition table"
         let partitions = KernelPartitions(sysfs: host.sysfs, name: plan.identity.name)
         let change = partitions.update(disk.io, to: layout?.partitionExtents ?? [:])
-        return Written(done: [done], refused: change.refused)
+        return Written(done: [done], refused: change.refused + paths.update(to: layout?.partitionExtents ?? [:]))
     }
 
     /// Zeros for every copy, in whole sectors of the device.

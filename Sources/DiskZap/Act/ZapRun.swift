@@ -8,6 +8,7 @@ struct ZapRun: Sendable {
     /// How it ended; `nil` while it goes on.
     private(set) var state: ZapOutcome.State?
     private var disk: ClaimedDisk?
+    private var paths: OtherPathClaims?
     private var steps: [String] = []
     private var erased: UInt64 = 0
     private var verified: UInt64 = 0
@@ -29,12 +30,15 @@ struct ZapRun: Sendable {
             next.state = .refused([refusal])
         } catch is Stopped {
             next.state = .interrupted
+        } catch let error as KernelError {
+            next.state = .failed("\(zap.progress.now.phase) ended at \(error); run it again when that is mended")
         } catch {
             next.state = .failed("\(error)")
         }
         if next.state != nil {
             next.duration = .now - begin
             next.disk = nil
+            next.paths = nil
             zap.progress.begin("done", total: 0)
         }
         return next
@@ -60,11 +64,13 @@ struct ZapRun: Sendable {
             state = .refused(plan.refusals)
             return
         }
+        let paths = try OtherPathClaims(plan, host: host)
         if let refusals = try takeDown() {
             state = .refused(refusals)
             return
         }
-        disk = try ClaimedDisk(plan, host: host)
+        disk = try ClaimedDisk(plan, host: host, paths: paths.nodes)
+        self.paths = paths
     }
 
     /// Writes the marker to the disk: that it is to be erased, and how.
@@ -104,6 +110,10 @@ struct ZapRun: Sendable {
             let stale = KernelPartitions(sysfs: host.sysfs, name: plan.identity.name)
             steps += stale.forget(disk.io)
             found += stale.remaining()
+        }
+        if let forgotten = paths?.forget() {
+            steps += forgotten.done
+            found += forgotten.left
         }
         state = found.isEmpty ? .clean : .leftovers(found)
     }

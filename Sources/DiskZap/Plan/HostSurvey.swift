@@ -114,6 +114,7 @@ public struct HostSurvey: Sendable {
         together: Set<String> = [],
         running: RunningOSDs = RunningOSDs()
     ) -> ZapPlanner {
+        let disks = Set(together.map { tree.nodes[$0]?.parent ?? $0 })
         let labelled = inspections.values.filter { $0.contents?.regions.first?.blueStore?.copies[0] != nil }
         return ZapPlanner(
             tree: tree,
@@ -121,7 +122,8 @@ public struct HostSurvey: Sendable {
             mainDevices: mainDevices,
             systemDevices: systemDevices,
             labelledDisks: Set(labelled.map(\.node.name)),
-            together: Set(together.map { tree.nodes[$0]?.parent ?? $0 }),
+            together: disks.union(disks.flatMap { tree.otherPaths(of: $0).map(\.name) }),
+            named: disks,
             physicalVolumes: physicalVolumes,
             running: running
         )
@@ -176,6 +178,8 @@ public struct NamedDevice: Sendable {
     /// The device.
     public let node: BlockNode
 
+    private static let remedy = "nacre-disk list shows the devices that there are"
+
     /// Resolves a path once; later changes of the path have no effect.
     ///
     /// - Parameters:
@@ -188,9 +192,18 @@ public struct NamedDevice: Sendable {
         do throws(KernelError) {
             device = try DevicePath.blockDevice(path)
         } catch {
-            let message =
-                error.isNotFound ? "there is no '\(path)'" : "'\(path)' is not a block device (\(error.errnoName))"
-            throw Refusal(.notABlockDevice, message, remedy: "name a device below /dev")
+            if error.isNotFound { throw Refusal(.notABlockDevice, "there is no '\(path)'", remedy: Self.remedy) }
+            guard error.errnoName == "ENOTBLK" else {
+                throw Refusal(.notABlockDevice, "cannot look at \(error)", remedy: Self.remedy)
+            }
+            guard case .file? = try? FileKind.of(path) else {
+                throw Refusal(.notABlockDevice, "'\(path)' is not a block device", remedy: Self.remedy)
+            }
+            throw Refusal(
+                .notABlockDevice,
+                "'\(path)' is not a block device but a file",
+                remedy: "make one of it with losetup -f --show if it is the image of a disk"
+            )
         }
         guard let node = tree.node(of: device) else {
             throw Refusal(.notABlockDevice, "'\(path)' (\(device)) is not in sysfs", remedy: "is it still attached?")

@@ -25,6 +25,10 @@ public struct Refusal: Sendable, Hashable {
         case raidMember = "raid-member"
         /// A bcache device stands on it.
         case bcache
+        /// Somebody uses it through another device node of the same disk.
+        case otherPath = "other-path"
+        /// An initiator has reserved it.
+        case reserved
         /// It is a path of a multipath device.
         case multipath
         /// It has a holder that nacre-disk cannot remove.

@@ -15,6 +15,8 @@ public struct ZapPlanner: Sendable {
     let labelledDisks: Set<String>
     /// Disks that are erased together: a volume group on only these disks may be erased.
     let together: Set<String>
+    /// Disks that were named, each by the node that was named.
+    let named: Set<String>
     /// The host's disks by the ids of the physical volumes on them.
     let physicalVolumes: [String: String]
     /// What of OSDs runs on the host.
@@ -28,7 +30,8 @@ public struct ZapPlanner: Sendable {
     ///   - mainDevices: Owners by OSD UUID, from the main devices of this host.
     ///   - systemDevices: Directories of the system by the devices that carry them.
     ///   - labelledDisks: Disks that begin with a BlueStore label.
-    ///   - together: Disks that are erased in one go.
+    ///   - together: Disks that are erased in one go, by all their nodes.
+    ///   - named: Disks that were named, each by the node that was named.
     ///   - physicalVolumes: Disks by the ids of the physical volumes on them.
     ///   - running: What of OSDs runs on the host.
     public init(
@@ -38,6 +41,7 @@ public struct ZapPlanner: Sendable {
         systemDevices: [String: String] = [:],
         labelledDisks: Set<String> = [],
         together: Set<String> = [],
+        named: Set<String> = [],
         physicalVolumes: [String: String] = [:],
         running: RunningOSDs = RunningOSDs()
     ) {
@@ -47,6 +51,7 @@ public struct ZapPlanner: Sendable {
         self.systemDevices = systemDevices
         self.labelledDisks = labelledDisks
         self.together = together
+        self.named = named
         self.physicalVolumes = physicalVolumes
         self.running = running
     }
@@ -62,6 +67,7 @@ public struct ZapPlanner: Sendable {
         let teardown = teardownSteps(inspection)
         let owners = inspection.contents.map(owners) ?? []
         var refusals = deviceRefusals(inspection) + useRefusals(inspection) + stackRefusals(inspection)
+        refusals += pathRefusals(inspection) + reservationRefusals(inspection)
         var places: [PlannedPlace] = []
         var headers: [ByteExtent] = []
         var parts: [String] = []
@@ -131,6 +137,16 @@ public struct ZapPlanner: Sendable {
             guard group.physicalVolumes.count > 1, !away.isEmpty else { continue }
             let ids = away.map(LVMPhysicalVolume.dashed).joined(separator: ", ")
             warnings.append("physical volumes of its group '\(group.name)' were not seen on this host: \(ids)")
+        }
+        if !inspection.otherPaths.isEmpty {
+            let names = inspection.otherPaths.map { "'\($0.node.name)'" }.joined(separator: ", ")
+            warnings.append("the same disk is \(names), too; that is claimed first, and then goes with it")
+        }
+        if let reservation = inspection.reservation, reservation.kind == nil {
+            warnings.append("other hosts may use it: \(reservation.words)")
+        }
+        if let failure = inspection.reservationFailure {
+            warnings.append("nobody knows whether another host has reserved it: cannot ask \(failure)")
         }
         if !inspection.failures.isEmpty {
             warnings.append(

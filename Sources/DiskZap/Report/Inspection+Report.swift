@@ -1,5 +1,5 @@
 public import BlockDevices
-internal import LinuxKernel
+public import LinuxKernel
 
 extension DiskInspection {
     /// For scripts.
@@ -17,6 +17,10 @@ extension DiskInspection {
             "mounts": .list(mounts.map { .fields(["device": .text($0.name), "mountPoint": .text($0.mountPoint)]) }),
             "swaps": .texts(swaps),
             "locked": .bool(isLocked),
+            "otherPaths": .list(
+                otherPaths.map { .fields(["device": .text($0.node.name), "uses": .texts($0.uses)]) }
+            ),
+            "reservation": reservation.map(\.report) ?? .null,
             "regions": .list((contents?.regions ?? []).map(\.report)),
             "table": contents.map(\.tableReport) ?? .null,
             "available": .bool(rejections.isEmpty),
@@ -25,6 +29,16 @@ extension DiskInspection {
             ),
             "failures": .texts(failures.map(\.description)),
             "bytesRead": .size(bytesRead),
+        ])
+    }
+}
+
+extension DeviceReservation {
+    /// For scripts; keys as sg_persist shows them.
+    public var report: JSONValue {
+        .fields([
+            "type": .optional(kind?.words), "holder": .optional(holder.map(Self.text)),
+            "keys": .texts(keys.map(Self.text)),
         ])
     }
 }

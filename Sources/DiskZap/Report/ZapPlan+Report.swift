@@ -11,6 +11,7 @@ extension ZapPlan {
     private var essence: JSONValue {
         .fields([
             "identity": identity.report,
+            "otherPaths": .texts(inspection.otherPaths.map(\.node.name)),
             "method": .text(method.name),
             "found": .list((inspection.contents?.regions ?? []).map(\.report)),
             "teardown": .list(teardown.map(\.report)),
@@ -24,6 +25,8 @@ extension ZapPlan {
             "path": .text(path),
             "identity": identity.report,
             "links": .texts(inspection.links),
+            "otherPaths": .texts(inspection.otherPaths.map(\.node.name)),
+            "reservation": inspection.reservation.map(\.report) ?? .null,
             "hash": .text(hash),
             "method": .text(method.name),
             "guarantee": .text(method.guarantee),

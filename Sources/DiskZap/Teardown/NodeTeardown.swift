@@ -38,6 +38,14 @@ public struct NodeTeardown: Sendable {
         var left: [Left] = []
         for inspection in inspections {
             let owners = (inspection.contents?.regions ?? []).flatMap(\.owners).map(planner.resolved)
+            // Another node of a disk that goes, too.
+            if named.isDisjoint(with: [inspection.node.name]),
+                inspection.otherPaths.contains(where: {
+                    named.contains($0.node.name)
+                })
+            {
+                continue
+            }
             guard named.contains(inspection.node.name) else {
                 left += Self.remark(inspection, owners)
                 continue
@@ -67,14 +75,24 @@ public struct NodeTeardown: Sendable {
                 region.physicalVolume?.group.map { groups.contains($0.id) } ?? false
             }
         }
-        return found.union(members.keys)
+        return oneNodeEach(found.union(members.keys), survey)
+    }
+
+    /// Of several nodes of one disk the one that something stands on, else the first.
+    private static func oneNodeEach(_ names: Set<String>, _ survey: HostSurvey) -> Set<String> {
+        func rank(_ name: String) -> (Int, String) {
+            (survey.tree.above(name).contains { !$0.isPartition && $0.name != name } ? 0 : 1, name)
+        }
+        return names.filter { name in
+            !survey.tree.otherPaths(of: name).contains { names.contains($0.name) && rank($0.name) < rank(name) }
+        }
     }
 
     /// What may be the cluster's and cannot be told.
     private static func remark(_ inspection: DiskInspection, _ owners: [OSDOwner]) -> [Left] {
         let path = inspection.node.path
         guard let contents = inspection.contents else {
-            let why = inspection.failures.map { " (\($0.call): \($0.errnoName))" }.joined()
+            let why = inspection.failures.map { " (\($0.words))" }.joined()
             return [Left(text: "\(path): cannot be read\(why)", isUnclear: true)]
         }
         if owners.contains(where: { $0.clusterID == nil }) {

@@ -41,6 +41,21 @@ public struct BlockTree: Sendable {
         return found.values.sorted { $0.name < $1.name }
     }
 
+    /// Other device nodes of the same disk, paths that no multipath gathers; of a partition those of its place.
+    ///
+    /// One disk has one world-wide name. Where one of two nodes has none, serial number and size have to be the same.
+    ///
+    /// - Parameter name: A disk or a partition.
+    /// - Returns: Disks for a disk; for a partition the one in the same place, or the disk where the kernel sees none there.
+    public func otherPaths(of name: String) -> [BlockNode] {
+        guard let node = nodes[name], let disk = nodes[node.parent ?? name], disk.isOwnDevice else { return [] }
+        let others = nodes.values.filter { $0.name != disk.name && $0.isOwnDevice && $0.isSameDisk(as: disk) }
+        return others.sorted { $0.name < $1.name }.map { other in
+            guard let start = node.startBytes, node.isPartition else { return other }
+            return partitions(of: other.name).first { $0.startBytes == start } ?? other
+        }
+    }
+
     /// Everything that stands on a node, itself first, each before what stands on it.
     public func above(_ name: String) -> [BlockNode] {
         var order: [BlockNode] = []
@@ -144,5 +159,28 @@ extension Sysfs {
         // What a disk says of itself goes to terminals and logs.
         let plain = String(String.UnicodeScalarView(kept.filter { $0.value >= 32 && $0.value != 127 }))
         return plain.isEmpty ? nil : plain
+    }
+}
+
+extension BlockNode {
+    /// Whether it is a device of its own: neither a partition nor made of others, nor of a file.
+    fileprivate var isOwnDevice: Bool {
+        !isPartition && !isLoop && slaves.isEmpty && mapping == nil && raidLevel == nil && sizeBytes > 0
+    }
+
+    fileprivate func isSameDisk(as other: BlockNode) -> Bool {
+        if let name = Self.telling(hardware.worldWideName), let its = Self.telling(other.hardware.worldWideName) {
+            return name == its
+        }
+        guard let serial = Self.telling(hardware.serial) else { return false }
+        return serial == Self.telling(other.hardware.serial) && sizeBytes == other.sizeBytes
+    }
+
+    /// Nothing of what is no name: cheap devices say zeros.
+    private static func telling(_ name: String?) -> String? {
+        guard let name, name.split(separator: ".").last?.contains(where: { $0 != "0" && $0 != " " }) ?? false else {
+            return nil
+        }
+        return name
     }
 }

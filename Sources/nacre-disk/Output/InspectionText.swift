@@ -16,6 +16,12 @@ extension DiskInspection {
         }
         for mount in mounts { lines.append("  mounted   \(mount.name) at \(mount.mountPoint)") }
         for swap in swaps { lines.append("  swap      \(swap)") }
+        for path in otherPaths {
+            let uses = path.uses.isEmpty ? "free" : path.uses.joined(separator: "; ")
+            lines.append("  same disk \(path.node.path): \(uses)")
+        }
+        if let reservation { lines.append("  shared    \(reservation.words)") }
+        if let reservationFailure { lines.append("  unasked   for reservations: \(reservationFailure)") }
         if isLocked { lines.append("  in use    a running ceph-osd") }
         for failure in failures { lines.append("  unread    \(failure)") }
         lines += verdict
