@@ -77,7 +77,8 @@ public struct VolumeError: Error, Sendable, CustomStringConvertible {
         VolumeError(
             .failedPrecondition,
             "cannot \(doing) '\(imageSpec)': it is \(what), for it lacks the metadata '\(ImageMetadataKey.requestName)'; "
-                + "use 'rbd' if it really is what you mean"
+                + "if it really is what you mean, let Nacre have it: rbd image-meta set \(imageSpec) "
+                + "\(ImageMetadataKey.adopted) \"$(date)\"; or, if nothing on it is needed: rbd rm \(imageSpec)"
         )
     }
 }
