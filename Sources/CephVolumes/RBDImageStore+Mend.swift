@@ -11,6 +11,7 @@ extension RBDImageStore {
     /// | a directory entry, no id | it is not listed any more; an image that it stood for goes to the trash |
     /// | an id, no header | waited for: another process may be at it; then all of it is taken away |
     /// | a header, not listed, or with another's id | it is listed: the image may hold data |
+    /// | a header, listed by another name that leads to it | `rbd rename` is brought to its end: the name is free |
     /// | a header, no object map | `rbd_rebuild_object_map`: the image may hold data |
     /// | all | nothing: another process was first |
     public func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
@@ -37,6 +38,10 @@ extension RBDImageStore {
         }
         try await place.requireOurs("mend image", imageID, try await place.marks(imageID) ?? [:])
         if !parts.isListed {
+            let isRenamed = try await place.trying("mend image") { () async throws(RBDError) in
+                try await place.context.endRenaming(of: id.image, id: imageID)
+            }
+            guard !isRenamed else { return ids.forget(id) }
             try await place.trying("list image") { () async throws(RBDError) in
                 try await place.context.relistImage(id.image, id: imageID)
             }

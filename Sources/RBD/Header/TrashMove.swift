@@ -56,6 +56,11 @@ extension IOContext {
                     return true
                 }
                 try await unlistImage(name, id: id)
+                if try await isNamedOtherwise(id, than: name) {
+                    // It was renamed between the looks: the name was the old one, and the entry is for it.
+                    try await forgetTrash(id)
+                    return true
+                }
             } catch {
                 throw RBDError(error)
             }
