@@ -10,7 +10,11 @@ extension RBDImageStore {
     /// The move itself does not mind another client that is writing to the image. So its watchers are read before, which
     /// spares a live image the move, and again after it, when the name is gone and nobody can open it any more: who came
     /// in between is seen then, and the image is put back.
-    public func trashImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
+    public func trashImage(
+        _ id: VolumeID,
+        noting notes: [String: String],
+        credentials: Credentials
+    ) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
         // What is mended may turn out to be an image, and then is one to delete.
         for _ in 0..<4 {
@@ -30,9 +34,14 @@ extension RBDImageStore {
                 try await mend(id, credentials: credentials, isDeletion: true)
                 continue
             }
+            // An image that somebody was renaming, to keep it, is not the volume's any more.
+            let isRenamed = try await place.trying("look up image") { () async throws(RBDError) in
+                try await place.context.endRenaming(of: id.image, id: imageID)
+            }
+            guard !isRenamed else { continue }
             let retention = marks[ImageMetadataKey.trashRetention].flatMap(Int64.init).map(Duration.seconds)
             let kept = retention ?? self.retention
-            let mark = try await mark(place, imageID)
+            let mark = try await mark(place, imageID, kept > .zero ? notes : [:])
             enter(VolumeStep.movingToTrash, id.imageSpec)
             try await move(place, imageID, at: mark.time, keptFor: kept)
             enter(VolumeStep.recheckingUse, id.imageSpec)
@@ -65,15 +74,27 @@ extension RBDImageStore {
     }
 
     /// Says on the image that we put it into the trash, and when: by the entry, if a killed move has left one.
-    private func mark(_ place: Place, _ imageID: String) async throws(VolumeError) -> TrashMark {
+    private func mark(
+        _ place: Place,
+        _ imageID: String,
+        _ notes: [String: String]
+    ) async throws(VolumeError) -> TrashMark {
         let entry = try await entry(place, imageID)
-        return try await remark(place, imageID, at: entry?.deletedAt ?? .sinceEpoch)
+        return try await remark(place, imageID, at: entry?.deletedAt ?? .sinceEpoch, notes)
     }
 
-    private func remark(_ place: Place, _ imageID: String, at time: Duration) async throws(VolumeError) -> TrashMark {
+    private func remark(
+        _ place: Place,
+        _ imageID: String,
+        at time: Duration,
+        _ notes: [String: String] = [:]
+    ) async throws(VolumeError) -> TrashMark {
         let mark = TrashMark(time: time, user: place.credentials.entityName)
         try await place.trying("mark image") { () async throws(RBDError) in
-            try await place.context.setMetadata([ImageMetadataKey.trashed: mark.text], ofImageID: imageID)
+            try await place.context.setMetadata(
+                notes.merging([ImageMetadataKey.trashed: mark.text]) { $1 },
+                ofImageID: imageID
+            )
         }
         return mark
     }

@@ -13,6 +13,8 @@ public struct DeletedVolume: Sendable, Hashable {
     public let deletedAt: Duration
     /// Until when it is kept, since 1970; then it may be gone at any time.
     public let keptUntil: Duration
+    /// Nacre's metadata of the image.
+    public let metadata: [String: String]
 }
 
 extension RBDImageStore {
@@ -38,7 +40,8 @@ extension RBDImageStore {
                         id: there.id,
                         imageID: entry.id,
                         deletedAt: entry.deletedAt,
-                        keptUntil: entry.deferredUntil
+                        keptUntil: entry.deferredUntil,
+                        metadata: marks
                     )
                 )
             }

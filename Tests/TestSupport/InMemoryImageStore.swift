@@ -136,7 +136,11 @@ public final class InMemoryImageStore: ImageStore {
     }
 
     /// Moves an image to the trash unless it is watched.
-    public func trashImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
+    public func trashImage(
+        _ id: VolumeID,
+        noting notes: [String: String],
+        credentials: Credentials
+    ) async throws(VolumeError) {
         try refuseIfNotOurs("delete image", id)
         enter(VolumeStep.movingToTrash, id.imageSpec)
         let watchers = state.withLock { state -> [String] in

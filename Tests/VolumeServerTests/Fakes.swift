@@ -68,6 +68,7 @@ final class FakeController: ControllerService {
 
     func deleteVolume(
         _ volumeID: String,
+        noting notes: [String: String],
         credentials: Credentials,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) {

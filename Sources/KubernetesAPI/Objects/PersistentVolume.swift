@@ -88,12 +88,15 @@ package struct PersistentVolume: WatchedObject {
         package let flexOptions: [String: String]
         /// The local path, when that is the source.
         package let localPath: String?
+        /// The whole object.
+        package let object: JSONValue
 
         init(_ object: JSONValue) {
             annotations = object["metadata", "annotations"]?.stringMembers ?? [:]
             finalizers = object["metadata", "finalizers"]?.strings ?? []
             flexDriver = object["spec", "flexVolume", "driver"]?.string
             flexOptions = object["spec", "flexVolume", "options"]?.stringMembers ?? [:]
+            self.object = object
             localPath = object["spec", "local", "path"]?.string
         }
     }

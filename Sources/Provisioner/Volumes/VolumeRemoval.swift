@@ -26,7 +26,14 @@ struct VolumeRemoval: Sendable {
         let credentials = try await shop.secrets.credentials(deletionSecret(of: volume))
         try await checkMade(attributes, for: volume, credentials)
         shop.enter(.deletingImage)
-        try await shop.service.deleteVolume(attributes.handle, credentials: credentials, deadline: shop.deadline)
+        var notes: [String: String] = [:]
+        notes[ImageMetadataKey.persistentVolume] = KeptObjects.note(of: volume, cluster: shop.cluster.text)
+        try await shop.service.deleteVolume(
+            attributes.handle,
+            noting: notes,
+            credentials: credentials,
+            deadline: shop.deadline
+        )
         shop.enter(.removingVolume)
         if !volume.metadata.isBeingDeleted {
             guard let doomed = try await delete(volume) else { return }

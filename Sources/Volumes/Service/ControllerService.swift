@@ -42,8 +42,11 @@ public protocol ControllerService: Sendable {
     /// Nacre's.
     ///
     /// CSI: DeleteVolume.
+    ///
+    /// An image that is kept for a while says `notes`, for who wants it back.
     func deleteVolume(
         _ volumeID: String,
+        noting notes: [String: String],
         credentials: Credentials,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError)
@@ -155,5 +158,16 @@ public struct ValidateCapabilitiesRequest: Sendable {
         self.parameters = parameters
         self.context = context
         self.credentials = credentials
+    }
+}
+
+extension ControllerService {
+    /// The same, and the image says nothing more.
+    public func deleteVolume(
+        _ volumeID: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) {
+        try await deleteVolume(volumeID, noting: [:], credentials: credentials, deadline: deadline)
     }
 }

@@ -10,6 +10,7 @@ extension VolumeService {
     /// CSI: DeleteVolume.
     public func deleteVolume(
         _ volumeID: String,
+        noting notes: [String: String],
         credentials: Credentials,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) {
@@ -37,7 +38,7 @@ extension VolumeService {
             deadline: deadline,
             obstacle: { await store.standstill(of: id, as: credentials) }
         ) { () async throws(VolumeError) in
-            try await self.store.trashImage(id, credentials: credentials)
+            try await self.store.trashImage(id, noting: notes, credentials: credentials)
             enter(VolumeStep.answering, id.imageSpec)
         }
     }

@@ -58,7 +58,13 @@ public protocol ImageStore: Sendable {
     ///
     /// Throws `.failedPrecondition` that names who has it open, or says that it is not Nacre's. The image is then
     /// unchanged.
-    func trashImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError)
+    ///
+    /// An image that is kept in the trash for a while gets `notes` as metadata.
+    func trashImage(
+        _ id: VolumeID,
+        noting notes: [String: String],
+        credentials: Credentials
+    ) async throws(VolumeError)
 
     /// Up to `limit` images, in a fixed order, after the one named by `cursor`.
     func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> [ListedImage]

@@ -19,6 +19,8 @@ public enum ImageMetadataKey {
     public static let trashed = "nacre.io/trashed"
     /// How long the deleted image stays in the trash, in seconds; without it the service's own setting applies.
     public static let trashRetention = "nacre.io/trash-retention"
+    /// The PersistentVolume that the volume had when it was deleted, as JSON; kept with the image.
+    public static let persistentVolume = "nacre.io/persistent-volume"
     /// What all of these begin with.
     public static let prefix = "nacre.io/"
 }
