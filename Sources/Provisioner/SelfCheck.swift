@@ -48,6 +48,8 @@ package enum SelfCheck {
     /// What a node's agent cannot work without.
     package static let agent: [Permission] =
         [Permission("get", volumes), Permission("get", claims)]
+        // Which Node object it is.
+        + [Permission("get", "nodes")]
         // Which raw block volumes the pods of its node want.
         + ["list", "watch"].map { Permission($0, "pods") }
         + events

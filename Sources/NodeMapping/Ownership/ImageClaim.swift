@@ -119,7 +119,10 @@ struct ImageClaim {
 
     private func isOurs(_ client: ImageClient) -> Bool {
         guard let record = client.record else { return false }
-        return record.host.isExactly(node.host) && record.bootID.isExactly(node.bootID)
+        guard record.host.isExactly(node.host), record.bootID.isExactly(node.bootID) else { return false }
+        // A machine that was copied while it ran has number and boot of the other, and its processes' numbers say nothing here.
+        guard let uid = record.nodeUID, let own = node.uid else { return true }
+        return uid.isExactly(own)
     }
 
     /// Whether a client that is alive has this node's number, which it can only have of a copy.
@@ -185,7 +188,7 @@ struct ImageClaim {
         MappingError(
             .inUse,
             "image \(image) is in use on \(client), which has the number of node '\(node.name)', \(node.host), and another "
-                + "boot: either this node has booted within the last 30 s, then the next try succeeds, or one of the two was "
+                + "boot or another Node object: either this node has booted within the last 30 s, then the next try succeeds, or one of the two was "
                 + "copied from the other; then remove the file 'host' in the state directory of one of them while nothing is "
                 + "mapped there"
         )

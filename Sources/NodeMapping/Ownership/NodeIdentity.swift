@@ -13,12 +13,16 @@ public struct NodeIdentity: Sendable, Hashable, Codable {
     public let host: String
     /// `/proc/sys/kernel/random/boot_id`.
     public let bootID: String
+    /// The uid of the Node object in Kubernetes, where the agent has read it: it tells two machines that were copied while they
+    /// ran, number and boot alike.
+    public var uid: String?
 
     /// Puts an identity together.
-    public init(name: String, host: String, bootID: String) {
+    public init(name: String, host: String, bootID: String, uid: String? = nil) {
         self.name = name
         self.host = host
         self.bootID = bootID
+        self.uid = uid
     }
 
     /// The identity of this node; draws its number at the first call on a state directory.
@@ -40,39 +44,80 @@ public struct NodeIdentity: Sendable, Hashable, Codable {
         stateDirectory: String,
         machine: String?
     ) throws(KernelError) -> NodeIdentity {
-        let path = "\(stateDirectory)/host"
-        let bootPath = "/proc/sys/kernel/random/boot_id"
-        guard let bootID = KernelFile.firstLine(bootPath) else { throw KernelError("read", .ioError, bootPath) }
-        let lines = (try FileKind.of(path) == nil ? "" : KernelFile.text(path)).parts(at: "\n", omittingEmpty: true)
-        if let host = lines.first {
-            let drawnOn = lines.dropFirst().first
-            // Two ways of telling a machine say nothing of each other.
-            let isCopy = drawnOn.map { drawnOn in
-                machine.map { $0.parts(at: ":")[0].isExactly(drawnOn.parts(at: ":")[0]) && !$0.isExactly(drawnOn) }
-                    ?? false
-            }
-            guard isCopy != true else { return try draw(name, bootID, machine, path) }
-            if drawnOn == nil, machine != nil { try write(host, machine, path) }
-            return NodeIdentity(name: name, host: host, bootID: bootID)
+        let file = IdentityFile(stateDirectory)
+        let bootID = try bootID()
+        guard var noted = try file.read() else {
+            try KernelFile.makeDirectories(stateDirectory)
+            return try draw(name, bootID, machine, nil, file)
         }
-        try KernelFile.makeDirectories(stateDirectory)
-        return try draw(name, bootID, machine, path)
+        // Two ways of telling a machine say nothing of each other.
+        let isCopy = noted.machine.map { drawnOn in
+            machine.map { $0.parts(at: ":")[0].isExactly(drawnOn.parts(at: ":")[0]) && !$0.isExactly(drawnOn) }
+                ?? false
+        }
+        guard isCopy != true else { return try draw(name, bootID, machine, nil, file) }
+        if noted.machine == nil, machine != nil {
+            noted.machine = machine
+            try file.write(noted)
+        }
+        return NodeIdentity(name: name, host: noted.host, bootID: bootID, uid: noted.uid)
+    }
+
+    /// Notes which Node object of Kubernetes this node is.
+    ///
+    /// A state directory that says another one, of another boot, was copied here, or the object was made anew and the node has
+    /// booted since: then nothing is mapped under the old number, and a new one is drawn. Within one boot the number stays,
+    /// for the node's images are held under it.
+    ///
+    /// - Parameters:
+    ///   - uid: The uid of the Node object.
+    ///   - stateDirectory: Such as `/var/lib/nacre`.
+    /// - Returns: Whether a new number was drawn.
+    /// - Throws: `KernelError`.
+    @discardableResult
+    public static func note(uid: String, stateDirectory: String) throws(KernelError) -> Bool {
+        try note(uid: uid, stateDirectory: stateDirectory, machine: machine, bootID: bootID())
+    }
+
+    static func note(
+        uid: String,
+        stateDirectory: String,
+        machine: String?,
+        bootID: String
+    ) throws(KernelError) -> Bool {
+        _ = try current(name: "", stateDirectory: stateDirectory, machine: machine)
+        let file = IdentityFile(stateDirectory)
+        guard var noted = try file.read() else { return false }
+        if let known = noted.uid, !known.isExactly(uid), let boot = noted.bootID, !boot.isExactly(bootID) {
+            _ = try draw("", bootID, machine, uid, file)
+            return true
+        }
+        guard noted.uid?.isExactly(uid) != true || noted.bootID?.isExactly(bootID) != true else { return false }
+        noted.uid = uid
+        noted.bootID = bootID
+        try file.write(noted)
+        return false
     }
 
     private static func draw(
         _ name: String,
         _ bootID: String,
         _ machine: String?,
-        _ path: String
+        _ uid: String?,
+        _ file: IdentityFile
     ) throws(KernelError) -> NodeIdentity {
         let randomPath = "/proc/sys/kernel/random/uuid"
         guard let host = KernelFile.firstLine(randomPath) else { throw KernelError("read", .ioError, randomPath) }
-        try write(host, machine, path)
-        return NodeIdentity(name: name, host: host, bootID: bootID)
+        try file.write(
+            IdentityFile.Content(host: host, machine: machine, uid: uid, bootID: uid == nil ? nil : bootID)
+        )
+        return NodeIdentity(name: name, host: host, bootID: bootID, uid: uid)
     }
 
-    private static func write(_ host: String, _ machine: String?, _ path: String) throws(KernelError) {
-        try KernelFile.replace(path, with: Array("\(host)\n\(machine.map { "\($0)\n" } ?? "")".utf8))
+    private static func bootID() throws(KernelError) -> String {
+        let path = "/proc/sys/kernel/random/boot_id"
+        guard let bootID = KernelFile.firstLine(path) else { throw KernelError("read", .ioError, path) }
+        return bootID
     }
 
     /// What tells this machine from its copies: its firmware's number, which a hypervisor gives anew to each; else systemd's,
@@ -107,6 +152,7 @@ public struct NodeIdentity: Sendable, Hashable, Codable {
             mapper: mapper,
             host: host,
             bootID: bootID,
+            nodeUID: uid,
             process: process.map { .init(pid: $0.pid, startTime: $0.startTime) },
             keeper: keeper.map { .init(pid: $0.pid, startTime: $0.startTime) }
         )

@@ -17,6 +17,7 @@ internal import Glibc
 /// | mapper | `krbd`, `nbd`, `fuse` |
 /// | host | a random number that the node keeps in its state directory; node names can be reused |
 /// | boot | `/proc/sys/kernel/random/boot_id` |
+/// | uid | the uid of the Node object of Kubernetes; absent where there is none |
 /// | process | `PID/START` of the process that serves the image; absent where the kernel does |
 /// | keeper | `PID/START` of the first keeper; a keeper that replaces it keeps this value |
 public struct HolderRecord: Sendable, Hashable, Codable {
@@ -32,6 +33,8 @@ public struct HolderRecord: Sendable, Hashable, Codable {
     public var host: String
     /// The node's boot.
     public var bootID: String
+    /// The uid of the Node object of Kubernetes, where that is known.
+    public var nodeUID: String?
     /// The process that serves the image: its number and its start in clock ticks since the boot.
     public var process: ServingProcess?
     /// The process that starts such processes, one after the other.
@@ -65,6 +68,7 @@ public struct HolderRecord: Sendable, Hashable, Codable {
         mapper: String,
         host: String,
         bootID: String,
+        nodeUID: String? = nil,
         process: ServingProcess? = nil,
         keeper: ServingProcess? = nil
     ) {
@@ -74,6 +78,7 @@ public struct HolderRecord: Sendable, Hashable, Codable {
         self.mapper = mapper
         self.host = host
         self.bootID = bootID
+        self.nodeUID = nodeUID
         self.process = process
         self.keeper = keeper
     }
@@ -98,6 +103,7 @@ public struct HolderRecord: Sendable, Hashable, Codable {
             mapper: mapper,
             host: host,
             bootID: boot,
+            nodeUID: words["uid"],
             process: words["process"].flatMap(ServingProcess.init(parsing:)),
             keeper: words["keeper"].flatMap(ServingProcess.init(parsing:))
         )
@@ -116,6 +122,7 @@ public struct HolderRecord: Sendable, Hashable, Codable {
             "node=\(Self.word(node))", "address=\(Self.word(address))", "since=\(Self.time(since))",
             "mapper=\(Self.word(mapper))", "host=\(Self.word(host))", "boot=\(Self.word(bootID))",
         ]
+        if let nodeUID { words.append("uid=\(Self.word(nodeUID))") }
         if let process { words.append("process=\(process.pid)/\(process.startTime)") }
         if let keeper { words.append("keeper=\(keeper.pid)/\(keeper.startTime)") }
         return words.joined(separator: " ")
