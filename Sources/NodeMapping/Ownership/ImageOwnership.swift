@@ -38,7 +38,7 @@ public final class ImageOwnership: KernelImageOwner {
     private let stateDirectory: String
     private let nodeID: String
     private let logger: Logger
-    private let heldNotes: HeldNotes
+    let heldNotes: HeldNotes
     private let state = Mutex(State())
 
     /// Prepares it; touches nothing.
@@ -171,7 +171,7 @@ public final class ImageOwnership: KernelImageOwner {
         }
     }
 
-    private func release(_ note: HeldNote, _ node: NodeIdentity, in context: IOContext) throws(MappingError) {
+    func release(_ note: HeldNote, _ node: NodeIdentity, in context: IOContext) throws(MappingError) {
         // What the kernel has mapped again, or still, keeps its lock.
         guard !KernelRBDBus().clientAddresses().contains(note.address) else { return }
         do throws(RBDError) {
@@ -193,7 +193,17 @@ public final class ImageOwnership: KernelImageOwner {
         }
     }
 
-    private func node() throws(MappingError) -> NodeIdentity {
+    /// The images whose locks this service can give back.
+    var heldImages: Set<ImageAddress> { state.withLock { Set($0.held.keys) } }
+
+    /// Notes that it can give back one more.
+    func hold(_ request: MapRequest, imageID: String) {
+        state.withLock { state in
+            if state.held[request.image] == nil { state.held[request.image] = (request, imageID) }
+        }
+    }
+
+    func node() throws(MappingError) -> NodeIdentity {
         do throws(KernelError) {
             return try NodeIdentity.current(name: nodeID, stateDirectory: stateDirectory)
         } catch {
@@ -202,7 +212,7 @@ public final class ImageOwnership: KernelImageOwner {
     }
 
     /// Does `body`, which may be repeated, in the image's pool; once more on a new connection when Ceph has blocklisted ours.
-    private func connected<R>(
+    func connected<R>(
         for request: MapRequest,
         _ body: (IOContext) throws(MappingError) -> R
     ) throws(MappingError) -> R {
