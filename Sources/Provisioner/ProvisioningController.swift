@@ -72,6 +72,7 @@ package final class ProvisioningController: Sendable {
     ///   - events: Where users are told.
     ///   - findPlace: Finds where CSIStorageCapacity objects are kept.
     ///   - observer: Told of every `ProvisionStep`.
+    ///   - progress: How the queue of that name, `the queue of claims`, tells that it goes on.
     ///   - logger: Where operators are told.
     package init(
         settings: DriverSettings,
@@ -81,6 +82,7 @@ package final class ProvisioningController: Sendable {
         events: EventRecorder,
         capacity findPlace: @escaping CapacityPlace.Finding = { () throws(KubernetesError) in nil },
         observer: StepObserver? = nil,
+        progress: (String) -> WorkProgress = { _ in .unwatched },
         logger: Logger
     ) {
         let shop = Workshop(
@@ -117,12 +119,18 @@ package final class ProvisioningController: Sendable {
         garbage = GarbageScan(shop)
         classSecrets = ClassSecrets(settings)
         let backoff = Backoff(first: settings.firstRetry, longest: settings.longestRetry)
-        claimQueue = WorkQueue(parallel: settings.parallel, backoff: backoff) { await claimWork.reconcile($0) }
-        protectionQueue = WorkQueue(parallel: settings.parallel, backoff: backoff) {
-            await protectionWork.reconcile($0)
+        let queue = { (what: String, work: @escaping @Sendable (String) async -> WorkQueue.Outcome) in
+            WorkQueue(
+                parallel: settings.parallel,
+                backoff: backoff,
+                progress: progress("the queue of \(what)"),
+                work: work
+            )
         }
-        volumeQueue = WorkQueue(parallel: settings.parallel, backoff: backoff) { await volumeWork.reconcile($0) }
-        expansionQueue = WorkQueue(parallel: settings.parallel, backoff: backoff) { await expansionWork.reconcile($0) }
+        claimQueue = queue("claims") { await claimWork.reconcile($0) }
+        protectionQueue = queue("claims that are deleted") { await protectionWork.reconcile($0) }
+        volumeQueue = queue("volumes") { await volumeWork.reconcile($0) }
+        expansionQueue = queue("expansions") { await expansionWork.reconcile($0) }
     }
 
     /// Whether all that is watched has been listed once.

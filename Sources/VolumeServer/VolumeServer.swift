@@ -6,7 +6,7 @@ internal import ServiceLifecycle
 internal import Synchronization
 package import Volumes
 
-/// The JSON service on a UNIX socket: CSI's Identity, Controller and Node services, `/healthz` and `/metrics`.
+/// The JSON service on a UNIX socket: CSI's Identity, Controller and Node services, `/healthz`, `/livez` and `/metrics`.
 ///
 /// Runs until graceful shutdown, then completes the calls under way and removes its socket.
 package struct VolumeServer: Service {
@@ -26,6 +26,7 @@ package struct VolumeServer: Service {
     ///   - node: Serves the Node service; without one its calls are answered with `unimplemented`.
     ///   - readiness: Asked by Probe.
     ///   - health: Asked by `/healthz`.
+    ///   - liveness: Asked by `/livez`.
     ///   - metrics: Served at `/metrics`; the server's own metrics are added to it.
     ///   - logger: One line a call.
     ///   - onServing: Called once the socket is there and answers.
@@ -35,6 +36,7 @@ package struct VolumeServer: Service {
         node: (any NodeService)?,
         readiness: @escaping @Sendable () async -> Readiness = { .ready },
         health: @escaping @Sendable () async -> Health = { Health([]) },
+        liveness: Liveness = Liveness(),
         metrics: MetricsRegistry,
         logger: Logger,
         onServing: @escaping @Sendable () async -> Void = {}
@@ -49,6 +51,7 @@ package struct VolumeServer: Service {
             configuration: configuration,
             handlers: calls,
             health: health,
+            liveness: liveness,
             metrics: metrics,
             logger: logger
         )

@@ -149,6 +149,11 @@ extension AlertCase {
             series: [("nacre_image_devices_lost{\(agent)}", "0x10 1 0x169")]
         ),
         AlertCase(
+            description: "an acknowledged write was lost",
+            series: [("nacre_image_writes_lost{\(agent)}", "0x175 1x5")],
+            fires: ["NacreWritesLost"]
+        ),
+        AlertCase(
             description: "a server is stopped",
             series: [("nacre_image_servers_stopped{\(agent)}", "1x180")],
             fires: ["NacreServerStopped"]

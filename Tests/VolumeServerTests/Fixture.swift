@@ -57,6 +57,7 @@ struct Fixture: Sendable {
         configure: (inout ServerConfiguration) -> Void = { _ in },
         readiness: @escaping @Sendable () async -> Readiness = { .ready },
         health: @escaping @Sendable () async -> Health = { Health([]) },
+        liveness: Liveness = Liveness(),
         _ body: (Fixture) async throws -> Void
     ) async throws {
         try await withDirectory { directory in
@@ -67,7 +68,7 @@ struct Fixture: Sendable {
                 version: "1.2.3"
             )
             configure(&configuration)
-            try await serve(fixture, configuration, readiness, health) { try await body(fixture) }
+            try await serve(fixture, configuration, readiness, health, liveness) { try await body(fixture) }
         }
     }
 
@@ -76,6 +77,7 @@ struct Fixture: Sendable {
         _ configuration: ServerConfiguration,
         _ readiness: @escaping @Sendable () async -> Readiness = { .ready },
         _ health: @escaping @Sendable () async -> Health = { Health([]) },
+        _ liveness: Liveness = Liveness(),
         _ body: () async throws -> Void
     ) async throws {
         let (serving, continuation) = AsyncStream<Void>.makeStream()
@@ -85,6 +87,7 @@ struct Fixture: Sendable {
             node: fixture.node,
             readiness: readiness,
             health: health,
+            liveness: liveness,
             metrics: fixture.metrics,
             logger: fixture.lines.logger,
             onServing: { continuation.yield() }

@@ -92,10 +92,16 @@ package final class LeaderElection: Sendable {
 
     /// Tries until we hold the lease.
     ///
-    /// - Parameter onFailure: Told of what went wrong.
+    /// - Parameters:
+    ///   - note: Called in each round.
+    ///   - onFailure: Told of what went wrong.
     /// - Throws: `CancellationError`.
-    package func acquire(onFailure: @Sendable (KubernetesError) -> Void) async throws {
+    package func acquire(
+        inEachRound note: @Sendable () -> Void = {},
+        onFailure: @Sendable (KubernetesError) -> Void
+    ) async throws {
         while true {
+            note()
             do throws(KubernetesError) {
                 if try await tryOnce() { return }
             } catch {
@@ -107,8 +113,16 @@ package final class LeaderElection: Sendable {
     }
 
     /// Renews until it cannot be done for the renew deadline, another holds the lease, or the task is cancelled.
-    package func renew(onFailure: @Sendable (KubernetesError) -> Void) async {
+    ///
+    /// - Parameters:
+    ///   - note: Called in each round.
+    ///   - onFailure: Told of what went wrong.
+    package func renew(
+        inEachRound note: @Sendable () -> Void = {},
+        onFailure: @Sendable (KubernetesError) -> Void
+    ) async {
         while !Task.isCancelled {
+            note()
             try? await Task.sleep(for: timing.retryPeriod)
             do throws(KubernetesError) {
                 guard try await tryOnce() else { return resign() }

@@ -33,10 +33,13 @@ public final class FuseWatchdog: Sendable {
     }
 
     /// Watches until the task is cancelled.
-    public func run() async {
+    ///
+    /// - Parameter note: Called in each round.
+    public func run(inEachRound note: @Sendable () -> Void = {}) async {
         var waitingSince: [StuckThread: ContinuousClock.Instant] = [:]
         while !Task.isCancelled {
             look(&waitingSince)
+            note()
             try? await Task.sleep(for: interval)
         }
     }

@@ -25,6 +25,8 @@ final class WorkQueue: Sendable {
         var isStopped = false
         var waiter: CheckedContinuation<String?, Never>?
 
+        var isIdle: Bool { isReady.isEmpty && running.isEmpty }
+
         mutating func pop() -> String? {
             guard head < ready.count else { return nil }
             let key = ready[head]
@@ -42,11 +44,18 @@ final class WorkQueue: Sendable {
     private let state = Mutex(State())
     private let parallel: Int
     private let backoff: Backoff
+    private let progress: WorkProgress
     private let work: @Sendable (String) async -> Outcome
 
-    init(parallel: Int, backoff: Backoff, work: @escaping @Sendable (String) async -> Outcome) {
+    init(
+        parallel: Int,
+        backoff: Backoff,
+        progress: WorkProgress = .unwatched,
+        work: @escaping @Sendable (String) async -> Outcome
+    ) {
         self.parallel = parallel
         self.backoff = backoff
+        self.progress = progress
         self.work = work
     }
 
@@ -67,6 +76,8 @@ final class WorkQueue: Sendable {
                 state.again.insert(key)
                 return nil
             }
+            // What comes while others wait is no progress.
+            if state.isIdle, !state.isStopped { progress.goesOn() }
             guard state.isReady.insert(key).inserted else { return nil }
             state.ready.append(key)
             return Self.handOver(&state, parallel)
@@ -78,6 +89,7 @@ final class WorkQueue: Sendable {
     func stop() {
         state.withLock { state in
             state.isStopped = true
+            progress.rests()
             return state.waiter.take()
         }?.resume(returning: nil)
     }
@@ -129,6 +141,7 @@ final class WorkQueue: Sendable {
                 due = nil
                 if state.isReady.insert(key).inserted { state.ready.append(key) }
             }
+            if state.isIdle || state.isStopped { progress.rests() } else { progress.goesOn() }
             if let due { state.delayed[key] = due }
             return (Self.handOver(&state, parallel), due)
         }

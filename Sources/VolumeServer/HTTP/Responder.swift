@@ -17,6 +17,7 @@ final class Responder: Sendable {
     private let configuration: ServerConfiguration
     private let handlers: [String: Handler]
     private let health: @Sendable () async -> Health
+    private let liveness: Liveness
     private let metrics: MetricsRegistry
     private let logger: Logger
     private let callsUnderWay = Atomic<Int>(0)
@@ -30,6 +31,7 @@ final class Responder: Sendable {
         configuration: ServerConfiguration,
         handlers: [Handler],
         health: @escaping @Sendable () async -> Health,
+        liveness: Liveness,
         metrics: MetricsRegistry,
         logger: Logger
     ) {
@@ -37,6 +39,7 @@ final class Responder: Sendable {
         connections = Connections(most: configuration.mostConnections)
         self.handlers = Dictionary(uniqueKeysWithValues: handlers.map { ($0.path, $0) })
         self.health = health
+        self.liveness = liveness
         self.metrics = metrics
         self.logger = logger
         metrics.describe("nacre_requests_total", "Calls answered, by method and by Connect's code.")
@@ -55,6 +58,7 @@ final class Responder: Sendable {
         let response = await connections.serving(channel) {
             switch path {
             case "/healthz": await healthz(request)
+            case "/livez": livez(request)
             case "/metrics": metricsText(request)
             default: await call(path, request, body)
             }
@@ -207,6 +211,16 @@ final class Responder: Sendable {
             .object(["ok": .bool(health.isWell), "parts": .array(parts)]),
             status: health.isWell ? .ok : .serviceUnavailable
         )
+    }
+
+    /// 200, or 503 with the loops that hang: for kubelet, which starts the process anew then.
+    private func livez(_ request: Request) -> Response {
+        guard request.method == .get else { return .onlyGet }
+        let stalls = liveness.stalls
+        guard !stalls.isEmpty else { return .plain("ok\n", status: .ok, headers: [:]) }
+        let lines = stalls.map { "\($0.loop) did not go on for \($0.silence.seconds)\n" }.joined()
+        logger.error("a loop hangs", metadata: [LogKey.message: "\(lines)"])
+        return .plain(lines, status: .serviceUnavailable, headers: [:])
     }
 
     private func metricsText(_ request: Request) -> Response {

@@ -4,7 +4,7 @@ internal import NIOCore
 internal import NIOPosix
 internal import ServiceLifecycle
 
-/// `/metrics` and `/healthz` on a TCP port, for Prometheus and kubelet; CSI calls are not served there.
+/// `/metrics`, `/healthz` and `/livez` on a TCP port, for Prometheus and kubelet; CSI calls are not served there.
 package struct MetricsServer: Service {
     private let host: String
     private let port: Int
@@ -18,12 +18,14 @@ package struct MetricsServer: Service {
     ///   - host: `0.0.0.0` for all of the machine's addresses.
     ///   - port: A TCP port.
     ///   - health: Asked by `/healthz`.
+    ///   - liveness: Asked by `/livez`.
     ///   - metrics: Shown at `/metrics`.
     ///   - logger: Where failures are told.
     package init(
         host: String,
         port: Int,
         health: @escaping @Sendable () async -> Health,
+        liveness: Liveness,
         metrics: MetricsRegistry,
         logger: Logger
     ) {
@@ -37,6 +39,7 @@ package struct MetricsServer: Service {
             configuration: configuration,
             handlers: [],
             health: health,
+            liveness: liveness,
             metrics: metrics,
             logger: logger
         )

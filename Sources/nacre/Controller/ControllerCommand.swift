@@ -51,7 +51,15 @@ struct ControllerRunCommand: AsyncParsableCommand {
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
         let stack = ControllerStack(serve, observer: CrashPoint.observer, logger: logger)
-        let cluster = try KubernetesStack(serve, options, stack, observer: CrashPoint.observer, logger: logger)
+        let liveness = Liveness()
+        let cluster = try KubernetesStack(
+            serve,
+            options,
+            stack,
+            liveness,
+            observer: CrashPoint.observer,
+            logger: logger
+        )
         let trash = TrashRounds(stack.store, logger: logger, users: cluster.trashUsers)
         ServiceMetrics.register(stack, trash, in: registry)
         cluster.register(in: registry)
@@ -66,6 +74,7 @@ struct ControllerRunCommand: AsyncParsableCommand {
             node: nil,
             readiness: report.readiness,
             health: { cluster.health(beside: await report.health()) },
+            liveness: liveness,
             metrics: registry,
             logger: logger
         )
@@ -73,7 +82,7 @@ struct ControllerRunCommand: AsyncParsableCommand {
         quiet.logLevel = max(level, .notice)
         var configuration = ServiceGroupConfiguration(
             services: [
-                .init(service: Housekeeping(stack: stack, trash: trash)),
+                .init(service: Housekeeping(stack: stack, trash: trash, loop: liveness.loop("housekeeping"))),
                 .init(service: server),
                 // A leader that lost its lease ends the process: nothing that it remembers may be trusted any more.
                 .init(service: cluster, successTerminationBehavior: .gracefullyShutdownGroup),
@@ -85,6 +94,7 @@ struct ControllerRunCommand: AsyncParsableCommand {
             let metrics = address.server(
                 registry,
                 health: { cluster.health(beside: await report.health()) },
+                liveness: liveness,
                 logger: logger
             )
             configuration.services.insert(.init(service: metrics), at: 0)

@@ -23,6 +23,7 @@ final class KubernetesStack: Service, Sendable {
     private let ownCredentials: ServiceCredentials
     private let hasOwnCredentials: Bool
     private let logger: Logger
+    private let leading: Liveness.Loop
     private let lost = Atomic<Bool>(false)
     private let missing = Mutex<[Permission]>([])
 
@@ -33,6 +34,7 @@ final class KubernetesStack: Service, Sendable {
         _ serve: ServeOptions,
         _ options: ControllerOptions,
         _ stack: ControllerStack,
+        _ liveness: Liveness,
         observer: StepObserver?,
         logger: Logger
     ) throws {
@@ -70,8 +72,13 @@ final class KubernetesStack: Service, Sendable {
             events: events,
             capacity: Self.capacityPlace(options, api, namespace),
             observer: observer,
+            progress: { name in
+                let loop = liveness.loop(name, limit: WorkProgress.limit)
+                return WorkProgress(goesOn: loop.goesOn, rests: loop.rests)
+            },
             logger: logger
         )
+        leading = liveness.loop("the election")
         volumes = stack.service
         store = stack.store
         ownCredentials = own
@@ -164,22 +171,23 @@ final class KubernetesStack: Service, Sendable {
     private func lead() async {
         let logger = logger
         do {
-            try await election.acquire { error in
+            try await election.acquire(inEachRound: leading.goesOn) { error in
                 logger.warning("cannot get the lease", metadata: ["reason": "\(error)"])
             }
         } catch {
-            return
+            return leading.rests()
         }
         logger.notice("leading", metadata: ["k8s.lease": "\(leaseNamespace)"])
         await withTaskGroup { group in
             group.addTask { await self.controller.work() }
-            await election.renew { error in
+            await election.renew(inEachRound: leading.goesOn) { error in
                 logger.warning("cannot renew the lease", metadata: ["reason": "\(error)"])
             }
             if !Task.isCancelled {
                 lost.store(true, ordering: .relaxed)
                 logger.error("lost the lease", metadata: ["k8s.lease": "\(election.holder)"])
             }
+            leading.rests()
             group.cancelAll()
         }
     }

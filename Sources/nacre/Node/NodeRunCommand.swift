@@ -45,12 +45,17 @@ struct NodeRunCommand: AsyncParsableCommand {
         guard
             let node = NodeStack(options, stack, observer: CrashPoint.observer, logger: logger)
         else { throw CommandFailure(.usage, "this node has no name; name it by --node-id") }
-        let looks = NodeLooks(stateDirectory: options.stateDir)
+        let liveness = Liveness()
+        let looks = NodeLooks(stateDirectory: options.stateDir, loop: liveness.loop("the look at image servers"))
         NodeMetrics.register(node, looks, stateDirectory: options.stateDir, in: registry)
         let own = ServiceCredentials(directory: options.secretDir)
         let client = try agent.client(logger)
-        let secrets: any NodeSecrets =
+        if let client {
+            await NodeObject(client: client, name: node.service.info.nodeID, logger: logger).note(in: options.stateDir)
+        }
+        let found: any NodeSecrets =
             if let client { CephSecrets(client: client, own: own.read) } else { DirectorySecrets(own: own) }
+        let secrets = NotedSecrets(found, stateDirectory: options.stateDir)
         // Without symbolic links, as the node service writes paths down.
         let plugins = (try? KernelFile.canonical("\(agent.kubeletDir)/plugins")) ?? "\(agent.kubeletDir)/plugins"
         let stagingRoot = "\(plugins)/\(options.driverName)"
@@ -62,8 +67,10 @@ struct NodeRunCommand: AsyncParsableCommand {
             logger: logger
         )
         var background: [any Service] = [
-            Watching(watchdog: node.watchdog), Reconciling(service: node.service), looks,
-            AgentUpkeep(connections: stack.connections, driver: driver),
+            Watching(watchdog: node.watchdog, loop: liveness.loop("the watch over image servers")),
+            Reconciling(service: node.service), looks,
+            HeldLocks(owner: node.owner, configuration: stack.configuration, secrets: secrets, logger: logger),
+            AgentUpkeep(connections: stack.connections, driver: driver, loop: liveness.loop("upkeep")),
         ]
         if let client {
             let events = EventRecorder(client, component: options.driverName, instance: node.service.info.nodeID)
@@ -81,6 +88,7 @@ struct NodeRunCommand: AsyncParsableCommand {
                     secrets: secrets,
                     events: events,
                     place: place,
+                    loop: liveness.loop("the delivery of raw block volumes", limit: .seconds(300)),
                     logger: logger
                 )
             )
@@ -89,7 +97,7 @@ struct NodeRunCommand: AsyncParsableCommand {
         }
         let report = HealthReport(stack: stack)
         if let address = options.metricsAddress {
-            background.append(address.server(registry, health: report.health, logger: logger))
+            background.append(address.server(registry, health: report.health, liveness: liveness, logger: logger))
         }
         let server = VolumeServer(
             configuration: ServerConfiguration(
@@ -101,6 +109,7 @@ struct NodeRunCommand: AsyncParsableCommand {
             node: node.service,
             readiness: report.readiness,
             health: report.health,
+            liveness: liveness,
             metrics: registry,
             logger: logger
         )

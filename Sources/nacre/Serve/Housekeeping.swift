@@ -1,12 +1,14 @@
 import CephVolumes
 import LinuxKernel
 import ServiceLifecycle
+import VolumeServer
 import Volumes
 
 /// What has to be done now and then: closing idle connections, trying blocked images again, looking into the trash.
 struct Housekeeping: Service {
     let stack: ControllerStack
     let trash: TrashRounds
+    let loop: Liveness.Loop
 
     private static let interval = Duration.seconds(10)
     private static let trimInterval = Duration.seconds(2)
@@ -25,6 +27,7 @@ struct Housekeeping: Service {
                 isStarting = false
             }
         }
+        loop.rests()
         await stack.purger.stop()
     }
 
@@ -32,6 +35,7 @@ struct Housekeeping: Service {
     private func trimMemory(for duration: Duration) async {
         let end = ContinuousClock.now + duration
         while ContinuousClock.now < end, !Task.isCancelled {
+            loop.goesOn()
             if stack.operations.idle != nil { ProcessControl.trimMalloc() }
             try? await Task.sleep(for: Self.trimInterval)
         }

@@ -24,8 +24,9 @@ struct MetricsAddress: ExpressibleByArgument, Sendable {
     func server(
         _ registry: MetricsRegistry,
         health: @escaping @Sendable () async -> Health,
+        liveness: Liveness,
         logger: Logger
     ) -> any Service {
-        MetricsServer(host: host, port: port, health: health, metrics: registry, logger: logger)
+        MetricsServer(host: host, port: port, health: health, liveness: liveness, metrics: registry, logger: logger)
     }
 }

@@ -3,6 +3,7 @@ import NodeMapping
 import RBD
 import ServiceLifecycle
 import Synchronization
+import VolumeServer
 
 /// Looks at a node's mappings and their servers again and again, so that whoever asks for metrics waits for none of them: a
 /// server that is stopped does not answer for two seconds.
@@ -17,6 +18,8 @@ final class NodeLooks: Service {
         var stopped: UInt64 = 0
         /// Mappings that neither a server nor its keeper is left of.
         var lost: UInt64 = 0
+        /// Mappings of which an acknowledged write could not be stored.
+        var failed: UInt64 = 0
         var inFlight = 0
         var unstableBytes: UInt64 = 0
         /// What was done since this process has begun to look.
@@ -31,7 +34,12 @@ final class NodeLooks: Service {
     /// Below the half minute in which Prometheus asks.
     private static let interval = Duration.seconds(10)
 
-    init(stateDirectory: String) { servers = ImageServers(stateDirectory: stateDirectory) }
+    private let loop: Liveness.Loop
+
+    init(stateDirectory: String, loop: Liveness.Loop) {
+        servers = ImageServers(stateDirectory: stateDirectory)
+        self.loop = loop
+    }
 
     /// The last one.
     var current: Look { look.withLock(\.self) }
@@ -40,21 +48,25 @@ final class NodeLooks: Service {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
                 await self.pool.run { self.lookAgain() }
+                self.loop.goesOn()
                 try? await Task.sleep(for: Self.interval)
             }
         }
+        loop.rests()
     }
 
     private func lookAgain() {
         var look = Look()
         var said: [String: IOStatistics?] = [:]
         for mapping in servers.mappings() {
+            loop.goesOn()
             look.mapped[mapping.mapper, default: 0] += 1
             if mapping.isHeld { look.held += 1 }
             guard let status = servers.status(of: mapping.image) else { continue }
             if status.server != nil { look.servers += 1 }
             if status.stall != nil { look.stopped += 1 }
             if status.server == nil, status.keeper == nil { look.lost += 1 }
+            if status.failure != nil { look.failed += 1 }
             said[mapping.image.fileName] = .some(status.statistics)
             look.inFlight += status.statistics?.inFlight ?? 0
             look.unstableBytes += status.statistics?.unstableBytes ?? 0

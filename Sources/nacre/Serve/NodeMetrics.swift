@@ -23,6 +23,11 @@ enum NodeMetrics {
                 "Images mapped here that nothing serves any more, so that their I/O fails: the node was fenced.",
                 { $0.lost }
             ),
+            (
+                "nacre_image_writes_lost",
+                "Images mapped here of which an acknowledged write could not be stored, so that every flush fails.",
+                { $0.failed }
+            ),
             ("nacre_image_requests_in_flight", "Requests of image servers under way.", { UInt64($0.inFlight) }),
             (
                 "nacre_image_unstable_bytes", "Acknowledged bytes that are not on stable storage yet.",

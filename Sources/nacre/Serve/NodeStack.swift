@@ -5,6 +5,7 @@ import NodeMapping
 import NodeVolumes
 import Provisioner
 import ServiceLifecycle
+import VolumeServer
 import Volumes
 
 /// The node service and all below it, wired.
@@ -12,6 +13,8 @@ struct NodeStack: Sendable {
     let service: NodeVolumeService
     let watchdog: FuseWatchdog
     let operations: Operations
+    /// The locks of what the kernel has mapped.
+    let owner: ImageOwnership
 
     /// Threads for mounts, file systems and devices; each volume's calls come one after the other.
     private static let threads = 8
@@ -39,10 +42,11 @@ struct NodeStack: Sendable {
             launcher: launcher,
             logger: logger
         )
+        owner = ImageOwnership(stateDirectory: options.stateDir, nodeID: nodeID, logger: logger)
         let krbd = KernelRBDMapper(
             stateDirectory: options.stateDir,
             crushLocation: options.crushLocation,
-            owner: ImageOwnership(stateDirectory: options.stateDir, nodeID: nodeID, logger: logger),
+            owner: owner,
             logger: logger
         )
         let nbd = NBDMapper(
@@ -92,8 +96,10 @@ struct Reconciling: Service {
 /// Runs the watchdog as long as the service runs.
 struct Watching: Service {
     let watchdog: FuseWatchdog
+    let loop: Liveness.Loop
 
     func run() async throws {
-        await cancelWhenGracefulShutdown { await watchdog.run() }
+        await cancelWhenGracefulShutdown { await watchdog.run(inEachRound: loop.goesOn) }
+        loop.rests()
     }
 }

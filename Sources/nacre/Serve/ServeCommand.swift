@@ -39,7 +39,8 @@ struct ServeCommand: AsyncParsableCommand {
         let trash = TrashRounds(stack, options, logger: logger)
         ServiceMetrics.register(stack, trash, in: registry)
         let node = NodeStack(options, stack, observer: CrashPoint.observer, logger: logger)
-        let looks = NodeLooks(stateDirectory: options.stateDir)
+        let liveness = Liveness()
+        let looks = NodeLooks(stateDirectory: options.stateDir, loop: liveness.loop("the look at image servers"))
         if let node { NodeMetrics.register(node, looks, stateDirectory: options.stateDir, in: registry) }
         let report = HealthReport(stack: stack, trash: trash)
         // Either may come later, as mounts of a pod do: no reason not to start, but one to say so.
@@ -60,16 +61,31 @@ struct ServeCommand: AsyncParsableCommand {
             node: node?.service,
             readiness: report.readiness,
             health: report.health,
+            liveness: liveness,
             metrics: registry,
             logger: logger
         )
-        var background: [any Service] = [Housekeeping(stack: stack, trash: trash)]
+        var background: [any Service] = [
+            Housekeeping(stack: stack, trash: trash, loop: liveness.loop("housekeeping"))
+        ]
         if let node {
             background +=
-                [Watching(watchdog: node.watchdog), Reconciling(service: node.service), looks] as [any Service]
+                [
+                    Watching(watchdog: node.watchdog, loop: liveness.loop("the watch over image servers")),
+                    Reconciling(service: node.service), looks,
+                    HeldLocks(
+                        owner: node.owner,
+                        configuration: stack.configuration,
+                        secrets: NotedSecrets(
+                            DirectorySecrets(own: ServiceCredentials(directory: options.secretDir)),
+                            stateDirectory: options.stateDir
+                        ),
+                        logger: logger
+                    ),
+                ] as [any Service]
         }
         if let address = options.metricsAddress {
-            background.append(address.server(registry, health: report.health, logger: logger))
+            background.append(address.server(registry, health: report.health, liveness: liveness, logger: logger))
         }
         // Its own lines would repeat every service's whole description.
         var quiet = logger

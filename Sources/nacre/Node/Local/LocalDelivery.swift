@@ -6,6 +6,7 @@ import NodeVolumes
 import Provisioner
 import ServiceLifecycle
 import Synchronization
+import VolumeServer
 import Volumes
 
 /// Puts the devices of `local` PersistentVolumes where kubelet looks for them, and takes them away when no pod of this node
@@ -19,6 +20,7 @@ final class LocalDelivery: Service {
     private let secrets: any NodeSecrets
     private let events: EventRecorder
     private let place: Place
+    private let loop: Liveness.Loop
     private let logger: Logger
     private let pods: ObjectCache<LocalPod>
     private let reflector: Reflector<LocalPod>
@@ -52,8 +54,10 @@ final class LocalDelivery: Service {
         secrets: any NodeSecrets,
         events: EventRecorder,
         place: Place,
+        loop: Liveness.Loop,
         logger: Logger
     ) {
+        self.loop = loop
         self.service = service
         self.secrets = secrets
         self.events = events
@@ -91,7 +95,9 @@ final class LocalDelivery: Service {
                 group.addTask {
                     // One volume that cannot be had, or cannot be let go, must not hold up the others.
                     await withDiscardingTaskGroup { work in
-                        for await _ in self.wakeups where self.pods.isSynced {
+                        for await _ in self.wakeups {
+                            self.loop.goesOn()
+                            guard self.pods.isSynced else { continue }
                             for step in await self.steps() { work.addTask { await step() } }
                         }
                     }
@@ -99,6 +105,7 @@ final class LocalDelivery: Service {
                 for await _ in group {}
             }
         }
+        loop.rests()
     }
 
     /// What is to be done now: to make what pods want, to take away what none has use for; what is under way is left to it.
@@ -152,6 +159,8 @@ final class LocalDelivery: Service {
         claims.forgetAll(but: Set(running.map(\.metadata.uid)))
         for pod in running {
             for claim in pod.claims {
+                // With an API server that is away each takes its time.
+                loop.goesOn()
                 do throws(KubernetesError) {
                     guard let volume = try await claims.volume(of: claim, of: pod) else { continue }
                     wanted[volume.name] = (volume, pod)
@@ -209,6 +218,7 @@ final class LocalDelivery: Service {
                     metadata: ["path": "\(volume.path)", "csi.volume.id": "\(id)"]
                 )
             }
+            if isThere { try await tellOfDamage(volume, for: pod, deadline) }
             // Nobody tells of a growth: the controller grows the image and then the PersistentVolume says so.
             guard volume.capacityBytes > grown.withLock({ $0[volume.name] ?? 0 }) else { return }
             let size = try await service.expand(
@@ -235,6 +245,25 @@ final class LocalDelivery: Service {
                 on: ObjectReference(kind: "Pod", pod.metadata)
             )
         }
+    }
+
+    /// Nothing else would say that a raw device fails: kubelet asks for no condition of a `local` volume.
+    private func tellOfDamage(
+        _ volume: LocalVolume,
+        for pod: LocalPod,
+        _ deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) {
+        let stats = try await service.stats(
+            StatsRequest(volumeID: volume.attributes.handle, volumePath: volume.path, stagingPath: ""),
+            deadline: deadline
+        )
+        guard stats.condition.isAbnormal else { return }
+        events.record(
+            .warning,
+            "VolumeConditionAbnormal",
+            "volume \(volume.name): \(stats.condition.message)",
+            on: ObjectReference(kind: "Pod", pod.metadata)
+        )
     }
 
     /// Takes away a device that no pod wants, once nobody has had it for a while.
