@@ -18,8 +18,7 @@ struct VolumeUndelete: AsyncParsableCommand {
             Without a volume it lists those that can be had back. Works on Ceph itself, without the service.
 
             Where a Kubernetes is named, by --kubeconfig, KUBECONFIG or as a pod, the PersistentVolume that the volume had \
-            comes back too, for the claim that it had, and the claim is made if it is not there. A volume that had none \
-            is restored with --image-only. A repetition goes on where it was broken off.
+            comes back too, for the claim that it had, and the claim is made if it is not there. A repetition goes on where it was broken off.
 
             EXAMPLES
               nacre volume undelete --pool replicapool
@@ -129,11 +128,11 @@ struct VolumeUndelete: AsyncParsableCommand {
         throw CommandFailure(.notFound, "there is no deleted volume '\(volume)' in the trash of pool '\(pool)'")
     }
 
-    /// What its image keeps of Kubernetes.
-    private func keptObjects(_ found: Found) throws -> KeptObjects {
-        guard let note = found.metadata[ImageMetadataKey.persistentVolume],
-            let objects = KeptObjects(note: note, claim: claim)
-        else {
+    /// What its image keeps of Kubernetes; nothing for a volume that had no PersistentVolume, unless a Kubernetes was named.
+    private func keptObjects(_ found: Found) throws -> KeptObjects? {
+        let note = found.metadata[ImageMetadataKey.persistentVolume]
+        if note == nil, claim == nil, kubeconfig == nil, context == nil { return nil }
+        guard let objects = note.flatMap({ KeptObjects(note: $0, claim: claim) }) else {
             throw CommandFailure(
                 .usage,
                 "the image of '\(found.id)' does not say which PersistentVolume it had: it had none, or an earlier release "
