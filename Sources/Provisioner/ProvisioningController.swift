@@ -119,7 +119,7 @@ package final class ProvisioningController: Sendable {
         garbage = GarbageScan(shop)
         classSecrets = ClassSecrets(settings)
         let backoff = Backoff(first: settings.firstRetry, longest: settings.longestRetry)
-        let queue = { (what: String, work: @escaping @Sendable (String) async -> WorkQueue.Outcome) in
+        func queue(_ what: String, _ work: @escaping @Sendable (String) async -> WorkQueue.Outcome) -> WorkQueue {
             WorkQueue(
                 parallel: settings.parallel,
                 backoff: backoff,

@@ -1,5 +1,6 @@
 import LinuxKernel
 import NodeTestSupport
+import NodeVolumes
 import RBD
 import Testing
 import Volumes

@@ -1,5 +1,6 @@
 import Glibc
 import LinuxKernel
+import RBD
 import Testing
 
 @testable import NodeMapping

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import LinuxKernel
 internal import Logging
 internal import RADOS
@@ -31,7 +32,7 @@ extension ImageOwnership {
                 credentials: credentials,
                 sharing: .oneNode
             )
-            try connected(for: request) { (context) throws(MappingError) in
+            try connected(for: request) { (context) throws(MappingError) -> Void in
                 if note.isUnmapped { return try release(note, node, in: context) }
                 do throws(RBDError) {
                     _ = try context.clients(ofImageID: note.imageID)

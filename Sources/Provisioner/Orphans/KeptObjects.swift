@@ -62,10 +62,11 @@ package struct KeptObjects: Sendable {
         ]
         let isDeleted = spec["persistentVolumeReclaimPolicy"]?.string == PersistentVolume.ReclaimPolicy.delete.name
         let metadata: JSONValue = ["name": .string(name), "annotations": JSONValue(annotations)]
+        let finalizers: JSONValue? = isDeleted ? [.string(PersistentVolume.provisionerFinalizer)] : nil
         return [
             "apiVersion": "v1", "kind": "PersistentVolume",
             "metadata": metadata.with("labels", labels)
-                .with("finalizers", isDeleted ? [.string(PersistentVolume.provisionerFinalizer)] : nil),
+                .with("finalizers", finalizers),
             "spec": spec.with("claimRef", reference),
         ]
     }

@@ -1,6 +1,6 @@
 internal import JSON
 package import KubernetesAPI
-package import Volumes
+internal import Volumes
 
 /// Brings the PersistentVolume of a deleted volume and its claim back, once the image is there again.
 ///

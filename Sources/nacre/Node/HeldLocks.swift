@@ -6,6 +6,7 @@ import LinuxKernel
 import Logging
 import NodeMapping
 import Provisioner
+import Secrets
 import ServiceLifecycle
 import Synchronization
 import Volumes
@@ -74,14 +75,12 @@ final class NotedSecrets: NodeSecrets {
         path = "\(stateDirectory)/secret-names.json"
         let text = (try? KernelFile.bytes(path)) ?? []
         let names = (try? JSONValue(parsing: text))?.elements ?? []
+        let used = names.compactMap { entry -> SecretReference? in
+            guard let name = entry["name"]?.string, let namespace = entry["namespace"]?.string else { return nil }
+            return SecretReference(name: name, namespace: namespace)
+        }
         // The node's own user first.
-        known = Mutex(
-            [nil]
-                + names.compactMap { name in
-                    guard let namespace = name["namespace"]?.string, let name = name["name"]?.string else { return nil }
-                    return SecretReference(name: name, namespace: namespace)
-                }
-        )
+        known = Mutex([nil] + used.map(Optional.some))
     }
 
     /// Those that were used, now or by an earlier service; nothing stands for the node's own user.

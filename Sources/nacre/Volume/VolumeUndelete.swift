@@ -1,6 +1,5 @@
 import ArgumentParser
 import CephVolumes
-import ExactText
 import KubernetesAPI
 import Provisioner
 import RBD
@@ -78,7 +77,9 @@ struct VolumeUndelete: AsyncParsableCommand {
         let found = try await find(volume, all, session, backend, credentials)
         let objects = try imageOnly ? nil : keptObjects(found)
         let restoration = try objects.map { ObjectRestoration(try client(), $0, handle: "\(found.id)") }
-        try await session.during("looking for what is in the way") { _ in try await restoration?.check() }
+        if let restoration {
+            try await session.during("looking for what is in the way") { _ in try await restoration.check() }
+        }
         let report = DeletedVolumeReport(found, objects)
         guard !plan else {
             let image =
@@ -90,8 +91,10 @@ struct VolumeUndelete: AsyncParsableCommand {
                 try await backend.store.undelete(deleted, credentials: credentials)
             }
         }
-        try await session.during("bringing volume '\(found.id)' back to Kubernetes") { _ in
-            try await restoration?.restore()
+        if let restoration {
+            try await session.during("bringing volume '\(found.id)' back to Kubernetes") { _ in
+                try await restoration.restore()
+            }
         }
         var lines = ["undeleted \(found.id)"]
         if let objects { lines.append("PersistentVolume \(objects.name) is there, for claim \(objects.claimName)") }
