@@ -114,11 +114,8 @@ let package = Package(
             ]
         ),
         room("DiskZap", ["BlockDevices", "LinuxKernel", "ExactText"], settings: pointerFree),
-        room(
-            "NodeMapping",
-            ["LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "ExactText", "CFuse", "CRBD", logging, system],
-            doorplate: doorplate
-        ),
+        room("ImageIO", ["CRBD", "RBD", "RADOS", "LinuxKernel", system]),
+        room("ImageMapping", ["LinuxKernel", "RBD", "RADOS", "Secrets", "ExactText", system]),
 
         room(
             "Provisioner",
@@ -127,11 +124,40 @@ let package = Package(
             settings: pointerFree
         ),
 
-        // Storey 4
+        // Storey 4 to 7: an image as a block device.
+        room(
+            "KernelMapping",
+            ["ImageMapping", "LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "ExactText", logging, system]
+        ),
+        room(
+            "ImageOwnership",
+            [
+                "KernelMapping", "ImageMapping", "LinuxKernel", "RBD", "RADOS", "Blocking", "Secrets", "ExactText",
+                logging, system,
+            ]
+        ),
+        room(
+            "ImageServing",
+            [
+                "ImageOwnership", "KernelMapping", "ImageMapping", "ImageIO", "LinuxKernel", "RBD", "RADOS", "Blocking",
+                "Secrets", "ExactText", "CFuse", logging, system,
+            ]
+        ),
+        room(
+            "NodeMapping",
+            [
+                "ImageServing", "ImageOwnership", "KernelMapping", "ImageMapping", "LinuxKernel", "RBD", "Secrets",
+                "ExactText", logging, system,
+            ],
+            doorplate: doorplate
+        ),
+
+        // Storey 8
         room(
             "NodeVolumes",
             [
-                "Volumes", "NodeMapping", "BlockDevices", "LinuxKernel", "Blocking", "Secrets", "ExactText",
+                "Volumes", "NodeMapping", "ImageServing", "ImageOwnership", "KernelMapping", "ImageMapping",
+                "BlockDevices", "LinuxKernel", "Blocking", "Secrets", "ExactText",
                 logging, subprocess, system,
             ]
         ),
@@ -147,11 +173,12 @@ let package = Package(
             doorplate: doorplate
         ),
 
-        // Storey 6: programs.
+        // Storey 9: programs.
         .executableTarget(
             name: "nacre",
             dependencies: [
-                "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping",
+                "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping", "ImageServing",
+                "ImageOwnership", "KernelMapping", "ImageMapping", "ImageIO",
                 "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
                 "KubernetesAPI", "Provisioner", "CommandNames", "ExactText",
                 argumentParser, collections, coreMetrics, crypto, logging, nioCore, nioPosix, serviceLifecycle, system,
@@ -187,20 +214,27 @@ let package = Package(
         ),
         .target(
             name: "NodeTestSupport",
-            dependencies: ["NodeVolumes", "NodeMapping", "LinuxKernel", "Volumes", "Blocking", "Secrets", logging],
+            dependencies: [
+                "NodeVolumes", "NodeMapping", "ImageServing", "ImageOwnership", "KernelMapping", "ImageMapping",
+                "LinuxKernel", "Volumes", "Blocking", "Secrets", logging,
+            ],
             path: "Tests/NodeTestSupport",
             swiftSettings: strict
         ),
         .executableTarget(
             name: "NodeTestProcess",
-            dependencies: ["NodeTestSupport", "NodeVolumes", "NodeMapping", "Volumes"],
+            dependencies: [
+                "NodeTestSupport", "NodeVolumes", "NodeMapping", "ImageServing", "ImageOwnership", "KernelMapping",
+                "ImageMapping", "Volumes",
+            ],
             path: "Tests/NodeTestProcess",
             swiftSettings: strict
         ),
         tests(
             "NodeTests",
             [
-                "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "LinuxKernel", "RBD", "Volumes",
+                "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "ImageServing", "ImageOwnership",
+                "KernelMapping", "ImageMapping", "LinuxKernel", "RBD", "Volumes",
                 logging, subprocess, system,
             ]
         ),
@@ -208,16 +242,26 @@ let package = Package(
         tests(
             "KernelTests",
             [
-                "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "LinuxKernel", "Volumes", "RBD",
+                "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "ImageServing", "ImageOwnership",
+                "KernelMapping", "ImageMapping", "LinuxKernel", "Volumes", "RBD",
                 "RADOS", "Secrets", logging, subprocess, system,
             ]
         ),
         // Drives guests of tools/kernel-lab from outside: nodes that are frozen and killed.
         tests(
             "GuestTests",
-            ["NodeTestSupport", "NodeMapping", "LinuxKernel", "RBD", "RADOS", "Secrets", subprocess, system]
+            [
+                "NodeTestSupport", "NodeMapping", "ImageServing", "ImageOwnership", "KernelMapping", "ImageMapping",
+                "LinuxKernel", "RBD", "RADOS", "Secrets", subprocess, system,
+            ]
         ),
-        tests("NodeMappingTests", ["NodeMapping", "LinuxKernel", "RBD", "Secrets", logging, system]),
+        tests(
+            "NodeMappingTests",
+            [
+                "NodeMapping", "ImageServing", "ImageIO", "ImageOwnership", "KernelMapping", "ImageMapping",
+                "LinuxKernel", "RBD", "Secrets", logging, system,
+            ]
+        ),
         tests("NacreTests", ["nacre", "KubernetesAPI", "Provisioner", "JSON", "VolumeAPI", "Volumes", argumentParser]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("JSONTests", ["JSON", "ExactText", collections]),
@@ -266,7 +310,8 @@ let package = Package(
             "ClusterTests",
             [
                 "TestSupport", "CephVolumes", "Volumes", "VolumeAPI", "VolumeServer", "RBD", "RADOS", "Blocking",
-                "Secrets", "Curl", "VolumeClient", "NodeVolumes", "NodeMapping", "LinuxKernel", "nacre",
+                "Secrets", "Curl", "VolumeClient", "NodeVolumes", "NodeMapping", "ImageServing", "ImageOwnership",
+                "KernelMapping", "ImageMapping", "LinuxKernel", "nacre",
                 logging, system,
             ]
         ),

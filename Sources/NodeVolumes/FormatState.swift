@@ -1,5 +1,6 @@
 internal import ExactText
 internal import FoundationEssentials
+internal import ImageMapping
 internal import NodeMapping
 internal import Volumes
 

@@ -1,3 +1,4 @@
+internal import ImageMapping
 internal import NodeMapping
 public import Volumes
 

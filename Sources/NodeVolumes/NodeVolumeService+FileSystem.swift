@@ -1,5 +1,6 @@
 internal import BlockDevices
 internal import ExactText
+internal import ImageMapping
 internal import LinuxKernel
 internal import NodeMapping
 internal import Subprocess

@@ -1,4 +1,5 @@
 internal import BlockDevices
+internal import ImageMapping
 internal import NodeMapping
 internal import Volumes
 

@@ -1,4 +1,5 @@
 internal import ExactText
+internal import ImageMapping
 internal import LinuxKernel
 internal import NodeMapping
 internal import SystemPackage

@@ -1,6 +1,7 @@
 internal import BlockDevices
 internal import Blocking
 internal import ExactText
+internal import ImageMapping
 internal import LinuxKernel
 internal import Logging
 internal import NodeMapping

@@ -1,5 +1,7 @@
 internal import Blocking
 internal import ExactText
+internal import ImageMapping
+internal import ImageServing
 internal import LinuxKernel
 internal import NodeMapping
 internal import SystemPackage

@@ -1,5 +1,6 @@
 internal import Blocking
 internal import ExactText
+internal import ImageMapping
 internal import LinuxKernel
 internal import NodeMapping
 internal import SystemPackage

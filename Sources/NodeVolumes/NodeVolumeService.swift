@@ -1,6 +1,7 @@
 internal import BlockDevices
 public import Blocking
 internal import ExactText
+internal import ImageMapping
 internal import LinuxKernel
 public import Logging
 public import NodeMapping

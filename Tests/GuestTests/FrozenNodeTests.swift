@@ -1,4 +1,5 @@
 import Glibc
+import ImageServing
 import NodeMapping
 import NodeTestSupport
 import Testing

@@ -9,6 +9,10 @@ import SystemPackage
 import Testing
 import Volumes
 
+@testable import ImageMapping
+@testable import ImageOwnership
+@testable import ImageServing
+@testable import KernelMapping
 @testable import NodeMapping
 
 /// Runs a shell line within 120 s and returns what it printed; a failure is an issue of the test.

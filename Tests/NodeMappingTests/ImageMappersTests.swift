@@ -6,6 +6,10 @@ import Secrets
 import Synchronization
 import Testing
 
+@testable import ImageMapping
+@testable import ImageOwnership
+@testable import ImageServing
+@testable import KernelMapping
 @testable import NodeMapping
 
 /// A mapper that maps nothing: it keeps a record, as they all do, and remembers what it was asked.

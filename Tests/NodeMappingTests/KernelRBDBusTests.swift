@@ -4,6 +4,10 @@ import RBD
 import Secrets
 import Testing
 
+@testable import ImageMapping
+@testable import ImageOwnership
+@testable import ImageServing
+@testable import KernelMapping
 @testable import NodeMapping
 
 /// A tree like the kernel's, made by hand: `Fixtures` of files that a 6.1 kernel showed.

@@ -4,6 +4,10 @@ import Synchronization
 import SystemPackage
 import Testing
 
+@testable import ImageMapping
+@testable import ImageOwnership
+@testable import ImageServing
+@testable import KernelMapping
 @testable import NodeMapping
 
 @Suite("Writes that may block for as long as a cluster is away")

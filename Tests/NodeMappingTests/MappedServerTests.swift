@@ -4,6 +4,10 @@ import LinuxKernel
 import Logging
 import Testing
 
+@testable import ImageMapping
+@testable import ImageOwnership
+@testable import ImageServing
+@testable import KernelMapping
 @testable import NodeMapping
 
 @Suite("The server of a mapping")

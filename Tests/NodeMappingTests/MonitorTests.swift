@@ -1,6 +1,10 @@
 import LinuxKernel
 import Testing
 
+@testable import ImageMapping
+@testable import ImageOwnership
+@testable import ImageServing
+@testable import KernelMapping
 @testable import NodeMapping
 
 @Suite("Monitors for the kernel")

@@ -1,5 +1,9 @@
 import Testing
 
+@testable import ImageMapping
+@testable import ImageOwnership
+@testable import ImageServing
+@testable import KernelMapping
 @testable import NodeMapping
 
 @Suite("The nbd protocol")

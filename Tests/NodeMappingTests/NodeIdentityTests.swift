@@ -3,6 +3,10 @@ import LinuxKernel
 import RBD
 import Testing
 
+@testable import ImageMapping
+@testable import ImageOwnership
+@testable import ImageServing
+@testable import KernelMapping
 @testable import NodeMapping
 
 @Suite("Who a node is")

@@ -1,4 +1,7 @@
 import Glibc
+import ImageMapping
+import ImageServing
+import KernelMapping
 import NodeMapping
 import NodeTestSupport
 

@@ -1,6 +1,8 @@
 // What the tests of nodes run in a process of its own: image servers, and services that are killed at a step.
 
 import Glibc
+import ImageMapping
+import ImageServing
 import NodeMapping
 import NodeTestSupport
 import Volumes

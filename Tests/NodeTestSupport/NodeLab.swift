@@ -1,6 +1,10 @@
 internal import Blocking
 internal import FoundationEssentials
 internal import Glibc
+public import ImageMapping
+internal import ImageOwnership
+public import ImageServing
+public import KernelMapping
 internal import LinuxKernel
 public import Logging
 public import NodeMapping

@@ -16,29 +16,8 @@ public enum Threads {
         guard !jobs.isEmpty else { return [] }
         let width = max(1, min(limit, jobs.count))
         let shared = SharedJobs(jobs, next: width)
-        var threads: [pthread_t] = []
-        var orphans: [Int] = []
-        for first in 1..<width {
-            var thread = pthread_t()
-            let argument = Unmanaged.passRetained(Beginning(shared, at: first)).toOpaque()
-            let result = pthread_create(
-                &thread,
-                nil,
-                { argument in
-                    guard let argument else { return nil }
-                    Unmanaged<Beginning>.fromOpaque(argument).takeRetainedValue().run()
-                    return nil
-                },
-                argument
-            )
-            if result == 0 {
-                threads.append(thread)
-            } else {
-                Unmanaged<Beginning>.fromOpaque(argument).release()
-                orphans.append(first)
-            }
-        }
-        for first in [0] + orphans { shared.run(from: first) }
+        let threads = (1..<width).compactMap { first in startThread(isJoined: true) { shared.run(from: first) } }
+        shared.run(from: 0)
         for thread in threads { pthread_join(thread, nil) }
         return shared.results()
     }
@@ -51,21 +30,7 @@ public enum Threads {
     }
 }
 
-private protocol JobRunning: AnyObject, Sendable {
-    func run(from first: Int)
-}
-
-/// What a new thread is given.
-private final class Beginning: Sendable {
-    private let jobs: any JobRunning
-    private let first: Int
-
-    init(_ jobs: any JobRunning, at first: Int) { (self.jobs, self.first) = (jobs, first) }
-
-    func run() { jobs.run(from: first) }
-}
-
-private final class SharedJobs<Result: Sendable>: JobRunning {
+private final class SharedJobs<Result: Sendable>: Sendable {
     private let jobs: [@Sendable () -> Result]
     private let state: Mutex<(next: Int, results: [Int: Result])>
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+internal import ImageServing
 import NodeMapping
 
 /// The process behind a mapped image; the mapper starts it, nobody types it.

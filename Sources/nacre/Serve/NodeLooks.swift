@@ -1,4 +1,7 @@
 import Blocking
+internal import ImageIO
+internal import ImageMapping
+internal import ImageServing
 import NodeMapping
 import RBD
 import ServiceLifecycle

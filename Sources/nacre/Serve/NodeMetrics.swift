@@ -1,3 +1,6 @@
+internal import ImageIO
+internal import ImageMapping
+internal import ImageOwnership
 import NodeMapping
 import RBD
 import VolumeServer

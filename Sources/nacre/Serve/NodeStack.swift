@@ -1,5 +1,8 @@
 import Blocking
 import CephVolumes
+internal import ImageOwnership
+internal import ImageServing
+internal import KernelMapping
 import Logging
 import NodeMapping
 import NodeVolumes

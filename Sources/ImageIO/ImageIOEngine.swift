@@ -1,0 +1,325 @@
+internal import CRBD
+internal import Glibc
+package import RBD
+internal import Synchronization
+
+/// Serves a kernel's requests for one open image; FUSE and nbd are its fronts.
+///
+/// In the steady state a request takes no lock, allocates no memory here and wakes no thread here. Requests and buffers
+/// come from a table; librbd's completions pass the result to the front.
+///
+/// **Write-back.** librbd's own cache is off, because it would be lost with the process. Instead the engine
+/// acknowledges a write as soon as it is in memory that outlives the process (`SharedRequestMemory`), up to
+/// `unstableLimit` bytes. The write is stable when the cluster has acknowledged it, and a flush waits for that. So the
+/// device behaves like a disk with a volatile cache. A killed server loses no acknowledged write: its successor sends
+/// them again by `writeAgain`.
+///
+/// **Order.** A request that overlaps an earlier change waits until that change has ended. Requests wait for lower
+/// sequence numbers alone, so they cannot wait for each other.
+///
+/// Safe to share: its pointers never change, its counts are atomics, and a slot belongs to the thread that took it from
+/// the free list.
+package final class ImageIOEngine: @unchecked Sendable {
+    /// What becomes of a request that was submitted.
+    package enum Outcome: Sendable {
+        /// The kernel must be answered now; the caller must not use the request any more.
+        case acknowledged
+        /// The handler is called, perhaps before `submit` returns; release the request after it.
+        case pending
+    }
+
+    let image: Image
+    let raw: UnsafeMutableRawPointer
+    let memory: SharedRequestMemory
+    let slots: UnsafeMutablePointer<IORequest.Slot>
+    let held: HeldWrites
+    let blocks = ChangedBlocks()
+    let changes = Atomic<Int>(0)
+    let writesUnderWay = Atomic<Int>(0)
+    private let handler: @Sendable (IORequest) -> Void
+    private let free = FreeStack()
+    private let running = Atomic<Int>(0)
+    private let unstableBytes = Atomic<Int>(0)
+    private let writesSinceFlush = Atomic<Int>(0)
+    private let starved = Atomic<Int>(0)
+    private let room = Room()
+    private let flushesLibrary: Bool
+    private let acknowledgesEarly: Bool
+
+    /// Acknowledged bytes that may be unstable at once; more are acknowledged when they are stable.
+    private static let unstableLimit = 32 << 20
+    /// Requests that may be unstable at once, or as many as were written since the last flush.
+    private static let unstableRequests = 512
+    /// The requests below this index keep their buffers' memory; the others give it back after a large transfer.
+    private static let warmSlots = 64
+    private static let smallTransfer = 128 << 10
+
+    /// Prepares the requests.
+    ///
+    /// - Parameters:
+    ///   - image: The open image; it stays open as long as the engine. Its cluster's `rbd_cache` must be off.
+    ///   - memory: What is shared with the servers before and after.
+    ///   - acknowledgesEarly: Whether a write may be acknowledged before it is stable: nobody else may use the image.
+    ///   - hasJournal: Whether the image has the journaling feature: then a flush goes to librbd too.
+    ///   - handler: Called once a pending request, mostly from librbd's threads; must not block for long.
+    package init(
+        image: Image,
+        memory: SharedRequestMemory,
+        acknowledgesEarly: Bool,
+        hasJournal: Bool,
+        handler: @escaping @Sendable (IORequest) -> Void
+    ) {
+        self.image = image
+        self.memory = memory
+        held = HeldWrites(places: memory.count)
+        self.handler = handler
+        flushesLibrary = hasJournal
+        self.acknowledgesEarly = acknowledgesEarly
+        raw = image.withRawImage { $0 }
+        slots = .allocate(capacity: memory.count)
+        for index in 0..<memory.count {
+            let buffer = memory.buffer(of: index)
+            (slots + index).initialize(to: IORequest.Slot(engine: .passUnretained(self), index: index, buffer: buffer))
+        }
+        // The first slots are taken first, so that few buffers are ever used.
+        for index in (0..<memory.count).reversed()
+        where memory.sequence(of: index).pointee.load(ordering: .relaxed) == 0 {
+            free.push(slots + index)
+        }
+    }
+
+    /// How many requests are under way, acknowledged ones included.
+    package var inFlight: Int { running.load(ordering: .relaxed) }
+
+    /// What was done so far.
+    package var statistics: IOStatistics {
+        var statistics = IOStatistics(memory)
+        statistics.inFlight = inFlight
+        statistics.unstableBytes = UInt64(max(0, unstableBytes.load(ordering: .relaxed)))
+        return statistics
+    }
+
+    /// Takes a free request; waits while all are in use, which makes the kernel wait.
+    ///
+    /// - Parameters:
+    ///   - kind: What is asked for.
+    ///   - offset: Where in the image.
+    ///   - length: How many bytes; those of a read or write are at most `longestTransfer`.
+    ///   - owner: For the front to know it by.
+    ///   - tag: For the front to know it by.
+    /// - Returns: The request; a write's bytes are to be put into its buffer.
+    package func take(_ kind: IOKind, offset: UInt64, length: UInt64, owner: UInt, tag: UInt64) -> IORequest {
+        let slot = free.pop(slots) ?? waitForRoom()
+        slot.pointee.kind = kind
+        slot.pointee.offset = offset
+        slot.pointee.length = length
+        slot.pointee.owner = owner
+        slot.pointee.tag = tag
+        slot.pointee.result = 0
+        slot.pointee.isAcknowledged = false
+        slot.pointee.isCounted = false
+        slot.pointee.joined = 0
+        running.add(1, ordering: .relaxed)
+        return IORequest(slot: slot)
+    }
+
+    /// The request at a place of the table, for lists of the front's.
+    package func request(at index: Int) -> IORequest { IORequest(slot: slots + index) }
+
+    /// Gives a request back.
+    package func release(_ request: IORequest) {
+        let slot = request.slot
+        let transferred = slot.pointee.kind == .read || slot.pointee.kind == .write ? slot.pointee.length : 0
+        if slot.pointee.index >= Self.warmSlots, transferred > UInt64(Self.smallTransfer) {
+            memory.forget(slot.pointee.index)
+        }
+        running.subtract(1, ordering: .relaxed)
+        free.push(slot)
+        if starved.load(ordering: .sequentiallyConsistent) > 0 { room.signal() }
+    }
+
+    /// Does what the request asks for.
+    ///
+    /// - Parameters:
+    ///   - request: A request; the front must not touch it again unless it is pending.
+    ///   - isDurable: Whether a write must be stable when it is answered.
+    /// - Returns: What became of it; a pending one is answered later.
+    package func submit(_ request: IORequest, isDurable: Bool = false) -> Outcome {
+        let slot = request.slot
+        count(slot)
+        let sequence = memory.sequence.pointee.add(1, ordering: .relaxed).newValue
+        slot.pointee.sequence = sequence
+        guard slot.pointee.kind != .read, slot.pointee.kind != .flush else {
+            advance(slot)
+            return .pending
+        }
+        let isEarly = slot.pointee.kind == .write && !isDurable && claimUnstable(slot.pointee.length)
+        slot.pointee.isAcknowledged = isEarly
+        publish(slot)
+        // From here on the request may end and be reused at any time.
+        advance(slot)
+        if isEarly { memory.counter(.acknowledgedEarly).pointee.add(1, ordering: .relaxed) }
+        return isEarly ? .acknowledged : .pending
+    }
+
+    /// Ends a request with an error, without doing anything.
+    package func refuse(_ request: IORequest, errno: CInt) {
+        request.slot.pointee.result = -Int(errno)
+        handler(request)
+    }
+
+    /// Sends again the writes that another server acknowledged and the cluster had not made stable; returns their
+    /// number.
+    ///
+    /// Must be called first. Does not wait: later requests are ordered after these writes.
+    package func writeAgain() -> Int {
+        var left: [UnsafeMutablePointer<IORequest.Slot>] = []
+        for index in 0..<memory.count {
+            let sequence = memory.sequence(of: index).pointee.load(ordering: .acquiring)
+            let length = memory.length(of: index).pointee.load(ordering: .relaxed)
+            guard sequence != 0 else { continue }
+            let slot = slots + index
+            guard length & SharedRequestMemory.acknowledgedBit != 0 else {
+                // The kernel got no answer to it and sends it again.
+                memory.sequence(of: index).pointee.store(0, ordering: .releasing)
+                free.push(slot)
+                continue
+            }
+            slot.pointee.kind = .write
+            slot.pointee.isAcknowledged = true
+            slot.pointee.sequence = sequence
+            slot.pointee.offset = memory.offset(of: index).pointee.load(ordering: .relaxed)
+            slot.pointee.length = length & ~SharedRequestMemory.acknowledgedBit
+            running.add(1, ordering: .relaxed)
+            unstableBytes.add(Int(slot.pointee.length), ordering: .relaxed)
+            publish(slot)
+            left.append(slot)
+        }
+        memory.counter(.writtenAgain).pointee.add(UInt64(left.count), ordering: .relaxed)
+        for slot in left.sorted(by: { $0.pointee.sequence < $1.pointee.sequence }) { advance(slot) }
+        return left.count
+    }
+
+    /// Adds one to how often a server took over, or made a connection anew.
+    package func note(succession: Bool) {
+        memory.counter(succession ? .successions : .reconnections).pointee.add(1, ordering: .relaxed)
+    }
+
+    /// Starts the request in librbd.
+    func start(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
+        if slot.pointee.kind == .flush {
+            let failure = memory.failure.pointee.load(ordering: .acquiring)
+            guard failure == 0, flushesLibrary else {
+                memory.counter(.mergedFlushes).pointee.add(1, ordering: .relaxed)
+                return finish(slot, failure == 0 ? 0 : -Int(EIO))
+            }
+        }
+        let result = launch(slot) { raw, completion in
+            let buffer = slot.pointee.buffer.assumingMemoryBound(to: CChar.self)
+            let (offset, length) = (slot.pointee.offset, slot.pointee.length)
+            return switch slot.pointee.kind {
+            case .read: rbd_aio_read(raw, offset, Int(length), buffer, completion)
+            case .write: rbd_aio_write(raw, offset, Int(length), buffer, completion)
+            case .flush: rbd_aio_flush(raw, completion)
+            // Not rbd_aio_discard: it does not zero parts that are smaller than its granularity of 64 KiB.
+            case .zero: rbd_aio_write_zeroes(raw, offset, Int(length), completion, 0, 0)
+            case .discard: rbd_aio_discard(raw, offset, length, completion)
+            }
+        }
+        if result < 0 { finish(slot, Int(result)) }
+    }
+
+    /// Starts a librbd call that completes with `finish`, or fails at once with an errno.
+    func launch(
+        _ slot: UnsafeMutablePointer<IORequest.Slot>,
+        _ call: (UnsafeMutableRawPointer, rbd_completion_t) -> CInt
+    ) -> CInt {
+        var completion: rbd_completion_t?
+        let made = rbd_aio_create_completion(slot, requestCompleted, &completion)
+        guard made >= 0, let completion else { return made < 0 ? made : -ENOMEM }
+        let result = call(raw, completion)
+        if result < 0 { rbd_aio_release(completion) }
+        return result
+    }
+
+    /// Ends a request, and the writes that went to the cluster with it.
+    func finish(_ slot: UnsafeMutablePointer<IORequest.Slot>, _ result: Int) {
+        let isAcknowledged = slot.pointee.isAcknowledged
+        var member = slot
+        while true {
+            let joined = member.pointee.joined
+            end(member, result)
+            guard joined != 0 else { break }
+            member = slots + Int(joined - 1)
+        }
+        guard isAcknowledged else { return }
+        writesUnderWay.subtract(1, ordering: .sequentiallyConsistent)
+        startHeld()
+    }
+
+    /// Ends a request: answers it or releases it, and starts the requests that waited for it.
+    func end(_ slot: UnsafeMutablePointer<IORequest.Slot>, _ result: Int) {
+        slot.pointee.result = result
+        if result < 0 { memory.counter(.errors).pointee.add(1, ordering: .relaxed) }
+        let isAcknowledged = slot.pointee.isAcknowledged
+        if isAcknowledged {
+            // Only a flush can report the failure, and later writes would be out of order: so the failure stays set.
+            if result < 0 { memory.failure.pointee.store(UInt64(-result), ordering: .releasing) }
+            unstableBytes.subtract(Int(slot.pointee.length), ordering: .relaxed)
+        }
+        var waiting: UInt32 = 0
+        if slot.pointee.kind != .read, slot.pointee.kind != .flush { waiting = withdraw(slot) }
+        if isAcknowledged { release(IORequest(slot: slot)) } else { handler(IORequest(slot: slot)) }
+        while waiting != 0 {
+            let next = slots + Int(waiting - 1)
+            waiting = next.pointee.next.load(ordering: .relaxed)
+            advance(next)
+        }
+    }
+
+    private func claimUnstable(_ length: UInt64) -> Bool {
+        guard acknowledgesEarly, memory.failure.pointee.load(ordering: .relaxed) == 0 else { return false }
+        // A caller that flushes rarely must not have to wait for thousands of writes, and some requests must be left
+        // for reads.
+        let since = writesSinceFlush.add(1, ordering: .relaxed).newValue
+        let most = min(max(since, Self.unstableRequests), memory.count / 4 * 3)
+        guard changes.load(ordering: .relaxed) < most else { return false }
+        let after = unstableBytes.add(Int(length), ordering: .relaxed).newValue
+        if after <= Self.unstableLimit { return true }
+        unstableBytes.subtract(Int(length), ordering: .relaxed)
+        return false
+    }
+
+    private func waitForRoom() -> UnsafeMutablePointer<IORequest.Slot> {
+        memory.counter(.waitedForRoom).pointee.add(1, ordering: .relaxed)
+        starved.add(1, ordering: .sequentiallyConsistent)
+        defer { starved.subtract(1, ordering: .relaxed) }
+        return room.wait { free.pop(slots) }
+    }
+
+    private func count(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
+        let bytes = slot.pointee.length
+        switch slot.pointee.kind {
+        case .read:
+            memory.counter(.reads).pointee.add(1, ordering: .relaxed)
+            memory.counter(.readBytes).pointee.add(bytes, ordering: .relaxed)
+        case .write:
+            memory.counter(.writes).pointee.add(1, ordering: .relaxed)
+            memory.counter(.writeBytes).pointee.add(bytes, ordering: .relaxed)
+        case .flush:
+            memory.counter(.flushes).pointee.add(1, ordering: .relaxed)
+            writesSinceFlush.store(0, ordering: .relaxed)
+        case .zero: memory.counter(.zeroings).pointee.add(1, ordering: .relaxed)
+        case .discard: memory.counter(.discards).pointee.add(1, ordering: .relaxed)
+        }
+    }
+}
+
+@c
+private func requestCompleted(_ completion: rbd_completion_t?, _ context: UnsafeMutableRawPointer?) {
+    guard let completion, let context else { return }
+    let result = rbd_aio_get_return_value(completion)
+    rbd_aio_release(completion)
+    let slot = context.assumingMemoryBound(to: IORequest.Slot.self)
+    slot.pointee.engine._withUnsafeGuaranteedRef { $0.finish(slot, result) }
+}

@@ -1,0 +1,96 @@
+public import LinuxKernel
+package import RADOS
+package import RBD
+package import Secrets
+internal import SystemPackage
+
+/// Why an image could not be mapped, grown or unmapped.
+public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
+    /// What a caller can do about it.
+    public enum Kind: String, Sendable, Codable {
+        /// There is no such image or pool.
+        case notFound
+        /// It was taken from this node, which was thought dead.
+        case fenced
+        /// Another client has it, or something here still uses the device.
+        case inUse
+        /// The user or key is not good enough.
+        case denied
+        /// The cluster does not answer.
+        case unavailable
+        /// What was asked for is wrong in itself.
+        case invalid
+        /// This mapper cannot do it, another one may.
+        case unsupported
+        /// The host does not allow what is needed.
+        case host
+        /// Anything else.
+        case other
+    }
+
+    /// What a caller can do about it.
+    public let kind: Kind
+    /// One sentence for a person.
+    public let message: String
+    /// Whether Ceph has blocklisted the client that asked.
+    package private(set) var isBlocklisted = false
+
+    private enum CodingKeys: CodingKey {
+        case kind, message
+    }
+
+    /// Makes an error with its sentence.
+    public init(_ kind: Kind, _ message: String) {
+        self.kind = kind
+        self.message = message
+    }
+
+    /// Says that `what` failed for a reason of the kernel's.
+    public init(_ what: String, _ error: KernelError) {
+        let holders = DeviceHolders().words(for: error).map { ": \($0); end that first" } ?? ""
+        self.init(error.errno == .resourceBusy ? .inUse : .host, "cannot \(what): \(error)\(holders)")
+    }
+
+    package init(_ what: String, _ error: RADOSError) {
+        guard error.code != .socketShutdown else {
+            self.init(.unavailable, "cannot \(what): Ceph has blocklisted this client \(error); retry")
+            isBlocklisted = true
+            return
+        }
+        let (kind, cause): (Kind, String) =
+            switch error.code {
+            case .noSuchFileOrDirectory: (.notFound, "there is none")
+            case .permissionDenied, .notPermitted:
+                (.denied, "Ceph refuses it to this user, whose caps must be mon 'profile rbd' and osd 'profile rbd'")
+            case .timedOut: (.unavailable, "the cluster did not answer in time, see 'ceph health detail'")
+            case .noSpace, .diskQuotaExceeded: (.other, "its pool is full or at its quota, see 'ceph df'")
+            case .readOnlyFileSystem:
+                (
+                    .inUse,
+                    "another client holds its exclusive lock, or it is a copy that rbd-mirror keeps, see 'rbd info'"
+                )
+            case .noFunction: (.unsupported, "it has features that this Ceph client does not know, see 'rbd info'")
+            default: (.other, "")
+            }
+        self.init(kind, "cannot \(what): \(cause)\(cause.isEmpty ? "" : " ")\(error)")
+    }
+
+    /// Says that a connection as a user failed, where the user's key may be the reason.
+    package init(_ what: String, _ error: RADOSError, as credentials: Credentials) {
+        guard let fault = error.fault(inKeyOf: credentials) else {
+            let plain = Self(what, error)
+            let isRefusal = [.permissionDenied, .notPermitted, .timedOut].contains(error.code)
+            let refusal = isRefusal ? RADOSError.refusal(ofKeyTypeOf: credentials) : nil
+            self = refusal.map { Self(plain.kind, "\(plain.message); \($0)") } ?? plain
+            return
+        }
+        self.init(.denied, "cannot \(what) as \(credentials.entityName): \(fault) \(error)")
+    }
+
+    package init(_ what: String, _ error: RBDError) {
+        self.init(what, RADOSError(call: error.call, code: error.code, subject: error.subject))
+    }
+
+    /// The sentence.
+    public var description: String { message }
+}

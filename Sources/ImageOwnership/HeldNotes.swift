@@ -1,0 +1,45 @@
+internal import FoundationEssentials
+internal import ImageMapping
+internal import LinuxKernel
+internal import SystemPackage
+
+/// An image whose lock this service took for the kernel's client; it holds no secret.
+struct HeldNote: Codable, Sendable {
+    let image: ImageAddress
+    /// By its id: an image of the same name may be another one later.
+    let imageID: String
+    /// The kernel's client, `10.0.0.7:0/123456`.
+    let address: String
+    /// The kernel has let go of the image, and the lock is to be taken back.
+    var isUnmapped = false
+}
+
+/// The locks that this service took for the kernel's clients, one small file each, so that a service which was restarted
+/// knows them.
+struct HeldNotes: Sendable {
+    let directory: String
+
+    func note(of image: ImageAddress) -> HeldNote? { read(path(of: image)) }
+
+    func write(_ note: HeldNote) throws(KernelError) {
+        try KernelFile.makeDirectories(directory)
+        guard let bytes = try? JSONEncoder().encode(note) else {
+            throw KernelError("encode", .invalidArgument, "\(note.image)")
+        }
+        // Only what a crash of the service leaves matters: after a boot no kernel has anything mapped.
+        try KernelFile.replace(path(of: note.image), with: Array(bytes), isDurable: false)
+    }
+
+    func remove(_ image: ImageAddress) throws(KernelError) { try KernelFile.remove(path(of: image)) }
+
+    func all() -> [HeldNote] {
+        ((try? KernelFile.names(in: directory)) ?? []).compactMap { read("\(directory)/\($0)") }
+    }
+
+    private func read(_ path: String) -> HeldNote? {
+        guard let bytes = try? KernelFile.bytes(path) else { return nil }
+        return try? JSONDecoder().decode(HeldNote.self, from: Data(bytes))
+    }
+
+    private func path(of image: ImageAddress) -> String { "\(directory)/\(image.fileName).json" }
+}

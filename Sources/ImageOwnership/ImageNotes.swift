@@ -1,0 +1,43 @@
+package import ImageMapping
+package import RADOS
+internal import RBD
+
+/// What is written on an image, read and changed through the connection of a client that has it.
+///
+/// A client that was fenced can change nothing any more; one that was only slow finds that the key has another value.
+///
+/// All calls block.
+package struct ImageNotes: Sendable {
+    package let context: IOContext
+    package let image: ImageAddress
+    package let imageID: String
+
+    /// Names the image, as it is reached through a connection.
+    package init(context: IOContext, image: ImageAddress, imageID: String) {
+        (self.context, self.image, self.imageID) = (context, image, imageID)
+    }
+
+    /// Nacre's own keys; an image may have any number of others.
+    package func metadata() throws(MappingError) -> [String: String] {
+        do throws(RBDError) {
+            if let found = try context.metadata(ofImageID: imageID, after: "nacre.io/") { return found }
+        } catch {
+            throw MappingError("read the metadata of image \(image)", error)
+        }
+        throw MappingError(.notFound, "there is no image \(image)")
+    }
+
+    package func apply(_ change: MetadataChange) throws(MappingError) {
+        do throws(RBDError) {
+            if try context.replaceMetadata(change.key, change.present, with: change.value, ofImageID: imageID) {
+                return
+            }
+        } catch {
+            throw MappingError("write \(change.key) on image \(image)", error)
+        }
+        throw MappingError(
+            .fenced,
+            "cannot write \(change.key) on image \(image): another client has changed it meanwhile; stage its volume again"
+        )
+    }
+}

@@ -1,0 +1,267 @@
+internal import ExactText
+public import ImageMapping
+public import KernelMapping
+internal import LinuxKernel
+public import Logging
+internal import RADOS
+internal import RBD
+internal import Secrets
+internal import Synchronization
+internal import SystemPackage
+
+/// Claims images for mappers whose client is the kernel's: it cannot write down whose it is, nor see who is dead before
+/// the lock's time.
+///
+/// An image server does all of this by itself (`ImageLock`).
+///
+/// Needs a connection of its own to each cluster, which is kept: at unmap there is no user to make one as, and to make one
+/// takes longer than to map. After a restart of the service the first call that maps brings it back; what is unmapped
+/// until then is noted (`HeldNotes`), and its lock is taken back with that call. Until then whoever takes the image fences
+/// the kernel's client before that. It is the client of this one image, and gone. A connection that Ceph has blocklisted is replaced: it holds nothing, for
+/// what it has locked is locked in the name of the kernel's client.
+///
+/// All calls block.
+public final class ImageOwnership: KernelImageOwner {
+    private struct Key: Hashable {
+        var monitors: [String]
+        var userID: String
+    }
+
+    private struct Link {
+        var userKey: Secret
+        var cluster: Cluster
+    }
+
+    private struct State {
+        var links: [Key: Link] = [:]
+        var held: [ImageAddress: (request: MapRequest, imageID: String)] = [:]
+    }
+
+    private let stateDirectory: String
+    private let nodeID: String
+    private let logger: Logger
+    let heldNotes: HeldNotes
+    private let state = Mutex(State())
+
+    /// Prepares it; touches nothing.
+    ///
+    /// - Parameters:
+    ///   - stateDirectory: Such as `/var/lib/nacre`.
+    ///   - nodeID: This node's name.
+    ///   - logger: Where to tell of fences.
+    public init(stateDirectory: String, nodeID: String, logger: Logger) {
+        self.stateDirectory = stateDirectory
+        self.nodeID = nodeID
+        self.logger = logger
+        heldNotes = HeldNotes(directory: "\(stateDirectory)/held")
+    }
+
+    /// Returns when no other node has the image; fences who is dead.
+    ///
+    /// - Parameter request: The image and its cluster.
+    /// - Throws: `MappingError` with `.inUse` that names node, address and since when.
+    public func claim(_ request: MapRequest) throws(MappingError) {
+        let node = try node()
+        let logger = logger
+        let tally = FenceTally(stateDirectory: stateDirectory)
+        try connected(for: request) { (context) throws(MappingError) in
+            var claim = ImageClaim(context: context, image: request.image, node: node)
+            claim.tally = tally
+            claim.log = { logger.warning("fencing a client that is dead", metadata: ["what": "\($0)"]) }
+            _ = try claim.settle()
+            releaseNoted(context.cluster, request.image.clusterID, node)
+        }
+    }
+
+    /// Takes the holder's lock for the kernel.
+    ///
+    /// The kernel takes librbd's lock at its first write, and hands it over to whoever asks: it must, or nobody could grow
+    /// the image. So the lock that nodes observe is this one.
+    ///
+    /// - Parameters:
+    ///   - request: The image, mapped by now, and its cluster.
+    ///   - address: The kernel's client: `client_addr` in sysfs.
+    /// - Throws: `MappingError` with `.inUse` when another node was faster; then unmap it.
+    public func hold(_ request: MapRequest, address: String) throws(MappingError) {
+        let node = try node()
+        try connected(for: request) { (context) throws(MappingError) in
+            try hold(request, address: address, as: node, in: context)
+        }
+    }
+
+    private func hold(
+        _ request: MapRequest,
+        address: String,
+        as node: NodeIdentity,
+        in context: IOContext
+    ) throws(MappingError) {
+        let image = request.image
+        let found = try ImageClaim(context: context, image: image, node: node).look()
+        let record = node.record(address: address, mapper: "krbd")
+        state.withLock { $0.held[image] = (request, found.imageID) }
+        do throws(KernelError) {
+            // Before the lock, so that none is held of which nothing is known after a restart.
+            try heldNotes.write(HeldNote(image: image, imageID: found.imageID, address: record.address))
+        } catch {
+            throw MappingError("note the lock of image \(image)", error)
+        }
+        let holders = found.clients.filter { $0.locks[.holder] != nil }
+        // An earlier connection's is as good.
+        if holders.contains(where: { $0.address.isExactly(record.address) && $0.record?.tenure == record.tenure }) {
+            return
+        }
+        let failure: RBDError
+        do throws(RBDError) {
+            return try context.lockAsHolder(record, ofImageID: found.imageID)
+        } catch {
+            failure = error
+        }
+        let now = try ImageClaim(context: context, image: image, node: node).look().clients
+        guard failure.isBusy, let other = now.first(where: { $0.locks[.holder] != nil }) else {
+            throw MappingError("lock image \(image)", failure)
+        }
+        throw ImageClaim.inUse(image, other)
+    }
+
+    /// What is written on the image.
+    public func metadata(_ request: MapRequest) throws(MappingError) -> [String: String] {
+        try connected(for: request) { (context) throws(MappingError) in
+            try notes(on: request.image, in: context).metadata()
+        }
+    }
+
+    /// Changes a key of it, unless another client has changed it meanwhile.
+    public func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {
+        try connected(for: request) { (context) throws(MappingError) in
+            try notes(on: request.image, in: context).apply(change)
+        }
+    }
+
+    private func notes(on image: ImageAddress, in context: IOContext) throws(MappingError) -> ImageNotes {
+        if let held = state.withLock({ $0.held[image] }) {
+            return ImageNotes(context: context, image: image, imageID: held.imageID)
+        }
+        do throws(RBDError) {
+            if let id = try context.idOfImage(named: image.name) {
+                return ImageNotes(context: context, image: image, imageID: id)
+            }
+        } catch {
+            throw MappingError("look up image \(image)", error)
+        }
+        throw MappingError(.notFound, "there is no image \(image)")
+    }
+
+    /// Takes back what `hold` did, once the image is unmapped; does what it can, and notes what it cannot.
+    public func release(_ image: ImageAddress) {
+        guard var note = heldNotes.note(of: image) else { return }
+        note.isUnmapped = true
+        try? heldNotes.write(note)
+        guard let held = state.withLock({ $0.held.removeValue(forKey: image) }), let node = try? node() else { return }
+        try? connected(for: held.request) { (context) throws(MappingError) in try release(note, node, in: context) }
+    }
+
+    /// Takes back the locks of what was unmapped while nobody could be asked to: after a restart, or without the cluster.
+    private func releaseNoted(_ cluster: Cluster, _ clusterID: String, _ node: NodeIdentity) {
+        for note in heldNotes.all() where note.isUnmapped && note.image.clusterID.isExactly(clusterID) {
+            do throws(RADOSError) {
+                let context = try cluster.ioContext(pool: note.image.pool, namespace: note.image.namespace)
+                // Another user of the cluster's may be asked next.
+                try? release(note, node, in: context)
+            } catch {
+                continue
+            }
+        }
+    }
+
+    func release(_ note: HeldNote, _ node: NodeIdentity, in context: IOContext) throws(MappingError) {
+        // What the kernel has mapped again, or still, keeps its lock.
+        guard !KernelRBDBus().clientAddresses().contains(note.address) else { return }
+        do throws(RBDError) {
+            let header = ImageObject.header(ofID: note.imageID)
+            for client in try context.clients(ofImageID: note.imageID)?.clients ?? [] {
+                guard let owner = client.locks[.holder], let record = client.record, record.process == nil,
+                    record.address.isExactly(note.address), record.host.isExactly(node.host),
+                    record.bootID.isExactly(node.bootID)
+                else { continue }
+                do throws(RADOSError) {
+                    try context.breakLock(ImageLockName.holder.rawValue, on: header, of: owner)
+                } catch {
+                    throw RBDError(error)
+                }
+            }
+            try? heldNotes.remove(note.image)
+        } catch {
+            throw MappingError("unlock image \(note.image)", error)
+        }
+    }
+
+    /// The images whose locks this service can give back.
+    var heldImages: Set<ImageAddress> { state.withLock { Set($0.held.keys) } }
+
+    /// Notes that it can give back one more.
+    func hold(_ request: MapRequest, imageID: String) {
+        state.withLock { state in
+            if state.held[request.image] == nil { state.held[request.image] = (request, imageID) }
+        }
+    }
+
+    func node() throws(MappingError) -> NodeIdentity {
+        do throws(KernelError) {
+            return try NodeIdentity.current(name: nodeID, stateDirectory: stateDirectory)
+        } catch {
+            throw MappingError("read who we are", error)
+        }
+    }
+
+    /// Does `body`, which may be repeated, in the image's pool; once more on a new connection when Ceph has blocklisted ours.
+    func connected<R>(
+        for request: MapRequest,
+        _ body: (IOContext) throws(MappingError) -> R
+    ) throws(MappingError) -> R {
+        let context = try context(for: request)
+        let failure: MappingError
+        do throws(MappingError) {
+            return try body(context)
+        } catch {
+            failure = error
+        }
+        guard failure.isBlocklisted else { throw failure }
+        let key = Key(monitors: request.monitors, userID: request.credentials.userID)
+        let isDropped = state.withLock { state in
+            guard state.links[key]?.cluster === context.cluster else { return false }
+            state.links[key] = nil
+            return true
+        }
+        if isDropped {
+            logger.warning(
+                "Ceph has blocklisted this client; connecting anew",
+                metadata: [
+                    "ceph.user": "client.\(request.credentials.userID)",
+                    "ceph.client": "\((try? context.cluster.addresses()) ?? "client.\(context.cluster.instanceID)")",
+                ]
+            )
+        }
+        return try body(try self.context(for: request))
+    }
+
+    private func context(for request: MapRequest) throws(MappingError) -> IOContext {
+        let (image, credentials) = (request.image, request.credentials)
+        let key = Key(monitors: request.monitors, userID: credentials.userID)
+        let known = state.withLock { state in
+            state.links[key].flatMap { $0.userKey == credentials.userKey ? $0.cluster : nil }
+        }
+        do throws(RADOSError) {
+            let cluster: Cluster
+            if let known {
+                cluster = known
+            } else {
+                cluster = try Cluster.connect(monitors: request.monitors, credentials: credentials)
+            }
+            try cluster.refreshMap()
+            state.withLock { $0.links[key] = Link(userKey: credentials.userKey, cluster: cluster) }
+            return try cluster.ioContext(pool: image.pool, namespace: image.namespace)
+        } catch {
+            throw MappingError("reach image \(image)", error, as: credentials)
+        }
+    }
+}

@@ -1,0 +1,61 @@
+internal import ExactText
+public import ImageMapping
+public import LinuxKernel
+internal import SystemPackage
+
+extension FuseLoopMapper: ImageMapper {
+    /// `fuse`.
+    public var kind: MapperKind { .fuse }
+
+    /// What this node lacks for it.
+    public func lack() -> String? {
+        for file in ["/dev/fuse", "/dev/loop-control"] {
+            guard let kind = try? FileKind.of(file), kind == .other else { return "there is no \(file)" }
+        }
+        return nil
+    }
+
+    /// Makes the image a block device, or finds the one that it is.
+    public func map(_ request: MapRequest, observer: MappingObserver) throws(MappingError) -> MappedDevice {
+        try map(
+            request.image,
+            monitors: request.monitors,
+            credentials: request.credentials,
+            sharing: request.sharing,
+            observer: observer
+        )
+    }
+
+    /// The loop devices on files of this service's mappings.
+    public func unrecordedDevices(of image: ImageAddress?) throws(MappingError) -> [DeviceNumber] {
+        do throws(KernelError) {
+            return try KernelFile.names(in: "\(sysfs.root)/block").compactMap { LoopDevice(path: "/dev/\($0)") }
+                .filter { loop in
+                    guard let file = sysfs.backingFile(of: loop) else { return false }
+                    return file.isBelow(image.map { directory(of: $0).path } ?? mappingsDirectory)
+                }
+                .map(\.device)
+        } catch {
+            throw MappingError("list the loop devices", error)
+        }
+    }
+
+    /// Takes the image's new size over to its device.
+    public func grow(
+        _ image: ImageAddress,
+        toAtLeast bytes: UInt64,
+        observer: MappingObserver
+    ) throws(MappingError) -> UInt64 {
+        try grow(image, observer: observer)
+    }
+
+    /// What is written on the image, as its server reads it.
+    public func metadata(_ request: MapRequest) throws(MappingError) -> [String: String] {
+        try ServerControl.notes("metadata", of: request.image, at: directory(of: request.image).control)
+    }
+
+    /// Has the image's server change what is written on it.
+    public func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {
+        try ServerControl.apply(change, of: request.image, at: directory(of: request.image).control)
+    }
+}

@@ -1,0 +1,175 @@
+internal import Glibc
+public import ImageMapping
+internal import ImageOwnership
+internal import LinuxKernel
+public import Logging
+public import Secrets
+internal import SystemPackage
+
+/// Maps images by a server process each, which serves the image as a file through FUSE, and a loop device on that file.
+///
+/// All calls block, and each may be repeated: it looks at what is really there (the server's lock, mountinfo, the loop
+/// devices' backing files) and does what is missing. Calls for one image must come one after the other.
+///
+/// The state directory must lie on a mount that is shared with the host when we run in a container, and the container
+/// must use the host's process numbers: the servers and their mounts outlive it.
+public final class FuseLoopMapper: Sendable {
+    /// Told of each step before it is taken, with its subject.
+    public typealias Observer = MappingObserver
+
+    let stateDirectory: String
+    let nodeID: String
+    let launcher: ServerLauncher
+    let logger: Logger
+    let sysfs = Sysfs()
+
+    /// Prepares a mapper; touches nothing.
+    ///
+    /// - Parameters:
+    ///   - stateDirectory: Where mappings are kept, such as `/var/lib/nacre`; survives restarts.
+    ///   - nodeID: This node's name, for other nodes to know who has an image.
+    ///   - launcher: Starts its servers.
+    ///   - logger: Where to tell of remains and repairs.
+    public init(
+        stateDirectory: String,
+        nodeID: String,
+        launcher: ServerLauncher,
+        logger: Logger
+    ) {
+        self.stateDirectory = stateDirectory
+        self.nodeID = nodeID
+        self.launcher = launcher
+        self.logger = logger
+    }
+
+    func directory(of image: ImageAddress) -> MappingDirectory {
+        MappingDirectory(path: "\(mappingsDirectory)/\(image.fileName)")
+    }
+
+    var mappingsDirectory: String { "\(stateDirectory)/mappings" }
+
+    /// Makes the image a block device, or finds the one that it is.
+    ///
+    /// - Parameters:
+    ///   - image: The image.
+    ///   - monitors: The addresses of its cluster.
+    ///   - credentials: Who we are to it.
+    ///   - sharing: Who else may use it.
+    ///   - observer: Told of each step.
+    /// - Returns: The device.
+    /// - Throws: `MappingError` with `.inUse` that names the node and the client which have the image.
+    public func map(
+        _ image: ImageAddress,
+        monitors: [String],
+        credentials: Credentials,
+        sharing: ImageSharing,
+        observer: Observer = { _, _ in }
+    ) throws(MappingError) -> MappedDevice {
+        let directory = directory(of: image)
+        var predecessor: String?
+        let node: NodeIdentity
+        do throws(KernelError) {
+            node = try NodeIdentity.current(name: nodeID, stateDirectory: stateDirectory)
+            try KernelFile.makeDirectories(directory.path)
+            let record = MappingRecord(version: 1, image: image, sharing: sharing, mapper: .fuse)
+            if let earlier = MappingRecord.read(directory), earlier.sharing != sharing,
+                try isServed(directory)
+            {
+                throw KernelError("map", .resourceBusy, "\(image) is mapped for \(earlier.sharing) here")
+            }
+            observer(.recordingMapping, image.description)
+            try record.write(directory)
+            if try !isServed(directory) {
+                predecessor = ServerRecord.read(directory)?.addresses
+                observer(.clearingRemains, image.description)
+                try clear(directory)
+                try KernelFile.makeDirectories(directory.mountPoint)
+            }
+        } catch {
+            throw MappingError("map image \(image)", error)
+        }
+        if try !isServing(directory, image) {
+            let configuration = ImageServerConfiguration(
+                image: image,
+                monitors: monitors,
+                userID: credentials.userID,
+                sharing: sharing,
+                node: node,
+                directory: directory,
+                placement: launcher.placement,
+                predecessor: predecessor,
+                front: .fuse
+            )
+            observer(.startingServer, image.description)
+            try launcher.start(configuration, credentials.userKey) { observer(.waitingForServer, image.description) }
+        }
+        do throws(KernelError) {
+            return try attachedDevice(directory, sharing.isReadOnly) { observer(.attachingLoop, image.description) }
+        } catch {
+            throw MappingError("attach a loop device to image \(image)", error)
+        }
+    }
+
+    /// Takes the image's new size over to its device, which may be in use, and returns it in bytes.
+    public func grow(_ image: ImageAddress, observer: Observer = { _, _ in }) throws(MappingError) -> UInt64 {
+        let directory = directory(of: image)
+        do throws(KernelError) {
+            guard try isServed(directory), let loop = try sysfs.loopDevices(backedBy: directory.imageFile).first else {
+                throw KernelError("grow", .noSuchAddressOrDevice, "\(image) is not mapped here")
+            }
+            observer(.growingDevice, loop.path)
+            // Asking for the file's size makes the server ask the cluster, and the kernel learn it.
+            guard case .file(let bytes)? = try FileKind.of(directory.imageFile) else {
+                throw KernelError("lstat", .noSuchFileOrDirectory, directory.imageFile)
+            }
+            if try BlockIOControl(opening: loop.path).sizeBytes() < bytes { try loop.updateCapacity() }
+            return try BlockIOControl(opening: loop.path).sizeBytes()
+        } catch {
+            throw MappingError("grow the device of image \(image)", error)
+        }
+    }
+
+    /// The device of an image; nothing when it is not mapped, or its server is dead.
+    public func device(of image: ImageAddress) throws(MappingError) -> MappedDevice? {
+        let directory = directory(of: image)
+        do throws(KernelError) {
+            guard try isServed(directory), let loop = try sysfs.loopDevices(backedBy: directory.imageFile).first else {
+                return nil
+            }
+            return try describe(loop)
+        } catch {
+            throw MappingError("find the device of image \(image)", error)
+        }
+    }
+
+    private func attachedDevice(
+        _ directory: MappingDirectory,
+        _ isReadOnly: Bool,
+        willAttach: () -> Void
+    ) throws(KernelError) -> MappedDevice {
+        let found = try sysfs.loopDevices(backedBy: directory.imageFile)
+        for surplus in found.dropFirst() {
+            logger.warning("detaching a second loop device", metadata: ["device": "\(surplus)"])
+            try surplus.detach()
+        }
+        if let loop = found.first { return try describe(loop) }
+        willAttach()
+        let loop = try LoopDevice.attach(backing: directory.imageFile, isReadOnly: isReadOnly)
+        guard try loop.usesDirectIO() else {
+            try loop.detach()
+            throw KernelError("LOOP_CONFIGURE", .notSupported, "\(loop): no direct I/O to the image's file")
+        }
+        return try describe(loop)
+    }
+
+    private func describe(_ loop: LoopDevice) throws(KernelError) -> MappedDevice {
+        let control = try BlockIOControl(opening: loop.path)
+        return MappedDevice(
+            path: loop.path,
+            sizeBytes: try control.sizeBytes(),
+            isReadOnly: try control.isReadOnly(),
+            device: loop.device,
+            mapper: .fuse
+        )
+    }
+}

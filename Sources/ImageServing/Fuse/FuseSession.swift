@@ -1,0 +1,133 @@
+internal import CFuse
+internal import Glibc
+internal import ImageIO
+internal import ImageMapping
+internal import LinuxKernel
+internal import RBD
+internal import SystemPackage
+
+/// A libfuse session over a connection that is opened and mounted by ourselves: its errors have names, no fusermount is
+/// needed, and the connection outlives the server that speaks on it.
+///
+/// The kernel introduces itself to the first server alone. Its words are kept and said again to the next server's
+/// libfuse, whose answer the kernel takes for one to a request that was interrupted, and drops. Then the kernel is asked to
+/// send again what the dead server had read and not answered (`FUSE_NOTIFY_RESEND`, from 6.9 on).
+///
+/// Safe to share: nothing of it changes, and libfuse locks its session.
+final class FuseSession: @unchecked Sendable {
+    private let session: OpaquePointer
+    private let system: ImageFileSystem
+    private let memory: SharedRequestMemory
+    private let connection: CInt
+
+    /// The file system's type in mountinfo.
+    static let fileSystem = "fuse.nacre"
+    /// Few are enough since none of them waits; they are kept, so that none is made while memory is short.
+    private static let threads = 8
+
+    init(_ system: ImageFileSystem, _ memory: SharedRequestMemory, connection: CInt) throws(MappingError) {
+        self.system = system
+        self.memory = memory
+        self.connection = connection
+        var operations = ImageFileSystem.operations()
+        let name = strdup("nacre")
+        defer { free(name) }
+        var words = [name]
+        let session = words.withUnsafeMutableBufferPointer { words in
+            var arguments = fuse_args(argc: 1, argv: words.baseAddress, allocated: 0)
+            return fuse_session_new(
+                &arguments,
+                &operations,
+                MemoryLayout<fuse_lowlevel_ops>.size,
+                Unmanaged.passUnretained(system).toOpaque()
+            )
+        }
+        guard let session else { throw MappingError(.other, "cannot start a FUSE session (fuse_session_new)") }
+        self.session = session
+    }
+
+    /// Mounts the connection, and answers the kernel's introduction.
+    func mount(at mountPoint: String) throws(KernelError) {
+        var options = MountOptions(["nosuid", "nodev", "noexec", "noatime"])
+        options.data = "fd=\(connection),rootmode=40000,user_id=0,group_id=0,allow_other"
+        try Mounting.mount("nacre", at: mountPoint, fileSystem: Self.fileSystem, options: options)
+        try speak(at: mountPoint)
+        // The introduction comes first, and nobody else reads yet.
+        var buffer = fuse_buf()
+        defer { free(buffer.mem) }
+        while memory.note.isEmpty {
+            guard serveOne(&buffer) else {
+                try Mounting.detach(mountPoint)
+                throw KernelError("fuse_session_receive_buf", .ioError, mountPoint)
+            }
+        }
+    }
+
+    /// Goes on where a server that has died was.
+    func resume(at mountPoint: String) throws(KernelError) {
+        try speak(at: mountPoint)
+        var introduction = memory.note
+        let count = introduction.count
+        introduction.withUnsafeMutableBytes { bytes in
+            var buffer = fuse_buf(size: count, flags: .init(rawValue: 0), mem: bytes.baseAddress, fd: -1, pos: 0)
+            fuse_session_process_buf(session, &buffer)
+        }
+    }
+
+    /// Asks for the requests that a dead server had not answered.
+    func askAgain() throws(KernelError) {
+        // struct fuse_out_header: length, the notification's number, no request's.
+        let words: [UInt32] = [16, Self.resend, 0, 0]
+        let result = words.withUnsafeBytes { write(connection, $0.baseAddress, $0.count) }
+        guard result < 0 else { return }
+        throw KernelError("FUSE_NOTIFY_RESEND", Errno(rawValue: errno), "FUSE connection")
+    }
+
+    /// Whether the kernel can send requests again; it says so when it introduces itself.
+    static func canAskAgain(_ introduction: [UInt8]) -> Bool {
+        // struct fuse_in_header, 40 bytes; struct fuse_init_in: major, minor, max_readahead, flags, flags2.
+        guard introduction.count >= 60 else { return false }
+        let words = introduction[56..<60].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        return words & hasResend != 0
+    }
+
+    /// Answers requests until the connection ends.
+    func run() {
+        let threads = (1..<Self.threads).compactMap { _ in startThread(isJoined: true) { [self] in serve() } }
+        serve()
+        for thread in threads { pthread_join(thread, nil) }
+    }
+
+    private func speak(at mountPoint: String) throws(KernelError) {
+        // libfuse closes what it is given when it is done.
+        let descriptor = dup(connection)
+        guard descriptor >= 0, fuse_session_mount(session, "/dev/fd/\(descriptor)") == 0 else {
+            throw KernelError("fuse_session_mount", .ioError, mountPoint)
+        }
+    }
+
+    private func serve() {
+        var buffer = fuse_buf()
+        defer { free(buffer.mem) }
+        while fuse_session_exited(session) == 0 {
+            guard serveOne(&buffer) else { return }
+        }
+    }
+
+    /// Whether there may be more.
+    private func serveOne(_ buffer: inout fuse_buf) -> Bool {
+        let count = fuse_session_receive_buf(session, &buffer)
+        if count == -EINTR || count == -EAGAIN { return true }
+        guard count > 0, let bytes = buffer.mem else { return false }
+        if bytes.load(fromByteOffset: 4, as: UInt32.self) == Self.initialize {
+            memory.note = Array(UnsafeRawBufferPointer(start: bytes, count: Int(count)))
+        }
+        fuse_session_process_buf(session, &buffer)
+        return true
+    }
+
+    // From <linux/fuse.h>, newer than what libfuse brings: FUSE_INIT, FUSE_NOTIFY_RESEND, FUSE_HAS_RESEND >> 32.
+    private static let initialize: UInt32 = 26
+    private static let resend: UInt32 = 7
+    private static let hasResend: UInt32 = 1 << 7
+}

@@ -1,0 +1,170 @@
+internal import FoundationEssentials
+internal import Glibc
+internal import ImageMapping
+internal import LinuxKernel
+internal import Secrets
+internal import SystemPackage
+
+/// Keeps an image served: starts its server, and a new one whenever that one dies.
+///
+/// It does nothing else, has one thread and no connection, so there is little that it could die of. It holds what must
+/// outlive a server: the key, the FUSE connection, the memory with the writes that were acknowledged. A server is forked,
+/// not started anew: loading a program and its libraries takes longer than all that a successor has to do.
+///
+/// | the server ends | the keeper |
+/// | --- | --- |
+/// | before it was ready for the first time | ends |
+/// | after it said that the device is gone | ends |
+/// | for a minute, because another client has the image | gives the device up: its I/O fails |
+/// | because the image was taken from this node meanwhile | gives the device up at once |
+/// | in any other way | starts the next one |
+///
+/// The agent is not needed for any of it. When the keeper itself is killed, its server starts another one and hands over
+/// what it has inherited (`KeeperLine`). When both are killed at once, the FUSE connection is gone and its I/O fails, and
+/// an nbd device waits until its volume is staged again.
+enum ImageKeeper {
+    /// What a server tells its keeper, a byte each.
+    enum Word: UInt8 {
+        /// It serves.
+        case ready = 0x72
+        /// The device is gone, and everything is stable.
+        case gone = 0x67
+    }
+
+    /// The exit status of a server to which the image was refused.
+    static let refused: Int32 = 3
+    /// The exit status of a server whose image was taken from this node.
+    static let fenced: Int32 = 4
+    /// A server that lived this long was not at fault when it died.
+    private static let soundLife = Duration.seconds(10)
+    private static let longestPause: UInt32 = 5_000_000
+    /// A client that takes the lock for one change, a resize, gives it back before.
+    private static let refusalLimit = Duration.seconds(60)
+
+    /// Serves the image, then ends the process.
+    static func run(
+        _ configuration: ImageServerConfiguration,
+        _ key: Secret,
+        parent: CInt
+    ) -> Never {
+        let heritage: ServerHeritage
+        do throws(MappingError) {
+            heritage = try ServerHeritage(configuration)
+        } catch {
+            ServerLog.say("\(error)")
+            ImageServerReport.failed(error).send(to: parent)
+            _exit(1)
+        }
+        keep(configuration, key, heritage, parent: parent)
+    }
+
+    /// Goes on where a keeper was killed, beside its server, then ends the process.
+    ///
+    /// From descriptor 3 on: the pipe from the server, the shared memory, the directory's lock, the FUSE connection.
+    static func run(
+        _ configuration: ImageServerConfiguration,
+        _ key: Secret,
+        adopting server: AdoptedServer
+    ) -> Never {
+        do throws(KernelError) {
+            let words = OwnedDescriptor(adopting: 3, subject: "pipe from the server")
+            let heritage = try ServerHeritage(configuration, adopting: server, from: 4)
+            try ServerAttendance(configuration).waitForEnd(of: server.process)
+            var configuration = configuration
+            configuration.adopted = nil
+            let end = ServerEnd(status: nil, words: try words.readToEnd())
+            keep(configuration, key, heritage, after: end)
+        } catch {
+            ServerLog.say("cannot keep \(configuration.image): \(error)")
+            _exit(1)
+        }
+    }
+
+    /// What is known of a server that has ended; no status of one that was killed, or that another process has started.
+    private struct ServerEnd {
+        let status: Int32?
+        let words: [UInt8]
+    }
+
+    /// Starts server after server; the first one has ended, as `end` says, where another keeper had started it.
+    private static func keep(
+        _ configuration: ImageServerConfiguration,
+        _ key: Secret,
+        _ heritage: ServerHeritage,
+        parent: CInt? = nil,
+        after end: ServerEnd? = nil
+    ) -> Never {
+        var adopted = end
+        var generation = adopted == nil ? 0 : 1
+        var pause: UInt32 = 0
+        var refusedSince: ContinuousClock.Instant?
+        while true {
+            let begin = ContinuousClock.now
+            let first = generation == 0 ? parent : nil
+            guard let end = adopted.take() ?? serve(configuration, key, heritage, generation, parent: first) else {
+                _exit(1)
+            }
+            if end.words.contains(Word.gone.rawValue) { _exit(0) }
+            guard generation > 0 || end.words.contains(Word.ready.rawValue) else { _exit(1) }
+            if end.status == fenced {
+                heritage.giveUp()
+                _exit(1)
+            }
+            refusedSince = end.status == refused ? refusedSince ?? begin : nil
+            if let refusedSince, .now - refusedSince > refusalLimit {
+                ServerLog.say("giving \(configuration.image) up: another client has it")
+                heritage.giveUp()
+                _exit(1)
+            }
+            pause = .now - begin > soundLife ? 0 : min(max(pause * 2, pause == 0 ? 20_000 : 0), longestPause)
+            let how = end.status.map { "ended with \($0)" } ?? "was killed"
+            ServerLog.say("the server of \(configuration.image) \(how): starting the next one")
+            if generation > 0 { usleep(pause) }
+            generation += 1
+        }
+    }
+
+    /// Starts a server and waits for its end.
+    private static func serve(
+        _ configuration: ImageServerConfiguration,
+        _ key: Secret,
+        _ heritage: ServerHeritage,
+        _ generation: Int,
+        parent: CInt?
+    ) -> ServerEnd? {
+        do throws(KernelError) {
+            return try OwnedDescriptor.withPipe { (words, toKeeper) throws(KernelError) in
+                let process = try ProcessControl.fork()
+                if process == 0 {
+                    let server = ImageServer(configuration, key, heritage, generation, toKeeper: toKeeper.rawValue)
+                    server.run(parent: parent)
+                }
+                // The service must see the end of its pipe when the server is gone.
+                if let parent { close(parent) }
+                _ = consume toKeeper
+                if let identity = ProcessIdentity(of: process) {
+                    try ServerAttendance(configuration).waitForEnd(of: identity)
+                }
+                let status = ProcessControl.wait(for: process)
+                return ServerEnd(status: status, words: try words.readToEnd())
+            }
+        } catch {
+            ServerLog.say("cannot start a server for \(configuration.image): \(error)")
+            return nil
+        }
+    }
+}
+
+extension ServerRecord {
+    /// The record in a directory; nothing when there is none.
+    static func read(_ directory: MappingDirectory) -> ServerRecord? {
+        guard let bytes = try? KernelFile.bytes(directory.server) else { return nil }
+        return try? JSONDecoder().decode(ServerRecord.self, from: Data(bytes))
+    }
+
+    func write(_ directory: MappingDirectory) throws(KernelError) {
+        let bytes = (try? JSONEncoder().encode(self)).map { Array($0) } ?? []
+        // It tells of processes, and none outlives the machine: who had the image then is told by the lock's record.
+        try KernelFile.replace(directory.server, with: bytes, isDurable: false)
+    }
+}

@@ -1,0 +1,100 @@
+internal import Glibc
+internal import ImageMapping
+internal import LinuxKernel
+internal import RBD
+
+/// A keeper's wait for the end of its server, which it watches meanwhile: a server that is stopped serves nobody.
+///
+/// **When a stopped server is replaced.** Killing it and starting the next one is safe whenever a takeover is: what it
+/// had acknowledged lies in shared memory, and what it had sent and still comes is refused by the cluster, because the
+/// next one fences it first. The next one is started only after the kernel has said that the old one is gone: both would
+/// use the same memory; one that SIGKILL cannot end, since it waits in the kernel, is waited for. What then is left:
+///
+/// | the server | what is done |
+/// | --- | --- |
+/// | is stopped by a signal | told of, then killed and replaced: whoever stopped it may never let it go |
+/// | is stopped, has a FUSE connection, and the kernel cannot send its requests again | told of: they would hang for ever |
+/// | is stopped by a debugger, or has one | told of: somebody looks at it, and lets it go |
+/// | is slow: no processor time, no answer from the cluster | nothing: the next one would be no faster |
+///
+/// Looks are counted and not seconds: after a machine was suspended, or the keeper stopped with its server, it has missed
+/// no look, and the server gets as long as ever to move again. Whether the image is still ours is not asked here: the
+/// next server finds out, and gives the device up if it was fenced.
+struct ServerAttendance {
+    private let configuration: ImageServerConfiguration
+
+    init(_ configuration: ImageServerConfiguration) { self.configuration = configuration }
+
+    private static let interval = Duration.seconds(1)
+    private static let looksUntilTold = 3
+    private static let looksUntilReplaced = 8
+
+    /// Returns when the server has ended.
+    func waitForEnd(of server: ProcessIdentity) throws(KernelError) {
+        var looks = 0
+        while try !server.hasEnded(within: Self.interval) {
+            guard let state = server.status?.state, let standstill = Standstill(state, server, configuration.front)
+            else {
+                if looks >= Self.looksUntilTold { clear("the server of \(configuration.image) moves again") }
+                looks = 0
+                continue
+            }
+            looks += 1
+            if looks == Self.looksUntilTold { tell(standstill, server) }
+            if looks >= Self.looksUntilReplaced, standstill == .stopped { try server.send(SIGKILL) }
+        }
+        if looks >= Self.looksUntilTold { clear("the server of \(configuration.image), which was stopped, has ended") }
+    }
+
+    private func tell(_ standstill: Standstill, _ server: ProcessIdentity) {
+        let begin = HolderRecord.time(Int64(time(nil)))
+        let sentence = "process \(server.pid), which serves \(configuration.image), \(standstill) since \(begin)"
+        ServerLog.say(sentence)
+        ServerLog.attempt("write \(configuration.directory.stall)") { () throws(KernelError) in
+            try KernelFile.replace(configuration.directory.stall, with: Array("\(sentence)\n".utf8))
+        }
+    }
+
+    private func clear(_ sentence: String) {
+        ServerLog.say(sentence)
+        ServerLog.attempt("remove \(configuration.directory.stall)") { () throws(KernelError) in
+            try KernelFile.remove(configuration.directory.stall)
+        }
+    }
+}
+
+/// Why a server does not move.
+enum Standstill: Equatable, CustomStringConvertible {
+    /// It can be replaced.
+    case stopped
+    /// Its requests would be lost with it.
+    case irreplaceable
+    /// Somebody looks at it.
+    case traced
+
+    /// What a process' state in `/proc/PID/stat` means; nothing when it is not at a standstill.
+    init?(_ state: Character, isTraced: Bool, _ front: ServerFrontKind, canResend: Bool) {
+        switch state {
+        case "t": self = .traced
+        case "T": self = isTraced ? .traced : front == .fuse && !canResend ? .irreplaceable : .stopped
+        default: return nil
+        }
+    }
+
+    init?(_ state: Character, _ server: ProcessIdentity, _ front: ServerFrontKind) {
+        // Only one that may be stopped is worth the second look.
+        guard state == "T" || state == "t" else { return nil }
+        let canResend = KernelRelease.current?.resendsFuseRequests ?? false
+        self.init(state, isTraced: server.isTraced, front, canResend: canResend)
+    }
+
+    var description: String {
+        switch self {
+        case .stopped: "is stopped by a signal and will be replaced; its I/O has waited"
+        case .irreplaceable:
+            "is stopped by a signal and cannot be replaced, for this kernel (before 6.9) would lose its requests: send it "
+                + "SIGCONT; its I/O has waited"
+        case .traced: "is stopped by a debugger; its I/O has waited"
+        }
+    }
+}

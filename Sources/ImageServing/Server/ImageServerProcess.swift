@@ -1,0 +1,136 @@
+internal import FoundationEssentials
+internal import Glibc
+internal import ImageMapping
+internal import LinuxKernel
+internal import Secrets
+internal import SystemPackage
+
+/// The processes that serve one image; they outlive the service that started them.
+///
+/// The process that is started becomes the image's keeper (`ImageKeeper`), and forks the server (`ImageServer`).
+public enum ImageServerProcess {
+    /// Serves an image until its device is taken away, then ends the process.
+    ///
+    /// Must be called first thing in a process, on its first thread. Descriptor 3 is the pipe to the parent. For one that
+    /// takes a killed keeper's place, 3 and more are what `KeeperLine` hands over.
+    ///
+    /// - Parameter descriptor: A pipe with the placement and the configuration, a line of JSON each, and the key after
+    ///   them. The configuration may be long in coming (`ServerLauncher`), and when the pipe ends without one, so does the
+    ///   process.
+    public static func main(readingConfigurationFrom descriptor: Int32) -> Never {
+        // Signals come to one thread of ours, not into librbd's.
+        var signals = ServerSignals.set
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        let parent: CInt = 3
+        ServerLog.attempt("forbid dumps") { () throws(KernelError) in try ProcessControl.forbidDumps() }
+        let start: Start
+        do throws(MappingError) {
+            let pipe = OwnedDescriptor(adopting: descriptor, subject: "pipe")
+            guard let told = try readConfiguration(pipe) else { _exit(0) }
+            start = told
+        } catch {
+            ServerLog.say("\(error)")
+            ImageServerReport.failed(error).send(to: parent)
+            _exit(1)
+        }
+        let (configuration, key) = (start.configuration, start.key)
+        ServerLog.attempt("write to \(configuration.directory.log)") { () throws(KernelError) in
+            try ServerLog.move(to: configuration.directory.log)
+        }
+        for sentence in start.complaints { ServerLog.say(sentence) }
+        if let server = configuration.adopted { ImageKeeper.run(configuration, key, adopting: server) }
+        ImageKeeper.run(configuration, key, parent: parent)
+    }
+
+    private struct Start {
+        let configuration: ImageServerConfiguration
+        let key: Secret
+        /// What did not work while no image, and so no log, was known.
+        let complaints: [String]
+    }
+
+    /// What we are told; nothing when we are not needed.
+    private static func readConfiguration(_ pipe: consuming OwnedDescriptor) throws(MappingError) -> Start? {
+        let place = pipe.readToEndOfLine()
+        if place.isEmpty { return nil }
+        guard let placement = try? JSONDecoder().decode(ServerPlacement.self, from: Data(place)) else {
+            throw MappingError(.other, "cannot read the image server's placement: it is not ours")
+        }
+        let complaints = placement.enter()
+        var bytes: [UInt8]
+        do throws(KernelError) {
+            bytes = try pipe.readToEnd()
+        } catch {
+            throw MappingError("read the configuration", error)
+        }
+        if bytes.isEmpty { return nil }
+        defer {
+            bytes.withUnsafeMutableBytes { bytes in
+                if let base = bytes.baseAddress { explicit_bzero(base, bytes.count) }
+            }
+        }
+        guard let end = bytes.firstIndex(of: UInt8(ascii: "\n")),
+            let configuration = try? JSONDecoder().decode(ImageServerConfiguration.self, from: Data(bytes[..<end]))
+        else { throw MappingError(.other, "cannot read the image server's configuration: it is not ours") }
+        return Start(configuration: configuration, key: Secret(bytes[(end + 1)...]), complaints: complaints)
+    }
+}
+
+/// The signals that a server and its keeper do not die of.
+enum ServerSignals {
+    static var set: sigset_t {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for number in [SIGTERM, SIGINT, SIGHUP, SIGPIPE] { sigaddset(&signals, number) }
+        return signals
+    }
+
+    /// Calls `body` at each SIGTERM, such as at shutdown; the others are ignored.
+    static func onTermination(_ body: () -> Void) {
+        var signals = set
+        while true {
+            var number: CInt = 0
+            guard sigwait(&signals, &number) == 0, number == SIGTERM else { continue }
+            body()
+        }
+    }
+}
+
+/// What a server says, in a file beside its record.
+enum ServerLog {
+    static func say(_ sentence: String) {
+        try? OwnedDescriptor(adopting: dup(2), subject: "log").writeAll(Array("\(CephKey.masked(sentence))\n".utf8))
+    }
+
+    /// Says everything there from now on, as do the libraries.
+    static func move(to path: String) throws(KernelError) {
+        let file = try OwnedDescriptor(opening: path, O_WRONLY | O_CREAT | O_APPEND)
+        for output in [CInt(1), 2] where dup2(file.rawValue, output) < 0 {
+            throw KernelError("dup2", Errno(rawValue: errno), path)
+        }
+    }
+
+    /// Does what may fail on some hosts; says so when it does.
+    static func attempt(_ what: String, _ body: () throws(KernelError) -> Void) {
+        do throws(KernelError) {
+            try body()
+        } catch {
+            say("cannot \(what): \(error)")
+        }
+    }
+}
+
+extension ImageServerReport {
+    /// Tells the service, if it still listens.
+    @discardableResult
+    func send(to parent: CInt) -> Bool {
+        let parent = OwnedDescriptor(adopting: dup(parent), subject: "pipe to the service")
+        let line = (try? JSONEncoder().encode(self)).map { Array($0) } ?? []
+        do throws(KernelError) {
+            try parent.writeAll(line + [UInt8(ascii: "\n")])
+            return true
+        } catch {
+            return false
+        }
+    }
+}

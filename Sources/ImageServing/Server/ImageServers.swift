@@ -1,0 +1,64 @@
+public import ImageIO
+public import ImageMapping
+public import LinuxKernel
+internal import RBD
+
+/// How the server of an image is.
+public struct ImageServerStatus: Sendable {
+    /// The server, if it lives.
+    public let server: ProcessIdentity?
+    /// The process that starts the next server, if it lives.
+    public let keeper: ProcessIdentity?
+    /// What was done since the image was mapped, if the server says so.
+    public let statistics: IOStatistics?
+
+    /// Why the server does not move, if it does not: what its keeper says of it.
+    public let stall: String?
+
+    /// The errno of an acknowledged write that was lost; nothing while none was.
+    public var failure: Int32? { statistics?.failure }
+
+    /// How often a server of the image has died and was replaced.
+    public var replacements: UInt64 { statistics?.successions ?? 0 }
+}
+
+/// The servers of a node's images, to look at.
+public struct ImageServers: Sendable {
+    private let stateDirectory: String
+
+    /// Looks at the mappings in a state directory.
+    public init(stateDirectory: String) { self.stateDirectory = stateDirectory }
+
+    /// How an image's server is; nothing when the image has none, since it is not mapped or the kernel serves it.
+    ///
+    /// Asks the server, which answers at once, or not within 2 s when it is stopped.
+    public func status(of image: ImageAddress) -> ImageServerStatus? {
+        let directory = MappingDirectory(path: "\(stateDirectory)/mappings/\(image.fileName)")
+        guard let record = ServerRecord.read(directory) else { return nil }
+        return ImageServerStatus(
+            server: record.process != record.keeper && record.process.isAlive ? record.process : nil,
+            keeper: record.keeper?.isAlive == true ? record.keeper : nil,
+            statistics: ServerControl.ask("statistics", at: directory.control, within: 2),
+            stall: KernelFile.firstLine(directory.stall)
+        )
+    }
+
+    /// All images that are mapped here, whatever serves them, by their records.
+    public func mappings() -> [(image: ImageAddress, mapper: MapperKind, isHeld: Bool)] {
+        let names = (try? KernelFile.names(in: "\(stateDirectory)/mappings")) ?? []
+        return names.compactMap { name in
+            let record = MappingRecord.read(MappingDirectory(path: "\(stateDirectory)/mappings/\(name)"))
+            return record.map { ($0.image, $0.mapper ?? .fuse, $0.sharing == .oneNode) }
+        }
+    }
+
+    /// The images that have a server, by the names of their mappings.
+    public func images() -> [ImageAddress] {
+        let names = (try? KernelFile.names(in: "\(stateDirectory)/mappings")) ?? []
+        return names.compactMap { name in
+            let directory = MappingDirectory(path: "\(stateDirectory)/mappings/\(name)")
+            guard ServerRecord.read(directory) != nil else { return nil }
+            return MappingRecord.read(directory)?.image
+        }
+    }
+}

@@ -1,0 +1,81 @@
+internal import FoundationEssentials
+internal import Glibc
+internal import ImageIO
+internal import ImageMapping
+internal import LinuxKernel
+internal import Logging
+internal import RBD
+internal import SystemPackage
+
+/// The server and the keeper of a mapping, as the service finds and ends them.
+struct MappedServer {
+    let directory: MappingDirectory
+    let logger: Logger
+
+    /// How long a server may take to end before it is killed: everything was flushed by then.
+    private static let endLimit = Duration.seconds(10)
+
+    /// The server that wrote its identity into the directory, if it is still the same process.
+    var live: ProcessIdentity? {
+        guard let record = ServerRecord.read(directory), record.process != record.keeper, record.process.isAlive else {
+            return nil
+        }
+        return record.process
+    }
+
+    /// Whether a server lives that has taken the directory, started or starting, or its keeper does.
+    func isKept() throws(KernelError) -> Bool {
+        guard try FileKind.of(directory.lock) != nil else { return false }
+        return try !OwnedDescriptor(opening: directory.lock, O_RDWR).tryLock()
+    }
+
+    /// Ends both at once, and whoever they have started a moment before.
+    ///
+    /// Each would start the other anew: so the server is stopped first, then the keeper killed, then the server.
+    func kill() throws(KernelError) {
+        guard try isKept() else { return }
+        try Waiting.wait(Self.endLimit, "kill", directory.path) { () throws(KernelError) in
+            let record = ServerRecord.read(directory)
+            try record?.process.send(SIGSTOP)
+            try record?.keeper?.send(SIGKILL)
+            try record?.process.send(SIGKILL)
+            return try !isKept()
+        }
+    }
+
+    /// Waits for both to end, after their device has gone.
+    ///
+    /// A server that has acknowledged writes which are not stable, since the cluster is away, is not killed: EBUSY.
+    func end() throws(KernelError) {
+        do throws(KernelError) {
+            try Waiting.wait(Self.endLimit, "wait", directory.path) { () throws(KernelError) in try !isKept() }
+        } catch {
+            let statistics: IOStatistics? = ServerControl.ask("statistics", at: directory.control)
+            if let bytes = statistics?.unstableBytes, bytes > 0 {
+                throw KernelError(
+                    "wait",
+                    .resourceBusy,
+                    "\(directory.path): \(bytes) bytes that were written wait for the cluster; is it reachable?"
+                )
+            }
+            logger.warning("killing an image server that does not end", metadata: ["mapping": "\(directory.path)"])
+            try kill()
+        }
+    }
+
+    /// Removes the directory, from which nothing is served any more.
+    ///
+    /// A server that was started just before its service was killed takes the directory perhaps only now. It finds that
+    /// nobody waits for it, and ends.
+    func removeDirectory() throws(KernelError) {
+        try Waiting.wait(Self.endLimit, "rmdir", directory.path) { () throws(KernelError) in
+            do throws(KernelError) {
+                try directory.remove()
+                return true
+            } catch  where error.errno == .directoryNotEmpty || error.errno == .resourceBusy {
+                try end()
+                return false
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+internal import FoundationEssentials
+internal import Glibc
+internal import ImageIO
+internal import ImageMapping
+internal import ImageOwnership
+internal import LinuxKernel
+internal import RBD
+
+/// Where a server answers questions: a UNIX socket, a word and a line feed in, a line of JSON out.
+///
+/// | word | answer |
+/// | --- | --- |
+/// | `statistics` | `IOStatistics` |
+/// | `grow` | `{"sizeBytes": …}`, once the device has the image's size, or `{"error": …}` |
+/// | `metadata` | `{"metadata": {…}}`: what is written on the image, or `{"error": …}` |
+/// | `change {…}` | the same, once the key of a `MetadataChange` is changed |
+enum ServerControl {
+    struct Notes: Codable {
+        var metadata: [String: String]?
+        var error: MappingError?
+    }
+
+    struct Growth: Codable {
+        var sizeBytes: UInt64?
+        var error: MappingError?
+    }
+
+    /// Answers on a thread of its own, one after the other; what the cluster must answer first has a thread for each.
+    static func start(at path: String, front: any ServerFront, notes: ImageNotes) throws(KernelError) {
+        let listener = Listener(try OwnedDescriptor.listening(at: path))
+        startThread {
+            while let accepted = try? listener.socket.accept() {
+                guard let words = line(of: accepted) else { continue }
+                let connection = Listener(accepted)
+                let reply: @Sendable () -> Void = {
+                    try? connection.socket.writeAll(answer(to: words, front, notes) + [UInt8(ascii: "\n")])
+                }
+                if words == "statistics" { reply() } else { startThread(reply) }
+            }
+        }
+    }
+
+    /// Asks the server of a mapping; nothing when none answers.
+    static func ask<Answer: Decodable>(_ word: String, at path: String, within seconds: Int = 30) -> Answer? {
+        guard let connection = try? OwnedDescriptor.connected(to: path),
+            (try? connection.writeAll(Array("\(word)\n".utf8))) != nil
+        else { return nil }
+        var limit = timeval(tv_sec: seconds, tv_usec: 0)
+        setsockopt(connection.rawValue, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        guard let bytes = try? connection.readToEnd() else { return nil }
+        return try? JSONDecoder().decode(Answer.self, from: Data(bytes))
+    }
+
+    /// Asks the server of a mapping about what is written on its image.
+    static func notes(_ words: String, of image: ImageAddress, at path: String) throws(MappingError) -> [String: String]
+    {
+        guard let answer: Notes = ask(words, at: path) else {
+            throw MappingError(
+                .unavailable,
+                "the server of image \(image) does not say what is written on the image; is its cluster reachable?"
+            )
+        }
+        if let error = answer.error { throw error }
+        guard let metadata = answer.metadata else {
+            throw MappingError(
+                .unavailable,
+                "the server of image \(image) is of an earlier version and cannot say what is written on the image; stage its "
+                    + "volume again"
+            )
+        }
+        return metadata
+    }
+
+    /// Has the server of a mapping change what is written on its image.
+    static func apply(_ change: MetadataChange, of image: ImageAddress, at path: String) throws(MappingError) {
+        _ = try notes("change \(String(decoding: json(change), as: UTF8.self))", of: image, at: path)
+    }
+
+    private static func answer(to words: String, _ front: any ServerFront, _ notes: ImageNotes) -> [UInt8] {
+        switch words.prefix(while: { $0 != " " }) {
+        case "metadata", "change":
+            do throws(MappingError) {
+                let change = Data(words.utf8.drop { $0 != UInt8(ascii: " ") })
+                if let change = try? JSONDecoder().decode(MetadataChange.self, from: change) {
+                    try notes.apply(change)
+                }
+                return json(Notes(metadata: try notes.metadata()))
+            } catch {
+                return json(Notes(error: error))
+            }
+        case "grow":
+            do throws(MappingError) {
+                return json(Growth(sizeBytes: try front.grow()))
+            } catch {
+                return json(Growth(error: error))
+            }
+        default: return json(front.engine.statistics)
+        }
+    }
+
+    private static func json(_ value: some Encodable) -> [UInt8] {
+        (try? JSONEncoder().encode(value)).map { Array($0) } ?? []
+    }
+
+    private static func line(of connection: borrowing OwnedDescriptor) -> String? {
+        var bytes: [UInt8] = []
+        var byte: UInt8 = 0
+        while bytes.count < 4096, read(connection.rawValue, &byte, 1) == 1 {
+            if byte == UInt8(ascii: "\n") { return String(decoding: bytes, as: UTF8.self) }
+            bytes.append(byte)
+        }
+        return nil
+    }
+
+    private final class Listener: Sendable {
+        let socket: OwnedDescriptor
+        init(_ socket: consuming OwnedDescriptor) { self.socket = socket }
+    }
+}

@@ -1,0 +1,181 @@
+internal import FoundationEssentials
+internal import Glibc
+public import ImageMapping
+internal import LinuxKernel
+internal import Logging
+internal import Secrets
+internal import SystemPackage
+
+extension KernelRBDMapper: ImageMapper {
+    /// `krbd`.
+    public var kind: MapperKind { .krbd }
+
+    /// What this node lacks for it; loads the module if it can.
+    public func lack() -> String? {
+        if bus.isPresent { return nil }
+        KernelModule.load("rbd")
+        return bus.isPresent ? nil : "this kernel has no rbd (modprobe rbd does not bring it)"
+    }
+
+    /// Maps the image, or finds the device that it is.
+    public func map(_ request: MapRequest, observer: MappingObserver) throws(MappingError) -> MappedDevice {
+        let options = try KernelMapOptions(mapOptions: request.mapOptions)
+        let isForced = try KernelMapOptions.isForced(unmapOptions: request.unmapOptions)
+        try refuseUnspeakable(request)
+        if let lack = lack() {
+            throw MappingError(.unsupported, "cannot map image \(request.image) by krbd: \(lack)")
+        }
+        try refuseUnknownKey(request)
+        observer(.askingMonitors, request.monitors.joined(separator: ","))
+        let monitors = try KernelMonitors(
+            asking: request.monitors,
+            mode: options["ms_mode"],
+            subject: "map image \(request.image) by krbd"
+        )
+        var request = request
+        request.monitors = monitors.forLibrados
+        let known = (record(of: request.image)?.hosts ?? []) + monitors.addresses
+        if let device = try reusable(request, hosts: known) { return try finish(device, request, observer) }
+        do throws(KernelError) {
+            observer(.recordingMapping, request.image.description)
+            let record = KernelRBDRecord(
+                version: 1,
+                image: request.image,
+                sharing: request.sharing,
+                mapper: .krbd,
+                hosts: monitors.addresses,
+                isForced: isForced
+            )
+            try KernelFile.makeDirectories(directory(of: request.image).path)
+            try KernelFile.replace(directory(of: request.image).record, with: json(record))
+        } catch {
+            throw MappingError("map image \(request.image)", error)
+        }
+        if request.sharing == .oneNode { try owner?.claim(request) }
+        observer(.mappingInKernel, request.image.description)
+        try add(request, monitors, options)
+        guard let device = try ourDevices(of: request.image).last else {
+            throw MappingError(
+                .host,
+                "cannot map image \(request.image): the kernel mapped it, but sysfs does not show it"
+            )
+        }
+        return try finish(device, request, observer)
+    }
+
+    /// What is written on the image; the kernel has no words for it, so its owner's connection reads it.
+    public func metadata(_ request: MapRequest) throws(MappingError) -> [String: String] {
+        try requiredOwner(request).metadata(request)
+    }
+
+    /// Changes what is written on the image by its owner's connection.
+    public func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {
+        try requiredOwner(request).apply(change, request)
+    }
+
+    private func requiredOwner(_ request: MapRequest) throws(MappingError) -> any KernelImageOwner {
+        guard let owner else {
+            throw MappingError(
+                .unsupported,
+                "cannot read what is written on image \(request.image): krbd has no owner here"
+            )
+        }
+        return owner
+    }
+
+    /// The device that the image is already, if it is as it is wanted; a mapping that must not be is refused.
+    private func reusable(_ request: MapRequest, hosts: [String]) throws(MappingError) -> KernelRBDDevice? {
+        let present = try devices(named: request.image).filter { device in
+            device.monitors.isEmpty || hosts.contains { host in device.monitors.contains { $0 == host } }
+        }
+        guard let device = present.first else { return nil }
+        guard isOurs(device) else {
+            throw MappingError(
+                .inUse,
+                "cannot map image \(request.image): it is mapped here already as \(device.path), not by this service; "
+                    + "see who uses it and unmap it: rbd unmap \(device.path)"
+            )
+        }
+        for surplus in present.dropFirst() where isOurs(surplus) {
+            logger.warning("unmapping a second device of an image", metadata: ["device": "\(surplus.path)"])
+            try unmap(surplus, of: request.image, isForced: false)
+        }
+        let sharing = record(of: request.image)?.sharing
+        guard bus.isReadOnly(device) == request.sharing.isReadOnly, sharing == nil || sharing == request.sharing else {
+            throw MappingError(
+                .inUse,
+                "cannot map image \(request.image) for \(request.sharing): it is mapped here as \(device.path) for "
+                    + "\(sharing ?? (bus.isReadOnly(device) ? .readers : .manyNodes)); unstage its volume first"
+            )
+        }
+        return device
+    }
+
+    /// Waits for the node, and sees to it that there is a record.
+    private func finish(
+        _ device: KernelRBDDevice,
+        _ request: MapRequest,
+        _ observer: MappingObserver
+    ) throws(MappingError) -> MappedDevice {
+        try hold(device, request)
+        observer(.waitingForNode, device.path)
+        do throws(KernelError) {
+            if record(of: request.image) == nil {
+                let record = KernelRBDRecord(
+                    version: 1,
+                    image: request.image,
+                    sharing: request.sharing,
+                    mapper: .krbd,
+                    hosts: device.monitors,
+                    isForced: false
+                )
+                try KernelFile.makeDirectories(directory(of: request.image).path)
+                try KernelFile.replace(directory(of: request.image).record, with: json(record))
+            }
+            let deadline = ContinuousClock.now + limits.node
+            while try FileKind.of(device.path) != .blockDevice(device.device) {
+                guard .now < deadline else {
+                    throw KernelError("lstat", .noSuchFileOrDirectory, "\(device.path) (\(device.device))")
+                }
+                usleep(1000)
+            }
+            return try describe(device)
+        } catch {
+            throw MappingError(
+                .host,
+                "cannot use the device of image \(request.image): \(error); is the host's /dev, a devtmpfs, what this "
+                    + "service sees at /dev?"
+            )
+        }
+    }
+
+    /// Has the image locked for this node; when another one was faster, nothing stays mapped.
+    private func hold(_ device: KernelRBDDevice, _ request: MapRequest) throws(MappingError) {
+        guard let owner, request.sharing == .oneNode else { return }
+        do throws(MappingError) {
+            try owner.hold(request, address: device.clientAddress)
+        } catch {
+            if error.kind == .inUse { try unmap(device, of: request.image, isForced: false) }
+            throw error
+        }
+    }
+
+    /// What cannot be said in a line of words: the file in sysfs has no quotes.
+    private func refuseUnspeakable(_ request: MapRequest) throws(MappingError) {
+        let image = request.image
+        for (what, name) in [("pool", image.pool), ("namespace", image.namespace), ("image", image.name)]
+        where name.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) || name.contains(",") && what == "namespace" {
+            throw MappingError(.unsupported, "cannot map image \(image) by krbd: its \(what) has a blank in its name")
+        }
+        let user = request.credentials.userID
+        guard !user.isEmpty, !user.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F || $0 == UInt8(ascii: ",") }) else {
+            throw MappingError(.invalid, "cannot map image \(image) by krbd: user ID '\(user)' has a blank or a comma")
+        }
+    }
+
+    func json(_ value: some Encodable) -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        return (try? encoder.encode(value)).map { Array($0) } ?? []
+    }
+}

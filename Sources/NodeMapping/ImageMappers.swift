@@ -1,0 +1,203 @@
+internal import FoundationEssentials
+public import ImageMapping
+public import ImageServing
+public import LinuxKernel
+public import Logging
+internal import SystemPackage
+
+/// A node's mappers, of which each image is mapped by one at a time.
+///
+/// Which one has an image stands in the mapping's record, so that it is found again by a service that was restarted with
+/// another preference.
+public final class ImageMappers: Sendable {
+    private let stateDirectory: String
+    private let mappers: [any ImageMapper]
+    private let logger: Logger
+
+    /// Gathers mappers.
+    ///
+    /// - Parameters:
+    ///   - mappers: In the order in which `auto` tries them.
+    ///   - stateDirectory: Where they keep their mappings, such as `/var/lib/nacre`.
+    ///   - logger: Where to tell of a choice.
+    public init(_ mappers: [any ImageMapper], stateDirectory: String, logger: Logger) {
+        self.mappers = mappers
+        self.stateDirectory = stateDirectory
+        self.logger = logger
+    }
+
+    /// Makes the image a block device by the mapper that is chosen, or finds the one that it is.
+    ///
+    /// - Parameters:
+    ///   - request: The image and how.
+    ///   - choice: Which mapper.
+    ///   - observer: Told of each step.
+    /// - Returns: The device.
+    /// - Throws: `MappingError`; when there was a choice, it says why each could not.
+    public func map(
+        _ request: MapRequest,
+        by choice: MapperChoice = .auto,
+        observer: MappingObserver = { _, _ in }
+    ) throws(MappingError) -> MappedDevice {
+        if let present = try present(request.image) {
+            if try present.device(of: request.image) != nil {
+                guard choice.mayFallBack || choice.preferred == present.kind else {
+                    throw MappingError(
+                        .inUse,
+                        "cannot map image \(request.image) by \(choice.preferred?.rawValue ?? "auto"): it is mapped by "
+                            + "\(present.kind) here; unstage its volume first"
+                    )
+                }
+                return try present.map(request, observer: observer)
+            }
+            guard let preferred = choice.preferred, preferred != present.kind else {
+                // The one that has the record clears away by itself what it left.
+                let again = MapperChoice(preferred: present.kind, mayFallBack: choice.mayFallBack)
+                return try mapAnew(request, again, remains: present.kind, observer)
+            }
+            try present.unmap(request.image, observer: observer)
+        }
+        return try mapAnew(request, choice, remains: nil, observer)
+    }
+
+    /// Maps by the first of the mappers that can; one that cannot leaves nothing for the next to trip over.
+    private func mapAnew(
+        _ request: MapRequest,
+        _ choice: MapperChoice,
+        remains: MapperKind?,
+        _ observer: MappingObserver
+    ) throws(MappingError) -> MappedDevice {
+        var reasons: [String] = []
+        for kind in choice.order(of: mappers.map(\.kind)) {
+            guard let mapper = mappers.first(where: { $0.kind == kind }) else {
+                reasons.append("\(kind): not offered here")
+                continue
+            }
+            if let lack = mapper.lack() {
+                reasons.append("\(kind): \(lack)")
+                if kind == remains { try mapper.unmap(request.image, observer: observer) }
+                continue
+            }
+            do throws(MappingError) {
+                return try mapper.map(request, observer: observer)
+            } catch  where error.kind == .unsupported && choice.mayFallBack {
+                logger.notice("trying another mapper", metadata: ["image": "\(request.image)", "why": "\(error)"])
+                reasons.append("\(kind): \(error)")
+                try mapper.unmap(request.image, observer: observer)
+            }
+        }
+        throw MappingError(.unsupported, "cannot map image \(request.image): \(reasons.joined(separator: "; "))")
+    }
+
+    /// Takes the image's new size over to its device, and returns it in bytes.
+    public func grow(
+        _ image: ImageAddress,
+        toAtLeast bytes: UInt64 = 0,
+        observer: MappingObserver = { _, _ in }
+    ) throws(MappingError) -> UInt64 {
+        guard let mapper = try present(image) else {
+            throw MappingError(.notFound, "cannot grow the device of image \(image): it is not mapped here")
+        }
+        return try mapper.grow(image, toAtLeast: bytes, observer: observer)
+    }
+
+    /// Nacre's keys of the metadata of an image that is mapped here, `nacre.io/…`.
+    public func metadata(_ request: MapRequest) throws(MappingError) -> [String: String] {
+        try mapped(request.image).metadata(request)
+    }
+
+    /// Changes a key of an image that is mapped here, unless another client has changed it meanwhile.
+    public func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {
+        try mapped(request.image).apply(change, request)
+    }
+
+    private func mapped(_ image: ImageAddress) throws(MappingError) -> any ImageMapper {
+        guard let mapper = try present(image) else {
+            throw MappingError(.notFound, "image \(image) is not mapped here any more; stage its volume again")
+        }
+        return mapper
+    }
+
+    /// The device of an image; nothing when it is not mapped, or its server is dead.
+    public func device(of image: ImageAddress) throws(MappingError) -> MappedDevice? {
+        try present(image)?.device(of: image)
+    }
+
+    /// The devices of an image, by its record or by the kernel's own word; without an image, those of all that are ours.
+    ///
+    /// - Parameter image: The image; nothing for all.
+    /// - Returns: Their numbers.
+    /// - Throws: `MappingError`.
+    public func devices(of image: ImageAddress?) throws(MappingError) -> Set<DeviceNumber> {
+        var devices: Set<DeviceNumber> = []
+        let images = if let image { [image] } else { try images() }
+        for image in images {
+            if let device = try device(of: image)?.device { devices.insert(device) }
+        }
+        for mapper in mappers { devices.formUnion(try mapper.unrecordedDevices(of: image)) }
+        return devices
+    }
+
+    /// Takes the device away and proves it; fine when nothing is there.
+    ///
+    /// - Parameters:
+    ///   - image: The image.
+    ///   - monitors: Its cluster's, to find in the kernel what no record tells of; without them it is not looked for.
+    ///   - observer: Told of each step.
+    /// - Throws: `MappingError`.
+    public func unmap(
+        _ image: ImageAddress,
+        monitors: [String] = [],
+        observer: MappingObserver = { _, _ in }
+    ) throws(MappingError) {
+        let directory = MappingDirectory(path: "\(stateDirectory)/mappings/\(image.fileName)")
+        if !monitors.isEmpty, MappingRecord.read(directory) == nil {
+            for mapper in mappers { try mapper.unmapUnrecorded(image, monitors: monitors, observer: observer) }
+        }
+        try present(image)?.unmap(image, observer: observer)
+    }
+
+    /// The images that have left a trace here, mapped or half-way; what has no record yet is nobody's.
+    public func images() throws(MappingError) -> [ImageAddress] {
+        do throws(KernelError) {
+            let directory = "\(stateDirectory)/mappings"
+            guard try FileKind.of(directory) != nil else { return [] }
+            return try KernelFile.names(in: directory).compactMap { name in
+                let record = MappingDirectory(path: "\(directory)/\(name)").record
+                guard let bytes = try? KernelFile.bytes(record) else { return nil }
+                return try? JSONDecoder().decode(NamedImage.self, from: Data(bytes)).image
+            }
+        } catch {
+            throw MappingError("list the mappings", error)
+        }
+    }
+
+    /// What the records of all mappers begin with.
+    private struct NamedImage: Decodable {
+        let image: ImageAddress
+    }
+
+    /// How the image's server is; nothing when it has none.
+    public func serverStatus(of image: ImageAddress) -> ImageServerStatus? {
+        ImageServers(stateDirectory: stateDirectory).status(of: image)
+    }
+
+    /// Which of the mappers has a record of the image.
+    private func present(_ image: ImageAddress) throws(MappingError) -> (any ImageMapper)? {
+        let directory = MappingDirectory(path: "\(stateDirectory)/mappings/\(image.fileName)")
+        let bytes: [UInt8]
+        do throws(KernelError) {
+            guard try FileKind.of(directory.path) != nil else { return nil }
+            // A directory without a record is what a crash at its making leaves; any of them clears it away.
+            guard try FileKind.of(directory.record) != nil else { return mappers.first { $0.kind == .fuse } }
+            bytes = try KernelFile.bytes(directory.record)
+        } catch {
+            throw MappingError("find the mapping of image \(image)", error)
+        }
+        let kind = (try? JSONDecoder().decode(MappingRecord.self, from: Data(bytes)))?.mapper ?? .fuse
+        guard let mapper = mappers.first(where: { $0.kind == kind }) else {
+            throw MappingError(.host, "image \(image) is mapped by \(kind), which this service does not offer")
+        }
+        return mapper
+    }
+}
