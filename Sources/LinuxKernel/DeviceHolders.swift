@@ -105,9 +105,9 @@ public struct DeviceHolders: Sendable {
         for pid in pids where pid != getpid() {
             let directory = "\(proc)/\(pid)/fd"
             let isHolder = ((try? KernelFile.names(in: directory)) ?? []).contains { descriptor in
-                // Only names that fit are looked at further: a stat of anything else may block.
+                // Only names that fit, and those below /dev, are looked at further: a stat of anything else may block.
                 guard let target = link("\(directory)/\(descriptor)"),
-                    names.contains(where: { target.endsExactly(with: "/\($0)") })
+                    target.startsExactly(with: "/dev/") || names.contains(where: { target.endsExactly(with: "/\($0)") })
                 else { return false }
                 var status = stat()
                 guard stat("\(directory)/\(descriptor)", &status) == 0, status.st_mode & S_IFMT == S_IFBLK else {

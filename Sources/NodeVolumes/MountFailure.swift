@@ -27,11 +27,15 @@ struct MountFailure: Sendable {
     ///   - device: `/dev/rbd0`.
     /// - Returns: A clause without a full stop.
     func reason(_ fileSystem: String, _ options: [String], _ device: String) -> String {
+        "\(meaning(fileSystem, options))\(said(of: device)) (\(error.call): \(error.errnoName))"
+    }
+
+    /// What the kernel logged of the device, as `; the kernel said: …`; empty when it logged nothing.
+    func said(of device: String) -> String {
         let name = device.behind("/dev/") ?? device
         // EXT4-fs (rbd0): …, XFS (rbd0): …
         let words = messages.filter { $0.contains("(\(name)):") || $0.contains("(\(name)) ") }.suffix(3)
-        let said = words.isEmpty ? "" : "; the kernel said: \(words.joined(separator: "; "))"
-        return "\(meaning(fileSystem, options))\(said) (\(error.call): \(error.errnoName))"
+        return words.isEmpty ? "" : "; the kernel said: \(words.joined(separator: "; "))"
     }
 
     private func meaning(_ fileSystem: String, _ options: [String]) -> String {

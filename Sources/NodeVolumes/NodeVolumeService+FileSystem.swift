@@ -167,8 +167,18 @@ extension NodeVolumeService {
                 flags + [device.path],
                 "check volume '\(record.volumeID)'"
             ),
-            case .exited(let code) = status.status, code != 0
+            case .exited(let code) = status.status
         else { return plain }
+        guard code != 0 else {
+            let flags = record.usage.mountFlags
+            guard error.errno == .invalidArgument, !flags.isEmpty else { return plain }
+            return VolumeError(
+                .failedPrecondition,
+                "cannot mount volume '\(record.volumeID)' with the options '\(flags.joined(separator: ","))': its "
+                    + "\(record.usage.fileSystem) is sound, so the kernel does not take one of them; correct mountOptions "
+                    + "of its class\(failure.said(of: device.path)) (\(error.call): \(error.errnoName))"
+            )
+        }
         return VolumeError(
             .failedPrecondition,
             "cannot mount volume '\(record.volumeID)' (\(error)): its \(record.usage.fileSystem) is damaged (\(program) "

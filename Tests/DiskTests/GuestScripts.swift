@@ -34,7 +34,7 @@ struct GuestScripts {
             Script(
                 name: "paths",
                 about: "a disk that another node or another host uses is left alone",
-                cases: 59
+                cases: 58
             ),
         ]
     )

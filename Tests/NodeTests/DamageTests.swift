@@ -72,16 +72,24 @@ extension NodeTests {
         try await lab.remove("options")
     }
 
-    @Test("A mount that the kernel refuses says which options it was given, and what the kernel said")
-    func refusedByKernel() async throws {
-        let lab = try await NodeLab.fresh("kernel-refuses", megabytes: 64)
+    @Test(
+        "A mount option that the kernel does not take is told as such, not as an invalid argument",
+        arguments: [("ext4", "commit=soon"), ("xfs", "logbsize=17")]
+    )
+    func refusedByKernel(fsType: String, option: String) async throws {
+        let image = "option-\(fsType)"
+        let lab = try await NodeLab.fresh(image, megabytes: 400)
         await #expect {
-            try await lab.service().stage(lab.stageRequest("kernel-refuses", flags: ["commit=never"]), deadline: soon)
+            try await lab.service().stage(lab.stageRequest(image, fsType: fsType, flags: [option]), deadline: soon)
         } throws: {
-            "\($0)".contains("mount options 'commit=never'") && "\($0)".contains("EINVAL")
+            ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains("with the options '\(option)'")
+                && "\($0)".contains("its \(fsType) is sound") && "\($0)".contains("EINVAL")
         }
+        // Without the option all is well.
+        try await lab.run("stage", image, fsType, observer: nil)
+        try await lab.run("down", image, fsType, observer: nil)
         #expect(try lab.remains() == [])
-        try await lab.remove("kernel-refuses")
+        try await lab.remove(image)
     }
 
     @Test("A mkfs that fails names the class's options and its reason")

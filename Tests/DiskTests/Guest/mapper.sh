@@ -108,9 +108,6 @@ says "a name that is taken" 1 "there is a mapping of that name already (DM_DEV_C
 says "a rename to a name that is taken" 1 "rename the mapping 'other' to 'window': there is a mapping of that name" "$nacre" dm rename other window
 "$nacre" dm remove other
 says "a window behind the end" 1 "has 167772160 bytes, and it would end at byte 167776256" "$nacre" dm create far --device "$disk" --offset 167772160 --length 4096
-mkfs.ext4 -q -F "$disk" && mount -o ro "$disk" m
-says "a window on what is mounted" 1 "mounted at '/tmp/lab/m'" "$nacre" dm create busy --device "$disk" --length 4096
-umount m
 says "a mapping that is not there" 66 "suspend the mapping 'nobody': there is no such mapping" "$nacre" dm suspend nobody
 says "a device that is not there" 66 "there is none (stat: ENOENT)" "$nacre" dm create view --device /dev/nobody --length 4096
 check "and renamed" bash -c "$nacre dm rename window view && dmsetup info view"
@@ -131,6 +128,7 @@ check "a disk is prepared" "$nacre" prepare "$disk" --serial "$proof" --part cep
 check "the kernel has its partitions" test -b "${disk}p1" -a -b "${disk}p2"
 dd if="$fixtures/bluestore-single.bin" of="${disk}p2" conv=fsync status=none
 mkfs.ext4 -q "${disk}p1" && mount -o ro "${disk}p1" m
+says "a window on what is mounted" 1 "mounted at '/tmp/lab/m'" "$nacre" dm create busy --device "${disk}p1" --length 4096
 refuses "a mounted partition is refused" "is mounted at" zap --content ext4
 umount m
 uuid=$("$nacre" plan "$disk" --fsid "$cluster" --content ext4 -o json | jq -r '.[0].refusals[].message' | grep -oE '[0-9a-f-]{36}' | head -1)
