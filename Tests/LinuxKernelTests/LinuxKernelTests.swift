@@ -158,6 +158,40 @@ struct KernelTextTests {
         }
     }
 
+    @Test(
+        "A program is a child of ours, or has a session of its own; one that cannot be run is told by execve",
+        arguments: [true, false]
+    )
+    func spawns(isDetached: Bool) throws {
+        let script = "read -r _ _ _ _ _ session _ < /proc/$$/stat; echo $$ $session; exit 7"
+        let said = try OwnedDescriptor.withPipe { (readEnd, writeEnd) throws(KernelError) -> (Int32, String) in
+            let pid = try ProcessControl.spawn(
+                "/bin/sh",
+                isDetached: isDetached,
+                arguments: ["sh", "-c", script],
+                environment: [:],
+                descriptors: [0, writeEnd.rawValue, 2]
+            )
+            // Ours is closed first, so that the end of what the program says is seen.
+            _ = consume writeEnd
+            return (pid, String(decoding: try readEnd.readToEnd(), as: UTF8.self))
+        }
+        let words = said.1.split(whereSeparator: \.isWhitespace).compactMap { Int32($0) }
+        #expect(words == [said.0, isDetached ? said.0 : getsid(0)], "\(said)")
+        if !isDetached { #expect(ProcessControl.ending(of: said.0) == "exit status 7") }
+        #expect {
+            _ = try ProcessControl.spawn(
+                "/nonexistent/program",
+                isDetached: isDetached,
+                arguments: ["program"],
+                environment: [:],
+                descriptors: [0, 1, 2]
+            )
+        } throws: {
+            ($0 as? KernelError)?.call == "execve" && ($0 as? KernelError)?.isNotFound == true
+        }
+    }
+
     @Test("Who listens nowhere is told as such, and a name that is too long as that")
     func moreCauses() {
         #expect { _ = try OwnedDescriptor.connected(to: "/tmp/nobody-\(getpid())") } throws: {
