@@ -137,7 +137,7 @@ struct FuzzTests {
                 _ = gpt.problems(mbr: MBR(source, sectorBytes: sector))
                 _ = gpt.partitions.compactMap { gpt.extent(of: $0.entry) }
                 _ = gpt.extents
-                _ = GPTLayout(gpt, sizeBytes: sizeBytes)?.freeRuns
+                _ = (try? GPTLayout(gpt, sizeBytes: sizeBytes))?.writes
             }
         case .mbr: _ = MBR(source, sectorBytes: 512)?.entries
         case .whole:

@@ -57,7 +57,7 @@ struct GPTTests {
         #expect(gpt.partitions[0].entry.firstLBA == 2048)
         #expect(gpt.partitions[0].entry.lastLBA == 22527)
         #expect(PartitionType.of(gpt.partitions[0].entry.type)?.name == "ceph-data")
-        let layout = try #require(GPTLayout(gpt, sizeBytes: 64 << 20))
+        let layout = try GPTLayout(gpt, sizeBytes: 64 << 20)
         let written = layout.writes
         #expect(written.map(\.offset) == [(64 << 20) - 16896, 0], "the backup, then the primary with the MBR")
         for (offset, bytes) in written {
@@ -87,7 +87,7 @@ struct GPTTests {
         let gpt = try #require(GPT(source, sectorBytes: 512))
         #expect(gpt.problems(mbr: MBR(source, sectorBytes: 512)).contains { $0.part == part })
         #expect(gpt.partitions.map(\.number) == [1])
-        let layout = try #require(GPTLayout(gpt, sizeBytes: 64 << 20))
+        let layout = try GPTLayout(gpt, sizeBytes: 64 << 20)
         for (offset, bytes) in layout.writes { file.write(bytes, at: Int(offset)) }
         #expect(system("sgdisk -v \(file.path) 2>&1 | grep -q 'No problems found'") == 0)
     }

@@ -35,6 +35,55 @@ struct TableTests {
         #expect(kernel.compactMap(\.partitionNumber) == [2, 3], "the kernel knows what the table says")
     }
 
+    @Test("The table of a disk that was cloned to a smaller one is repaired where all partitions fit, else left alone")
+    func cloned() throws {
+        let lab = try DiskLab()
+        for (end, fits) in [("+20M", true), ("+60M", false)] {
+            let large = try lab.image("large-\(fits)", 128 << 20)
+            try lab.sh("sgdisk -n 1:0:+20M -u 1:\(DiskLab.osd) -A 1:set:2 -n 2:0:\(end) -c 2:two \(large)")
+            let disk = try lab.disk("small-\(fits)", 64 << 20)
+            lab.atEnd {
+                for number in 1...2 { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: number) }
+            }
+            // Boot code, as GRUB's, is no part of a table.
+            try lab.sh("head -c 440 /dev/urandom | dd of=\(large) conv=notrunc status=none")
+            try lab.sh("dd if=\(large) of=\(disk.file) bs=1M count=64 conv=notrunc,sparse status=none")
+            try disk.flush()
+            let before = try disk.fingerprint()
+            let shown = DiskLab.run("sgdisk -i 1 -i 2 \(large)", limit: 20).output
+            let ran = lab.nacre("gpt repair \(disk.loop) --serial \(disk.file)")
+            guard fits else {
+                #expect(ran.status == 1)
+                #expect(ran.errors.contains("partition 2 ends at 81 MiB"), "\(ran.errors)")
+                #expect(ran.errors.contains("(block 131038)") && !ran.errors.contains("gpt new"))
+                #expect(try disk.fingerprint() == before)
+                continue
+            }
+            #expect(ran.status == 0, "\(ran.errors)")
+            try disk.flush()
+            #expect(DiskLab.run("sgdisk -v \(disk.file)", limit: 20).output.contains("No problems found"))
+            #expect(DiskLab.run("sgdisk -i 1 -i 2 \(disk.file)", limit: 20).output == shown)
+            #expect(DiskLab.run("cmp -n 440 \(disk.file) \(large)", limit: 20).status == 0, "the boot code is kept")
+        }
+    }
+
+    @Test("After a disk grew, repair moves the backup to its end and leaves no old one")
+    func grown() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        lab.atEnd { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: 1) }
+        try lab.sh("sgdisk -n 1:0:+20M \(disk.file); truncate -s 128M \(disk.file); losetup -c \(disk.loop)")
+        try disk.flush()
+        let old: UInt64 = (64 << 20) - 33 * 512
+        #expect(lab.nacre("gpt verify \(disk.loop)").output.contains("old backup") && !disk.isZero(old, 33 * 512))
+        let ran = lab.nacre("gpt repair \(disk.loop) --serial \(disk.file)")
+        #expect(ran.status == 0, "\(ran.errors)")
+        try disk.flush()
+        #expect(lab.nacre("gpt verify \(disk.loop)").status == 0)
+        #expect(DiskLab.run("sgdisk -v \(disk.file)", limit: 20).output.contains("No problems found"))
+        #expect(disk.isZero(old, 33 * 512))
+    }
+
     @Test("A saved table is restored; a broken one repaired; and zap leaves none")
     func files() throws {
         let lab = try DiskLab()

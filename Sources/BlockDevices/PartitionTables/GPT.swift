@@ -11,11 +11,16 @@ public struct GPT: Sendable, Hashable {
     /// Where the primary says its backup is, if that is elsewhere and there is one.
     public let stray: GPTCopy?
 
+    /// What stands before the partitions of the MBR: boot code and the disk's signature; nothing where there is no MBR.
+    public let bootCode: [UInt8]
+
     /// Looks for a table in units of `sectorBytes`; `nil` if no copy has even its signature.
     public init?(_ source: any ByteSource, sectorBytes: UInt64) {
         let blocks = source.sizeBytes / max(sectorBytes, 1)
         guard sectorBytes >= 512, blocks > 2 else { return nil }
         self.sectorBytes = sectorBytes
+        let record = source.bytes(at: 0, count: 512)
+        bootCode = record.suffix(2) == [0x55, 0xAA] ? Array(record.prefix(Self.bootBytes)) : []
         self.blocks = blocks
         primary = GPTCopy(source, lba: 1, sectorBytes: sectorBytes)
         backup = GPTCopy(source, lba: blocks - 1, sectorBytes: sectorBytes)
@@ -32,6 +37,12 @@ public struct GPT: Sendable, Hashable {
     public var current: GPTCopy? {
         [primary, backup, stray].compactMap(\.self).first(where: \.isValid)
     }
+
+    /// How much of the first sector is no table, in bytes.
+    static let bootBytes = 446
+
+    /// The copy by which the table can be made anew: ``current``, or one that is whole and of a larger disk.
+    public var restorable: GPTCopy? { current ?? [primary, backup].first(where: \.isOfLargerDisk) }
 
     /// Partitions by number, from a valid copy, or from what is left of the primary.
     public var partitions: [(number: Int, entry: GPTEntry)] {

@@ -14,6 +14,9 @@ public struct GPTCopy: Sendable, Hashable {
     /// Entries by their index; unused ones are missing.
     public let entries: [Int: GPTEntry]
 
+    /// Whether all that is wrong with it is that it was made for a larger disk: a clone of one.
+    public let isOfLargerDisk: Bool
+
     /// Whether a reader would take it.
     public var isValid: Bool { header != nil && headerProblems.isEmpty && entriesProblems.isEmpty }
 
@@ -24,25 +27,31 @@ public struct GPTCopy: Sendable, Hashable {
         let sector = lba < blocks ? source.bytes(at: lba * sectorBytes, count: Int(sectorBytes)) : []
         guard let header = GPTHeader(sector: sector) else {
             (self.header, headerProblems, entriesProblems, entries) = (nil, ["there is no header"], [], [:])
+            isOfLargerDisk = false
             return
         }
         self.header = header
-        headerProblems = Self.problems(of: header, sector, at: lba, blocks: blocks)
-        let (found, problems) = Self.entries(of: header, source, sectorBytes: sectorBytes)
+        let problems = Self.problems(of: header, sector, at: lba)
+        let isCut = header.firstUsableLBA <= header.lastUsableLBA && header.lastUsableLBA >= blocks
+        headerProblems = problems + Self.problems(ofRange: header, blocks: blocks)
+        let (found, wrong) = Self.entries(of: header, source, sectorBytes: sectorBytes)
         entries = found
-        entriesProblems = problems
+        entriesProblems = wrong
+        isOfLargerDisk = isCut && problems.isEmpty && wrong.isEmpty
     }
 
-    private static func problems(of header: GPTHeader, _ sector: [UInt8], at lba: UInt64, blocks: UInt64) -> [String] {
+    private static func problems(of header: GPTHeader, _ sector: [UInt8], at lba: UInt64) -> [String] {
         var problems: [String] = []
         if GPTHeader.crc(ofSector: sector, headerBytes: header.headerBytes) != header.headerCRC {
             problems.append("its CRC is wrong")
         }
         if header.myLBA != lba { problems.append("it says that it is at block \(header.myLBA), not \(lba)") }
-        if header.firstUsableLBA > header.lastUsableLBA || header.lastUsableLBA >= blocks {
-            problems.append("blocks \(header.firstUsableLBA) to \(header.lastUsableLBA) are not all on the disk")
-        }
         return problems
+    }
+
+    private static func problems(ofRange header: GPTHeader, blocks: UInt64) -> [String] {
+        guard header.firstUsableLBA > header.lastUsableLBA || header.lastUsableLBA >= blocks else { return [] }
+        return ["blocks \(header.firstUsableLBA) to \(header.lastUsableLBA) are not all on the disk"]
     }
 
     private static func entries(

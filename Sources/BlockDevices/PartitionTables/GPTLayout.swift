@@ -12,6 +12,12 @@ public struct GPTLayout: Sendable, Hashable {
     public var diskGUID: GUID
     /// Partitions by number, from 1.
     public private(set) var entries: [Int: GPTEntry]
+    /// The first block that partitions may use.
+    public private(set) var firstUsableLBA: UInt64
+    /// What stands before the partitions of the MBR; empty for zeros.
+    private var bootCode: [UInt8] = []
+    /// Where an old backup stands that was the last of a smaller disk, and no partition does.
+    public private(set) var obsolete: [ByteExtent] = []
 
     /// An empty table.
     ///
@@ -25,23 +31,63 @@ public struct GPTLayout: Sendable, Hashable {
         blocks = sizeBytes / sectorBytes
         self.diskGUID = diskGUID
         entries = [:]
+        firstUsableLBA = 2 + Self.tableBlocks(sectorBytes)
         // Two tables, their headers, the protective MBR and one block of use.
         guard blocks > 2 * Self.tableBlocks(sectorBytes) + 3 else {
             throw GPTLayoutError("a device of \(humanSize(sizeBytes)) has no room for a partition table")
         }
     }
 
-    /// The table that is there, from its valid copy; `nil` if it has entries beyond the standard count.
-    public init?(_ gpt: GPT, sizeBytes: UInt64) {
-        guard let copy = gpt.current, let header = copy.header, (copy.entries.keys.max() ?? 0) < Self.entryCount else {
-            return nil
+    /// The table that is there, from its valid copy, or from a whole one that was made for a larger disk.
+    ///
+    /// Boot code, the disk's signature and the first block for partitions stay as they are.
+    ///
+    /// - Parameters:
+    ///   - gpt: What was found.
+    ///   - sizeBytes: The size of the device.
+    /// - Throws: ``GPTLayoutError`` when no copy is whole, or a partition is not on the disk, or where the table has to be.
+    public init(_ gpt: GPT, sizeBytes: UInt64) throws(GPTLayoutError) {
+        guard let copy = gpt.restorable, let header = copy.header else {
+            throw GPTLayoutError("no copy of its table is whole")
         }
-        do throws(GPTLayoutError) {
-            try self.init(sizeBytes: sizeBytes, sectorBytes: gpt.sectorBytes, diskGUID: header.diskGUID)
-        } catch {
-            return nil
-        }
+        try self.init(sizeBytes: sizeBytes, sectorBytes: gpt.sectorBytes, diskGUID: header.diskGUID)
         entries = Dictionary(copy.entries.map { ($0.key + 1, $0.value) }, uniquingKeysWith: { first, _ in first })
+        let wrong = entries.sorted { $0.key < $1.key }.compactMap(misfit)
+        guard wrong.isEmpty else { throw GPTLayoutError(wrong.joined(separator: "; ")) }
+        bootCode = gpt.bootCode
+        let first = entries.values.map(\.firstLBA).min() ?? lastUsableLBA
+        firstUsableLBA = max(firstUsableLBA, min(header.firstUsableLBA, first))
+        if let stray = gpt.stray, stray.isValid {
+            let ours = ByteExtent(offset: (lastUsableLBA + 1) * sectorBytes, length: (tableBlocks + 1) * sectorBytes)
+            let parts = entries.values.map { entry in
+                ByteExtent(
+                    offset: entry.firstLBA * sectorBytes,
+                    length: (entry.lastLBA - entry.firstLBA + 1) * sectorBytes
+                )
+            }
+            // What a partition has grown over is the partition's.
+            obsolete = gpt.extents(of: stray).filter { old in
+                old.offset >= firstUsableLBA * sectorBytes
+                    && !(parts + [ours]).contains { $0.intersection(old) != nil }
+            }
+        }
+    }
+
+    /// Why a partition cannot stay where it is.
+    private func misfit(_ number: Int, _ entry: GPTEntry) -> String? {
+        if number > Self.entryCount {
+            return "there is a partition \(number), and tables of \(Self.entryCount) are written"
+        }
+        if entry.firstLBA > entry.lastLBA { return "partition \(number) ends before it begins" }
+        if entry.firstLBA < firstUsableLBA {
+            return
+                "partition \(number) begins at block \(entry.firstLBA), and the table goes to block \(firstUsableLBA - 1)"
+        }
+        guard entry.lastLBA > lastUsableLBA else { return nil }
+        let (end, room) = (humanSize((entry.lastLBA &+ 1) &* sectorBytes), humanSize((lastUsableLBA + 1) * sectorBytes))
+        return
+            "partition \(number) ends at \(end) (block \(entry.lastLBA)), and this disk has room for partitions up to "
+            + "\(room) (block \(lastUsableLBA))"
     }
 
     private static func tableBlocks(_ sectorBytes: UInt64) -> UInt64 {
@@ -49,8 +95,6 @@ public struct GPTLayout: Sendable, Hashable {
     }
 
     private var tableBlocks: UInt64 { Self.tableBlocks(sectorBytes) }
-    /// The first block that partitions may use.
-    public var firstUsableLBA: UInt64 { 2 + tableBlocks }
     /// The last block that partitions may use.
     public var lastUsableLBA: UInt64 { blocks - 2 - tableBlocks }
     /// Where partitions begin: at whole MiB.
@@ -111,16 +155,21 @@ public struct GPTLayout: Sendable, Hashable {
     }
 
     /// What to write, in the order that leaves one whole copy at any time: the backup, then, when that is on the medium,
-    /// the primary with the MBR.
+    /// zeros over an old one, and the primary with the MBR.
     ///
     /// Each is one write, entries and header together: a program that is killed between two has changed a copy or has not.
     public var writes: [(offset: UInt64, bytes: [UInt8])] {
         let last = blocks - 1
         let backup = encodedEntries + header(at: last, other: 1, entries: last - tableBlocks)
-        return [((last - tableBlocks) * sectorBytes, backup), (0, protectiveMBR + primaryHeader + encodedEntries)]
+        let old = obsolete.map { ($0.offset, [UInt8](repeating: 0, count: Int($0.length))) }
+        return [((last - tableBlocks) * sectorBytes, backup)] + old
+            + [(0, protectiveMBR + primaryHeader + encodedEntries)]
     }
 
-    private var protectiveMBR: [UInt8] { MBR.protective(blocks: blocks, sectorBytes: Int(sectorBytes)) }
+    private var protectiveMBR: [UInt8] {
+        let record = MBR.protective(blocks: blocks, sectorBytes: Int(sectorBytes))
+        return bootCode + record.dropFirst(bootCode.count)
+    }
     private var primaryHeader: [UInt8] { header(at: 1, other: blocks - 1, entries: 2) }
 
     private func header(at lba: UInt64, other: UInt64, entries: UInt64) -> [UInt8] {

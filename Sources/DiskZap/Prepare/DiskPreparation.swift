@@ -38,7 +38,7 @@ public struct DiskPreparation: Sendable, Hashable {
         guard !parts.isEmpty, let gpt = contents.gpt, gpt.primary.header == nil, gpt.backup.isValid, isWanted(gpt),
             contents.mbr == nil, contents.regions.dropFirst().allSatisfy(\.signatures.isEmpty)
         else { return nil }
-        return GPTLayout(gpt, sizeBytes: contents.sizeBytes)
+        return try? GPTLayout(gpt, sizeBytes: contents.sizeBytes)
     }
 
     private func isWanted(_ gpt: GPT) -> Bool {

@@ -43,12 +43,23 @@ struct GPTTarget: ParsableArguments {
     /// The valid table on the disk, ready to be changed.
     func layout(_ plan: ZapPlan) throws -> GPTLayout {
         let contents = plan.inspection.contents
-        guard let gpt = contents?.gpt, let layout = GPTLayout(gpt, sizeBytes: plan.identity.sizeBytes) else {
+        guard let gpt = contents?.gpt, gpt.restorable != nil else {
             let hint = contents?.foreignGPT == nil ? "make one with gpt new" : "its table is in sectors of another size"
             Console.error("'\(device)' has no valid table in its own sectors; \(hint)")
             throw ExitStatus.failed
         }
-        return layout
+        let own = (contents?.mbr?.entries ?? []).filter { $0.type != 0xEE }.map { String($0.number) }
+        if !own.isEmpty {
+            Console.note(
+                "\(device): its MBR has partitions of its own beside the table (\(own.joined(separator: ", "))); a change "
+                    + "puts a protective one in their place"
+            )
+        }
+        do throws(GPTLayoutError) {
+            return try GPTLayout(gpt, sizeBytes: plan.identity.sizeBytes)
+        } catch {
+            throw impossible(error)
+        }
     }
 
     /// Checks the rules and the proof, then writes, or only shows the change.
