@@ -59,7 +59,7 @@ struct CoverageCommand: ParsableCommand {
         ("sgdisk -b, -l", "works", "gpt backup, gpt restore; sgdisk reads the file and the other way round"),
         ("sgdisk -R", "works", "gpt backup, gpt restore on the other disk, gpt uuid --all"),
         ("sgdisk -D, -E, -f, -F", "refused", "gpt add finds the room by itself"),
-        ("sgdisk -P", "works", "--dry-run of every change"),
+        ("sgdisk -P", "works", "--plan of every change"),
         ("sgdisk -g, -m, -h, -T, -s, -r, -A, -B, -C, -j, -k, -S", "refused", "no OSD needs them"),
         ("wipefs (list), -J, -n", "works", "inspect [-o json], plan"),
         ("wipefs -a, -b", "works", "zap [--backup DIR]"),

@@ -15,13 +15,17 @@ struct NacreDisk: ParsableCommand {
             Nothing is erased without a plan, a proof of identity and an exclusive claim, and everything that was \
             erased is read back. It needs neither Ceph nor lvm2, dmsetup, sgdisk or udevadm.
 
-            Exit status: 0 done or already so, 1 failed or something is left, 64 wrong usage, 66 no such device, \
-            69 the kernel has no device mapper, 77 refused (nothing was written), 130 interrupted.
+            What takes something away shows what it would do and wants the disk's serial number typed; a script gives \
+            it with --serial. --plan shows the same and stops.
+
+            Exit codes:
+            \(ExitStatus.table)
             """,
         version: CommandNames.version,
         subcommands: [
             ListCommand.self, InspectCommand.self, CheckCommand.self, PlanCommand.self, ZapCommand.self,
             PrepareCommand.self, TeardownCommand.self, GPTCommand.self, MapperCommand.self, CoverageCommand.self,
+            ExitCodesCommand.self,
         ]
     )
 

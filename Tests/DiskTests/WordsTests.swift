@@ -25,7 +25,7 @@ struct WordsTests {
         )
         let none = lab.nacre("\(command) \(disk.loop)")
         #expect(none.status == 77)
-        #expect(none.errors.contains("nobody is here to ask; give"), "\(none.errors)")
+        #expect(none.errors.contains("unasked: this is no terminal; look at --plan, then give its backing file with --serial"), "\(none.errors)")
         #expect(try disk.fingerprint() == before)
     }
 
@@ -83,10 +83,10 @@ struct WordsTests {
         let words = "\(DiskLab.program) \(command.replacing("DISK", with: disk.loop))"
         let ran = DiskLab.run("echo no | script -qec \"\(words)\" /dev/null", limit: 30)
         #expect(ran.status == 77)
-        let parts = ran.output.split(separator: "type its backing file:", maxSplits: 1)
+        let parts = ran.output.split(separator: "Type its backing file to go on:", maxSplits: 1)
         try #require(parts.count == 2, "\(ran.output)")
         #expect(parts[0].contains(shown) && parts[0].contains("64 MiB, sectors of 512"), "\(ran.output)")
-        #expect(parts[1].contains("and you typed 'no'; nothing was written"), "\(ran.output)")
+        #expect(parts[1].contains("nothing was done: its backing file is '\(disk.file)', and you typed 'no'"), "\(ran.output)")
         #expect(try disk.fingerprint() == before)
     }
 

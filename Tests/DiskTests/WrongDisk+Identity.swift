@@ -4,7 +4,7 @@ extension WrongDisk {
     /// It is not the disk that was meant.
     static let identity: [WrongDisk] = [
         WrongDisk("another serial", says: "and --serial gave", "DISK --serial S3Z8NB0K") { _, _ in "" },
-        WrongDisk("no serial, and nobody to ask", says: "nobody is here to ask", "DISK") { _, _ in "" },
+        WrongDisk("no serial, and nobody to ask", says: "unasked: this is no terminal", "DISK") { _, _ in "" },
         WrongDisk(
             "the hash of another plan",
             says: "has another hash",

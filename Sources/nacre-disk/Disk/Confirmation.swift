@@ -1,4 +1,5 @@
 internal import BlockDevices
+internal import CommandNames
 internal import DiskZap
 
 /// The proof that the planned disks are the intended ones.
@@ -26,18 +27,14 @@ struct Confirmation {
     }
 
     private func ask(_ plans: [ZapPlan]) throws {
-        guard Console.isInteractive else {
-            Console.error(
-                "refusing: nobody is here to ask; give --serial or --plan-hash for each disk (see nacre-disk plan)"
-            )
-            throw ExitStatus.refused
-        }
         for plan in plans {
-            Console.note(plan.lines.joined(separator: "\n"))
-            let question = "To erase \(plan.path), type its \(plan.identity.proofKind):"
-            let typed = Console.ask(question) ?? ""
-            guard typed == plan.identity.proof else {
-                throw refuse(plan, "\(plan.identity.mismatch([typed], by: "you typed")); nothing was erased")
+            let agreement = Agreement(
+                to: "erase '\(plan.path)'",
+                typing: "its \(plan.identity.proofKind)",
+                instead: "give its \(plan.identity.proofKind) with --serial, or the plan's hash with --plan-hash"
+            )
+            try agreement.ask(plan.lines) { typed in
+                typed == plan.identity.proof ? nil : plan.identity.mismatch([typed], by: "you typed")
             }
         }
     }

@@ -25,8 +25,7 @@ struct ZapCommand: ParsableCommand {
     @Option(help: "The hash of the plan of a disk. Once for each disk.")
     var planHash: [String] = []
 
-    @Flag(help: "Show the plan and stop.")
-    var dryRun = false
+    @OptionGroup var planning: PlanOptions
 
     @Option(help: "Save the headers that are erased, without keys, to this directory.", completion: .directory)
     var backup: String?
@@ -42,7 +41,7 @@ struct ZapCommand: ParsableCommand {
     func run() throws {
         let session = try ZapSession(host: Host(), arguments: arguments, zap: zap)
         let refused = session.plans.filter { !$0.refusals.isEmpty }
-        guard refused.isEmpty, !dryRun else {
+        guard refused.isEmpty, !planning.isPlan else {
             output.show(.list(session.plans.map(\.report))) { _ in
                 session.plans.flatMap(\.lines).joined(separator: "\n")
             }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import BlockDevices
+internal import CommandNames
 internal import DiskZap
 internal import LinuxKernel
 
@@ -23,8 +24,7 @@ struct GPTTarget: ParsableArguments {
     @Option(help: "The disk's serial number, or what plan shows instead; asked for on a terminal.")
     var serial: String?
 
-    @Flag(help: "Show the table as it would be and stop.")
-    var dryRun = false
+    @OptionGroup var planning: PlanOptions
 
     /// The plan whose rules say whether the disk may be changed.
     func plan(_ host: Host, options: ZapOptions = ZapOptions()) throws -> ZapPlan {
@@ -67,7 +67,7 @@ struct GPTTarget: ParsableArguments {
         let writer = TableWriter(plan, on: host)
         for refusal in writer.refusals { Console.error("refusing to change '\(device)': \(refusal.text)") }
         guard writer.refusals.isEmpty else { throw ExitStatus.refused }
-        if dryRun {
+        if planning.isPlan {
             Console.result(layout?.text ?? "'\(device)' would have no partition table")
             return
         }
@@ -100,19 +100,14 @@ struct GPTTarget: ParsableArguments {
             Console.error("refusing to change '\(device)': \(identity.mismatch([serial], by: "--serial gave"))")
             throw ExitStatus.refused
         }
-        guard Console.isInteractive else {
-            Console.error(
-                "refusing to change '\(device)': nobody is here to ask; give its \(kind) with --serial (see nacre-disk plan)"
-            )
-            throw ExitStatus.refused
-        }
-        let future = layout.map { "the table will be:\n\($0.text)" } ?? "every copy of the table will be erased"
-        Console.note((plan.inspection.lines + [future]).joined(separator: "\n"))
-        let typed = Console.ask("To change \(device), type its \(kind):") ?? ""
-        guard typed == identity.proof else {
-            let why = identity.mismatch([typed], by: "you typed")
-            Console.error("refusing to change '\(device)': \(why); nothing was written")
-            throw ExitStatus.refused
+        let agreement = Agreement(
+            to: "change the table of '\(device)'",
+            typing: "its \(kind)",
+            instead: "give its \(kind) with --serial"
+        )
+        let future = layout.map { ["the table will be:"] + $0.text.split(separator: "\n").map(String.init) }
+        try agreement.ask(plan.inspection.lines + (future ?? ["every copy of the table will be erased"])) { typed in
+            typed == identity.proof ? nil : identity.mismatch([typed], by: "you typed")
         }
     }
 

@@ -83,7 +83,7 @@ struct MapperClean: ParsableCommand {
     @Option(help: "The cluster. Without it only dangling names are removed.", transform: uuidArgument)
     var fsid: GUID?
     @OptionGroup var include: IncludeOptions
-    @Flag(help: "Only say what would go.") var dryRun = false
+    @OptionGroup var planning: PlanOptions
 
     func validate() throws {
         guard ceph || fsid != nil else {
@@ -101,14 +101,14 @@ struct MapperClean: ParsableCommand {
                 left += try remove(node, mapping, mapper) ? 0 : 1
             }
         }
-        for name in StaleLinks().removeCephLeftovers(isDryRun: dryRun) {
-            Console.result("\(name): \(dryRun ? "leads nowhere" : "removed")")
+        for name in StaleLinks().removeCephLeftovers(isDryRun: planning.isPlan) {
+            Console.result("\(name): \(planning.isPlan ? "leads nowhere" : "removed")")
         }
         if left > 0 { throw ExitStatus.failed }
     }
 
     private func remove(_ node: BlockNode, _ mapping: BlockNode.Mapping, _ mapper: DeviceMapper) throws -> Bool {
-        if dryRun {
+        if planning.isPlan {
             Console.result("\(mapping.name): would be removed")
             return true
         }

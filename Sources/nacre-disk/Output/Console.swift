@@ -24,7 +24,7 @@ enum Console {
     /// Asks a person; `nil` if there is none, or at the end of input.
     static func ask(_ question: String) -> String? {
         guard isInteractive else { return nil }
-        draw(question + " ")
+        draw(question)
         return readLine()
     }
 

@@ -21,7 +21,7 @@ struct PrepareCommand: ParsableCommand {
     @Argument(help: "The disk.", completion: Completion.disks) var device: String
     @Option(help: "A partition, TYPE:SIZE; size 0 is the rest. May be repeated.") var part: [String] = []
     @Option(help: "The disk's serial number, or what plan shows instead.") var serial: String?
-    @Flag(help: "Show what would be written and stop.") var dryRun = false
+    @OptionGroup var planning: PlanOptions
 
     func validate() throws { _ = try part.map(Self.part) }
 
@@ -29,7 +29,7 @@ struct PrepareCommand: ParsableCommand {
         let preparation = DiskPreparation(parts: try part.map(Self.part))
         var words = [device]
         if let serial { words += ["--serial", serial] }
-        if dryRun { words.append("--dry-run") }
+        if planning.isPlan { words.append("--plan") }
         let target = try GPTTarget.parse(words)
         let host = Host()
         let plan = try target.plan(host)

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import BlockDevices
+internal import CommandNames
 internal import DiskZap
 internal import ExactText
 internal import LinuxKernel
@@ -20,7 +21,7 @@ struct TeardownCommand: ParsableCommand {
 
     @Option(help: "The cluster.", transform: uuidArgument) var fsid: GUID
     @Option(help: "The fsid once more: the proof that a script means it.", transform: uuidArgument) var confirm: GUID?
-    @Flag(help: "Show the plan and stop.") var dryRun = false
+    @OptionGroup var planning: PlanOptions
     @OptionGroup var include: IncludeOptions
     @Option(help: "Rook's dataDirHostPath; what is this cluster's below it goes.", completion: .directory) var dataDir:
         String?
@@ -42,21 +43,14 @@ struct TeardownCommand: ParsableCommand {
         let cluster = fsid.description.lowercased()
         let teardown = NodeTeardown(cluster: cluster, survey: survey)
         let directory = dataDir.map { RookDirectory(path: $0).entries(ofCluster: cluster) }
-        show(teardown, directory?.own ?? [])
-        if dryRun {
+        let plan = lines(teardown, directory?.own ?? [])
+        if planning.isPlan || confirm != nil { Console.note(plan.joined(separator: "\n")) }
+        if planning.isPlan {
             if output.output == .json || output.output == .yaml { output.show(teardown.report) { _ in "" } }
             if !teardown.refused.isEmpty { throw ExitStatus.refused }
             return
         }
-        let given =
-            confirm?.description.lowercased() ?? Console.ask("To remove this cluster from this node, type its fsid:")
-        guard let given, given.lowercased() == cluster else {
-            let why =
-                given.map { "the fsid given as proof is '\($0)', and --fsid is '\(cluster)'" }
-                ?? "nobody is here to ask; give the fsid once more with --confirm"
-            Console.error("refusing: \(why); nothing was written")
-            throw ExitStatus.refused
-        }
+        try agree(to: plan, cluster)
         let (outcomes, waiting) = erase(teardown, on: host)
         var left = teardown.left.count + teardown.refused.count + waiting.count
         for outcome in outcomes {
@@ -82,6 +76,21 @@ struct TeardownCommand: ParsableCommand {
         }
     }
 
+    /// Has the fsid as proof, from the command line or from a person.
+    private func agree(to plan: [String], _ cluster: String) throws {
+        func mismatch(_ given: String, by origin: String) -> String? {
+            given.lowercased() == cluster ? nil : "\(origin) '\(given)', and --fsid is '\(cluster)'"
+        }
+        let deed = "remove the cluster \(cluster) from this node"
+        guard let confirm else {
+            let agreement = Agreement(to: deed, typing: "its fsid", instead: "give the fsid once more with --confirm")
+            return try agreement.ask(plan) { mismatch($0, by: "you typed") }
+        }
+        guard let why = mismatch(confirm.description.lowercased(), by: "--confirm gave") else { return }
+        Console.error("refusing to \(deed): \(why); nothing was written")
+        throw ExitStatus.refused
+    }
+
     private func erase(_ teardown: NodeTeardown, on host: Host) -> (outcomes: [ZapOutcome], waiting: [ZapPlan]) {
         func zap(_ plans: [ZapPlan]) -> [ZapOutcome] {
             guard !plans.isEmpty else { return [] }
@@ -99,11 +108,11 @@ struct TeardownCommand: ParsableCommand {
         return (first + zap(plans), waiting)
     }
 
-    private func show(_ teardown: NodeTeardown, _ directories: [String]) {
-        if teardown.plans.isEmpty { Console.note("no disk here holds anything of the cluster \(teardown.cluster)") }
-        for plan in teardown.plans { Console.note(plan.lines.joined(separator: "\n")) }
-        for directory in directories { Console.note("remove the directory \(directory)") }
-        for left in teardown.left { Console.note("stays: \(left.text)") }
+    /// The plan, for people.
+    private func lines(_ teardown: NodeTeardown, _ directories: [String]) -> [String] {
+        let none = teardown.plans.isEmpty ? ["no disk here holds anything of the cluster \(teardown.cluster)"] : []
+        return none + teardown.plans.flatMap(\.lines) + directories.map { "remove the directory \($0)" }
+            + teardown.left.map { "stays: \($0.text)" }
     }
 
     /// Only if every disk is clean, because the directory tells Rook what it had here.

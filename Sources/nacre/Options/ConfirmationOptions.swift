@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandNames
 import ExactText
 
 /// How a deed that takes something away is agreed to: the same in every command.
@@ -28,16 +29,12 @@ extension Session {
     /// - Throws: `CommandFailure` where nobody can be asked, or something else is typed.
     func confirm(_ options: ConfirmationOptions, _ deed: String, word: String, plan: [String]) throws {
         guard !options.yes else { return }
-        guard terminal.isInteractive else {
-            throw CommandFailure(
-                .usage,
-                "refusing to \(deed) unasked: this is no terminal; look at --plan, then add --yes"
-            )
-        }
-        Terminal.say("This would \(deed):\n\(plan.map { "  \($0)\n" }.joined())Type \(word) to go on: ")
+        let agreement = Agreement(to: deed, typing: word, instead: "add --yes")
+        guard terminal.isInteractive else { throw CommandFailure(.usage, agreement.unasked) }
+        Terminal.say(agreement.question(plan))
         let typed = readLine() ?? ""
         guard Self.words(typed) == Self.words(word) else {
-            throw CommandFailure(.failed, "nothing was done: that was not '\(word)'")
+            throw CommandFailure(.failed, agreement.denied("that was not '\(word)'"))
         }
     }
 
