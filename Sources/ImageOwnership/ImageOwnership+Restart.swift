@@ -1,4 +1,5 @@
 internal import ExactText
+public import ImageMapping
 internal import LinuxKernel
 internal import Logging
 internal import RADOS

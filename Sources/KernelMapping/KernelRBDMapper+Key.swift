@@ -1,3 +1,4 @@
+internal import ImageMapping
 internal import LinuxKernel
 internal import Secrets
 internal import SystemPackage

@@ -53,7 +53,7 @@ public enum ProcessControl {
         try KernelFile.write("\(score)", to: "/proc/self/oom_score_adj")
     }
 
-    /// Runs a program with descriptors 0, 1, … from `descriptors`; returns its process number.
+    /// Runs a program with descriptors 0, 1, … from `descriptors`.
     ///
     /// Default signals, umask 077, working directory `/`, every other descriptor closed.
     ///
@@ -64,6 +64,7 @@ public enum ProcessControl {
     ///   - arguments: With its own name first.
     ///   - environment: All of it.
     ///   - descriptors: Ours, in the order of its own.
+    /// - Returns: Its process number.
     /// - Throws: `KernelError` with the call that failed, up to `execve`.
     public static func spawn(
         _ path: String,

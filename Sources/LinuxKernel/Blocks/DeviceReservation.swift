@@ -70,13 +70,14 @@ public struct DeviceReservation: Sendable, Hashable {
     /// A key as sg_persist and nvme-cli show it.
     public static func text(_ key: UInt64) -> String { "0x\(String(key, radix: 16))" }
 
-    /// Asks a disk; nothing when nobody has registered with it, or when it knows no reservations.
+    /// Asks a disk who has reserved it.
     ///
     /// Writes nothing. Implements `SG_IO` with PERSISTENT RESERVE IN, and `NVME_IOCTL_IO_CMD` with Reservation Report.
     ///
     /// - Parameters:
     ///   - name: The kernel's name of a whole disk: `sda`, `nvme0n1`.
     ///   - dev: Where device nodes are.
+    /// - Returns: Nothing when nobody has registered with it, or when it knows no reservations.
     /// - Throws: `KernelError` when the disk cannot be asked: it does not answer, or we may not.
     public static func of(_ name: String, dev: String = "/dev") throws(KernelError) -> DeviceReservation? {
         let isSCSI = name.hasPrefix("sd")

@@ -13,6 +13,7 @@ extension Agreement {
     /// - Parameters:
     ///   - plan: What would be done, a line each.
     ///   - mismatch: Why an answer is not what had to be typed; nothing when it is.
+    /// - Throws: The exit code of what was refused.
     func ask(_ plan: [String], mismatch: (String) -> String?) throws {
         guard Console.isInteractive else {
             Console.error(unasked)
