@@ -33,7 +33,8 @@ struct LateWritesTests {
             let cluster = faulty.cluster
             let census = try PoolCensus(cluster, pool: "rbd")
             for (step, deeds) in Self.cases {
-                for parameters in step == .writingHeader ? [[:]] : [[:], NacreProcess.stripes] {
+                let layouts: [[String: String]] = step == .writingHeader ? [[:]] : [[:], NacreProcess.stripes]
+                for parameters in layouts {
                     try await round(faulty, census, step, deeds, parameters)
                 }
             }
@@ -69,7 +70,8 @@ struct LateWritesTests {
                 _ = try await giving.create(giving.request(uuid, adding: parameters))
             }
         }
-        #expect(isStopped.load(ordering: .relaxed), what)
+        let wasStopped = isStopped.load(ordering: .relaxed)
+        #expect(wasStopped, what)
         // Those who come wait at the same OSD; what they send and what was sent before meet there.
         let labs = deeds.map { _ in cluster.lab() }
         try await withThrowingTaskGroup { group in

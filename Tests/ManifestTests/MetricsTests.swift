@@ -108,9 +108,13 @@ struct MetricsTests {
 
         let ofController = MetricsRegistry()
         ServiceMetrics.register(stack, TrashRounds(stack, serve, logger: logger), in: ofController)
-        try KubernetesStack(serve, controller, stack, observer: nil, logger: logger).register(in: ofController)
+        let liveness = Liveness()
+        try KubernetesStack(serve, controller, stack, liveness, observer: nil, logger: logger).register(
+            in: ofController
+        )
         let ofAgent = MetricsRegistry()
-        NodeMetrics.register(node, NodeLooks(stateDirectory: directory), stateDirectory: directory, in: ofAgent)
+        let looks = NodeLooks(stateDirectory: directory, loop: liveness.loop("looks"))
+        NodeMetrics.register(node, looks, stateDirectory: directory, in: ofAgent)
         for registry in [ofController, ofAgent] {
             _ = VolumeServer(
                 configuration: ServerConfiguration(
