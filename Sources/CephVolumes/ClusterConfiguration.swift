@@ -15,9 +15,9 @@ public struct ClusterEntry: Sendable, Hashable {
 
 /// ceph-csi's `config.json`: which clusters there are, and where.
 ///
-/// The file is looked at before every use and read again when it has changed, so an edited ConfigMap takes effect without
-/// a restart. An entry that cannot be used is an error for who names its cluster, and for nobody else: Rook writes entries
-/// without monitors for a moment. While an entry, or the whole file, is broken, what it last said stays in use.
+/// The file is checked before every use and read again if it has changed, so an edited ConfigMap takes effect without a
+/// restart. An invalid entry is an error only for requests that name its cluster: Rook writes entries without monitors
+/// for a moment. While an entry, or the whole file, is invalid, its last valid content stays in use.
 public final class ClusterConfiguration: Sendable {
     private struct Version: Equatable {
         var inode: UInt64
@@ -45,15 +45,15 @@ public final class ClusterConfiguration: Sendable {
     /// All clusters, in the file's order.
     public var clusters: [ClusterEntry] { current().clusters }
 
-    /// Why nothing of the file as it is now can be used; nothing when some of it can, or when it names no cluster.
+    /// Why no entry of the present file can be used; `nil` if some can, or if the file names no cluster.
     public var fault: String? { current().fault }
 
-    /// What is wrong with single entries, a sentence each; the others are in use.
+    /// What is wrong with single entries, one sentence each; the other entries are in use.
     public var entryFaults: [String] { current().broken.map { sentence($0) } }
 
     /// The cluster of that key.
     ///
-    /// Throws `.invalidArgument` that names the keys there are, `.unavailable` when the file cannot be read at all or when
+    /// Throws `.invalidArgument` that lists the known keys, `.unavailable` if the file cannot be read at all or when
     /// the cluster's entry is broken.
     public func cluster(_ clusterID: String) throws(VolumeError) -> ClusterEntry {
         let state = current()
@@ -63,7 +63,7 @@ public final class ClusterConfiguration: Sendable {
             throw VolumeError(.unavailable, "\(sentence(broken)); mend it there, then retry")
         }
         let known = state.clusters.map { "'\($0.clusterID)'" }.joined(separator: ", ")
-        // One without a clusterID may be the one that is meant.
+        // An entry without a clusterID may be the one that is meant.
         let nameless = state.broken.first { $0.clusterID == nil }.map { "; \(sentence($0))" } ?? ""
         throw VolumeError(
             .invalidArgument,

@@ -11,18 +11,18 @@ public struct ClusterLink: Sendable {
     let connection: Cluster
     /// The threads for calls that block on this cluster.
     public let threads: BlockingPool
-    /// The threads for questions to its monitors, which must be answered also while all others wait for an OSD.
+    /// The threads for calls to its monitors, which must be possible while all other threads wait for an OSD.
     let monitorThreads: BlockingPool
     /// Threads for calls that may have to wait for another client of the cluster.
     let waitingThreads: BlockingPool
     /// Makes the next call connect anew.
     let drop: @Sendable (Cluster) -> Void
 
-    /// What a failure of a call through this connection means.
+    /// Converts the failure of a call on this connection.
     ///
-    /// When Ceph has blocklisted our client, the connection will never work again, and nothing that was acknowledged is
-    /// lost with it: images that are written to are served by processes with connections of their own. So the next call
-    /// gets another, of which Ceph has never heard.
+    /// A connection whose client Ceph has blocklisted never works again. It has no acknowledged writes, because images
+    /// are written by other processes with their own connections. So the next call gets a new connection with a new
+    /// address.
     func failing(_ doing: String, _ error: RBDError) -> VolumeError {
         guard error.code == .socketShutdown else { return ErrorMapping.failing(doing, error) }
         let address = (try? connection.addresses()).map { " as \($0)" } ?? ""
@@ -38,9 +38,11 @@ public struct ClusterLink: Sendable {
         return try await monitorThreads.run { () throws(RADOSError) in try body(connection) }
     }
 
-    /// Opens a pool at a namespace: at once if our map has it, else on a thread, for it is looked for in a fresh map.
+    /// Opens a pool with a namespace: at once if this client's OSD map has the pool, else on a thread, after it has
+    /// fetched the latest map.
     ///
-    /// Opened for every call: a pool that was removed must be named as missing, and one made anew has another number.
+    /// It is opened for every call: a removed pool must be reported as missing, and a pool that was created again has
+    /// another id.
     func context(pool: String, namespace: String) async throws(RADOSError) -> IOContext {
         if connection.knows(pool: pool) {
             return try connection.ioContext(pool: pool, namespace: namespace, failsWhenFull: true)

@@ -13,7 +13,7 @@ struct ConfigurationFault: Error {
 struct BrokenEntry: Sendable {
     /// Which one it is, from 1.
     var number: Int
-    /// The cluster that it is of, where that can be told.
+    /// Its clusterID, if it has one.
     var clusterID: String?
     /// A clause: `it has no monitors`.
     var reason: String
@@ -24,7 +24,7 @@ struct ConfigurationEntries {
     private(set) var clusters: [ClusterEntry] = []
     private(set) var broken: [BrokenEntry] = []
 
-    /// Reads the file; a fault of one entry is noted, one of the file is thrown.
+    /// Reads the file; faults of entries are collected, a fault of the file is thrown.
     init(readingFrom path: String) throws(ConfigurationFault) {
         let data: Data
         do {
@@ -48,7 +48,7 @@ struct ConfigurationEntries {
                 broken.append(BrokenEntry(number: index + 1, clusterID: lenient.clusterID, reason: error.reason))
             }
         }
-        // Of two entries nobody can tell which is meant, nor whether volumes of the other are about.
+        // With two entries it is unknown which one is meant, and whether volumes of the other exist.
         for (number, entry) in found {
             let others = found.filter { $0.entry.clusterID.isExactly(entry.clusterID) && $0.number != number }.map(
                 \.number
@@ -74,7 +74,7 @@ private struct Lenient: Decodable {
         var clusterID: String
         var monitors: [String]
         var rbd: RBD?
-        /// Where ceph-csi had the namespace before its release 3.5.
+        /// Where ceph-csi kept the namespace before its release 3.5.
         var radosNamespace: String?
     }
 

@@ -1,11 +1,11 @@
 internal import Synchronization
 internal import Volumes
 
-/// Ids of images that this process has seen, so that who comes next need not read them again.
+/// Ids of images that this process has seen, so that later calls need not read them again.
 ///
-/// A name may lead to another image since, or to none: what would harm the old one asks Ceph, and whoever uses an id finds
-/// out that its header is gone. Entries age in two generations: when the young one is full it becomes the old one, whose
-/// entries go unless they were seen again.
+/// A name may have another image since, or none. So destructive calls ask Ceph, and a caller that uses a stale id finds
+/// that its header is gone. Entries age in two generations: when the young one is full, it becomes the old one, whose
+/// entries are dropped unless they were seen again.
 final class ImageIDs: Sendable {
     private struct State {
         var young: [VolumeID: String] = [:]

@@ -2,13 +2,13 @@ internal import RADOS
 internal import RBD
 internal import Volumes
 
-/// What says that an image is Nacre's: nothing without it is ever changed.
+/// The marks of Nacre's images; an image without one is never changed.
 ///
-/// A plain image gets its marks in the step that makes its header. One that librbd makes gets them a moment after; so that
-/// a kill in between leaves no image that nobody may touch, an empty object `nacre_making.NAME` stands beside it from
-/// before until then.
+/// A plain image gets its marks together with its header. An image that librbd creates gets them a moment later. An
+/// empty object `nacre_making.NAME` exists from before the create until then, so that a kill in between leaves no image
+/// without an owner.
 extension Place {
-    /// Nacre's own metadata of the image; nothing when it has no header.
+    /// Nacre's own metadata of the image; `nil` if it has no header.
     func marks(_ imageID: String) async throws(VolumeError) -> [String: String]? {
         try await trying("read the marks of image") { () async throws(RBDError) in
             try await context.metadata(ofImageID: imageID, prefix: ImageMetadataKey.prefix)
@@ -21,7 +21,7 @@ extension Place {
     ///   - doing: What is refused: `delete image`.
     ///   - imageID: The image's id.
     ///   - marks: Nacre's metadata of it.
-    /// - Throws: `VolumeError` with `.failedPrecondition` that says what it is.
+    /// - Throws: `VolumeError` with `.failedPrecondition` that says what the image is.
     func requireOurs(_ doing: String, _ imageID: String, _ marks: [String: String]) async throws(VolumeError) {
         guard marks[ImageMetadataKey.requestName] == nil, marks[ImageMetadataKey.adopted] == nil else { return }
         guard try await isBeingMade() else { throw try await notOurs(doing, imageID) }
@@ -31,7 +31,7 @@ extension Place {
         try await endMaking()
     }
 
-    /// Says that librbd makes the image for Nacre.
+    /// Records that librbd creates the image for Nacre.
     func beginMaking() async throws(VolumeError) {
         try await trying("create image") { () async throws(RBDError) in
             do throws(RADOSError) {
@@ -42,7 +42,7 @@ extension Place {
         }
     }
 
-    /// Says that it is made, and marked; or that there is nothing.
+    /// Records that the image is created and marked, or does not exist.
     func endMaking() async throws(VolumeError) {
         try await trying("create image") { () async throws(RBDError) in
             do throws(RADOSError) {

@@ -3,9 +3,9 @@ internal import RADOS
 internal import RBD
 internal import Synchronization
 
-/// Watches that keep an image from being deleted for so long that their client may be dead.
+/// Watches that have prevented the deletion of an image for so long that their client may be dead.
 ///
-/// Ceph forgets a dead client's watch after half a minute, but not one that the client was killed in the middle of: see
+/// Ceph drops a dead client's watch after 30 s, unless the client was killed while it registered the watch: see
 /// `IOContext.reviewWatches`.
 final class LingeringWatches: Sendable {
     private struct Sighting {
@@ -22,13 +22,13 @@ final class LingeringWatches: Sendable {
 
     /// Remembers nothing yet.
     ///
-    /// - Parameter patience: How long the same watch is there before Ceph is made to look after it; then again at twice
-    ///   that age, and so on.
+    /// - Parameter patience: The age of a watch at which Ceph is made to review it; then again at twice that age, and
+    ///   so on.
     init(patience: Duration) {
         self.patience = patience
     }
 
-    /// Notes who is in an image's way, and reviews the image's watches when it is time.
+    /// Records the watches that prevent an image's deletion, and reviews them when they are old enough.
     ///
     /// - Parameters:
     ///   - watchers: Who they are, at least one.
@@ -42,7 +42,7 @@ final class LingeringWatches: Sendable {
         on threads: BlockingPool
     ) async {
         guard isReviewDue(Set(watchers), "\(context.label)/\(imageID)") else { return }
-        // A failure changes nothing: whoever was told of the watch tries again.
+        // A failure is ignored: the caller that was refused tries again.
         try? await threads.run { () throws(RADOSError) in
             try context.reviewWatches(of: ImageObject.header(ofID: imageID))
         }

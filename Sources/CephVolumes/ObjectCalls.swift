@@ -1,9 +1,9 @@
 internal import RADOS
 
-/// Where images are made and moved to the trash by class calls on their objects, without librbd.
+/// Where images are created and moved to the trash by class calls, without librbd.
 ///
-/// The class calls of images are librbd's own protocol. So they are used only where this product's tests have compared what
-/// they leave with what that release's `rbd create` and `rbd trash mv` leave; elsewhere librbd does the work.
+/// The class calls on images are librbd's private protocol. So they are used only on releases on which Nacre's tests
+/// have compared the results with those of `rbd create` and `rbd trash mv`; on other releases librbd does the work.
 public enum ObjectCalls: Sendable {
     /// On clusters whose OSDs are all of a tested release or newer, and not beyond the newest tested one.
     case onTestedReleases

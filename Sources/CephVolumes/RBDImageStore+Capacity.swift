@@ -7,7 +7,7 @@ public import Secrets
 public import Volumes
 
 extension RBDImageStore {
-    /// Bytes that volumes can still take: what the monitors say a pool can still store, its quota observed.
+    /// The free capacity for volumes: what the pool can still store according to the monitors, within its quota.
     ///
     /// Similar to: ceph df.
     public func availableBytes(in pool: PoolAddress?, as credentials: Credentials?) async throws(VolumeError) -> UInt64
@@ -75,7 +75,7 @@ extension RBDImageStore {
         return usage
     }
 
-    /// How an image is: who has it open, and whether its pool can still be written to.
+    /// An image's condition: who has it open, and whether its pool can be written to.
     public func condition(of id: VolumeID) async throws(VolumeError) -> VolumeCondition {
         let place = try await place(of: id, as: nil)
         let imageID = try await place.trying("look up image") { () async throws(RBDError) in

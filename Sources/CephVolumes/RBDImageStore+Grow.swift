@@ -5,9 +5,9 @@ public import Secrets
 public import Volumes
 
 extension RBDImageStore {
-    /// Grows an image with `rbd_resize2`, unless its object map or the file system on it cannot follow.
+    /// Grows an image with `rbd_resize2`, unless its object map or its file system does not allow the size.
     ///
-    /// Reads the first 64 KiB of what is on it, which is not mapped.
+    /// Reads the first 64 KiB of the image, without mapping it.
     public func growImage(
         _ id: VolumeID,
         toBytes sizeBytes: UInt64,
@@ -22,7 +22,7 @@ extension RBDImageStore {
         let largest = try await largestImageBytes(place, imageID)
         let outcome = try await place.waiting("grow image") { (context) throws(RBDError) -> Growth in
             let image = try Image.open(id.image, in: context, access: .readWrite)
-            // It may have grown since it was looked at; librbd would refuse to shrink it.
+            // It may have grown since it was read; librbd would refuse to shrink it.
             let present = try image.sizeBytes()
             guard present < sizeBytes else { return .done(present) }
             guard sizeBytes <= largest else { return .beyondImage }

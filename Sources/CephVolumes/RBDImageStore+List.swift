@@ -7,7 +7,7 @@ internal import SystemPackage
 public import Volumes
 
 extension RBDImageStore {
-    /// A page of images, pool by pool, straight from the pools' directories in the order of their names.
+    /// A page of images, pool by pool, read from the pools' directories in the order of their names.
     public func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> [ListedImage] {
         var page: [ListedImage] = []
         let clusters = configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }
@@ -51,7 +51,7 @@ extension RBDImageStore {
             do throws(RBDError) {
                 names = try await place.context.images(after: last, limit: 256)
             } catch {
-                // Pools of other applications, which this user may not read, hold no volumes of ours.
+                // Pools of other applications, which this user may not read, hold no volumes of Nacre's.
                 guard error.code != .notPermitted, error.code != .permissionDenied else { return images }
                 throw await place.failure("cannot list pool '\(pool)'", error)
             }
@@ -63,7 +63,7 @@ extension RBDImageStore {
         return images
     }
 
-    /// What images are, all asked for at once; one that has no header yet is left out.
+    /// The summaries of images, all read at once; an image without a header is omitted.
     private func summaries(
         of names: [(name: String, id: String)],
         in place: Place
@@ -89,7 +89,7 @@ extension RBDImageStore {
         for (index, name) in names.enumerated() {
             switch found[index] {
             case .success(let summary?):
-                // A name too long for a handle cannot be one of ours.
+                // An image whose name is too long for a handle cannot be Nacre's.
                 guard let id = try? place.id.sibling(name.name) else { continue }
                 let facts = VolumeFacts(summary, ours: context.cluster.instanceID)
                 images.append(ListedImage(id: id, sizeBytes: summary.sizeBytes, facts: facts))
@@ -135,7 +135,7 @@ extension RBDImageStore {
 }
 
 extension VolumeFacts {
-    /// Reads what an image's header tells; our own watch, that of an operation under way, is no use of the volume.
+    /// Summarises an image; this process's own watch, of an operation under way, does not count as use.
     init(_ summary: ImageSummary, ours: UInt64) {
         let nodes = Set(summary.holders.map(\.node))
         let known = Set(summary.holders.map(\.address))

@@ -3,12 +3,12 @@ internal import RADOS
 internal import RBD
 internal import Volumes
 
-/// Calls of librbd that may have to wait for another client: for its exclusive lock, or for it to do what we ask.
+/// librbd calls that may have to wait for another client, for its exclusive lock or for its answer.
 extension Place {
-    /// Runs one on threads of its own kind, so that what waits holds up only what may wait as well.
+    /// Runs such a call on separate threads, so that it delays only other calls that may wait.
     ///
-    /// A client that has stopped is waited for until Ceph forgets it, half a minute; who has a lock by hand would be
-    /// waited for as long as he lives, so ask `refuseIfLockedByHand` before.
+    /// A dead client is waited for until Ceph drops its watch, about 30 s. A lock that was taken by hand would be
+    /// waited for without end, so call `refuseIfLockedByHand` before.
     func waiting<R: Sendable>(
         _ doing: String,
         _ body: @escaping @Sendable (IOContext) throws(RBDError) -> R
@@ -19,9 +19,9 @@ extension Place {
         }
     }
 
-    /// Throws when somebody has the image's lock who would never be asked for it: one by `rbd lock add`.
+    /// Throws if the image's lock was taken by `rbd lock add`, because librbd does not ask such an owner to release it.
     ///
-    /// Of any other owner it takes note in the operation's step, for whoever waits to read.
+    /// Any other owner is recorded in the operation's step, for callers that wait.
     func refuseIfLockedByHand(_ doing: String, _ imageID: String) async throws(VolumeError) {
         let owners = try await blocking("read the lock of image") { (context) throws(RBDError) in
             do throws(RADOSError) {

@@ -8,19 +8,19 @@ extension RBDImageStore {
     ///
     /// | what is left | what is done |
     /// | --- | --- |
-    /// | a directory entry, no id | it is not listed any more; an image that it stood for goes to the trash |
-    /// | an id, no header | waited for: another process may be at it; then all of it is taken away |
+    /// | a directory entry, no id | the entry is removed; its image, if there is one, goes to the trash |
+    /// | an id, no header | waits, because another process may be creating it; then removes everything |
     /// | a header, not listed, or with another's id | it is listed: the image may hold data |
     /// | a header, listed by another name that leads to it | `rbd rename` is brought to its end: the name is free |
     /// | a header, no object map | `rbd_rebuild_object_map`: the image may hold data |
-    /// | all | nothing: another process was first |
+    /// | all | nothing: another process was faster |
     public func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
         try await mend(id, credentials: credentials, isDeletion: false)
     }
 
-    /// As `mendImage`; with `isDeletion` what goes to the trash is put there by us, and is removed from there.
+    /// As `mendImage`; with `isDeletion`, images that go to the trash get Nacre's mark and are removed from there.
     ///
-    /// Who makes a volume and finds what may hold data leaves it in the trash, where it can be restored.
+    /// A create that finds an image which may hold data leaves it in the trash, where it can be restored.
     func mend(_ id: VolumeID, credentials: Credentials, isDeletion: Bool) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
         guard let imageID = try await imageID(place) else {
@@ -46,7 +46,7 @@ extension RBDImageStore {
                 try await place.context.relistImage(id.image, id: imageID)
             }
         }
-        // A good object map is not rebuilt: that takes an operation an object.
+        // A valid object map is not rebuilt, because that takes one operation for each object.
         guard header.features.contains(.objectMap), !parts.hasObjectMap else { return }
         try await place.refuseIfLockedByHand("mend image", imageID)
         try await place.waiting("mend image") { (context) throws(RBDError) in
@@ -54,10 +54,10 @@ extension RBDImageStore {
         }
     }
 
-    /// What there is of an image when whoever may be making it has had time: two seconds for a header, which takes
-    /// milliseconds, and a moment for what is written at once with it.
+    /// Which objects of an image exist, after a possible creator has had time: two seconds for the header, which takes
+    /// milliseconds, and a moment for what is written together with it.
     ///
-    /// Nothing when the name leads elsewhere by then.
+    /// `nil` if the name has another image by then.
     private func settledParts(_ place: Place, _ imageID: String) async throws(VolumeError) -> ImageParts? {
         let end = ContinuousClock.now + .seconds(2)
         var looksWithHeader = 0
@@ -72,8 +72,9 @@ extension RBDImageStore {
         }
     }
 
-    /// Throws when the pool's directory has the name, which leads nowhere, for an image that is not ours; at a deletion,
-    /// marks one of ours, which goes to the trash, as put there by us.
+    /// Throws if the pool's directory lists the name, which has no id object, for an image that is not Nacre's.
+    ///
+    /// For a deletion, it writes the trash mark on an image of Nacre's, because the image goes to the trash.
     private func refuseListedStranger(_ place: Place, isDeletion: Bool) async throws(VolumeError) {
         let listed = try await place.trying("look up image") { () async throws(RBDError) -> String? in
             guard let listed = try await place.context.listedID(of: place.id.image),

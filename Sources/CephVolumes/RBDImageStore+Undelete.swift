@@ -11,7 +11,7 @@ public struct DeletedVolume: Sendable, Hashable {
     public let imageID: String
     /// When it was deleted, since 1970.
     public let deletedAt: Duration
-    /// Until when it is kept, since 1970; then it may be gone at any time.
+    /// Until when it is kept, since 1970; after that it may be removed at any time.
     public let keptUntil: Duration
     /// Nacre's metadata of the image.
     public let metadata: [String: String]
@@ -49,9 +49,9 @@ extension RBDImageStore {
         }
     }
 
-    /// Takes a deleted volume's image out of the trash under its old name, with all its data.
+    /// Restores a deleted volume's image from the trash under its old name, with all its data.
     ///
-    /// - Throws: `.alreadyExists` when another image has the name by now, `.failedPrecondition` when its removal has
+    /// - Throws: `.alreadyExists` if another image has the name by now, `.failedPrecondition` when its removal has
     ///   begun, `.notFound` when it is gone.
     public func undelete(_ volume: DeletedVolume, credentials: Credentials) async throws(VolumeError) {
         let place = try await place(of: volume.id, as: credentials)

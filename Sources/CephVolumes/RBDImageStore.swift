@@ -5,24 +5,24 @@ internal import Secrets
 internal import Synchronization
 public import Volumes
 
-/// Images on Ceph: the words of `ImageStore` in librados' and librbd's terms.
+/// Images on Ceph: implements `ImageStore` with librados and librbd.
 ///
-/// What only reads goes through class calls on the image's objects, without opening it and without a thread;
-/// what librbd does in one blocking call runs on the cluster's threads.
+/// Reads are class calls on the image's objects, which neither open the image nor block a thread. Blocking librbd calls
+/// run on the cluster's threads.
 public final class RBDImageStore: ImageStore {
     let configuration: ClusterConfiguration
     let connections: ClusterConnections
     let service: ServiceCredentials
     let purger: TrashPurger
-    /// For how long a deleted image stays in the trash, unless it says otherwise itself.
+    /// How long a deleted image stays in the trash, unless its own metadata says otherwise.
     let retention: Duration
     let ids = ImageIDs()
     let lingering: LingeringWatches
     let objectCalls: ObjectCalls
-    /// Questions of our own, so that all who ask at once share one.
+    /// Internal requests, so that simultaneous callers share one.
     let looks = Operations()
 
-    /// Who came last with a Secret for a pool, so that its trash can be looked into.
+    /// The last user for each pool, as whom the pool's trash can be read.
     private let callers = Mutex<[PoolAddress: PoolUser]>([:])
 
     /// Makes a store.
@@ -31,11 +31,11 @@ public final class RBDImageStore: ImageStore {
     ///   - configuration: Where the clusters are.
     ///   - connections: The connections to them.
     ///   - service: The user for calls that come without credentials.
-    ///   - purger: Told of every image that goes to the trash.
-    ///   - objectCalls: Where images are made and moved without librbd.
-    ///   - retention: For how long a deleted image stays in the trash, unless its class said otherwise.
-    ///   - watchPatience: How long a watch is in a deletion's way before Ceph is asked whether its client lives; a dead
-    ///     client's lasts 30 s anyway.
+    ///   - purger: Called for every image that is moved to the trash.
+    ///   - objectCalls: Where images are created and moved without librbd.
+    ///   - retention: How long a deleted image stays in the trash, unless its class says otherwise.
+    ///   - watchPatience: How long a watch may prevent a deletion before Ceph is made to review it; the watch of a dead
+    ///     client lasts 30 s anyway.
     public init(
         configuration: ClusterConfiguration,
         connections: ClusterConnections,
@@ -59,7 +59,7 @@ public final class RBDImageStore: ImageStore {
         try configuration.cluster(clusterID).radosNamespace
     }
 
-    /// An image's pool, opened as a user, or as the service's own.
+    /// An image's pool, opened as a user, or as the service's own user.
     func place(
         of id: VolumeID,
         as credentials: Credentials?
@@ -69,14 +69,14 @@ public final class RBDImageStore: ImageStore {
         return try await Place(id, try await connections.link(to: id.clusterID, as: user), user, looks)
     }
 
-    /// Remembers who made or deleted a volume in a pool: who may do that may empty its trash.
+    /// Records who created or deleted a volume in a pool: that user may also empty the pool's trash.
     func note(_ place: Place) {
         let pool = PoolAddress(clusterID: place.id.clusterID, pool: place.id.pool)
         let user = PoolUser(clusterID: place.id.clusterID, pool: place.id.pool, credentials: place.credentials)
         callers.withLock { $0[pool] = user }
     }
 
-    /// Those who made or deleted volumes, one for each pool.
+    /// The users that created or deleted volumes, one for each pool.
     public var callingUsers: [PoolUser] { callers.withLock { Array($0.values) } }
 }
 

@@ -2,7 +2,7 @@ internal import FoundationEssentials
 public import Secrets
 public import Volumes
 
-/// The service's own user, for what comes without a Secret: lists, capacity, conditions, health, the trash.
+/// The service's own user, for calls without a Secret: lists, capacity, conditions, health, the trash.
 ///
 /// A directory with the files `userID` and `userKey`, as Kubernetes mounts a ceph-csi Secret; read at every use, so that a
 /// rotated key takes effect without a restart.
@@ -19,7 +19,8 @@ public struct ServiceCredentials: Sendable {
 
     /// Reads user and key.
     ///
-    /// Throws `.failedPrecondition` when there is no directory, a file in it is missing, or what they hold is no user.
+    /// Throws `.failedPrecondition` if there is no directory, if a file in it is missing, or if the files do not
+    /// contain a user.
     public func read() throws(VolumeError) -> Credentials {
         guard let directory else {
             throw VolumeError(

@@ -1,17 +1,18 @@
 internal import ExactText
 internal import RBD
 
-/// What Nacre writes on an image just before it puts it into the trash: `1764453000.123456789 client.csi-rbd-provisioner`.
+/// The mark that Nacre writes on an image just before it moves it to the trash: `1764453000.123456789
+/// client.csi-rbd-provisioner`.
 ///
-/// An image in the trash is Nacre's to remove when the trash got it at that time. Whoever restores such an image, and later
-/// moves it to the trash by hand, does so at another.
+/// Nacre removes an image from the trash only if the entry has the same time as the mark. If a person restores the
+/// image and later moves it to the trash by hand, the entry has another time.
 struct TrashMark: Sendable, Hashable {
     /// When, since 1970.
     let time: Duration
     /// Who.
     let user: String
 
-    /// Where librbd makes the entry, it does so a moment after the mark.
+    /// librbd makes the entry a moment after the mark is written.
     private static let longestMove = Duration.seconds(120)
 
     init(time: Duration, user: String) {
@@ -19,7 +20,7 @@ struct TrashMark: Sendable, Hashable {
         self.user = user
     }
 
-    /// Reads one; nothing when it is none.
+    /// Reads one; `nil` if it is none.
     init?(parsing text: String) {
         let words = text.parts(at: " ", most: 1, omittingEmpty: true)
         let parts = words.first.map { $0.parts(at: ".", omittingEmpty: true) } ?? []

@@ -3,12 +3,12 @@ internal import Secrets
 internal import Synchronization
 public import Volumes
 
-/// Empties the trash behind deleted volumes, beside everything else and never in its way.
+/// Removes deleted volumes from the trash in the background, without delaying other operations.
 ///
-/// It decides what is removed when, and an `ImageRemoving` does it, as a rule in another process. Images that take long do
-/// not count among those that are removed at once, so many small ones overtake a large one. What an image is blocked by (a
-/// watcher, a snapshot or clone, a deferment) is found out, reported, and tried again later and later. Nothing is ever
-/// forced.
+/// It decides when an image is removed; an `ImageRemoving` removes it, usually in another process. Images that take
+/// long do not count against the limit of simultaneous removals, so small images overtake large ones. If an image is
+/// blocked by a watcher, a snapshot, a clone or its deferment, the reason is reported, and the image is tried again at
+/// growing intervals. Nothing is forced.
 public final class TrashPurger: Sendable {
     struct Item: Sendable {
         var image: TrashedImage
@@ -26,13 +26,13 @@ public final class TrashPurger: Sendable {
         var total: UInt64 = 0
     }
 
-    /// Nothing must have been under way for so long before the trash is emptied.
+    /// How long no operation must have been under way before the trash is emptied.
     private static let quiet = Duration.milliseconds(100)
-    /// An image that has waited for quiet so long is removed beside other work, one at a time.
+    /// After this wait an image is removed beside other operations, one at a time.
     private static let patience = Duration.seconds(10)
-    /// An image whose removal takes longer than this holds no place that others wait for.
+    /// A removal that takes longer than this does not count against the limit any more.
     private static let longRemoval = Duration.seconds(1)
-    /// Images that are removed at once, however long they take.
+    /// The limit of simultaneous removals of any length.
     private static let most = 128
 
     private struct State {
@@ -54,9 +54,9 @@ public final class TrashPurger: Sendable {
     ///
     /// - Parameters:
     ///   - remover: Who removes the images.
-    ///   - workers: Images removed at once, 1 or more, of those that take no longer than a second.
-    ///   - foreground: Operations that go first: an image waits while any is under way, but not for ever.
-    ///   - firstDelay: How long a blocked image waits for its second try; doubles each time.
+    ///   - workers: How many images are removed at once, 1 or more, not counting removals of more than a second.
+    ///   - foreground: Operations with priority: an image waits while any is under way, for a limited time.
+    ///   - firstDelay: How long a blocked image waits for its second try; the wait doubles each time.
     ///   - longestDelay: The longest such wait.
     ///   - logger: Where it reports.
     public init(
@@ -96,7 +96,7 @@ public final class TrashPurger: Sendable {
         if isNew { startWorkers() }
     }
 
-    /// Forgets an image that was taken out of the trash again.
+    /// Forgets an image that was restored from the trash.
     func forget(_ image: TrashedImage) {
         state.withLock { state in
             let key = Self.key(image)
@@ -104,9 +104,9 @@ public final class TrashPurger: Sendable {
         }
     }
 
-    /// Starts nothing new and waits for what is being removed, but not beyond `limit`.
+    /// Starts no new removals and waits for those under way, at most for `limit`.
     ///
-    /// What is left in the middle keeps its watch for half a minute, in which nobody else can remove it.
+    /// An interrupted removal keeps its watch for 30 s, during which no other process can remove the image.
     public func stop(within limit: Duration = .seconds(5)) async {
         state.withLock { $0.isStopped = true }
         let end = ContinuousClock.now + limit
@@ -116,7 +116,7 @@ public final class TrashPurger: Sendable {
         remover.stop()
     }
 
-    /// Tries again what is due; called now and then.
+    /// Tries again what is due; called periodically.
     public func wake() {
         remover.releaseIdle()
         startWorkers()
@@ -135,7 +135,7 @@ public final class TrashPurger: Sendable {
         lookAgainWhenQuiet()
     }
 
-    /// Whether callers are being served, who must not wait for the trash.
+    /// Whether operations of callers are under way, which must not wait for the trash.
     private var isForegroundBusy: Bool {
         guard let foreground else { return false }
         return foreground.idle.map { $0 < Self.quiet } ?? true
@@ -155,7 +155,7 @@ public final class TrashPurger: Sendable {
         }
     }
 
-    /// The next image that is due, if there is a place for it.
+    /// The next due image, if the limit allows another removal.
     private func next() -> (String, TrashedImage)? {
         let isBusy = isForegroundBusy
         return state.withLock { state in
@@ -203,7 +203,7 @@ public final class TrashPurger: Sendable {
             guard var item = state.items[key] else { return .zero }
             var delay = firstDelay
             for _ in 0..<min(item.attempts, 16) { delay = min(delay * 2, longestDelay) }
-            // Purgers that got in each other's way would meet again if all waited equally long.
+            // Purgers that blocked each other would do so again if all waited equally long.
             let wait = delay * Double.random(in: 0.5...1.5)
             item.startedAt = nil
             item.attempts += 1

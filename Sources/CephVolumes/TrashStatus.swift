@@ -10,9 +10,9 @@ public struct TrashStatus: Sendable {
         public let reason: String
         /// How often it was tried.
         public let attempts: Int
-        /// How often the process that removed it ended.
+        /// How often its removing process ended unexpectedly.
         public let crashes: Int
-        /// Since when it has been in the trash, as far as we know.
+        /// How long it has been in the trash, as far as is known.
         public let age: Duration
     }
 
@@ -29,7 +29,7 @@ public struct TrashStatus: Sendable {
         /// Objects in all; 0 while that is unknown.
         public let total: UInt64
 
-        /// How far it is, for a person: `120 of 2560 objects`.
+        /// The progress in words: `120 of 2560 objects`.
         public var progress: String { total > 0 ? "\(done) of \(total) objects" : "\(done) objects" }
     }
 
@@ -39,16 +39,16 @@ public struct TrashStatus: Sendable {
     public let running: [Running]
     /// Images removed since the start.
     public let removed: Int
-    /// How often a process that removed images ended of itself, since the start.
+    /// How often a process that removed images ended unexpectedly, since the start.
     public let crashes: Int
     /// Images that could not be removed yet, oldest first.
     public let blocked: [Blocked]
     /// The age of the oldest image that is not removed yet; zero without one.
     public let oldest: Duration
 
-    /// An image that something keeps from removal for so long is told of.
+    /// After this time a blocked image is reported.
     private static let longBlocked = Duration.seconds(600)
-    /// A removal that has got no further for so long is told of.
+    /// After this time a removal without progress is reported.
     private static let longStandstill = Duration.seconds(300)
 
     init(_ items: [TrashPurger.Item], removed: Int, crashes: Int) {
@@ -80,7 +80,7 @@ public struct TrashStatus: Sendable {
         self.crashes = crashes
     }
 
-    /// What a person should look at; nothing when images go as they should.
+    /// What a person should look at; `nil` if all removals make progress.
     public var complaint: String? {
         if let image = blocked.first(where: { $0.crashes > 0 }) {
             return "image '\(image.image)' cannot be removed: \(image.reason); tried \(image.attempts) times"
@@ -96,7 +96,7 @@ public struct TrashStatus: Sendable {
         return nil
     }
 
-    /// What goes on, for a person.
+    /// The state in words.
     public var summary: String {
         var parts = ["\(waiting) wait", "\(running.count) are being removed", "\(blocked.count) are blocked"]
         if let longest = running.first, longest.age > .seconds(10) {

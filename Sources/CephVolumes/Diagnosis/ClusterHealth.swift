@@ -4,7 +4,7 @@ internal import RADOS
 internal import RBD
 public import Volumes
 
-/// How the parts of a cluster are that volumes need.
+/// The state of the parts of a cluster that volumes need.
 public struct ClusterHealth: Sendable {
     /// One part and how it is.
     public struct Part: Sendable {
@@ -24,7 +24,7 @@ public struct ClusterHealth: Sendable {
         parts = [Part(name: "monitors", isWell: false, message: error.message)]
     }
 
-    /// Nobody to ask as: users come with each call, and a fault of theirs is told to whoever calls.
+    /// The service has no user of its own: users come with each call, and their faults are reported to the caller.
     init() {
         parts = [Part(name: "monitors", isWell: true, message: "not asked, for the service has no user of its own")]
     }
@@ -36,7 +36,7 @@ public struct ClusterHealth: Sendable {
         parts = [
             Part(name: "monitors", isWell: true, message: "answer"),
             Self.health(status.health),
-            // Data stays available without a minority of them; without any, nothing does.
+            // Data stays available if a minority is down, and is unavailable if all are down.
             Part(name: "osds", isWell: up > 0, message: "\(up) of \(all) are up"),
             Part(
                 name: "placement groups",
@@ -46,7 +46,7 @@ public struct ClusterHealth: Sendable {
         ]
     }
 
-    /// Ceph's own health: all checks that are raised, first those that volumes suffer from.
+    /// Ceph's own health: all raised checks, first those that affect volumes.
     private static func health(_ health: HealthChecks) -> Part {
         let harmful = health.all.filter(\.isHarmful)
         let told = harmful.map { $0.standstill.map { words in "\(words)" } ?? $0.words }
@@ -76,7 +76,7 @@ public struct ClusterHealth: Sendable {
 }
 
 extension RBDImageStore {
-    /// Asks a cluster's monitors how it is; an answer that does not come until `deadline` is an answer too.
+    /// Asks a cluster's monitors for its status; a timeout at `deadline` counts as a result.
     ///
     /// Similar to: ceph status.
     public func health(
@@ -86,7 +86,7 @@ extension RBDImageStore {
     ) async -> ClusterHealth {
         guard service.isGiven else { return ClusterHealth() }
         do throws(VolumeError) {
-            // Everybody who asks at once shares one question; a monitor that hangs holds one thread, not many.
+            // Simultaneous callers share one request, so a monitor that hangs blocks one thread and not many.
             return try await operations.run(
                 "ask the monitors of cluster '\(clusterID)'",
                 on: "health \(clusterID)",

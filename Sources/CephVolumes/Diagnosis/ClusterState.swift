@@ -2,7 +2,7 @@ internal import ExactText
 internal import FoundationEssentials
 internal import RADOS
 
-/// What the monitors say of a cluster that tells why a call did not work: its pools and its health.
+/// A cluster's pools and health from the monitors, which explain why a call failed.
 struct ClusterState: Sendable {
     /// A pool as `ceph osd pool ls detail` shows it.
     struct Pool: Decodable, Sendable {
@@ -30,11 +30,11 @@ struct ClusterState: Sendable {
         var isErasureCoded: Bool { type == 3 }
         /// Whether an erasure-coded pool can take images' data.
         var allowsOverwrites: Bool { !isErasureCoded || flags.contains("ec_overwrites") }
-        /// Snapshots of the whole pool, with which none of single objects can be made.
+        /// Pool snapshots, which exclude snapshots of single images.
         var hasPoolSnapshots: Bool { flags.contains("pool_snaps") }
         var isAtQuota: Bool { flags.contains("full_quota") }
         var isFull: Bool { flags.contains("full") }
-        /// What it is meant for: `rbd`; nothing in a pool that nobody has prepared.
+        /// Its applications: `rbd`; empty in a pool that was not initialised.
         var applicationNames: [String] { (applications ?? [:]).keys.sorted() }
     }
 
@@ -43,7 +43,7 @@ struct ClusterState: Sendable {
 
     /// Asks for it.
     ///
-    /// Blocks. Similar to: ceph osd pool ls detail, ceph health.
+    /// Blocks the calling thread. Similar to: ceph osd pool ls detail, ceph health.
     init(askedOf cluster: Cluster) throws(RADOSError) {
         let pools = try cluster.monitorCommand(#"{"prefix":"osd pool ls","detail":"detail","format":"json"}"#)
         let health = try cluster.monitorCommand(#"{"prefix":"health","format":"json"}"#)
@@ -54,7 +54,7 @@ struct ClusterState: Sendable {
 
     func pool(_ name: String) -> Pool? { pools.first { $0.name.isExactly(name) } }
 
-    /// Why I/O to a pool, or to the pool of its images' data, does not come back; nothing when nothing is known.
+    /// Why I/O to a pool, or to the pool of its images' data, is not answered; `nil` if no reason is known.
     func standstill(ofPools names: [String]) -> String? {
         let full = names.compactMap { pool($0) }.compactMap(\.lackOfRoom)
         // Other pools' fullness is no reason here.
@@ -65,7 +65,7 @@ struct ClusterState: Sendable {
 }
 
 extension ClusterState.Pool {
-    /// Why it takes no more data, and what to do; nothing when it does.
+    /// Why it accepts no more data, and what to do; `nil` if it does.
     var lackOfRoom: String? {
         if isAtQuota {
             var quotas: [String] = []

@@ -2,20 +2,20 @@ internal import RBD
 internal import SystemPackage
 internal import Volumes
 
-/// Why a call failed, from what its cluster, pool and image are like: what Ceph's errno alone does not say.
+/// Why a call failed, from the state of its cluster, pool and image, which Ceph's errno does not tell.
 struct Explanation: Sendable {
     let code: VolumeError.Code
     /// Why, and after a semicolon what to do.
     let words: String
 
-    /// Finds out why; nothing where the errno says all that is known.
+    /// Finds the reason; `nil` if the errno says everything that is known.
     ///
     /// - Parameters:
     ///   - error: What came back.
     ///   - id: The image that it was about.
-    ///   - layout: How the image was to be made; nothing for a call on an image that is there.
+    ///   - layout: The layout for a create; `nil` for a call on an existing image.
     ///   - state: What the monitors say.
-    ///   - features: The image's features, where it is there.
+    ///   - features: The image's features, if it exists.
     init?(
         of error: RBDError,
         on id: VolumeID,

@@ -11,10 +11,10 @@ struct HealthCheck: Sendable {
     let severity: String
     /// Ceph's own summary: `1 full osd(s)`.
     let summary: String
-    /// Whether an administrator has said that it does not matter.
+    /// Whether an administrator has muted it.
     let isMuted: Bool
 
-    /// What it means for volumes and what to do; nothing for a check that stops nobody's I/O.
+    /// What it means for volumes and what to do; `nil` for a check that does not stop I/O.
     var standstill: String? {
         switch code {
         case "OSDMAP_FLAGS":
@@ -36,18 +36,18 @@ struct HealthCheck: Sendable {
 
     /// Whether volumes suffer, or will soon.
     ///
-    /// Those that stop I/O do, whatever Ceph calls their severity, and so do other errors, but not of parts of Ceph that
-    /// volumes do not need. A muted check only counts while it stops I/O.
+    /// Checks that stop I/O count whatever their severity. Other errors count too, except those of parts of Ceph that
+    /// volumes do not need. A muted check counts only if it stops I/O.
     var isHarmful: Bool {
         if standstill != nil { return true }
         guard severity == "HEALTH_ERR", !isMuted else { return false }
         return !Self.othersParts.contains { code.startsExactly(with: $0) }
     }
 
-    /// How a person is told of it: `OSD_FULL (1 full osd(s))`.
+    /// The check in words: `OSD_FULL (1 full osd(s))`.
     var words: String { "\(code) (\(summary))\(isMuted ? ", muted" : "")" }
 
-    /// Keys of a kind that Ceph does not like any more, file systems, the manager's modules, cephadm, crash reports.
+    /// Deprecated key types, file systems, manager modules, cephadm, crash reports.
     private static let othersParts = [
         "AUTH_INSECURE_", "AUTH_BAD_CAPS", "FS_", "MDS_", "MGR_", "CEPHADM_", "RECENT_", "TELEMETRY_", "DASHBOARD_",
         "UPGRADE_", "DEVICE_HEALTH",

@@ -8,8 +8,8 @@ extension Place {
     /// How long a failure may look for its cause.
     private static let patience = Duration.seconds(3)
 
-    /// What a failed call on this image means: what its errno says, or where that says little, what its cluster, its pool
-    /// and the image itself are like.
+    /// Converts the failure of a call on this image, by its errno and, if that says little, by the state of the
+    /// cluster, the pool and the image.
     func failure(
         _ doing: String,
         _ error: RBDError,
@@ -35,7 +35,7 @@ extension Place {
         )
     }
 
-    /// What keeps I/O to the image from being answered, for who waits for it; nothing when nothing is known.
+    /// Why I/O to the image is not answered, for a caller that waits for it; `nil` if no reason is known.
     func standstill() async -> String? {
         await clusterState()?.standstill(ofPools: [id.pool])
     }
@@ -56,7 +56,7 @@ extension Place {
         }
     }
 
-    /// The features of the image; not asked for where the OSDs do not answer.
+    /// The features of the image; not read if the OSDs do not answer.
     private func imageFeatures(unlessIn error: RBDError) async -> ImageFeatures? {
         guard error.code != .timedOut, let imageID = try? await context.imageID(named: id.image) else { return nil }
         return try? await context.imageHeader(id: imageID)?.features
@@ -64,7 +64,7 @@ extension Place {
 }
 
 extension RBDImageStore {
-    /// What keeps I/O to a volume's image from being answered, in words; nothing when nothing is known.
+    /// Why I/O to a volume's image is not answered, in words; `nil` if no reason is known.
     ///
     /// Answers within seconds.
     public func standstill(of id: VolumeID, as credentials: Credentials?) async -> String? {

@@ -4,16 +4,17 @@ internal import RBD
 public import Volumes
 
 extension RBDImageStore {
-    /// How long a client is refused that a person fenced: 30 days, for a frozen machine thaws when it likes.
+    /// How long a client stays blocklisted that a person fenced: 30 days, because a frozen machine may thaw at any
+    /// time.
     public static let fenceSeconds: UInt32 = 30 * 86_400
 
-    /// Makes the cluster refuse a client, takes its locks away, and looks whether both is so.
+    /// Blocklists a client, breaks its locks, and verifies both.
     ///
-    /// Blocklist first, locks then: in between nobody has the images, and never two.
+    /// The blocklist comes first and the locks second, so that never two clients can write.
     ///
     /// - Parameter client: Whom.
-    /// - Returns: What it still has, which is nothing: every lock that is left is told as an error.
-    /// - Throws: `VolumeError` with `.permissionDenied` that names the caps which lack.
+    /// - Returns: The images that it still watches; a remaining lock is thrown as an error.
+    /// - Throws: `VolumeError` with `.permissionDenied` that names the missing caps.
     public func fence(_ client: Fence.Client) async throws(VolumeError) -> [VolumeHolder] {
         let address = client.address
         try await commanding(client.clusterID, "blocklist '\(address)'") { (cluster) throws(RADOSError) in
@@ -55,7 +56,7 @@ extension RBDImageStore {
     /// - Parameters:
     ///   - address: As the cluster's blocklist has it.
     ///   - clusterID: The cluster's key in config.json.
-    /// - Throws: `VolumeError` with `.permissionDenied` that names the caps which lack.
+    /// - Throws: `VolumeError` with `.permissionDenied` that names the missing caps.
     public func unfence(_ address: String, ofCluster clusterID: String) async throws(VolumeError) {
         try await commanding(clusterID, "take '\(address)' off the blocklist") { (cluster) throws(RADOSError) in
             try cluster.removeFromBlocklist(address)

@@ -6,11 +6,11 @@ internal import SystemPackage
 public import Volumes
 
 extension RBDImageStore {
-    /// Who has the images of all clusters and pools: all images, also those that are no volumes of ours.
+    /// Who uses the images of all clusters and pools, including images that are not Nacre's.
     ///
     /// Reads headers alone and opens nothing.
     ///
-    /// - Returns: A holder a client and image, in the order of the volumes' handles.
+    /// - Returns: One holder for each client and image, in the order of the volumes' handles.
     /// - Throws: `VolumeError`.
     public func holders() async throws(VolumeError) -> [VolumeHolder] {
         var holders: [VolumeHolder] = []
@@ -81,7 +81,7 @@ extension RBDImageStore {
             do throws(RBDError) {
                 names = try await place.context.images(after: last, limit: 256)
             } catch {
-                // Pools of other applications, which this user may not read, hold no images of ours.
+                // Pools of other applications, which this user may not read, hold no images of Nacre's.
                 guard error.code != .notPermitted, error.code != .permissionDenied else { return holders }
                 throw ErrorMapping.failing("cannot list pool '\(pool)'", error)
             }
@@ -91,7 +91,7 @@ extension RBDImageStore {
         }
     }
 
-    /// Who has these images, all asked for at once on the cluster's threads.
+    /// Who uses these images; all are read at once on the cluster's threads.
     private func holders(
         of names: [(name: String, id: String)],
         in place: Place,
@@ -99,7 +99,7 @@ extension RBDImageStore {
     ) async throws(VolumeError) -> [VolumeHolder] {
         let found = await withTaskGroup(of: Found.self) { group in
             for (index, name) in names.enumerated() {
-                // A name too long for a handle cannot be a volume's.
+                // An image whose name is too long for a handle cannot be a volume.
                 guard let id = try? place.id.sibling(name.name) else { continue }
                 group.addTask {
                     let outcome: Result<ImageClients?, VolumeError>

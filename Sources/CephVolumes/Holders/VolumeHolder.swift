@@ -10,7 +10,7 @@ public struct VolumeHolder: Sendable, Hashable {
     public let imageID: String
     /// Who has it.
     public let client: ImageClient
-    /// Until when the cluster refuses that client; nothing when it does not.
+    /// Until when the client is blocklisted; `nil` if it is not.
     public let refusedUntil: String?
 
     /// The node's name, where it made a note.
@@ -40,7 +40,7 @@ public struct Fence: Sendable, Hashable {
         /// All that it has.
         public let holders: [VolumeHolder]
 
-        /// Whether any of its watches is renewed: its I/O will fail, though it may be well.
+        /// Whether any of its watches is renewed: then it is alive, and a fence makes its I/O fail.
         public var isAlive: Bool { holders.contains { $0.client.isWatching } }
     }
 
@@ -62,7 +62,7 @@ public struct Fence: Sendable, Hashable {
                 Key(clusterID: ExactText($0.id.clusterID), address: $0.client.address)
             }
         )
-        // A client that is refused loses everything that it has, whatever led to it.
+        // A fence affects all images of a client, not only the ones that matched.
         clients = aimed.map { key in
             Client(
                 clusterID: key.clusterID.text,

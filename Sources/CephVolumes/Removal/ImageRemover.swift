@@ -6,28 +6,28 @@ internal import Synchronization
 internal import SystemPackage
 public import Volumes
 
-/// Removes images in this process: on connections of its own, and with threads of its own for each pool, so that what
-/// it waits for holds up no request and no other pool.
+/// Removes images in this process: on its own connections and with its own threads for each pool, so that a removal
+/// that waits delays neither requests nor other pools.
 ///
-/// librbd can end the process (see `locked`), so a service has this run in another one: `RemovalProcesses`.
+/// librbd can end the process (see `locked`), so a service runs this in another process: `RemovalProcesses`.
 public final class ImageRemover: ImageRemoving {
-    /// What the removals of one pool share: a pool that does not answer holds up no other.
+    /// What the removals of one pool share, so that a pool that does not answer delays no other.
     private struct Tools: Sendable {
         /// For objects that are being deleted.
         let permits = Permits(16)
         /// For lists of a pool's objects.
         let lists = BlockingPool(threads: 2)
-        /// For librbd's removal of images that have no data any more: short.
+        /// For librbd's removal of images without data, which is short.
         let endings = BlockingPool(threads: 4)
         /// For librbd's removal of images that only librbd can empty.
         let long = BlockingPool(threads: 2)
-        /// One thread that locks, so that a removal which blocks does not keep its own lock from being renewed.
+        /// One thread for locks, so that a blocked removal does not prevent the renewal of its lock.
         let renewals = BlockingPool(threads: 1)
     }
 
     /// Locks on a pool's trash.
     private static let locks: UInt64 = 64
-    /// How long a remover that was killed keeps others from its image.
+    /// How long the lock of a killed remover lasts.
     private static let lockSeconds = 6
 
     private let connections: ClusterConnections
@@ -38,16 +38,16 @@ public final class ImageRemover: ImageRemoving {
     private let tools = Mutex<[String: Tools]>([:])
     private let cookie = String(UInt64.random(in: 0...UInt64.max), radix: 16)
 
-    /// Never: a crash here ends who would count it.
+    /// Always 0: a crash here ends the process that would count it.
     public var crashes: Int { 0 }
 
     /// Makes a remover.
     ///
     /// - Parameters:
-    ///   - connections: Connections that nobody else uses.
-    ///   - watchPatience: How long a watch is in the way before Ceph is asked whether its client lives.
-    ///   - objectCalls: Where images are emptied by class calls; elsewhere librbd does it.
-    ///   - observer: Told of every step of every removal.
+    ///   - connections: Connections that are used for nothing else.
+    ///   - watchPatience: How long a watch may prevent a removal before Ceph is made to review it.
+    ///   - objectCalls: Where images are emptied by class calls; otherwise librbd does it.
+    ///   - observer: Called for every step of every removal.
     public init(
         connections: ClusterConnections,
         watchPatience: Duration = .seconds(30),
@@ -60,13 +60,13 @@ public final class ImageRemover: ImageRemoving {
         self.observer = observer
     }
 
-    /// Closes connections that nobody has used for a while.
+    /// Closes connections that were unused for a while.
     public func releaseIdle() { connections.releaseIdle() }
 
     /// Nothing is to be ended.
     public func stop() {}
 
-    /// Removes an image, emptied first where that is faster.
+    /// Removes an image, and empties it first if that is faster.
     public func remove(_ image: TrashedImage, progress: @escaping RemovalProgress) async -> RemovalOutcome {
         let place: Place
         do throws(VolumeError) {
@@ -111,11 +111,11 @@ public final class ImageRemover: ImageRemoving {
         var outcome = ImageEmptying.Outcome.leftToLibrbd
         if place.allows(objectCalls) { outcome = try await emptying.empty(id, progress: progress) }
         if outcome == .leftToLibrbd, place.allows(objectCalls),
-            // Whoever has restored it meanwhile has its lock for himself.
+            // If a client has restored it meanwhile, that client may hold its lock.
             let record = try await context.trashRecord(ofID: id), record.state == .normal || record.state == .removing,
             try await context.hasLockOfDeadClient(id)
         {
-            // The client may only have stood still: nothing of it may come after what is deleted.
+            // The client may only have been paused: none of its writes may arrive after the deletions.
             try await tools.long.run { () throws(RBDError) in try context.breakLockInTrash(ofID: id) }
             outcome = try await emptying.empty(id, progress: progress)
         }
@@ -130,7 +130,7 @@ public final class ImageRemover: ImageRemoving {
                 try context.removeFromTrash(id: id) { _, _ in }
             }
         } catch {
-            // librbd takes its mark back when it fails; nobody must restore what has lost its data.
+            // librbd resets the entry's state when it fails; an image that has lost data must not be restored.
             if !error.isNotFound {
                 try? await context.setTrashState(of: id, to: .removing, expecting: .normal)
             }
@@ -138,11 +138,11 @@ public final class ImageRemover: ImageRemoving {
         }
     }
 
-    /// Does `body` as the only remover of that image: two that remove one image at once run librbd 16.2 into an assertion
-    /// (TrimRequest.cc, "is_lock_owner"), which ends the process.
+    /// Runs `body` as the only remover of that image: if two processes remove one image at once, an assertion in librbd
+    /// 16.2 (TrimRequest.cc, "is_lock_owner") ends the process.
     ///
-    /// The lock is on the pool's trash, not on the image, whose header it would bring back to life. A lock that was given
-    /// back leaves an attribute on its object for ever, so there are few of them, which images share by chance.
+    /// The lock is on the pool's trash and not on the image, because a lock would create the image's header again. A
+    /// released lock leaves an attribute on its object for ever, so only a few locks exist, which images share by hash.
     private func locked(
         _ image: TrashedImage,
         _ context: IOContext,
@@ -150,7 +150,7 @@ public final class ImageRemover: ImageRemoving {
         _ body: () async throws(RBDError) -> Void
     ) async throws(RBDError) {
         let name = "nacre.purge.\(image.imageID.utf8.reduce(0) { ($0 &* 31 &+ UInt64($1)) } % Self.locks)"
-        // Each image's own: of two in this process that share a lock, one must wait too.
+        // A cookie for each image: of two in this process that share a lock, one must wait too.
         let cookie = "\(cookie).\(image.imageID)"
         let lock = { @Sendable () throws(RADOSError) in
             try context.lock(name, on: ImageObject.trash, cookie: cookie, seconds: Self.lockSeconds)
@@ -175,7 +175,7 @@ public final class ImageRemover: ImageRemoving {
             outcome = .failure(error)
         }
         renewing.cancel()
-        // The renewal that may be under way comes first: both use the one thread.
+        // A renewal under way is completed first, because both use the same thread.
         try? await tools.renewals.run { () throws(RADOSError) in
             try context.unlock(name, on: ImageObject.trash, cookie: cookie)
         }
@@ -183,7 +183,7 @@ public final class ImageRemover: ImageRemoving {
     }
 }
 
-/// The steps of a removal, each a place where its process can be killed.
+/// The steps of a removal; the crash tests kill its process at each.
 public enum RemovalStep: String, OperationStep, CaseIterable {
     /// Taking the lock on the pool's trash.
     case locking

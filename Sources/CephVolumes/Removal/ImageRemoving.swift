@@ -24,26 +24,26 @@ public struct TrashedImage: Sendable, Hashable {
 public enum RemovalOutcome: Sendable, Hashable {
     /// It is gone.
     case removed
-    /// Something is in the way, in words for a person.
+    /// The removal is prevented; the reason in words.
     case blocked(String)
-    /// The process that removed it ended, in words for a person; it may not have been this image's fault.
+    /// The process that removed it ended; the details in words. Another image may have been the cause.
     case crashed(String)
 }
 
-/// Objects done and objects in all; 0 in all while that is unknown.
+/// Objects done and the total; the total is 0 while it is unknown.
 public typealias RemovalProgress = @Sendable (_ done: UInt64, _ total: UInt64) -> Void
 
-/// Removes images from the trash, wherever it does so.
+/// Removes images from the trash, in this process or in another.
 public protocol ImageRemoving: Sendable {
-    /// Removes an image with all its data, however long that takes.
+    /// Removes an image with all its data, without a time limit.
     func remove(_ image: TrashedImage, progress: @escaping RemovalProgress) async -> RemovalOutcome
 
-    /// How often a process that removed images ended of itself, since the start.
+    /// How often a process that removed images ended unexpectedly, since the start.
     var crashes: Int { get }
 
-    /// Lets go of what nobody has needed for a while; called now and then.
+    /// Releases what was unused for a while; called periodically.
     func releaseIdle()
 
-    /// Ends; what is under way is left as a kill would leave it.
+    /// Ends; removals under way are left as after a kill.
     func stop()
 }

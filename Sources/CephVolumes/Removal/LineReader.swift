@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// Lines from a descriptor, one after the other; blocks until one is there.
+/// Reads lines from a descriptor; blocks until one is complete.
 struct LineReader {
     private let descriptor: CInt
     private var bytes: [UInt8] = []
@@ -9,7 +9,7 @@ struct LineReader {
 
     init(_ descriptor: CInt) { self.descriptor = descriptor }
 
-    /// The next line without its end; nothing at the end of all.
+    /// The next line without its end; `nil` at the end of the input.
     mutating func next() -> [UInt8]? {
         while true {
             if let end = bytes[searched...].firstIndex(of: UInt8(ascii: "\n")) {

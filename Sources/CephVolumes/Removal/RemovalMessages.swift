@@ -2,10 +2,10 @@ internal import FoundationEssentials
 internal import Secrets
 internal import Volumes
 
-/// What a service and the process that removes for it tell each other, a line of JSON each.
+/// The messages between a service and its removing process, one line of JSON each.
 ///
-/// The first line to the process is a `RemovalSetting`, all others are `RemovalOrder`s; what comes back are
-/// `RemovalNews`. Keys go through the pipe alone.
+/// The first line to the process is a `RemovalSetting`, all others are `RemovalOrder`s; the answers are `RemovalNews`.
+/// Keys are passed only through the pipe.
 struct RemovalSetting: Codable, Sendable {
     var configurationPath: String
     var options: [String: String]
@@ -33,7 +33,7 @@ struct RemovalOrder: Codable, Sendable {
         blockedFor = image.blockedFor.wholeMilliseconds
     }
 
-    /// The image; nothing when the order is not one of ours.
+    /// The image; `nil` if the order cannot be parsed.
     var image: TrashedImage? {
         guard let id = try? VolumeID(parsing: volume) else { return nil }
         let credentials = Credentials(userID: userID, userKey: Secret(userKey))
@@ -43,7 +43,7 @@ struct RemovalOrder: Codable, Sendable {
     }
 }
 
-/// What there is to tell of a removal; without a ticket, that the process lives.
+/// News of a removal; without a ticket, a sign that the process is alive.
 enum RemovalNews: Codable, Sendable {
     case alive
     case progress(ticket: UInt64, done: UInt64, total: UInt64)

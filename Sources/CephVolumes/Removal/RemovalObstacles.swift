@@ -3,7 +3,7 @@ internal import RADOS
 internal import RBD
 internal import SystemPackage
 
-/// What keeps an image from being removed, in words.
+/// Why an image cannot be removed, in words.
 struct RemovalObstacles: Sendable {
     let place: Place
     let imageID: String
@@ -13,7 +13,7 @@ struct RemovalObstacles: Sendable {
     ///
     /// - Parameters:
     ///   - error: What Ceph answered.
-    ///   - reviewingWatches: Whether watches have been in the way for so long that their clients may be dead.
+    ///   - reviewingWatches: Whether watches have prevented the removal for so long that their clients may be dead.
     /// - Returns: What it is, for a person.
     func words(for error: RBDError, reviewingWatches: Bool) async -> String {
         let call = "(\(error.call): \(error.code.name))"
@@ -26,7 +26,7 @@ struct RemovalObstacles: Sendable {
             let ours = context.cluster.instanceID
             let watchers = ((try? await context.watchers(of: header)) ?? []).filter { $0.clientID != ours }
             if !watchers.isEmpty, reviewingWatches {
-                // A failure changes nothing: it is tried again.
+                // A failure is ignored: it is tried again.
                 try? await threads.run { () throws(RADOSError) in try context.reviewWatches(of: header) }
             }
             let who = watchers.map(\.description).joined(separator: ", ")

@@ -4,7 +4,7 @@ internal import Glibc
 internal import LinuxKernel
 internal import Synchronization
 
-/// A process that removes images for this one; it ends when nobody talks to it any more, and with this one.
+/// A process that removes images for this one; it ends when its pipe is closed, and so with this process.
 final class RemovalProcess: Sendable {
     private struct Job {
         let continuation: CheckedContinuation<RemovalOutcome, Never>
@@ -21,13 +21,13 @@ final class RemovalProcess: Sendable {
         var isDismissed = false
     }
 
-    /// A process that says nothing for so long hangs: it tells every few seconds that it lives.
+    /// A process that is silent for this long hangs: normally it reports every few seconds.
     private static let longestSilence = Duration.seconds(120)
 
     let pid: Int32
     private let state = Mutex(State())
     private let toProcess: Mutex<OwnedDescriptor?>
-    /// A thread that reads, and one that writes: a process that is stopped takes no orders.
+    /// One thread reads and one writes, because a stopped process does not read its orders.
     private let threads = BlockingPool(threads: 2)
 
     /// Starts it.
@@ -35,7 +35,7 @@ final class RemovalProcess: Sendable {
     /// - Parameters:
     ///   - command: A program and arguments that run `RemovalProcessMain.run()`.
     ///   - setting: What it is told first.
-    ///   - ended: Told how it ended, if nobody had asked it to.
+    ///   - ended: Called with how it ended, if it was not asked to end.
     /// - Throws: `KernelError` when it cannot be started.
     init(
         _ command: [String],
@@ -44,7 +44,7 @@ final class RemovalProcess: Sendable {
     ) throws(KernelError) {
         let there = try Ends(), back = try Ends()
         var environment: [String: String] = [:]
-        // No more than a program needs to find its libraries: nothing of Ceph's comes from the environment.
+        // Only what a program needs to find its libraries; Ceph's variables are not passed on.
         for name in ["PATH", "LD_LIBRARY_PATH", "TZ", "NACRE_CRASH_AT"] {
             if let value = getenv(name) { environment[name] = String(cString: value) }
         }
@@ -87,7 +87,7 @@ final class RemovalProcess: Sendable {
                 return continuation.resume(returning: .blocked("the process that would remove it has just ended"))
             }
             Task {
-                // Whether it arrives shows in what comes back, or in the end of the process.
+                // The answer, or the end of the process, shows whether it arrived.
                 await threads.run {
                     let line = RemovalOrder(image, ticket: ticket).line()
                     self.toProcess.withLock { pipe in try? pipe?.writeAll(line) }
@@ -96,7 +96,7 @@ final class RemovalProcess: Sendable {
         }
     }
 
-    /// Lets it go when it has had nothing to do for `limit`, and ends it when it hangs.
+    /// Ends it if it was idle for `limit` or if it hangs.
     func review(idleLimit limit: Duration) {
         let (isIdle, hangs) = state.withLock { state in
             let isIdle = state.jobs.isEmpty && .now - state.lastUse > limit

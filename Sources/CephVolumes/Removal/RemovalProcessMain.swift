@@ -13,12 +13,12 @@ public enum RemovalProcessMain {
     /// It gives way to who serves.
     private static let niceness: CInt = 5
 
-    /// Removes what it is told to on descriptor 0 and answers on 3, until the orders end.
+    /// Carries out the orders from descriptor 0 and answers on descriptor 3, until the orders end.
     ///
-    /// Must be called first thing in a process, on its first thread.
+    /// Must be called first in a process, on its first thread.
     public static func run(observer: StepObserver? = nil) -> Never {
         signal(SIGPIPE, SIG_IGN)
-        // The service ends it by closing the pipe; a terminal's interrupt is the service's.
+        // The service ends it by closing the pipe; an interrupt from the terminal is for the service.
         signal(SIGINT, SIG_IGN)
         try? ProcessControl.forbidDumps()
         ProcessControl.limitMallocArenas(to: 4)
@@ -40,7 +40,7 @@ public enum RemovalProcessMain {
         let news = Mutex(OwnedDescriptor(adopting: 3, subject: "pipe to the service"))
         let tell = { @Sendable (word: RemovalNews) in
             let line = word.line()
-            // A service that is gone has closed the orders as well.
+            // If the service is gone, the orders have ended as well.
             news.withLock { pipe in try? pipe.writeAll(line) }
         }
         Task {
@@ -55,7 +55,7 @@ public enum RemovalProcessMain {
             else { continue }
             Task { await follow(order.ticket, image, remover, tell) }
         }
-        // Not `exit`: librbd's threads may be in the middle of something, and must not meet its destructors.
+        // Not `exit`: librbd's threads may still run and must not use destroyed objects.
         _exit(0)
     }
 

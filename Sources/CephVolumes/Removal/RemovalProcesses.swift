@@ -6,10 +6,10 @@ public import Logging
 internal import Synchronization
 internal import Volumes
 
-/// Removes images in processes of their own, one for each cluster: librbd may end or hang one, and the service goes on.
+/// Removes images in separate processes, one for each cluster: if librbd ends or hangs one, the service continues.
 ///
-/// A process starts with the first image and ends when it has had nothing to do for a while. An image that a process ended
-/// with is tried again in one that it has for itself, so that it disturbs no other.
+/// A process starts with the first image and ends after it was idle for a while. If a process ends unexpectedly, its
+/// images are tried again, each in a process of its own, so that no image disturbs another.
 public final class RemovalProcesses: ImageRemoving {
     private struct Key: Hashable {
         var clusterID: String
@@ -36,9 +36,9 @@ public final class RemovalProcesses: ImageRemoving {
     ///   - command: A program and arguments that run `RemovalProcessMain.run()`.
     ///   - configurationPath: config.json.
     ///   - options: Ceph options by name.
-    ///   - objectCalls: Where images are emptied by class calls; elsewhere librbd does it.
-    ///   - idleLimit: How long a process that has nothing to do is kept.
-    ///   - watchPatience: How long a watch is in the way before Ceph is asked whether its client lives.
+    ///   - objectCalls: Where images are emptied by class calls; otherwise librbd does it.
+    ///   - idleLimit: How long an idle process is kept.
+    ///   - watchPatience: How long a watch may prevent a removal before Ceph is made to review it.
     ///   - logger: Where ends of processes are told.
     public init(
         command: [String],
@@ -49,7 +49,7 @@ public final class RemovalProcesses: ImageRemoving {
         watchPatience: Duration = .seconds(30),
         logger: Logger
     ) {
-        // To write to a process that was killed must not end this one.
+        // Writing to a killed process must not end this one.
         signal(SIGPIPE, SIG_IGN)
         self.command = command
         setting = RemovalSetting(
@@ -64,10 +64,10 @@ public final class RemovalProcesses: ImageRemoving {
         self.logger = logger
     }
 
-    /// How often a process ended of itself, or was killed.
+    /// How often a process ended unexpectedly, or was killed.
     public var crashes: Int { state.withLock { $0.crashes } }
 
-    /// The numbers of the processes that there are now.
+    /// The ids of the present processes.
     public var processIDs: [Int32] {
         state.withLock { $0.processes.values.filter(\.isRunning).map(\.pid) }
     }
@@ -95,7 +95,7 @@ public final class RemovalProcesses: ImageRemoving {
         return outcome
     }
 
-    /// Lets processes go that have nothing to do, and ends those that hang.
+    /// Ends processes that are idle or that hang.
     public func releaseIdle() {
         let processes = state.withLock { state in
             state.processes = state.processes.filter { $0.value.isRunning }
@@ -104,7 +104,7 @@ public final class RemovalProcesses: ImageRemoving {
         for process in processes { process.review(idleLimit: idleLimit) }
     }
 
-    /// Has all of them end; what they were at is left as a kill would leave it.
+    /// Ends all of them; their removals are left as after a kill.
     public func stop() {
         let processes = state.withLock { state in
             state.isStopped = true
@@ -114,7 +114,7 @@ public final class RemovalProcesses: ImageRemoving {
         for process in processes { process.dismiss() }
     }
 
-    /// One that runs, started when there is none; nothing when the service ends.
+    /// A running process, started if there is none; `nil` if the service is ending.
     private func process(_ key: Key) throws(KernelError) -> RemovalProcess? {
         let outcome: Result<RemovalProcess?, KernelError> = state.withLock { state in
             guard !state.isStopped else { return .success(nil) }
