@@ -2,13 +2,13 @@ internal import ImageMapping
 internal import NodeMapping
 public import Volumes
 
-/// Every step of every operation of a node; the crash tests kill the service at each.
+/// The steps of all operations of a node; the crash tests kill the service at each.
 public enum NodeStep: String, Sendable, CaseIterable, OperationStep {
     /// Writing the volume's record.
     case recordingVolume
     /// Writing the mapping's record.
     case recordingMapping
-    /// Clearing away what a dead image server left.
+    /// Removing what a dead image server left.
     case clearingRemains
     /// Starting the image's server.
     case startingServer

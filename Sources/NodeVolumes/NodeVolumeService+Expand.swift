@@ -70,10 +70,10 @@ extension NodeVolumeService {
         return size
     }
 
-    /// The volume of a handle that this node knows, and the path by which it is asked for.
+    /// The volume with this handle on this node, and the requested path.
     ///
-    /// A handle that is none and a path that nothing can be at are not found either: CSI knows no other answer for a volume
-    /// that is not here (NodeGetVolumeStats, NodeExpandVolume: NOT_FOUND).
+    /// An invalid handle and an impossible path are not found either: CSI has no other answer for a volume that is not
+    /// here (NodeGetVolumeStats, NodeExpandVolume: NOT_FOUND).
     func known(_ handle: String, _ given: String) async throws(VolumeError) -> (VolumeID, String) {
         guard let id = try? VolumeID(parsing: handle), try await record(of: handle) != nil else {
             throw VolumeError(.notFound, "volume '\(handle.printable)' is not staged on this node")
@@ -85,7 +85,8 @@ extension NodeVolumeService {
         }
     }
 
-    /// Refuses what would take the kernel's memory: an image that somebody grew without asking what is on it.
+    /// Refuses an image that was grown beyond its file system's limit, because growing the file system would exhaust
+    /// the kernel's memory.
     func refuseGrowth(of record: VolumeRecord, on device: String, to size: UInt64) async throws(VolumeError) {
         let volumeID = record.volumeID
         let limit = try await kernel("read the super block of volume '\(volumeID)'") { () throws(KernelError) in

@@ -9,21 +9,21 @@ internal import Volumes
 /// | the device holds | the image says | what is done |
 /// | --- | --- | --- |
 /// | nothing at both ends | nothing, or `formatting` | it is made |
-/// | nothing at both ends | `formatted` | refused: what was there is gone, and a new one would bury it |
-/// | what a mkfs left that did not end, or a file system that nobody ever mounted | `formatting` | it is made anew, by force |
-/// | a file system that was mounted | `formatting` | the image is said to be formatted, and it is taken as it is |
-/// | the file system that is wanted | nothing, or `formatted` | it is taken as it is, and the image says `formatted` |
-/// | by its bytes alone, what a mkfs left that did not end | nothing, on an image of Nacre's | it is made anew, by force |
+/// | nothing at both ends | `formatted` | refused: the data is lost, and a new file system would overwrite what is left |
+/// | the remains of an interrupted mkfs, or a file system that was never mounted | `formatting` | it is made again, by force |
+/// | a file system that was mounted | `formatting` | it is used, and the image says `formatted` |
+/// | the file system that is wanted | nothing, or `formatted` | it is used, and the image says `formatted` |
+/// | the remains of an interrupted mkfs, by its bytes alone | nothing, on an image of Nacre's | it is made again, by force |
 /// | anything else | anything | refused |
 ///
-/// Release 0.1.0 wrote no note: how far it was stood in a file of its node, which nobody reads any more. What it was killed
-/// in is told by its bytes, on any node: xfs by its super block; ext4 by `UnfinishedFormat`.
+/// Release 0.1.0 wrote no note; it kept the state in a file of the node, which is not read any more. A format in which
+/// it was killed is recognised by its bytes, on any node: xfs by its super block, ext4 by `UnfinishedFormat`.
 extension NodeVolumeService {
     /// Whether a file system is to be made, and by force.
     enum Making: Sendable, Hashable {
         case none
         case plain
-        /// What is there is proven to be what a mkfs left.
+        /// The content is proven to be the remains of a mkfs.
         case forced
     }
 
@@ -54,7 +54,7 @@ extension NodeVolumeService {
         }
     }
 
-    /// Whether the bytes say that a mkfs did not end, and that nobody can have used what it left.
+    /// Whether the bytes prove that a mkfs did not complete and that its result cannot have been used.
     private func isUnfinished(
         _ record: VolumeRecord,
         _ device: MappedDevice,
@@ -84,7 +84,7 @@ extension NodeVolumeService {
     /// What a file system of that size leaves in a sparse file of the node's is a hundred MiB.
     private static var largestModel: UInt64 { 4 << 40 }
 
-    /// Whether what is there is what a mkfs of that file system left, which nobody has used.
+    /// Whether the content is the unused result of an interrupted or completed mkfs of that file system.
     private func isLeftover(
         _ record: VolumeRecord,
         _ device: MappedDevice,
@@ -97,13 +97,13 @@ extension NodeVolumeService {
         }
         switch (content, found) {
         case (.known(let format), .untouched), (.known(let format), .unfinished): return format == begun
-        // Its super block comes last; what else is there has no name of its own.
+        // mkfs writes the super block last; before that the content has no recognisable format.
         case (.unknown, .absent): return true
         default: return false
         }
     }
 
-    /// Writes down how far it is, unless the image was taken by another node meanwhile.
+    /// Records the state on the image, unless another node has taken the image meanwhile.
     func note(_ next: FormatState, after present: FormatState, _ mapped: MapRequest) async throws(VolumeError) {
         let mapper = mapper
         try await mapping { (_) throws(MappingError) in try mapper.apply(present.change(to: next), mapped) }

@@ -4,13 +4,13 @@ internal import NodeMapping
 internal import Volumes
 
 extension NodeVolumeService {
-    /// Nacre's keys of the image's metadata: one read.
+    /// Nacre's keys of the image's metadata, by one read.
     func notes(_ mapped: MapRequest) async throws(VolumeError) -> [String: String] {
         let mapper = mapper
         return try await mapping { (_) throws(MappingError) in try mapper.metadata(mapped) }
     }
 
-    /// A volume that was made for a file system is no raw device.
+    /// Refuses to use a volume that was made for a file system as a raw device.
     func refuseFileSystem(_ record: VolumeRecord, _ mapped: MapRequest) async throws(VolumeError) {
         guard let mark = try await notes(mapped)[ImageMetadataKey.fileSystem], mark != VolumeCapability.blockMark else {
             return
@@ -22,15 +22,15 @@ extension NodeVolumeService {
         )
     }
 
-    /// Which file system is meant: the one that is named, or else what is there, what the image remembers, or ext4.
+    /// The file system to use: the requested one, or else the existing one, the one recorded on the image, or ext4.
     ///
     /// - Parameters:
-    ///   - record: What was asked for; an empty name leaves it open.
+    ///   - record: The request; an empty name leaves the file system open.
     ///   - mark: What the image remembers.
     ///   - content: What the device holds.
     /// - Returns: Its name.
     /// - Throws: `VolumeError` with `.failedPrecondition` for a raw block volume, and for another file system than the
-    ///   image remembers unless it is there.
+    ///   recorded one, unless it exists.
     func fileSystem(
         of record: VolumeRecord,
         marked mark: String?,

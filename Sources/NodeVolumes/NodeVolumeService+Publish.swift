@@ -69,7 +69,7 @@ extension NodeVolumeService {
         }
         try await refuseSecond(target, record)
         try await refuseOverlap(target.path, .target, of: "\(id)")
-        // Judged before it is written down: the record tells what an unpublish may take away.
+        // Checked before it is recorded, because the record says what an unpublish may remove.
         if let mount = try await mountTable().mount(at: target.path),
             !OwnMount(record, device).matches(mount, try await kind(of: target.path))
         {
@@ -84,7 +84,7 @@ extension NodeVolumeService {
         try await bind(record, target, device)
     }
 
-    /// Refuses another use of the same path, and a second path where one pod alone may have the volume.
+    /// Refuses another use of the same path, and a second path if only one pod may use the volume.
     ///
     /// CSI: NodePublishVolume, ALREADY_EXISTS and FAILED_PRECONDITION.
     private func refuseSecond(_ target: VolumeRecord.Target, _ record: VolumeRecord) async throws(VolumeError) {
@@ -146,7 +146,7 @@ extension NodeVolumeService {
         }
         guard target.isReadOnly, !mount.options.contains("ro") else { return }
         enter(NodeStep.protecting, target.path)
-        // A remount sets all flags anew, so those of the staging mount are said again.
+        // A remount replaces all flags, so those of the staging mount are repeated.
         let options = MountOptions(record.usage.mountFlags + ["ro"])
         try await at(target.path, "make '\(target.path)' read-only") { (place) throws(KernelError) in
             try place.remountBind(options: options)

@@ -5,36 +5,36 @@ internal import NodeMapping
 internal import SystemPackage
 internal import Volumes
 
-/// What was done with one volume when the service started.
+/// What the service did with one volume at its start.
 public enum Reconciliation: Sendable, Hashable {
     /// It is as its record says.
     case asRecorded
-    /// It is mounted, and its record says so now: a stage was killed just before its end.
+    /// It is mounted, and its record now says so: a stage was killed just before it completed.
     case finished
-    /// Nothing of it was mounted: its device, its image server and its record are gone.
+    /// It was not mounted: its device, image server and record were removed.
     case undone
     /// It is mounted, but its device is dead.
     case dead
-    /// It was to be undone, but that failed, for the reason given; the next call for it tries again.
+    /// Undoing it failed, for the given reason; the next call for it tries again.
     case left(String)
 }
 
-/// What a killed service, or a boot, left is finished or undone; what is in use is left alone.
+/// Completes or undoes what a killed service or a boot left, and leaves volumes in use alone.
 ///
 /// | the record says | mountinfo says | what is done |
 /// | --- | --- | --- |
-/// | anything | a pod's path that is recorded is not mounted | the path is forgotten: an unpublish got so far, or a boot |
-/// | half-staged | the staging path is mounted | it is staged: the note was all that lacked |
-/// | staged | the staging path is mounted | nothing; with a dead device it is told |
+/// | anything | a pod's path that is recorded is not mounted | the path is forgotten: an unpublish was interrupted, or the node has booted |
+/// | half-staged | the staging path is mounted | it is staged: only the note was missing |
+/// | staged | the staging path is mounted | nothing; a dead device is reported |
 /// | anything | nothing, or only a pod's path | nothing mounted: unmap and forget; a pod's path: nothing |
 /// | nothing | a mapping without record, not mounted | unmap |
 ///
-/// A stage that was killed before its mount is undone and not finished: its Ceph user is not written down anywhere, and
-/// kubelet repeats it anyway.
+/// A stage that was killed before its mount is undone and not completed, because its Ceph user is not recorded; kubelet
+/// repeats it anyway.
 extension NodeVolumeService {
-    /// Brings every volume of this node to a state that has a name, once, when the service starts.
+    /// Brings every volume of this node to a defined state, once, when the service starts.
     ///
-    /// - Parameter deadline: When to stop waiting for a volume; the work on it goes on.
+    /// - Parameter deadline: When to stop waiting for a volume; the work on it continues.
     /// - Returns: What was done, by volume handle.
     @discardableResult
     public func reconcile(deadline: ContinuousClock.Instant) async -> [String: Reconciliation] {
@@ -62,7 +62,7 @@ extension NodeVolumeService {
 
     private func reconcile(_ volumeID: String, _ deadline: ContinuousClock.Instant) async -> Reconciliation {
         do throws(VolumeError) {
-            // On the volume's key: a call that comes meanwhile waits for its turn.
+            // On the volume's key, so that other calls for it wait.
             return try await operations.run(
                 "reconcile volume '\(volumeID)'",
                 on: volumeID,
@@ -85,7 +85,7 @@ extension NodeVolumeService {
         if !gone.isEmpty {
             for target in gone {
                 enter(NodeStep.removingTarget, target.path)
-                // Files that somebody left there are for the next call to tell of.
+                // Files that somebody left there are reported by the next call.
                 try? await removeTarget(target.path, "forget '\(target.path)'")
             }
             enter(NodeStep.forgettingTarget, gone[0].path)
@@ -95,7 +95,7 @@ extension NodeVolumeService {
         let address = address(of: id)
         let mapper = mapper
         guard let stage = table.mount(at: record.stagedMount), try await couldBeStage(stage, record) else {
-            // A pod still has the volume, though somebody unmounted the staging path under it.
+            // A pod still uses the volume, although somebody unmounted the staging path.
             guard record.targets.isEmpty else { return .asRecorded }
             return try await undo(record, id)
         }
@@ -110,7 +110,7 @@ extension NodeVolumeService {
         return .finished
     }
 
-    /// Whether a mount at the staging path can be the volume's, dead or alive; what somebody else mounted there is not.
+    /// Whether a mount at the staging path may be the volume's, dead or alive, and not somebody else's.
     private func couldBeStage(
         _ mount: MountTable.Mount,
         _ record: VolumeRecord
@@ -122,7 +122,7 @@ extension NodeVolumeService {
         return OwnMount.couldBeOurs(device)
     }
 
-    /// Takes back a stage that failed; whatever is mounted, and what cannot be taken back now, is left for the next call.
+    /// Undoes a failed stage; mounts, and what cannot be undone now, are left for the next call.
     func undoUnlessMounted(_ volumeID: String, _ id: VolumeID) async {
         do throws(VolumeError) {
             guard let record = try await record(of: volumeID) else { return }
@@ -152,8 +152,8 @@ extension NodeVolumeService {
         let mapper = mapper
         try await mapping { (observer) throws(MappingError) in
             if let device = try mapper.device(of: address) {
-                // The mapper would take a loop device away as soon as its last user closes it; nothing is begun here that
-                // would end later.
+                // The mapper would remove a loop device when its last user closes it; such a delayed removal must not
+                // be started here.
                 let holders = DeviceHolders().holders(of: String(device.path.dropFirst("/dev/".count)))
                 guard holders.isEmpty else {
                     throw MappingError(

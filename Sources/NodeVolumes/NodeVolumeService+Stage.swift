@@ -30,14 +30,14 @@ extension NodeVolumeService {
             do throws(VolumeError) {
                 try await self.stage(id, path, usage, request)
             } catch {
-                // What is half-way would keep the image from other nodes; what is mounted stays.
+                // An incomplete stage would keep the image from other nodes; mounts stay.
                 await self.undoUnlessMounted(request.volumeID, id)
                 throw error
             }
         }
     }
 
-    /// What a class asks for and this node cannot do is refused here, before anything is written.
+    /// Refuses what the class asks for and this node does not support, before anything is written.
     private static func refuseUnsupported(_ context: [String: String]) throws(VolumeError) {
         if let flag = context["encrypted"], !["0", "f", "false"].contains(flag.lowercased()) {
             throw VolumeError(
@@ -47,7 +47,7 @@ extension NodeVolumeService {
         }
     }
 
-    /// Which mapper the class asks for, or else this node.
+    /// The mapper that the class requests, or else the node's default.
     private func choice(_ context: [String: String]) throws(VolumeError) -> MapperChoice {
         guard let mounter = context["mounter"], !mounter.isEmpty else { return defaultChoice }
         let mayFallBack = ["1", "t", "true"].contains(context["tryOtherMounters"]?.lowercased() ?? "")
@@ -66,7 +66,7 @@ extension NodeVolumeService {
         _ request: StageRequest
     ) async throws(VolumeError) {
         let kind = try await at(path, "look at the staging path") { (place) throws(KernelError) in try place.kind() }
-        // A file system on a dead device, which `isMounted` takes away, does not say what it is.
+        // The kind of a file system on a dead device cannot be read; `isMounted` removes such a mount.
         guard kind == .directory || kind == .other else {
             throw VolumeError(.failedPrecondition, "staging path '\(path.printable)' is not a directory; create it")
         }
@@ -114,7 +114,7 @@ extension NodeVolumeService {
         try await save(record)
     }
 
-    /// A volume has one staging path and one capability at a time, while anything of it is mounted.
+    /// Refuses another staging path or capability while the volume is mounted.
     private func refuseContradiction(_ earlier: VolumeRecord, _ wanted: VolumeRecord) async throws(VolumeError) {
         guard !earlier.stagingPath.isExactly(wanted.stagingPath) || !earlier.usage.satisfies(wanted.usage) else {
             return
@@ -128,7 +128,7 @@ extension NodeVolumeService {
         )
     }
 
-    /// Whether the staging path has this very device; a dead device that is still mounted there is taken away.
+    /// Whether this device is mounted at the staging path; detaches a dead device that is still mounted there.
     private func isMounted(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) -> Bool {
         while let mount = try await mountTable().mount(at: record.stagingPath) {
             if mount.device == device.device { return true }
@@ -149,12 +149,12 @@ extension NodeVolumeService {
         return false
     }
 
-    /// Whether a device that is mounted where ours belongs can only be what is left of ours.
+    /// Whether a device that is mounted at the staging path can only be a former device of the volume.
     ///
-    /// A device of the kernel's rbd goes wholly when it is unmapped, but loop and nbd devices stay and lose what is
-    /// behind them: one of those that is not the volume's device any more was it once.
+    /// A krbd device disappears when it is unmapped. Loop and nbd devices stay and lose their backing: such a device,
+    /// if it is not the volume's any more, was the volume's before.
     private static func isDead(_ device: DeviceNumber, replacedBy ours: DeviceNumber) -> Bool {
-        // What has no device, such as a tmpfs, was never ours.
+        // A mount without a device, such as a tmpfs, was never the volume's.
         guard device.major != 0 else { return false }
         guard let name = Sysfs().name(of: device) else { return true }
         return device.major == ours.major && !name.startsExactly(with: "rbd")
@@ -165,7 +165,7 @@ extension NodeVolumeService {
         var options = usage.mountFlags
         if usage.fileSystem == "xfs" { options.append("nouuid") }
         if usage.isReadOnly {
-            // A read-only device cannot take the replay of a journal.
+            // A journal cannot be replayed on a read-only device.
             options += ["ro", usage.fileSystem == "xfs" ? "norecovery" : "noload"]
         }
         enter(NodeStep.mounting, record.stagingPath)

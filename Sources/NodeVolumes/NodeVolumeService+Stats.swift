@@ -8,14 +8,15 @@ internal import SystemPackage
 public import Volumes
 
 extension NodeVolumeService {
-    /// How full the volume at a path is, and how it is.
+    /// The usage and the condition of the volume at a path.
     public func stats(
         _ request: StatsRequest,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> VolumeStats {
         guard !request.volumePath.isEmpty else { throw .invalid("volume path is empty") }
         let (id, path) = try await known(request.volumeID, request.volumePath)
-        // On a key of its own: a look must not wait for a long operation. The deadline bounds a server that hangs.
+        // On a separate key, because a query must not wait for a long operation. The deadline limits the wait for a
+        // server that hangs.
         return try await operations.run(
             "read the usage of volume '\(id)'",
             on: "stats \(request.volumeID) \(path)",

@@ -7,14 +7,14 @@ internal import SystemPackage
 public import Volumes
 
 extension NodeVolumeService {
-    /// Takes the pod's path away; fine when nothing of the volume is there.
+    /// Removes the pod's path; succeeds if nothing of the volume is there.
     ///
     /// | at the path | what is done |
     /// | --- | --- |
-    /// | the volume, as recorded or as its device tells | it is unmounted |
+    /// | the volume, by its record or its device | it is unmounted |
     /// | anything else that is mounted | refused, also when it is another volume's or the volume's staging path |
     /// | an empty directory or file that was the volume's target | it is removed |
-    /// | an empty directory or file that never was | it stays |
+    /// | any other empty directory or file | it stays |
     public func unpublish(
         volumeID: String,
         targetPath: String,
@@ -41,7 +41,7 @@ extension NodeVolumeService {
         }
     }
 
-    /// Removes the empty directory or file of a target; fine when it is gone, or never came to be.
+    /// Removes the empty directory or file of a target; succeeds if it does not exist.
     func removeTarget(_ path: String, _ what: String) async throws(VolumeError) {
         let failure: KernelError
         do throws(KernelError) {
@@ -60,9 +60,9 @@ extension NodeVolumeService {
         )
     }
 
-    /// Of a path that no record has only that is taken away which the kernel itself says is the volume's.
+    /// At a path without a record, only what the kernel identifies as the volume's is removed.
     ///
-    /// A record can be lost, and a file system that stays mounted then keeps its volume from all other nodes.
+    /// A record can be lost, and a file system that stays mounted keeps the volume from all other nodes.
     private func unpublishUnrecorded(_ volumeID: String, _ path: String) async throws(VolumeError) {
         guard try await mountTable().mount(at: path) != nil else { return }
         let what = "unpublish volume '\(volumeID.printable)'"

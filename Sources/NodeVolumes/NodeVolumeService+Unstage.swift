@@ -6,7 +6,7 @@ internal import SystemPackage
 public import Volumes
 
 extension NodeVolumeService {
-    /// Unmounts the staging path and unmaps the image; fine when nothing is there.
+    /// Unmounts the staging path and unmaps the image; succeeds if neither is there.
     public func unstage(
         volumeID: String,
         stagingPath: String,
@@ -50,7 +50,7 @@ extension NodeVolumeService {
             }
             if record.usage.isBlock { try await removeTarget(record.stagedDevice, "unstage volume '\(id)'") }
         }
-        // A cluster that is not configured any more must not hinder what is known of the volume here.
+        // The volume can be unstaged although its cluster is not configured any more.
         let monitors = (try? clusters(id).monitors) ?? []
         try await mapping { (observer) throws(MappingError) in
             try mapper.unmap(address, monitors: monitors, observer: observer)

@@ -20,14 +20,13 @@ public struct ClusterAddress: Sendable, Hashable {
 
 /// Stages and publishes volumes on this node.
 ///
-/// Every operation looks at what is there, does what is missing, and may be repeated after any crash. What must be
-/// known to undo it is written down before it is done; what is really there is read from mountinfo and sysfs, never
-/// assumed.
+/// Every operation inspects the present state, does what is missing, and may be repeated after any crash. It records
+/// what is needed to undo it before it acts. The present state is read from mountinfo and sysfs and never assumed.
 public final class NodeVolumeService: NodeService {
     /// Finds a volume's cluster.
     public typealias ClusterResolver = @Sendable (VolumeID) throws(VolumeError) -> ClusterAddress
 
-    /// Tells what keeps a cluster from answering for a volume, as a user; nothing when nothing is known.
+    /// Says why a cluster does not answer for a volume, asked as a user; `nil` if no reason is known.
     public typealias Standstill = @Sendable (VolumeID, Credentials) async -> String?
 
     /// Who this node is.
@@ -49,12 +48,12 @@ public final class NodeVolumeService: NodeService {
     ///   - info: Who this node is.
     ///   - stateDirectory: Such as `/var/lib/nacre`; the mapper's too.
     ///   - mapper: What makes devices of images.
-    ///   - defaultChoice: Which of them, for a volume whose class does not say.
+    ///   - defaultChoice: The mapper for volumes whose class names none.
     ///   - pool: Threads for calls that block.
     ///   - operations: The operations under way.
     ///   - logger: Where to tell of repairs.
-    ///   - standstill: Asked what a stage waits for whose caller stops waiting; answers within seconds.
-    ///   - places: Where volumes may be; by default nowhere in `stateDirectory`.
+    ///   - standstill: Called when the caller of a stage stops waiting: says what the stage waits for, within seconds.
+    ///   - places: Where volumes may be mounted; by default not in `stateDirectory`.
     ///   - clusters: Finds a volume's cluster.
     public init(
         info: NodeInfo,
@@ -111,7 +110,7 @@ public final class NodeVolumeService: NodeService {
     func mapping<R: Sendable>(
         _ body: @escaping @Sendable (@escaping MappingObserver) throws(MappingError) -> R
     ) async throws(VolumeError) -> R {
-        // The pool's threads do not see this task's values.
+        // Task-local values are not visible on the pool's threads.
         let progress = OperationProgress.current
         do throws(MappingError) {
             return try await pool.run { () throws(MappingError) in

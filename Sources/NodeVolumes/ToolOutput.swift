@@ -1,9 +1,9 @@
 internal import ExactText
 internal import Volumes
 
-/// What a program of a file system said, cut to what a person wants to know.
+/// The output of a file system's program, reduced to what a person needs.
 enum ToolOutput {
-    /// Why a program failed: its own words, without the text on how it is used.
+    /// Why a program failed: its own words, without its usage text.
     static func reason(_ output: String) -> String {
         let lines = lines(of: output)
         guard !lines.isEmpty else { return "it said nothing" }
@@ -14,7 +14,7 @@ enum ToolOutput {
 
     /// What a check found and did.
     struct Check: Sendable, Hashable {
-        /// What is wrong and was left so, in the order in which it was found.
+        /// The problems that were not repaired, in the order in which they were found.
         let damage: [String]
         /// What was mended.
         let mended: [String]
@@ -33,9 +33,9 @@ enum ToolOutput {
             self.mended = mended
         }
 
-        /// Both for a person: the first things that are wrong, and what was done.
+        /// In words: the first problems, and what was done.
         ///
-        /// - Parameter changes: Whether the program was allowed to mend.
+        /// - Parameter changes: Whether the program was allowed to repair.
         /// - Returns: Without a full stop.
         func description(changes: Bool) -> String {
             let wrong = damage.isEmpty ? "it does not say what" : ToolOutput.joined(Array(damage.prefix(4)))

@@ -4,15 +4,15 @@ internal import LinuxKernel
 internal import SystemPackage
 internal import Volumes
 
-/// Which paths of this node may be given to a volume: those that are kubelet's or a person's to give.
+/// Which paths of this node a volume may use.
 ///
 /// | path | why not |
 /// | --- | --- |
 /// | `/proc`, `/sys`, `/dev`, `/etc`, `/usr` and their kind, and all below | the system's; `/usr/local` has room below it |
-/// | `/`, `/var`, `/var/lib` and their kind | everything of the node lies below |
-/// | the service's own directories, and all below and above | it would hide or be taken for the service's own files |
+/// | `/`, `/var`, `/var/lib` and their kind | they contain the rest of the node's files |
+/// | the service's own directories, and all below and above | it would hide the service's own files or be taken for them |
 ///
-/// What lies in a directory that the service lends, such as that of devices for kubelet, may be given all the same.
+/// Paths in directories that the service provides for volumes, such as that of kubelet's devices, are allowed.
 public struct VolumePlaces: Sendable {
     private let own: [String]
     private let lent: [String]
@@ -30,19 +30,19 @@ public struct VolumePlaces: Sendable {
     ///
     /// - Parameters:
     ///   - own: Its own directories, such as `/var/lib/nacre` and `/run/nacre`.
-    ///   - lent: Directories in those below which volumes may be, such as `/var/lib/nacre/vol`.
+    ///   - lent: Directories in those in which volumes are allowed, such as `/var/lib/nacre/vol`.
     public init(own: [String], lent: [String]) {
         self.own = own
         self.lent = lent
     }
 
-    /// Why a volume may not be at `path`; nothing when it may.
+    /// Why a volume may not be at `path`; `nil` if it may.
     ///
-    /// Blocks: the service's directories may lie behind symbolic links.
+    /// Blocks the calling thread, because it resolves symbolic links in the service's directories.
     ///
     /// - Parameters:
     ///   - path: As `KernelFile.canonical` gives it.
-    ///   - given: The path as it came, which may lead through links of `/proc`.
+    ///   - given: The path as given, which may contain links of `/proc`.
     /// - Returns: The end of a sentence.
     func refusal(of path: String, given: String) -> String? {
         let parts = given.parts(at: "/", omittingEmpty: true)
@@ -75,7 +75,7 @@ extension NodeVolumeService {
         case target = "target path"
     }
 
-    /// A path as it is written down, if a volume may be there.
+    /// The canonical path, if a volume may be there.
     func givenPlace(_ given: String, _ use: PlaceUse) async throws(VolumeError) -> String {
         let path = try await canonical(given, use.rawValue)
         let places = places
@@ -87,7 +87,7 @@ extension NodeVolumeService {
         return path
     }
 
-    /// Refuses a path that would hide, or be hidden by, what another volume has, or other mounts.
+    /// Refuses a path that would hide another volume's path or another mount, or be hidden by one.
     func refuseOverlap(_ path: String, _ use: PlaceUse, of volumeID: String) async throws(VolumeError) {
         let records = records
         let all = try await kernel("read the records of volumes") { () throws(KernelError) in try records.all() }
@@ -109,7 +109,7 @@ extension NodeVolumeService {
         }
         guard try await mountTable().mount(at: path) == nil else { return }
         let below = try await mountTable().mounts(below: path)
-        // Where a block volume is staged its device lies below.
+        // The device of a block volume is below its staging path.
         if let mount = below.first(where: { use == .target || !$0.mountPoint.isExactly("\(path)/device") }) {
             throw VolumeError(
                 .failedPrecondition,
@@ -119,7 +119,7 @@ extension NodeVolumeService {
         }
     }
 
-    /// Runs work at a place, which is reached without following links; `what` says what could not be done.
+    /// Runs work at a place, which is opened without following links; `what` says what could not be done.
     func at<R: Sendable>(
         _ path: String,
         makingParents mode: UInt32? = nil,
