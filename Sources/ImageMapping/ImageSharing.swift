@@ -6,11 +6,11 @@
 /// | MULTI_NODE_MULTI_WRITER, of a block volume | `manyNodes` |
 /// | SINGLE_NODE_READER_ONLY, MULTI_NODE_READER_ONLY | `readers` |
 public enum ImageSharing: String, Sendable, Hashable, Codable {
-    /// Nobody: the image's lock is held for as long as it is mapped.
+    /// Nobody else: the image's lock is held while it is mapped.
     case oneNode
-    /// Other nodes, which may write too; what they do at once is their own affair.
+    /// Other nodes, which may also write; the users must coordinate their writes.
     case manyNodes
-    /// Whoever reads; the device refuses writes and no lock is taken.
+    /// Other readers; the device refuses writes, and no lock is taken.
     case readers
 
     /// Whether the device refuses writes.

@@ -8,7 +8,7 @@ public struct MappedDevice: Sendable, Hashable {
     public let sizeBytes: UInt64
     /// Whether it refuses writes.
     public let isReadOnly: Bool
-    /// The device's number, as it stands in mountinfo.
+    /// The device's number, as in mountinfo.
     public let device: DeviceNumber
     /// What made it.
     public let mapper: MapperKind
@@ -22,11 +22,11 @@ public struct MappedDevice: Sendable, Hashable {
     }
 }
 
-/// A mapping as it is found: whole, or what is left of one.
+/// A mapping as it was found, complete or not.
 public struct Mapping: Sendable {
     /// Its file name in the state directory.
     public let name: String
-    /// The image; nothing when the record is gone.
+    /// The image; `nil` if the record is gone.
     public let image: ImageAddress?
     /// The server process, if it lives.
     public let server: ProcessIdentity?
@@ -50,7 +50,7 @@ public struct Mapping: Sendable {
     }
 }
 
-/// What the mapper is about to do; the crash tests kill the service there.
+/// The steps of a mapper; the crash tests kill the service at each.
 public enum MappingStep: String, Sendable, CaseIterable {
     /// Writing the record.
     case recordingMapping

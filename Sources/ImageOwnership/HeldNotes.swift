@@ -3,19 +3,19 @@ internal import ImageMapping
 internal import LinuxKernel
 internal import SystemPackage
 
-/// An image whose lock this service took for the kernel's client; it holds no secret.
+/// An image whose lock this service took for the kernel's client; contains no secret.
 struct HeldNote: Codable, Sendable {
     let image: ImageAddress
-    /// By its id: an image of the same name may be another one later.
+    /// Its id, because the name may belong to another image later.
     let imageID: String
     /// The kernel's client, `10.0.0.7:0/123456`.
     let address: String
-    /// The kernel has let go of the image, and the lock is to be taken back.
+    /// The kernel has unmapped the image, and the lock must be released.
     var isUnmapped = false
 }
 
-/// The locks that this service took for the kernel's clients, one small file each, so that a service which was restarted
-/// knows them.
+/// The locks that this service took for the kernel's clients, one small file each, so that a restarted service knows
+/// them.
 struct HeldNotes: Sendable {
     let directory: String
 
@@ -26,7 +26,7 @@ struct HeldNotes: Sendable {
         guard let bytes = try? JSONEncoder().encode(note) else {
             throw KernelError("encode", .invalidArgument, "\(note.image)")
         }
-        // Only what a crash of the service leaves matters: after a boot no kernel has anything mapped.
+        // It must survive only a crash of the service: after a boot the kernel has nothing mapped.
         try KernelFile.replace(path(of: note.image), with: Array(bytes), isDurable: false)
     }
 

@@ -4,8 +4,8 @@ internal import ImageMapping
 
 /// A class's options for one mapper, in ceph-csi's syntax: `krbd:queue_depth=64,alloc_size=65536;nbd:try-netlink`.
 ///
-/// A part without a mapper's name is krbd's. What is not on the list is refused, since the kernel ends all options of a
-/// mapping with "invalid argument", and credentials or snapshots must not be slipped in.
+/// A part without a mapper's name is for krbd. Unknown options are refused: the kernel only answers "invalid argument"
+/// for the whole mapping, and a class must not set credentials or snapshots.
 struct KernelMapOptions: Sendable, Hashable {
     /// In their order; a flag has no value.
     struct Option: Sendable, Hashable {
@@ -35,7 +35,7 @@ struct KernelMapOptions: Sendable, Hashable {
         }
     }
 
-    /// Reads a class's `unmapOptions`: whether a device shall go that is still open, whose I/O then fails.
+    /// Reads a class's `unmapOptions`: whether a device is unmapped although it is open, so that its I/O fails.
     static func isForced(unmapOptions: String) throws(MappingError) -> Bool {
         var isForced = false
         for option in try parts(of: unmapOptions, for: "unmapOptions") where !["udev", "noudev"].contains(option.name) {
@@ -47,7 +47,7 @@ struct KernelMapOptions: Sendable, Hashable {
         return isForced
     }
 
-    /// The value of an option, the empty string for a flag; nothing when it is not set.
+    /// The value of an option, the empty string for a flag; `nil` if it is not set.
     subscript(name: String) -> String? {
         guard let option = options.last(where: { $0.name == name }) else { return nil }
         return option.value ?? ""
@@ -75,7 +75,7 @@ struct KernelMapOptions: Sendable, Hashable {
     }
 
     private static func refusal(_ option: Option, _ name: String, _ reason: String) -> MappingError {
-        // A value may be a secret that someone put here by mistake.
+        // A value may be a secret that was put here by mistake.
         MappingError(.invalid, "\(name) has option '\(option.name.prefix(40))': \(reason)")
     }
 }
@@ -86,7 +86,7 @@ extension KernelMapOptions {
         case flag
         case number(ClosedRange<UInt64>)
         case oneOf([String])
-        /// Letters, digits and what stands between them in addresses and locations.
+        /// Letters, digits and the separators in addresses and locations.
         case words
 
         func refusal(of value: String?) -> String? {

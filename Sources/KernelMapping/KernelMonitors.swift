@@ -5,19 +5,19 @@ internal import LinuxKernel
 struct KernelMonitors: Sendable, Hashable {
     /// `10.0.0.1:3300`, those that answer.
     let addresses: [String]
-    /// As librados wants them, who is told the protocol by the address: `v2:10.0.0.1:3300`.
+    /// In librados' form, with the protocol in the address: `v2:10.0.0.1:3300`.
     let forLibrados: [String]
-    /// Nothing for the old protocol, which kernels before 5.11 have no word for.
+    /// `nil` for the old protocol, for which kernels before 5.11 have no option.
     let mode: String?
 
-    /// Asks all monitors of a list what they speak, and takes the best that the kernel can.
+    /// Asks all monitors of a list for their protocol, and chooses the best that the kernel supports.
     ///
     /// - Parameters:
     ///   - list: As config.json has it.
     ///   - wanted: The class's own `ms_mode`.
-    ///   - subject: What shall be done with them, for errors: `map image …`.
+    ///   - subject: The operation, for errors: `map image …`.
     ///   - kernel: The kernel's release.
-    /// - Throws: `MappingError` of kind `.unavailable` that says what each address answered.
+    /// - Throws: `MappingError` of kind `.unavailable` with the answer of each address.
     init(
         asking list: [String],
         mode wanted: String?,

@@ -5,16 +5,16 @@ internal import RBD
 internal import Secrets
 internal import SystemPackage
 
-/// A mapping that the kernel refused: an errno, and what it said.
+/// A mapping that the kernel refused: an errno, and its log messages.
 struct KernelRBDFailure {
-    /// ESHUTDOWN, which the kernel says when the cluster has blocklisted its client.
+    /// ESHUTDOWN, which the kernel returns if the cluster has blocklisted its client.
     static let blocklisted: CInt = 108
 
     let request: MapRequest
     let error: KernelError
     let messages: [String]
 
-    /// What the kernel said of this image or of its client, for a sentence.
+    /// What the kernel logged about this image or its client, as part of a sentence.
     private var words: String {
         let ours = messages.filter { message in
             message.startsExactly(with: "libceph:")
@@ -86,7 +86,7 @@ struct KernelRBDFailure {
 }
 
 extension String {
-    /// The index after the first place where `text` stands.
+    /// The index after the first occurrence of `text`.
     fileprivate func range(ofText text: String) -> String.Index? {
         ranges(of: text).first?.upperBound
     }

@@ -5,7 +5,7 @@ internal import Secrets
 internal import SystemPackage
 
 extension KernelRBDMapper {
-    /// Tells the kernel to map the image, and waits for it within limits.
+    /// Makes the kernel map the image, and waits for it for a limited time.
     func add(_ request: MapRequest, _ monitors: KernelMonitors, _ options: KernelMapOptions) throws(MappingError) {
         let log = KernelLog()
         let sharesClient = Self.sharesClient(request.sharing, options)
@@ -17,7 +17,7 @@ extension KernelRBDMapper {
         }
         guard var error = try write(line(request, monitors, options, sharesClient), request) else { return }
         if sharesClient, error.errno.rawValue == KernelRBDFailure.blocklisted {
-            // This node was fenced, and other images still have the client that was.
+            // This node was fenced, and other images still use the fenced client.
             logger.warning(
                 "this node's Ceph client in the kernel is blocklisted; mapping with another",
                 metadata: ["image": "\(request.image)"]
@@ -28,18 +28,18 @@ extension KernelRBDMapper {
         throw KernelRBDFailure(request: request, error: error, messages: log?.messages() ?? []).mappingError(bus)
     }
 
-    /// Whether an image may be mapped by a client that the kernel has already.
+    /// Whether an image may share an existing client of the kernel.
     ///
-    /// A client of its own can be fenced without the node's other volumes, so who can be fenced shares none, whatever its
-    /// class says.
+    /// A client of its own can be fenced without the node's other volumes. So an image that can be fenced shares no
+    /// client, whatever its class says.
     static func sharesClient(_ sharing: ImageSharing, _ options: KernelMapOptions) -> Bool {
         sharing != .oneNode && options["noshare"] == nil
     }
 
-    /// What is written: monitors, options, pool, image, and no snapshot.
+    /// The line to write: monitors, options, pool, image, and no snapshot.
     ///
-    /// `exclusive` is left to the class: the kernel then refuses its lock also to whoever grows the image, and no volume
-    /// could be expanded in use. `owner` sees to it that an image has one node.
+    /// `exclusive` is set only if the class asks for it: with it the kernel also refuses its lock to a client that
+    /// resizes the image, so no volume could be expanded in use. `owner` ensures that an image has one node.
     func line(
         _ request: MapRequest,
         _ monitors: KernelMonitors,
@@ -67,7 +67,7 @@ extension KernelRBDMapper {
 
     private func keyName(_ credentials: Credentials) -> String { "\(keyPrefix)client.\(credentials.userID)" }
 
-    /// Writes it with the key in the keyring of the thread that writes: the kernel copies it and needs it no more.
+    /// Writes the line with the key in the writing thread's keyring; the kernel copies the key during the write.
     private func write(_ line: String, _ request: MapRequest) throws(MappingError) -> KernelError? {
         let decoded = CephKey.withDecoded(request.credentials.userKey) { $0 }
         guard let key = decoded else {

@@ -10,14 +10,14 @@ extension KernelRBDMapper: ImageMapper {
     /// `krbd`.
     public var kind: MapperKind { .krbd }
 
-    /// What this node lacks for it; loads the module if it can.
+    /// What this node lacks for krbd; loads the module if possible.
     public func lack() -> String? {
         if bus.isPresent { return nil }
         KernelModule.load("rbd")
         return bus.isPresent ? nil : "this kernel has no rbd (modprobe rbd does not bring it)"
     }
 
-    /// Maps the image, or finds the device that it is.
+    /// Maps the image, or finds its existing device.
     public func map(_ request: MapRequest, observer: MappingObserver) throws(MappingError) -> MappedDevice {
         let options = try KernelMapOptions(mapOptions: request.mapOptions)
         let isForced = try KernelMapOptions.isForced(unmapOptions: request.unmapOptions)
@@ -63,12 +63,12 @@ extension KernelRBDMapper: ImageMapper {
         return try finish(device, request, observer)
     }
 
-    /// What is written on the image; the kernel has no words for it, so its owner's connection reads it.
+    /// The image's metadata; the kernel has no interface for it, so the owner's connection reads it.
     public func metadata(_ request: MapRequest) throws(MappingError) -> [String: String] {
         try requiredOwner(request).metadata(request)
     }
 
-    /// Changes what is written on the image by its owner's connection.
+    /// Changes the image's metadata through the owner's connection.
     public func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {
         try requiredOwner(request).apply(change, request)
     }
@@ -83,7 +83,7 @@ extension KernelRBDMapper: ImageMapper {
         return owner
     }
 
-    /// The device that the image is already, if it is as it is wanted; a mapping that must not be is refused.
+    /// The image's existing device, if it is mapped as wanted; throws if it is mapped differently.
     private func reusable(_ request: MapRequest, hosts: [String]) throws(MappingError) -> KernelRBDDevice? {
         let present = try devices(named: request.image).filter { device in
             device.monitors.isEmpty || hosts.contains { host in device.monitors.contains { $0 == host } }
@@ -111,7 +111,7 @@ extension KernelRBDMapper: ImageMapper {
         return device
     }
 
-    /// Waits for the node, and sees to it that there is a record.
+    /// Waits for the device node, and ensures that there is a record.
     private func finish(
         _ device: KernelRBDDevice,
         _ request: MapRequest,
@@ -149,7 +149,7 @@ extension KernelRBDMapper: ImageMapper {
         }
     }
 
-    /// Has the image locked for this node; when another one was faster, nothing stays mapped.
+    /// Locks the image for this node; if another node was faster, unmaps it.
     private func hold(_ device: KernelRBDDevice, _ request: MapRequest) throws(MappingError) {
         guard let owner, request.sharing == .oneNode else { return }
         do throws(MappingError) {
@@ -160,7 +160,7 @@ extension KernelRBDMapper: ImageMapper {
         }
     }
 
-    /// What cannot be said in a line of words: the file in sysfs has no quotes.
+    /// What cannot be written in a line of words, because the file in sysfs has no quoting.
     private func refuseUnspeakable(_ request: MapRequest) throws(MappingError) {
         let image = request.image
         for (what, name) in [("pool", image.pool), ("namespace", image.namespace), ("image", image.name)]

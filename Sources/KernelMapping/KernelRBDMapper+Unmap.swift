@@ -5,7 +5,7 @@ internal import Logging
 internal import SystemPackage
 
 extension KernelRBDMapper {
-    /// The device of an image; nothing when it is not mapped.
+    /// The device of an image; `nil` if it is not mapped.
     public func device(of image: ImageAddress) throws(MappingError) -> MappedDevice? {
         guard let device = try ourDevices(of: image).first else { return nil }
         do throws(KernelError) {
@@ -15,7 +15,8 @@ extension KernelRBDMapper {
         }
     }
 
-    /// Waits until the device has the image's new size; the kernel hears of it by itself, and is asked to look at once.
+    /// Waits until the device has the image's new size; the kernel is notified by Ceph, and is also asked to refresh at
+    /// once.
     public func grow(
         _ image: ImageAddress,
         toAtLeast bytes: UInt64,
@@ -47,7 +48,7 @@ extension KernelRBDMapper {
         }
     }
 
-    /// Takes the device away and proves it; fine when nothing is there.
+    /// Removes the device and verifies it; succeeds if nothing is there.
     public func unmap(_ image: ImageAddress, observer: MappingObserver) throws(MappingError) {
         if let age = writes.age(of: "add \(image.clusterID)/\(image)") {
             throw MappingError(
@@ -73,7 +74,7 @@ extension KernelRBDMapper {
         }
     }
 
-    /// The kernel's devices that were mapped with this service's keys.
+    /// The kernel's devices that were mapped by this service, by the names of their keys.
     public func unrecordedDevices(of image: ImageAddress?) throws(MappingError) -> [DeviceNumber] {
         try devices().filter { device in
             guard let image else { return true }
@@ -81,7 +82,7 @@ extension KernelRBDMapper {
         }.map(\.device)
     }
 
-    /// Unmaps devices of the image that this service has made, by the name of their key, on one of these monitors.
+    /// Unmaps this service's devices of the image, recognised by the name of their key, on one of these monitors.
     public func unmapUnrecorded(
         _ image: ImageAddress,
         monitors: [String],
@@ -102,7 +103,7 @@ extension KernelRBDMapper {
         if isFound { owner?.release(image) }
     }
 
-    /// Unmaps one device; EBUSY becomes the names of those who hold it.
+    /// Unmaps one device; for EBUSY the error names the device's users.
     func unmap(_ device: KernelRBDDevice, of image: ImageAddress, isForced: Bool) throws(MappingError) {
         let deadline = ContinuousClock.now + limits.busy
         let file = bus.remove
@@ -118,7 +119,7 @@ extension KernelRBDMapper {
             switch outcome {
             case .done: break
             case .failed(let error) where error.errno == .resourceBusy:
-                // Who only looks at devices, such as udev's blkid, is soon gone.
+                // A program that only inspects devices, such as udev's blkid, soon closes them.
                 guard ContinuousClock.now < deadline else { throw held(device, image) }
                 usleep(50_000)
             case .failed(let error) where error.errno == .noSuchFileOrDirectory: return

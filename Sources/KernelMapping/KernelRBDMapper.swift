@@ -7,11 +7,11 @@ public import Logging
 internal import RBD
 internal import SystemPackage
 
-/// Maps images by the kernel's own client, through its files in sysfs and without the `rbd` program.
+/// Maps images by the kernel's client, through its files in sysfs and without the `rbd` program.
 ///
-/// A mapping is the kernel's: it outlives this process, and sysfs tells all of it. Ours are known by the name of the key
-/// that they were mapped with, `nacre.TAG.client.USER`, where TAG stands for the state directory; the key itself is in
-/// the kernel's keyring just as long as the kernel needs to copy it.
+/// A mapping belongs to the kernel: it outlives this process, and sysfs describes it completely. This service's
+/// mappings are recognised by the name of their key, `nacre.TAG.client.USER`, where TAG is derived from the state
+/// directory. The key itself is in the kernel's keyring only until the kernel has copied it.
 public final class KernelRBDMapper: Sendable {
     let stateDirectory: String
     let crushLocation: String
@@ -23,13 +23,14 @@ public final class KernelRBDMapper: Sendable {
 
     /// How long things may take.
     struct Limits: Sendable {
-        /// Mapping: the monitors have `mount_timeout`, and an absent OSD has no limit of its own.
+        /// The limit of a map: `mount_timeout` covers the monitors, but the kernel has no limit for an OSD that does
+        /// not answer.
         var map = Duration.seconds(75)
         /// Unmapping: what is in flight has to end.
         var unmap = Duration.seconds(60)
-        /// Who only looks at a new device (udev's blkid) holds it for a moment.
+        /// How long a program that inspects a new device (udev's blkid) may hold it.
         var busy = Duration.seconds(5)
-        /// The device's node: devtmpfs has it at once, udev alone takes a while.
+        /// How long the device node may take: devtmpfs makes it at once, udev alone takes longer.
         var node = Duration.seconds(10)
         /// Reading the header again.
         var refresh = Duration.seconds(30)
@@ -40,10 +41,10 @@ public final class KernelRBDMapper: Sendable {
     /// Prepares a mapper; touches nothing.
     ///
     /// - Parameters:
-    ///   - stateDirectory: Where mappings are noted, such as `/var/lib/nacre`; survives restarts.
+    ///   - stateDirectory: Where mappings are recorded, such as `/var/lib/nacre`; survives restarts.
     ///   - crushLocation: Where this node is, `zone:a|host:b`, to read from the nearest OSD; empty for the primary.
-    ///   - owner: Sees to it that an image has one writing node.
-    ///   - logger: Where to tell of remains and repairs.
+    ///   - owner: Ensures that an image has one writing node.
+    ///   - logger: Where remains and repairs are logged.
     public convenience init(
         stateDirectory: String,
         crushLocation: String = "",
@@ -96,12 +97,12 @@ public final class KernelRBDMapper: Sendable {
         device.option("key")?.startsExactly(with: keyPrefix) == true
     }
 
-    /// Every device of that name, ours or not, of this cluster or another.
+    /// Every device of an image of that name, of any service and any cluster.
     func devices(named image: ImageAddress) throws(MappingError) -> [KernelRBDDevice] {
         try allDevices().filter { $0.isOf(image) }
     }
 
-    /// Ours of this image; what the record says of the cluster tells equal names of two clusters apart.
+    /// This service's devices of the image; the record's monitors tell images of the same name in two clusters apart.
     func ourDevices(of image: ImageAddress) throws(MappingError) -> [KernelRBDDevice] {
         let record = record(of: image)
         return try devices(named: image).filter { device in
@@ -134,35 +135,34 @@ public final class KernelRBDMapper: Sendable {
     }
 }
 
-/// What is written down before the kernel is told; its first fields are those of every mapper's record.
+/// The record that is written before the kernel maps; its first fields are those of every mapper's record.
 struct KernelRBDRecord: Codable, Sendable {
     let version: Int
     let image: ImageAddress
     let sharing: ImageSharing
     let mapper: MapperKind
-    /// The monitors that the kernel was given, `10.0.0.1:3300`: they tell the cluster.
+    /// The monitors that the kernel was given, `10.0.0.1:3300`; they identify the cluster.
     let hosts: [String]
     /// Whether it goes even when it is open.
     let isForced: Bool
 }
 
-/// Sees to it that an image which the kernel maps for one node has one writing node; the kernel's own lock does not say
-/// whose it is.
+/// Ensures that an image which the kernel maps has one writing node; the kernel's own lock does not name the node.
 ///
 /// All calls block.
 public protocol KernelImageOwner: Sendable {
     /// Returns when no other node has the image.
     func claim(_ request: MapRequest) throws(MappingError)
 
-    /// Writes down that this kernel's client, by its address, has the image, and locks it where the kernel cannot.
+    /// Records that this kernel's client, by its address, holds the image, and locks the image if the kernel cannot.
     func hold(_ request: MapRequest, address: String) throws(MappingError)
 
     /// What is written on the image.
     func metadata(_ request: MapRequest) throws(MappingError) -> [String: String]
 
-    /// Changes a key of it, unless another client has changed it meanwhile.
+    /// Changes a key of the image's metadata, unless another client has changed it meanwhile.
     func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError)
 
-    /// Takes back what `hold` did, once the image is unmapped; does what it can.
+    /// Undoes `hold` after the image is unmapped, as far as possible.
     func release(_ image: ImageAddress)
 }

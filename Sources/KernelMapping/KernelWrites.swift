@@ -4,10 +4,10 @@ internal import LinuxKernel
 internal import Synchronization
 internal import SystemPackage
 
-/// Writes to kernel files that block for as long as a cluster is away.
+/// Writes to kernel files that block while a cluster is unreachable.
 ///
-/// Nothing can end such a write but the end of our process, so each has a thread of its own, and its caller waits for a
-/// bounded time. Whoever comes again for the same subject waits for the write that is under way and never makes a second.
+/// Such a write ends only with the process. So each runs on its own thread, and its caller waits for a limited time. A
+/// repeated call for the same subject waits for the write under way and never starts a second one.
 final class KernelWrites: Sendable {
     enum Outcome {
         case done
@@ -23,14 +23,14 @@ final class KernelWrites: Sendable {
         pending.withLock { $0[ExactText(subject)] }.map { .now - $0.start }
     }
 
-    /// Runs `write` on a thread of its own and waits for it, or for the one that is under way.
+    /// Runs `write` on its own thread and waits for it, or for the one under way.
     func run(
         _ subject: String,
         limit: Duration,
         _ write: @escaping @Sendable () throws(KernelError) -> Void
     ) throws(KernelError) -> Outcome {
         let own = try Pending()
-        // One look and one note under one lock: of two callers at once only one may write.
+        // Check and registration are under one lock, so that only one of two callers writes.
         let entry = pending.withLock { pending in
             let entry = pending[ExactText(subject)] ?? own
             pending[ExactText(subject)] = entry
@@ -56,7 +56,7 @@ final class KernelWrites: Sendable {
     }
 }
 
-/// A write that is under way; its end is a pipe that is closed.
+/// A write under way; a pipe is closed when it ends.
 private final class Pending: Sendable {
     let start = ContinuousClock.now
     private let result = Mutex<Result<Void, KernelError>?>(nil)

@@ -4,24 +4,24 @@ internal import ExactText
 enum MessengerProtocol: String, Sendable, Hashable {
     /// The old one, usually at port 6789.
     case v1
-    /// The one since Ceph 14, usually at port 3300; it can encrypt.
+    /// Messenger v2, since Ceph 14, usually at port 3300; it supports encryption.
     case v2
 }
 
-/// Where a monitor may be: a host, a port, and what is said of the protocol there.
+/// A possible address of a monitor: host, port and protocol.
 struct MonitorAddress: Sendable, Hashable, CustomStringConvertible {
     let host: String
     let port: UInt16
-    /// What the list of monitors says; nothing when it leaves it open.
+    /// The protocol in the list of monitors; `nil` if the list does not name it.
     let declared: MessengerProtocol?
 
-    /// As the kernel wants it: `10.0.0.1:3300`, `[::1]:3300`.
+    /// In the kernel's form: `10.0.0.1:3300`, `[::1]:3300`.
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
     /// Reads the entries of a `monitors` list as Ceph and ceph-csi write them.
     ///
     /// `10.0.0.1`, `10.0.0.1:6789`, `v2:10.0.0.1:3300/0`, `[v2:10.0.0.1:3300,v1:10.0.0.1:6789]`, `[::1]:3300`. Without
-    /// a port both of Ceph's are meant.
+    /// a port, both of Ceph's default ports are meant.
     static func parse(_ monitors: [String]) -> [MonitorAddress] {
         var addresses: [MonitorAddress] = []
         for entry in monitors.flatMap(split) {
@@ -30,7 +30,7 @@ struct MonitorAddress: Sendable, Hashable, CustomStringConvertible {
         return addresses
     }
 
-    /// One entry may hold several, within brackets or not; the brackets of an IPv6 address stay.
+    /// An entry may contain several addresses, with or without brackets; the brackets of an IPv6 address stay.
     private static func split(_ entry: String) -> [Substring] {
         entry.split { $0 == "," || $0 == ";" || $0 == " " }.map { part in
             var part = part

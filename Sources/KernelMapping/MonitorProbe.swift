@@ -1,9 +1,9 @@
 internal import ExactText
 internal import Glibc
 
-/// Asks monitors which protocol they speak, as the kernel does not: told the wrong one, it waits for a minute.
+/// Asks monitors for their protocol, which the kernel does not do: with the wrong one it waits for a minute.
 ///
-/// A monitor sends its banner to whoever connects: `ceph v2\n` or `ceph v027`.
+/// A monitor sends its banner to every client that connects: `ceph v2\n` or `ceph v027`.
 struct MonitorProbe: Sendable {
     /// What came of one address.
     struct Answer: Sendable, Hashable {
@@ -21,7 +21,7 @@ struct MonitorProbe: Sendable {
     /// How long all of them together may take.
     var limit = Duration.seconds(3)
 
-    /// Connects to all at once; ends as soon as every one has answered or failed, or time is up.
+    /// Connects to all at once; ends when all have answered or failed, or at the time limit.
     func ask(_ addresses: [MonitorAddress]) -> [Answer] {
         var attempts = addresses.flatMap(Attempt.start)
         defer { for attempt in attempts { attempt.close() } }
@@ -52,7 +52,7 @@ private struct Attempt {
 
     var isOpen: Bool { outcome == nil }
 
-    /// Begins to connect to every address that the host's name stands for.
+    /// Starts a connection to every address of the host name.
     static func start(_ address: MonitorAddress) -> [Attempt] {
         var hints = addrinfo()
         hints.ai_socktype = CInt(SOCK_STREAM.rawValue)

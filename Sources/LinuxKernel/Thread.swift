@@ -1,13 +1,13 @@
 public import Glibc
 
-/// Starts a thread of its own for `body`, for what must not wait for a pool: serving I/O, a write that may hang.
+/// Starts a thread for `body`, for work that must not wait for a pool: serving I/O, a write that may hang.
 ///
 /// See: pthread_create(3). Where no thread can be had, `body` runs on the caller's.
 ///
 /// - Parameters:
-///   - isJoined: Whether the caller will join it; otherwise it is gone when `body` returns.
+///   - isJoined: Whether the caller will join it; otherwise it is detached.
 ///   - body: What it does.
-/// - Returns: The thread; nothing when there was none to be had.
+/// - Returns: The thread; `nil` if it could not be created.
 @discardableResult
 public func startThread(isJoined: Bool = false, _ body: @escaping @Sendable () -> Void) -> pthread_t? {
     final class Body: Sendable {

@@ -5,10 +5,9 @@ public import LinuxKernel
 public import Logging
 internal import SystemPackage
 
-/// A node's mappers, of which each image is mapped by one at a time.
+/// A node's mappers; an image is mapped by one of them at a time.
 ///
-/// Which one has an image stands in the mapping's record, so that it is found again by a service that was restarted with
-/// another preference.
+/// The mapping's record names the mapper, so that a service which was restarted with another preference finds it.
 public final class ImageMappers: Sendable {
     private let stateDirectory: String
     private let mappers: [any ImageMapper]
@@ -26,14 +25,14 @@ public final class ImageMappers: Sendable {
         self.logger = logger
     }
 
-    /// Makes the image a block device by the mapper that is chosen, or finds the one that it is.
+    /// Maps the image to a block device by the chosen mapper, or finds its existing one.
     ///
     /// - Parameters:
     ///   - request: The image and how.
     ///   - choice: Which mapper.
     ///   - observer: Told of each step.
     /// - Returns: The device.
-    /// - Throws: `MappingError`; when there was a choice, it says why each could not.
+    /// - Throws: `MappingError`; if several mappers were tried, it says why each failed.
     public func map(
         _ request: MapRequest,
         by choice: MapperChoice = .auto,
@@ -51,7 +50,7 @@ public final class ImageMappers: Sendable {
                 return try present.map(request, observer: observer)
             }
             guard let preferred = choice.preferred, preferred != present.kind else {
-                // The one that has the record clears away by itself what it left.
+                // The mapper of the record removes what it left by itself.
                 let again = MapperChoice(preferred: present.kind, mayFallBack: choice.mayFallBack)
                 return try mapAnew(request, again, remains: present.kind, observer)
             }
@@ -60,7 +59,7 @@ public final class ImageMappers: Sendable {
         return try mapAnew(request, choice, remains: nil, observer)
     }
 
-    /// Maps by the first of the mappers that can; one that cannot leaves nothing for the next to trip over.
+    /// Maps by the first mapper that can; a mapper that fails leaves nothing that hinders the next one.
     private func mapAnew(
         _ request: MapRequest,
         _ choice: MapperChoice,
@@ -89,7 +88,7 @@ public final class ImageMappers: Sendable {
         throw MappingError(.unsupported, "cannot map image \(request.image): \(reasons.joined(separator: "; "))")
     }
 
-    /// Takes the image's new size over to its device, and returns it in bytes.
+    /// Resizes the device to the image's size and returns it in bytes.
     public func grow(
         _ image: ImageAddress,
         toAtLeast bytes: UInt64 = 0,
@@ -118,14 +117,15 @@ public final class ImageMappers: Sendable {
         return mapper
     }
 
-    /// The device of an image; nothing when it is not mapped, or its server is dead.
+    /// The device of an image; `nil` if it is not mapped or its server is dead.
     public func device(of image: ImageAddress) throws(MappingError) -> MappedDevice? {
         try present(image)?.device(of: image)
     }
 
-    /// The devices of an image, by its record or by the kernel's own word; without an image, those of all that are ours.
+    /// The devices of an image, by its record or according to the kernel; without an image, all devices of this
+    /// service.
     ///
-    /// - Parameter image: The image; nothing for all.
+    /// - Parameter image: The image; `nil` for all.
     /// - Returns: Their numbers.
     /// - Throws: `MappingError`.
     public func devices(of image: ImageAddress?) throws(MappingError) -> Set<DeviceNumber> {
@@ -138,11 +138,12 @@ public final class ImageMappers: Sendable {
         return devices
     }
 
-    /// Takes the device away and proves it; fine when nothing is there.
+    /// Removes the device and verifies it; succeeds if nothing is there.
     ///
     /// - Parameters:
     ///   - image: The image.
-    ///   - monitors: Its cluster's, to find in the kernel what no record tells of; without them it is not looked for.
+    ///   - monitors: Its cluster's monitors, to find devices without a record in the kernel; without them these are not
+    ///     searched.
     ///   - observer: Told of each step.
     /// - Throws: `MappingError`.
     public func unmap(
@@ -157,7 +158,7 @@ public final class ImageMappers: Sendable {
         try present(image)?.unmap(image, observer: observer)
     }
 
-    /// The images that have left a trace here, mapped or half-way; what has no record yet is nobody's.
+    /// The images with a record here, mapped completely or in part.
     public func images() throws(MappingError) -> [ImageAddress] {
         do throws(KernelError) {
             let directory = "\(stateDirectory)/mappings"
@@ -177,7 +178,7 @@ public final class ImageMappers: Sendable {
         let image: ImageAddress
     }
 
-    /// How the image's server is; nothing when it has none.
+    /// The state of the image's server; `nil` if it has none.
     public func serverStatus(of image: ImageAddress) -> ImageServerStatus? {
         ImageServers(stateDirectory: stateDirectory).status(of: image)
     }
@@ -188,7 +189,7 @@ public final class ImageMappers: Sendable {
         let bytes: [UInt8]
         do throws(KernelError) {
             guard try FileKind.of(directory.path) != nil else { return nil }
-            // A directory without a record is what a crash at its making leaves; any of them clears it away.
+            // A crash can leave a directory without a record; any mapper removes it.
             guard try FileKind.of(directory.record) != nil else { return mappers.first { $0.kind == .fuse } }
             bytes = try KernelFile.bytes(directory.record)
         } catch {

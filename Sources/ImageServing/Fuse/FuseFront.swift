@@ -5,7 +5,7 @@ internal import LinuxKernel
 internal import RBD
 internal import SystemPackage
 
-/// Serves an image as the one file of a FUSE file system.
+/// Serves an image as the only file of a FUSE file system.
 final class FuseFront: ServerFront {
     let engine: ImageIOEngine
     private let system: ImageFileSystem
@@ -55,7 +55,7 @@ final class FuseFront: ServerFront {
 
     func waitUntilGone() { session.run() }
 
-    /// The file's size is asked for by whoever wants to know it.
+    /// The file's size is read on request.
     func grow() throws(MappingError) -> UInt64 { system.sizeBytes }
 
     func endIfUnused() {

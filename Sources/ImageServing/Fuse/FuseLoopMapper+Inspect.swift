@@ -3,7 +3,7 @@ public import ImageMapping
 internal import LinuxKernel
 
 extension FuseLoopMapper {
-    /// Every mapping that has left a trace, whole or not.
+    /// Every mapping of which something exists, complete or not.
     public func inspect() throws(MappingError) -> [Mapping] {
         do throws(KernelError) {
             guard try FileKind.of(mappingsDirectory) != nil else { return [] }
@@ -27,9 +27,9 @@ extension FuseLoopMapper {
         }
     }
 
-    /// Whether a server, or its keeper, has the directory and its file is mounted.
+    /// Whether a server or keeper uses the directory and its file system is mounted.
     ///
-    /// A keeper without a server starts one; until then I/O waits.
+    /// A keeper without a server starts one; I/O waits until then.
     func isServed(_ directory: MappingDirectory) throws(KernelError) -> Bool {
         guard try server(of: directory).isKept() else { return false }
         return connection(directory, try MountTable.current()) != nil

@@ -5,14 +5,14 @@ internal import Logging
 internal import SystemPackage
 
 extension FuseLoopMapper {
-    /// Takes the device away and proves it: no loop device, no mount, no server, no record.
+    /// Removes the device and verifies it: no loop device, no mount, no server, no record.
     ///
     /// Fine when nothing is there.
     ///
     /// - Parameters:
     ///   - image: The image.
     ///   - observer: Told of each step.
-    /// - Throws: `MappingError` with `.inUse` when something still uses the device.
+    /// - Throws: `MappingError` with `.inUse` if something still uses the device.
     public func unmap(_ image: ImageAddress, observer: Observer = { _, _ in }) throws(MappingError) {
         let directory = directory(of: image)
         do throws(KernelError) {
@@ -30,11 +30,11 @@ extension FuseLoopMapper {
         }
     }
 
-    /// Clears away what a server left that is dead, or that never became ready.
+    /// Removes what a server left that is dead or never became ready.
     func clear(_ directory: MappingDirectory) throws(KernelError) {
         if let connection = connection(directory, try MountTable.current()) {
             logger.warning("clearing away a dead image server", metadata: ["mapping": "\(directory.path)"])
-            // First of all nothing may wait for it any more.
+            // First, nothing may wait for it any more.
             try fuseConnections().abort(connection)
         }
         for loop in try sysfs.loopDevices(backedBy: directory.imageFile) { try loop.detach() }
@@ -48,13 +48,13 @@ extension FuseLoopMapper {
 
     private func detachLoops(_ directory: MappingDirectory) throws(KernelError) {
         for loop in try sysfs.loopDevices(backedBy: directory.imageFile) {
-            // Detaching a device that is in use would happen unseen, when its last user closes it.
+            // A device in use would be detached later, when its last user closes it.
             let deadline = ContinuousClock.now + .seconds(5)
             while true {
                 let holders = DeviceHolders().holders(of: String(loop.path.dropFirst("/dev/".count)))
                 if holders.isEmpty { break }
                 let isMounted = try !MountTable.current().mounts(of: loop.device).isEmpty
-                // It may be a program that only looks at all devices.
+                // It may be a program that only inspects devices.
                 guard !isMounted, .now < deadline else {
                     let who = holders.prefix(6).map(\.description).joined(separator: "; ")
                     throw KernelError("LOOP_CLR_FD", .resourceBusy, "\(loop) is held: \(who)")
@@ -68,7 +68,7 @@ extension FuseLoopMapper {
         }
     }
 
-    /// Takes the mount out of sight; fine when a server that gave up has just done so.
+    /// Detaches the mount; succeeds if a server that gave up has just done so.
     private func detach(_ directory: MappingDirectory) throws(KernelError) {
         do throws(KernelError) {
             try Mounting.detach(directory.mountPoint)

@@ -6,15 +6,15 @@ public import Logging
 public import Secrets
 internal import SystemPackage
 
-/// Maps images by a server process each, which serves the image as a file through FUSE, and a loop device on that file.
+/// Maps each image by a server process that serves it as a file through FUSE, and a loop device on that file.
 ///
-/// All calls block, and each may be repeated: it looks at what is really there (the server's lock, mountinfo, the loop
-/// devices' backing files) and does what is missing. Calls for one image must come one after the other.
+/// All calls block the calling thread, and each may be repeated: it inspects the present state (the server's lock,
+/// mountinfo, the loop devices' backing files) and does what is missing. Calls for one image must not overlap.
 ///
-/// The state directory must lie on a mount that is shared with the host when we run in a container, and the container
-/// must use the host's process numbers: the servers and their mounts outlive it.
+/// In a container, the state directory must be on a mount that is shared with the host, and the container must use the
+/// host's process ids, because the servers and their mounts outlive it.
 public final class FuseLoopMapper: Sendable {
-    /// Told of each step before it is taken, with its subject.
+    /// Called for each step before it is done, with its subject.
     public typealias Observer = MappingObserver
 
     let stateDirectory: String
@@ -27,9 +27,9 @@ public final class FuseLoopMapper: Sendable {
     ///
     /// - Parameters:
     ///   - stateDirectory: Where mappings are kept, such as `/var/lib/nacre`; survives restarts.
-    ///   - nodeID: This node's name, for other nodes to know who has an image.
+    ///   - nodeID: This node's name, which other nodes read to know who holds an image.
     ///   - launcher: Starts its servers.
-    ///   - logger: Where to tell of remains and repairs.
+    ///   - logger: Where remains and repairs are logged.
     public init(
         stateDirectory: String,
         nodeID: String,
@@ -48,7 +48,7 @@ public final class FuseLoopMapper: Sendable {
 
     var mappingsDirectory: String { "\(stateDirectory)/mappings" }
 
-    /// Makes the image a block device, or finds the one that it is.
+    /// Maps the image to a block device, or finds its existing one.
     ///
     /// - Parameters:
     ///   - image: The image.
@@ -57,7 +57,7 @@ public final class FuseLoopMapper: Sendable {
     ///   - sharing: Who else may use it.
     ///   - observer: Told of each step.
     /// - Returns: The device.
-    /// - Throws: `MappingError` with `.inUse` that names the node and the client which have the image.
+    /// - Throws: `MappingError` with `.inUse` that names the node and the client that hold the image.
     public func map(
         _ image: ImageAddress,
         monitors: [String],
@@ -110,7 +110,7 @@ public final class FuseLoopMapper: Sendable {
         }
     }
 
-    /// Takes the image's new size over to its device, which may be in use, and returns it in bytes.
+    /// Resizes the device, which may be in use, to the image's size and returns it in bytes.
     public func grow(_ image: ImageAddress, observer: Observer = { _, _ in }) throws(MappingError) -> UInt64 {
         let directory = directory(of: image)
         do throws(KernelError) {
@@ -118,7 +118,7 @@ public final class FuseLoopMapper: Sendable {
                 throw KernelError("grow", .noSuchAddressOrDevice, "\(image) is not mapped here")
             }
             observer(.growingDevice, loop.path)
-            // Asking for the file's size makes the server ask the cluster, and the kernel learn it.
+            // Reading the file's size makes the server ask the cluster and updates the kernel.
             guard case .file(let bytes)? = try FileKind.of(directory.imageFile) else {
                 throw KernelError("lstat", .noSuchFileOrDirectory, directory.imageFile)
             }
@@ -129,7 +129,7 @@ public final class FuseLoopMapper: Sendable {
         }
     }
 
-    /// The device of an image; nothing when it is not mapped, or its server is dead.
+    /// The device of an image; `nil` if it is not mapped or its server is dead.
     public func device(of image: ImageAddress) throws(MappingError) -> MappedDevice? {
         let directory = directory(of: image)
         do throws(KernelError) {

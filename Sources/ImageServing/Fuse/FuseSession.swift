@@ -6,14 +6,14 @@ internal import LinuxKernel
 internal import RBD
 internal import SystemPackage
 
-/// A libfuse session over a connection that is opened and mounted by ourselves: its errors have names, no fusermount is
-/// needed, and the connection outlives the server that speaks on it.
+/// A libfuse session over a connection that is opened and mounted here: this gives precise errors, needs no fusermount,
+/// and the connection outlives its server.
 ///
-/// The kernel introduces itself to the first server alone. Its words are kept and said again to the next server's
-/// libfuse, whose answer the kernel takes for one to a request that was interrupted, and drops. Then the kernel is asked to
-/// send again what the dead server had read and not answered (`FUSE_NOTIFY_RESEND`, from 6.9 on).
+/// The kernel sends FUSE_INIT only to the first server. The message is kept and replayed to the next server's libfuse;
+/// the kernel treats the second answer as one to an interrupted request and drops it. Then the kernel is asked to send
+/// again the requests that the dead server had read and not answered (`FUSE_NOTIFY_RESEND`, from 6.9 on).
 ///
-/// Safe to share: nothing of it changes, and libfuse locks its session.
+/// Safe to share: it is immutable, and libfuse locks its session.
 final class FuseSession: @unchecked Sendable {
     private let session: OpaquePointer
     private let system: ImageFileSystem
@@ -22,7 +22,9 @@ final class FuseSession: @unchecked Sendable {
 
     /// The file system's type in mountinfo.
     static let fileSystem = "fuse.nacre"
-    /// Few are enough since none of them waits; they are kept, so that none is made while memory is short.
+    /// A few threads are enough, because none of them waits.
+    ///
+    /// They are kept so that none must be created while memory is short.
     private static let threads = 8
 
     init(_ system: ImageFileSystem, _ memory: SharedRequestMemory, connection: CInt) throws(MappingError) {
@@ -46,13 +48,13 @@ final class FuseSession: @unchecked Sendable {
         self.session = session
     }
 
-    /// Mounts the connection, and answers the kernel's introduction.
+    /// Mounts the connection, and answers FUSE_INIT.
     func mount(at mountPoint: String) throws(KernelError) {
         var options = MountOptions(["nosuid", "nodev", "noexec", "noatime"])
         options.data = "fd=\(connection),rootmode=40000,user_id=0,group_id=0,allow_other"
         try Mounting.mount("nacre", at: mountPoint, fileSystem: Self.fileSystem, options: options)
         try speak(at: mountPoint)
-        // The introduction comes first, and nobody else reads yet.
+        // FUSE_INIT comes first, and no other thread reads yet.
         var buffer = fuse_buf()
         defer { free(buffer.mem) }
         while memory.note.isEmpty {
@@ -74,7 +76,7 @@ final class FuseSession: @unchecked Sendable {
         }
     }
 
-    /// Asks for the requests that a dead server had not answered.
+    /// Asks the kernel for the requests that a dead server had not answered.
     func askAgain() throws(KernelError) {
         // struct fuse_out_header: length, the notification's number, no request's.
         let words: [UInt32] = [16, Self.resend, 0, 0]
@@ -83,7 +85,7 @@ final class FuseSession: @unchecked Sendable {
         throw KernelError("FUSE_NOTIFY_RESEND", Errno(rawValue: errno), "FUSE connection")
     }
 
-    /// Whether the kernel can send requests again; it says so when it introduces itself.
+    /// Whether the kernel can send requests again, according to its FUSE_INIT.
     static func canAskAgain(_ introduction: [UInt8]) -> Bool {
         // struct fuse_in_header, 40 bytes; struct fuse_init_in: major, minor, max_readahead, flags, flags2.
         guard introduction.count >= 60 else { return false }
@@ -99,7 +101,7 @@ final class FuseSession: @unchecked Sendable {
     }
 
     private func speak(at mountPoint: String) throws(KernelError) {
-        // libfuse closes what it is given when it is done.
+        // libfuse closes the descriptor at its end.
         let descriptor = dup(connection)
         guard descriptor >= 0, fuse_session_mount(session, "/dev/fd/\(descriptor)") == 0 else {
             throw KernelError("fuse_session_mount", .ioError, mountPoint)
@@ -126,7 +128,7 @@ final class FuseSession: @unchecked Sendable {
         return true
     }
 
-    // From <linux/fuse.h>, newer than what libfuse brings: FUSE_INIT, FUSE_NOTIFY_RESEND, FUSE_HAS_RESEND >> 32.
+    // From <linux/fuse.h>, newer than libfuse's own header: FUSE_INIT, FUSE_NOTIFY_RESEND, FUSE_HAS_RESEND >> 32.
     private static let initialize: UInt32 = 26
     private static let resend: UInt32 = 7
     private static let hasResend: UInt32 = 1 << 7

@@ -3,11 +3,12 @@ internal import ImageMapping
 internal import LinuxKernel
 public import Logging
 
-/// Ends a deadlock that an image server and the kernel's memory reclaim can get into.
+/// Ends a deadlock between an image server and the kernel's memory reclaim.
 ///
-/// A server that allocates memory may be made to wait for the writeback of pages that only it can write. Then nothing
-/// ever moves again, not even SIGKILL. Servers are kept out of limited cgroups and marked as I/O flushers to prevent
-/// it, but not every host allows that. The way out is to abort the server's FUSE connection: all its I/O fails at once.
+/// A server that allocates memory may have to wait for the writeback of pages that only it can write. Then it is stuck
+/// for ever, and even SIGKILL has no effect. To prevent that, servers are outside of limited cgroups and marked as I/O
+/// flushers, but not every host allows it. The watchdog aborts the FUSE connection of such a server, so that all its
+/// I/O fails at once.
 public final class FuseWatchdog: Sendable {
     private let mapper: FuseLoopMapper
     private let limit: Duration
@@ -69,12 +70,13 @@ public final class FuseWatchdog: Sendable {
         waitingSince = stuck
     }
 
-    /// Whether a server's thread sleeps where it can only be waiting for pages, which only a server can write.
+    /// Whether a server's thread sleeps in a place where it waits for pages that only a server can write.
     static func waitsForItself(_ thread: ThreadState) -> Bool {
         thread.state == "D" && waitChannels.contains { thread.waitChannel.startsExactly(with: $0) }
     }
 
-    /// What reclaim and FUSE sleep in; a wait for another disk, such as the log's, must not count.
+    /// The kernel functions in which reclaim and FUSE sleep; a wait for another disk, such as the log's, must not
+    /// count.
     private static let waitChannels = [
         "folio_wait_writeback", "folio_wait_bit", "wait_on_page_writeback", "wait_on_page_bit", "balance_dirty_pages",
         "request_wait_answer", "fuse_", "__fuse_", "shrink_", "reclaim_throttle", "congestion_wait",

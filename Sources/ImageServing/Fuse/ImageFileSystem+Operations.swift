@@ -4,7 +4,7 @@ internal import ImageIO
 internal import RBD
 
 extension ImageFileSystem {
-    /// The operations as libfuse calls them; whatever is not here is answered with ENOSYS.
+    /// The operations that libfuse calls; all others are answered with ENOSYS.
     static func operations() -> fuse_lowlevel_ops {
         var operations = fuse_lowlevel_ops()
         operations.`init` = { _, connection in
@@ -12,7 +12,7 @@ extension ImageFileSystem {
             connection.pointee.max_write = UInt32(ImageFileSystem.longestTransfer)
             connection.pointee.max_background = UInt32(ImageFileSystem.backgroundRequests)
             connection.pointee.congestion_threshold = UInt32(ImageFileSystem.backgroundRequests) * 3 / 4
-            // With it the kernel asks for attributes before every read.
+            // With this flag the kernel asks for attributes before every read.
             connection.pointee.want &= ~UInt32(FUSE_CAP_AUTO_INVAL_DATA)
         }
         operations.lookup = { request, parent, name in
@@ -60,7 +60,7 @@ extension ImageFileSystem {
         }
         operations.statfs = { request, _ in
             var status = statvfs()
-            // What the loop driver takes for the granularity of discards; librbd's own.
+            // The loop driver uses it as the granularity of discards; this is librbd's value.
             status.f_bsize = 64 << 10
             status.f_frsize = 64 << 10
             status.f_namemax = 255

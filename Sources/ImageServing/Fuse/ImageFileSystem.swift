@@ -9,10 +9,10 @@ internal import SystemPackage
 
 /// A FUSE file system of one file, `image`, which is an RBD image.
 ///
-/// Requests are handed to librbd and answered by its completions; no FUSE thread ever waits for the cluster. The file's
-/// attributes alone may need it, after the image was resized: they are answered by a thread of their own.
+/// Requests are passed to librbd and answered by its completions, so no FUSE thread waits for the cluster. Only
+/// requests for the file's attributes may have to wait, after the image was resized: a separate thread answers them.
 ///
-/// Safe to share: what changes is atomic, the rest is set once.
+/// Safe to share: mutable state is atomic, the rest is set once.
 final class ImageFileSystem: @unchecked Sendable {
     static let longestTransfer = 1 << 20
     static let backgroundRequests = 256
@@ -55,10 +55,10 @@ final class ImageFileSystem: @unchecked Sendable {
         request.release()
     }
 
-    /// The image's size when it was last asked for.
+    /// The image's size when it was last read.
     var sizeBytes: UInt64 { knownSize.load(ordering: .relaxed) }
 
-    /// Answers requests for attributes, in turn, with the size that the cluster knows, until `stop`.
+    /// Answers requests for attributes, in order, with the size from the cluster, until `stop`.
     func serveAttributes() {
         var request: UInt = 0
         while read(attributeQueue.readEnd, &request, MemoryLayout<UInt>.size) == MemoryLayout<UInt>.size {
@@ -78,7 +78,7 @@ final class ImageFileSystem: @unchecked Sendable {
     func replyAttributes(_ request: fuse_req_t, _ node: fuse_ino_t) {
         if node == Self.imageNode {
             var word = UInt(bitPattern: request)
-            // Eight bytes into a pipe go whole or not at all, and block only behind 8,192 others.
+            // Writing eight bytes to a pipe is atomic, and blocks only after 8,192 others.
             if write(attributeQueue.writeEnd, &word, MemoryLayout<UInt>.size) == MemoryLayout<UInt>.size { return }
         }
         var status = attributes(of: node)
@@ -144,6 +144,6 @@ final class ImageFileSystem: @unchecked Sendable {
     }
 }
 
-// From <linux/falloc.h>, which the C library's module leaves out.
+// From <linux/falloc.h>, which the C library's module does not contain.
 private let FALLOC_FL_PUNCH_HOLE: CInt = 2
 private let FALLOC_FL_ZERO_RANGE: CInt = 16

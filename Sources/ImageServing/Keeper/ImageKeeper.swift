@@ -5,40 +5,41 @@ internal import LinuxKernel
 internal import Secrets
 internal import SystemPackage
 
-/// Keeps an image served: starts its server, and a new one whenever that one dies.
+/// Starts an image's server, and a new one whenever it dies.
 ///
-/// It does nothing else, has one thread and no connection, so there is little that it could die of. It holds what must
-/// outlive a server: the key, the FUSE connection, the memory with the writes that were acknowledged. A server is forked,
-/// not started anew: loading a program and its libraries takes longer than all that a successor has to do.
+/// The keeper does nothing else. It has one thread and no connection to Ceph, so few faults can end it. It holds what
+/// must outlive a server: the key, the FUSE connection and the memory with the acknowledged writes. It forks a server
+/// instead of starting a program, because loading the program and its libraries takes longer than the rest of a
+/// takeover.
 ///
 /// | the server ends | the keeper |
 /// | --- | --- |
 /// | before it was ready for the first time | ends |
 /// | after it said that the device is gone | ends |
 /// | for a minute, because another client has the image | gives the device up: its I/O fails |
-/// | because the image was taken from this node meanwhile | gives the device up at once |
+/// | because another node has taken the image meanwhile | gives the device up at once |
 /// | in any other way | starts the next one |
 ///
-/// The agent is not needed for any of it. When the keeper itself is killed, its server starts another one and hands over
-/// what it has inherited (`KeeperLine`). When both are killed at once, the FUSE connection is gone and its I/O fails, and
-/// an nbd device waits until its volume is staged again.
+/// All of this works without the agent. If the keeper is killed, its server starts another one and passes on what it
+/// has inherited (`KeeperLine`). If both are killed at once, a FUSE connection is lost and its I/O fails; an nbd device
+/// waits until its volume is staged again.
 enum ImageKeeper {
-    /// What a server tells its keeper, a byte each.
+    /// The messages of a server to its keeper, one byte each.
     enum Word: UInt8 {
         /// It serves.
         case ready = 0x72
-        /// The device is gone, and everything is stable.
+        /// The device is gone, and all writes are stable.
         case gone = 0x67
     }
 
-    /// The exit status of a server to which the image was refused.
+    /// The exit status of a server that could not take the image.
     static let refused: Int32 = 3
-    /// The exit status of a server whose image was taken from this node.
+    /// The exit status of a server whose image another node has taken.
     static let fenced: Int32 = 4
-    /// A server that lived this long was not at fault when it died.
+    /// A server that ran this long did not fail by itself, and is restarted without a delay.
     private static let soundLife = Duration.seconds(10)
     private static let longestPause: UInt32 = 5_000_000
-    /// A client that takes the lock for one change, a resize, gives it back before.
+    /// Longer than a client holds the lock for one change, such as a resize.
     private static let refusalLimit = Duration.seconds(60)
 
     /// Serves the image, then ends the process.
@@ -58,7 +59,7 @@ enum ImageKeeper {
         keep(configuration, key, heritage, parent: parent)
     }
 
-    /// Goes on where a keeper was killed, beside its server, then ends the process.
+    /// Takes the place of a killed keeper beside its server, then ends the process.
     ///
     /// From descriptor 3 on: the pipe from the server, the shared memory, the directory's lock, the FUSE connection.
     static func run(
@@ -80,13 +81,13 @@ enum ImageKeeper {
         }
     }
 
-    /// What is known of a server that has ended; no status of one that was killed, or that another process has started.
+    /// How a server ended; without a status if it was killed or was started by another process.
     private struct ServerEnd {
         let status: Int32?
         let words: [UInt8]
     }
 
-    /// Starts server after server; the first one has ended, as `end` says, where another keeper had started it.
+    /// Starts one server after another; `end` says how the first one ended, if another keeper had started it.
     private static func keep(
         _ configuration: ImageServerConfiguration,
         _ key: Secret,
@@ -139,7 +140,7 @@ enum ImageKeeper {
                     let server = ImageServer(configuration, key, heritage, generation, toKeeper: toKeeper.rawValue)
                     server.run(parent: parent)
                 }
-                // The service must see the end of its pipe when the server is gone.
+                // The service must see that its pipe is closed when the server ends.
                 if let parent { close(parent) }
                 _ = consume toKeeper
                 if let identity = ProcessIdentity(of: process) {
@@ -156,7 +157,7 @@ enum ImageKeeper {
 }
 
 extension ServerRecord {
-    /// The record in a directory; nothing when there is none.
+    /// The record in a directory; `nil` if there is none.
     static func read(_ directory: MappingDirectory) -> ServerRecord? {
         guard let bytes = try? KernelFile.bytes(directory.server) else { return nil }
         return try? JSONDecoder().decode(ServerRecord.self, from: Data(bytes))
@@ -164,7 +165,7 @@ extension ServerRecord {
 
     func write(_ directory: MappingDirectory) throws(KernelError) {
         let bytes = (try? JSONEncoder().encode(self)).map { Array($0) } ?? []
-        // It tells of processes, and none outlives the machine: who had the image then is told by the lock's record.
+        // It describes processes, which do not survive a boot; after a boot the lock's record tells who held the image.
         try KernelFile.replace(directory.server, with: bytes, isDurable: false)
     }
 }

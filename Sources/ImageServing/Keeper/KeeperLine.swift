@@ -4,12 +4,14 @@ internal import Secrets
 internal import Synchronization
 internal import SystemPackage
 
-/// A server's line to its keeper, and to the keeper's successors: the server starts one when its keeper is killed.
+/// A server's connection to its keeper.
 ///
-/// Nobody else could: the key, the memory with the acknowledged writes and the FUSE connection are the server's and the
-/// keeper's alone. The new keeper is the server's program started anew, since a process with threads must not just be
-/// forked, and it gets all of that as descriptors. It is no parent of the server, so it learns of its death by a pidfd,
-/// and how it ended by the words alone.
+/// If the keeper is killed, the server starts another one.
+///
+/// No other process could start it: only the server and the keeper have the key, the memory with the acknowledged
+/// writes and the FUSE connection. The new keeper is a new start of the server's program, because a process with
+/// threads must not just be forked. It gets all of this as descriptors. It is not the server's parent, so it learns of
+/// the server's end by a pidfd, and of the reason only by the server's messages.
 final class KeeperLine: Sendable {
     private let configuration: ImageServerConfiguration
     private let key: Secret
@@ -18,7 +20,7 @@ final class KeeperLine: Sendable {
     private let toKeeper: CInt
     private let isGone = Atomic(false)
 
-    /// Between two keepers that could not be started, or that died at once.
+    /// The pause after a keeper that could not be started or died at once.
     private static let pause: UInt32 = 200_000
 
     init(
@@ -42,7 +44,7 @@ final class KeeperLine: Sendable {
         _ = Glibc.write(toKeeper, &byte, 1)
     }
 
-    /// Starts a new keeper whenever the last one is gone, on a thread of its own.
+    /// Starts a new keeper whenever the last one has ended, on its own thread.
     func replaceKeepers() {
         startThread { [self] in
             var keeper = heritage.keeper
@@ -60,7 +62,7 @@ final class KeeperLine: Sendable {
         }
     }
 
-    /// Starts a keeper; nothing when it has ended already.
+    /// Starts a keeper; `nil` if it has ended already.
     private func startKeeper() throws(KernelError) -> ProcessIdentity? {
         var configuration = configuration
         configuration.adopted = AdoptedServer(
@@ -84,8 +86,7 @@ final class KeeperLine: Sendable {
                 environment: ServerLauncher.inheritedEnvironment,
                 descriptors: [input.rawValue, 1, 2] + inherited + (heritage.fuseConnection.map { [$0] } ?? [])
             )
-            // In the place of the dead keeper's pipe, so that whoever says something says it to the new one. What was
-            // said to the old one is said again.
+            // Replaces the dead keeper's pipe, so that all messages go to the new one. Earlier messages are sent again.
             guard dup2(theirs.rawValue, toKeeper) >= 0 else {
                 throw KernelError("dup2", Errno(rawValue: errno), "pipe to the keeper")
             }

@@ -3,23 +3,23 @@ internal import ImageMapping
 internal import LinuxKernel
 internal import RBD
 
-/// A keeper's wait for the end of its server, which it watches meanwhile: a server that is stopped serves nobody.
+/// A keeper's wait for the end of its server; meanwhile it detects a stopped server, which serves no I/O.
 ///
-/// **When a stopped server is replaced.** Killing it and starting the next one is safe whenever a takeover is: what it
-/// had acknowledged lies in shared memory, and what it had sent and still comes is refused by the cluster, because the
-/// next one fences it first. The next one is started only after the kernel has said that the old one is gone: both would
-/// use the same memory; one that SIGKILL cannot end, since it waits in the kernel, is waited for. What then is left:
+/// **When a stopped server is replaced.** Killing it and starting the next one is as safe as every takeover: its
+/// acknowledged writes are in shared memory, and the cluster refuses its late writes, because the next server fences it
+/// first. The next server is started only after the kernel has reported the end of the old one, because both would use
+/// the same memory. A server that SIGKILL cannot end, because it waits in the kernel, is waited for. The cases:
 ///
 /// | the server | what is done |
 /// | --- | --- |
-/// | is stopped by a signal | told of, then killed and replaced: whoever stopped it may never let it go |
-/// | is stopped, has a FUSE connection, and the kernel cannot send its requests again | told of: they would hang for ever |
-/// | is stopped by a debugger, or has one | told of: somebody looks at it, and lets it go |
-/// | is slow: no processor time, no answer from the cluster | nothing: the next one would be no faster |
+/// | is stopped by a signal | reported, then killed and replaced, because nobody may continue it |
+/// | is stopped, has a FUSE connection, and the kernel cannot send its requests again | reported: the requests would hang for ever |
+/// | is stopped by a debugger, or has one | reported: a person debugs it and will continue it |
+/// | is slow: no processor time, no answer from the cluster | nothing: a new server would not be faster |
 ///
-/// Looks are counted and not seconds: after a machine was suspended, or the keeper stopped with its server, it has missed
-/// no look, and the server gets as long as ever to move again. Whether the image is still ours is not asked here: the
-/// next server finds out, and gives the device up if it was fenced.
+/// Checks are counted instead of seconds: if the machine was suspended, or the keeper was stopped with its server, no
+/// check was missed, and the server gets the full time to continue. Whether this node still holds the image is not
+/// checked here: the next server finds out, and gives the device up if it was fenced.
 struct ServerAttendance {
     private let configuration: ImageServerConfiguration
 
@@ -72,7 +72,7 @@ enum Standstill: Equatable, CustomStringConvertible {
     /// Somebody looks at it.
     case traced
 
-    /// What a process' state in `/proc/PID/stat` means; nothing when it is not at a standstill.
+    /// The meaning of a process' state in `/proc/PID/stat`; `nil` if it is not stopped.
     init?(_ state: Character, isTraced: Bool, _ front: ServerFrontKind, canResend: Bool) {
         switch state {
         case "t": self = .traced
@@ -82,7 +82,7 @@ enum Standstill: Equatable, CustomStringConvertible {
     }
 
     init?(_ state: Character, _ server: ProcessIdentity, _ front: ServerFrontKind) {
-        // Only one that may be stopped is worth the second look.
+        // Only a process that may be stopped needs the second check.
         guard state == "T" || state == "t" else { return nil }
         let canResend = KernelRelease.current?.resendsFuseRequests ?? false
         self.init(state, isTraced: server.isTraced, front, canResend: canResend)

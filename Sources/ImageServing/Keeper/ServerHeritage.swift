@@ -3,18 +3,18 @@ internal import ImageMapping
 internal import LinuxKernel
 internal import SystemPackage
 
-/// What outlives a server: its keeper has it open, and each server inherits it.
+/// What outlives a server: its keeper keeps it open, and each server inherits it.
 final class ServerHeritage: Sendable {
     /// The memory that servers share.
     let memory: OwnedDescriptor
-    /// The FUSE connection, for that front; as long as any of us has it, its I/O waits and does not fail.
+    /// The FUSE connection, for that front; while keeper or server has it, I/O waits and does not fail.
     let fuseConnection: CInt?
-    /// Locked: we are the only ones in the directory.
+    /// Locked: no other keeper uses the directory.
     let lock: OwnedDescriptor
     private let directory: MappingDirectory
     /// The keeper.
     let keeper: ProcessIdentity
-    /// The first keeper of the mapping, in whose name the holder's lock is kept.
+    /// The first keeper of the mapping, whose identity is in the holder's lock.
     let firstKeeper: ProcessIdentity
 
     init(_ configuration: ImageServerConfiguration) throws(MappingError) {
@@ -33,8 +33,8 @@ final class ServerHeritage: Sendable {
         }
     }
 
-    /// Takes over what a server hands to its new keeper: the memory, the lock and the FUSE connection, from a descriptor
-    /// on.
+    /// Takes over what a server passes to its new keeper, from a descriptor on: the memory, the lock and the FUSE
+    /// connection.
     init(
         _ configuration: ImageServerConfiguration,
         adopting server: AdoptedServer,
@@ -61,7 +61,7 @@ final class ServerHeritage: Sendable {
         return raw
     }
 
-    /// Makes us the only ones in the directory, and says who we are.
+    /// Locks the directory, and records this process.
     private static func claim(
         _ configuration: ImageServerConfiguration,
         _ identity: ProcessIdentity
@@ -69,7 +69,7 @@ final class ServerHeritage: Sendable {
         let directory = configuration.directory
         let file = try OwnedDescriptor(opening: directory.lock, O_RDWR | O_CREAT)
         var attempts = 0
-        // Whoever looks whether a server lives takes the lock for an instant.
+        // A process that checks whether a server is alive takes the lock for an instant.
         while try !file.tryLock() {
             attempts += 1
             guard attempts < 200 else { throw KernelError("flock", .resourceBusy, directory.lock) }
@@ -85,7 +85,7 @@ final class ServerHeritage: Sendable {
         return file
     }
 
-    /// Lets the kernel fail what waits: the connection ends with us, an nbd device must be told.
+    /// Makes the kernel fail waiting I/O: a FUSE connection ends with the process, an nbd device must be disconnected.
     func giveUp() {
         guard let device = try? NBDMapping.device(directory, ServerRecord.read(directory)) else { return }
         ServerLog.attempt("disconnect \(device)") { () throws(KernelError) in try NBDControl.disconnect(device) }

@@ -3,15 +3,15 @@ internal import ImageIO
 internal import LinuxKernel
 internal import RBD
 
-/// One connection to the kernel: reads requests, hands them to the engine, answers them.
+/// One connection to the kernel: reads requests, passes them to the engine and answers them.
 ///
-/// Safe to send: the buffer and its bounds are the reader thread's alone.
+/// Safe to send: only the reader thread uses the buffer and its bounds.
 final class NBDConnection: @unchecked Sendable {
     /// How it ended.
     enum Ending {
         /// The kernel said that the device ends.
         case disconnected
-        /// The kernel has closed it, or speaks what we do not understand.
+        /// The kernel has closed it, or sent an invalid request.
         case lost
     }
 
@@ -37,7 +37,7 @@ final class NBDConnection: @unchecked Sendable {
         buffer.deallocate()
     }
 
-    /// By which a request knows its connection; connections are kept as long as the process.
+    /// The connection's id in its requests; connections are kept for the life of the process.
     private var owner: UInt { UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()) }
 
     /// Answers a request that has ended.
@@ -49,7 +49,7 @@ final class NBDConnection: @unchecked Sendable {
     /// Reads and does requests until the connection ends.
     func serve() -> Ending {
         let ending = serveUntilEnd()
-        // Whatever we do not understand is the end for the kernel too.
+        // After an invalid request the connection is closed, for the kernel too.
         shutdown(socket.rawValue, CInt(SHUT_RDWR))
         return ending
     }
@@ -116,10 +116,10 @@ final class NBDConnection: @unchecked Sendable {
         engine.refuse(refused, errno: EINVAL)
     }
 
-    /// At least `count` bytes from the kernel; nothing when the connection has ended.
+    /// At least `count` bytes from the kernel; `nil` if the connection has ended.
     private func receive(_ count: Int) -> UnsafeRawPointer? {
         if end - begin < count {
-            // Whoever waits for an answer must have it before we wait.
+            // All pending answers must be sent before the thread waits.
             replies.sendAll()
             if begin > 0 { memmove(buffer, buffer + begin, end - begin) }
             (begin, end) = (0, end - begin)

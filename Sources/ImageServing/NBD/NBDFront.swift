@@ -6,17 +6,17 @@ internal import RBD
 internal import Synchronization
 internal import SystemPackage
 
-/// Serves an image as a network block device of the kernel's, over socket pairs.
+/// Serves an image as a network block device of the kernel, over socket pairs.
 ///
-/// **When a server dies** its end of the socket closes. The kernel lets new requests wait for a new connection, which its
-/// successor makes by `NBD_CMD_RECONFIGURE`. Requests that the dead one had read are sent again when the kernel next looks
-/// at those which take long, and finds that they went out on another connection: `requestTimeout`.
+/// **If a server dies,** its end of the socket is closed. The kernel holds new requests until the successor makes a new
+/// connection by `NBD_CMD_RECONFIGURE`. Requests that the dead server had read are sent again when the kernel next
+/// checks slow requests and finds that they were sent on another connection: `requestTimeout`.
 ///
-/// **When the cluster does not answer** the kernel says "possible stuck request" as often, and waits. It would rather
-/// close the connection if it were given a time limit (`NBD_ATTR_TIMEOUT`), or where a device has several connections:
-/// so there is one, and no limit, unless the node is told otherwise. With several the kernel is left to its 30 s; a
-/// connection that it closes is made anew, and what it sends again is ordered behind what is under way
-/// (`ImageIOEngine`), so doing it twice does no harm.
+/// **If the cluster does not answer,** the kernel logs "possible stuck request" at each check and waits. With a time
+/// limit (`NBD_ATTR_TIMEOUT`), or with several connections, it would close the connection instead. So there is one
+/// connection and no limit, unless the node is configured otherwise. With several connections the kernel's 30 s apply:
+/// a connection that it closes is made again, and requests that it sends again are ordered after those under way
+/// (`ImageIOEngine`), so doing them twice is harmless.
 final class NBDFront: ServerFront {
     let engine: ImageIOEngine
     private let image: Image
@@ -31,14 +31,14 @@ final class NBDFront: ServerFront {
     private struct State {
         var record: ServerRecord
         var device: NBDDevice?
-        /// Kept as long as the process: requests under way know them by their addresses.
+        /// Kept for the life of the process, because requests under way refer to them by address.
         var all: [NBDConnection] = []
         var isGone = false
     }
 
-    /// Milliseconds until the kernel looks at a request, and again.
+    /// The kernel's interval for checking slow requests, in milliseconds.
     private static let requestTimeout = 2000
-    /// Seconds that I/O waits when nobody serves; as good as for ever.
+    /// How many seconds I/O waits without a server; practically without limit.
     private static let deadConnectionTimeout: UInt64 = 7 * 86_400
 
     init(
@@ -156,7 +156,7 @@ final class NBDFront: ServerFront {
         try record.write(directory)
     }
 
-    /// Makes a connection and starts its reader; returns the kernel's end, which the caller closes.
+    /// Makes a connection and starts its reader; returns the kernel's end, which the caller must close.
     private func connect() throws(KernelError) -> CInt {
         try OwnedDescriptor.withSocketPair { (ours, theirs) throws(KernelError) in
             let kernels = fcntl(theirs.rawValue, F_DUPFD_CLOEXEC, 3)
@@ -173,10 +173,10 @@ final class NBDFront: ServerFront {
         }
     }
 
-    /// After the kernel has closed a connection that lives, or the device is gone.
+    /// Called after the kernel has closed a live connection, or if the device is gone.
     private func connectAnew() {
         guard let device = state.withLock({ $0.isGone ? nil : $0.device }) else { return }
-        // The kernel closes a connection before it takes it for dead, and replaces dead ones only.
+        // The kernel closes a connection before it marks it as dead, and replaces only dead ones.
         usleep(10_000)
         do throws(KernelError) {
             let socket = try connect()

@@ -12,7 +12,7 @@ extension NBDMapper: ImageMapper {
         return NBDControl.isAvailable ? nil : "the kernel has no nbd driver; install and load the module nbd"
     }
 
-    /// Makes the image a block device, or finds the one that it is.
+    /// Maps the image to a block device, or finds its existing one.
     public func map(_ request: MapRequest, observer: MappingObserver) throws(MappingError) -> MappedDevice {
         try map(
             request.image,
@@ -23,7 +23,7 @@ extension NBDMapper: ImageMapper {
         )
     }
 
-    /// Takes the image's new size over to its device.
+    /// Resizes the device to the image's size.
     public func grow(
         _ image: ImageAddress,
         toAtLeast bytes: UInt64,
@@ -32,12 +32,12 @@ extension NBDMapper: ImageMapper {
         try grow(image, observer: observer)
     }
 
-    /// What is written on the image, as its server reads it.
+    /// The image's metadata, read by its server.
     public func metadata(_ request: MapRequest) throws(MappingError) -> [String: String] {
         try ServerControl.notes("metadata", of: request.image, at: directory(of: request.image).control)
     }
 
-    /// Has the image's server change what is written on it.
+    /// Makes the image's server change its metadata.
     public func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {
         try ServerControl.apply(change, of: request.image, at: directory(of: request.image).control)
     }

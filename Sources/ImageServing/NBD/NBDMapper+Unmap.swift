@@ -4,14 +4,14 @@ internal import LinuxKernel
 internal import SystemPackage
 
 extension NBDMapper {
-    /// Takes the device away and proves it: no device, no server, no record.
+    /// Removes the device and verifies it: no device, no server, no record.
     ///
     /// Fine when nothing is there.
     ///
     /// - Parameters:
     ///   - image: The image.
     ///   - observer: Told of each step.
-    /// - Throws: `MappingError` with `.inUse` when something still uses the device.
+    /// - Throws: `MappingError` with `.inUse` if something still uses the device.
     public func unmap(_ image: ImageAddress, observer: Observer = { _, _ in }) throws(MappingError) {
         let directory = directory(of: image)
         do throws(KernelError) {
@@ -27,21 +27,21 @@ extension NBDMapper {
         }
     }
 
-    /// The kernel would disconnect a device that is in use, and its file system would lose its disk.
+    /// Checks for users, because the kernel would disconnect a device in use, and its file system would lose its disk.
     private func disconnect(_ directory: MappingDirectory) throws(KernelError) {
         guard let device = try connectedDevice(directory) else { return }
         try refuseUsers(of: device)
         guard try server(of: directory).isKept() else {
-            // Nobody answers: what waits fails with it, and opening the device would wait too.
+            // Without a server, waiting I/O fails with the device, and opening the device would wait too.
             return try NBDControl.disconnect(device)
         }
-        // Held so that nobody mounts it meanwhile; who only looks at a new device lets go of it soon.
+        // Opened exclusively so that it is not mounted meanwhile; programs that only inspect it close it soon.
         let exclusive = try BlockIOControl.exclusively(device.path, within: .seconds(5))
         try NBDControl.disconnect(device)
         _ = consume exclusive
     }
 
-    /// Waits for who only looks at the device, and names who stays.
+    /// Waits for programs that only inspect the device, and names the remaining users.
     private func refuseUsers(of device: NBDDevice) throws(KernelError) {
         let deadline = ContinuousClock.now + .seconds(5)
         while true {
@@ -57,7 +57,7 @@ extension NBDMapper {
 }
 
 extension DeviceHolder {
-    /// Whether it may be a program that looks at all devices and lets go at once.
+    /// Whether it may be a program that only inspects devices and closes them at once.
     fileprivate var isTransient: Bool {
         if case .process = self { true } else { false }
     }

@@ -6,15 +6,15 @@ public import Logging
 public import Secrets
 internal import SystemPackage
 
-/// Maps images by a server process each, which serves the image to the kernel's network block device.
+/// Maps each image by a server process that serves it to the kernel's network block device.
 ///
-/// All calls block, and each may be repeated: it looks at what is really there (the server's lock, the kernel's devices)
-/// and does what is missing. Calls for one image must come one after the other.
+/// All calls block the calling thread, and each may be repeated: it inspects the present state (the server's lock, the
+/// kernel's devices) and does what is missing. Calls for one image must not overlap.
 ///
-/// A device whose server and keeper were both killed is not lost: its I/O waits, and the next `map` puts a server behind
+/// A device whose server and keeper were both killed is not lost: its I/O waits, and the next `map` starts a server for
 /// it.
 public final class NBDMapper: Sendable {
-    /// Told of each step before it is taken, with its subject.
+    /// Called for each step before it is done, with its subject.
     public typealias Observer = MappingObserver
 
     let stateDirectory: String
@@ -27,11 +27,11 @@ public final class NBDMapper: Sendable {
     ///
     /// - Parameters:
     ///   - stateDirectory: Where mappings are kept, such as `/var/lib/nacre`; survives restarts.
-    ///   - nodeID: This node's name, for other nodes to know who has an image.
+    ///   - nodeID: This node's name, which other nodes read to know who holds an image.
     ///   - launcher: Starts its servers.
     ///   - connections: Connections of a device, 1 to 16. With more than one, requests that a killed server had read wait
     ///     up to 30 s instead of 2 (`NBDFront`).
-    ///   - logger: Where to tell of remains and repairs.
+    ///   - logger: Where remains and repairs are logged.
     public init(
         stateDirectory: String,
         nodeID: String,
@@ -54,7 +54,7 @@ public final class NBDMapper: Sendable {
         MappedServer(directory: directory, logger: logger)
     }
 
-    /// Makes the image a block device, or finds the one that it is.
+    /// Maps the image to a block device, or finds its existing one.
     ///
     /// - Parameters:
     ///   - image: The image.
@@ -63,7 +63,7 @@ public final class NBDMapper: Sendable {
     ///   - sharing: Who else may use it.
     ///   - observer: Told of each step.
     /// - Returns: The device.
-    /// - Throws: `MappingError` with `.inUse` that names the node and the client which have the image.
+    /// - Throws: `MappingError` with `.inUse` that names the node and the client that hold the image.
     public func map(
         _ image: ImageAddress,
         monitors: [String],
@@ -107,7 +107,7 @@ public final class NBDMapper: Sendable {
         return device
     }
 
-    /// Takes the image's new size over to its device, which may be in use, and returns it in bytes.
+    /// Resizes the device, which may be in use, to the image's size and returns it in bytes.
     public func grow(_ image: ImageAddress, observer: Observer = { _, _ in }) throws(MappingError) -> UInt64 {
         let directory = directory(of: image)
         guard let device = try device(of: image) else {
@@ -119,13 +119,13 @@ public final class NBDMapper: Sendable {
             let growth: ServerControl.Growth? = ServerControl.ask("grow", at: directory.control)
             if let error = growth?.error { throw error }
             if let size = growth?.sizeBytes { return size }
-            // A server has died, and the next one is about to listen.
+            // A server has died, and its successor does not listen yet.
             usleep(100_000)
         }
         throw MappingError(.unavailable, "cannot grow the device of image \(image): its server does not answer")
     }
 
-    /// The device of an image; nothing when it is not mapped, or nobody serves it.
+    /// The device of an image; `nil` if it is not mapped or has no server.
     public func device(of image: ImageAddress) throws(MappingError) -> MappedDevice? {
         do throws(KernelError) {
             guard let device = try servedDevice(directory(of: image)) else { return nil }
@@ -135,13 +135,13 @@ public final class NBDMapper: Sendable {
         }
     }
 
-    /// The device of a mapping that a server or its keeper has.
+    /// The device of a mapping with a live server or keeper.
     func servedDevice(_ directory: MappingDirectory) throws(KernelError) -> NBDDevice? {
         guard try server(of: directory).isKept() else { return nil }
         return try connectedDevice(directory)
     }
 
-    /// The device of a mapping, whether anybody serves it or not.
+    /// The device of a mapping, with or without a server.
     func connectedDevice(_ directory: MappingDirectory) throws(KernelError) -> NBDDevice? {
         try NBDMapping.device(directory, ServerRecord.read(directory))
     }

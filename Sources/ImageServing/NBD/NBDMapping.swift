@@ -1,15 +1,15 @@
 internal import ImageMapping
 internal import LinuxKernel
 
-/// How a mapping knows its device among the kernel's.
+/// How a mapping finds its device among the kernel's.
 enum NBDMapping {
-    /// What the kernel is told of who serves a device: the mapping's directory, which is no one else's.
+    /// The kernel's backend note of a device: the mapping's directory, which is unique.
     static func backend(of directory: MappingDirectory) -> String { "nacre:\(directory.path)" }
 
     /// The device of a mapping, if it is connected.
     ///
-    /// The number in the record alone may be another one's by now: the kernel's note of the backend must agree or, where
-    /// the kernel makes none, that of the process which connected it.
+    /// The device number in the record may be reused. So the kernel's backend note must agree or, on kernels without
+    /// such notes, the process that connected the device.
     static func device(_ directory: MappingDirectory, _ record: ServerRecord?) throws(KernelError) -> NBDDevice? {
         let backend = backend(of: directory)
         for found in try Sysfs().connectedNBDDevices() {

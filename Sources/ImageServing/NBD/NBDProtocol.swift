@@ -1,4 +1,4 @@
-/// The words that the kernel's nbd driver and a server say to each other.
+/// The messages between the kernel's nbd driver and a server.
 ///
 /// A request, all numbers big-endian:
 ///
@@ -25,8 +25,7 @@ enum NBDProtocol {
     static let requestBytes = 28
     static let replyBytes = 16
 
-    /// What a server can do, as the kernel is told: flags, flush, FUA, trim, write-zeroes (from 6.10), several
-    /// connections.
+    /// The server's features for the kernel: flags, flush, FUA, trim, write-zeroes (from 6.10), several connections.
     static let serverFlags: UInt64 = 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 8
     /// The device refuses writes.
     static let readOnlyFlag: UInt64 = 1 << 1
@@ -43,12 +42,12 @@ enum NBDProtocol {
     struct Request {
         let command: Command?
         let isDurable: Bool
-        /// In the order in which it came, to be given back so.
+        /// In the byte order in which it was received, to be returned unchanged.
         let handle: UInt64
         let offset: UInt64
         let length: UInt32
 
-        /// Reads a request; nothing when it does not begin with the magic number.
+        /// Reads a request; `nil` if it does not begin with the magic number.
         init?(_ bytes: UnsafeRawPointer) {
             guard UInt32(bigEndian: bytes.loadUnaligned(as: UInt32.self)) == 0x2560_9513 else { return nil }
             isDurable = UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt16.self)) & 1 != 0

@@ -3,22 +3,22 @@ internal import ImageIO
 internal import RBD
 internal import Synchronization
 
-/// Sends the replies of one connection, from whichever thread has one, without a lock.
+/// Sends the replies of one connection from any thread, without a lock.
 ///
-/// Whoever adds the first reply sends, and goes on until there is none; the others leave theirs and go. So replies that
-/// come while one is being sent go out together in one call.
+/// The thread that adds the first reply sends, until no reply is left; other threads only add theirs. So replies that
+/// are added during a send are sent together in one call.
 ///
-/// Safe to share: the plain fields are touched by whoever sends, and the count `added` lets one send at a time.
+/// Safe to share: only the sending thread uses the plain fields, and the count `added` allows one sender at a time.
 final class NBDReplies: @unchecked Sendable {
     private let socket: CInt
     private let engine: ImageIOEngine
-    /// Requests that have ended, the last one first: an index + 1, or 0.
+    /// The ended requests, the latest first: an index + 1, or 0.
     private let ended = Atomic<UInt32>(0)
-    /// How many have been added and not been seen by who sends.
+    /// How many were added and not yet taken by the sender.
     private let added = Atomic<Int>(0)
     private let isBroken = Atomic(false)
 
-    /// Handles of acknowledged writes: the connection's reader puts them in, who sends takes them out.
+    /// Handles of acknowledged writes: the connection's reader adds them, the sender takes them.
     private let acknowledged = UnsafeMutablePointer<UInt64>.allocate(capacity: ringSize)
     private let acknowledgedIn = Atomic<Int>(0)
     private let acknowledgedOut = Atomic<Int>(0)
@@ -29,7 +29,7 @@ final class NBDReplies: @unchecked Sendable {
     private var vectorCount = 0
     private var sending: UInt32 = 0
 
-    /// More than a connection can have under way in the kernel.
+    /// More than the kernel can have under way on a connection.
     private static let ringSize = 1024
     private static let batch = 128
 
@@ -44,7 +44,7 @@ final class NBDReplies: @unchecked Sendable {
         vectors.deallocate()
     }
 
-    /// Leaves an acknowledgement that `sendAll` sends; of the connection's reader alone.
+    /// Adds an acknowledgement that `sendAll` sends; called only by the connection's reader.
     ///
     /// The ring always has room: the kernel has fewer requests under way.
     func acknowledge(_ handle: UInt64) {
@@ -53,7 +53,7 @@ final class NBDReplies: @unchecked Sendable {
         acknowledgedIn.store(place + 1, ordering: .releasing)
     }
 
-    /// Adds a reply and sends, unless another thread does already; the request is released then.
+    /// Adds a reply and sends it, unless another thread is sending; the request is released after that.
     func add(_ request: IORequest) {
         var first = ended.load(ordering: .relaxed)
         while true {
@@ -69,7 +69,7 @@ final class NBDReplies: @unchecked Sendable {
         sendAll()
     }
 
-    /// Sends what there is, unless another thread does already.
+    /// Sends all replies, unless another thread is sending.
     func sendAll() {
         guard added.add(1, ordering: .acquiringAndReleasing).oldValue == 0 else { return }
         while true {
@@ -93,7 +93,7 @@ final class NBDReplies: @unchecked Sendable {
 
     private func collectEnded() {
         var next = ended.exchange(0, ordering: .acquiringAndReleasing)
-        // The last one to end comes first; turned round, who waits longest is answered first.
+        // The list has the latest first; it is reversed so that the oldest is answered first.
         var oldest: UInt32 = 0
         while next != 0 {
             let request = engine.request(at: Int(next - 1))
@@ -105,7 +105,7 @@ final class NBDReplies: @unchecked Sendable {
             put(handle: request.tag, errno: request.result < 0 ? UInt32(-request.result) : 0)
             if request.kind == .read, request.result >= 0 {
                 let (length, count) = (Int(request.length), request.result)
-                // What lies past the end of an object or of the image reads as zeros.
+                // Bytes after the end of an object or of the image read as zeros.
                 if count < length { memset(request.buffer + count, 0, length - count) }
                 vectors[vectorCount] = iovec(iov_base: request.buffer, iov_len: length)
                 vectorCount += 1
@@ -121,7 +121,7 @@ final class NBDReplies: @unchecked Sendable {
         let place = headers + inBatch * NBDProtocol.replyBytes
         NBDProtocol.putReply(place, handle: handle, errno: errno)
         inBatch += 1
-        // Headers that follow each other go as one piece.
+        // Adjacent headers are sent as one buffer.
         if vectorCount > 0, let base = vectors[vectorCount - 1].iov_base,
             base + vectors[vectorCount - 1].iov_len == place
         {
@@ -150,7 +150,7 @@ final class NBDReplies: @unchecked Sendable {
             var count = sendmsg(socket, &message, CInt(MSG_NOSIGNAL))
             if count < 0 {
                 if errno == EINTR { continue }
-                // The kernel has given up on this connection, and sends its requests again on another one.
+                // The kernel has closed this connection and sends its requests again on another one.
                 isBroken.store(true, ordering: .relaxed)
                 return
             }

@@ -10,28 +10,27 @@ internal import SystemPackage
 ///
 /// | lock | against |
 /// | --- | --- |
-/// | the holder's, shared by the servers of one keeper | other nodes of ours, whatever their mapper |
-/// | librbd's own, where the image has the exclusive-lock feature, taken so that it is never handed over | all others |
+/// | the holder's, shared by the servers of one keeper | other Nacre nodes, with any mapper |
+/// | librbd's own, if the image has the exclusive-lock feature; it is never handed over | all other clients |
 ///
-/// A watch says of both whether their owner lives, so neither is renewed: a lock that ran out by itself would free the
-/// image of an owner who is only slow, unfenced.
+/// A watch shows whether their owner is alive, so neither lock is renewed. A lock that expires would free the image of
+/// an owner that is only slow and not fenced.
 ///
-/// A server that comes after a dead one may go on only if the dead one's share of the holder's lock is still there: else
-/// the image was taken from this node meanwhile, and what was acknowledged before must not be written over what others
-/// wrote since.
+/// A successor may continue only if the dead server's share of the holder's lock still exists. Otherwise another node
+/// has taken the image meanwhile, and earlier acknowledged writes must not overwrite what was written since.
 struct ImageLock {
     let context: IOContext
     let configuration: ImageServerConfiguration
     let process: ProcessIdentity
-    /// The first keeper: its successors go on in its name.
+    /// The first keeper, whose identity its successors keep.
     let keeper: ProcessIdentity
-    /// Whether a server of the same keeper was here before.
+    /// Whether a server of the same keeper ran before.
     let isSuccessor: Bool
     let log: (String) -> Void
 
     private var image: ImageAddress { configuration.image }
 
-    /// Waits until no other node has the image, fences who is dead, and says the image's id.
+    /// Waits until no other node holds the image, fences dead clients, and returns the image's id.
     func settle() throws(MappingError) -> String {
         var claim = ImageClaim(context: context, image: image, node: configuration.node)
         claim.dead = configuration.dead
@@ -49,10 +48,11 @@ struct ImageLock {
         throw MappingError(.notFound, "there is no image \(image)")
     }
 
-    /// Takes the locks where the image is for one node.
+    /// Takes the locks, if the image is for one node.
     func acquire(_ open: Image, _ imageID: String) throws(MappingError) {
         guard configuration.sharing == .oneNode else { return }
-        // A successor has it since it settled; the record has a new time, so that a second call would take a second share.
+        // A successor has its share since `settle`; the record has a new time, so a second call would take a second
+        // share.
         if !isSuccessor { try lockAsHolder(imageID) }
         guard try Self.features(of: open).contains(.exclusiveLock) else { return }
         let result = open.withRawImage { rbd_lock_acquire($0, RBD_LOCK_MODE_EXCLUSIVE) }
@@ -65,7 +65,7 @@ struct ImageLock {
     /// Gives the locks up.
     func release(_ open: Image, _ imageID: String) {
         guard configuration.sharing == .oneNode else { return }
-        // Where any of it fails the image is not ours any more, or the next one finds us dead.
+        // If any of this fails, the image was taken, or the next server will find this one dead.
         _ = open.withRawImage { rbd_lock_release($0) }
         let ours = context.cluster.instanceID
         let header = ImageObject.header(ofID: imageID)
@@ -75,7 +75,7 @@ struct ImageLock {
         }
     }
 
-    /// Takes a share of the dead server's lock before that one's is broken.
+    /// Takes a share of the lock before the dead server's share is broken.
     private func succeed(_ found: ImageClients) throws(MappingError) {
         let tenure: String
         do throws(RBDError) {

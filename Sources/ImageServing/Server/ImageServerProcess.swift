@@ -7,18 +7,18 @@ internal import SystemPackage
 
 /// The processes that serve one image; they outlive the service that started them.
 ///
-/// The process that is started becomes the image's keeper (`ImageKeeper`), and forks the server (`ImageServer`).
+/// The started process becomes the image's keeper (`ImageKeeper`) and forks the server (`ImageServer`).
 public enum ImageServerProcess {
-    /// Serves an image until its device is taken away, then ends the process.
+    /// Serves an image until its device is removed, then ends the process.
     ///
-    /// Must be called first thing in a process, on its first thread. Descriptor 3 is the pipe to the parent. For one that
-    /// takes a killed keeper's place, 3 and more are what `KeeperLine` hands over.
+    /// Must be called first in a process, on its first thread. Descriptor 3 is the pipe to the parent. For a process
+    /// that replaces a killed keeper, descriptors from 3 on are those that `KeeperLine` passes.
     ///
     /// - Parameter descriptor: A pipe with the placement and the configuration, a line of JSON each, and the key after
-    ///   them. The configuration may be long in coming (`ServerLauncher`), and when the pipe ends without one, so does the
-    ///   process.
+    ///   them. The configuration may come much later (`ServerLauncher`); if the pipe is closed without one, the process
+    ///   ends.
     public static func main(readingConfigurationFrom descriptor: Int32) -> Never {
-        // Signals come to one thread of ours, not into librbd's.
+        // Signals are handled by one thread of this program and not by librbd's threads.
         var signals = ServerSignals.set
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         let parent: CInt = 3
@@ -45,11 +45,11 @@ public enum ImageServerProcess {
     private struct Start {
         let configuration: ImageServerConfiguration
         let key: Secret
-        /// What did not work while no image, and so no log, was known.
+        /// Failures that happened before the image, and so the log file, was known.
         let complaints: [String]
     }
 
-    /// What we are told; nothing when we are not needed.
+    /// The configuration from the parent; `nil` if the process is not needed.
     private static func readConfiguration(_ pipe: consuming OwnedDescriptor) throws(MappingError) -> Start? {
         let place = pipe.readToEndOfLine()
         if place.isEmpty { return nil }
@@ -76,7 +76,7 @@ public enum ImageServerProcess {
     }
 }
 
-/// The signals that a server and its keeper do not die of.
+/// The signals that do not end a server or its keeper.
 enum ServerSignals {
     static var set: sigset_t {
         var signals = sigset_t()
@@ -96,13 +96,13 @@ enum ServerSignals {
     }
 }
 
-/// What a server says, in a file beside its record.
+/// A server's log, in a file beside its record.
 enum ServerLog {
     static func say(_ sentence: String) {
         try? OwnedDescriptor(adopting: dup(2), subject: "log").writeAll(Array("\(CephKey.masked(sentence))\n".utf8))
     }
 
-    /// Says everything there from now on, as do the libraries.
+    /// Redirects this program's and the libraries' output to it.
     static func move(to path: String) throws(KernelError) {
         let file = try OwnedDescriptor(opening: path, O_WRONLY | O_CREAT | O_APPEND)
         for output in [CInt(1), 2] where dup2(file.rawValue, output) < 0 {
@@ -110,7 +110,7 @@ enum ServerLog {
         }
     }
 
-    /// Does what may fail on some hosts; says so when it does.
+    /// Runs a step that may fail on some hosts; logs the failure.
     static func attempt(_ what: String, _ body: () throws(KernelError) -> Void) {
         do throws(KernelError) {
             try body()

@@ -7,15 +7,15 @@ internal import RBD
 public struct ImageServerStatus: Sendable {
     /// The server, if it lives.
     public let server: ProcessIdentity?
-    /// The process that starts the next server, if it lives.
+    /// The keeper, if it is alive.
     public let keeper: ProcessIdentity?
-    /// What was done since the image was mapped, if the server says so.
+    /// The statistics since the image was mapped, if the server reports them.
     public let statistics: IOStatistics?
 
-    /// Why the server does not move, if it does not: what its keeper says of it.
+    /// Why the server is stopped, if it is; written by its keeper.
     public let stall: String?
 
-    /// The errno of an acknowledged write that was lost; nothing while none was.
+    /// The errno of an acknowledged write that was lost; `nil` if none was.
     public var failure: Int32? { statistics?.failure }
 
     /// How often a server of the image has died and was replaced.
@@ -29,9 +29,9 @@ public struct ImageServers: Sendable {
     /// Looks at the mappings in a state directory.
     public init(stateDirectory: String) { self.stateDirectory = stateDirectory }
 
-    /// How an image's server is; nothing when the image has none, since it is not mapped or the kernel serves it.
+    /// The state of an image's server; `nil` if it has none, because it is not mapped or the kernel serves it.
     ///
-    /// Asks the server, which answers at once, or not within 2 s when it is stopped.
+    /// Asks the server, which answers at once, or not within 2 s if it is stopped.
     public func status(of image: ImageAddress) -> ImageServerStatus? {
         let directory = MappingDirectory(path: "\(stateDirectory)/mappings/\(image.fileName)")
         guard let record = ServerRecord.read(directory) else { return nil }
@@ -43,7 +43,7 @@ public struct ImageServers: Sendable {
         )
     }
 
-    /// All images that are mapped here, whatever serves them, by their records.
+    /// All images that are mapped here, by their records, with any mapper.
     public func mappings() -> [(image: ImageAddress, mapper: MapperKind, isHeld: Bool)] {
         let names = (try? KernelFile.names(in: "\(stateDirectory)/mappings")) ?? []
         return names.compactMap { name in
@@ -52,7 +52,7 @@ public struct ImageServers: Sendable {
         }
     }
 
-    /// The images that have a server, by the names of their mappings.
+    /// The images with a server, by the names of their mappings.
     public func images() -> [ImageAddress] {
         let names = (try? KernelFile.names(in: "\(stateDirectory)/mappings")) ?? []
         return names.compactMap { name in

@@ -7,12 +7,12 @@ internal import Logging
 internal import RBD
 internal import SystemPackage
 
-/// The server and the keeper of a mapping, as the service finds and ends them.
+/// The server and keeper of a mapping; the service finds and ends them.
 struct MappedServer {
     let directory: MappingDirectory
     let logger: Logger
 
-    /// How long a server may take to end before it is killed: everything was flushed by then.
+    /// How long a server may take to end before it is killed; everything is flushed by then.
     private static let endLimit = Duration.seconds(10)
 
     /// The server that wrote its identity into the directory, if it is still the same process.
@@ -23,15 +23,15 @@ struct MappedServer {
         return record.process
     }
 
-    /// Whether a server lives that has taken the directory, started or starting, or its keeper does.
+    /// Whether a server of the directory, running or starting, or its keeper is alive.
     func isKept() throws(KernelError) -> Bool {
         guard try FileKind.of(directory.lock) != nil else { return false }
         return try !OwnedDescriptor(opening: directory.lock, O_RDWR).tryLock()
     }
 
-    /// Ends both at once, and whoever they have started a moment before.
+    /// Ends both, and the processes that they have just started.
     ///
-    /// Each would start the other anew: so the server is stopped first, then the keeper killed, then the server.
+    /// Each would start the other again. So the server is stopped first, then the keeper is killed, then the server.
     func kill() throws(KernelError) {
         guard try isKept() else { return }
         try Waiting.wait(Self.endLimit, "kill", directory.path) { () throws(KernelError) in
@@ -43,9 +43,9 @@ struct MappedServer {
         }
     }
 
-    /// Waits for both to end, after their device has gone.
+    /// Waits for both to end after their device was removed.
     ///
-    /// A server that has acknowledged writes which are not stable, since the cluster is away, is not killed: EBUSY.
+    /// A server with acknowledged writes that are not stable, because the cluster is unreachable, is not killed: EBUSY.
     func end() throws(KernelError) {
         do throws(KernelError) {
             try Waiting.wait(Self.endLimit, "wait", directory.path) { () throws(KernelError) in try !isKept() }
@@ -63,10 +63,10 @@ struct MappedServer {
         }
     }
 
-    /// Removes the directory, from which nothing is served any more.
+    /// Removes the directory, which no server uses any more.
     ///
-    /// A server that was started just before its service was killed takes the directory perhaps only now. It finds that
-    /// nobody waits for it, and ends.
+    /// A server that was started just before its service was killed may take the directory only now. It finds that no
+    /// process waits for it, and ends.
     func removeDirectory() throws(KernelError) {
         try Waiting.wait(Self.endLimit, "rmdir", directory.path) { () throws(KernelError) in
             do throws(KernelError) {

@@ -6,13 +6,13 @@ internal import ImageOwnership
 internal import LinuxKernel
 internal import RBD
 
-/// Where a server answers questions: a UNIX socket, a word and a line feed in, a line of JSON out.
+/// Where a server answers requests: a UNIX socket; a request is a word and a line feed, an answer is a line of JSON.
 ///
 /// | word | answer |
 /// | --- | --- |
 /// | `statistics` | `IOStatistics` |
 /// | `grow` | `{"sizeBytes": …}`, once the device has the image's size, or `{"error": …}` |
-/// | `metadata` | `{"metadata": {…}}`: what is written on the image, or `{"error": …}` |
+/// | `metadata` | `{"metadata": {…}}`: the image's metadata, or `{"error": …}` |
 /// | `change {…}` | the same, once the key of a `MetadataChange` is changed |
 enum ServerControl {
     struct Notes: Codable {
@@ -25,7 +25,7 @@ enum ServerControl {
         var error: MappingError?
     }
 
-    /// Answers on a thread of its own, one after the other; what the cluster must answer first has a thread for each.
+    /// Answers on its own thread, one request after the other; requests that need the cluster get a thread each.
     static func start(at path: String, front: any ServerFront, notes: ImageNotes) throws(KernelError) {
         let listener = Listener(try OwnedDescriptor.listening(at: path))
         startThread {
@@ -40,7 +40,7 @@ enum ServerControl {
         }
     }
 
-    /// Asks the server of a mapping; nothing when none answers.
+    /// Asks the server of a mapping; `nil` if none answers.
     static func ask<Answer: Decodable>(_ word: String, at path: String, within seconds: Int = 30) -> Answer? {
         guard let connection = try? OwnedDescriptor.connected(to: path),
             (try? connection.writeAll(Array("\(word)\n".utf8))) != nil
@@ -51,7 +51,7 @@ enum ServerControl {
         return try? JSONDecoder().decode(Answer.self, from: Data(bytes))
     }
 
-    /// Asks the server of a mapping about what is written on its image.
+    /// Asks the server of a mapping for its image's metadata.
     static func notes(_ words: String, of image: ImageAddress, at path: String) throws(MappingError) -> [String: String]
     {
         guard let answer: Notes = ask(words, at: path) else {
@@ -71,7 +71,7 @@ enum ServerControl {
         return metadata
     }
 
-    /// Has the server of a mapping change what is written on its image.
+    /// Makes the server of a mapping change its image's metadata.
     static func apply(_ change: MetadataChange, of image: ImageAddress, at path: String) throws(MappingError) {
         _ = try notes("change \(String(decoding: json(change), as: UTF8.self))", of: image, at: path)
     }

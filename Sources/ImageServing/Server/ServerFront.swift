@@ -2,12 +2,12 @@ internal import ImageIO
 internal import ImageMapping
 internal import RBD
 
-/// The side of a server that speaks to the kernel.
+/// The part of a server that talks to the kernel.
 protocol ServerFront: AnyObject, Sendable {
     /// What does the requests.
     var engine: ImageIOEngine { get }
 
-    /// Opens the door to the kernel, or takes it over from a server that has died.
+    /// Connects to the kernel, or takes the connection over from a dead server.
     ///
     /// Requests are answered when it returns.
     func start(isSuccessor: Bool) throws(MappingError)
@@ -15,21 +15,21 @@ protocol ServerFront: AnyObject, Sendable {
     /// Returns when the device is gone.
     func waitUntilGone()
 
-    /// Takes the image's size over to the device, and returns it in bytes.
+    /// Resizes the device to the image's size and returns it in bytes.
     func grow() throws(MappingError) -> UInt64
 
-    /// Takes the device away unless somebody uses it.
+    /// Removes the device unless it is in use.
     func endIfUnused()
 
-    /// Takes the device away, whoever uses it: nobody knows of it.
+    /// Removes the device even if it is in use, because no process knows of it.
     func abandon()
 
-    /// Ends what still uses the image when the device is gone.
+    /// Ends everything that still uses the image after the device is gone.
     func stop()
 }
 
 extension ServerFrontKind {
-    /// How many requests a front has at once, and how large they get.
+    /// How many requests a front can have at once, and their largest size.
     struct Limits {
         let requests: Int
         let longestTransfer: Int
@@ -39,11 +39,11 @@ extension ServerFrontKind {
         }
     }
 
-    /// Many times what the kernel can have under way, since most of them may be writes that it need not wait for; those
-    /// that are never used take no memory.
+    /// Many times what the kernel can have under way, because most may be acknowledged writes; unused ones take no
+    /// memory.
     ///
-    /// FUSE's limit is ours, `max_background`; nbd has 128 a connection, of as many bytes as `max_sectors_kb` says, 4 MiB
-    /// in the newest kernels.
+    /// For FUSE the limit is set here as `max_background`; nbd has 128 for each connection, of up to `max_sectors_kb`,
+    /// 4 MiB in the newest kernels.
     var limits: Limits {
         switch self {
         case .fuse: Limits(requests: 11 << 10, longestTransfer: 1 << 20)

@@ -10,8 +10,8 @@ internal import SystemPackage
 
 /// Starts servers.
 ///
-/// Starting a program, its libraries and its move to another cgroup take as long as all that a server then does until it
-/// serves. So one waits ready, where it is wanted: it has been told where to go and no more, and it ends when we do.
+/// Loading a program with its libraries and moving it to another cgroup take as long as the rest of a server's start.
+/// So one process may wait ready: it knows only its cgroup, and it ends with this service.
 public final class ServerLauncher: Sendable {
     private let command: [String]
     let placement: ServerPlacement
@@ -19,7 +19,7 @@ public final class ServerLauncher: Sendable {
     private let logger: Logger
     private let spare = Mutex<WaitingServer?>(nil)
 
-    /// How long a server may take to be ready: a dead client's watch lasts 30 s.
+    /// How long a server may take to be ready; it may have to wait 30 s for a dead client's watch.
     private static let startLimit = Duration.seconds(60)
 
     /// Starts nothing yet.
@@ -27,7 +27,7 @@ public final class ServerLauncher: Sendable {
     /// - Parameters:
     ///   - command: A program and arguments that run `ImageServerProcess.main(readingConfigurationFrom: 0)`.
     ///   - placement: Which cgroups servers go to.
-    ///   - keepsSpare: Whether, from the first server on, a process waits for the next image.
+    ///   - keepsSpare: Whether, after the first server, a process waits ready for the next image.
     ///   - logger: Where to tell of starts.
     public init(command: [String], placement: ServerPlacement = .root, keepsSpare: Bool = false, logger: Logger) {
         self.command = command
@@ -36,17 +36,17 @@ public final class ServerLauncher: Sendable {
         self.logger = logger
     }
 
-    /// Has a process started for the next image, on a thread of its own; fine where none is kept or one is there.
+    /// Starts a process for the next image, on its own thread; does nothing if none is kept or one waits already.
     private func prepareSpare() {
         guard keepsSpare, spare.withLock({ $0 == nil }) else { return }
         startThread { [self] in
-            // What a process needs later is tried again then, and told.
+            // A failure is reported when a process is needed and starting it is tried again.
             guard let started = try? WaitingServer(command, placement, log: 2) else { return }
             spare.withLock { spare in if spare == nil { spare = started } }
         }
     }
 
-    /// Starts a server and waits until its device or file is there, or it says why not.
+    /// Starts a server and waits until its device or file exists, or the server reports a failure.
     func start(
         _ configuration: ImageServerConfiguration,
         _ key: Secret,
@@ -60,7 +60,7 @@ public final class ServerLauncher: Sendable {
             let metadata: Logger.Metadata = ["image": "\(configuration.image)", "pid": "\(server.pid)"]
             logger.info("started an image server", metadata: metadata)
             guard let line = server.answer(within: Self.startLimit) else {
-                // Its end of the pipe breaks when we return, and it ends itself; it is not waited for.
+                // Its pipe is closed when this returns, and it ends by itself; it is not waited for.
                 throw KernelError("poll", .timedOut, "the server is not ready after \(Self.startLimit)")
             }
             answer = line
@@ -78,7 +78,7 @@ public final class ServerLauncher: Sendable {
         if case .failed(let error) = report { throw error }
     }
 
-    /// A process that knows what to serve: the one that waits, else a new one.
+    /// A process with this configuration: the waiting one, else a new one.
     private func told(
         _ configuration: ImageServerConfiguration,
         _ key: Secret
@@ -94,7 +94,7 @@ public final class ServerLauncher: Sendable {
         return server
     }
 
-    /// No more than a program needs to find its libraries: nothing of Ceph's comes from the environment.
+    /// Only what a program needs to find its libraries; Ceph's variables are not passed on.
     static var inheritedEnvironment: [String: String] {
         var environment: [String: String] = [:]
         for name in ["PATH", "LD_LIBRARY_PATH", "TZ"] {
@@ -104,7 +104,7 @@ public final class ServerLauncher: Sendable {
     }
 }
 
-/// A process that waits to be told which image to serve; it ends when this goes before it was told.
+/// A process that waits for its configuration; it ends if this object is released before.
 private final class WaitingServer: Sendable {
     let pid: Int32
     private let toServer: Mutex<OwnedDescriptor?>
@@ -125,11 +125,11 @@ private final class WaitingServer: Sendable {
         toServer = Mutex(there.writeEnd)
     }
 
-    /// Tells it which image to serve; fails when it is gone.
+    /// Sends it the configuration; fails if it has ended.
     func tell(_ configuration: ImageServerConfiguration, _ key: Secret) throws(KernelError) {
         let result: Result<Void, KernelError> = toServer.withLock { pipe in
             guard let pipe = pipe.take() else { return .success(()) }
-            // Asked first, for not every process that maps images ignores SIGPIPE.
+            // Checked first, because not every process that maps images ignores SIGPIPE.
             guard !pipe.isBroken else { return .failure(KernelError("write", .brokenPipe, pipe.subject)) }
             do throws(KernelError) {
                 return .success(try configuration.write(with: key, to: pipe))
@@ -140,7 +140,7 @@ private final class WaitingServer: Sendable {
         try result.get()
     }
 
-    /// What it says once it serves or does not, a line; nothing when it did not say it in time.
+    /// Its report, one line, once it serves or has failed; `nil` at the time limit.
     func answer(within limit: Duration) -> [UInt8]? {
         guard fromServer.waitForInput(limit) else { return nil }
         return fromServer.readToEndOfLine()
@@ -162,13 +162,13 @@ private struct Pipe: ~Copyable {
 }
 
 extension OwnedDescriptor {
-    /// Whether nobody reads any more from a pipe that this writes to.
+    /// Whether the reader of this pipe is gone.
     var isBroken: Bool {
         var entry = pollfd(fd: rawValue, events: 0, revents: 0)
         return poll(&entry, 1, 0) > 0 && entry.revents & Int16(POLLERR) != 0
     }
 
-    /// Whether there is something to read, or the other end is closed, within `limit`.
+    /// Whether input or the end of input is available within `limit`.
     fileprivate borrowing func waitForInput(_ limit: Duration) -> Bool {
         let deadline = ContinuousClock.now + limit
         while true {

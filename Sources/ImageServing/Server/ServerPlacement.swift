@@ -3,18 +3,19 @@ internal import Glibc
 internal import LinuxKernel
 internal import SystemPackage
 
-/// Where a server process goes, so that it is not killed with our service and its allocations wait for no pod's pages.
+/// The cgroup of a server process, so that it is not killed with the service and its allocations do not wait for a
+/// pod's pages.
 public enum ServerPlacement: Sendable, Hashable, Codable {
-    /// The root of every cgroup hierarchy: what a node wants.
+    /// The root of every cgroup hierarchy, as on a node.
     case root
-    /// This memory cgroup, by its directory; the others stay.
+    /// This memory cgroup, by its directory; other cgroups are kept.
     case memoryCgroup(String)
-    /// Where its parent is; for tests of what then happens.
+    /// The cgroup of its parent; for tests.
     case stay
 }
 
 extension ServerPlacement {
-    /// Tells a process that was started where to go; the first that it is told.
+    /// Sends its placement to a started process; this is the first message.
     func write(to pipe: borrowing OwnedDescriptor) throws(KernelError) {
         guard let text = try? JSONEncoder().encode(self) else {
             throw KernelError("encode", .invalidArgument, "placement")
@@ -22,7 +23,7 @@ extension ServerPlacement {
         try pipe.writeAll(Array(text) + [UInt8(ascii: "\n")])
     }
 
-    /// Goes there, and asks to be spared when memory runs out.
+    /// Moves this process there, and excludes it from the OOM killer.
     ///
     /// - Returns: What the host does not allow.
     func enter() -> [String] {
