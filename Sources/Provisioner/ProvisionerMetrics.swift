@@ -1,8 +1,8 @@
 internal import CoreMetrics
 
-/// Counters under the names that operators graph already: those of external-provisioner's library.
+/// Metrics with the names of external-provisioner's library, which operators already graph.
 package enum ProvisionerMetrics {
-    /// Says what each is, which swift-metrics has no words for.
+    /// Describes each metric, which swift-metrics cannot do.
     package static func describe(_ tell: (_ name: String, _ help: String) -> Void) {
         let claim = "controller_persistentvolumeclaim_provision"
         tell(claim + "_total", "Claims that were given a volume.")

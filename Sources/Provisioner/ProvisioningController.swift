@@ -4,11 +4,11 @@ package import Secrets
 internal import Synchronization
 package import Volumes
 
-/// Watches claims, volumes and classes, and works on what is to be done with them while this process leads.
+/// Watches claims, volumes and classes, and works on them while this process leads.
 package final class ProvisioningController: Sendable {
     /// How a controller is doing, for metrics.
     package struct Load: Sendable {
-        /// Claims, expansions and volumes that wait for their turn.
+        /// Waiting claims, expansions and volumes.
         package var waiting: Int
         /// Those that are worked on.
         package var running: Int
@@ -20,9 +20,9 @@ package final class ProvisioningController: Sendable {
         package var claims: Int
         /// Images that no claim and no PersistentVolume has.
         package var orphanedImages: Int
-        /// Lists made; after the start only when a watch could not go on.
+        /// Lists made; after the start only if a watch could not continue.
         package var lists: Int
-        /// Objects and events that could not be read, and were passed over.
+        /// Objects and events that could not be parsed and were skipped.
         package var unreadable: Int
     }
 
@@ -39,7 +39,7 @@ package final class ProvisioningController: Sendable {
     private let volumeQueue: WorkQueue
     private let expansionQueue: WorkQueue
     private let leads = Mutex(false)
-    /// The VolumeAttributesClasses that were warned of, by the claims' uids.
+    /// The VolumeAttributesClasses that were already reported, by the claims' uids.
     private let warned = Mutex<[String: String]>([:])
     private let reflectors = Mutex<Reflectors?>(nil)
 
@@ -57,9 +57,9 @@ package final class ProvisioningController: Sendable {
         }
     }
 
-    /// Everything is looked at again this often, whatever the watches say.
+    /// How often all objects are checked again, independent of watches.
     private static let sweepInterval = Duration.seconds(600)
-    /// So long work that is under way may take when we are asked to stop.
+    /// How long work under way may take when the process is asked to stop.
     private static let stopTime = Duration.seconds(20)
 
     /// Puts a controller together.
@@ -133,10 +133,10 @@ package final class ProvisioningController: Sendable {
         expansionQueue = queue("expansions") { await expansionWork.reconcile($0) }
     }
 
-    /// Whether all that is watched has been listed once.
+    /// Whether all watched kinds have been listed once.
     package var isSynced: Bool { shop.claims.isSynced && shop.volumes.isSynced && shop.classes.isSynced }
 
-    /// Which Secrets lead to the pools that volumes lie in: by all classes, and by the PersistentVolumes seen so far.
+    /// The Secrets for the pools with volumes, from all classes and from the PersistentVolumes seen so far.
     package var poolSecrets: [PoolSecret] { classSecrets.all(shop.classes.filter { _ in true }) }
 
     /// The Ceph user that a Secret holds.
@@ -162,7 +162,8 @@ package final class ProvisioningController: Sendable {
         )
     }
 
-    /// Keeps the caches up to date until the task is cancelled; a process that does not lead does so too, to be ready.
+    /// Keeps the caches up to date until the task is cancelled, also in a process that does not lead, so that it is
+    /// ready.
     package func watch() async {
         let logger = shop.logger
         let onFailure: @Sendable (KubernetesError) -> Void = { error in
@@ -202,7 +203,7 @@ package final class ProvisioningController: Sendable {
         }
     }
 
-    /// Works until the task is cancelled, and then until what is under way has ended or the time for that is up.
+    /// Works until the task is cancelled, and then until the work under way has ended or its time limit.
     package func work() async {
         while !isSynced, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(20)) }
         await readCluster()
@@ -236,7 +237,7 @@ package final class ProvisioningController: Sendable {
         timer.cancel()
     }
 
-    /// Finds out which cluster this is, for its images to say so.
+    /// Reads the cluster's id, which is recorded on its images.
     private func readCluster() async {
         do throws(KubernetesError) {
             try await shop.cluster.read(shop.client)
@@ -264,7 +265,7 @@ package final class ProvisioningController: Sendable {
         }
     }
 
-    /// Says of a bound claim that the VolumeAttributesClass it names does nothing; silence would be taken for a success.
+    /// Reports that the VolumeAttributesClass of a bound claim has no effect, because silence would look like success.
     private func warnOfAttributesClass(_ claim: PersistentVolumeClaim) {
         guard let name = claim.details?.attributesClass,
             shop.volumes.object(claim.volumeName)?.provisionedBy == shop.settings.driverName,

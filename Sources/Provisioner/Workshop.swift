@@ -17,33 +17,33 @@ struct Workshop: Sendable {
     let cluster = ClusterUID()
     let logger: Logger
 
-    /// Indexes of `volumes`: by the uid of the claim that they are for, unless they are named after it, as all of ours
-    /// are; and the free ones by class or by the claim they want.
+    /// Indexes of `volumes`: by the uid of their claim, unless they are named after it, as Nacre's are; and free ones
+    /// by class or by the claim that they name.
     static let oddVolumesByClaim = 0
     static let freeVolumes = 1
 
     /// Indexes of `claims`: the unbound ones by class.
     static let unboundByClass = 0
 
-    /// The name of a claim's volume; the volume service's name for it, too.
+    /// The name of a claim's volume, also for the volume service.
     func volumeName(of claim: PersistentVolumeClaim) -> String {
         "\(settings.volumeNamePrefix)-\(claim.metadata.uid)"
     }
 
-    /// The uid that a volume's name holds, of the claim that it was made for; nothing for a name that is not of our form.
+    /// The uid in a volume's name, of the claim that it was made for; `nil` for a name of another form.
     func claimUID(ofVolume name: String) -> String? {
         let prefix = "\(settings.volumeNamePrefix)-"
         guard name.utf8.starts(with: prefix.utf8), name.utf8.count > prefix.utf8.count else { return nil }
         return String(decoding: name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
     }
 
-    /// The uid of the claim that a volume is for, unless the volume's name says it.
+    /// The uid of a volume's claim, unless it is in the volume's name.
     static func claimOfOddName(_ volume: PersistentVolume, prefix: String) -> String? {
         guard let uid = volume.claim?.uid, !uid.isEmpty, volume.metadata.name != "\(prefix)-\(uid)" else { return nil }
         return uid
     }
 
-    /// Says that a step begins: the crash tests' way in.
+    /// Records that a step begins; the crash tests use it.
     func enter(_ step: ProvisionStep) { observer?(step) }
 
     var deadline: ContinuousClock.Instant { .now + settings.callTimeout }
@@ -68,13 +68,13 @@ enum LogKey {
 ///
 /// | operation | killed at | leaves | the next controller |
 /// | --- | --- | --- | --- |
-/// | provision | readingSecret | nothing | starts afresh |
+/// | provision | readingSecret | nothing | starts again |
 /// | provision | savingVolume | the image | finds it by its name; if the claim is gone, the scan reports it |
 /// | provision | bindingClaim | image and PersistentVolume | completes the binding, as the binder would |
 /// | provision | settingPhases | a claim that names its volume | completes the phases, as the binder would |
 /// | take back | removingVolume | a PersistentVolume without claim | finds it released |
 /// | delete | releasingClaim | the claim being deleted | lets it go, if the protection controller did not |
-/// | delete | deletingImage | the PersistentVolume | starts afresh |
+/// | delete | deletingImage | the PersistentVolume | starts again |
 /// | delete | removingVolume | a PersistentVolume without image | finds no image, goes on |
 /// | delete | removingFinalizer | a PersistentVolume being deleted | finds no image, removes the finalizer |
 package enum ProvisionStep: String, OperationStep, CaseIterable {

@@ -1,14 +1,14 @@
 package import JSON
 package import KubernetesAPI
 
-/// Where CSIStorageCapacity objects are kept, and whose they are.
+/// Where CSIStorageCapacity objects are created, and their owner.
 package struct CapacityPlace: Sendable {
-    /// Finds the place; nothing where capacity is not to be published.
+    /// Finds the place; `nil` if capacity is not published.
     package typealias Finding = @Sendable () async throws(KubernetesError) -> CapacityPlace?
 
     /// The controller's namespace.
     package let namespace: String
-    /// The Deployment that runs it, as an owner reference: with it the objects go.
+    /// The controller's Deployment as an owner reference: the objects are deleted with it.
     package let owner: JSONValue?
 
     /// Names a place.
@@ -17,7 +17,7 @@ package struct CapacityPlace: Sendable {
         self.owner = owner
     }
 
-    /// The place of the pod of that name: its owners are followed to the last one that controls it.
+    /// The place of the pod of that name; its owner references are followed to the topmost controller.
     ///
     /// - Throws: `KubernetesError` when pod or ReplicaSet cannot be read.
     package static func of(

@@ -6,13 +6,13 @@ internal import Secrets
 internal import Synchronization
 internal import Volumes
 
-/// Tells how much room the classes have: the scheduler, by CSIStorageCapacity objects, and `ClaimReconciler`, so that a
-/// claim of a full pool is told so at once.
+/// Publishes the free capacity of classes: to the scheduler by CSIStorageCapacity objects, and to `ClaimReconciler`, so
+/// that a claim of a full pool fails at once.
 ///
-/// A pool is reached from every node, so a class has one object, or one for each of its allowed topologies. The scheduler
-/// looks at them for classes with WaitForFirstConsumer when a CSIDriver of the provisioner's name has `storageCapacity`.
-/// Names are made of the class' uid, so that nothing is ever made twice. Servers before 1.24 have other versions of the
-/// kind, or none; then nothing is published.
+/// A pool is reached from every node, so a class has one object, or one for each of its allowed topologies. The
+/// scheduler reads them for classes with WaitForFirstConsumer if a CSIDriver of the provisioner's name has
+/// `storageCapacity`. Names are derived from the class' uid, so that no object is made twice. Servers before 1.24 have
+/// other versions of the kind, or none; then nothing is published.
 ///
 /// See: Kubernetes, "Storage Capacity".
 final class CapacityReport: Sendable {
@@ -21,7 +21,7 @@ final class CapacityReport: Sendable {
         var place: CapacityPlace?
         var version: String?
         var published: Set<String> = []
-        /// Whether a pool could not be asked just now, as when its cluster does not answer.
+        /// Whether a pool could not be measured just now, for example because its cluster does not answer.
         var hasUnknown = false
     }
 
@@ -30,9 +30,9 @@ final class CapacityReport: Sendable {
     private let state = Mutex(State())
 
     private static let interval = Duration.seconds(60)
-    /// Claims wait for the room that somebody makes, and the scheduler for a class that could not be measured.
+    /// The interval while claims wait for free space, or while a class could not be measured.
     private static let soonInterval = Duration.seconds(5)
-    /// So old a figure may be that keeps a claim waiting.
+    /// The greatest age of a measurement that keeps a claim waiting.
     private static let lifetime = Duration.seconds(90)
     private static let versions = ["v1", "v1beta1", "v1alpha1"]
     private static let driverLabel = "csi.storage.k8s.io/drivername"
@@ -42,7 +42,7 @@ final class CapacityReport: Sendable {
         findPlace = place
     }
 
-    /// Whether a class' pool is known to have no room at all.
+    /// Whether a class' pool is known to be full.
     func isFull(_ storageClass: StorageClass) -> Bool {
         state.withLock { state in
             guard let room = state.room[storageClass.metadata.uid], .now - room.at < Self.lifetime else { return false }
@@ -50,7 +50,7 @@ final class CapacityReport: Sendable {
         }
     }
 
-    /// Whether the scheduler is told of a class' room.
+    /// Whether a class' capacity is published to the scheduler.
     func isPublished(_ storageClass: StorageClass) -> Bool {
         state.withLock { $0.published.contains { $0.startsExactly(with: Self.name(storageClass, 0)) } }
     }
@@ -84,7 +84,7 @@ final class CapacityReport: Sendable {
         state.withLock { state in state.room = state.room.filter { uids.contains($0.key) } }
         guard let place = try await place(), let collection = try await collection(place) else { return }
         let waiting = classes.filter(\.waitsForConsumer)
-        // One whose pool cannot be asked right now keeps what is said of it.
+        // A class whose pool cannot be measured now keeps its object.
         let wanted = Set(waiting.flatMap { Self.names($0) })
         let there = try await shop.client.call(
             APICall(.get, collection, query: [("labelSelector", "\(Self.driverLabel)=\(shop.settings.driverName)")])
@@ -150,7 +150,7 @@ final class CapacityReport: Sendable {
         }
     }
 
-    /// Makes a call for which an object that is gone by now is as well.
+    /// Makes a call that also succeeds if the object is gone.
     private func gone(_ call: APICall) async throws(KubernetesError) {
         do throws(KubernetesError) {
             _ = try await shop.client.call(call)
@@ -159,7 +159,7 @@ final class CapacityReport: Sendable {
         }
     }
 
-    /// The collection of the newest version that the server has; nothing when it has none.
+    /// The collection in the newest version that the server has; `nil` if it has none.
     private func collection(_ place: CapacityPlace) async throws(KubernetesError) -> String? {
         func path(_ version: String) -> String {
             APIPath.storageCapacities(place.namespace, version: version)
@@ -177,7 +177,7 @@ final class CapacityReport: Sendable {
         return nil
     }
 
-    /// What the pool of a class can still take; nothing when that cannot be found out.
+    /// The free capacity of a class' pool; `nil` if it cannot be determined.
     private func measure(_ storageClass: StorageClass) async -> UInt64? {
         do {
             let parameters = try ClassParameters(storageClass.parameters)
@@ -190,12 +190,13 @@ final class CapacityReport: Sendable {
                 deadline: .now + .seconds(20)
             ).availableBytes
         } catch {
-            // A class with a Secret for each claim cannot be measured, and its claims say what else is wrong with it.
+            // A class with a Secret for each claim cannot be measured; other faults of the class are reported by its
+            // claims.
             shop.logger.debug(
                 "cannot measure a class",
                 metadata: ["k8s.class": "\(storageClass.metadata.name)", LogKey.reason: "\(error)"]
             )
-            // What is wrong with the class itself stays wrong.
+            // A fault of the class itself is permanent.
             let passing: [VolumeError.Code] = [.unavailable, .deadlineExceeded, .aborted]
             if passing.contains(error.code) { state.withLock { $0.hasUnknown = true } }
             return nil

@@ -5,11 +5,13 @@ internal import Logging
 /// Completes a binding in the binder's own terms, and faster than it: kube-controller-manager binds four claims a second.
 ///
 /// Order and reasons (PersistentVolume made before, with claimRef and uid; every write carries a resourceVersion):
-/// 1. the claim's `spec.volumeName` and annotations: from here on they belong together. The binder may have done it, or
-///    another volume may have been bound meanwhile, or the claim be gone: the conflict tells, a fresh look decides.
-/// 2. both phases, at once: a pod may start when the claim is Bound. If we do not get here the binder does the same.
+/// 1. the claim's `spec.volumeName` and annotations: from here on they belong together. The binder may have done it,
+///    another volume may have been bound meanwhile, or the claim may be gone. A conflict shows this, and a fresh read
+///    decides.
+/// 2. both phases, at once: a pod may start when the claim is Bound. If the controller does not get here, the binder
+///    does the same.
 ///
-/// A PersistentVolume whose claim went elsewhere is taken back only while its phase says that nobody ever had it.
+/// A PersistentVolume whose claim got another volume is removed only if its phase says that it was never bound.
 struct ClaimBinder: Sendable {
     let shop: Workshop
 
@@ -59,7 +61,7 @@ struct ClaimBinder: Sendable {
         let description: String
     }
 
-    /// Writes the volume's name into the claim, or finds out why that cannot be.
+    /// Writes the volume's name into the claim, or finds out why that is not possible.
     private func name(
         _ volumeName: String,
         in claim: PersistentVolumeClaim
@@ -108,7 +110,7 @@ struct ClaimBinder: Sendable {
         return .failure(Lost(description: "the claim changes all the time"))
     }
 
-    /// The claim as the watch knows it by now: the binder's annotation has often come since.
+    /// The claim in the cache, which often has the binder's annotation by now.
     private func freshest(_ claim: PersistentVolumeClaim) -> PersistentVolumeClaim {
         guard let known = shop.claims.object(claim.metadata.key), known.metadata.uid == claim.metadata.uid,
             known.volumeName.isEmpty
@@ -136,7 +138,7 @@ struct ClaimBinder: Sendable {
             } catch {
                 guard error.status?.isConflict ?? false, attempt < Self.mostTries else { throw error }
             }
-            // Gone, or somebody else's: nothing of ours to set.
+            // The claim is gone or has another volume; nothing must be set.
             guard let now = try await shop.liveClaim(claim.metadata.namespace, claim.metadata.name),
                 now.metadata.uid == claim.metadata.uid,
                 now.volumeName == volume.metadata.name
@@ -145,12 +147,12 @@ struct ClaimBinder: Sendable {
         }
     }
 
-    /// Writes that a volume is bound, unless it is so or is gone.
+    /// Sets a volume's phase to Bound, unless it is bound already or gone.
     private func setBound(_ volume: PersistentVolume) async throws(KubernetesError) {
         let path = APIPath.persistentVolume(volume.metadata.name)
         var volume = volume
         for attempt in 1...Self.mostTries {
-            // The binder may have gone further than we: a released volume is not bound again.
+            // The binder may be further: a released volume is not bound again.
             guard volume.phase != .bound, volume.phase != .released else { return }
             let patch: JSONValue = [
                 "metadata": ["resourceVersion": .string(volume.metadata.resourceVersion)],

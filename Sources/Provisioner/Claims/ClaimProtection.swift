@@ -3,12 +3,13 @@ internal import KubernetesAPI
 internal import Logging
 internal import Synchronization
 
-/// Lets a deleted claim of ours go when no pod uses it, as kube-controller-manager's protection controller does: that one
-/// gets through ten a second.
+/// Removes the protection finalizer of a deleted claim that no pod uses, as kube-controller-manager's protection
+/// controller does, which processes only ten claims a second.
 ///
-/// Stricter than it: any pod that names the claim, whatever its state, leaves the claim to that controller. The list of pods
-/// is a consistent one made after the claim's deletion was seen; from then on neither scheduler nor kubelet takes a pod that
-/// wants the claim. In a namespace with more pods than a page, and without the right to list pods, nothing is done here.
+/// It is stricter than that controller: if any pod names the claim, in whatever state, the claim is left to that
+/// controller. The pods are read by a consistent list after the claim's deletion was seen; from then on neither
+/// scheduler nor kubelet accepts a pod with the claim. In a namespace with more pods than one page, or without the
+/// right to list pods, this does nothing.
 final class ClaimProtection: Sendable {
     static let finalizer = "kubernetes.io/pvc-protection"
     private let shop: Workshop
@@ -52,14 +53,14 @@ final class ClaimProtection: Sendable {
                 isForbidden.withLock { $0 = true }
                 shop.log(error, "deleted claims are left to kube-controller-manager", [:])
             }
-            // It is that controller's work: whatever is wrong, it sees to it.
+            // The protection controller does it if this fails.
         }
         return .done
     }
 
     private func isUnused(_ claim: PersistentVolumeClaim) async throws(KubernetesError) -> Bool {
         let uses = try await pods.uses(in: claim.metadata.namespace)
-        // A claim that is made for a pod has the pod's name and the volume's.
+        // The name of an ephemeral claim consists of the pod's name and the volume's.
         return uses.isWhole && !uses.hasEphemeral && !uses.claims.contains(claim.metadata.name)
     }
 }

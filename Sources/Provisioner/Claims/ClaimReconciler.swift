@@ -5,19 +5,19 @@ internal import Secrets
 internal import Synchronization
 internal import Volumes
 
-/// From a claim that wants a volume to a claim that has one.
+/// Provisions claims: from a pending claim to a bound one.
 ///
-/// The whole way: judge (`ClaimRules`), read the class (`ClassParameters`), make the image (`VolumeService`), save the
-/// PersistentVolume (`VolumeObject`), bind (`ClaimBinder`). Every step may be repeated; `ProvisionStep` lists what a crash
-/// at each leaves.
+/// The steps: judge the claim (`ClaimRules`), read the class (`ClassParameters`), create the image (`VolumeService`),
+/// save the PersistentVolume (`VolumeObject`), bind (`ClaimBinder`). Every step may be repeated; `ProvisionStep` lists
+/// what a crash at each leaves.
 final class ClaimReconciler: Sendable {
-    /// A claim that was being worked on, remembered until it has its volume or all of it is taken back.
+    /// A claim under way, remembered until it has its volume or everything is removed again.
     private struct Attempt: Sendable {
         var claim: PersistentVolumeClaim
         var storageClass: StorageClass
         var startedAt = ContinuousClock.now
         var failures = 0
-        /// The Ceph user that the image was begun with; nothing before anything was.
+        /// The Ceph user of the image's create; `nil` before it began.
         var begunWith: Credentials?
         /// Tries to take it back.
         var undoTries = 0
@@ -34,7 +34,7 @@ final class ClaimReconciler: Sendable {
         var infeasible: [String: Infeasible] = [:]
         /// Bound by us; the cache may not know it yet.
         var settled: [String: ContinuousClock.Instant] = [:]
-        /// Whose pool was full, and until when the scheduler's next choice has to wait.
+        /// Claims of full pools, and until when the scheduler's next choice must wait.
         var crowded: [String: ContinuousClock.Instant] = [:]
     }
 
@@ -43,9 +43,9 @@ final class ClaimReconciler: Sendable {
     private let capacity: CapacityReport
     private let state = Mutex(State())
 
-    /// So long the watch has to show what we wrote, before we look ourselves.
+    /// How long to wait for the watch to show a write before reading the object again.
     private static let settleTime = Duration.seconds(30)
-    /// With the waits between them more than an hour.
+    /// Together with the waits between them, this is more than an hour.
     private static let mostUndoTries = 20
 
     init(_ shop: Workshop, _ capacity: CapacityReport) {
@@ -78,7 +78,7 @@ final class ClaimReconciler: Sendable {
         case .skip:
             return await abandonIfNeeded(claim)
         case .leaveToBinder:
-            // The binder looks at a claim every 15 s at the latest, and says so by an event of the claim.
+            // The binder checks a claim at least every 15 s and annotates it, which is an event of the claim.
             return .done
         case .foreignSource(let kind):
             shop.events.record(
@@ -92,7 +92,7 @@ final class ClaimReconciler: Sendable {
             return .done
         case .unsupported(let reason):
             shop.events.record(.warning, "ProvisioningFailed", reason, on: reference(claim))
-            // None of it can be changed in a claim, or the change is an event of it.
+            // These fields of a claim are immutable, or a change is an event of the claim.
             return .done
         case .provision(let storageClass):
             if let wait = infeasibleWait(claim, storageClass) { return .after(wait) }
@@ -100,7 +100,7 @@ final class ClaimReconciler: Sendable {
         }
     }
 
-    /// A claim is no longer: forget it, or have what was made for it taken away.
+    /// Forgets a deleted claim.
     func forget(_ claim: PersistentVolumeClaim) {
         state.withLock { state in
             state.infeasible[claim.metadata.uid] = nil
@@ -120,7 +120,7 @@ final class ClaimReconciler: Sendable {
         }
     }
 
-    /// A claim that we had begun with and that is no longer ours to serve: it was bound, or is being deleted.
+    /// Cleans up for a claim under way that was bound to another volume or is being deleted.
     private func abandonIfNeeded(_ claim: PersistentVolumeClaim) async -> WorkQueue.Outcome {
         let attempt = state.withLock { $0.attempts[claim.metadata.uid] }
         guard let attempt else { return .done }
@@ -133,7 +133,7 @@ final class ClaimReconciler: Sendable {
     }
 
     private func hasCandidates(_ claim: PersistentVolumeClaim) -> Bool {
-        // The binder has given it one already, and is about to say so in the claim.
+        // The binder has already chosen a volume and is about to write it into the claim.
         let given = shop.volumes.objects(in: Workshop.oddVolumesByClaim, claim.metadata.uid)
         if given.contains(where: { !$0.metadata.isBeingDeleted }) { return true }
         let keys = ["class \(claim.className ?? "")", "claim \(claim.metadata.key)"]
@@ -162,7 +162,7 @@ final class ClaimReconciler: Sendable {
             state.attempts[claim.metadata.uid, default: Attempt(claim: claim, storageClass: storageClass)].claim = claim
             return attempt?.failures ?? 0
         }
-        // One event tells of a claim that is served at once; one that was not gets told of every new try.
+        // A claim that succeeds at once gets one event; after a failure every new try is an event.
         if failures > 0 {
             shop.events.record(.normal, "Provisioning", "making a volume, try \(failures + 1)", on: reference(claim))
         }
@@ -174,7 +174,7 @@ final class ClaimReconciler: Sendable {
             ProvisionerMetrics.provisioned(class: storageClass.metadata.name, in: .now - start, error)
             return await failed(claim, storageClass, error)
         } catch {
-            // Of a call that was called off because we stop or no longer lead, nobody needs to hear.
+            // A call that was cancelled because the controller stops or does not lead any more is not reported.
             if case KubernetesError.canceled = error { return .retry }
             ProvisionerMetrics.provisioned(class: storageClass.metadata.name, in: .now - start, error)
             if case KubernetesError.notLeading = error { return .retry }
@@ -250,7 +250,7 @@ final class ClaimReconciler: Sendable {
         state.withLock { state in
             state.attempts[claim.metadata.uid]?.failures += 1
             if error.code == .resourceExhausted {
-                // A new choice is an event of the claim, which would not wait for its turn.
+                // A new choice of a node is an event of the claim, which would start a try at once.
                 let failures = min(5, state.attempts[claim.metadata.uid]?.failures ?? 0)
                 state.crowded[claim.metadata.uid] = .now + .seconds(1 << failures)
             }
@@ -262,7 +262,7 @@ final class ClaimReconciler: Sendable {
             // Unless something was made for it before.
             if state.attempts[claim.metadata.uid]?.begunWith == nil { state.attempts[claim.metadata.uid] = nil }
         }
-        // Where the scheduler can know more than before, it is asked again; else it would choose the same.
+        // The scheduler is asked again if it may have new information; otherwise it would choose the same node.
         let canChoose = !storageClass.allowedTopologies.isEmpty || capacity.isPublished(storageClass)
         if error.code == .resourceExhausted, storageClass.waitsForConsumer, canChoose {
             await askForAnotherNode(claim)
@@ -270,7 +270,7 @@ final class ClaimReconciler: Sendable {
         return isInfeasible ? .after(shop.settings.longestRetry) : .retry
     }
 
-    /// Takes the scheduler's choice back: there is no room where it leads.
+    /// Removes the scheduler's choice of a node, because there is no space for it.
     private func askForAnotherNode(_ claim: PersistentVolumeClaim) async {
         let call = APICall.patch(
             APIPath.claim(claim.metadata.namespace, claim.metadata.name),
@@ -282,7 +282,7 @@ final class ClaimReconciler: Sendable {
                 ]
             ]
         )
-        // A conflict means that somebody was faster; the next try sees what they did.
+        // After a conflict the next try sees the other change.
         _ = try? await shop.client.call(call)
     }
 
@@ -296,7 +296,7 @@ final class ClaimReconciler: Sendable {
         {
             return try await binder.bind(volume, to: claim)
         }
-        // Ceph lets a client of a full pool wait without an answer.
+        // Ceph does not answer writes to a full pool.
         guard !capacity.isFull(storageClass) else { throw Self.full(storageClass) }
         let maker = VolumeMaker(shop: shop, claim: claim, storageClass: storageClass, name: name)
         let volume = try await maker.make { credentials in
@@ -305,19 +305,19 @@ final class ClaimReconciler: Sendable {
         return try await binder.bind(volume, to: claim)
     }
 
-    /// Takes away what was made for a claim that no longer wants it; whether all is done.
+    /// Removes what was made for a claim that does not need it any more; returns whether everything is done.
     ///
-    /// A class that retains keeps it: the image may be older than this claim's try, in a cluster that was restored from a
-    /// backup.
+    /// With the policy Retain it is kept: in a cluster that was restored from a backup, the image may be older than
+    /// this try.
     private func clean(_ attempt: Attempt) async -> Bool {
         let claim = attempt.claim
         let name = shop.volumeName(of: claim)
         let maker = VolumeMaker(shop: shop, claim: claim, storageClass: attempt.storageClass, name: name)
         do {
-            // Not by the watch's word: it may be behind, or of a server that was restored since.
+            // Not from the cache: it may be outdated, or of a server that was restored since.
             guard try await !isWanted(claim, name) else { return false }
             if let volume = try await shop.liveVolume(name), volume.claim?.uid == claim.metadata.uid {
-                // Whoever had it bound has its reclaim policy, too: `VolumeReconciler` sees to it.
+                // A volume that was bound is reclaimed by its policy: see `VolumeReconciler`.
                 guard VolumeRemoval.wasNeverBound(volume) else { return forget(attempt) }
                 try await VolumeRemoval(shop: shop).remove(volume)
             } else if let credentials = attempt.begunWith {
@@ -340,7 +340,7 @@ final class ClaimReconciler: Sendable {
         }
     }
 
-    /// Whether a claim is there and may still have the volume that was made for it.
+    /// Whether a claim exists and may still get the volume that was made for it.
     private func isWanted(_ claim: PersistentVolumeClaim, _ name: String) async throws(KubernetesError) -> Bool {
         guard let live = try await shop.liveClaim(claim.metadata.namespace, claim.metadata.name),
             live.metadata.uid == claim.metadata.uid
@@ -349,7 +349,7 @@ final class ClaimReconciler: Sendable {
         return live.volumeName.isEmpty && !live.metadata.isBeingDeleted
     }
 
-    /// Counts a try to take a volume back that failed; whether it was the last.
+    /// Counts a failed try to remove a volume; returns whether it was the last one.
     private func isHopeless(_ attempt: Attempt, _ error: any Error) -> Bool {
         let uid = attempt.claim.metadata.uid
         let tries = state.withLock { state in

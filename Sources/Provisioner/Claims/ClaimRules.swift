@@ -1,17 +1,18 @@
 internal import KubernetesAPI
 internal import Volumes
 
-/// Which claims are ours to provision, and when: external-provisioner's rules, and the binder's where we act before it.
+/// Which claims this controller provisions, and when: external-provisioner's rules, and the binder's where the
+/// controller acts before the binder.
 enum ClaimRules {
     /// What is to become of a claim.
     enum Verdict: Sendable {
-        /// Not ours, or nothing to do now; an event will come when that changes.
+        /// Another provisioner's, or nothing to do now; an event comes when that changes.
         case skip
-        /// The binder may have a volume for it already: wait until it says that it has not.
+        /// The binder may have a volume for it: wait until it says that it has none.
         case leaveToBinder
         /// Content that somebody else must fill in.
         case foreignSource(String)
-        /// It asks for what Nacre does not do; the words say what, and what to do instead.
+        /// It requests something that Nacre does not support; the text says what, and what to do instead.
         case unsupported(String)
         /// Make a volume.
         case provision(StorageClass)
@@ -40,12 +41,12 @@ enum ClaimRules {
         if storageClass.waitsForConsumer, details.annotations[selectedNodeKey, default: ""].isEmpty { return .skip }
         if let reason = unsupported(details) { return .unsupported(reason) }
         if let source = details.dataSource { return .foreignSource(source) }
-        // The annotation is the binder's word that nothing there is fits; before it, a free volume may.
+        // With the annotation the binder says that no existing volume fits; before that, a free volume may fit.
         if annotated == nil, hasCandidates() { return .leaveToBinder }
         return .provision(storageClass)
     }
 
-    /// What a claim asks for that would be ours to do and is not done; nothing when there is no such thing.
+    /// What a claim requests of this provisioner that is not supported; `nil` if there is nothing.
     private static func unsupported(_ details: PersistentVolumeClaim.Details) -> String? {
         switch details.dataSource {
         case "PersistentVolumeClaim":
@@ -59,7 +60,7 @@ enum ClaimRules {
         return details.attributesClass.map(attributesClassRefusal)
     }
 
-    /// Why a VolumeAttributesClass is of no effect.
+    /// Why a VolumeAttributesClass has no effect.
     static func attributesClassRefusal(_ name: String) -> String {
         "VolumeAttributesClass '\(name.printable)' cannot be applied: volumes are not modified by such classes; drop "
             + "spec.volumeAttributesClassName"

@@ -1,16 +1,16 @@
 internal import KubernetesAPI
 internal import Synchronization
 
-/// Which claims the pods of a namespace name, by lists that many askers share.
+/// Which claims the pods of a namespace name, by lists that many callers share.
 ///
-/// Whoever asks gets the answer of a list that began after the question: one that is under way is not good enough, so the
-/// next one is shared. A thousand deleted claims of a namespace cost a few lists.
+/// A caller gets the result of a list that began after its call. A list under way does not qualify, so the callers
+/// share the next one. A thousand deleted claims of a namespace cost a few lists.
 final class PodClaims: Sendable {
     /// What the pods of a namespace say.
     struct Uses: Sendable {
         /// Claims that pods name.
         var claims: Set<String> = []
-        /// Whether a pod has claims made for it, whose names are the pod's and the volume's.
+        /// Whether a pod has ephemeral claims, whose names consist of the pod's name and the volume's.
         var hasEphemeral = false
         /// Whether all pods were looked at.
         var isWhole = true
@@ -32,7 +32,7 @@ final class PodClaims: Sendable {
         self.client = client
     }
 
-    /// What the pods of a namespace use, as of now or later.
+    /// What the pods of a namespace use, now or later.
     func uses(in namespace: String) async throws(KubernetesError) -> Uses {
         let answer = state.withLock { state in
             if let next = state.next[namespace] { return next }

@@ -12,9 +12,9 @@ struct VolumeMaker: Sendable {
 
     /// The PersistentVolume, made or found.
     ///
-    /// - Parameter begin: Told of the Ceph user just before the image is begun with.
+    /// - Parameter begin: Called with the Ceph user just before the create begins.
     /// - Returns: The PersistentVolume, as the server has it.
-    /// - Throws: `VolumeError` or `KubernetesError`; then the image may be there, or be still in the making.
+    /// - Throws: `VolumeError` or `KubernetesError`; the image may then exist, or still be under way.
     func make(_ begin: (Credentials) -> Void) async throws -> PersistentVolume {
         let plan = try plan()
         shop.enter(.readingSecret)
@@ -31,10 +31,10 @@ struct VolumeMaker: Sendable {
         return try await save(plan.object(made))
     }
 
-    /// Takes the image away again; a create that is still under way comes to its end before.
+    /// Deletes the image again, after a create under way has completed.
     ///
     /// - Parameter begunWith: The Ceph user of the last try: its Secret may have gone with the claim's namespace.
-    /// - Throws: `VolumeError` when the image may still be there.
+    /// - Throws: `VolumeError` if the image may still exist.
     func undo(_ begunWith: Credentials) async throws {
         let plan = try plan()
         let id = try shop.service.handle(of: name, parameters: plan.parameters.driver)
@@ -55,7 +55,7 @@ struct VolumeMaker: Sendable {
             answer = try await shop.client.call(call)
         } catch {
             guard error.status?.isAlreadyExists ?? false else { throw error }
-            // Ours from a try whose answer was lost, or a namesake that is none of our business.
+            // It is from an earlier try whose answer was lost, or another object of the same name.
             guard let volume = try await shop.liveVolume(name), volume.claim?.uid == claim.metadata.uid,
                 volume.provisionedBy == shop.settings.driverName
             else { throw error }
@@ -105,7 +105,7 @@ struct VolumeMaker: Sendable {
         )
     }
 
-    /// Everything about a volume that can be said before it is made.
+    /// Everything that is known of a volume before it is created.
     private struct Plan: Sendable {
         let shop: Workshop
         let claim: PersistentVolumeClaim
@@ -137,7 +137,7 @@ struct VolumeMaker: Sendable {
 
         func object(_ made: Volume) -> JSONValue {
             var others = made.context
-            // The node takes the pool from here; the image under the name that people look for.
+            // The node reads the pool from here; the image name is for people.
             others["image"] = others.removeValue(forKey: "imageName")
             if !storageClass.mountOptions.isEmpty, delivery == .flexvolume {
                 others["mountOptions"] = storageClass.mountOptions.joined(separator: ",")

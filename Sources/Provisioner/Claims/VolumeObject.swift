@@ -2,7 +2,7 @@ internal import JSON
 internal import KubernetesAPI
 internal import Volumes
 
-/// The PersistentVolume of a claim, as external-provisioner would write it, with our source.
+/// The PersistentVolume of a claim, as external-provisioner would write it, with Nacre's source.
 struct VolumeObject {
     var name: String
     var claim: PersistentVolumeClaim
@@ -18,7 +18,7 @@ struct VolumeObject {
     static let deletionSecretNamespaceKey = "volume.kubernetes.io/provisioner-deletion-secret-namespace"
     static let boundByControllerKey = "pv.kubernetes.io/bound-by-controller"
 
-    /// The Secret that a PersistentVolume's annotations name for its end; nothing when they name none.
+    /// The Secret for the deletion according to a PersistentVolume's annotations; `nil` if they name none.
     static func deletionSecret(in annotations: [String: String]) -> SecretReference? {
         guard let name = annotations[deletionSecretNameKey], !name.isEmpty,
             let namespace = annotations[deletionSecretNamespaceKey], !namespace.isEmpty
@@ -35,7 +35,7 @@ struct VolumeObject {
         ]
         if delivery == .local { annotations[VolumeAttributes.annotation] = attributes.annotationText }
         let metadata: JSONValue = ["name": .string(name), "annotations": JSONValue(annotations)]
-        // Only what is to be deleted is held until its image is gone.
+        // Only volumes with the policy Delete have the finalizer, until their image is gone.
         let finalizers: JSONValue? =
             storageClass.reclaimPolicy == .delete ? [.string(PersistentVolume.provisionerFinalizer)] : nil
         return [
@@ -59,9 +59,9 @@ struct VolumeObject {
         ]
         switch delivery {
         case .flexvolume:
-            // kubelet refuses a FlexVolume with mountOptions; they are among the options.
+            // kubelet refuses a FlexVolume with mountOptions, so they are in the options.
             var options = attributes.options
-            // kubelet's call does not say for how many pods the volume is.
+            // kubelet's call does not contain the access mode.
             if claim.details?.accessModes == ["ReadWriteOncePod"] { options["accessMode"] = "ReadWriteOncePod" }
             let flex: JSONValue = [
                 "driver": .string(settings.flexDriver), "fsType": .string(fileSystem),
@@ -75,7 +75,7 @@ struct VolumeObject {
                 spec
                 .with("local", claim.isBlock ? source : source.with("fsType", .string(fileSystem)))
                 .with("mountOptions", options.isEmpty || claim.isBlock ? nil : JSONValue(options))
-                // A local volume must say where it is; ours is everywhere.
+                // A local volume must have a node affinity; this one matches every node.
                 .with("nodeAffinity", affinity ?? Self.anywhere)
         }
     }
@@ -88,7 +88,7 @@ struct VolumeObject {
         ]
     ]
 
-    /// The class' topologies: a node outside of them may not reach the cluster.
+    /// The class' topologies, because other nodes may not reach the cluster.
     private var affinity: JSONValue? {
         let terms = storageClass.allowedTopologies.filter { !$0.labels.isEmpty }.map { term -> JSONValue in
             let expressions = term.labels.sorted { $0.key < $1.key }.map { key, values -> JSONValue in

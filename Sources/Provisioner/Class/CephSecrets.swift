@@ -4,8 +4,8 @@ package import KubernetesAPI
 package import Secrets
 package import Volumes
 
-/// Reads Ceph users out of Secrets, as ceph-csi keeps them; what was read counts for a second, so that a
-/// rotated key counts at once.
+/// Reads Ceph users from Secrets in ceph-csi's form; results are cached for one second, so that a rotated key takes
+/// effect at once.
 package struct CephSecrets: Sendable {
     private let reads: SecretReads
     /// The controller's own user, for classes and volumes that name no Secret.
@@ -21,7 +21,7 @@ package struct CephSecrets: Sendable {
         self.own = own
     }
 
-    /// The user that a Secret holds; our own where none is named.
+    /// The user of a Secret; the controller's own user if none is named.
     ///
     /// - Throws: `VolumeError` that names the Secret and what is wrong with it.
     package func credentials(_ reference: SecretReference?) async throws(VolumeError) -> Credentials {

@@ -2,7 +2,8 @@ internal import ExactText
 internal import Secrets
 internal import Volumes
 
-/// A StorageClass' parameters, sorted by whom they are for: Kubernetes' own keys are ours, all others the driver's.
+/// A StorageClass' parameters: Kubernetes' keys, which the controller evaluates, and all others, which the volume
+/// service gets.
 ///
 /// See: kubernetes-csi.github.io, "external-provisioner", StorageClass parameters.
 struct ClassParameters: Sendable {
@@ -32,7 +33,7 @@ struct ClassParameters: Sendable {
     enum Delivery: String, Sendable {
         /// kubelet runs `nacre-flex`.
         case flexvolume
-        /// A `local` PersistentVolume whose device the node agent makes.
+        /// A `local` PersistentVolume whose device the node agent provides.
         case local
     }
 
@@ -100,12 +101,12 @@ struct ClassParameters: Sendable {
         }
     }
 
-    /// The Secret for a role; nothing when the class names none.
+    /// The Secret for a role; `nil` if the class names none.
     func secret(for role: SecretRole, _ values: SecretTemplate.Values) throws(VolumeError) -> SecretReference? {
         try secrets[role]?.resolved(values)
     }
 
-    /// The Secret for a role where its name is the same for every claim; nothing where it holds `${…}`.
+    /// The Secret for a role if its name is the same for every claim; `nil` if it contains `${…}`.
     func plainSecret(for role: SecretRole) -> SecretReference? {
         secrets[role].flatMap { try? $0.resolvedWithoutClaim() }
     }
@@ -114,7 +115,7 @@ struct ClassParameters: Sendable {
         SecretRole.allCases.compactMap(\.oldKey).flatMap { [$0 + "Name", $0 + "Namespace"] }
     )
 
-    /// Takes a pair of keys out of `parameters`: both or neither.
+    /// Removes a pair of keys from `parameters`; both or neither must exist.
     private static func pair(
         _ nameKey: String,
         _ namespaceKey: String,

@@ -2,7 +2,7 @@ internal import KubernetesAPI
 internal import Synchronization
 internal import Volumes
 
-/// A pool that volumes of this Kubernetes cluster lie in, and a Secret that holds a Ceph user for it.
+/// A pool with volumes of this Kubernetes cluster, and a Secret with a Ceph user for it.
 package struct PoolSecret: Sendable, Hashable {
     /// The Ceph cluster's key in config.json.
     package let clusterID: String
@@ -12,16 +12,16 @@ package struct PoolSecret: Sendable, Hashable {
     package let secret: SecretReference
 }
 
-/// The Secrets by which a process finds its way into each pool, before anybody asks it for a volume there.
+/// The Secrets for each pool, known before the first request for a volume there.
 ///
-/// A class names its provisioner's Secret; a PersistentVolume names the one it is to be deleted with, which counts after
-/// its class is gone, and where the class' name for it holds `${…}`, which only a claim can fill in.
+/// A class names its provisioner's Secret. A PersistentVolume names the Secret for its deletion, which is used if its
+/// class is gone, or if the class' name contains `${…}`, which needs a claim.
 final class ClassSecrets: Sendable {
     private let driverName: String
     private let flexDriver: String
     private let ofVolumes = Mutex<Set<PoolSecret>>([])
 
-    /// A Secret of each claim's own would make as many as there are claims; a pool needs one.
+    /// With a Secret for each claim there may be very many; a few for each pool are enough.
     private static let mostOfVolumes = 1000
 
     init(_ settings: DriverSettings) {
@@ -29,7 +29,7 @@ final class ClassSecrets: Sendable {
         flexDriver = settings.flexDriver
     }
 
-    /// Takes note of a PersistentVolume as it comes by: the cache does not keep its annotations.
+    /// Records the Secret of a PersistentVolume from the watch, because the cache does not keep annotations.
     func note(_ volume: PersistentVolume) {
         guard volume.provisionedBy == driverName, let details = volume.details,
             let attributes = VolumeAttributes(details, flexDriver: flexDriver),
@@ -43,7 +43,7 @@ final class ClassSecrets: Sendable {
         }
     }
 
-    /// All that is known, those of classes first; a pool may have several, of which some may be gone.
+    /// All known Secrets, those of classes first; a pool may have several, and some may not exist any more.
     func all(_ classes: [StorageClass]) -> [PoolSecret] {
         let named = classes.compactMap(of)
         let others = ofVolumes.withLock(\.self).subtracting(named)
@@ -51,7 +51,7 @@ final class ClassSecrets: Sendable {
             + others.sorted { ($0.clusterID, $0.pool, "\($0.secret)") < ($1.clusterID, $1.pool, "\($1.secret)") }
     }
 
-    /// The Secret that a class names outright; nothing for a class of somebody else, or one that cannot be used.
+    /// The Secret that a class names without `${…}`; `nil` for a class of another provisioner or an invalid one.
     private func of(_ storageClass: StorageClass) -> PoolSecret? {
         guard storageClass.provisioner == driverName,
             let parameters = try? ClassParameters(storageClass.parameters),

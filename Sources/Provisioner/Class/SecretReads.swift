@@ -2,9 +2,9 @@ internal import JSON
 internal import KubernetesAPI
 internal import Synchronization
 
-/// Reads of Secrets that many share: a thousand claims of a class do not read its Secret a thousand times.
+/// Shared reads of Secrets, so that a thousand claims of a class do not read its Secret a thousand times.
 ///
-/// An answer counts for a second, so that a rotated key is known before the next try of what failed with the old one.
+/// A result is cached for one second, so that a rotated key is known before a failed call is tried again.
 final class SecretReads: Sendable {
     private typealias Answer = Task<Result<JSONValue, KubernetesError>, Never>
 

@@ -18,7 +18,7 @@ package struct SecretReference: Sendable, Hashable, CustomStringConvertible {
     package var description: String { "\(namespace)/\(name)" }
 }
 
-/// A pair of StorageClass parameters that names a Secret, with `${…}` for what is known only of a claim.
+/// A pair of StorageClass parameters that names a Secret, with `${…}` for values of the claim.
 ///
 /// See: external-provisioner `getSecretReference`.
 struct SecretTemplate: Sendable, Hashable {
@@ -43,7 +43,7 @@ struct SecretTemplate: Sendable, Hashable {
         return try reference(inName, inNamespace)
     }
 
-    /// The Secret, before any claim is there: no token stands for anything.
+    /// The Secret without a claim; tokens are an error.
     func resolvedWithoutClaim() throws(VolumeError) -> SecretReference { try reference([:], [:]) }
 
     private func reference(

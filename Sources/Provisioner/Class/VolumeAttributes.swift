@@ -2,10 +2,10 @@ internal import JSON
 internal import KubernetesAPI
 internal import Volumes
 
-/// What a PersistentVolume says to the node agent and to later deletes: names only, never a key.
+/// A PersistentVolume's attributes for the node agent and for deletes: only names, never a key.
 ///
-/// With FlexVolume it is the source's options; a `local` source has none, so there it is an annotation. A PersistentVolume's
-/// source cannot be changed, hence the schema's number.
+/// With FlexVolume they are the source's options; a `local` source has none, so there they are an annotation. They have
+/// a schema number because a PersistentVolume's source cannot be changed.
 package struct VolumeAttributes: Sendable, Hashable {
     /// The volume's handle.
     package var handle: String
@@ -13,10 +13,10 @@ package struct VolumeAttributes: Sendable, Hashable {
     package var nodeSecret: SecretReference?
     /// The Secret of the user that grows the image.
     package var expandSecret: SecretReference?
-    /// What the class says beside, such as `mapOptions`.
+    /// The class's other parameters, such as `mapOptions`.
     package var others: [String: String]
 
-    /// The annotation that a `local` PersistentVolume carries it in.
+    /// The annotation of a `local` PersistentVolume that contains them.
     package static let annotation = "nacre.io/volume-attributes"
     private static let schema = "1"
 
@@ -33,7 +33,7 @@ package struct VolumeAttributes: Sendable, Hashable {
         self.others = others
     }
 
-    /// As options: the keys are the node agent's contract.
+    /// As options; the node agent relies on the keys.
     package var options: [String: String] {
         var options = others
         options["schema"] = Self.schema
@@ -45,7 +45,7 @@ package struct VolumeAttributes: Sendable, Hashable {
         return options
     }
 
-    /// Reads options; nothing when they are not ours.
+    /// Reads options; `nil` if they are not Nacre's.
     package init?(options: [String: String]) {
         guard options["schema"] == Self.schema, let handle = options["volumeHandle"] else { return nil }
         var others = options
@@ -56,7 +56,7 @@ package struct VolumeAttributes: Sendable, Hashable {
         self.others = others
     }
 
-    /// Reads those of a PersistentVolume, whatever its source.
+    /// Reads those of a PersistentVolume with either source.
     init?(_ volume: PersistentVolume.Details, flexDriver: String) {
         if volume.flexDriver == flexDriver {
             self.init(options: volume.flexOptions)

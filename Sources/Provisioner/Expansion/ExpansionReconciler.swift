@@ -4,13 +4,14 @@ internal import Logging
 internal import Synchronization
 internal import Volumes
 
-/// From a claim that asks for more to an image that has it.
+/// Grows the images of claims that request more.
 ///
-/// A FlexVolume's bookkeeping is kube-controller-manager's, whatever we do: there the image is grown early, so that the node
-/// finds it large enough, and nothing is written. A `local` volume's is ours: external-resizer's five steps.
+/// For a FlexVolume, kube-controller-manager updates the objects in any case: the image is grown early, so that the
+/// node finds it large enough, and nothing is written. For a `local` volume this controller does external-resizer's
+/// five steps.
 final class ExpansionReconciler: Sendable {
     private struct State {
-        /// How far an image was grown for a claim, so that every event of the claim does not ask Ceph again.
+        /// To which size an image was grown for a claim, so that not every event of the claim asks Ceph again.
         var grown: [String: Int64] = [:]
         /// Claims whose last try failed, until one succeeds.
         var failures: [String: Failure] = [:]
@@ -18,11 +19,11 @@ final class ExpansionReconciler: Sendable {
 
     /// What came of a claim's last try.
     private struct Failure {
-        /// The size that was asked for: another one is another matter.
+        /// The requested size; a new request is tried again.
         var requestBytes: Int64
         /// Whether no repetition mends it.
         var isFinal: Bool
-        /// What the claim writes about itself, ours included, is no reason to try again before this.
+        /// Until when changes of the claim, including this controller's own, do not cause another try.
         var until: ContinuousClock.Instant
         var wait: Backoff
     }
@@ -164,7 +165,7 @@ final class ExpansionReconciler: Sendable {
         )
     }
 
-    /// Writes the volume's new size, and what the claim had before, should it be bound again before the node's step.
+    /// Writes the volume's new size, and the claim's previous size, in case it is bound again before the node's step.
     private func record(
         _ bytes: Int64,
         of volume: PersistentVolume,
@@ -181,7 +182,7 @@ final class ExpansionReconciler: Sendable {
         _ = try await shop.client.call(.patch(APIPath.persistentVolume(volume.metadata.name), .merge, patch))
     }
 
-    /// How long a claim still has to wait that failed with the size it asks for.
+    /// How long a claim must still wait after a failure with the same size.
     private func waitAfterFailure(_ claim: PersistentVolumeClaim) -> Duration? {
         state.withLock { state in
             guard let failure = state.failures[claim.metadata.uid], failure.requestBytes == claim.requestBytes,

@@ -1,14 +1,14 @@
-/// How far a claim is to be grown, as external-resizer decides it.
+/// The target size of a claim, by external-resizer's rules.
 ///
 /// | volume against request | status | target |
 /// | --- | --- | --- |
 /// | smaller | NodeResizeInfeasible | allocated |
-/// | smaller | NodeResizePending, NodeResizeInProgress | allocated, unless the volume has it: then it is the node's turn |
+/// | smaller | NodeResizePending, NodeResizeInProgress | allocated, unless the volume has that size: then the node must resize |
 /// | smaller | ControllerResizeInProgress | the request after a final error, else allocated |
 /// | smaller | ControllerResizeInfeasible, none | the request |
-/// | as large | NodeResizePending, NodeResizeInProgress | none: it is the node's turn |
+/// | as large | NodeResizePending, NodeResizeInProgress | none: the node must resize |
 /// | as large | NodeResizeInfeasible, Controller… | allocated |
-/// | as large | none | allocated, or what the volume has |
+/// | as large | none | allocated, or the volume's size |
 enum ResizeTarget {
     static func bytes(
         volume: Int64,

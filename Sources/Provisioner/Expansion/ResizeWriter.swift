@@ -1,10 +1,9 @@
 internal import JSON
 internal import KubernetesAPI
 
-/// What a resize writes into a claim's status; conditions that are not about it stay as they are.
+/// What a resize writes into a claim's status; other conditions are not changed.
 ///
-/// Merge patches, not strategic ones: a server that does not know a field yet drops it, where it would refuse a strategic
-/// patch of it.
+/// It uses merge patches: a server drops unknown fields of a merge patch, but refuses a strategic patch with them.
 struct ResizeWriter: Sendable {
     let shop: Workshop
 
@@ -18,7 +17,7 @@ struct ResizeWriter: Sendable {
         details.conditions.contains { $0["type"]?.string == type && $0["status"]?.string == "True" }
     }
 
-    /// A round begins: the target is reserved against the quota.
+    /// A resize begins: the target size is reserved in the quota.
     func begin(_ claim: PersistentVolumeClaim, _ target: Int64) async throws(KubernetesError) -> PersistentVolumeClaim {
         try await patch(
             claim,
@@ -31,7 +30,7 @@ struct ResizeWriter: Sendable {
         )
     }
 
-    /// The image has its size: the node's turn, or done.
+    /// The image has its size: the node must resize, or the resize is done.
     func end(_ claim: PersistentVolumeClaim, _ bytes: Int64, needsNode: Bool) async throws(KubernetesError) {
         let status: JSONValue =
             needsNode
@@ -47,7 +46,7 @@ struct ResizeWriter: Sendable {
         )
     }
 
-    /// The image cannot be grown: says why in the claim, unless it says so already.
+    /// The image cannot be grown: writes the reason into the claim, unless it is there already.
     ///
     /// See: external-resizer, `markControllerExpansionFailed`.
     func fail(_ claim: PersistentVolumeClaim, _ message: String, isFinal: Bool) async throws(KubernetesError) {
@@ -56,7 +55,7 @@ struct ResizeWriter: Sendable {
         else { return }
         let said = details.conditions.first { $0["type"]?.string == Self.failure }?["message"]?.string
         guard said != message else { return }
-        // Of a FlexVolume the controller manager writes the rest of it.
+        // For a FlexVolume, kube-controller-manager writes the rest.
         let others = details.conditions.compactMap { $0["type"]?.string }.filter {
             Self.ours.contains($0) && $0 != Self.failure && $0 != "Resizing"
         }
@@ -70,7 +69,7 @@ struct ResizeWriter: Sendable {
         )
     }
 
-    /// The image was grown after all: takes back what `fail` wrote.
+    /// The image was grown after all: removes what `fail` wrote.
     func clearFailure(of claim: PersistentVolumeClaim) async throws(KubernetesError) {
         guard let details = claim.details, Self.has(Self.failure, in: details),
             let live = try await shop.liveClaim(claim.metadata.namespace, claim.metadata.name),

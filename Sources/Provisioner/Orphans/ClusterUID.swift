@@ -2,14 +2,14 @@ internal import JSON
 package import KubernetesAPI
 internal import Synchronization
 
-/// Which Kubernetes cluster this is: the uid of its namespace `kube-system`, which a restore from a backup keeps.
+/// The id of the Kubernetes cluster: the uid of its namespace `kube-system`, which survives a restore from a backup.
 package final class ClusterUID: Sendable {
     private let known = Mutex<String?>(nil)
 
     /// Nothing is known yet.
     package init() {}
 
-    /// The uid; nothing before it could be read.
+    /// The uid; `nil` before it could be read.
     package var text: String? { known.withLock(\.self) }
 
     /// Asks the API server, unless it is known.

@@ -1,8 +1,9 @@
 internal import JSON
 package import KubernetesAPI
 
-/// Every UUID that a PersistentVolume or a claim of a cluster names, wherever in the object: whatever driver made it, an
-/// image whose name ends in one of them is somebody's.
+/// Every UUID in the PersistentVolumes and claims of a cluster, anywhere in the objects.
+///
+/// An image whose name ends in one of them may be in use, by any driver.
 package struct NamedVolumes: Sendable {
     private var uuids: Set<[UInt8]> = []
 
@@ -10,9 +11,10 @@ package struct NamedVolumes: Sendable {
     private static let length = 36
     private static let hyphens: Set<Int> = [8, 13, 18, 23]
 
-    /// Reads all PersistentVolumes and claims, as they are now.
+    /// Reads all present PersistentVolumes and claims.
     ///
-    /// - Throws: `KubernetesError` when not all could be read; half a list would make orphans of what has a volume.
+    /// - Throws: `KubernetesError` if not all could be read, because with an incomplete list images in use would look
+    ///   like orphans.
     package static func read(_ client: KubernetesClient) async throws(KubernetesError) -> NamedVolumes {
         var named = NamedVolumes()
         for path in [APIPath.persistentVolumes, APIPath.persistentVolumeClaims] {
@@ -34,7 +36,7 @@ package struct NamedVolumes: Sendable {
 
     init() {}
 
-    /// Whether something names the UUID that an image's name ends in.
+    /// Whether an object contains the UUID at the end of an image's name.
     package func names(_ image: String) -> Bool {
         uuids.contains(Array(image.lowercased().utf8.suffix(Self.length)))
     }

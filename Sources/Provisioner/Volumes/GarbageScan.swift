@@ -5,8 +5,9 @@ internal import Volumes
 
 /// Finds images that this cluster's controller made and that no claim and no PersistentVolume of it has.
 ///
-/// Reports and touches nothing: the cluster may have been restored from a backup that is older than the image, or a person
-/// kept it on purpose. One is told of when two scans in a row found it, for between listing and looking a volume may come or go.
+/// It only reports: the cluster may have been restored from a backup that is older than the image, or a person may have
+/// kept the image on purpose. An image is reported if two scans in a row find it, because volumes may be created or
+/// deleted during a scan.
 final class GarbageScan: Sendable {
     private struct State {
         var suspects: Set<String> = []
@@ -14,9 +15,9 @@ final class GarbageScan: Sendable {
     }
 
     private static let interval = Duration.seconds(1800)
-    /// The second look comes soon, so that what a crash left is known within minutes.
+    /// The second scan follows soon, so that the remains of a crash are known within minutes.
     private static let firstInterval = Duration.seconds(120)
-    /// So many are named in the log; the gauge counts all.
+    /// How many images are named in the log; the gauge counts all.
     private static let mostNamed = 20
 
     private let shop: Workshop
@@ -36,7 +37,7 @@ final class GarbageScan: Sendable {
             do throws(VolumeError) {
                 try await scan()
             } catch {
-                // Without a Ceph user of its own a controller cannot list, and need not say so every half hour.
+                // A controller without a Ceph user of its own cannot list images; this is not logged at every scan.
                 if error.code != .failedPrecondition { shop.log(error, "cannot look for images that nobody has", [:]) }
             }
             try? await Task.sleep(for: interval)
@@ -44,7 +45,7 @@ final class GarbageScan: Sendable {
         }
     }
 
-    /// Lists first and looks then: a volume that is made meanwhile is known by the time of the look.
+    /// Lists images first and checks objects then, so that a volume that is created meanwhile is known at the check.
     func scan() async throws(VolumeError) {
         var images: [(handle: String, uid: String)] = []
         var token = ""
@@ -78,9 +79,9 @@ final class GarbageScan: Sendable {
         }
     }
 
-    /// Those of the images that say they are of this cluster: others may be a live neighbour's, or a person's.
+    /// The images that are marked with this cluster's id; others may belong to another cluster or a person.
     private func ours(_ handles: Set<String>) async throws(VolumeError) -> Set<String> {
-        // While it is not known which cluster this is, nothing is anybody's for certain.
+        // While this cluster's id is unknown, no image counts as its own.
         guard let cluster = shop.cluster.text else { return [] }
         var ours: Set<String> = []
         for handle in handles {

@@ -4,11 +4,12 @@ internal import Logging
 internal import Synchronization
 internal import Volumes
 
-/// From a volume that nobody wants to no volume: reclaiming, and the finalizer that goes with it.
+/// Reclaims released volumes and manages their finalizer.
 final class VolumeReconciler: Sendable {
     private let shop: Workshop
     private let removal: VolumeRemoval
-    /// Volumes whose images say which claim has them since this process leads: the claims' uids by the volumes'.
+    /// Volumes whose images were updated with their claim since this process leads: the claims' uids by the volumes'
+    /// uids.
     private let noted = Mutex<[String: String]>([:])
 
     init(_ shop: Workshop) {
@@ -16,19 +17,19 @@ final class VolumeReconciler: Sendable {
         removal = VolumeRemoval(shop: shop)
     }
 
-    /// What the cache says there is to do with a volume.
+    /// What to do with a volume according to the cache.
     private enum Task: Sendable {
         case nothing
         case addFinalizer
         case removeFinalizer
-        /// It was given to another claim than it was made for, which its image does not say yet.
+        /// It is bound to another claim than it was made for, and its image does not say so yet.
         case noteClaim
-        /// Its claim seems to be gone, but nobody has said so yet.
+        /// Its claim seems to be gone, but its phase is still Bound.
         case release
         case delete
     }
 
-    /// Whether there seems to be anything to do with a volume; most are just there.
+    /// Whether there may be something to do with a volume; for most there is nothing.
     func isDue(_ volume: PersistentVolume) -> Bool {
         if case .nothing = task(volume) { return false }
         return true
@@ -48,7 +49,7 @@ final class VolumeReconciler: Sendable {
             if claim?.metadata.uid != reference.uid { return .release }
             guard isHeld || volume.metadata.isBeingDeleted else { return .addFinalizer }
             return changedHands(volume) ? .noteClaim : .nothing
-        // Never bound, and told to go: taken back by a controller that did not come to the end of it.
+        // Never bound and being deleted: a controller was interrupted while it removed the volume.
         case .pending where volume.metadata.isBeingDeleted && isHeld,
             .available where volume.metadata.isBeingDeleted && isHeld:
             return .delete
@@ -56,7 +57,7 @@ final class VolumeReconciler: Sendable {
         }
     }
 
-    /// Whether a volume has a claim that it was not made for, which its image was not told yet.
+    /// Whether a volume has another claim than it was made for, and its image was not updated yet.
     private func changedHands(_ volume: PersistentVolume) -> Bool {
         guard volume.phase == .bound, let uid = volume.claim?.uid, !uid.isEmpty,
             let made = shop.claimUID(ofVolume: volume.metadata.name), made != uid
@@ -64,7 +65,7 @@ final class VolumeReconciler: Sendable {
         return noted.withLock { $0[volume.metadata.uid] != uid }
     }
 
-    /// Has the image say which claim has it, so that whoever finds it without Kubernetes knows whose it is.
+    /// Writes the claim's name to the image, so that the owner can be found without Kubernetes.
     private func noteClaim(of volume: PersistentVolume) async throws {
         guard changedHands(volume), let claim = volume.claim else { return }
         let attributes = try removal.ownAttributes(of: volume)
@@ -145,18 +146,19 @@ final class VolumeReconciler: Sendable {
         }
     }
 
-    /// Whether a volume's claim is gone for certain: the server itself says so, asked now.
+    /// Whether a volume's claim is certainly gone, by a live read of the API server.
     ///
-    /// Neither the watch's word nor the volume's phase is enough: a cache may be of a server that was restored since, and a
-    /// phase is written behind what it tells of.
+    /// Neither the cache nor the volume's phase is enough: the cache may be of a server that was restored since, and
+    /// the phase is updated late.
     private func isReleased(_ volume: PersistentVolume) async throws -> Bool {
         let wasNeverBound = VolumeRemoval.wasNeverBound(volume)
         guard volume.phase != .failed, volume.metadata.isBeingDeleted || !wasNeverBound else { return false }
-        // Somebody has freed it for another claim, whatever the phase still says; only a person's word lets it go.
+        // It was released for another claim, although the phase does not show it yet; only a deletion by a person
+        // removes it.
         guard let reference = volume.claim, !reference.uid.isEmpty else { return wasNeverBound }
         guard let claim = try await shop.liveClaim(reference.namespace, reference.name) else { return true }
         guard claim.metadata.uid != reference.uid else {
-            // It is there, and may have another volume: then it never took this one.
+            // The claim exists; if it has another volume, it never used this one.
             return volume.phase != .bound && !claim.volumeName.isEmpty && claim.volumeName != volume.metadata.name
         }
         guard claim.volumeName != volume.metadata.name else {

@@ -4,21 +4,21 @@ internal import KubernetesAPI
 internal import Secrets
 internal import Volumes
 
-/// Takes an image and its PersistentVolume away: image, object, finalizer, in this order, so that the object is there to
-/// be found as long as the image is.
+/// Removes a volume: image, PersistentVolume, finalizer, in this order, so that the object exists as long as the image
+/// does.
 struct VolumeRemoval: Sendable {
     let shop: Workshop
 
     static let protectionFinalizer = "kubernetes.io/pv-protection"
     private static let mostTries = 6
 
-    /// Removes a volume that nobody has: its claim is gone, or never had it; its policy is Delete.
+    /// Removes a volume with the policy Delete whose claim is gone or never used it.
     func remove(_ volume: PersistentVolume) async throws {
         guard volume.reclaimPolicy == .delete else { return }
         let attributes = try ownAttributes(of: volume)
         var volume = volume
         if Self.wasNeverBound(volume) {
-            // Never bound: out of the binder's sight before its image goes.
+            // Never bound: deleted first, so that the binder does not use it while its image is removed.
             shop.enter(.removingVolume)
             guard let doomed = try await delete(volume) else { return }
             volume = doomed
@@ -43,12 +43,11 @@ struct VolumeRemoval: Sendable {
         try await removeFinalizers(of: volume)
     }
 
-    /// What a volume says of itself, if it says what we would have: a forged one must not delete or grow another's image.
+    /// A volume's attributes, if they are consistent: a forged PersistentVolume must not delete or grow another image.
     ///
-    /// A volume may change hands: after Retain a person gives it to another claim. So nothing is asked of the claim. What
-    /// proves that a volume and its image belong together is that the volume's name is `PREFIX-UID`, which no second object of
-    /// the cluster can have, that the image's name ends in that uid, and, by `checkMade`, that the image says by itself that it
-    /// was made under the volume's name.
+    /// A volume may get another claim after Retain, so the claim is not checked. Volume and image belong together if
+    /// the volume's name is `PREFIX-UID`, which is unique in the cluster, if the image's name ends in that uid, and if
+    /// the image's own metadata has the volume's name (`checkMade`).
     func ownAttributes(of volume: PersistentVolume) throws(VolumeError) -> VolumeAttributes {
         guard let details = volume.details,
             let attributes = VolumeAttributes(details, flexDriver: shop.settings.flexDriver)
@@ -70,9 +69,10 @@ struct VolumeRemoval: Sendable {
         return attributes
     }
 
-    /// Asks the image itself under which name it was made; one that is gone, or says none, is the volume service's to judge.
+    /// Compares the request name in the image's metadata; the volume service judges an image that does not exist or has
+    /// none.
     ///
-    /// - Throws: `VolumeError` with `.invalidArgument` when that is another name than the volume's.
+    /// - Throws: `VolumeError` with `.invalidArgument` if it differs from the volume's name.
     func checkMade(
         _ attributes: VolumeAttributes,
         for volume: PersistentVolume,
@@ -90,7 +90,7 @@ struct VolumeRemoval: Sendable {
             guard error.code == .notFound else { throw error }
             return
         }
-        // A deletion that was undone left the image's own name as its mark.
+        // An image whose mark was written later has its own name as the request name.
         guard let made, made != volume.metadata.name, (try? VolumeID(parsing: attributes.handle))?.image != made else {
             return
         }
@@ -100,24 +100,24 @@ struct VolumeRemoval: Sendable {
         )
     }
 
-    /// Whether no claim ever had a volume, by its phase.
+    /// Whether a volume was never bound, by its phase.
     static func wasNeverBound(_ volume: PersistentVolume) -> Bool {
         volume.phase == .pending || volume.phase == .available
     }
 
-    /// The Secret of the user that takes the image away; nothing for our own user.
+    /// The Secret of the user that deletes the image; `nil` for the controller's own user.
     func deletionSecret(of volume: PersistentVolume) -> SecretReference? {
         VolumeObject.deletionSecret(in: volume.details?.annotations ?? [:])
     }
 
-    /// Marks the object as deleted; returns it as it is then, or nothing when it is gone or another's.
+    /// Deletes the object; returns its present state, or `nil` if it is gone or was replaced.
     private func delete(_ volume: PersistentVolume) async throws -> PersistentVolume? {
         let path = APIPath.persistentVolume(volume.metadata.name)
-        // One that was never bound must be as we saw it: the binder may just now give it to somebody.
+        // A never bound volume must be unchanged, because the binder may be using it now.
         let version = Self.wasNeverBound(volume) ? volume.metadata.resourceVersion : nil
         do throws(KubernetesError) {
             let answer = try await shop.client.call(.delete(path, uid: volume.metadata.uid, resourceVersion: version))
-            // Without finalizers it is gone at once, and the answer is a Status.
+            // Without finalizers it is removed at once, and the answer is a Status.
             return PersistentVolume(answer)
         } catch {
             if error.status?.isNotFound ?? false { return nil }
@@ -125,16 +125,17 @@ struct VolumeRemoval: Sendable {
         }
     }
 
-    /// Lets the object go: our finalizer, and the one that protects what is bound, for it is not.
+    /// Removes the controller's finalizer and the protection finalizer, because the volume is not bound.
     ///
-    /// The protection controller does the same with its own, but for twenty volumes a second at most.
+    /// The protection controller would remove its own, but only for twenty volumes a second.
     private func removeFinalizers(of volume: PersistentVolume) async throws {
         var volume = volume
         for attempt in 1...Self.mostTries {
             let there = volume.details?.finalizers ?? []
             let rest = there.filter { $0 != PersistentVolume.provisionerFinalizer && $0 != Self.protectionFinalizer }
             guard rest != there else { return }
-            // What else the binder writes meanwhile, a phase, is no conflict: of a volume that goes, the finalizers count.
+            // Another write of the binder, such as a phase, is no conflict: for a deleted volume only the finalizers
+            // count.
             let patch: JSONValue = [
                 ["op": "test", "path": "/metadata/uid", "value": .string(volume.metadata.uid)],
                 ["op": "test", "path": "/metadata/finalizers", "value": JSONValue(there)],

@@ -1,7 +1,7 @@
 internal import KubernetesAPI
 internal import Synchronization
 
-/// Keys to work on: each once at a time, so many at once, again after a wait that doubles when it failed.
+/// Keys to work on: each only once at a time, a limited number at once, and again after a growing wait if it failed.
 final class WorkQueue: Sendable {
     /// What came of a key.
     enum Outcome: Sendable {
@@ -59,7 +59,7 @@ final class WorkQueue: Sendable {
         self.work = work
     }
 
-    /// Keys that wait for their turn, those that wait after a failure aside.
+    /// Waiting keys, without those that wait after a failure.
     var length: Int { state.withLock { $0.isReady.count } }
 
     /// Keys that are worked on.
@@ -85,7 +85,7 @@ final class WorkQueue: Sendable {
         start?.0.resume(returning: start?.1)
     }
 
-    /// Takes no more keys up; those that are worked on come to their end.
+    /// Starts no more keys; those under way are completed.
     func stop() {
         state.withLock { state in
             state.isStopped = true
@@ -94,7 +94,7 @@ final class WorkQueue: Sendable {
         }?.resume(returning: nil)
     }
 
-    /// Works until `stop`, then until what is under way has ended.
+    /// Works until `stop`, then until the work under way has ended.
     func run() async {
         await withDiscardingTaskGroup { group in
             while let key = await next() {

@@ -1,16 +1,16 @@
 internal import JSON
 internal import KubernetesAPI
 
-/// Objects as the server has them now, for what must not be done by a cache's word.
+/// Live reads of objects, for decisions that must not rely on the cache.
 ///
-/// An object is gone when the server says so of its name; another 404, or an answer that cannot be read, is an error.
+/// An object is gone if the server says so for its name; any other 404, or an unreadable answer, is an error.
 extension Workshop {
-    /// A PersistentVolume; nothing when it is gone.
+    /// A PersistentVolume; `nil` if it is gone.
     func liveVolume(_ name: String) async throws(KubernetesError) -> PersistentVolume? {
         try await live(APIPath.persistentVolume(name), named: name) { PersistentVolume($0) }
     }
 
-    /// A claim; nothing when it is gone.
+    /// A claim; `nil` if it is gone.
     func liveClaim(_ namespace: String, _ name: String) async throws(KubernetesError) -> PersistentVolumeClaim? {
         try await live(APIPath.claim(namespace, name), named: name) { PersistentVolumeClaim($0) }
     }
