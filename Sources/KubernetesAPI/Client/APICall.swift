@@ -18,7 +18,7 @@ package struct APICall: Sendable {
 
     /// How a patch is meant.
     package enum PatchKind: String, Sendable {
-        /// RFC 7386: null removes, lists are replaced whole.
+        /// RFC 7386: null removes a field, lists are replaced.
         case merge = "application/merge-patch+json"
         /// Kubernetes' own: lists of conditions and of finalizers are merged.
         case strategic = "application/strategic-merge-patch+json"
@@ -62,7 +62,7 @@ package struct APICall: Sendable {
     /// Makes an object.
     package static func create(_ path: String, _ object: JSONValue) -> APICall { APICall(.post, path, body: object) }
 
-    /// Replaces an object; only for those that are wholly ours, for it loses fields that we do not know.
+    /// Replaces an object; only for objects that Nacre owns completely, because unknown fields are lost.
     package static func replace(_ path: String, _ object: JSONValue) -> APICall { APICall(.put, path, body: object) }
 
     /// Changes an object.
@@ -70,7 +70,7 @@ package struct APICall: Sendable {
         APICall(.patch, path, contentType: kind.rawValue, body: patch)
     }
 
-    /// Removes an object, if it still is the one of that uid and, where it is given, as it was then.
+    /// Deletes an object, if it still has that uid and, if given, that resourceVersion.
     package static func delete(_ path: String, uid: String, resourceVersion: String? = nil) -> APICall {
         let preconditions: JSONValue = ["uid": .string(uid)]
         return APICall(
@@ -83,7 +83,7 @@ package struct APICall: Sendable {
         )
     }
 
-    /// Whether it changes anything; the question what we may do is a POST, too.
+    /// Whether it is a write; an access review is a POST and not a write.
     var isWrite: Bool { method != .get && path != APIPath.selfSubjectAccessReviews }
 
     /// What it does, for a message: `patch /api/v1/persistentvolumes/pvc-…`.
@@ -112,7 +112,7 @@ package struct APICall: Sendable {
     }
 }
 
-/// The collections that we use, and the paths of objects in them.
+/// The paths of the used collections and of objects in them.
 package enum APIPath {
     /// core/v1.
     package static let persistentVolumes = "/api/v1/persistentvolumes"
@@ -169,6 +169,6 @@ package enum APIPath {
     /// Where one asks what one may do.
     package static let selfSubjectAccessReviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
-    /// A name as a part of a path: a hostile one must not lead elsewhere.
+    /// A name as a path component, escaped so that it cannot change the path.
     private static func escaped(_ name: String) -> String { APICall.encoded(name) }
 }

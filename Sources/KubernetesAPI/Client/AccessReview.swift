@@ -10,7 +10,7 @@ package struct Permission: Sendable, Hashable, CustomStringConvertible {
     package var resource: String
     /// `status`; empty for the object itself.
     package var subresource: String
-    /// Where; empty for all namespaces, or for what has none.
+    /// The namespace; empty for all namespaces and for cluster-wide objects.
     package var namespace: String
     /// Of which object alone; empty for all.
     package var name: String
@@ -32,7 +32,7 @@ package struct Permission: Sendable, Hashable, CustomStringConvertible {
         self.name = name
     }
 
-    /// As one would write it in a role: `patch persistentvolumeclaims/status`.
+    /// In words: `patch persistentvolumeclaims/status`.
     package var description: String {
         let kind = resource + (subresource.isEmpty ? "" : "/\(subresource)")
         let group = group.isEmpty ? "" : ".\(group)"

@@ -1,4 +1,4 @@
-/// Waiting times between tries: doubling from `first` to `longest`, each shortened or lengthened by chance.
+/// Waiting times between tries: doubling from `first` to `longest`, with random jitter.
 package struct Backoff: Sendable {
     /// The first wait.
     package let first: Duration
@@ -21,7 +21,7 @@ package struct Backoff: Sendable {
         return next(using: &random)
     }
 
-    /// The next wait, by a generator of the caller's.
+    /// The next wait, with the caller's random generator.
     package mutating func next(using random: inout some RandomNumberGenerator) -> Duration {
         let doublings = min(tries, 30)
         tries += 1

@@ -1,19 +1,19 @@
 package import JSON
 
-/// The API server's word on what it did not do, kept whole.
+/// The API server's Status of a failed request, complete.
 ///
 /// See: meta/v1 Status.
 package struct Status: Sendable, Hashable, CustomStringConvertible {
     /// The HTTP status, or the event's code: 409.
     package var code: Int
-    /// `Conflict`, `AlreadyExists`, `Expired`; empty when the answer was no Status.
+    /// `Conflict`, `AlreadyExists`, `Expired`; empty if the answer was not a Status.
     package var reason: String
     /// What it says, for a person.
     package var message: String
-    /// How long to wait before the next try, when it says so.
+    /// How long to wait before the next try, if the server says so.
     package var retryAfter: Duration?
-    /// The name of the object that it is about; empty when it names none, as the word of a server that does not know the
-    /// whole path.
+    /// The name of the object that it is about; empty if it names none, for example if the server does not know the
+    /// path.
     package var subject: String
     /// Its causes, one sentence each: `spec.capacity: Required value`.
     package var causes: [String]
@@ -54,21 +54,22 @@ package struct Status: Sendable, Hashable, CustomStringConvertible {
         return "\(field): \(message)"
     }
 
-    /// What it is that could not be had or done, for a person; the server's own words.
+    /// The server's message.
     package var description: String {
         message.isEmpty ? "HTTP status \(code)\(reason.isEmpty ? "" : " \(reason)")" : message
     }
 
     /// The object is not there.
     package var isNotFound: Bool { reason == "NotFound" || (reason.isEmpty && code == 404) }
-    /// The object of that name is not there, by the word of a server that knows its kind: a proxy's 404, or a server without
-    /// the resource, says nothing of an object.
+    /// The object does not exist, according to a server that knows its kind.
+    ///
+    /// A 404 of a proxy, or of a server without the resource, does not count.
     package func saysGone(_ name: String) -> Bool { isNotFound && subject == name }
     /// Another object has the name.
     package var isAlreadyExists: Bool { reason == "AlreadyExists" }
-    /// The object is not as it was when we read it; a precondition that fails says the same.
+    /// The object has changed since it was read, or a precondition failed.
     package var isConflict: Bool { reason == "Conflict" || (reason.isEmpty && code == 409) }
-    /// The resourceVersion is older than what the server remembers.
+    /// The resourceVersion is too old for the server.
     package var isExpired: Bool { reason == "Expired" || reason == "Gone" || code == 410 }
     /// The token is not, or no longer, known.
     package var isUnauthorized: Bool { reason == "Unauthorized" || code == 401 }
@@ -76,9 +77,9 @@ package struct Status: Sendable, Hashable, CustomStringConvertible {
     package var isForbidden: Bool { reason == "Forbidden" || code == 403 }
     /// The object cannot be as we want it.
     package var isInvalid: Bool { reason == "Invalid" || code == 422 }
-    /// The namespace is being deleted, so nothing can be made in it.
+    /// The namespace is being deleted, so no object can be created in it.
     package var isNamespaceTerminating: Bool { isForbidden && message.contains("being terminated") }
-    /// The server's cache has not come as far as what we have seen.
+    /// The server's cache is older than the given resourceVersion.
     package var isTooLargeResourceVersion: Bool {
         message.contains("Too large resource version") || causes.contains { $0.contains("Too large resource version") }
     }
@@ -93,11 +94,11 @@ package struct Status: Sendable, Hashable, CustomStringConvertible {
 package enum KubernetesError: Error, Sendable, CustomStringConvertible {
     /// The server said no.
     case refused(call: String, Status)
-    /// The server could not be asked; whether it acted is not known unless `wasSent` is false.
+    /// The server could not be reached; whether it acted is unknown unless `wasSent` is false.
     case unreachable(call: String, reason: String, wasSent: Bool)
     /// The answer is not what it should be.
     case malformed(call: String, reason: String)
-    /// We may not write: another process leads, or this one cannot prove that it does.
+    /// Writes are not allowed: another process leads, or this one cannot prove that it leads.
     case notLeading(call: String)
     /// The task was cancelled.
     case canceled
@@ -119,7 +120,7 @@ package enum KubernetesError: Error, Sendable, CustomStringConvertible {
         return status
     }
 
-    /// Whether the server is known not to have acted.
+    /// Whether the server certainly did not act.
     package var isDefinite: Bool {
         switch self {
         case .refused(_, let status): status.code < 500

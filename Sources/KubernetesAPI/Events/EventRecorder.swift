@@ -25,11 +25,11 @@ package struct ObjectReference: Sendable, Hashable {
     }
 }
 
-/// Tells users what happens to their objects, as core/v1 Events.
+/// Reports what happens to objects, as core/v1 Events.
 ///
-/// Never holds work up: events wait in a short queue and are dropped when it is full. Warnings are sent at once; that all
-/// is well can wait, and does when the server is slow, since then it has work of more use. The same event again counts up
-/// the first one; an object has a budget of 25 events, which fills by one every five minutes.
+/// It never delays work: events wait in a short queue and are dropped if it is full. Warnings are sent at once; normal
+/// events are delayed if the server is slow. A repeated event increments the count of the first one. An object has a
+/// budget of 25 events, which grows by one every five minutes.
 package final class EventRecorder: Sendable {
     /// How an event is meant.
     package enum Kind: String, Sendable {
@@ -68,7 +68,7 @@ package final class EventRecorder: Sendable {
         let entrance: AsyncStream<Event>.Continuation
 
         init() {
-            // The newest are dropped when full: the first ones of a burst say what it is about.
+            // If the queue is full, the newest are dropped, because the first ones of a burst show the cause.
             (queue, entrance) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(4096))
         }
     }
@@ -78,7 +78,7 @@ package final class EventRecorder: Sendable {
         var budgets: [String: Budget] = [:]
         var dropped = 0
 
-        /// Takes one event out of an object's budget, if there is one left.
+        /// Takes one event from an object's budget, if there is one left.
         mutating func allows(_ uid: String) -> Bool {
             if budgets.count > EventRecorder.mostKnown { budgets = [:] }
             var budget = budgets[uid] ?? Budget()
@@ -99,21 +99,21 @@ package final class EventRecorder: Sendable {
     private let patient = Lane()
     private let state = Mutex(State())
 
-    /// So many events are remembered to be counted up; beyond, all are forgotten at once.
+    /// How many events are remembered for counting; beyond that all are forgotten at once.
     private static let mostKnown = 2048
     private static let longestMessage = 1024
     private static let senders = 2
-    /// A server that answers so soon has nothing better to do.
+    /// A server that answers faster than this is not busy.
     private static let quickAnswer = Duration.milliseconds(8)
-    /// After an event that was slower, a patient sender leaves the server alone for so many times as long.
+    /// After a slower answer, normal events pause for this many times its duration.
     private static let restFactor = 8
     private static let longestRest = Duration.seconds(2)
 
-    /// Makes a recorder that sends nothing before `run`.
+    /// Makes a recorder; it sends nothing before `run`.
     ///
     /// - Parameters:
     ///   - client: Whom to tell.
-    ///   - component: The driver's name: the same after a restart, so that events go on being counted up.
+    ///   - component: The driver's name: the same after a restart, so that counting continues.
     ///   - instance: The pod's name.
     package init(_ client: KubernetesClient, component: String, instance: String) {
         self.client = client
@@ -137,7 +137,7 @@ package final class EventRecorder: Sendable {
     /// Sends events until the task is cancelled.
     package func run() async {
         await withTaskGroup { group in
-            // Several at once: a burst of failures is not told one round trip after the other.
+            // Several at once, so that a burst of failures is not sent one by one.
             for _ in 0..<Self.senders {
                 group.addTask {
                     for await event in self.urgent.queue { await self.send(event) }
@@ -161,7 +161,7 @@ package final class EventRecorder: Sendable {
             do throws(KubernetesError) {
                 return try await sendOnce(event)
             } catch {
-                // Of a namespace that goes, or of rights that we lack, no later try makes an event.
+                // If the namespace is being deleted or rights are missing, a later try would fail too.
                 if error.isDefinite { return }
                 try? await Task.sleep(for: backoff.next())
             }
@@ -186,7 +186,7 @@ package final class EventRecorder: Sendable {
                 guard error.status?.isNotFound ?? false else { throw error }
             }
         }
-        // Events of what has no namespace are in this one.
+        // The namespace for events of cluster-wide objects.
         let namespace = event.object.namespace.isEmpty ? "default" : event.object.namespace
         let suffix = String(UInt64.random(in: 0...UInt64.max), radix: 16)
         let name = "\(event.object.name.prefix(200)).\(suffix)"

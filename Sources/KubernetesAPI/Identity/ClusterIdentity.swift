@@ -2,10 +2,10 @@ internal import Curl
 internal import Secrets
 internal import Synchronization
 
-/// Where the API server is and who we are to it.
+/// The API server's address and the client's identity.
 ///
-/// A token that lies in a file is read again every minute, and at once when the server no longer knows it: kubelet puts
-/// a new one there long before the old one ends.
+/// A token in a file is read again every minute, and at once if the server rejects it: kubelet renews the file long
+/// before the token expires.
 package final class ClusterIdentity: Sendable {
     /// `https://10.96.0.1:443`.
     package let server: String
@@ -49,7 +49,7 @@ package final class ClusterIdentity: Sendable {
         self.authoritiesPath = authoritiesPath
     }
 
-    /// Where requests go, with what we know of the server and it of us.
+    /// The server's address with the TLS identities.
     var target: HTTPRequest.Target {
         refresh(olderThan: Self.tokenAge)
         let authorities = state.withLock { $0.authorities }
@@ -65,13 +65,13 @@ package final class ClusterIdentity: Sendable {
         )
     }
 
-    /// The token, if that is how we say who we are.
+    /// The bearer token, if there is one.
     var token: Secret? {
         refresh(olderThan: Self.tokenAge)
         return state.withLock { $0.token } ?? fixed.token
     }
 
-    /// Reads the files again, because the server does not know the token, or we not the server.
+    /// Reads the files again, because the server rejects the token, or its certificate is not trusted.
     ///
     /// Returns whether anything is different now.
     func reread() -> Bool {
@@ -89,7 +89,7 @@ package final class ClusterIdentity: Sendable {
             return true
         }
         guard isDue else { return }
-        // A file that cannot be read at this moment leaves what we know in force.
+        // If a file cannot be read now, its last content stays in use.
         let token = tokenPath.flatMap { IdentityFile.bytes($0) }.map { Secret(IdentityFile.trimmed($0)) }
         let authorities = authoritiesPath.flatMap { IdentityFile.bytes($0) }
         state.withLock { state in

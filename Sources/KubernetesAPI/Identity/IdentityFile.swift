@@ -2,7 +2,7 @@ internal import FoundationEssentials
 
 /// Files that say who we are.
 enum IdentityFile {
-    /// The file's content; nothing when it cannot be read.
+    /// The file's content; `nil` if it cannot be read.
     static func bytes(_ path: String) -> [UInt8]? {
         (try? Data(contentsOf: URL(filePath: path))).map { Array($0) }
     }
@@ -16,7 +16,7 @@ enum IdentityFile {
         return slice
     }
 
-    /// What base64 stands for; nothing when it is none.
+    /// The decoded bytes; `nil` if the text is not base64.
     static func decoded(_ base64: String) -> [UInt8]? {
         Data(base64Encoded: base64, options: .ignoreUnknownCharacters).map { Array($0) }
     }

@@ -7,7 +7,7 @@ extension ClusterIdentity {
     /// - Parameters:
     ///   - environment: The process' variables; KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT name the server.
     ///   - directory: Where `token`, `ca.crt` and `namespace` are.
-    /// - Returns: The identity; nothing outside of a pod.
+    /// - Returns: The identity; `nil` outside of a pod.
     /// - Throws: `IdentityError` when a file is missing.
     package static func inCluster(
         environment: (String) -> String?,

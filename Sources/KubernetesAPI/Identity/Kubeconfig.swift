@@ -12,8 +12,8 @@ extension ClusterIdentity {
     /// - Parameters:
     ///   - document: The file's content.
     ///   - directory: The file's directory, which relative paths in it start from.
-    ///   - context: Which context; nothing for `current-context`.
-    ///   - allowsInsecure: Whether `insecure-skip-tls-verify` is obeyed; it is an error otherwise.
+    ///   - context: The context; `nil` for `current-context`.
+    ///   - allowsInsecure: Whether `insecure-skip-tls-verify` is allowed; otherwise it is an error.
     /// - Returns: The identity.
     /// - Throws: `IdentityError` that names the entry at fault.
     package static func kubeconfig(
@@ -67,8 +67,8 @@ extension ClusterIdentity {
     ///
     /// - Parameters:
     ///   - path: The file, YAML or JSON.
-    ///   - context: Which context; nothing for `current-context`.
-    ///   - allowsInsecure: Whether `insecure-skip-tls-verify` is obeyed.
+    ///   - context: The context; `nil` for `current-context`.
+    ///   - allowsInsecure: Whether `insecure-skip-tls-verify` is allowed.
     /// - Returns: The identity.
     /// - Throws: `IdentityError`.
     package static func kubeconfig(

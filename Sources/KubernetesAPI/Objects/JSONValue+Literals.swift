@@ -17,7 +17,8 @@ extension JSONValue: ExpressibleByIntegerLiteral {
     package init(integerLiteral value: Int64) { self = .number(JSONNumber(value)) }
 }
 
-// No ExpressibleByNilLiteral: in a merge patch `null` takes away what is there, and `condition ? value : nil` would mean it.
+// No ExpressibleByNilLiteral: in a merge patch `null` removes a field, and `condition ? value : nil` would do so by
+// mistake.
 
 extension JSONValue: ExpressibleByArrayLiteral {
     /// An array.
@@ -25,7 +26,7 @@ extension JSONValue: ExpressibleByArrayLiteral {
 }
 
 extension JSONValue: ExpressibleByDictionaryLiteral {
-    /// An object; of two members of one name the later counts.
+    /// An object; of two members with the same name, the later one counts.
     package init(dictionaryLiteral elements: (String, JSONValue)...) {
         self = .object(JSONObject(elements.map { (ExactText($0.0), $0.1) }, uniquingKeysWith: { $1 }))
     }
@@ -61,13 +62,13 @@ extension JSONValue {
         return number.int64
     }
 
-    /// The elements of an array; none of anything else.
+    /// The elements of an array; empty for other values.
     package var elements: [JSONValue] {
         guard case .array(let elements) = self else { return [] }
         return elements
     }
 
-    /// The strings of an array; what is no string is left out.
+    /// The strings of an array; other elements are omitted.
     package var strings: [String] { elements.compactMap(\.string) }
 
     /// The members of an object whose values are strings.
@@ -87,7 +88,7 @@ extension JSONValue {
         return value
     }
 
-    /// The object with one more member, or another value for it.
+    /// The object with a member added or replaced.
     package func with(_ name: String, _ value: JSONValue?) -> JSONValue {
         guard case .object(var members) = self, let value else { return self }
         members[name: name] = value

@@ -6,15 +6,15 @@ package struct ObjectMeta: Sendable, Hashable {
     package var namespace: String
     /// The name.
     package var name: String
-    /// The identity, which no later object of that name has.
+    /// The uid, which a later object of the same name does not have.
     package var uid: String { identity.text }
-    /// The version; opaque, fit only to be compared for equality and to be sent back.
+    /// The resourceVersion; opaque, may only be compared for equality and sent back.
     package var resourceVersion: String
     /// Whether it is being deleted.
     package var isBeingDeleted: Bool
     private let identity: ObjectUID
 
-    /// Reads `metadata`; nothing when it has no name, uid or version.
+    /// Reads `metadata`; `nil` if it has no name, uid or version.
     package init?(_ object: JSONValue) {
         guard let metadata = object["metadata"], let name = metadata["name"]?.string,
             let uid = metadata["uid"]?.string, !uid.isEmpty,

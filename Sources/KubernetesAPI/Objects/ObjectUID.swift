@@ -12,7 +12,7 @@ struct ObjectUID: Sendable, Hashable {
     private static let hyphen = UInt8(ascii: "-")
     private static let digits = Array("0123456789abcdef".utf8)
 
-    /// Takes a uid as the server writes it; what is no UUID in lower case is kept as it is.
+    /// Reads a uid in the server's form; what is not a UUID in lower case is kept as a string.
     init(_ text: String) {
         form = Self.halves(text).map { .uuid($0.0, $0.1) } ?? .other(text)
     }

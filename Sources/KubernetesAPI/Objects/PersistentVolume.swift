@@ -2,7 +2,7 @@ package import JSON
 
 /// A PersistentVolume, as far as we use it.
 ///
-/// Small, as a claim is; what is read only when a volume is worked on is in `details`, which the cache lets go of.
+/// Small, like a claim: fields that are needed only to work on a volume are in `details`, which the cache drops.
 package struct PersistentVolume: WatchedObject {
     /// Where a volume stands.
     package enum Phase: UInt8, Sendable {
@@ -18,7 +18,7 @@ package struct PersistentVolume: WatchedObject {
         case failed
     }
 
-    /// What becomes of a volume whose claim is gone.
+    /// The reclaim policy.
     package enum ReclaimPolicy: UInt8, Sendable {
         /// It stays.
         case retain
@@ -65,7 +65,7 @@ package struct PersistentVolume: WatchedObject {
         package var namespace: String
         /// The claim's name.
         package var name: String
-        /// The claim's uid; empty while a person has only named the claim.
+        /// The claim's uid; empty if a person has named only the claim.
         package var uid: String { identity.text }
         private let identity: ObjectUID
 
@@ -76,13 +76,13 @@ package struct PersistentVolume: WatchedObject {
         }
     }
 
-    /// What is read only when a volume is worked on.
+    /// Fields that are needed only to work on a volume.
     package final class Details: Sendable {
         /// All annotations.
         package let annotations: [String: String]
         /// All finalizers.
         package let finalizers: [String]
-        /// The FlexVolume driver, when that is the source.
+        /// The FlexVolume driver, if that is the source.
         package let flexDriver: String?
         /// The FlexVolume options.
         package let flexOptions: [String: String]
@@ -121,12 +121,12 @@ package struct PersistentVolume: WatchedObject {
     package var isBlock: Bool
     /// Whether it has the finalizer of external provisioners.
     package var hasProvisionerFinalizer: Bool
-    /// What is read only when it is worked on; nothing in the cache.
+    /// Fields that are needed only to work on it; `nil` in the cache.
     package var details: Details?
 
-    /// The finalizer that holds a PersistentVolume until its image is gone; external-provisioner's.
+    /// external-provisioner's finalizer, which keeps a PersistentVolume until its image is gone.
     package static let provisionerFinalizer = "external-provisioner.volume.kubernetes.io/finalizer"
-    /// The annotation that names who made a volume.
+    /// The annotation with a volume's provisioner.
     package static let provisionedByKey = "pv.kubernetes.io/provisioned-by"
 
     /// Reads a PersistentVolume.

@@ -2,8 +2,8 @@ package import JSON
 
 /// A claim, as far as we use it.
 ///
-/// Small: a cluster has a hundred thousand. What only a claim that is worked on needs is in `details`, which the cache
-/// lets go of.
+/// Small, because a cluster may have a hundred thousand. Fields that are needed only to work on a claim are in
+/// `details`, which the cache drops.
 package struct PersistentVolumeClaim: WatchedObject {
     /// Where a claim stands.
     package enum Phase: UInt8, Sendable {
@@ -15,7 +15,7 @@ package struct PersistentVolumeClaim: WatchedObject {
         case lost
     }
 
-    /// What a claim that is worked on is looked at for.
+    /// Fields that are needed only to work on a claim.
     package final class Details: Sendable {
         /// All annotations.
         package let annotations: [String: String]
@@ -25,13 +25,13 @@ package struct PersistentVolumeClaim: WatchedObject {
         package let accessModes: [String]
         /// Whether `spec.selector` asks for labels.
         package let hasSelector: Bool
-        /// The kind of what its content shall come from, with its group: `VolumeSnapshot.snapshot.storage.k8s.io`.
+        /// The kind and group of its data source: `VolumeSnapshot.snapshot.storage.k8s.io`.
         package let dataSource: String?
-        /// The VolumeAttributesClass that it names, where the server has the field.
+        /// The VolumeAttributesClass that it names, if the server has the field.
         package let attributesClass: String?
         /// The size that it asks for, as written.
         package let requestText: String
-        /// `status.allocatedResources.storage` in bytes, where the server has the field.
+        /// `status.allocatedResources.storage` in bytes, if the server has the field.
         package let allocatedBytes: Int64?
         /// `status.allocatedResourceStatuses.storage`.
         package let resizeStatus: String?
@@ -59,19 +59,19 @@ package struct PersistentVolumeClaim: WatchedObject {
 
     /// Name, uid, version.
     package var metadata: ObjectMeta
-    /// The class that it names; nothing when it names none, empty when it wants none.
+    /// The class name; `nil` if the field is missing, empty if the claim wants no class.
     package var className: String?
     /// The volume that it is bound to, or wants.
     package var volumeName: String
     /// Where it stands.
     package var phase: Phase
-    /// The size that it asks for, in bytes; 0 for none that can be read.
+    /// The requested size in bytes; 0 if it cannot be parsed.
     package var requestBytes: Int64
     /// The size that it has, in bytes.
     package var capacityBytes: Int64
     /// Whether it wants a raw device.
     package var isBlock: Bool
-    /// What only a claim that is worked on is looked at for; nothing in the cache.
+    /// Fields that are needed only to work on it; `nil` in the cache.
     package var details: Details?
 
     /// Reads a claim.
@@ -92,7 +92,7 @@ package struct PersistentVolumeClaim: WatchedObject {
         details = Details(object)
     }
 
-    /// As the cache keeps it: one that has all it asked for, and stays, needs no details.
+    /// The form for the cache: a claim that is bound, has its size and is not being deleted needs no details.
     package var compact: PersistentVolumeClaim {
         guard phase == .bound, !metadata.isBeingDeleted, requestBytes <= capacityBytes,
             details?.conditions.isEmpty ?? true, details?.attributesClass == nil

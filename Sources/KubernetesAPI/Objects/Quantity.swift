@@ -4,7 +4,7 @@ internal import ExactText
 ///
 /// See: k8s.io/apimachinery `resource.Quantity`.
 package enum Quantity {
-    /// The bytes of a quantity, rounded up to a whole one; nothing when it is none, negative, or above 2^63 - 1.
+    /// The bytes of a quantity, rounded up; `nil` if it is invalid, negative, or above 2^63 - 1.
     package static func bytes(_ text: String) -> Int64? {
         var rest = Substring(text)
         if rest.first == "+" { rest.removeFirst() }
@@ -14,7 +14,7 @@ package enum Quantity {
         guard parts.count <= 2, digits.contains(where: \.isNumber) else { return nil }
         let fraction = (parts.count == 2 ? parts[1] : "").reversed().drop { $0 == "0" }.reversed()
         let whole = parts[0].drop { $0 == "0" }
-        // More digits than these cannot make a difference of a byte below 2^63, or are above it.
+        // Further digits change the value by less than a byte, or it is above 2^63.
         let all = whole + fraction
         guard whole.count <= 19, fraction.count <= 18, var number = all.isEmpty ? 0 : UInt128(all) else { return nil }
         var divisor = power(10, fraction.count)

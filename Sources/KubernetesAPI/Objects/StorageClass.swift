@@ -2,7 +2,7 @@ package import JSON
 
 /// A StorageClass.
 package struct StorageClass: WatchedObject {
-    /// A label and the values that a node may have for it.
+    /// A label and its allowed values.
     package struct TopologyTerm: Sendable, Hashable {
         /// The labels of one term, all of which must hold.
         package var labels: [String: [String]]
@@ -18,11 +18,11 @@ package struct StorageClass: WatchedObject {
     package var mountOptions: [String]
     /// What becomes of its volumes.
     package var reclaimPolicy: PersistentVolume.ReclaimPolicy
-    /// Whether a volume is made only when a pod wants it: WaitForFirstConsumer.
+    /// Whether a volume is made only when a pod needs it: WaitForFirstConsumer.
     package var waitsForConsumer: Bool
     /// Whether its volumes may grow.
     package var allowsExpansion: Bool
-    /// Where its volumes may be used; one of the terms must hold, none means anywhere.
+    /// Where its volumes may be used: one of the terms must match; no terms mean anywhere.
     package var allowedTopologies: [TopologyTerm]
 
     /// Reads a class.

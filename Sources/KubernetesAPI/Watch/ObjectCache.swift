@@ -1,11 +1,11 @@
 internal import Synchronization
 
-/// The objects of a kind, kept up to date by a `Reflector`, found by name and by what an index says of them.
+/// The objects of a kind, kept up to date by a `Reflector`, found by name and by indexes.
 package final class ObjectCache<Object: WatchedObject>: Sendable {
-    /// What an object is found by beside its key; nothing for objects that are not in the index.
+    /// The index value of an object; `nil` if the object is not in the index.
     package typealias Index = @Sendable (Object) -> String?
 
-    /// An object of its own allocation: a dictionary is half empty, and would be so at the objects' size.
+    /// A separate allocation for each object, because a half-empty dictionary of inline objects would waste memory.
     private final class Kept: Sendable {
         let object: Object
 
@@ -14,7 +14,7 @@ package final class ObjectCache<Object: WatchedObject>: Sendable {
         }
     }
 
-    /// The keys that an index has for one value; most have one, which needs no set.
+    /// The keys of one index value; most have one key, which needs no set.
     private enum Keys {
         case one(String)
         case several(Set<String>)
@@ -62,7 +62,7 @@ package final class ObjectCache<Object: WatchedObject>: Sendable {
 
     /// Makes an empty cache.
     ///
-    /// - Parameter indexes: How objects are found; `objects(in:_:)` names them by their place here.
+    /// - Parameter indexes: The indexes; `objects(in:_:)` refers to them by position.
     package init(indexes: [Index] = []) {
         self.indexes = indexes
         state = Mutex(State(indexes: Array(repeating: [:], count: indexes.count)))
@@ -77,14 +77,14 @@ package final class ObjectCache<Object: WatchedObject>: Sendable {
     /// The object of that key: `namespace/name`, or the name.
     package func object(_ key: String) -> Object? { state.withLock { $0.objects[key]?.object } }
 
-    /// All objects for which the index says `value`.
+    /// All objects with this index value.
     package func objects(in index: Int, _ value: String) -> [Object] {
         state.withLock { state in
             (state.indexes[index][value]?.all ?? []).compactMap { state.objects[$0]?.object }
         }
     }
 
-    /// How many objects there are for which the index says `value`.
+    /// The number of objects with this index value.
     package func count(in index: Int, _ value: String) -> Int {
         state.withLock { $0.indexes[index][value]?.count ?? 0 }
     }
@@ -106,7 +106,7 @@ package final class ObjectCache<Object: WatchedObject>: Sendable {
         }
     }
 
-    /// Whether a text holds the uid of the object of that key, and so may be that object.
+    /// Whether a text contains the uid of the object with that key, and so may be that object.
     func isKnown(_ key: String, in text: [UInt8]) -> Bool {
         guard let uid = object(key).map({ Array($0.metadata.uid.utf8) }), uid.count <= text.count else { return false }
         return (0...(text.count - uid.count)).contains { start in
@@ -114,7 +114,7 @@ package final class ObjectCache<Object: WatchedObject>: Sendable {
         }
     }
 
-    /// Takes an object in, and returns the one that was there.
+    /// Stores an object and returns the previous one.
     @discardableResult
     package func put(_ object: Object) -> Object? {
         let compact = object.compact

@@ -2,10 +2,10 @@ internal import Curl
 internal import JSON
 internal import Synchronization
 
-/// Keeps an `ObjectCache` equal to what the API server has: lists in pages, then watches; lists again only when the server
-/// no longer knows where the watch stood.
+/// Keeps an `ObjectCache` equal to what the API server has: lists in pages, then watches; lists again only if the
+/// server cannot continue the watch.
 ///
-/// Every change is told to `onChange`, in order, after the cache has it.
+/// `onChange` is called for every change, in order, after the cache was updated.
 package final class Reflector<Object: WatchedObject>: Sendable {
     /// What a reflector has done since its start.
     package struct Counts: Sendable, Hashable {
@@ -25,7 +25,7 @@ package final class Reflector<Object: WatchedObject>: Sendable {
     private enum Start {
         /// A consistent list.
         case list
-        /// A list without pages: a page's token had run out.
+        /// A list without pages, after a page's token had expired.
         case wholeList
         /// A watch from here.
         case watch(String)
@@ -34,8 +34,8 @@ package final class Reflector<Object: WatchedObject>: Sendable {
     private struct State {
         var counts = Counts()
         var lastContact: ContinuousClock.Instant?
-        /// Whether the cache may lack something, or have something that is gone: an object or an event was unreadable since
-        /// the last list without such.
+        /// Whether the cache may be incomplete or outdated, because an object or event was unreadable since the last
+        /// complete list.
         var isIncomplete = false
         var lastFailure: String?
     }
@@ -59,9 +59,9 @@ package final class Reflector<Object: WatchedObject>: Sendable {
     ///   - query: Selectors.
     ///   - pageSize: Objects in a page of a list.
     ///   - cache: What to keep up to date.
-    ///   - onFailure: Told of what went wrong before it is tried again; must not block.
-    ///   - onUnreadable: Told of each object that is passed over, and why; must not block.
-    ///   - onChange: Told of every change; must not block.
+    ///   - onFailure: Called with a failure before the next try; must not block.
+    ///   - onUnreadable: Called for each skipped object, with the reason; must not block.
+    ///   - onChange: Called for every change; must not block.
     package init(
         _ client: KubernetesClient,
         _ path: String,
@@ -85,10 +85,10 @@ package final class Reflector<Object: WatchedObject>: Sendable {
     /// What it has done.
     package var counts: Counts { state.withLock { $0.counts } }
 
-    /// Whether all that was told since the last list could be read, and so could the list.
+    /// Whether the last list and all events since could be read.
     package var isComplete: Bool { state.withLock { !$0.isIncomplete } }
 
-    /// How long ago the server was last heard of, if ever.
+    /// How long ago the server last answered, if ever.
     package var silence: Duration? { state.withLock { $0.lastContact.map { .now - $0 } } }
 
     /// Lists and watches until the task is cancelled.
@@ -108,7 +108,7 @@ package final class Reflector<Object: WatchedObject>: Sendable {
                     state.lastFailure = error.description
                 }
                 start = next(after: error, start)
-                // An expired version is the server's way of saying "list", not a failure to wait after.
+                // An expired version means that a new list is needed; it is not a failure to wait after.
                 if error.status?.isExpired ?? false, backoff.count == 0 {
                     _ = backoff.next()
                     continue
@@ -131,12 +131,12 @@ package final class Reflector<Object: WatchedObject>: Sendable {
         case .wholeList: return .watch(try await list(inPagesOf: nil))
         case .watch(let version):
             let next = try await watch(from: version)
-            // What became of an object whose event could not be read is known after a list.
+            // After an unreadable event, a list shows the object's state.
             return isComplete ? next : .list
         }
     }
 
-    /// Brings the cache to what the server lists now; returns the version to watch from.
+    /// Updates the cache from a list; returns the version to watch from.
     private func list(inPagesOf size: Int?) async throws(KubernetesError) -> String {
         state.withLock { $0.counts.lists += 1 }
         var missing = Set(cache.keys)
@@ -169,14 +169,14 @@ package final class Reflector<Object: WatchedObject>: Sendable {
             version = list["metadata", "resourceVersion"]?.string ?? ""
             token = list["metadata", "continue"]?.string
         } while !(token ?? "").isEmpty
-        // What is there and cannot be read is not gone: it stays as it was last known.
+        // An unreadable object is not gone: its last known state is kept.
         for key in missing where !unreadable.contains(where: { cache.isKnown(key, in: $0) }) { drop(key) }
         state.withLock { $0.isIncomplete = !unreadable.isEmpty }
         cache.markSynced()
         return version
     }
 
-    /// Follows the changes until the server ends the watch; returns where the next one starts.
+    /// Follows the changes until the server ends the watch; returns the version for the next one.
     private func watch(from start: String) async throws(KubernetesError) -> Start {
         state.withLock { $0.counts.watches += 1 }
         var version = start
@@ -205,7 +205,7 @@ package final class Reflector<Object: WatchedObject>: Sendable {
             throw error
         } catch let error as CurlError {
             if error.isCanceled { throw .canceled }
-            // What was seen is kept: the next watch goes on from there. A quick end is a failure to wait after.
+            // The next watch continues from the last version. If the watch ends quickly, wait before the next one.
             guard .now - begun < .seconds(5), events == 0 else {
                 try? await Task.sleep(for: .milliseconds(Int.random(in: 50...500)))
                 return .watch(version)
@@ -220,13 +220,13 @@ package final class Reflector<Object: WatchedObject>: Sendable {
         return .watch(version)
     }
 
-    /// Takes one event in; returns the version that it brings.
+    /// Handles one event; returns its version.
     private func apply(_ line: [UInt8], _ call: APICall) throws(KubernetesError) -> String? {
         let event: JSONValue
         do throws(JSONError) {
             event = try JSONValue(parsing: line)
         } catch {
-            // A line that was cut off breaks at its end, and comes again with the next watch; any other would break that, too.
+            // A truncated line fails at its end and comes again with the next watch; a malformed one would fail again.
             guard error.offset < line.count else { throw .malformed(call: call.phrase, reason: "\(error)") }
             passOver("\(error)", line, call)
             return nil
@@ -256,7 +256,7 @@ package final class Reflector<Object: WatchedObject>: Sendable {
         return nil
     }
 
-    /// Leaves out what cannot be read: one object must not hide all others of its kind.
+    /// Skips an unreadable object, which must not hide all others of its kind.
     private func passOver(_ reason: String, _ bytes: [UInt8], _ call: APICall) {
         state.withLock { state in
             state.counts.unreadable += 1
@@ -266,7 +266,7 @@ package final class Reflector<Object: WatchedObject>: Sendable {
         onUnreadable("an object\(name) of \(call.path): \(reason)")
     }
 
-    /// The first `"name":"…"` of an object's text: its own, for the API server writes the members in this order.
+    /// The first `"name":"…"` in an object's text, which is its own because of the API server's member order.
     private static func name(in bytes: [UInt8]) -> String? {
         let text = String(decoding: bytes.prefix(4096), as: UTF8.self)
         guard let key = text.firstRange(of: "\"name\":\"") else { return nil }
@@ -278,7 +278,7 @@ package final class Reflector<Object: WatchedObject>: Sendable {
 
     private func take(_ object: Object) {
         let old = cache.put(object)
-        // One of the name went and another came while nobody watched.
+        // The object was replaced by another one of the same name between two watches.
         if let old, old.metadata.uid != object.metadata.uid { onChange(.gone(old)) }
         guard old?.metadata.resourceVersion != object.metadata.resourceVersion else { return }
         onChange(.present(object))

@@ -2,7 +2,7 @@ package import JSON
 
 /// A kind of object that can be listed and watched.
 package protocol WatchedObject: Sendable {
-    /// Reads an object; nothing when it is not whole.
+    /// Reads an object; `nil` if it is incomplete.
     init?(_ object: JSONValue)
 
     /// Name, uid, version.
@@ -12,7 +12,7 @@ package protocol WatchedObject: Sendable {
     var compact: Self { get }
 }
 
-/// What happened to an object, or that it was found to be there.
+/// An event of an object, or its presence in a list.
 package enum Change<Object: WatchedObject>: Sendable {
     /// It is there, whole, as it is now.
     case present(Object)
