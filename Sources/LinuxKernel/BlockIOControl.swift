@@ -17,14 +17,14 @@ public struct BlockIOControl: ~Copyable, Sendable {
         descriptor = try OwnedDescriptor(opening: path, writable ? O_RDWR : O_RDONLY)
     }
 
-    /// Waits until nobody has the device exclusively: no mount, no mkfs.
+    /// Waits until no process has the device open exclusively: no mount, no mkfs.
     ///
     /// See: open(2), `O_EXCL` on block devices. Throws EBUSY after `limit`.
     public static func waitUntilUnused(_ path: String, for limit: Duration) throws(KernelError) {
         _ = try exclusively(path, within: limit)
     }
 
-    /// Opens a device for ourselves alone, as soon as nobody else has it so.
+    /// Opens a device exclusively, as soon as no other process has it open exclusively.
     ///
     /// See: open(2), `O_EXCL` on block devices. Throws EBUSY after `limit`.
     public static func exclusively(_ path: String, within limit: Duration) throws(KernelError) -> OwnedDescriptor {
@@ -67,14 +67,14 @@ public struct BlockIOControl: ~Copyable, Sendable {
         return Int(bytes)
     }
 
-    /// Writes out and forgets the device's page cache.
+    /// Flushes and drops the device's page cache.
     ///
     /// Implements `BLKFLSBUF`.
     public borrowing func flushBuffers() throws(KernelError) {
         try accepted("BLKFLSBUF", descriptor.subject, clinux_block_flush_buffers(descriptor.rawValue))
     }
 
-    /// Makes a range read as zeros, by deallocation where the device can.
+    /// Makes a range read as zeros, by deallocation if the device supports it.
     ///
     /// Implements `BLKZEROOUT`.
     public borrowing func zeroOut(offset: UInt64, length: UInt64) throws(KernelError) {
@@ -82,7 +82,7 @@ public struct BlockIOControl: ~Copyable, Sendable {
         try accepted("BLKZEROOUT", descriptor.subject, result)
     }
 
-    /// Tells the device that a range is not needed any more; what it reads as then is not said.
+    /// Discards a range; what it reads as afterwards is undefined.
     ///
     /// Implements `BLKDISCARD`.
     public borrowing func discard(offset: UInt64, length: UInt64) throws(KernelError) {

@@ -31,7 +31,7 @@ public struct Cgroups: Sendable {
         Cgroups(text: try KernelFile.text("/proc/\(process)/cgroup"))
     }
 
-    /// Where the hierarchy of `membership` is mounted with its root in sight.
+    /// Where the hierarchy of `membership` is mounted with its root.
     public static func root(of membership: Membership, in table: MountTable) -> String? {
         table.mounts.first { mount in
             guard mount.root == "/" else { return false }
@@ -40,9 +40,9 @@ public struct Cgroups: Sendable {
         }?.mountPoint
     }
 
-    /// Moves a process to the root of every hierarchy, and returns what could not be done, a sentence each.
+    /// Moves a process to the root of every hierarchy, and returns the failures, one sentence each.
     ///
-    /// Of `cpuset` too: kubelet kills whoever is in any hierarchy's cgroup of a pod that is deleted.
+    /// Including `cpuset`: kubelet kills every process in any of the cgroups of a deleted pod.
     public static func moveToRoot(_ pid: Int32) -> [String] {
         guard let cgroups = try? of("\(pid)"), let table = try? MountTable.current() else {
             return ["the cgroups of process \(pid) cannot be read"]

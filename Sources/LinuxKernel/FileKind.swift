@@ -15,7 +15,7 @@ public enum FileKind: Sendable, Hashable {
     /// Anything else.
     case other
 
-    /// Looks at `path` without following a last symbolic link; nothing when there is nothing.
+    /// The kind of `path`, without following a final symbolic link; `nil` if it does not exist.
     ///
     /// See: lstat(2). Blocks when the path is on a file system whose server does not answer.
     public static func of(_ path: String) throws(KernelError) -> FileKind? {

@@ -8,7 +8,7 @@ internal import SystemPackage
 public struct FileSystemUsage: Sendable, Hashable {
     /// All bytes.
     public let totalBytes: UInt64
-    /// Bytes that nobody has taken, the reserve for root included.
+    /// Free bytes, including the reserve for root.
     public let freeBytes: UInt64
     /// Bytes that everybody may take.
     public let availableBytes: UInt64
@@ -44,7 +44,7 @@ public enum FileSystemControl {
         try accepted("EXT4_IOC_RESIZE_FS", path, clinux_ext4_resize(directory.rawValue, blocks))
     }
 
-    /// Grows the xfs mounted at `path` to `bytes`; fine when it is that large.
+    /// Grows the xfs mounted at `path` to `bytes`; succeeds if it is that large.
     ///
     /// Implements `XFS_IOC_FSGROWFSDATA`.
     public static func growXFS(at path: String, toBytes bytes: UInt64) throws(KernelError) {
@@ -60,7 +60,7 @@ public enum FileSystemControl {
         try accepted("XFS_IOC_FSGROWFSDATA", path, grown)
     }
 
-    /// Gives the free space of the file system at `path` back to its device; returns the bytes that it offered.
+    /// Discards the free space of the file system at `path`; returns the discarded bytes.
     ///
     /// Implements `FITRIM`. Similar to: fstrim(8).
     public static func trim(_ path: String) throws(KernelError) -> UInt64 {

@@ -1,6 +1,6 @@
 internal import SystemPackage
 
-/// The control files of FUSE connections, by which the kernel gives up on a server.
+/// The control files of FUSE connections, which can abort a server's connection.
 ///
 /// See: Documentation/filesystems/fuse.rst, "FUSE control filesystem". The number of a connection is the minor device
 /// number of its mount.
@@ -11,7 +11,7 @@ public struct FuseConnections: Sendable {
     /// Reads below `root`.
     public init(root: String) { self.root = root }
 
-    /// Finds the control file system, or mounts it: at its own place, or at `fallback` where /sys is read-only.
+    /// Finds the control file system, or mounts it: at its own path, or at `fallback` if /sys is read-only.
     public static func mounted(fallback: String) throws(KernelError) -> FuseConnections {
         let usual = "/sys/fs/fuse/connections"
         let table = try MountTable.current()
@@ -28,7 +28,7 @@ public struct FuseConnections: Sendable {
         }
     }
 
-    /// Makes every request of a connection fail, now and later; fine when there is no such connection.
+    /// Aborts a connection: all present and later requests fail; succeeds if there is no such connection.
     public func abort(_ connection: Int) throws(KernelError) {
         do throws(KernelError) {
             try KernelFile.write("1", to: "\(root)/\(connection)/abort")
@@ -37,7 +37,7 @@ public struct FuseConnections: Sendable {
         }
     }
 
-    /// How many requests wait for the server; nothing when there is no such connection.
+    /// How many requests wait for the server; `nil` if there is no such connection.
     public func waiting(_ connection: Int) -> Int? {
         KernelFile.firstLine("\(root)/\(connection)/waiting").flatMap { Int($0) }
     }

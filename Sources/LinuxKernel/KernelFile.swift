@@ -2,7 +2,7 @@ internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
-/// Small files: those that the kernel makes up (procfs, sysfs, cgroups), and records of our own.
+/// Small files: those of the kernel (procfs, sysfs, cgroups) and Nacre's own records.
 public enum KernelFile {
     /// The whole file as text.
     public static func text(_ path: String) throws(KernelError) -> String {
@@ -14,19 +14,19 @@ public enum KernelFile {
         try OwnedDescriptor(opening: path, O_RDONLY).readToEnd(limit: 64 << 20)
     }
 
-    /// The file's first line without its line feed; nothing when it cannot be read.
+    /// The file's first line without its line feed; `nil` if it cannot be read.
     public static func firstLine(_ path: String) -> String? {
         guard let text = try? text(path) else { return nil }
         return text.parts(at: "\n", most: 1).first
     }
 
-    /// Writes `text` to a file that exists, in one call, as kernel files want it.
+    /// Writes `text` to an existing file in one call, as kernel files require.
     public static func write(_ text: String, to path: String) throws(KernelError) {
         let file = try OwnedDescriptor(opening: path, O_WRONLY)
         try file.writeAll(Array(text.utf8))
     }
 
-    /// Replaces `path` by a file with these bytes, so that a crash leaves the old or the new one, whole.
+    /// Replaces `path` by a file with these bytes; a crash leaves either the old or the new file, complete.
     ///
     /// See: fsync(2), rename(2).
     ///
@@ -34,8 +34,8 @@ public enum KernelFile {
     ///   - path: The file.
     ///   - bytes: What it holds then.
     ///   - mode: Who may read it.
-    ///   - isDurable: Whether that is true of a crash of the machine, too, and not of processes alone; takes two flushes
-    ///     of a disk.
+    ///   - isDurable: Whether that holds for a crash of the machine too, and not only of processes; costs two disk
+    ///     flushes.
     /// - Throws: `KernelError`.
     public static func replace(
         _ path: String,
@@ -56,21 +56,21 @@ public enum KernelFile {
         }
     }
 
-    /// Makes a file of zeros that takes no room; what was there is gone.
+    /// Creates a sparse file of zeros; an existing file is replaced.
     ///
     /// See: ftruncate(2).
     ///
     /// - Parameters:
     ///   - path: The file.
     ///   - sizeBytes: Its size.
-    /// - Throws: `KernelError`, also for a size that the file system does not take.
+    /// - Throws: `KernelError`, also for a size that the file system does not support.
     public static func makeSparse(_ path: String, sizeBytes: UInt64) throws(KernelError) {
         guard let size = off_t(exactly: sizeBytes) else { throw KernelError("ftruncate", .fileTooLarge, path) }
         let file = try OwnedDescriptor(opening: path, O_WRONLY | O_CREAT | O_TRUNC)
         try checked("ftruncate", path, ftruncate(file.rawValue, size))
     }
 
-    /// Gives a file or a directory another name, on disk too when this returns.
+    /// Renames a file or directory durably.
     ///
     /// See: rename(2).
     public static func rename(_ path: String, to newPath: String) throws(KernelError) {
@@ -84,7 +84,7 @@ public enum KernelFile {
         guard errno == ENOENT else { throw KernelError("unlink", Errno(rawValue: errno), path) }
     }
 
-    /// Makes a directory and those above it; fine when it is there.
+    /// Creates a directory and its parents; succeeds if it exists.
     public static func makeDirectories(_ path: String, mode: UInt32 = 0o700) throws(KernelError) {
         if mkdir(path, mode) == 0 || errno == EEXIST { return }
         guard errno == ENOENT, let parent = parent(of: path) else {
@@ -96,7 +96,7 @@ public enum KernelFile {
         }
     }
 
-    /// Removes an empty directory; fine when there is none.
+    /// Removes an empty directory; succeeds if it does not exist.
     public static func removeDirectory(_ path: String) throws(KernelError) {
         guard rmdir(path) != 0, errno != ENOENT else { return }
         throw KernelError("rmdir", Errno(rawValue: errno), path)
@@ -116,16 +116,16 @@ public enum KernelFile {
         return names.sorted()
     }
 
-    /// The path with all symbolic links followed, but for its last component, which is left as it is.
+    /// The path with all symbolic links resolved, except in its last component.
     ///
-    /// The last component is left alone because it may be a mount whose server does not answer. Of directories that are not
-    /// there yet the names are kept; `.` and `..` are then refused, for nobody can say where they lead.
+    /// The last component is not resolved because it may be a mount whose server does not answer. Names of missing
+    /// directories are kept; after them `.` and `..` are refused, because their meaning is unknown.
     ///
     /// See: realpath(3).
     ///
-    /// - Parameter path: An absolute path; doubled and final slashes are passed over.
+    /// - Parameter path: An absolute path; doubled and final slashes are ignored.
     /// - Returns: The path, absolute, without `.`, `..`, doubled or final slashes.
-    /// - Throws: `KernelError`; `EINVAL` when the last component is `.` or `..`.
+    /// - Throws: `KernelError`; `EINVAL` if the last component is `.` or `..`.
     public static func canonical(_ path: String) throws(KernelError) -> String {
         guard path.startsExactly(with: "/"), !path.utf8.contains(0) else {
             throw KernelError("realpath", .invalidArgument, path)

@@ -2,11 +2,11 @@ internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
-/// What the kernel says from a moment on: `/dev/kmsg`.
+/// The kernel's messages from a moment on: `/dev/kmsg`.
 public struct KernelLog: ~Copyable, Sendable {
     private let file: OwnedDescriptor
 
-    /// Listens from now on; nothing when we may not.
+    /// Listens from now on; `nil` without permission.
     public init?(path: String = "/dev/kmsg") {
         guard let file = try? OwnedDescriptor(opening: path, O_RDONLY | O_NONBLOCK) else { return nil }
         guard lseek(file.rawValue, 0, SEEK_END) >= 0 else { return nil }

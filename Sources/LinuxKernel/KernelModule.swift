@@ -3,9 +3,9 @@ internal import SystemPackage
 
 /// Modules of the kernel.
 public enum KernelModule {
-    /// Loads a module by modprobe; false when that cannot be, for whatever reason.
+    /// Loads a module by modprobe; false if that fails for any reason.
     ///
-    /// Waits 20 s at most: a module's start may talk to hardware.
+    /// Waits at most 20 s, because a module's start may access hardware.
     @discardableResult
     public static func load(_ name: String) -> Bool {
         for program in ["/sbin/modprobe", "/usr/sbin/modprobe", "/usr/bin/modprobe"] where access(program, X_OK) == 0 {

@@ -10,7 +10,7 @@ public struct KernelRelease: Sendable, Hashable, CustomStringConvertible {
     /// The second number.
     public let minor: Int
 
-    /// Reads a release; nothing when it does not begin with two numbers.
+    /// Reads a release; `nil` if it does not begin with two numbers.
     public init?(_ text: String) {
         let numbers = text.parts(at: ".", most: 2, omittingEmpty: true).prefix(2).map { $0.prefix(while: \.isNumber) }
         guard numbers.count == 2, let major = Int(numbers[0]), let minor = Int(numbers[1]) else { return nil }
@@ -22,10 +22,10 @@ public struct KernelRelease: Sendable, Hashable, CustomStringConvertible {
         KernelFile.firstLine("/proc/sys/kernel/osrelease").flatMap(KernelRelease.init)
     }
 
-    /// Whether a FUSE connection can be asked for its unanswered requests again: `FUSE_NOTIFY_RESEND`, from 6.9 on.
+    /// Whether a FUSE connection can send unanswered requests again: `FUSE_NOTIFY_RESEND`, from 6.9 on.
     public var resendsFuseRequests: Bool { major > 6 || (major == 6 && minor >= 9) }
 
-    /// Whether its Ceph client speaks the second messenger: 5.11, and what Red Hat took back to 4.18.
+    /// Whether its Ceph client supports messenger v2: from 5.11, and Red Hat's backport to 4.18.
     public var hasMessengerV2: Bool {
         major > 5 || (major == 5 && minor >= 11) || description.contains(".el8") || description.contains(".el9")
     }

@@ -1,9 +1,9 @@
 internal import Glibc
 internal import SystemPackage
 
-/// A question to a server on a socket of this machine, and its answer.
+/// A request to a server on a local socket, and its answer.
 public enum LocalSocket {
-    /// Connects, sends, and reads until there is enough.
+    /// Connects, sends, and reads until the answer is complete.
     ///
     /// See: unix(7).
     ///
@@ -11,9 +11,9 @@ public enum LocalSocket {
     ///   - path: The socket.
     ///   - request: What to send.
     ///   - patience: How long each call may wait.
-    ///   - isWhole: Whether what has come is all of the answer; the server may leave the connection open.
-    /// - Returns: What came until then, until the server closed, or until patience ended.
-    /// - Throws: `KernelError` when there is no server: ECONNREFUSED, ENOENT.
+    ///   - isWhole: Whether the received bytes are the complete answer; the server may keep the connection open.
+    /// - Returns: The bytes received until then, until the server closed, or until the time limit.
+    /// - Throws: `KernelError` if there is no server: ECONNREFUSED, ENOENT.
     public static func ask(
         _ path: String,
         _ request: [UInt8],

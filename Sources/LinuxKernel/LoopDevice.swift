@@ -60,7 +60,7 @@ public struct LoopDevice: Sendable, Hashable, CustomStringConvertible {
         try accepted("LOOP_SET_CAPACITY", path, clinux_loop_set_capacity(descriptor.rawValue))
     }
 
-    /// Lets go of the backing file, at once or when the last user closes the device; fine when there is none.
+    /// Detaches the backing file, at once or when the last user closes the device; succeeds if there is none.
     ///
     /// Implements `LOOP_CLR_FD`.
     public func detach() throws(KernelError) {
@@ -70,7 +70,7 @@ public struct LoopDevice: Sendable, Hashable, CustomStringConvertible {
         try accepted("LOOP_CLR_FD", path, result)
     }
 
-    /// Whether the device passes I/O on without the page cache of its file.
+    /// Whether the device bypasses the page cache of its file.
     ///
     /// Implements `LOOP_GET_STATUS64`. Asks the backing file's server: blocks when that does not answer.
     public func usesDirectIO() throws(KernelError) -> Bool {
@@ -81,7 +81,7 @@ public struct LoopDevice: Sendable, Hashable, CustomStringConvertible {
         return flags & CLINUX_LO_FLAGS_DIRECT_IO != 0
     }
 
-    /// A container's /dev has only the nodes that it started with.
+    /// A container's /dev is static.
     private func makeNode() throws(KernelError) {
         guard try FileKind.of(path) == nil else { return }
         let result = mknod(path, S_IFBLK | 0o600, dev_t(device.rawValue))

@@ -3,10 +3,10 @@ internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
-/// A place in the file system where something is mounted or taken away, reached without following a symbolic link.
+/// A place in the file system for mounts and unmounts, opened without following symbolic links.
 ///
-/// Every directory on the way is opened as such, so a link that somebody puts there meanwhile makes the call fail and
-/// never leads it elsewhere. What is done then is done to what was opened, by its descriptor.
+/// Every directory of the path is opened by itself, so a link that is created meanwhile makes the call fail and never
+/// redirects it. All operations use the opened descriptor.
 ///
 /// See: openat(2), O_PATH and O_NOFOLLOW; works on kernels without openat2(2) and move_mount(2) as well.
 public struct MountPlace: ~Copyable, Sendable {
@@ -18,9 +18,9 @@ public struct MountPlace: ~Copyable, Sendable {
     /// Walks to the parent of `path`.
     ///
     /// - Parameters:
-    ///   - path: As `KernelFile.canonical` gives it: absolute, without links, `.` and `..`.
-    ///   - mode: With it, directories that are missing on the way are made, with this mode.
-    /// - Throws: `KernelError`; `ENOENT` when a directory on the way is missing, `ELOOP` or `ENOTDIR` when it is a link.
+    ///   - path: As `KernelFile.canonical` returns it: absolute, without links, `.` and `..`.
+    ///   - mode: If given, missing directories of the path are created with this mode.
+    /// - Throws: `KernelError`; `ENOENT` if a directory of the path is missing, `ELOOP` or `ENOTDIR` if it is a link.
     public init(_ path: String, makingParents mode: UInt32? = nil) throws(KernelError) {
         let parts = path.parts(at: "/", omittingEmpty: true)
         guard path.startsExactly(with: "/"), let name = parts.last, !parts.containsExactly("."),
@@ -40,22 +40,22 @@ public struct MountPlace: ~Copyable, Sendable {
         parent = directory
     }
 
-    /// What is at the place, on top of all that is mounted there; nothing when there is nothing.
+    /// The kind of the topmost object at the place; `nil` if there is none.
     public borrowing func kind() throws(KernelError) -> FileKind? {
         var status = stat()
         guard fstatat(parent.rawValue, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
             if errno == ENOENT { return nil }
             let error = KernelError("fstatat", Errno(rawValue: errno), path)
-            // A mounted file system whose device is dead: something is there all the same (xfs_vn_getattr).
+            // A mounted file system on a dead device exists although it returns this error (xfs_vn_getattr).
             if Self.isOfDeadDevice(error) { return .other }
             throw error
         }
         return FileKind(status)
     }
 
-    /// The mount on which the place lies: the place's own when something is mounted there.
+    /// The mount that contains the place: the place's own mount if there is one.
     ///
-    /// - Returns: Its number in mountinfo; nothing when there is nothing at the place.
+    /// - Returns: Its id in mountinfo; `nil` if the place does not exist.
     public borrowing func mountID() throws(KernelError) -> Int? {
         let top: OwnedDescriptor
         do throws(KernelError) {
@@ -71,17 +71,17 @@ public struct MountPlace: ~Copyable, Sendable {
         throw KernelError("read", .ioError, "/proc/self/fdinfo of \(path)")
     }
 
-    /// What is mounted at the place, on top of all others.
+    /// The topmost mount at the place.
     ///
-    /// Unlike a search of mountinfo by the path, it tells a mount from one of the same name that another hides.
+    /// Unlike a search in mountinfo by path, it tells a mount from a hidden one with the same path.
     ///
-    /// - Returns: The mount; nothing when the place is none.
+    /// - Returns: The mount; `nil` if the place is not a mount point.
     public borrowing func mount() throws(KernelError) -> MountTable.Mount? {
         guard let id = try mountID() else { return nil }
         return try MountTable.current().mounts.first { $0.id == id && $0.mountPoint.isExactly(path) }
     }
 
-    /// Makes a directory there; fine when there is one.
+    /// Creates a directory there; succeeds if it exists.
     public borrowing func makeDirectory(mode: UInt32) throws(KernelError) {
         if mkdirat(parent.rawValue, name, mode) != 0, errno != EEXIST {
             throw KernelError("mkdirat", Errno(rawValue: errno), path)
@@ -89,7 +89,7 @@ public struct MountPlace: ~Copyable, Sendable {
         guard try kind() == .directory else { throw KernelError("mkdirat", .notDirectory, path) }
     }
 
-    /// Makes an empty file there to mount on; fine when there is one.
+    /// Creates an empty file there to mount on; succeeds if it exists.
     public borrowing func makeFile() throws(KernelError) {
         switch try kind() {
         case nil:
@@ -105,7 +105,7 @@ public struct MountPlace: ~Copyable, Sendable {
 
     /// Removes what `makeDirectory` or `makeFile` left: an empty directory or an empty file.
     ///
-    /// - Throws: `KernelError` for all else that is there; fine when there is nothing.
+    /// - Throws: `KernelError` for anything else; succeeds if nothing is there.
     public borrowing func removeEmpty() throws(KernelError) {
         switch try kind() {
         case nil: return
@@ -138,9 +138,9 @@ extension MountPlace {
     /// Makes what is at `source` appear here too.
     ///
     /// - Parameters:
-    ///   - source: A place; what lies on top of it is bound.
-    ///   - isWanted: Told of what was opened there, which is what is bound; with `false` nothing is.
-    /// - Throws: `KernelError`; `ESTALE` when it is not what is wanted.
+    ///   - source: A place; its topmost object is bound.
+    ///   - isWanted: Called with the opened object, which is then bound; if it returns false, nothing is bound.
+    /// - Throws: `KernelError`; `ESTALE` if it is not the wanted object.
     public borrowing func bind(
         _ source: borrowing MountPlace,
         ifSource isWanted: (MountedThing) throws(KernelError) -> Bool
@@ -161,12 +161,12 @@ extension MountPlace {
         try checked("mount", "\(path) (remount)", Glibc.mount(nil, top.link, nil, flags, nil))
     }
 
-    /// Takes away the topmost mount here; EBUSY while anyone uses it.
+    /// Unmounts the topmost mount here; EBUSY while it is in use.
     public borrowing func unmount() throws(KernelError) {
         try checked("umount2", path, umount2("\(parent.link)/\(name)", CInt(UMOUNT_NOFOLLOW)))
     }
 
-    /// Takes the topmost mount here out of sight now; it ends when its last user does.
+    /// Detaches the topmost mount here now; it ends with its last user.
     public borrowing func detach() throws(KernelError) {
         let flags = CInt(UMOUNT_NOFOLLOW) | CInt(MNT_DETACH)
         try checked("umount2", "\(path) (detach)", umount2("\(parent.link)/\(name)", flags))
@@ -182,13 +182,14 @@ extension MountPlace {
             adopting: try checked("openat", path, openat(parent.rawValue, name, flags)),
             subject: path
         )
-        // O_PATH opens a link itself; what is mounted on it by its descriptor could not be taken away by its path.
+        // O_PATH opens a link itself; a mount on it by descriptor could not be unmounted by path.
         do throws(KernelError) {
             guard try top.kind() != .symbolicLink else {
                 throw KernelError("openat", .tooManySymbolicLinkLevels, path)
             }
         } catch {
-            // A mounted file system whose device is dead answers so, and must come down all the same. A link never does.
+            // A mounted file system on a dead device returns this error and must still be unmounted. A link never
+            // returns it.
             guard Self.isOfDeadDevice(error) else { throw error }
         }
         return top
@@ -204,7 +205,7 @@ public struct MountedThing: Sendable, Hashable {
 }
 
 extension OwnedDescriptor {
-    /// A path that leads to what is open, whatever became of its name.
+    /// A path to the opened object, independent of its name.
     fileprivate var link: String { "/proc/self/fd/\(rawValue)" }
 
     fileprivate borrowing func kind() throws(KernelError) -> FileKind { try thing(subject).kind }

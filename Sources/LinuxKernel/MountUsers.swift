@@ -2,16 +2,16 @@ internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
-/// Finds who keeps a mount busy, where the kernel only says EBUSY.
+/// Finds the users of a mount, because the kernel only returns EBUSY.
 public enum MountUsers {
-    /// The processes that have something open below a mount point, or stand there, and the mounts that lie on it.
+    /// The processes that have files or their working directory below a mount point, and the mounts on it.
     ///
-    /// Only links are read: nothing waits for a file system that does not answer.
+    /// Only links are read, so a file system that does not answer does not block.
     ///
     /// - Parameters:
     ///   - mountPoint: The mount point, an absolute path.
     ///   - limit: How many to name.
-    /// - Returns: For a sentence each: `process 77 (postgres) has '/mnt/base/1' open`.
+    /// - Returns: One sentence each: `process 77 (postgres) has '/mnt/base/1' open`.
     public static func users(of mountPoint: String, limit: Int = 6) -> [String] {
         var users: [String] = []
         for mount in (try? MountTable.current().mounts(below: mountPoint)) ?? [] {

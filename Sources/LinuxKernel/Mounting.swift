@@ -2,7 +2,7 @@ internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
-/// How something is mounted: the kernel's flag bits, and what is left for the file system to read.
+/// Mount options: the kernel's flags, and the remaining options for the file system.
 public struct MountOptions: Sendable, Hashable {
     /// `MS_…` bits.
     public var flags: UInt
@@ -11,7 +11,7 @@ public struct MountOptions: Sendable, Hashable {
 
     /// Splits options as mount(8) knows them.
     ///
-    /// `_netdev`, `defaults`, `nofail` and `x-…` are for mount(8) and systemd alone and are dropped.
+    /// `_netdev`, `defaults`, `nofail` and `x-…` are only for mount(8) and systemd and are dropped.
     public init(_ options: [String]) {
         flags = 0
         var rest: [String] = []
@@ -43,7 +43,7 @@ public struct MountOptions: Sendable, Hashable {
     private static let forOthers: Set<String> = ["_netdev", "defaults", "nofail", "auto", "noauto", "user", "nouser"]
 }
 
-/// Mounts of our own, at paths that nobody else may give; `MountPlace` is for all others.
+/// Nacre's internal mounts, at its own paths; `MountPlace` is for paths that others give.
 ///
 /// See: mount(2), umount2(2).
 public enum Mounting {
@@ -61,12 +61,12 @@ public enum Mounting {
         try checked("mount", "\(source) on \(target)", result)
     }
 
-    /// Takes away the mount at `target`; EBUSY while anyone uses it.
+    /// Unmounts `target`; EBUSY while it is in use.
     public static func unmount(_ target: String) throws(KernelError) {
         try checked("umount2", target, umount2(target, CInt(UMOUNT_NOFOLLOW)))
     }
 
-    /// Takes the mount at `target` out of sight now; it ends when its last user does.
+    /// Detaches the mount at `target` now; it ends with its last user.
     public static func detach(_ target: String) throws(KernelError) {
         let flags = CInt(UMOUNT_NOFOLLOW) | CInt(MNT_DETACH)
         try checked("umount2", "\(target) (detach)", umount2(target, flags))

@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
-/// A file descriptor with exactly one owner; it is closed when the owner lets go.
+/// A file descriptor with exactly one owner; it is closed when the owner is released.
 public struct OwnedDescriptor: ~Copyable, Sendable {
     /// The number, to lend to a call.
     public let rawValue: CInt
@@ -26,7 +26,7 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
         close(rawValue)
     }
 
-    /// Makes a pipe, both ends closed at exec, and gives them to `body`.
+    /// Creates a pipe, both ends close-on-exec, and passes them to `body`.
     ///
     /// See: pipe2(2).
     public static func withPipe<R: ~Copyable>(
@@ -77,7 +77,7 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
         return bytes
     }
 
-    /// Tries to lock the whole file for ourselves; false when another process has it.
+    /// Tries to lock the whole file exclusively; false if another process holds the lock.
     ///
     /// See: flock(2). The lock goes with the last descriptor of this opening.
     public borrowing func tryLock() throws(KernelError) -> Bool {

@@ -3,16 +3,16 @@ internal import Glibc
 internal import SystemPackage
 
 extension ProcessControl {
-    /// Makes a copy of this process, which goes on with the calling thread alone; 0 is returned to the copy.
+    /// Forks this process; the copy has only the calling thread and gets 0.
     ///
-    /// For a process that has no other thread at work: whatever lock another one holds stays locked in the copy.
+    /// Only for a process without other active threads: locks that another thread holds stay locked in the copy.
     ///
     /// Implements `fork`.
     public static func fork() throws(KernelError) -> Int32 {
         try accepted("fork", "this process", clinux_fork())
     }
 
-    /// Waits for a child of ours to end; nothing when it was killed, its exit status otherwise.
+    /// Waits for a child process to end; returns its exit status, or `nil` if it was killed.
     ///
     /// Implements `waitpid`.
     public static func wait(for child: Int32) -> Int32? {
@@ -25,7 +25,7 @@ extension ProcessControl {
 }
 
 extension OwnedDescriptor {
-    /// Makes memory of `bytes` zeros that several processes can map.
+    /// Creates a memory file of `bytes` zeros that several processes can map.
     ///
     /// Implements `memfd_create`.
     public static func sharedMemory(_ name: String, bytes: UInt64) throws(KernelError) -> OwnedDescriptor {
@@ -33,7 +33,7 @@ extension OwnedDescriptor {
         return OwnedDescriptor(adopting: raw, subject: name)
     }
 
-    /// Makes a UNIX stream and gives its ends to `body`.
+    /// Creates a UNIX stream socket pair and passes its ends to `body`.
     ///
     /// Implements `socketpair`.
     public static func withSocketPair<R: ~Copyable>(
@@ -47,9 +47,9 @@ extension OwnedDescriptor {
         )
     }
 
-    /// Listens on a UNIX stream socket at `path`, in the place of whoever did.
+    /// Listens on a UNIX stream socket at `path`, replacing an existing socket.
     ///
-    /// The path may be longer than a socket's address: it is reached through its directory's descriptor.
+    /// The path may be longer than a socket address, because it is opened through its directory's descriptor.
     public static func listening(at path: String) throws(KernelError) -> OwnedDescriptor {
         try KernelFile.remove(path)
         return try through(path) { (short) throws(KernelError) in
@@ -57,7 +57,7 @@ extension OwnedDescriptor {
         }
     }
 
-    /// Connects to who listens at `path`; ECONNREFUSED when nobody does.
+    /// Connects to the socket at `path`; ECONNREFUSED if no process listens.
     public static func connected(to path: String) throws(KernelError) -> OwnedDescriptor {
         try through(path) { (short) throws(KernelError) in
             try OwnedDescriptor(adopting: accepted("connect", path, clinux_connect(short)), subject: path)

@@ -3,7 +3,7 @@ internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
-/// A process that cannot be taken for another one: its number, when it started, and in which boot.
+/// A unique process identity: process id, start time and boot.
 public struct ProcessIdentity: Sendable, Hashable, Codable {
     /// The process' number.
     public let pid: Int32
@@ -19,7 +19,7 @@ public struct ProcessIdentity: Sendable, Hashable, Codable {
         self.bootID = bootID
     }
 
-    /// The process that has this number now; nothing when there is none, or it is a zombie.
+    /// The process with this id now; `nil` if there is none or it is a zombie.
     public init?(of pid: Int32) {
         guard let status = ProcessStatus(path: "/proc/\(pid)/stat"), !status.isDead,
             let bootID = KernelFile.firstLine("/proc/sys/kernel/random/boot_id")
@@ -30,7 +30,7 @@ public struct ProcessIdentity: Sendable, Hashable, Codable {
     /// Whether the process still runs.
     public var isAlive: Bool { ProcessIdentity(of: pid) == self }
 
-    /// What the process does now; nothing when it is gone.
+    /// The process's present state; `nil` if it is gone.
     public var status: ProcessStatus? {
         guard isAlive else { return nil }
         return ProcessStatus(path: "/proc/\(pid)/stat")
@@ -43,7 +43,7 @@ public struct ProcessIdentity: Sendable, Hashable, Codable {
         return line.map { !$0.endsExactly(with: "\t0") } ?? false
     }
 
-    /// Waits until the process has ended, at most for `limit`, and says whether it has.
+    /// Waits at most for `limit` until the process has ended; returns whether it has.
     ///
     /// It need not be a child of ours.
     ///
@@ -62,7 +62,7 @@ public struct ProcessIdentity: Sendable, Hashable, Codable {
         return poll(&entry, 1, CInt(clamping: milliseconds)) > 0
     }
 
-    /// Sends a signal to this process and no other; fine when it is gone.
+    /// Sends a signal to this process and no other; succeeds if it is gone.
     ///
     /// See: pidfd_open(2). The number is checked after the pidfd holds the process, so it cannot be reused in between.
     public func send(_ signal: CInt) throws(KernelError) {
@@ -93,7 +93,7 @@ public struct ProcessStatus: Sendable, Hashable {
     /// Whether it has ended and only waits for its parent.
     public var isDead: Bool { state == "Z" || state == "X" }
 
-    /// Reads the text of a `stat` file; the name in it may hold spaces and parentheses.
+    /// Reads the text of a `stat` file; the name in it may contain spaces and parentheses.
     public init?(text: String) {
         guard let open = text.firstIndex(of: "("), let close = text.lastIndex(of: ")"), open < close else { return nil }
         command = String(text[text.index(after: open)..<close])
@@ -115,12 +115,12 @@ public struct ThreadState: Sendable, Hashable {
     public let tid: Int32
     /// `D` when it cannot be woken by a signal.
     public let state: Character
-    /// The kernel function in which it sleeps; `0` when it runs or may not be seen.
+    /// The kernel function in which it sleeps; `0` if it runs or the function is hidden.
     public let waitChannel: String
 
-    /// The threads of a process; empty when it is gone.
+    /// The threads of a process; empty if it is gone.
     ///
-    /// Reads `stat` and `wchan` alone: `cmdline`, `maps` and others wait for a lock that a stuck process may hold.
+    /// Reads only `stat` and `wchan`: `cmdline`, `maps` and others wait for a lock that a stuck process may hold.
     public static func all(of pid: Int32) -> [ThreadState] {
         let names = (try? KernelFile.names(in: "/proc/\(pid)/task")) ?? []
         return names.compactMap { name in

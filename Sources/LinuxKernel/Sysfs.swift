@@ -1,7 +1,7 @@
 internal import ExactText
 internal import Glibc
 
-/// What the kernel tells of its devices in `/sys`.
+/// The kernel's devices in `/sys`.
 public struct Sysfs: Sendable {
     /// `/sys`, or a tree that a test made.
     public let root: String
@@ -9,21 +9,21 @@ public struct Sysfs: Sendable {
     /// Reads below `root`.
     public init(root: String = "/sys") { self.root = root }
 
-    /// The file behind a loop device; nothing when it is free.
+    /// The backing file of a loop device; `nil` if it is free.
     ///
     /// The path is as this process sees it; a file that was removed or unmounted ends in ` (deleted)`, or is short.
     public func backingFile(of loop: LoopDevice) -> String? {
         KernelFile.firstLine("\(root)/block/loop\(loop.number)/loop/backing_file")
     }
 
-    /// The loop devices that stand on the file `path`.
+    /// The loop devices with the backing file `path`.
     public func loopDevices(backedBy path: String) throws(KernelError) -> [LoopDevice] {
         try KernelFile.names(in: "\(root)/block")
             .compactMap { LoopDevice(path: "/dev/\($0)") }
             .filter { backingFile(of: $0)?.isExactly(path) == true }
     }
 
-    /// The kernel's name of a block device, `rbd0`; nothing when there is none of that number.
+    /// The kernel's name of a block device, `rbd0`; `nil` if there is none with that number.
     public func name(of device: DeviceNumber) -> String? {
         (try? KernelFile.text("\(root)/dev/block/\(device)/uevent"))?.parts(at: "\n", omittingEmpty: true)
             .first { $0.startsExactly(with: "DEVNAME=") }

@@ -1,15 +1,15 @@
 internal import CLinux
 internal import SystemPackage
 
-/// Keys in the keyring of the calling thread, which no other thread can use and nobody can read back.
+/// Keys in the keyring of the calling thread, which other threads cannot use and no process can read.
 ///
 /// See: keyrings(7), thread-keyring(7).
 public enum ThreadKey {
-    /// Has a key there while `body` runs; it is gone afterwards, also from the kernel's memory.
+    /// Adds a key while `body` runs, and removes it afterwards, also from the kernel's memory.
     ///
     /// - Parameters:
-    ///   - type: The kernel's name of the kind: `ceph`, `user`.
-    ///   - description: By what the kernel is told of it; `/proc/keys` shows it.
+    ///   - type: The kernel's key type: `ceph`, `user`.
+    ///   - description: The key's description for the kernel, visible in `/proc/keys`.
     ///   - payload: What must not be seen.
     ///   - body: Runs on this thread.
     /// - Returns: What `body` returns.

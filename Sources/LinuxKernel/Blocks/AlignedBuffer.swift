@@ -17,7 +17,8 @@ public final class AlignedBuffer {
         mapping = pages >= Self.hugePageBytes ? Self.map(pages + Self.hugePageBytes) : nil
         if let mapping, let start = mapping.baseAddress?.alignedUp(toMultipleOf: Self.hugePageBytes) {
             bytes = UnsafeMutableRawBufferPointer(start: start, count: pages)
-            // The kernel pins every page for each direct read or write: a few large ones are sooner pinned than a thousand.
+            // The kernel pins every page for each direct read or write; a few huge pages are pinned faster than a
+            // thousand small ones.
             madvise(start, pages, MADV_HUGEPAGE)
         } else {
             bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: pages, alignment: 4096)
@@ -29,7 +30,7 @@ public final class AlignedBuffer {
         if let mapping { munmap(mapping.baseAddress, mapping.count) } else { bytes.deallocate() }
     }
 
-    /// Zeros that take no memory and no time until they are written to.
+    /// Zeros that use no memory until they are written to.
     private static func map(_ count: Int) -> UnsafeMutableRawBufferPointer? {
         let start = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         return start == MAP_FAILED ? nil : UnsafeMutableRawBufferPointer(start: start, count: count)
@@ -45,13 +46,13 @@ public final class AlignedBuffer {
         try accepted("getrandom", "random bytes", clinux_random(bytes.baseAddress, bytes.count))
     }
 
-    /// Where the first byte that is not zero stands among the first `count`; nothing if all are.
+    /// The index of the first byte that is not zero among the first `count`; `nil` if all are zero.
     public func firstNonZero(count: Int) -> Int? {
         var offset = 0
         return clinux_is_zero(bytes.baseAddress, min(count, bytes.count), &offset) == 1 ? nil : offset
     }
 
-    /// A copy of the bytes in `range`, as far as they are there.
+    /// A copy of the bytes in `range`, as far as they exist.
     public func copy(_ range: Range<Int>) -> [UInt8] {
         Array(bytes[range.clamped(to: 0..<bytes.count)])
     }
@@ -101,7 +102,7 @@ extension OwnedDescriptor {
     }
 }
 
-/// Flags of open(2) that Glibc's module leaves out or that rooms without pointers want by name.
+/// Flags of open(2) that Glibc's module lacks or that modules without pointers need by name.
 public enum OpenFlag {
     /// Past the page cache.
     public static let direct = CLINUX_O_DIRECT
@@ -109,7 +110,7 @@ public enum OpenFlag {
     public static let readOnly = O_RDONLY
     /// To read and write.
     public static let readWrite = O_RDWR
-    /// On a block device: nobody else may have claimed it, and nobody else can while it is open.
+    /// On a block device: fails if another process has it open exclusively, and excludes others while it is open.
     public static let exclusive = O_EXCL
 }
 

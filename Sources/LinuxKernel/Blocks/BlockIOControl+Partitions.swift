@@ -2,14 +2,14 @@ internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
-/// Partitions as the kernel knows them, and who a device is.
+/// The kernel's partitions, and a device's identity.
 extension BlockIOControl {
     /// Opens a device with the flags of open(2); never creates anything.
     public init(opening path: String, flags: Int32) throws(KernelError) {
         self.init(descriptor: try OwnedDescriptor(opening: path, flags & ~O_CREAT))
     }
 
-    /// The unit in which the medium is written, in bytes.
+    /// The physical sector size, in bytes.
     ///
     /// Implements `BLKPBSZGET`.
     public borrowing func physicalSectorBytes() throws(KernelError) -> Int {
@@ -19,7 +19,7 @@ extension BlockIOControl {
         return Int(bytes)
     }
 
-    /// A number that no other disk has until the next boot, also when a name is used again.
+    /// A number that is unique until the next boot, even if a name is reused.
     ///
     /// Implements `BLKGETDISKSEQ`, Linux 5.15.
     public borrowing func diskSequence() throws(KernelError) -> UInt64 {
@@ -28,14 +28,14 @@ extension BlockIOControl {
         return sequence
     }
 
-    /// Has the kernel read the partition table again.
+    /// Makes the kernel read the partition table again.
     ///
     /// Implements `BLKRRPART`: EBUSY while a partition is in use, EINVAL where there can be none.
     public borrowing func rereadPartitionTable() throws(KernelError) {
         try accepted("BLKRRPART", descriptor.subject, clinux_block_reread_partitions(descriptor.rawValue))
     }
 
-    /// Makes a partition known to the kernel; `start` and `length` in bytes.
+    /// Adds a partition to the kernel; `start` and `length` in bytes.
     ///
     /// Implements `BLKPG_ADD_PARTITION`.
     public borrowing func addPartition(number: Int, start: UInt64, length: UInt64) throws(KernelError) {
@@ -51,7 +51,7 @@ extension BlockIOControl {
         try accepted("BLKPG_RESIZE_PARTITION", descriptor.subject, result)
     }
 
-    /// Has the kernel forget a partition; false when it knew none of that number.
+    /// Removes a partition from the kernel; false if it had none of that number.
     ///
     /// Implements `BLKPG_DEL_PARTITION`: EBUSY while it is open.
     @discardableResult
@@ -62,7 +62,7 @@ extension BlockIOControl {
         return true
     }
 
-    /// Discards so that the medium forgets, too; few devices can.
+    /// Discards securely; few devices support it.
     ///
     /// Implements `BLKSECDISCARD`.
     public borrowing func secureDiscard(offset: UInt64, length: UInt64) throws(KernelError) {
@@ -70,7 +70,7 @@ extension BlockIOControl {
         try accepted("BLKSECDISCARD", descriptor.subject, result)
     }
 
-    /// The number of the device that was opened, whatever its path leads to by now; nothing for a file.
+    /// The number of the opened device, even if its path means another one now; `nil` for a file.
     public borrowing func deviceNumber() -> DeviceNumber? { DevicePath.blockDevice(of: descriptor) }
 
     /// Waits until everything written is on the medium.

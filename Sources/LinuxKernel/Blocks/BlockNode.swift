@@ -12,7 +12,7 @@ public struct BlockNode: Sendable, Hashable {
     public var isReadOnly = false
     /// Whether its medium can be taken out.
     public var isRemovable = false
-    /// Its number as a partition; nothing for whole devices.
+    /// Its number as a partition; `nil` for whole devices.
     public var partitionNumber: Int?
     /// Where a partition starts on its disk, in bytes.
     public var startBytes: UInt64?
@@ -22,11 +22,11 @@ public struct BlockNode: Sendable, Hashable {
     public var holders: [String] = []
     /// Devices that this one is made of.
     public var slaves: [String] = []
-    /// A number that no other disk has until the next boot.
+    /// A number that is unique until the next boot.
     public var diskSequence: UInt64?
     /// The name and uuid of a mapping of the device mapper.
     public var mapping: Mapping?
-    /// What a software RAID calls its level; nothing for other devices.
+    /// The level of a software RAID; `nil` for other devices.
     public var raidLevel: String?
     /// Whether it is a bcache device.
     public var isBcache = false
@@ -41,7 +41,7 @@ public struct BlockNode: Sendable, Hashable {
     public struct Mapping: Sendable, Hashable {
         /// Its name below `/dev/mapper`.
         public var name: String
-        /// Who made it, and an identifier: `LVM-…`, `CRYPT-LUKS2-…`, `mpath-…`.
+        /// Its creator and an identifier: `LVM-…`, `CRYPT-LUKS2-…`, `mpath-…`.
         public var uuid: String
 
         /// A mapping by its name and uuid.

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import SystemPackage
 
-/// Paths below `/dev`: what they lead to, and links that lead nowhere.
+/// Paths below `/dev`: their targets, and dangling links.
 public enum DevicePath {
     /// The block device that `path` leads to, links followed.
     ///
@@ -13,7 +13,7 @@ public enum DevicePath {
         return DeviceNumber(rawValue: UInt64(status.st_rdev))
     }
 
-    /// The block device that is open, whatever its path leads to by now; nothing for anything else.
+    /// The open block device, even if its path means another one now; `nil` for anything else.
     ///
     /// See: fstat(2).
     public static func blockDevice(of descriptor: borrowing OwnedDescriptor) -> DeviceNumber? {
@@ -22,7 +22,7 @@ public enum DevicePath {
         return DeviceNumber(rawValue: UInt64(status.st_rdev))
     }
 
-    /// What a symbolic link says; nothing for anything else.
+    /// The target of a symbolic link; `nil` for anything else.
     public static func linkTarget(_ path: String) -> String? { DeviceUse.link(path) }
 
     /// Whether a symbolic link leads nowhere.
@@ -32,7 +32,7 @@ public enum DevicePath {
             && errno == ENOENT
     }
 
-    /// Makes the node of a block device, for containers whose `/dev` has only what it started with; fine when there.
+    /// Creates the node of a block device, for containers whose `/dev` is static; succeeds if it exists.
     ///
     /// See: mknod(2).
     public static func makeNode(_ path: String, _ device: DeviceNumber) throws(KernelError) {
@@ -45,7 +45,7 @@ public enum DevicePath {
     /// Whether standard output or error, as `descriptor` says, is a terminal.
     public static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
-    /// The links in `/dev/disk/by-id` (or another directory) by what they lead to.
+    /// The links in `/dev/disk/by-id` (or another directory) by their targets.
     public static func links(in directory: String) -> [DeviceNumber: [String]] {
         var found: [DeviceNumber: [String]] = [:]
         for name in (try? KernelFile.names(in: directory)) ?? [] {

@@ -2,7 +2,7 @@ internal import SystemPackage
 
 /// What those who use devices ask of an error.
 extension KernelError {
-    /// Somebody uses it, found out before a call was made: EBUSY.
+    /// It is in use, as found before a call: EBUSY.
     public static func busy(_ call: String, _ subject: String) -> KernelError {
         KernelError(call, .resourceBusy, subject)
     }

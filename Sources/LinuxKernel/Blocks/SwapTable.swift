@@ -15,7 +15,7 @@ public struct SwapTable: Sendable {
         }
     }
 
-    /// The areas in use now; none where the kernel has no swap.
+    /// The areas in use; empty if the kernel has no swap.
     public static func current(proc: String = "/proc") -> SwapTable {
         SwapTable(text: (try? KernelFile.text("\(proc)/swaps")) ?? "")
     }

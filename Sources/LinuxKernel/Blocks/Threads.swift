@@ -3,10 +3,10 @@ internal import Synchronization
 
 /// Blocking work on several devices at once.
 public enum Threads {
-    /// Runs every job on a thread of its own, at most `limit` at a time, and returns when all are done.
+    /// Runs jobs on threads, at most `limit` at a time, and returns when all are done.
     ///
-    /// The caller's own thread begins with the first job, and each other thread with the next; who has done with that takes
-    /// what is left. So of jobs within the limit each has the same thread in every run.
+    /// The caller's thread starts with the first job, and each other thread with the next one; a thread that is done
+    /// takes a remaining job. So jobs within the limit have the same thread in every run.
     ///
     /// See: pthread_create(3). The results stand in the order of the jobs.
     public static func run<Result: Sendable>(

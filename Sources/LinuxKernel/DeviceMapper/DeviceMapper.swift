@@ -2,10 +2,10 @@ internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
-/// The kernel's device mapper, spoken to without libdevmapper.
+/// The kernel's device mapper, used without libdevmapper.
 ///
-/// No request carries a udev cookie: a tool that waits for a udevd that never answers hangs for ever.
-/// See: Documentation/admin-guide/device-mapper, <linux/dm-ioctl.h>.
+/// Requests have no udev cookie: a tool that waits for a udevd which does not answer hangs for ever. See:
+/// Documentation/admin-guide/device-mapper, <linux/dm-ioctl.h>.
 public final class DeviceMapper {
     private let control: OwnedDescriptor
     private let subject: String
@@ -57,7 +57,7 @@ public final class DeviceMapper {
         try call(.dependencies, MapperMessage(reference, capacity: 4096), reference.text).dependencyList
     }
 
-    /// The table of a mapping; keys are blanked before anything else sees it.
+    /// The table of a mapping; keys are replaced by zeros first.
     ///
     /// Implements `DM_TABLE_STATUS` with `DM_STATUS_TABLE_FLAG` and `DM_SECURE_DATA_FLAG`.
     public func table(_ reference: MappingReference) throws(KernelError) -> [MappingTarget] {
@@ -72,7 +72,7 @@ public final class DeviceMapper {
         }
     }
 
-    /// What the targets of a mapping say of themselves.
+    /// The status of a mapping's targets.
     ///
     /// Implements `DM_TABLE_STATUS`; does not flush.
     public func status(_ reference: MappingReference) throws(KernelError) -> [MappingTarget] {
@@ -123,14 +123,14 @@ public final class DeviceMapper {
         _ = try call(.suspend, MapperMessage(reference, flags: MapperMessage.Flags.suspended), reference.text)
     }
 
-    /// Lets the I/O of a mapping go on, with a table that was loaded meanwhile.
+    /// Resumes a mapping's I/O, with a table that was loaded meanwhile.
     ///
     /// Implements `DM_DEV_SUSPEND` without its flag.
     public func resume(_ reference: MappingReference) throws(KernelError) {
         _ = try call(.suspend, MapperMessage(reference), reference.text)
     }
 
-    /// Removes a mapping that nobody has open; tells whether it is gone or only goes with its last user.
+    /// Removes a mapping that is not open; returns whether it is gone or will be removed with its last user.
     ///
     /// Implements `DM_DEV_REMOVE`, with `DM_DEFERRED_REMOVE` when asked: EBUSY while it is open, ENXIO if there is none.
     @discardableResult
@@ -189,7 +189,7 @@ public final class DeviceMapper {
     }
 }
 
-/// What became of a mapping that was to be removed.
+/// The result of removing a mapping.
 public enum MappingRemoval: Sendable, Hashable {
     /// It is gone.
     case removed

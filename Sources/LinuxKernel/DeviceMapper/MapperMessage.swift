@@ -1,6 +1,6 @@
 internal import SystemPackage
 
-/// What the device mapper is asked and what it answers: one buffer that begins with `struct dm_ioctl`.
+/// A request to the device mapper or its answer: one buffer that begins with `struct dm_ioctl`.
 ///
 /// | offset | field | |
 /// | --- | --- | --- |
@@ -10,7 +10,7 @@ internal import SystemPackage
 /// | 20 | target_count u32 | |
 /// | 24 | open_count i32 | |
 /// | 28 | flags u32 | |
-/// | 32 | event_nr u32 | 0: no udev cookie, so nothing ever waits for a udevd that is not there |
+/// | 32 | event_nr u32 | 0: no udev cookie, so no tool waits for a missing udevd |
 /// | 40 | dev u64 | |
 /// | 48 | name[128] | |
 /// | 176 | uuid[129] | |

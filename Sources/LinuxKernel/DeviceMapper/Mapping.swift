@@ -82,7 +82,7 @@ public struct MappingName: Sendable, Hashable {
     /// What LVM adds for its inner devices: `real`, `cow`.
     public let layer: String?
 
-    /// Takes `ceph--1-osd--block--2` apart; nothing when there is no single hyphen.
+    /// Splits `ceph--1-osd--block--2`; `nil` if there is no single hyphen.
     public init?(_ name: String) {
         var parts: [String] = [""]
         var rest = Self.decoded(name)[...]

@@ -15,7 +15,7 @@ public struct GenericNetlink: ~Copyable, Sendable {
     private static let error: UInt16 = 2
     private static let done: UInt16 = 3
 
-    /// Finds the family by its name; ENOENT when no driver has registered it.
+    /// Finds the family by its name; ENOENT if no driver has registered it.
     public init(family name: String) throws(KernelError) {
         let subject = "netlink family '\(name)'"
         let raw = try accepted("socket", subject, clinux_generic_netlink(Self.answerLimit))
@@ -31,7 +31,7 @@ public struct GenericNetlink: ~Copyable, Sendable {
         self.socket = socket
     }
 
-    /// Sends a command and returns the attributes of each message that comes back before it is acknowledged.
+    /// Sends a command and returns the attributes of each message until the acknowledgement.
     public borrowing func call(
         _ command: UInt8,
         version: UInt8,
@@ -68,7 +68,7 @@ public struct GenericNetlink: ~Copyable, Sendable {
         }
     }
 
-    /// Takes apart what one receive brought: messages, and whether the command was acknowledged.
+    /// Parses the result of one receive: messages, and whether the command was acknowledged.
     ///
     /// An error that the kernel reports is thrown with its errno.
     static func parse(

@@ -1,7 +1,7 @@
 internal import ExactText
 internal import SystemPackage
 
-/// What the kernel's network block devices do on request.
+/// The control interface of the kernel's network block devices.
 ///
 /// See: <linux/nbd-netlink.h>. Each call needs CAP_SYS_ADMIN.
 public enum NBDControl {
@@ -13,11 +13,11 @@ public enum NBDControl {
         public var blockBytes: UInt64 = 512
         /// `NBD_FLAG_…`: what the server can do.
         public var serverFlags: UInt64
-        /// Seconds after which a request that was not answered is sent again, on a connection that lives.
+        /// Seconds after which an unanswered request is sent again on a live connection.
         public var timeout: UInt64
-        /// Seconds that requests wait for a new connection when all are dead.
+        /// Seconds that requests wait for a new connection if all are dead.
         public var deadConnectionTimeout: UInt64
-        /// Who serves it, kept by kernels from 5.14; others ignore it.
+        /// The backend identifier, stored by kernels from 5.14; others ignore it.
         public var backend: String
 
         /// Describes a device.
@@ -60,14 +60,15 @@ public enum NBDControl {
     /// Whether the driver is there.
     public static var isAvailable: Bool { (try? GenericNetlink(family: family)) != nil }
 
-    /// Makes a free device of sockets whose other ends are served; the kernel chooses it unless `index` does.
+    /// Connects a free device to sockets whose other ends are served; the kernel chooses the device unless `index` is
+    /// given.
     ///
     /// Implements `NBD_CMD_CONNECT`.
     ///
     /// - Parameters:
     ///   - connection: The device.
-    ///   - sockets: Connected stream sockets; the kernel keeps them, the caller may close its descriptors.
-    ///   - index: N of `/dev/nbdN`; EBUSY when that is connected.
+    ///   - sockets: Connected stream sockets; the kernel keeps references, so the caller may close its descriptors.
+    ///   - index: N of `/dev/nbdN`; EBUSY if it is connected.
     /// - Returns: N of `/dev/nbdN`.
     /// - Throws: `KernelError`; ENOENT without the driver.
     public static func connect(
@@ -91,7 +92,7 @@ public enum NBDControl {
         return NBDDevice(index: Int(number))
     }
 
-    /// Changes a connected device: sockets that take the place of dead ones, its size, its time limit.
+    /// Changes a connected device: sockets to replace dead ones, its size, its time limit.
     ///
     /// Implements `NBD_CMD_RECONFIGURE`. Throws EINVAL when the device is not connected, or was by another backend.
     public static func reconfigure(
@@ -108,12 +109,12 @@ public enum NBDControl {
         if let timeout { attributes.append(Attribute.timeout, timeout) }
         if let deadConnectionTimeout { attributes.append(Attribute.deadConnectionTimeout, deadConnectionTimeout) }
         if !sockets.isEmpty { attributes.append(Attribute.sockets, list(of: sockets)) }
-        // A kernel that has noted a backend wants to hear it again.
+        // A kernel that has stored a backend requires it again.
         attributes.append(Attribute.backend, backend)
         _ = try call(.reconfigure, attributes)
     }
 
-    /// Ends a device, though it be in use: requests that are under way fail.
+    /// Disconnects a device even if it is in use: requests under way fail.
     ///
     /// Fine when it is not connected.
     ///

@@ -26,7 +26,7 @@ public struct NBDDevice: Sendable, Hashable, Codable, CustomStringConvertible {
         return number
     }
 
-    /// Makes its node where /dev has only those that a container started with.
+    /// Creates its node in a container with a static /dev.
     public func makeNode() throws(KernelError) {
         guard try FileKind.of(path) == nil else { return }
         let result = mknod(path, S_IFBLK | 0o600, dev_t(try number().rawValue))
@@ -36,9 +36,9 @@ public struct NBDDevice: Sendable, Hashable, Codable, CustomStringConvertible {
 }
 
 extension Sysfs {
-    /// The devices that are connected, with the backend that the kernel noted, from 5.14 on, and who connected it.
+    /// The connected devices, with the backend that the kernel stored (from 5.14), and the process that connected it.
     ///
-    /// The process is gone when its server was replaced.
+    /// The process is gone if its server was replaced.
     public func connectedNBDDevices() throws(KernelError) -> [(device: NBDDevice, backend: String?, process: Int32?)] {
         try KernelFile.names(in: "\(root)/block").compactMap { name in
             guard name.startsExactly(with: "nbd"), let index = Int(name.dropFirst(3)),

@@ -1,6 +1,6 @@
 internal import SystemPackage
 
-/// Netlink attributes as bytes: written one after the other, and taken apart again.
+/// Writes and parses netlink attributes.
 ///
 /// | offset | size | field |
 /// | --- | --- | --- |
@@ -52,7 +52,7 @@ public struct NetlinkAttributes: Sendable, Hashable {
         }
     }
 
-    /// Takes attributes apart; a length that leads out of `bytes` is an error.
+    /// Parses attributes; a length beyond `bytes` is an error.
     public static func parse(_ bytes: some Collection<UInt8>) throws(KernelError) -> [Attribute] {
         let bytes = Array(bytes)
         var attributes: [Attribute] = []
@@ -69,7 +69,7 @@ public struct NetlinkAttributes: Sendable, Hashable {
         return attributes
     }
 
-    /// A number in little-endian order, which is the host's on every machine that we build for.
+    /// A number in little-endian order, which is the host's order on all supported machines.
     static func bytes<Number: FixedWidthInteger>(of number: Number) -> [UInt8] {
         (0..<(Number.bitWidth / 8)).map { UInt8(truncatingIfNeeded: number >> Number($0 * 8)) }
     }
