@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// `nacre exit-codes`, and so `nacre help exit-codes`: what the numbers mean.
+/// `nacre exit-codes`, also as `nacre help exit-codes`.
 struct ExitCodesCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "exit-codes",

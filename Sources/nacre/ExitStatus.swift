@@ -1,6 +1,6 @@
 import Volumes
 
-/// How the program ends: sysexits(3), so that scripts can tell a mistake from a cluster that is away.
+/// The program's exit codes, after sysexits(3), so that scripts can tell a mistake from an unreachable cluster.
 enum ExitStatus: Int32, Sendable, CaseIterable {
     case done = 0
     case failed = 1
@@ -11,7 +11,7 @@ enum ExitStatus: Int32, Sendable, CaseIterable {
     case tryAgain = 75
     case notPermitted = 77
 
-    /// What a volume's error means to who typed the command.
+    /// The exit code for a volume's error.
     init(_ code: VolumeError.Code) {
         self =
             switch code {
@@ -49,7 +49,7 @@ enum ExitStatus: Int32, Sendable, CaseIterable {
     }
 }
 
-/// The end of a command that did not do what it was asked for.
+/// The failure of a command, with its exit code.
 struct CommandFailure: Error, CustomStringConvertible {
     let status: ExitStatus
     let message: String

@@ -27,10 +27,10 @@ struct Nacre: AsyncParsableCommand {
         ]
     )
 
-    /// What messages start with, ArgumentParser's own too.
+    /// The prefix of messages, including ArgumentParser's.
     static let _errorPrefix = "nacre: "
 
-    /// Runs what was asked for and ends with a code of `ExitStatus`.
+    /// Runs the command and ends with a code of `ExitStatus`.
     static func main() async {
         if let fault = GivenKey.fault(in: Array(CommandLine.arguments.dropFirst())) {
             Terminal.say("\(_errorPrefix)\(fault)\n")
@@ -51,7 +51,7 @@ struct Nacre: AsyncParsableCommand {
             Terminal.say("\(_errorPrefix)\(error.message)\n")
             end(error.status)
         } catch  where exitCode(for: error).isSuccess {
-            // Help, the version, a completion script, and what completes a word.
+            // Help, version, completion script, and completions.
             let text = fullMessage(for: error)
             if !text.isEmpty { print(CephKey.masked(text)) }
             end(.done)
@@ -69,7 +69,7 @@ struct Nacre: AsyncParsableCommand {
 
     /// Ends the process at once.
     ///
-    /// librados' threads do not stop for exit(3): they would use what its static destructors have taken down, and crash.
+    /// librados' threads keep running during exit(3); they would use destroyed static objects and crash.
     private static func end(_ status: ExitStatus) -> Never {
         fflush(nil)
         _exit(status.rawValue)

@@ -1,7 +1,8 @@
 import CephVolumes
 
 extension DirectBackend {
-    /// Waits until the purger has removed every image that this process trashed, for no service is there to do it.
+    /// Waits until the purger has removed every image that this process moved to the trash, because no service will do
+    /// it later.
     func emptyTrash(deadline: ContinuousClock.Instant) async -> String? {
         while true {
             let status = purger.status
@@ -15,7 +16,7 @@ extension DirectBackend {
         }
     }
 
-    /// How far the purger is: `removing from Ceph, 120 of 2560 objects`.
+    /// The purger's progress: `removing from Ceph, 120 of 2560 objects`.
     var purgeStep: String? {
         let status = purger.status
         if let blocked = status.blocked.first { return "waiting, for \(blocked.reason)" }

@@ -19,7 +19,7 @@ final class LatestStep: Sendable {
 /// The services in this process.
 struct DirectBackend: VolumeBackend {
     let controller: any ControllerService
-    /// Nothing where only the controller's calls are wanted.
+    /// `nil` if only the controller's calls are needed.
     let node: (any NodeService)?
     let operations: Operations
     let nodeSteps: LatestStep

@@ -1,9 +1,9 @@
 import Glibc
 import UnixSignals
 
-/// What is said when a person, or a shell, ends a command in the middle of a change.
+/// The message when a person or a shell interrupts a command during a change.
 ///
-/// Ends the process by the same signal, so that who started it sees that.
+/// Ends the process by the same signal, so that its parent sees it.
 enum Interruption {
     private static let signals: [UnixSignal] = [.sigint, .sigterm, .sighup]
 

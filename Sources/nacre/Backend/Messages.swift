@@ -35,7 +35,7 @@ extension Credentials {
 }
 
 extension Volume {
-    /// Reads a volume that the service told of, and who has it.
+    /// Reads a volume and its users from the service's answer.
     init(_ message: CSI.Volume, users: [String] = []) throws(VolumeError) {
         do throws(VolumeError) {
             let facts = VolumeFacts(metadata: message.volumeContext, users: users)

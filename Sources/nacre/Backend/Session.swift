@@ -1,7 +1,7 @@
 import Glibc
 import Volumes
 
-/// One command at work: who does it, how long it may take, and how its progress is told.
+/// A running command: its backend, its time limit, and its progress output.
 struct Session: Sendable {
     let backend: any VolumeBackend
     let timeout: Duration
@@ -40,14 +40,14 @@ struct Session: Sendable {
         format = output.output
     }
 
-    /// Makes a change as `during` does; who interrupts it is told what goes on.
+    /// Makes a change as `during` does; an interruption prints what continues.
     ///
     /// - Parameters:
     ///   - title: Such as `creating volume 'x'`.
-    ///   - hint: How to see what became of it, such as `see nacre volume show x`.
+    ///   - hint: How to see the result, such as `see nacre volume show x`.
     ///   - body: The calls.
     /// - Returns: What the calls return.
-    /// - Throws: What they throw, as `during` words it.
+    /// - Throws: What they throw, worded as in `during`.
     func changing<R: Sendable>(
         _ title: String,
         _ hint: String,
@@ -62,7 +62,7 @@ struct Session: Sendable {
         }
     }
 
-    /// Runs calls with a deadline and tells of them when they take long; `title` is such as `creating volume 'x'`.
+    /// Runs calls with a deadline and shows progress if they take long; `title` is such as `creating volume 'x'`.
     func during<R: Sendable>(
         _ title: String,
         step: (@Sendable () -> String?)? = nil,
@@ -74,7 +74,7 @@ struct Session: Sendable {
             do {
                 return try await body(.now + timeout)
             } catch let error as VolumeError where error.code == .deadlineExceeded && isDirect {
-                // The service goes on after a deadline and says so; this process ends here, and its work with it.
+                // The service continues after a deadline and says so; this process ends, and its work with it.
                 throw CommandFailure(
                     .tryAgain,
                     "\(title) took longer than \(timeout.seconds): \(backend.step ?? "waiting"); look at the cluster, "
@@ -86,7 +86,7 @@ struct Session: Sendable {
         }
     }
 
-    /// Prints a result: as the table's lines, or in the form that was asked for.
+    /// Prints a result: as a table, or in the requested format.
     func show(_ value: some Encodable, lines: [String]) throws {
         if let text = try format.text(value) {
             print(text)
@@ -98,7 +98,7 @@ struct Session: Sendable {
     /// Tells a person something beside the result.
     func note(_ text: String) {
         guard !isQuiet else { return }
-        // What was printed before comes first, wherever both go.
+        // Earlier output is written first, even if both go to the same place.
         fflush(nil)
         Terminal.say("nacre: \(text)\n")
     }

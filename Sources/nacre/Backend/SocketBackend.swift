@@ -12,7 +12,7 @@ import Volumes
 struct SocketBackend: VolumeBackend {
     private let client: VolumeClient
 
-    /// The service knows, but a call's caller hears of it only at its end.
+    /// The service knows the step, but a caller learns of it only at the end of the call.
     var step: String? { nil }
 
     /// The service empties the trash by itself.
@@ -21,7 +21,7 @@ struct SocketBackend: VolumeBackend {
     /// Finds out that there is a service.
     ///
     /// - Parameter path: The socket's path.
-    /// - Throws: `CommandFailure` that says what is missing and how to do without.
+    /// - Throws: `CommandFailure` that says what is missing and what to use instead.
     init(path: String) async throws {
         let pool = BlockingPool(threads: 2)
         let remedy = "start it ('nacre serve --socket \(path) …'), name another by --socket, or use --direct"
@@ -136,7 +136,7 @@ struct SocketBackend: VolumeBackend {
     /// The service empties the trash by itself.
     func emptyTrash(deadline: ContinuousClock.Instant) async -> String? { nil }
 
-    /// Makes a call that may last until the deadline, and reads its error.
+    /// Makes a call that may take until the deadline, and converts its error.
     func call<Call: Method>(
         _ method: Call.Type,
         _ message: Call.Request,

@@ -1,12 +1,12 @@
 import Secrets
 import Volumes
 
-/// What the commands need of volumes, wherever it is done: by the service behind its socket, or in this process.
+/// The operations that the commands need, done by the service behind its socket or in this process.
 protocol VolumeBackend: Sendable {
-    /// What is going on now, for a person; nothing when it cannot be told.
+    /// The present step in words; `nil` if it is unknown.
     var step: String? { get }
 
-    /// How far `emptyTrash` is; nothing when it cannot be told.
+    /// The progress of `emptyTrash`; `nil` if it is unknown.
     var purgeStep: String? { get }
 
     /// CSI: CreateVolume.
@@ -35,7 +35,7 @@ protocol VolumeBackend: Sendable {
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError)
 
-    /// Waits until what was deleted is gone from Ceph, if that is this process' work; says what is left, if anything.
+    /// Waits until deleted images are gone from Ceph, if this process removes them; returns what is left, if anything.
     func emptyTrash(deadline: ContinuousClock.Instant) async -> String?
 
     /// CSI: NodeStageVolume.

@@ -1,7 +1,7 @@
 import Synchronization
 import Volumes
 
-/// The names that a person typed for volumes, to speak of them by in messages.
+/// The names that a person typed for volumes, for use in messages.
 final class Wording: Sendable {
     private let names = Mutex<[String: String]>([:])
 
@@ -10,7 +10,7 @@ final class Wording: Sendable {
         names.withLock { $0["\(id)"] = name }
     }
 
-    /// What a volume is called: its handle where nothing was typed.
+    /// A volume's name for messages; its handle if no name was typed.
     func name(of id: VolumeID) -> String {
         names.withLock { $0["\(id)"] ?? "\(id)" }
     }

@@ -9,7 +9,7 @@ import UnixSignals
 import VolumeServer
 import Volumes
 
-/// `nacre controller`: claims become volumes; and what of them nobody has any more.
+/// `nacre controller`: the controller, and orphaned images.
 struct ControllerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "controller",
@@ -84,7 +84,7 @@ struct ControllerRunCommand: AsyncParsableCommand {
             services: [
                 .init(service: Housekeeping(stack: stack, trash: trash, loop: liveness.loop("housekeeping"))),
                 .init(service: server),
-                // A leader that lost its lease ends the process: nothing that it remembers may be trusted any more.
+                // A leader that lost its lease ends the process, because its state may be outdated.
                 .init(service: cluster, successTerminationBehavior: .gracefullyShutdownGroup),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],

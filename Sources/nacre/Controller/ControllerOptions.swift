@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// What `nacre controller run` is told beside what `nacre serve` is.
+/// The options of `nacre controller run` in addition to those of `nacre serve`.
 struct ControllerOptions: ParsableArguments {
     @Option(
         name: .customLong("kubeconfig"),

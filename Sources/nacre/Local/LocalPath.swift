@@ -5,20 +5,20 @@ import LinuxKernel
 
 /// A path on this machine, made absolute.
 struct LocalPath: ExpressibleByArgument, Sendable {
-    /// The path as the services want it: absolute, symbolic links of its parents followed.
+    /// The path in the services' form: absolute, with symbolic links of its parents resolved.
     let absolute: String
 
     init?(argument: String) {
         guard !argument.isEmpty else { return nil }
         let path =
             argument.startsExactly(with: "/") ? argument : FileManager.default.currentDirectoryPath + "/" + argument
-        // A parent that is not there is made by the service.
+        // The service creates a missing parent.
         absolute = (try? KernelFile.canonical(path)) ?? path
     }
 
     static var defaultCompletionKind: CompletionKind { .directory }
 
-    /// Refuses to hide what lies at the path, for the path itself is removed when the volume is unmounted.
+    /// Refuses a path with content, because the path is removed when the volume is unmounted.
     func checkMountable() throws {
         switch try FileKind.of(absolute) {
         case nil: return

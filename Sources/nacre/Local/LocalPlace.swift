@@ -2,9 +2,9 @@ import LinuxKernel
 import NodeVolumes
 import Volumes
 
-/// Where a volume is on this machine, by whomever it was put there.
+/// Where a volume is on this machine, for any user.
 struct LocalPlace: Sendable, Equatable {
-    /// Where it is mounted, or its device shows up.
+    /// Where it is mounted, or its device is.
     let path: String
     /// Whether it is a raw device.
     let isBlock: Bool

@@ -19,15 +19,15 @@ struct LocalUse: Codable, Sendable, Equatable {
 
     let volumeID: String
     let kind: Kind
-    /// Where the device or the file system shows up.
+    /// Where the device or the file system is.
     let path: String
     /// What the person called the volume.
     var name: String?
 
-    /// The volume's name, or its handle where none is noted.
+    /// The volume's name, or its handle if none is recorded.
     var title: String { name ?? volumeID }
 
-    /// Whether it is the same use, whatever the volume was called.
+    /// Whether it is the same use, independent of the volume's name.
     func isSame(as other: LocalUse) -> Bool {
         volumeID.isExactly(other.volumeID) && kind == other.kind && path.isExactly(other.path)
     }

@@ -3,27 +3,27 @@ import FoundationEssentials
 import LinuxKernel
 import Volumes
 
-/// What this command line mapped and mounted on this machine: a small file a volume, written before the deed and removed
-/// after its undoing, so that a killed command can be repeated or undone.
+/// What this command line mapped and mounted on this machine: one small file for each volume, written before the action
+/// and removed after it was undone, so that a killed command can be repeated or undone.
 ///
-/// `<state>/cli/<cluster@pool@namespace@image>/use.json`, and `staging/` beside it. A handle holds no `@`.
+/// `<state>/cli/<cluster@pool@namespace@image>/use.json`, and `staging/` beside it. A handle contains no `@`.
 struct LocalUses: Sendable {
     let stateDirectory: String
     let runDirectory: String
 
-    /// The use of a volume; nothing when there is none.
+    /// The use of a volume; `nil` if there is none.
     func use(of id: VolumeID) throws -> LocalUse? {
         try read(Self.name(of: id))
     }
 
-    /// The use that shows up at `path`; nothing when there is none.
+    /// The use at `path`; `nil` if there is none.
     func use(at path: String) throws -> LocalUse? {
         try all().first { $0.path.isExactly(path) }
     }
 
-    /// The use of the volume that a person calls so; nothing when there is none.
+    /// The use of the volume with this name; `nil` if there is none.
     ///
-    /// Asks nobody, so that what is mounted can be named while the cluster is away.
+    /// Sends no request, so that mounted volumes can be named while the cluster is unreachable.
     func use(of name: VolumeName) throws -> LocalUse? {
         try all().first { use in
             guard let id = try? VolumeID(parsing: use.volumeID) else { return false }
@@ -38,9 +38,9 @@ struct LocalUses: Sendable {
         return try KernelFile.names(in: directory).compactMap { try read($0) }
     }
 
-    /// Takes note of a use and makes the directory to stage at.
+    /// Records a use and creates the staging directory.
     ///
-    /// - Throws: `CommandFailure` when the volume is in use in another way.
+    /// - Throws: `CommandFailure` if the volume is in use in another way.
     func begin(_ use: LocalUse, of id: VolumeID) throws {
         if let present = try self.use(of: id), !present.isSame(as: use) {
             guard try MountTable.current().mount(at: present.path) == nil else {
@@ -69,7 +69,7 @@ struct LocalUses: Sendable {
     /// Where the volume's device shows up.
     func devicePath(of id: VolumeID) -> String { "\(runDirectory)/cli/\(Self.name(of: id))/device" }
 
-    /// The volume's directory name, from which its handle can be read.
+    /// The volume's directory name, from which its handle can be derived.
     static func name(of id: VolumeID) -> String {
         [id.clusterID, id.pool, id.namespace, id.image].joined(separator: "@")
     }

@@ -4,9 +4,10 @@ import Secrets
 import Volumes
 
 extension Session {
-    /// Stages and publishes a volume; fine when that is so already.
+    /// Stages and publishes a volume; succeeds if that is done already.
     ///
-    /// What cannot be is undone at once; after a deadline or an absent cluster it stays begun, for the repetition.
+    /// A failure is undone at once; after a timeout, or if the cluster is unreachable, the begun state stays for the
+    /// next try.
     func begin(
         _ use: LocalUse,
         of id: VolumeID,
@@ -60,7 +61,7 @@ extension Session {
         }
     }
 
-    /// Takes back what `begin` did; a kill at any place leaves the note, and the next call goes on.
+    /// Undoes `begin`; after a kill at any point the record remains, and the next call continues.
     func end(_ use: LocalUse, in uses: LocalUses) async throws {
         let id = try VolumeID(parsing: use.volumeID)
         wording.call(id, use.title)
@@ -72,11 +73,11 @@ extension Session {
         try uses.end(id)
     }
 
-    /// Ends the use that a person names by its path or its volume, and says so; fine when there is none.
+    /// Ends the use with this path or volume name, and reports it; succeeds if there is none.
     ///
-    /// Asks this machine's notes alone: who unmounts need not wait for a cluster that is away to name the volume.
+    /// Reads only this machine's records, so that an unmount works while the cluster is unreachable.
     ///
-    /// - Throws: `CommandFailure` when it is a use of another kind, or the mount of another program.
+    /// - Throws: `CommandFailure` if it is a use of another kind, or another program's mount.
     func end(_ target: String, _ kind: LocalUse.Kind, in uses: LocalUses) async throws {
         let path = LocalPath(argument: target)?.absolute
         var found = try path.flatMap { try uses.use(at: $0) }

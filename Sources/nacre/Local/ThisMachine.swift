@@ -1,9 +1,9 @@
 import Glibc
 import LinuxKernel
 
-/// What this machine is called, and what time it is here.
+/// This machine's name and time.
 enum ThisMachine {
-    /// The host's name, which is a node's usual name, too.
+    /// The host name, which is usually the node's name.
     static var name: String {
         KernelFile.firstLine("/proc/sys/kernel/hostname").flatMap { $0.isEmpty ? nil : $0 } ?? "localhost"
     }

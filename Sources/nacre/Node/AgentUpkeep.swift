@@ -2,7 +2,7 @@ import CephVolumes
 import ServiceLifecycle
 import VolumeServer
 
-/// What a node agent has to do now and then: closing idle connections, releasing what a call left that nobody repeats.
+/// A node agent's periodic work: closes idle connections, and releases what unrepeated calls left.
 struct AgentUpkeep: Service {
     let connections: ClusterConnections
     let driver: FlexDriver

@@ -9,7 +9,7 @@ struct HolderReport: Encodable {
     let address: String
     let since: String?
     let mapper: String?
-    /// `holder`, Nacre's, and `exclusive`, librbd's; empty for who only watches.
+    /// `holder`, Nacre's, and `exclusive`, librbd's; empty for a client that only watches.
     let locks: [String]
     let alive: Bool
     let fencedUntil: String?

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// `nacre node`: the agent of a node, which node has which volume, and what to do about one that is dead.
+/// `nacre node`: a node's agent, holders of volumes, and fencing.
 struct NodeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "node",

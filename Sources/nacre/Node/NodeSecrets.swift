@@ -5,13 +5,13 @@ import Volumes
 
 /// Finds the Ceph user that a volume's Secret names.
 protocol NodeSecrets: Sendable {
-    /// The user of a Secret; where none is named, the node's own.
+    /// The user of a Secret; the node's own user if none is named.
     func credentials(_ reference: SecretReference?) async throws(VolumeError) -> Credentials
 }
 
 extension CephSecrets: NodeSecrets {}
 
-/// A node without an API server to ask: one user for all volumes, from a directory.
+/// For a node without an API server: one user for all volumes, from a directory.
 struct DirectorySecrets: NodeSecrets {
     let own: ServiceCredentials
 

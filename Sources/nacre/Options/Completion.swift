@@ -5,16 +5,16 @@ internal import ExactText
 import Synchronization
 import Volumes
 
-/// What the shell completes: names that only a cluster or this machine knows.
+/// Completions of names that only a cluster or this machine knows.
 ///
-/// Asked while a person waits with a key pressed: two seconds at most, and nothing is said of what fails.
+/// A person is waiting, so a completion takes at most two seconds and prints no errors.
 enum Completion {
     /// Volumes by their names.
     static let volumes = CompletionKind.custom { words, _, _ in
         listed(by: words).map { $0.facts.name ?? $0.id.imageSpec }
     }
 
-    /// The pools of the clusters; where there is no user to ask Ceph as, those that have volumes.
+    /// The pools of the clusters; without a Ceph user, the pools that have volumes.
     static let pools = CompletionKind.custom { words, _, _ in
         first {
             guard let backend = try? DirectServices.controller(try connection(by: words)),
@@ -24,7 +24,7 @@ enum Completion {
         }
     }
 
-    /// What is mounted, or mapped, on this machine: by path and by name.
+    /// Volumes that are mounted or mapped on this machine, by path and by name.
     static func uses(_ kind: LocalUse.Kind) -> CompletionKind {
         .custom { words, _, _ in
             let options = LocalUses(
@@ -40,7 +40,7 @@ enum Completion {
         first { await volumes(by: words) }
     }
 
-    /// The volumes there are, as the command line so far says where to look.
+    /// The volumes, found with the options of the command line so far.
     private static func volumes(by words: [String]) async -> [Volume] {
         guard let connection = try? connection(by: words) else { return [] }
         let backend: (any VolumeBackend)? =
@@ -52,8 +52,8 @@ enum Completion {
 
     /// What `body` finds in two seconds.
     ///
-    /// A cluster that does not answer may hold a call longer than its deadline says; the process ends without it. Blocks
-    /// the process' first thread, which has nothing else to do: the argument parser cannot wait for a task.
+    /// A call to an unreachable cluster may exceed its deadline; the process then ends without it. This blocks the
+    /// first thread, which has nothing else to do, because the argument parser cannot wait for a task.
     private static func first<R: Sendable>(_ body: @escaping @Sendable () async -> [R]) -> [R] {
         let answer = Answer<R>()
         Task.detached { answer.give(await body()) }
@@ -84,7 +84,7 @@ enum Completion {
         return try ConnectionOptions.parse(arguments)
     }
 
-    /// The value of an option among words, as `--option value` or `--option=value`.
+    /// The value of an option in the arguments, as `--option value` or `--option=value`.
     private static func value(of option: String, in words: [String]) -> String? {
         for (index, word) in words.enumerated() {
             if word == option, index + 1 < words.count { return words[index + 1] }

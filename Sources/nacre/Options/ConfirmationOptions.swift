@@ -2,10 +2,10 @@ import ArgumentParser
 import CommandNames
 import ExactText
 
-/// How a deed that takes something away is agreed to: the same in every command.
+/// How a destructive action is confirmed, in the same way in every command.
 ///
-/// On a terminal the command shows what it would do and wants the name of its target typed; elsewhere it refuses, unless
-/// `--yes` is given. `--plan` shows the same and stops.
+/// On a terminal the command shows what it would do and asks for the name of its target; elsewhere it refuses, unless
+/// `--yes` is given. `--plan` only shows it.
 struct ConfirmationOptions: ParsableArguments {
     @Flag(help: "Show what would be done, and stop.")
     var plan = false
@@ -19,14 +19,14 @@ struct ConfirmationOptions: ParsableArguments {
 }
 
 extension Session {
-    /// Shows what would be done and wants the target's name, unless `--yes` was given.
+    /// Shows what would be done and asks for the target's name, unless `--yes` was given.
     ///
     /// - Parameters:
-    ///   - options: What was agreed to on the command line.
+    ///   - options: The confirmation options of the command line.
     ///   - deed: What would be done, such as `delete volume 'data'`.
     ///   - word: What is to be typed.
     ///   - plan: The deed, a line each.
-    /// - Throws: `CommandFailure` where nobody can be asked, or something else is typed.
+    /// - Throws: `CommandFailure` if no person can be asked, or the answer differs.
     func confirm(_ options: ConfirmationOptions, _ deed: String, word: String, plan: [String]) throws {
         guard !options.yes else { return }
         let agreement = Agreement(to: deed, typing: word, instead: "add --yes")

@@ -3,7 +3,7 @@ import CephVolumes
 import Secrets
 import Volumes
 
-/// Where the commands take effect, and as whom.
+/// Where the commands take effect, and as which user.
 struct ConnectionOptions: ParsableArguments {
     @Option(help: "The service's UNIX socket (NACRE_SOCKET).", completion: .file())
     var socket = Environment.value("NACRE_SOCKET") ?? "/run/nacre/nacre.sock"

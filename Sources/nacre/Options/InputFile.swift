@@ -1,12 +1,12 @@
 import LinuxKernel
 import SystemPackage
 
-/// Why a file that a command was pointed at cannot be used, as its exit status.
+/// Why a given file cannot be used, as an exit status.
 enum InputFile {
     /// Looks whether a file can be read.
     ///
-    /// - Returns: The status and the reason: `.notFound` where there is none, `.notPermitted` where this user may not
-    ///   read it, `.usage` where it is no file; nothing when it can be read, so that its content must be at fault.
+    /// - Returns: The status and the reason: `.notFound` if it does not exist, `.notPermitted` if this user may not
+    ///   read it, `.usage` if it is not a file; `nil` if it can be read, so that its content is the problem.
     static func fault(_ path: String) -> (status: ExitStatus, reason: String)? {
         do throws(KernelError) {
             _ = try KernelFile.bytes(path)

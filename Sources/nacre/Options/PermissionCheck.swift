@@ -3,7 +3,8 @@ import Logging
 import Provisioner
 import ServiceLifecycle
 
-/// Looks, once, whether RBAC allows a node's agent what it does; rights may come later, so nothing ends for the lack of one.
+/// Checks once whether RBAC allows what a node's agent does; rights may be granted later, so the process continues
+/// without them.
 struct PermissionCheck: Service {
     let client: KubernetesClient
     let logger: Logger

@@ -11,7 +11,7 @@ struct Quantity: ExpressibleByArgument, Hashable, Sendable {
 
     /// Reads a quantity; a fraction is rounded up to a whole byte.
     ///
-    /// - Throws: `Fault` that says what is wrong with the text and what would be right.
+    /// - Throws: `Fault` that says what is wrong and what is expected.
     init(parsing text: String) throws(Fault) {
         let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         let suffix = String(text.dropFirst(digits.count))

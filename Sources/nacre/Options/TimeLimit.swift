@@ -12,7 +12,7 @@ struct TimeLimit: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads a time.
     ///
-    /// - Throws: `Fault` that says what is wrong with the text and what would be right.
+    /// - Throws: `Fault` that says what is wrong and what is expected.
     init(parsing text: String) throws(Fault) {
         let example = "write a number and a unit, such as 60s, 5m or 1h"
         var rest = text[...]
@@ -46,7 +46,7 @@ struct TimeLimit: Hashable, Sendable, CustomStringConvertible {
         return "\(seconds)s"
     }
 
-    /// Says that the time is not in a range; nothing when it is.
+    /// The error for a time outside of a range; `nil` if it is inside.
     func refusal(outside range: ClosedRange<Int>, _ flag: String) -> ValidationError? {
         guard duration < .seconds(range.lowerBound) || duration > .seconds(range.upperBound) else { return nil }
         return ValidationError("\(flag) must be \(range.lowerBound)s to \(range.upperBound)s, not \(self)")
@@ -62,7 +62,7 @@ struct TimeLimit: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Reads a time for ArgumentParser, with its own words on what is wrong.
+/// Reads a time for ArgumentParser, with a specific error message.
 @Sendable func timeLimit(_ text: String) throws -> TimeLimit {
     do throws(TimeLimit.Fault) {
         return try TimeLimit(parsing: text)

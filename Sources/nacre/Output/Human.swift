@@ -1,7 +1,7 @@
 import Volumes
 
 extension UInt64 {
-    /// A size as people write it, and `Quantity` reads it back, to the byte: `10GiB`, `1.5TiB`, `1000`.
+    /// A size in a form that `Quantity` reads back exactly: `10GiB`, `1.5TiB`, `1000`.
     var asWritten: String {
         for (shift, unit) in [(UInt64(60), "EiB"), (50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")]
         where self >= 1 << shift {
@@ -22,7 +22,7 @@ struct Age: Equatable, CustomStringConvertible {
     let description: String
 
     /// - Parameters:
-    ///   - past: Seconds since 1970; nothing where it is not known.
+    ///   - past: Seconds since 1970; `nil` if unknown.
     ///   - now: Seconds since 1970.
     init(of past: Int64?, at now: Int64 = ThisMachine.now) {
         guard let past else {
@@ -41,7 +41,7 @@ struct Age: Equatable, CustomStringConvertible {
 }
 
 extension UInt64 {
-    /// A size for the eye, rounded down to one decimal: `9.9GiB`.
+    /// A size for display, rounded down to one decimal: `9.9GiB`.
     var inShort: String {
         for (shift, unit) in [(UInt64(60), "EiB"), (50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")]
         where self >= 1 << shift {
@@ -54,7 +54,7 @@ extension UInt64 {
 }
 
 extension String {
-    /// The text without what would break a table's line.
+    /// The text without characters that would break a table's line.
     var onOneLine: String {
         String(unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : Character($0) })
     }

@@ -1,6 +1,6 @@
 import Volumes
 
-/// Tells on standard error what takes longer than two seconds: one line rewritten on a terminal, a line now and then
+/// Shows on standard error what takes longer than two seconds: one updated line on a terminal, periodic lines
 /// elsewhere.
 struct ProgressLine: Sendable {
     let isQuiet: Bool
@@ -8,7 +8,7 @@ struct ProgressLine: Sendable {
 
     private static let patience = Duration.seconds(2)
 
-    /// Runs `body`, and tells meanwhile of `title` and of the step that `step` names.
+    /// Runs `body`, and meanwhile shows `title` and the step from `step`.
     func during<R: Sendable>(
         _ title: String,
         step: @escaping @Sendable () -> String?,

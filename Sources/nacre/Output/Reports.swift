@@ -4,7 +4,7 @@ import RBD
 import Volumes
 import YAML
 
-/// A result as JSON and YAML show it; its keys are CSI's where CSI has them, and do not change.
+/// A result for JSON and YAML; its keys are CSI's if CSI has them, and are stable.
 struct VolumeReport: Encodable, Equatable {
     /// CSI: VolumeCondition.
     struct Condition: Encodable, Equatable {
@@ -12,7 +12,7 @@ struct VolumeReport: Encodable, Equatable {
         let message: String
     }
 
-    /// Who has a volume, and where on this machine it shows up.
+    /// Who uses a volume, and where it is on this machine.
     struct User: Encodable, Equatable {
         /// A node's name, or a client's address.
         let node: String
@@ -38,7 +38,7 @@ struct VolumeReport: Encodable, Equatable {
     let namespace: String
     let image: String
     let capacityBytes: UInt64
-    /// `ext4`, `xfs` or `block`, where it was asked for.
+    /// `ext4`, `xfs` or `block`, if it was requested.
     var fileSystem: String?
     /// The claim that it was made for, `namespace/name`.
     var claim: String?
@@ -74,7 +74,7 @@ struct VolumeReport: Encodable, Equatable {
         case mounted, volumeContext, volumeCondition
     }
 
-    /// Ceph knows the nodes; the path is known of what `nacre volume map` or `mount` did on this one.
+    /// The nodes are read from Ceph; the path is known for `nacre volume map` and `mount` on this machine.
     private static func users(_ nodes: [String], _ use: LocalUse?) -> [User] {
         var users = nodes.map { User(node: $0) }
         guard let use else { return users }
@@ -111,7 +111,7 @@ struct UseReport: Encodable {
 }
 
 extension OutputFormat {
-    /// The value in this form; nothing for tables, whose form is each command's own.
+    /// The value in this format; `nil` for tables, which each command formats itself.
     func text(_ value: some Encodable) throws -> String? {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

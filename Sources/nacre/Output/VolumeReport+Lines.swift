@@ -32,7 +32,7 @@ extension VolumeReport {
             : Table("NAME", "SIZE", "USED-BY", "POOL", "AGE")
         table.rows = reports.map { report in
             let row = [
-                // What another program made has no name of ours; its image's is one to call it by.
+                // An image of another program has no volume name; its image name is used.
                 (report.name ?? report.image).onOneLine, report.capacityBytes.asWritten, report.usersText,
                 report.place, "\(report.age)",
             ]
@@ -41,12 +41,12 @@ extension VolumeReport {
         return table.lines { terminal.colored($0, .bold) }
     }
 
-    /// The pool, and the RADOS namespace where there is one.
+    /// The pool, and the RADOS namespace if there is one.
     private var place: String { namespace.isEmpty ? pool : "\(pool)/\(namespace)" }
 
     private var usersText: String { usedBy.isEmpty ? "-" : usedBy.map(\.text).joined(separator: ",") }
 
-    /// `xfs, 20GiB at /mnt/data: 3GiB used, 17GiB available`, or what of it is known.
+    /// `xfs, 20GiB at /mnt/data: 3GiB used, 17GiB available`, or the known part of it.
     private var fileSystemText: String? {
         guard let mounted else { return fileSystem }
         let kind = fileSystem.map { "\($0), " } ?? ""

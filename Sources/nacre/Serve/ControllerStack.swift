@@ -3,7 +3,7 @@ import Logging
 import NodeVolumes
 import Volumes
 
-/// The controller service and all below it, wired.
+/// The controller service and its parts, assembled.
 struct ControllerStack: Sendable {
     let configuration: ClusterConfiguration
     let connections: ClusterConnections
@@ -22,7 +22,7 @@ struct ControllerStack: Sendable {
             logger: logger
         )
         operations = Operations(observer: observer)
-        // In processes of their own: librbd can end or hold up the one that removes, and that must not be ours.
+        // In separate processes: librbd can end or block the removing process, which must not be this one.
         purger = TrashPurger(
             removing: RemovalProcesses(
                 command: ["/proc/self/exe", TrashRemoverCommand.name],

@@ -2,7 +2,7 @@
     import Glibc
     import Volumes
 
-    /// Ends a debug build by SIGKILL at the step that NACRE_CRASH_AT names: how the crash tests get there.
+    /// Kills a debug build at the step that NACRE_CRASH_AT names, for the crash tests.
     enum CrashPoint {
         static var observer: StepObserver? {
             guard let wanted = getenv("NACRE_CRASH_AT").map({ String(cString: $0) }) else { return nil }

@@ -8,9 +8,9 @@ struct HealthReport: Sendable {
     /// Nothing where images are not deleted.
     var trash: TrashRounds?
 
-    /// How long the monitors may take to say how they are.
+    /// How long the monitors may take to answer.
     private static let limit = Duration.seconds(3)
-    /// An operation older than this is worth waking somebody for.
+    /// An operation older than this makes the service unwell.
     private static let longOperation = Duration.seconds(120)
 
     func health() async -> Health {
@@ -35,7 +35,7 @@ struct HealthReport: Sendable {
         return Health(parts.sorted { $0.name < $1.name })
     }
 
-    /// Probe's answer: the service works as long as its configuration does; clusters come and go.
+    /// The answer to Probe: the service is ready if its configuration is valid, even if clusters are unreachable.
     func readiness() async -> Readiness {
         stack.configuration.fault.map(Readiness.misconfigured) ?? .ready
     }

@@ -4,7 +4,7 @@ import ServiceLifecycle
 import VolumeServer
 import Volumes
 
-/// What has to be done now and then: closing idle connections, trying blocked images again, looking into the trash.
+/// Periodic work: closes idle connections, retries blocked images, reads the trash.
 struct Housekeeping: Service {
     let stack: ControllerStack
     let trash: TrashRounds
@@ -19,10 +19,10 @@ struct Housekeeping: Service {
             while !Task.isCancelled {
                 stack.connections.releaseIdle()
                 stack.purger.wake()
-                // Each for itself: one that is away must not keep the others waiting.
+                // Separately, so that an unreachable cluster does not delay the others.
                 for cluster in stack.configuration.clusters { trash.look(into: cluster.clusterID) }
                 await trimMemory(for: Self.interval)
-                // A third of the program's pages was there for its start alone.
+                // A third of the program's pages is needed only for its start.
                 if isStarting { ProcessControl.releaseFilePages() }
                 isStarting = false
             }
@@ -31,7 +31,7 @@ struct Housekeeping: Service {
         await stack.purger.stop()
     }
 
-    /// Waits; meanwhile what librbd freed after a burst goes back to the kernel: a tenth of a millisecond each time.
+    /// Waits, and meanwhile returns freed memory to the kernel, which takes a tenth of a millisecond each time.
     private func trimMemory(for duration: Duration) async {
         let end = ContinuousClock.now + duration
         while ContinuousClock.now < end, !Task.isCancelled {

@@ -2,7 +2,7 @@ import ArgumentParser
 internal import ImageServing
 import NodeMapping
 
-/// The process behind a mapped image; the mapper starts it, nobody types it.
+/// The server process of a mapped image; started by the mapper, not by hand.
 struct ImageServerCommand: ParsableCommand {
     static let name = "image-server"
 

@@ -8,8 +8,8 @@ import ServiceLifecycle
 import Synchronization
 import VolumeServer
 
-/// Looks at a node's mappings and their servers again and again, so that whoever asks for metrics waits for none of them: a
-/// server that is stopped does not answer for two seconds.
+/// Reads the state of a node's mappings and servers periodically, so that a request for metrics does not wait for them:
+/// a stopped server takes two seconds.
 final class NodeLooks: Service {
     /// What one look has seen.
     struct Look {
@@ -19,13 +19,13 @@ final class NodeLooks: Service {
         var servers: UInt64 = 0
         /// Servers that do not move.
         var stopped: UInt64 = 0
-        /// Mappings that neither a server nor its keeper is left of.
+        /// Mappings without a server and keeper.
         var lost: UInt64 = 0
         /// Mappings of which an acknowledged write could not be stored.
         var failed: UInt64 = 0
         var inFlight = 0
         var unstableBytes: UInt64 = 0
-        /// What was done since this process has begun to look.
+        /// Sums since this process started to read them.
         var io = IOStatistics()
     }
 
@@ -34,7 +34,7 @@ final class NodeLooks: Service {
     private let look = Mutex(Look())
     private let counts = Mutex(ImageCounts())
 
-    /// Below the half minute in which Prometheus asks.
+    /// Shorter than Prometheus' interval of 30 s.
     private static let interval = Duration.seconds(10)
 
     private let loop: Liveness.Loop
@@ -79,17 +79,18 @@ final class NodeLooks: Service {
     }
 }
 
-/// Sums what servers count, each since its image was mapped, to counters that never go back when an image goes.
+/// Sums the servers' counts, which start at zero with each mapping, to counters that do not decrease when an image is
+/// unmapped.
 struct ImageCounts {
     private var last: [String: IOStatistics] = [:]
     private var sums = IOStatistics()
-    /// What was done before the first look is nobody's news: another process may have told it.
+    /// Counts before the first read are skipped, because an earlier process may have reported them.
     private var hasLooked = false
 
     /// Adds what was done since the last look.
     ///
-    /// - Parameter said: What the server of each mapped image says, by the name of its mapping; nothing of one that does not
-    ///   answer now.
+    /// - Parameter said: The statistics of each mapped image's server, by the name of its mapping; `nil` for one that
+    ///   does not answer now.
     /// - Returns: The sums.
     mutating func add(_ said: [String: IOStatistics?]) -> IOStatistics {
         let fields: [WritableKeyPath<IOStatistics, UInt64>] = [
@@ -98,7 +99,7 @@ struct ImageCounts {
         for case (let image, let now?) in said {
             let before = last[image] ?? (hasLooked ? IOStatistics() : now)
             for field in fields {
-                // Less than before: unmapped and mapped again in between.
+                // Smaller than before: it was unmapped and mapped again in between.
                 let new = now[keyPath: field], old = before[keyPath: field]
                 sums[keyPath: field] += new >= old ? new - old : new
             }

@@ -6,7 +6,7 @@ import RBD
 import VolumeServer
 import Volumes
 
-/// What a node has mapped, what its image servers do, and whom it has fenced; numbers of servers are summed over images.
+/// A node's mappings, its image servers' I/O and its fences; the servers' values are summed over images.
 enum NodeMetrics {
     static func register(_ node: NodeStack, _ looks: NodeLooks, stateDirectory: String, in registry: MetricsRegistry) {
         for mapper in MapperKind.allCases {
@@ -66,7 +66,7 @@ enum NodeMetrics {
     }
 }
 
-/// How old operations are, of the controller's half or the node's.
+/// The number and age of operations, of the controller or of the node.
 enum OperationMetrics {
     static func register(
         _ operations: Operations,

@@ -19,12 +19,12 @@ struct NodeStack: Sendable {
     /// The locks of what the kernel has mapped.
     let owner: ImageOwnership
 
-    /// Threads for mounts, file systems and devices; each volume's calls come one after the other.
+    /// Threads for mounts, file systems and devices; the calls of one volume do not overlap.
     private static let threads = 8
 
     private static let runDirectory = "/run/nacre"
 
-    /// Nothing when this process is not told which node it is on; a spare server is for who has many calls, and not one.
+    /// `nil` if the process has no node name; a spare server is useful only for a process with many calls.
     init?(
         _ options: ServeOptions,
         _ stack: ControllerStack,
@@ -82,11 +82,12 @@ struct NodeStack: Sendable {
     }
 }
 
-/// Finishes or undoes, once, what an earlier service left half-done.
+/// Completes or undoes, once, what an earlier service left incomplete.
 struct Reconciling: Service {
     let service: NodeVolumeService
 
-    /// Volumes are looked at one after the other, and one that waits for its cluster must not hide the others for long.
+    /// Volumes are checked one after the other, so a volume that waits for its cluster must not delay the others for
+    /// long.
     private static let limit = Duration.seconds(60)
 
     func run() async throws {
@@ -96,7 +97,7 @@ struct Reconciling: Service {
     }
 }
 
-/// Runs the watchdog as long as the service runs.
+/// Runs the watchdog while the service runs.
 struct Watching: Service {
     let watchdog: FuseWatchdog
     let loop: Liveness.Loop

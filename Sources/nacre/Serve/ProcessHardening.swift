@@ -1,14 +1,14 @@
 import Glibc
 import LinuxKernel
 
-/// What a long-lived process that holds keys does first.
+/// The first step of a long-lived process that holds keys.
 enum ProcessHardening {
-    /// Applies it all: no core dumps and no peeking, for keys are in memory; and little memory.
+    /// Forbids core dumps and tracing, because keys are in memory, and limits malloc's arenas.
     static func apply() {
-        // A kernel that refuses it leaves us as safe as any other process; no reason not to serve.
+        // If the kernel refuses it, the process runs without it.
         try? ProcessControl.forbidDumps()
         ProcessControl.limitMallocArenas(to: 8)
-        // A peer that hangs up is an error of one write, not the end of the process.
+        // A closed connection must be an error of one write and not end the process.
         signal(SIGPIPE, SIG_IGN)
     }
 }

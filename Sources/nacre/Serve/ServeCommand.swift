@@ -43,7 +43,7 @@ struct ServeCommand: AsyncParsableCommand {
         let looks = NodeLooks(stateDirectory: options.stateDir, loop: liveness.loop("the look at image servers"))
         if let node { NodeMetrics.register(node, looks, stateDirectory: options.stateDir, in: registry) }
         let report = HealthReport(stack: stack, trash: trash)
-        // Either may come later, as mounts of a pod do: no reason not to start, but one to say so.
+        // Either may appear later, like a pod's mounts, so it is only logged.
         for fault in stack.configuration.entryFaults
             + [stack.configuration.fault, options.secretFault].compactMap(\.self)
         {
@@ -87,7 +87,7 @@ struct ServeCommand: AsyncParsableCommand {
         if let address = options.metricsAddress {
             background.append(address.server(registry, health: report.health, liveness: liveness, logger: logger))
         }
-        // Its own lines would repeat every service's whole description.
+        // Its own log lines would contain every service's whole description.
         var quiet = logger
         quiet.logLevel = max(level, .notice)
         let group = ServiceGroup(

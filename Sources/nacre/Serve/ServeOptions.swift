@@ -97,7 +97,7 @@ struct ServeOptions: ParsableArguments {
     /// The Secret's directory, as given or by the environment.
     var secretDir: String? { givenSecretDir ?? Environment.value("NACRE_SECRET_DIR") }
 
-    /// `--mounter`, which `validate` has looked at.
+    /// `--mounter`, which `validate` has checked.
     var mounterChoice: MapperChoice { MapperChoice(mounter: mounter, mayFallBack: false) ?? .auto }
 
     /// The `--ceph-option`s as a dictionary.
@@ -112,7 +112,7 @@ struct ServeOptions: ParsableArguments {
 }
 
 extension ServeOptions {
-    /// Why the service's own user cannot be read; nothing when it can, or when there shall be none.
+    /// Why the service's own user cannot be read; `nil` if it can, or if none is configured.
     var secretFault: String? {
         guard let secretDir else { return nil }
         do throws(VolumeError) {

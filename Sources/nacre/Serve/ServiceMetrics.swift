@@ -3,7 +3,7 @@ import CephVolumes
 import VolumeServer
 import Volumes
 
-/// The gauges of what lies below the requests: threads, connections, operations, the trash.
+/// The metrics of threads, connections, operations and the trash.
 enum ServiceMetrics {
     static func register(_ stack: ControllerStack, _ trash: TrashRounds, in registry: MetricsRegistry) {
         let connections = stack.connections

@@ -1,7 +1,7 @@
 import ArgumentParser
 import CephVolumes
 
-/// The process that empties the trash for a service; the service starts it, nobody types it.
+/// The process that removes images for a service; started by the service, not by hand.
 struct TrashRemoverCommand: ParsableCommand {
     static let name = "trash-remover"
 

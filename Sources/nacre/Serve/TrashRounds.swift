@@ -4,15 +4,15 @@ import Logging
 import Synchronization
 import Volumes
 
-/// Looks into the trash of every cluster now and then, for what an earlier process left there and for what is due.
+/// Reads the trash of every cluster periodically, for images that an earlier process left and for due images.
 final class TrashRounds: Sendable {
     /// Whom to look as.
     struct Users: Sendable {
         /// Users, each for a pool or for all.
         var users: [PoolUser] = []
-        /// Users that there should be and are not, in words.
+        /// Users that are configured but cannot be read, in words.
         var failures: [String] = []
-        /// Why nobody looks, where that is as it should be.
+        /// Why the trash is not read, if that is expected.
         var absence: String?
     }
 
@@ -22,9 +22,9 @@ final class TrashRounds: Sendable {
         var absence: String?
     }
 
-    /// What a killed process sent may arrive after our first look, so there is a next one soon.
+    /// A killed process's last operations may arrive after the first read, so the next one follows soon.
     private static let interval = Duration.seconds(20)
-    /// What could not be looked into may be there again soon.
+    /// What could not be read is tried again soon.
     private static let retryInterval = Duration.seconds(5)
 
     private let store: RBDImageStore
@@ -40,7 +40,7 @@ final class TrashRounds: Sendable {
         self.users = users
     }
 
-    /// Looks as the service's own user, and as those whom calls came with.
+    /// Reads as the service's own user, and as the users of earlier calls.
     convenience init(_ stack: ControllerStack, _ options: ServeOptions, logger: Logger) {
         let (store, own) = (stack.store, ServiceCredentials(directory: options.secretDir))
         let hasOwn = options.secretDir != nil
@@ -62,7 +62,7 @@ final class TrashRounds: Sendable {
         }
     }
 
-    /// Begins to look into a cluster's trash, if it is time.
+    /// Starts to read a cluster's trash, if it is due.
     func look(into clusterID: String) {
         let isDue = seen.withLock { seen in
             guard let last = seen[clusterID] else { return true }
@@ -91,7 +91,7 @@ final class TrashRounds: Sendable {
     /// Images that are kept for a while yet.
     var kept: Int { seen.withLock { $0.values.reduce(0) { $0 + $1.look.kept } } }
 
-    /// Images that look like ours, which somebody else moved to the trash.
+    /// Images of Nacre's form that somebody else moved to the trash.
     var others: Int { seen.withLock { $0.values.reduce(0) { $0 + $1.look.others } } }
 
     /// What could not be looked into, in words.
@@ -99,7 +99,7 @@ final class TrashRounds: Sendable {
         seen.withLock { $0.sorted { $0.key < $1.key }.flatMap { $0.value.look.failures } }
     }
 
-    /// What was looked into and found, for a person.
+    /// What was read and found, in words.
     var summary: String {
         let absences = seen.withLock { $0.values.compactMap(\.absence) }
         var parts: [String] = absences.prefix(1).map(\.self)
@@ -120,7 +120,7 @@ final class TrashRounds: Sendable {
                 metadata: ["ceph.cluster": "\(clusterID)", "count": "\(look.due)"]
             )
         }
-        // Once, and again when it is another: every time would fill the log.
+        // Logged once and when it changes, to keep the log short.
         if let absence, absence != before?.absence {
             logger.warning(
                 "the trash is not looked into",

@@ -3,7 +3,7 @@ import CephVolumes
 import ExactText
 import Volumes
 
-/// What a new volume is to be like: a StorageClass' parameters as options.
+/// The properties of a new volume: a StorageClass' parameters as options.
 struct CreateOptions: ParsableArguments {
     @Option(
         help: "Its size: 10GiB, 10Gi (of 1024), 10G (of 1000) or bytes; rounded up to whole MiB (default: 1GiB).",
@@ -82,7 +82,7 @@ struct CreateOptions: ParsableArguments {
         }
     }
 
-    /// The StorageClass' parameters; `config` is asked for the cluster when none is named.
+    /// The StorageClass' parameters; the cluster comes from `config` if none is named.
     func parameters(config: String) throws -> [String: String] {
         var parameters: [String: String] = [:]
         for pair in pairs {
@@ -114,7 +114,7 @@ struct CreateOptions: ParsableArguments {
     private func onlyCluster(_ config: String) throws -> String {
         let configuration = ClusterConfiguration(path: config)
         let clusters = configuration.clusters.map(\.clusterID)
-        // One that is broken may be the one that was meant.
+        // An invalid entry may be the one that was meant.
         let broken = configuration.entryFaults.first
         if let only = clusters.first, clusters.count == 1, broken == nil { return only }
         let reason =
@@ -127,7 +127,7 @@ struct CreateOptions: ParsableArguments {
     }
 }
 
-/// Reads a quantity for ArgumentParser, with its own words on what is wrong.
+/// Reads a quantity for ArgumentParser, with a specific error message.
 @Sendable func quantity(_ text: String) throws -> Quantity {
     do throws(Quantity.Fault) {
         return try Quantity(parsing: text)

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// `nacre volume`: the volumes, one command a file.
+/// `nacre volume`: its commands, one in each file.
 struct VolumeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "volume",

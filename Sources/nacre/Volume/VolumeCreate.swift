@@ -53,7 +53,7 @@ struct VolumeCreate: AsyncParsableCommand {
         }
     }
 
-    /// Whether the volume is there before it is asked for: a create does not tell what it made from what it found.
+    /// Whether the volume exists before the create, which does not tell a new volume from a found one.
     private func isThere(_ parameters: [String: String], _ session: Session) async throws -> Bool {
         let clusters = ClusterConfiguration(path: connection.config)
         guard let clusterID = parameters["clusterID"], let pool = parameters["pool"],
@@ -68,7 +68,7 @@ struct VolumeCreate: AsyncParsableCommand {
                 image: image
             )
         else { return false }
-        // A cluster that does not answer soon has the time for the create.
+        // If the cluster is slow, the time is left for the create.
         return try await session.during("looking for volume '\(name)'") { _ in
             let status = try? await session.backend.status(of: "\(id)", deadline: .now + .seconds(3))
             return status.map { $0.volume.capacityBytes > 0 } ?? false

@@ -72,7 +72,7 @@ struct VolumeDelete: AsyncParsableCommand {
 }
 
 extension Session {
-    /// The volume's status; nothing when it is gone.
+    /// The volume's status; `nil` if it does not exist.
     func present(_ id: VolumeID) async throws -> VolumeStatus? {
         do {
             return try await during("reading volume '\(wording.name(of: id))'") {

@@ -63,7 +63,7 @@ struct VolumeExpand: AsyncParsableCommand {
         if grown.nodeExpansionRequired { try await tellWhatIsLeft(id, name, grown.capacityBytes, session) }
     }
 
-    /// With the node's side, where the volume may be on this machine.
+    /// Includes the node service, if the volume may be on this machine.
     private func session() async throws -> Session {
         let isHere = try path != nil || !local.uses.all().isEmpty
         return try await isHere ? Session(connection, local, output) : Session(connection, output)
@@ -71,7 +71,7 @@ struct VolumeExpand: AsyncParsableCommand {
 
     /// Where the volume is on this machine.
     ///
-    /// - Throws: `CommandFailure` when it is not at `--path`: before anything has grown.
+    /// - Throws: `CommandFailure` if it is not at `--path`, before anything has grown.
     private func place(of id: VolumeID, _ session: Session) async throws -> LocalPlace? {
         let found = try await session.place(of: id, in: local.uses)
         guard let path else { return found }
@@ -90,7 +90,7 @@ struct VolumeExpand: AsyncParsableCommand {
         return LocalPlace(path: path.absolute, isBlock: found?.isBlock ?? false)
     }
 
-    /// Grows device and file system after the image.
+    /// Grows the device and file system after the image.
     private func grow(
         _ id: VolumeID,
         at place: LocalPlace,
@@ -121,7 +121,7 @@ struct VolumeExpand: AsyncParsableCommand {
         }
     }
 
-    /// What is still to be done where the volume is in use.
+    /// What must still be done where the volume is in use.
     private func tellWhatIsLeft(_ id: VolumeID, _ name: String, _ bytes: UInt64, _ session: Session) async throws {
         let status = try? await session.backend.status(of: "\(id)", deadline: .now + .seconds(10))
         let users = status?.volume.facts.users ?? []

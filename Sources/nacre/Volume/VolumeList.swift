@@ -44,7 +44,7 @@ struct VolumeList: AsyncParsableCommand {
             let (volumes, isCut) = try await session.during("listing volumes") { deadline in
                 try await session.volumes(limit: max, deadline: deadline)
             }
-            // What cannot be read here is of no account to a list of what the clusters have.
+            // Unreadable local records do not matter for a list of the clusters' volumes.
             let uses = Dictionary(
                 ((try? local.uses.all()) ?? []).map { ($0.volumeID, $0) },
                 uniquingKeysWith: { first, _ in first }

@@ -69,12 +69,12 @@ extension Session {
     }
 }
 
-/// How much of an image its file system should have.
+/// The least part of an image that its file system should have.
 enum FileSystemShare {
     /// Whether an image has grown and its file system has not.
     ///
-    /// The file systems keep a part for themselves: ext4's inode tables and journal take up to a twelfth of a small
-    /// volume, xfs' log up to a fifth of one of 300 MiB. One that is smaller than three quarters was left behind.
+    /// File systems use a part for themselves: ext4's inode tables and journal up to a twelfth of a small volume, xfs'
+    /// log up to a fifth of one of 300 MiB. A file system below three quarters of the image has not grown with it.
     static func isOutgrown(fileSystem: UInt64, by image: UInt64) -> Bool {
         fileSystem < image / 4 * 3
     }

@@ -177,7 +177,7 @@ struct VolumeUndelete: AsyncParsableCommand {
     }
 }
 
-/// A deleted volume, for a person and for a script.
+/// A deleted volume, for the table and for scripts.
 struct DeletedVolumeReport: Encodable {
     let volumeId: String
     /// Nothing once it is restored, as are the next two.

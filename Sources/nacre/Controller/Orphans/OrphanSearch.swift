@@ -5,7 +5,8 @@ import KubernetesAPI
 import Provisioner
 import Volumes
 
-/// Looks for images that nobody has: Ceph is listed first, then Kubernetes, so that what is made meanwhile is somebody's.
+/// Searches for orphaned images: lists Ceph first and Kubernetes then, so that a volume that is created meanwhile is
+/// not an orphan.
 struct OrphanSearch {
     let client: KubernetesClient
     let session: Session
@@ -25,7 +26,7 @@ struct OrphanSearch {
         cluster = options.cluster
     }
 
-    /// The orphans there are now, in the order of their handles.
+    /// The present orphans, in the order of their handles.
     func orphans() async throws -> [Orphan] {
         var volumes: [Volume] = []
         var token = ""
@@ -56,7 +57,7 @@ struct OrphanSearch {
     }
 }
 
-/// An image that no object of this Kubernetes names, and what it says of itself.
+/// An image that no object of this Kubernetes cluster names, and its metadata.
 struct Orphan {
     /// Whose an image is, by its own word.
     enum Origin: String, Encodable {
@@ -82,7 +83,7 @@ struct Orphan {
         origin = cluster == nil ? .unknown : cluster == ours ? .ours : .stranger
     }
 
-    /// Why the image is not this command's to remove; nothing when it may be.
+    /// Why this command may not remove the image; `nil` if it may.
     var refusal: String? {
         switch origin {
         case .ours: nil
@@ -95,7 +96,7 @@ struct Orphan {
     }
 }
 
-/// What would be removed, for a person and for a script.
+/// What would be removed, as a table and for scripts.
 struct OrphanPlan: Encodable {
     struct Image: Encodable {
         let volumeId: String

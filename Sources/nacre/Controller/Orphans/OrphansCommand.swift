@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// `nacre controller orphans`: images that no object of a Kubernetes has.
+/// `nacre controller orphans`: images that no object of a Kubernetes cluster names.
 struct OrphansCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "orphans",

@@ -4,17 +4,17 @@ import OrderedCollections
 import Secrets
 import Volumes
 
-/// What kubelet is told of a call: its status, and for a person why not.
+/// The answer to kubelet: a status, and a message for people.
 enum FlexAnswer: Sendable, Equatable {
     case success
     case failure(String)
 
-    /// A failure's message as it stands in a pod's events.
+    /// A failure's message in the form for a pod's events.
     init(_ error: VolumeError) {
         self = .failure(error.message)
     }
 
-    /// As the driver's program takes it: an exit status, then the object that kubelet reads.
+    /// In the form for the driver program: an exit status, then the object for kubelet.
     var bytes: [UInt8] {
         switch self {
         case .success:

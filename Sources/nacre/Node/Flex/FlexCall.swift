@@ -1,19 +1,20 @@
 import Volumes
 
-/// A call of kubelet's to its FlexVolume driver.
+/// A call of kubelet to its FlexVolume driver.
 enum FlexCall: Sendable {
     /// `mount DIRECTORY OPTIONS`: for one pod; several pods may have one volume.
     case mount(directory: String, FlexOptions)
-    /// `unmount DIRECTORY`: all that is said of the volume is its path.
+    /// `unmount DIRECTORY`: kubelet names only the path, not the volume.
     case unmount(directory: String)
-    /// `expandfs OPTIONS DEVICE PATH NEW-BYTES OLD-BYTES`: the image has not grown yet, for nobody told its controller.
+    /// `expandfs OPTIONS DEVICE PATH NEW-BYTES OLD-BYTES`: the image may not have grown yet, because kubelet does not
+    /// tell the controller.
     case expand(FlexOptions, path: String, bytes: UInt64)
     /// Whether somebody is here.
     case ping
 
     /// Reads the arguments of the driver's program.
     ///
-    /// - Parameter arguments: The call's name and what follows it.
+    /// - Parameter arguments: The call's name and its arguments.
     /// - Throws: `VolumeError` with `.invalidArgument`.
     init(_ arguments: [String]) throws(VolumeError) {
         switch (arguments.first, arguments.count) {

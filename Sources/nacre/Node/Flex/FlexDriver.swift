@@ -5,29 +5,29 @@ import NodeVolumes
 import Secrets
 import Volumes
 
-/// Does what kubelet asks of its FlexVolume driver, in the node service's words.
+/// Implements kubelet's FlexVolume calls with the node service.
 ///
 /// | kubelet | the node service |
 /// | --- | --- |
 /// | mount | stage, once for a node and volume; publish, for each pod |
 /// | unmount | unpublish; unstage after the last |
-/// | expandfs | the image grows, for nobody else grows it; then device and file system |
+/// | expandfs | grow the image, which no other component does; then device and file system |
 ///
-/// kubelet has no time limit of its own, so a call ends after `limit` and says what it waits for; what is under way goes
-/// on, and kubelet's next try finds it.
+/// kubelet has no time limit, so a call ends after `limit` and says what it waits for. The operation continues, and
+/// kubelet's next try joins it.
 struct FlexDriver: Sendable {
     /// Below the driver program's limit.
     static let limit = Duration.seconds(100)
-    /// Leaves time to pass on which step it is that lasts.
+    /// Shorter, so that the slow step can still be reported.
     private static let innerLimit = Duration.seconds(90)
-    /// Longer than kubelet waits between two tries.
+    /// Longer than kubelet's interval between two tries.
     static let patience = Duration.seconds(300)
 
     let service: NodeVolumeService
     /// Grows images.
     let images: any ControllerService
     let secrets: any NodeSecrets
-    /// Where volumes are staged: on a file system that kubelet and this process see alike.
+    /// Where volumes are staged: a directory that kubelet and this process both see.
     let stagingRoot: String
     let logger: Logger
     private let operations = Operations()
@@ -105,8 +105,10 @@ struct FlexDriver: Sendable {
         }
     }
 
-    /// kubelet unmounts nothing that it does not know to be mounted, so what a failed call leaves is taken away here: at
-    /// once, or when kubelet has not come back for long.
+    /// kubelet does not unmount after a failed mount.
+    ///
+    /// So the remains of a failed call are removed here: at once, or if kubelet does not repeat the call for a long
+    /// time.
     private func release(_ id: VolumeID, after error: VolumeError) async throws(VolumeError) {
         guard error.code == .deadlineExceeded || error.code == .aborted else {
             try? await unstageIfUnused(id.description, .now + Self.innerLimit)
@@ -119,11 +121,11 @@ struct FlexDriver: Sendable {
     }
 
     private func unmount(_ givenDirectory: String) async throws(VolumeError) {
-        // kubelet's root may be a symbolic link, and records have the path behind it.
+        // kubelet's root may be a symbolic link, and records have resolved paths.
         let directory = (try? KernelFile.canonical(givenDirectory)) ?? givenDirectory
         let known = try await service.knownVolumes()
         guard let volume = known.first(where: { $0.targets.containsExactly(directory) }) else {
-            // Nothing of ours, or the record is lost: what is mounted there still has to go.
+            // There is no record, or it was lost: a mount of the volume must still be removed.
             try await service.unpublish(
                 volumeID: "unknown at \(directory)",
                 targetPath: directory,
@@ -141,7 +143,8 @@ struct FlexDriver: Sendable {
     private func expand(_ options: FlexOptions, _ path: String, _ bytes: UInt64) async throws(VolumeError) {
         try await run("expand volume '\(options.id)'", on: options.id, "expand \(path) \(bytes)") {
             (deadline) throws(VolumeError) in
-            // The controller has grown the image already: a node's own user sees that, and needs no other Secret.
+            // The controller has usually grown the image already. The node's user can see that, so no other Secret is
+            // needed.
             let credentials = try await secrets.credentials(options.nodeSecret ?? options.expandSecret)
             let range = try CapacityRange(requiredBytes: Int64(clamping: bytes), limitBytes: 0)
             _ = try await images.expandVolume(
@@ -166,8 +169,8 @@ struct FlexDriver: Sendable {
         }
     }
 
-    /// Takes away, until the task is cancelled, what calls left that nobody repeated: staged, and no pod's at two looks in a
-    /// row.
+    /// Releases, until the task is cancelled, the remains of unrepeated calls: volumes that are staged and not used by
+    /// a pod at two checks in a row.
     func releaseAbandoned() async {
         var suspects: Set<ExactText> = []
         while !Task.isCancelled {
@@ -205,13 +208,13 @@ struct FlexDriver: Sendable {
         removeStagingPath(volume.stagingPath)
     }
 
-    /// Only an empty directory that has nothing mounted goes.
+    /// Removes only an empty directory without a mount.
     private func removeStagingPath(_ path: String) {
         try? KernelFile.removeDirectory(path)
         try? KernelFile.removeDirectory(String(path.dropLast("/globalmount".count)))
     }
 
-    /// One call a volume at a time, and a repeated one joins the first.
+    /// One call for each volume at a time; a repeated call joins the first.
     private func run(
         _ title: String,
         on id: VolumeID,

@@ -5,17 +5,17 @@ import Provisioner
 import Secrets
 import Volumes
 
-/// The options of a FlexVolume: what the PersistentVolume says, and what kubelet adds.
+/// The options of a FlexVolume, from the PersistentVolume and from kubelet.
 ///
 /// | key | who writes it | what |
 /// | --- | --- | --- |
-/// | `schema` | PV | `1`; what a later release writes may be refused |
+/// | `schema` | PV | `1`; other values are refused |
 /// | `volumeHandle` | PV | the volume |
-/// | `clusterID`, `pool`, `radosNamespace`, `image` | PV | the volume, where a person wrote the PV without a handle |
-/// | `nodeSecretName`, `nodeSecretNamespace` | PV | the Secret of who maps it |
-/// | `expandSecretName`, `expandSecretNamespace` | PV | the controller's Secret for growing it; the node's where a PV names no other |
-/// | `mountOptions` | PV | separated by commas; a FlexVolume cannot have the PV's own |
-/// | `accessMode` | PV | `ReadOnlyMany`, when nobody ever writes; `ReadWriteOncePod`, when one pod has it |
+/// | `clusterID`, `pool`, `radosNamespace`, `image` | PV | the volume, in a hand-written PV without a handle |
+/// | `nodeSecretName`, `nodeSecretNamespace` | PV | the Secret of the user that maps it |
+/// | `expandSecretName`, `expandSecretNamespace` | PV | the Secret for growing it; used if the PV names no node Secret |
+/// | `mountOptions` | PV | comma-separated; a FlexVolume cannot use the PV's field |
+/// | `accessMode` | PV | `ReadOnlyMany` if it is only read; `ReadWriteOncePod` if only one pod may use it |
 /// | `kubernetes.io/fsType`, `kubernetes.io/readwrite`, … | kubelet | |
 /// | all others | PV | the StorageClass' parameters that the node needs |
 struct FlexOptions: Sendable, Equatable {

@@ -4,8 +4,8 @@ import NIOPosix
 import ServiceLifecycle
 import VolumeServer
 
-/// The UNIX socket that the FlexVolume driver's program comes to; `Sources/nacre-flex/AgentConnection.swift` is the other
-/// side and has the protocol.
+/// The UNIX socket for the FlexVolume driver's program; `Sources/nacre-flex/AgentConnection.swift` is the client and
+/// documents the protocol.
 struct FlexSocket: Service {
     typealias Connection = NIOAsyncChannel<ByteBuffer, ByteBuffer>
 
@@ -13,7 +13,7 @@ struct FlexSocket: Service {
     let driver: FlexDriver
     let logger: Logger
 
-    /// Options are below 4 KiB, and a path is one of the kernel's.
+    /// Options are below 4 KiB, and paths have the kernel's limit.
     private static let longestRequestBytes = 64 << 10
 
     func run() async throws {
@@ -37,7 +37,7 @@ struct FlexSocket: Service {
         }
     }
 
-    /// A caller that breaks off is no reason to stop what it asked for.
+    /// If a caller disconnects, its operation continues.
     private func serve(_ connection: Connection) async {
         try? await connection.executeThenClose { inbound, outbound in
             var request: [UInt8] = []

@@ -2,13 +2,13 @@ import ExactText
 import LinuxKernel
 import Volumes
 
-/// Who on this node has a device that kubelet was given.
+/// Users on this node of a device that kubelet got.
 enum DeviceUse {
-    /// Whether a file system of it is mounted, or a loop device lies on it, as kubelet makes one for a raw block volume.
+    /// Whether it is mounted, or has a loop device, which kubelet makes for a raw block volume.
     ///
-    /// - Parameter path: Where kubelet was given the device.
+    /// - Parameter path: The device's path for kubelet.
     /// - Returns: Whether it must stay.
-    /// - Throws: `VolumeError` when that cannot be seen.
+    /// - Throws: `VolumeError` if that cannot be determined.
     static func isInUse(_ path: String) throws(VolumeError) -> Bool {
         do throws(KernelError) {
             for name in try KernelFile.names(in: "/sys/block") where name.startsExactly(with: "loop") {

@@ -7,7 +7,7 @@ struct LocalPod: WatchedObject {
     /// A claim that a pod names, in its namespace.
     struct Claim: Sendable, Hashable {
         let name: String
-        /// Whether it was made for this pod alone, and is its only if the pod owns it: a claim of that name may be another's.
+        /// Whether it is an ephemeral claim, which counts only if the pod owns it: another claim may have that name.
         let isEphemeral: Bool
     }
 
@@ -30,7 +30,7 @@ struct LocalPod: WatchedObject {
                 return Claim(name: name, isEphemeral: false)
             }
             guard volume["ephemeral"] != nil, let name = volume["name"]?.string else { return nil }
-            // Kubernetes: generic ephemeral volumes; the claim's name is the pod's and the volume's.
+            // Kubernetes: generic ephemeral volumes; the claim's name consists of the pod's name and the volume's.
             return Claim(name: "\(metadata.name)-\(name)", isEphemeral: true)
         }
         isFinished = ["Succeeded", "Failed"].contains(object["status", "phase"]?.string)

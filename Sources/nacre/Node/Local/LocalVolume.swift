@@ -3,7 +3,7 @@ import KubernetesAPI
 import Provisioner
 import Volumes
 
-/// A volume that comes to its pods as a `local` PersistentVolume: a device at a path, which the node agent puts there.
+/// A volume that is a `local` PersistentVolume: the node agent provides a device at its path.
 struct LocalVolume: Sendable {
     let name: String
     /// Where kubelet looks for the device.
@@ -12,12 +12,12 @@ struct LocalVolume: Sendable {
     let capacityBytes: UInt64
     let mode: VolumeCapability.Mode
 
-    /// Whether pods get the device itself; else kubelet makes and mounts a file system on it.
+    /// Whether pods get the device itself; otherwise kubelet makes and mounts a file system on it.
     let isBlock: Bool
 
-    /// Reads a PersistentVolume; nothing when it is none of ours.
+    /// Reads a PersistentVolume; `nil` if it is not Nacre's.
     ///
-    /// A PersistentVolume that names another path could have a device put anywhere on the node.
+    /// Other paths are refused: a PersistentVolume could otherwise place a device anywhere on the node.
     init?(_ volume: PersistentVolume, driverName: String, directory: String) {
         guard volume.provisionedBy == driverName, let details = volume.details,
             details.localPath == "\(directory)/\(volume.metadata.name)/dev",

@@ -2,10 +2,10 @@ import JSON
 import KubernetesAPI
 import Synchronization
 
-/// Which volume a pod's claim has, asked of the API server once: while a pod is there its claim keeps its volume.
+/// The volume of a pod's claim, read from the API server once: while the pod exists, its claim keeps the volume.
 ///
-/// A node has a hundred pods, and a cluster thousands of nodes, so nothing is asked twice but the size of the few volumes
-/// that come this way.
+/// A node has a hundred pods, and a cluster thousands of nodes. So only the sizes of these few volumes are read more
+/// than once.
 final class PodClaims: Sendable {
     private enum Answer {
         case notOurs
@@ -36,7 +36,7 @@ final class PodClaims: Sendable {
         answers.withLock { answers in answers = answers.filter { podUIDs.contains($0.key.podUID) } }
     }
 
-    /// The claim's volume, if it is one of ours that comes as a device; nothing while the claim has none.
+    /// The claim's volume, if it is one of Nacre's `local` volumes; `nil` while the claim has none.
     func volume(of named: LocalPod.Claim, of pod: LocalPod) async throws(KubernetesError) -> LocalVolume? {
         let name = named.name
         let key = Key(podUID: pod.metadata.uid, claim: name)
