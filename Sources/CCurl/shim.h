@@ -1,7 +1,7 @@
 #pragma once
 #include <curl/curl.h>
 
-// curl_easy_setopt and curl_easy_getinfo are variadic macros and do not import into Swift: one typed door a kind.
+// curl_easy_setopt and curl_easy_getinfo are variadic macros and do not import into Swift: one typed function for each kind.
 
 static inline CURLcode nacre_curl_set_long(CURL *handle, CURLoption option, long value) {
     return curl_easy_setopt(handle, option, value);
@@ -33,7 +33,7 @@ static inline CURLcode nacre_curl_set_header(CURL *handle, curl_write_callback c
     return code != CURLE_OK ? code : curl_easy_setopt(handle, CURLOPT_HEADERDATA, context);
 }
 
-// Copies the body: the size has to be known before.
+// Copies the body, so the size must be set first.
 static inline CURLcode nacre_curl_set_body(CURL *handle, const void *bytes, size_t count) {
     CURLcode code = curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)count);
     return code != CURLE_OK ? code : curl_easy_setopt(handle, CURLOPT_COPYPOSTFIELDS, bytes);
@@ -53,7 +53,7 @@ static inline CURLMcode nacre_curl_multi_set_long(CURLM *multi, CURLMoption opti
     return curl_multi_setopt(multi, option, value);
 }
 
-// CURLMsg holds a union, and its easy handle is all else that is wanted: NULL when nothing is done.
+// Swift cannot read the union of CURLMsg. Returns the easy handle of the next finished transfer, or NULL.
 static inline CURL *nacre_curl_multi_next_done(CURLM *multi, CURLcode *result) {
     int left = 0;
     CURLMsg *message;

@@ -176,7 +176,7 @@ int clinux_generic_netlink(int seconds) {
     return -error;
 }
 
-// What the grandchild and the child tell the parent: which call failed, and how; or the grandchild's id.
+// The report of the child and the grandchild to the parent: the failed call and its errno, or the grandchild's id.
 struct spawn_report {
     int error;
     int stage;
@@ -198,7 +198,7 @@ static void become(const char *path, char *const arguments[], char *const enviro
     report = kept;
     for (int i = 0; i < count; i++)
         if (dup2(high[i], i) < 0) goto failed;
-    // Everything else is the parent's business: sockets, Ceph sessions, other volumes' files.
+    // Closes everything else of the parent: sockets, Ceph sessions, other volumes' files.
     syscall(SYS_close_range, (unsigned)count, 127u, 0);
     syscall(SYS_close_range, (unsigned)report + 1, ~0u, 0);
     struct sigaction standard = {.sa_handler = SIG_DFL};
@@ -287,7 +287,7 @@ static int release_file_pages(struct dl_phdr_info *object, size_t size, void *un
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     for (int i = 0; i < object->dlpi_phnum; i++) {
         const ElfW(Phdr) *part = &object->dlpi_phdr[i];
-        // What was or may be written is not in the file; the kernel's own page is in none.
+        // Writable pages may differ from the file, and the kernel's vDSO is in no file.
         if (strncmp(object->dlpi_name, "linux-", 6) == 0 || part->p_type != PT_LOAD || (part->p_flags & PF_W))
             continue;
         uintptr_t begin = (object->dlpi_addr + part->p_vaddr + page - 1) & ~(page - 1);

@@ -1,5 +1,5 @@
 #pragma once
-// What disk tools ask of block devices and of the device mapper. Shims return 0 or more, or a negative errno.
+// Requests of disk tools to block devices and the device mapper. Shims return 0 or more, or a negative errno.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -31,5 +31,5 @@ int clinux_device_mapper(int control, unsigned command, void *buffer);
 // getrandom(2); all of it or a negative errno.
 int clinux_random(void *buffer, size_t length);
 
-/// Whether only zeros stand there; the offset of the first other byte goes to *offset.
+/// Whether there are only zeros; *offset is the offset of the first other byte.
 int clinux_is_zero(const void *buffer, size_t length, size_t *offset);

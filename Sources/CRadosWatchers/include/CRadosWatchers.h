@@ -14,19 +14,19 @@ struct nacre_watcher {
     uint64_t cookie;
 };
 
-/// Lists the watchers of an object: at most `capacity` into `watchers`. Blocks.
+/// Lists at most `capacity` watchers of an object into `watchers`. Blocks the calling thread.
 ///
 /// librados' C interface has no such call, only its C++ one (librados::IoCtx::list_watchers).
 /// Returns how many there are (may exceed `capacity`), or a negative errno.
 int nacre_list_watchers(void *ioctx, const char *object, struct nacre_watcher *watchers, int capacity);
 
-/// Takes the watchers of an object, or a negative errno; `watchers` is gone when it returns.
+/// Takes the watchers of an object, or a negative errno; `watchers` is valid only until it returns.
 typedef void (*nacre_watchers_answer)(void *context, int result, const struct nacre_watcher *watchers, int count);
 
-/// Asks for the watchers of an object; `answer` comes once, from a thread of librados.
+/// Requests the watchers of an object; `answer` is called once, on a thread of librados.
 ///
 /// librados' C interface has no such call, only its C++ one (librados::ObjectReadOperation::list_watchers).
-/// Returns 0, or a negative errno: then there is no answer.
+/// Returns 0, or a negative errno; after an error `answer` is not called.
 int nacre_aio_list_watchers(void *ioctx, const char *object, nacre_watchers_answer answer, void *context);
 
 #ifdef __cplusplus
