@@ -16,14 +16,22 @@ public struct FaultyCluster: Sendable {
     ///
     /// - Parameters:
     ///   - osds: How many; 3 copies of everything from 3 on.
+    ///   - keyType: Of its users' keys: `aes`, `aes256k`.
     ///   - body: What is done with it.
     /// - Throws: What `body` throws, or `Failed` when the cluster does not start.
-    public static func with(osds: Int = 1, _ body: (FaultyCluster) async throws -> Void) async throws {
+    public static func with(
+        osds: Int = 1,
+        keyType: String = "aes",
+        _ body: (FaultyCluster) async throws -> Void
+    ) async throws {
         let directory = "/tmp/nacre-f\(UInt32.random(in: 0...UInt32.max))"
         let faulty = FaultyCluster(cluster: MicroCluster(directory: directory))
         let outcome: Result<Void, any Error>
         do {
-            try await faulty.run("up", ["--osds", "\(osds)", "--store", "memstore", "--timeout", "180"])
+            try await faulty.run(
+                "up",
+                ["--osds", "\(osds)", "--store", "memstore", "--key-type", keyType, "--timeout", "180"]
+            )
             outcome = .success(try await body(faulty))
         } catch {
             outcome = .failure(error)
@@ -63,14 +71,28 @@ extension MicroCluster {
         URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../tools/micro-cluster").path
     }
 
+    /// A program for tests, of `tools/lib/test`.
+    public static func testTool(_ name: String) -> String {
+        URL(filePath: tool).deletingLastPathComponent().appending(path: "lib/test/\(name)").standardized.path
+    }
+
     /// Runs a program with the cluster's ceph.conf, as its administrator or another user, and returns what it printed.
+    ///
+    /// - Parameters:
+    ///   - program: Its name and what follows.
+    ///   - user: Such as `client.admin`.
+    ///   - ofItsRelease: Whether it is the one of the cluster's own release of Ceph, with its libraries.
+    ///   - limit: How long it may take.
+    /// - Returns: What it printed.
+    /// - Throws: `Failed` when it does not end with 0.
     @discardableResult
     public func execute(
         _ program: String...,
         as user: String = "client.admin",
+        ofItsRelease: Bool = false,
         within limit: Duration = .seconds(240)
     ) async throws -> String {
-        try await run("exec", ["--as", user, "--"] + program, within: limit)
+        try await run("exec", ["--as", user] + (ofItsRelease ? ["--own"] : []) + ["--"] + program, within: limit)
     }
 
     /// Runs a verb of `tools/micro-cluster` and returns what it printed.

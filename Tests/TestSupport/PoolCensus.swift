@@ -19,6 +19,9 @@ public struct PoolCensus: Sendable {
     /// The pool itself.
     public var pool: IOContext { context }
 
+    /// The release that each of the cluster's OSDs has at least: 16, 18, 20.
+    public var requiredOSDRelease: Int? { context.cluster.requiredOSDRelease }
+
     /// The names in the pool's directory that start with `prefix`.
     public func images(prefix: String = "") async throws -> [String] {
         try await context.images(after: "", limit: 1024).map(\.name).filter { $0.hasPrefix(prefix) }
