@@ -14,6 +14,11 @@ struct LingeringWatchTests {
     @Test("Such a watch does not keep an image from being deleted for ever; that of a client that lives does")
     func forgotten() async throws {
         try await FaultyCluster.with { faulty in
+            let release = try PoolCensus(faulty.cluster, pool: "rbd").requiredOSDRelease
+            if let release, release > 16 {
+                // Their OSDs forget the watch with the client: 20 tries with a frozen one left none.
+                try Test.cancel("needs OSDs of Ceph 16: later ones keep no watch of a client that they do not know")
+            }
             let lab = faulty.cluster.lab(watchPatience: .seconds(1))
             let bench = VolumeBehaviour.Bench(
                 service: lab.service,
