@@ -269,6 +269,47 @@ struct ExplainedErrorTests {
         }
     }
 
+    @Test("On a cluster as Ceph 20.2.4 makes it by itself, what is said of its key is what helps")
+    func newKeys() async throws {
+        let variables = ProcessInfo.processInfo.environment
+        guard variables["NACRE_CEPH_RELEASE"] == "tentacle", variables["NACRE_MICRO_CLUSTER_ROOT"] == nil else {
+            try Test.cancel("needs servers of Ceph 20.2 and an older client: tools/test cluster --release tentacle")
+        }
+        try await FaultyCluster.with(keyType: "aes256k") { faulty in
+            let nacre = try NacreProcess(faulty.cluster)
+            let process = try await nacre.start()
+            let body = try nacre.createBody("pvc-\(UUID().uuidString.lowercased())", pool: "rbd")
+            let refused = try await nacre.ask("Controller/CreateVolume", body)
+            #expect(refused.code == "unauthenticated" && refused.message.contains("aes256k"), "\(refused)")
+
+            let remedies = refused.message.split(separator: "'").filter { $0.hasPrefix("ceph ") }.map(String.init)
+            #expect(remedies.count == 2, "\(refused)")
+            var keyring = ""
+            for remedy in remedies {
+                keyring = try await faulty.cluster.execute("sh", "-ec", remedy, ofItsRelease: true)
+            }
+            let line = try #require(keyring.split(separator: "\n").first { $0.contains("key = ") })
+            let key = try #require(line.split(separator: " ").last)
+            try String(key).write(
+                toFile: "\(faulty.cluster.provisionerSecret)/userKey",
+                atomically: true,
+                encoding: .utf8
+            )
+            let helped = try nacre.createBody("pvc-\(UUID().uuidString.lowercased())", pool: "rbd")
+            #expect(try await nacre.ask("Controller/CreateVolume", helped).isOK)
+
+            // Back to what it was: now the key is of a type that is not allowed.
+            let back = "ceph mon set auth_allowed_ciphers aes256k"
+            try await faulty.cluster.execute("sh", "-ec", back, ofItsRelease: true)
+            #expect(try await process.stop() == .exited(0))
+            let again = try await nacre.start()
+            let forbidden = try await nacre.ask("Controller/CreateVolume", helped)
+            #expect(forbidden.code == "unauthenticated", "\(forbidden)")
+            #expect(forbidden.message.contains("auth_allowed_ciphers"), "\(forbidden)")
+            #expect(try await again.stop() == .exited(0))
+        }
+    }
+
     @Test(
         "A key that Ceph cannot read, or is too old for, is said to be that, and not shown",
         arguments: [

@@ -22,17 +22,29 @@ extension Place {
         case .noSuchFileOrDirectory where layout == nil: return plain
         default: break
         }
-        if let state = await clusterState() {
+        let state = await clusterState()
+        if let state {
             let features = layout == nil ? await imageFeatures(unlessIn: error) : nil
             let explanation = Explanation(of: error, on: id, creating: layout, in: state, features: features)
             if let explanation { return VolumeError(explanation.code, "\(doing): \(explanation.words) \(call)") }
         }
-        guard error.code == .permissionDenied || error.code == .notPermitted else { return plain }
-        return VolumeError(
-            .permissionDenied,
-            "\(doing): Ceph refuses it to \(credentials) \(call); its caps must be mon 'profile rbd' and "
-                + "osd 'profile rbd pool=\(id.pool)\(id.namespace.isEmpty ? "" : " namespace=\(id.namespace)")'"
-        )
+        let caps = "osd 'profile rbd pool=\(id.pool)\(id.namespace.isEmpty ? "" : " namespace=\(id.namespace)")'"
+        switch error.code {
+        case .permissionDenied, .notPermitted:
+            return VolumeError(
+                .permissionDenied,
+                "\(doing): Ceph refuses it to \(credentials) \(call); its caps must be mon 'profile rbd' and \(caps)"
+            )
+        case .timedOut where state != nil:
+            // An OSD of Ceph 18 or later does not speak with a user that has no caps for it, and librados tries on and on.
+            return VolumeError(
+                .unavailable,
+                "\(doing): no OSD answered \(credentials) in time, and the monitors know of no reason \(call); see whether "
+                    + "this machine reaches the addresses in 'ceph osd dump', and whether the user has caps for osd at "
+                    + "all, which must be \(caps); then retry"
+            )
+        default: return plain
+        }
     }
 
     /// Why I/O to the image is not answered, for a caller that waits for it; `nil` if no reason is known.
