@@ -1,12 +1,14 @@
-/// SplitMix64: the same numbers for the same seed, so that a failed torture test can be repeated.
-struct SeededRandom: RandomNumberGenerator {
+/// SplitMix64: the same numbers for the same seed, so that what failed can be run again.
+public struct SeededRandom: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
-    init(seed: UInt64) {
+    /// Begins anew.
+    public init(seed: UInt64) {
         state = seed
     }
 
-    mutating func next() -> UInt64 {
+    /// The next number.
+    public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
