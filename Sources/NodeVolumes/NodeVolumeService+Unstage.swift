@@ -49,6 +49,8 @@ extension NodeVolumeService {
                 own.matches($0, $1)
             }
             if record.usage.isBlock { try await removeTarget(record.stagedDevice, "unstage volume '\(id)'") }
+        } else {
+            try await takeDownUnrecorded(id, path)
         }
         // The volume can be unstaged although its cluster is not configured any more.
         let monitors = (try? clusters(id).monitors) ?? []
@@ -58,5 +60,33 @@ extension NodeVolumeService {
         enter(NodeStep.forgettingVolume, "\(id)")
         let records = records
         try await kernel("forget volume '\(id)'") { () throws(KernelError) in try records.remove("\(id)") }
+    }
+
+    /// Takes away what the kernel itself says is the volume's, where no record tells: records can be lost, and what stays
+    /// mounted keeps the volume from all other nodes.
+    private func takeDownUnrecorded(_ id: VolumeID, _ path: String) async throws(VolumeError) {
+        let (image, mapper) = (address(of: id), mapper)
+        let devices = try await mapping { (_) throws(MappingError) in try mapper.devices(of: image) }
+        guard !devices.isEmpty else { return }
+        let device = VolumeRecord.stagedDevice(at: path)
+        let what = "unstage volume '\(id)'"
+        let published = try await kernel("look for where volume '\(id)' is published") { () throws(KernelError) in
+            try OwnMount.placesShowing(devices).filter { !$0.isExactly(device) }
+        }
+        guard published.isEmpty else {
+            throw VolumeError(
+                .failedPrecondition,
+                "cannot \(what): it is still published at \(published.map { "'\($0)'" }.joined(separator: ", ")); "
+                    + "unpublish it there first"
+            )
+        }
+        try await takeDown(path, what, step: .unmountingStage) { mount, _ in
+            mount.root == "/" && devices.contains(mount.device)
+        }
+        guard try await mountTable().mount(at: device) != nil else { return }
+        try await takeDown(device, what, step: .unmountingStage) { _, kind in
+            if case .blockDevice(let found)? = kind { devices.contains(found) } else { false }
+        }
+        try await removeTarget(device, what)
     }
 }

@@ -38,6 +38,22 @@ struct OwnMount: Sendable {
         return Self.couldBeOurs(mount.device) && mount.fileSystem == fileSystem
     }
 
+    /// Where the nodes of devices are mounted: the paths of block volumes.
+    ///
+    /// That makes nobody a holder whom the kernel knows. But a device's number is another volume's as soon as it is free,
+    /// and whoever has such a path then writes to that one.
+    static func placesShowing(_ devices: Set<DeviceNumber>) throws(KernelError) -> [String] {
+        try MountTable.current().mounts.filter { mount in
+            let name = mount.root.parts(at: "/", omittingEmpty: true).last ?? ""
+            return ["loop", "nbd", "rbd"].contains { name.startsExactly(with: $0) }
+        }
+        .map(\.mountPoint)
+        .filter { place in
+            guard case .blockDevice(let found)? = try? FileKind.of(place) else { return false }
+            return devices.contains(found)
+        }
+    }
+
     /// Whether a device is of a kind that mappers make, or was one that is gone; never `tmpfs` and its like.
     static func couldBeOurs(_ device: DeviceNumber) -> Bool {
         guard device.major != 0 else { return false }

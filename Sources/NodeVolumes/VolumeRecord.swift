@@ -85,7 +85,9 @@ struct VolumeRecord: Codable, Sendable {
     /// The image as Ceph's tools write it.
     var imageSpec: String { (try? VolumeID(parsing: volumeID))?.imageSpec ?? volumeID.printable }
     /// Where the device of a block volume shows up.
-    var stagedDevice: String { "\(stagingPath)/device" }
+    var stagedDevice: String { Self.stagedDevice(at: stagingPath) }
+    /// The same of a staging path.
+    static func stagedDevice(at stagingPath: String) -> String { "\(stagingPath)/device" }
     /// Where the volume is mounted.
     var stagedMount: String { usage.isBlock ? stagedDevice : stagingPath }
 }

@@ -1,0 +1,38 @@
+import NodeTestSupport
+import NodeVolumes
+import Testing
+import Volumes
+
+/// Files of a node are caches: without them it still tells what is the volume's.
+extension NodeTests {
+    @Test(
+        "A volume comes down whose records were deleted while it was mounted",
+        arguments: ["ext4", nil],
+        [false, true]
+    )
+    func recordsLost(fsType: String?, all: Bool) async throws {
+        let image = "lost-\(fsType ?? "block")-\(all)"
+        let lab = try await NodeLab.fresh(image, megabytes: 64)
+        let service = lab.service()
+        try await service.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+        try await service.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
+        let files = all ? "volumes mappings host" : "volumes"
+        try await shell("cd \(lab.directory) && rm -rf --one-file-system \(files) 2> /dev/null; ! [ -e volumes ]")
+
+        let refusal = await #expect(throws: VolumeError.self) {
+            try await lab.service().unstage(
+                volumeID: lab.handle(image),
+                stagingPath: lab.stagingPath(image),
+                deadline: soon
+            )
+        }
+        #expect(refusal?.code == .failedPrecondition, "\(refusal?.message ?? "")")
+        // What the pod has is still the volume's own.
+        try await shell(
+            "dd if=/dev/zero of=\(lab.targetPath(image))\(fsType == nil ? "" : "/f") bs=4K count=1 conv=fsync"
+        )
+        try await lab.run("down", image, fsType, observer: nil)
+        _ = try await lab.eventually("nothing is left") { try lab.remains().isEmpty ? true : nil }
+        try await lab.remove(image)
+    }
+}
