@@ -161,6 +161,18 @@ extension NodeVolumeService {
                         "\(device.path) is held: \(holders.prefix(6).map(\.description).joined(separator: "; "))"
                     )
                 }
+                let places: [String]
+                do throws(KernelError) {
+                    places = try OwnMount.placesShowing([device.device])
+                } catch {
+                    throw MappingError("look for where \(device.path) is published", error)
+                }
+                guard places.isEmpty else {
+                    throw MappingError(
+                        .inUse,
+                        "\(device.path) is published at \(places.map { "'\($0)'" }.joined(separator: ", "))"
+                    )
+                }
             }
             try mapper.unmap(address, observer: observer)
         }

@@ -19,6 +19,8 @@ extension NodeTests {
         let files = all ? "volumes mappings host" : "volumes"
         try await shell("cd \(lab.directory) && rm -rf --one-file-system \(files) 2> /dev/null; ! [ -e volumes ]")
 
+        // As at the start of a service: what nobody has noted is undone, unless it is in use.
+        try await lab.run("reconcile", image, fsType, observer: nil)
         let refusal = await #expect(throws: VolumeError.self) {
             try await lab.service().unstage(
                 volumeID: lab.handle(image),
