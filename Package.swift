@@ -238,6 +238,12 @@ let package = Package(
                 logging, subprocess, system,
             ]
         ),
+        // Several nodes with networks and boots of their own, on a real Ceph; the program itself is started.
+        tests(
+            "RobustnessTests",
+            ["TestSupport", "VolumeClient", "VolumeAPI", "Blocking", "Secrets", "nacre"],
+            exclude: doorplate
+        ),
         // In a guest of tools/kernel-lab, against a real Ceph.
         tests(
             "KernelTests",

@@ -1,0 +1,176 @@
+import TestSupport
+
+/// What is asked of the services.
+enum Action: Sendable, Hashable {
+    /// Stage and publish, each tried once; where another node has the volume, it is to be refused.
+    case up(node: Int)
+    /// Stage and publish, again and again: the node that had the volume is gone, or stands still.
+    case failOver(node: Int)
+    case write(node: Int)
+    case read(node: Int)
+    case down(node: Int)
+    case expand
+    /// Deleted and had back; of a class that keeps deleted volumes.
+    case deleteAndUndelete
+    /// Deleted while a node has it: to be refused.
+    case deleteInUse
+    /// A write of every node that has lost the volume: to fail.
+    case lateWrites
+    /// Files of a node's state directory are deleted, all or those of volumes; all that it has must come down then.
+    case forget(node: Int, all: Bool)
+    /// `rbd trash mv` and `restore` by hand.
+    case trashByHand
+    /// `rbd rename` there and back.
+    case renameByHand
+    /// `rbd lock add` and `rm`.
+    case lockByHand
+}
+
+/// What befalls them.
+enum Fault: Sendable, Hashable {
+    case killService(node: Int)
+    case killController
+    /// One process of those that serve images.
+    case killOneServer(node: Int)
+    /// All of them, with their keepers: the devices are dead.
+    case killServers(node: Int)
+    case pauseService(node: Int, milliseconds: Int)
+    case pauseServers(node: Int, milliseconds: Int)
+    case cut(node: Int, milliseconds: Int)
+    case reboot(node: Int)
+    case freezeOSD(milliseconds: Int)
+}
+
+/// One step: an action on a volume, and what befalls the services some time after it was begun.
+struct Step: Sendable, Hashable, CustomStringConvertible {
+    let action: Action
+    let volume: Int
+    var fault: Fault?
+    var milliseconds = 0
+
+    var description: String {
+        "volume \(volume): \(action)" + (fault.map { ", after \(milliseconds) ms \($0)" } ?? "")
+    }
+}
+
+/// A sequence of steps, wholly told by its seed.
+struct Plan: Sendable, CustomStringConvertible {
+    /// What a volume is used as.
+    enum Kind: String, Sendable, CaseIterable { case ext4, xfs, block }
+
+    struct Volume: Sendable {
+        let kind: Kind
+        /// Of a class that keeps deleted volumes for an hour.
+        let isKept: Bool
+    }
+
+    static let nodes = 3
+
+    let seed: UInt64
+    let volumes: [Volume]
+    /// Whether node 2 is a copy of node 0: it has its number, and a boot of its own.
+    let hasClone: Bool
+    private(set) var steps: [Step] = []
+
+    init(seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        self.seed = seed
+        hasClone = Int.random(in: 0..<4, using: &random) == 0
+        volumes = (0..<Int.random(in: 1...2, using: &random)).map { _ in
+            let kind: Kind =
+                switch Int.random(in: 0..<10, using: &random) {
+                case 0: .xfs
+                case 1...3: .block
+                default: .ext4
+                }
+            return Volume(kind: kind, isKept: Bool.random(using: &random))
+        }
+        // Where each volume would be if all went well.
+        var place = [Int?](repeating: nil, count: volumes.count)
+        for _ in 0..<Int.random(in: 6...14, using: &random) {
+            let volume = Int.random(in: 0..<volumes.count, using: &random)
+            steps += Self.steps(volume, &place[volume], &random)
+        }
+    }
+
+    var description: String {
+        let kinds = volumes.map { $0.kind.rawValue + ($0.isKept ? ", kept" : "") }.joined(separator: "; ")
+        return "seed \(seed): \(kinds)\(hasClone ? "; node 2 is a copy of node 0" : "")"
+    }
+
+    private static func steps(_ volume: Int, _ place: inout Int?, _ random: inout SeededRandom) -> [Step] {
+        var steps: [Step] = []
+        func add(_ action: Action, _ fault: Fault? = nil, _ milliseconds: Int = 0) {
+            steps.append(Step(action: action, volume: volume, fault: fault, milliseconds: milliseconds))
+        }
+        let delay = Int.random(in: 0...600, using: &random)
+        guard let node = place else {
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0: add(.expand, fault(nil, &random), delay)
+            case 1: add(.deleteAndUndelete, Bool.random(using: &random) ? .killController : nil, delay)
+            case 2: add([.trashByHand, .renameByHand, .lockByHand].randomElement(using: &random) ?? .lockByHand)
+            default:
+                let next = Int.random(in: 0..<nodes, using: &random)
+                place = next
+                add(.up(node: next), fault(next, &random), delay)
+                add(.write(node: next))
+            }
+            return steps
+        }
+        let other = (node + Int.random(in: 1..<nodes, using: &random)) % nodes
+        switch Int.random(in: 0..<12, using: &random) {
+        case 0...2:
+            add(.write(node: node), fault(node, &random), delay / 4)
+            add(.read(node: node))
+        case 3: add(.up(node: other), fault(other, &random), delay)
+        case 4: add(.expand, fault(node, &random), delay / 4)
+        case 5: add(.deleteInUse)
+        case 6, 7:
+            add(.write(node: node), longFault(node, &random), delay / 4)
+            add(.failOver(node: other))
+            add(.read(node: other))
+            add(.write(node: other))
+            add(.lateWrites)
+            place = other
+        case 8:
+            add(.down(node: node), fault(node, &random), delay / 4)
+            add(.up(node: other), fault(other, &random), delay)
+            add(.read(node: other))
+            place = other
+        case 9:
+            add(.down(node: node), fault(node, &random), delay / 4)
+            place = nil
+        case 10: add(.up(node: node), fault(node, &random), delay)
+        default: add(.forget(node: node, all: Int.random(in: 0..<3, using: &random) == 0))
+        }
+        return steps
+    }
+
+    /// Something that a node gets over, or nothing.
+    private static func fault(_ node: Int?, _ random: inout SeededRandom) -> Fault? {
+        let short = Int.random(in: 200...1500, using: &random)
+        guard let node else { return Bool.random(using: &random) ? .killController : nil }
+        return switch Int.random(in: 0..<14, using: &random) {
+        case 0, 1, 2: .killService(node: node)
+        case 3, 4: .killOneServer(node: node)
+        case 5: .killServers(node: node)
+        case 6: .pauseService(node: node, milliseconds: short)
+        case 7: .pauseServers(node: node, milliseconds: short)
+        case 8: .cut(node: node, milliseconds: short)
+        case 9: .freezeOSD(milliseconds: short)
+        case 10: .reboot(node: node)
+        default: nil
+        }
+    }
+
+    /// Something that lasts longer than a watch, or for ever.
+    private static func longFault(_ node: Int, _ random: inout SeededRandom) -> Fault {
+        let long = Int.random(in: 9000...14_000, using: &random)
+        return switch Int.random(in: 0..<5, using: &random) {
+        case 0, 1: .cut(node: node, milliseconds: long)
+        case 2: .pauseServers(node: node, milliseconds: long)
+        case 3: .killServers(node: node)
+        default: .reboot(node: node)
+        }
+    }
+}

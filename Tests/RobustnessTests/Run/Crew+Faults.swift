@@ -1,0 +1,55 @@
+import Foundation
+import Glibc
+import Synchronization
+
+extension Crew {
+    /// Counts the beginnings and the ends of standstills of the OSD, which all crews share.
+    static let standstills = Atomic<Int>(0)
+
+    /// Does it; returns when it is over.
+    func befall(_ fault: Fault, _ random: inout some RandomNumberGenerator) async throws {
+        switch fault {
+        case .killService(let node): Host.kill(nodes[node].processes(.service))
+        case .killController: Host.kill(controller.processes(.service))
+        case .killOneServer(let node):
+            if let one = nodes[node].processes(.imageServer).randomElement(using: &random) { kill(one, SIGKILL) }
+        case .killServers(let node): Host.kill(nodes[node].processes(.imageServer))
+        case .pauseService(let node, let milliseconds):
+            await Host.pause(nodes[node].processes(.service), for: .milliseconds(milliseconds))
+        case .pauseServers(let node, let milliseconds):
+            await Host.pause(nodes[node].processes(.imageServer), for: .milliseconds(milliseconds))
+        case .cut(let node, let milliseconds):
+            try await nodes[node].cable(isIn: false)
+            try? await Task.sleep(for: .milliseconds(milliseconds))
+            try await nodes[node].cable(isIn: true)
+        case .reboot(let node):
+            try await nodes[node].unplug()
+            try await nodes[node].boot()
+        case .freezeOSD(let milliseconds):
+            Self.standstills.add(1, ordering: .sequentiallyConsistent)
+            try await lab.freezeOSD(for: .milliseconds(milliseconds))
+            Self.standstills.add(1, ordering: .sequentiallyConsistent)
+        }
+    }
+
+    /// Deletes files of a node's state directory while its service is down; what is mounted there stays.
+    func forget(_ names: String, _ node: Int) async throws {
+        let host = nodes[node]
+        _ = FileManager.default.createFile(atPath: "\(host.directory)/hold", contents: nil)
+        Host.kill(host.processes(.service))
+        _ = try await host.inside("rm -rf --one-file-system \(host.directory)/state/\(names)")
+        unlink("\(host.directory)/hold")
+        try await host.answers()
+    }
+}
+
+extension Fault {
+    /// The node that may lose its volumes by it; nothing where it is to keep them.
+    var endangered: Int? {
+        switch self {
+        case .killServers(let node), .cut(let node, _), .reboot(let node): node
+        case .pauseServers(let node, let milliseconds): milliseconds > 2000 ? node : nil
+        case .killService, .killController, .killOneServer, .pauseService, .freezeOSD: nil
+        }
+    }
+}

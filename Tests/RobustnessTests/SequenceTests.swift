@@ -1,0 +1,75 @@
+import Foundation
+import Testing
+
+/// Random sequences on a real cluster and real nodes; see README.md.
+@Suite("Sequences", .enabled(if: Lab.isThere, Comment(rawValue: Lab.lack)))
+struct SequenceTests {
+    @Test("No sequence of calls and faults loses an acknowledged write, has two writers, or leaves anything behind")
+    func sequences() async throws {
+        let lab = try Lab()
+        let first =
+            Lab.environment("NACRE_ROBUSTNESS_SEED").flatMap(UInt64.init) ?? UInt64.random(in: 0..<1_000_000_000)
+        let count = Lab.environment("NACRE_ROBUSTNESS_SEQUENCES").flatMap(Int.init) ?? 1
+        let crews = min(count, Lab.environment("NACRE_ROBUSTNESS_CREWS").flatMap(Int.init) ?? 4)
+        print("➜ seeds \(first) to \(first + UInt64(count) - 1), \(crews) at a time")
+        let seeds = Seeds(first..<first + UInt64(count))
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<crews {
+                group.addTask { await Self.work(lab, seeds) }
+            }
+        }
+    }
+
+    private static func work(_ lab: Lab, _ seeds: Seeds) async {
+        var crew: Crew?
+        while let seed = await seeds.next() {
+            do {
+                let current = if let crew { crew } else { try await Crew(lab) }
+                crew = try await run(seed, current) ? current : nil
+            } catch {
+                Issue.record("the lab: \(error)")
+            }
+        }
+        await crew?.end()
+    }
+
+    /// Runs one, and says whether its crew may go on.
+    private static func run(_ seed: UInt64, _ crew: Crew) async throws -> Bool {
+        let plan = Plan(seed: seed)
+        let begin = ContinuousClock.now
+        let run = SequenceRun(plan, crew)
+        let violations = await run.run()
+        let seconds = Int((ContinuousClock.now - begin) / .seconds(1))
+        let acknowledged = await run.models.reduce(0) { $0 + $1.writes.count { $0.outcome == .acknowledged } }
+        print(
+            "sequence \(seed): \(plan.steps.count) steps, \(acknowledged) writes acknowledged, "
+                + "\(violations.count) violations, \(seconds) s"
+        )
+        guard !violations.isEmpty else { return true }
+        let command = "tools/test robustness --seed \(seed) --sequences 1"
+        let story = await run.story.joined(separator: "\n")
+        let hosts = crew.all.map(\.name).joined(separator: ", ")
+        if let logs = Lab.environment("NACRE_ROBUSTNESS_LOGS") {
+            let place = "\(logs)/robustness-\(seed)"
+            try? FileManager.default.removeItem(atPath: place)
+            try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+            try "\(plan)\n\(hosts)\n\(story)\n".write(toFile: "\(place)/story", atomically: true, encoding: .utf8)
+            for host in crew.all {
+                try? FileManager.default.copyItem(atPath: "\(host.directory)/log", toPath: "\(place)/\(host.name).log")
+            }
+        }
+        let list = violations.map { "  \($0)" }.joined(separator: "\n")
+        Issue.record("sequence \(seed): \(command)\n\(list)\n\(plan)\nhosts \(hosts)\n\(story)")
+        await crew.end()
+        return false
+    }
+}
+
+/// Those that nobody has taken yet.
+private actor Seeds {
+    private var left: Range<UInt64>
+
+    init(_ all: Range<UInt64>) { left = all }
+
+    func next() -> UInt64? { left.popFirst() }
+}
