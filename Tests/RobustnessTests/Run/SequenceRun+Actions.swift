@@ -172,8 +172,12 @@ extension SequenceRun {
         let copy = "\(host.directory)/read-\(index)"
         let reading =
             "dd if=\(path) of=\(copy) bs=\(Register.blockBytes) count=\(Register.blocks) iflag=direct status=none"
-        let absent = volumes[index].kind == .block ? "false" : "[ ! -e \(path) ]"
-        let line = "\(check) && rm -f \(copy) && if \(absent); then echo absent; else \(reading); fi"
+        // On a dead device a file that is there cannot be looked at either.
+        let look = """
+            if ! why=$(LC_ALL=C stat \(path) 2>&1); then case $why in *"No such file"*) echo absent; exit 0;; esac; \
+            echo "$why"; exit 1; fi
+            """
+        let line = "\(check) && rm -f \(copy) && { \(look); \(reading); }"
         let acknowledgedBefore = models[index]
         let (isOK, output) = try await host.inside(line)
         guard isOK else {
