@@ -198,7 +198,9 @@ let package = Package(
         // For rescue hosts: links neither Ceph nor curl, and released it needs no library at all.
         .executableTarget(
             name: "nacre-disk",
-            dependencies: ["DiskZap", "BlockDevices", "LinuxKernel", "CommandNames", "Secrets", "ExactText", argumentParser],
+            dependencies: [
+                "DiskZap", "BlockDevices", "LinuxKernel", "CommandNames", "Secrets", "ExactText", argumentParser,
+            ],
             exclude: doorplate,
             swiftSettings: strict,
             linkerSettings: [

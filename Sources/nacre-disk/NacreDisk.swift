@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import CommandNames
-internal import Secrets
 internal import LinuxKernel
+internal import Secrets
 
 /// The program: inspects, plans, erases and prepares disks of Ceph hosts.
 @main
