@@ -2,6 +2,8 @@ import Blocking
 import CephVolumes
 import Curl
 import Foundation
+import ImageMapping
+import ImageOwnership
 import Logging
 import NodeMapping
 import Secrets

@@ -1,3 +1,4 @@
+import KernelMapping
 import LinuxKernel
 import NodeMapping
 import NodeTestSupport

@@ -5,6 +5,10 @@ import RBD
 import Testing
 import Volumes
 
+@testable import ImageMapping
+@testable import ImageOwnership
+@testable import ImageServing
+@testable import KernelMapping
 @testable import NodeMapping
 
 /// A service ends, its kernel's mappings stay; the next service of the node knows them for its own.

@@ -1,4 +1,6 @@
 import Glibc
+import ImageMapping
+import KernelMapping
 import LinuxKernel
 import NodeMapping
 import NodeTestSupport

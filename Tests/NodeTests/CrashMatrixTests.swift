@@ -1,3 +1,5 @@
+import ImageMapping
+import ImageServing
 import NodeMapping
 import NodeTestSupport
 import NodeVolumes

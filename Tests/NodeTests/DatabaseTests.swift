@@ -1,4 +1,5 @@
 import Glibc
+import ImageServing
 import LinuxKernel
 import NodeMapping
 import NodeTestSupport

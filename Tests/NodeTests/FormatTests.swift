@@ -1,4 +1,5 @@
 import Glibc
+import ImageMapping
 import LinuxKernel
 import NodeMapping
 import NodeTestSupport

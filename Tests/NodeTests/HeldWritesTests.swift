@@ -1,5 +1,7 @@
 import Foundation
 import Glibc
+import ImageIO
+import ImageServing
 import LinuxKernel
 import NodeMapping
 import NodeTestSupport

@@ -1,5 +1,8 @@
 import Foundation
 import Glibc
+import ImageIO
+import ImageMapping
+import ImageServing
 import LinuxKernel
 import NodeMapping
 import NodeTestSupport

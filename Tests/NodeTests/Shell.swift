@@ -1,4 +1,6 @@
 import Glibc
+import ImageMapping
+import ImageServing
 import LinuxKernel
 import NodeMapping
 import NodeTestSupport

@@ -1,4 +1,7 @@
 import Glibc
+import ImageIO
+import ImageMapping
+import ImageServing
 import LinuxKernel
 import NodeMapping
 import NodeTestSupport

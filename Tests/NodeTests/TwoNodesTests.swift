@@ -1,4 +1,7 @@
 import Glibc
+import ImageMapping
+import ImageOwnership
+import ImageServing
 import LinuxKernel
 import NodeMapping
 import NodeTestSupport

@@ -1,5 +1,7 @@
 import Blocking
 import CephVolumes
+internal import ImageMapping
+internal import ImageOwnership
 import JSON
 import KubernetesAPI
 import LinuxKernel

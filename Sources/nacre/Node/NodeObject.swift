@@ -1,3 +1,4 @@
+internal import ImageOwnership
 import KubernetesAPI
 import LinuxKernel
 import Logging
