@@ -56,12 +56,18 @@ struct SoundFileSystemTests {
         )
     }
 
+    private static func superBlock(_ fixture: String) throws -> [UInt8] {
+        let bytes = try Fixture.bytes(fixture)
+        return bytes + [UInt8](repeating: 0, count: 4096 - bytes.count)
+    }
+
     /// What a real tool writes near the end of a device of 64 MiB: its bytes and their place; nothing where it is missing.
     private static func real(_ format: String) throws -> (bytes: [UInt8], place: Int)? {
         switch format {
         // Recorded, for mdadm makes one only where the kernel has md: Fixtures/record-raid.
-        case "0.90": return (try Fixture.bytes("md-0.90"), (64 << 20) - 65536)
-        case "1.0": return (try Fixture.bytes("md-1.0"), (64 << 20) - 8192)
+        // A super block has 4096 bytes, of which the fixture is all that is not zero.
+        case "0.90": return (try Self.superBlock("md-0.90"), (64 << 20) - 65536)
+        case "1.0": return (try Self.superBlock("md-1.0"), (64 << 20) - 8192)
         default:
             let file = try ImageFile(size: 64 << 20)
             guard system("sgdisk -n 1:0:0 \(file.path) > /dev/null 2>&1") == 0 else { return nil }
@@ -83,7 +89,7 @@ struct SoundFileSystemTests {
         // A file system whose file has the place, and one that ends before it as that in a member does.
         for (isFile, kilobytes) in [(true, 64 << 10), (false, (64 << 10) - 192)] {
             let file = try ImageFile(size: 64 << 20)
-            #expect(run("mkfs.ext4 -q -m 0 -b 4096 \(file.path) \(kilobytes)") == 0)
+            #expect(run("mkfs.ext4 -q -m 0 -b 4096 \(file.path) \(kilobytes)k") == 0)
             let data = "\(file.path).data"
             _ = run("head -c 63M /dev/zero | tr '\\0' x > \(data); debugfs -w -R 'write \(data) big' \(file.path)")
             unlink(data)

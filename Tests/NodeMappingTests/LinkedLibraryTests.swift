@@ -1,4 +1,4 @@
-import FoundationEssentials
+import LinuxKernel
 import NodeMapping
 import Testing
 
@@ -6,7 +6,7 @@ import Testing
 struct LinkedLibraryTests {
     @Test("libfuse is a part of the program: releases of Debian have one of two names of it, so none is looked for")
     func fuse() throws {
-        let maps = String(decoding: try Data(contentsOf: URL(filePath: "/proc/self/maps")), as: UTF8.self)
+        let maps = try KernelFile.text("/proc/self/maps")
         #expect(maps.contains("librados.so") || maps.contains("librbd.so"), "the list must have something to search")
         #expect(!maps.contains("libfuse3.so"))
     }
