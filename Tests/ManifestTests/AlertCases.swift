@@ -150,7 +150,7 @@ extension AlertCase {
         ),
         AlertCase(
             description: "an acknowledged write was lost",
-            series: [("nacre_image_writes_lost{\(agent)}", "0x175 1x5")],
+            series: [("nacre_image_writes_lost{\(agent)}", "0x165 1x15")],
             fires: ["NacreWritesLost"]
         ),
         AlertCase(
