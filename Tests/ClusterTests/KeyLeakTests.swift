@@ -75,7 +75,8 @@ struct KeyLeakTests {
         let clusterID = try cluster.clusterID
         let list = ["volume", "list", "--direct", "--timeout", "5s"]
         for key in RecordedKey.eachType {
-            for (how, text) in RecordedKey.pasted(key) {
+            // Every form is searched for in SecretsTests; here a few go through the whole program.
+            for (how, text) in RecordedKey.pasted(key).enumerated().filter({ $0.offset % 5 == 0 }).map(\.element) {
                 var command = NacreCommand(nacre, cluster: cluster)
                 command.environment["NACRE_SECRET_DIR"] = try secret(nacre, userID: text, userKey: "nacre")
                 let swapped = try await command(list)

@@ -45,7 +45,7 @@ extension VolumeService {
             () async throws(VolumeError) -> [String: String] in
             enter(VolumeStep.lookingUp, id.imageSpec)
             guard let metadata = try await self.store.metadata(of: id, credentials: credentials) else {
-                throw VolumeError(.notFound, "volume '\(id)' does not exist: there is no image '\(id.imageSpec)'")
+                throw await self.absence(of: id, credentials)
             }
             return metadata
         }

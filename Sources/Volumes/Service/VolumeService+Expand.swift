@@ -24,7 +24,7 @@ extension VolumeService {
         ) { () async throws(VolumeError) -> ExpandedVolume in
             enter(VolumeStep.lookingUp, id.imageSpec)
             guard var sizeBytes = try await self.store.sizeBytes(of: id, credentials: request.credentials) else {
-                throw VolumeError(.notFound, "volume '\(id)' does not exist: there is no image '\(id.imageSpec)'")
+                throw await self.absence(of: id, request.credentials)
             }
             guard request.range.limitBytes == 0 || sizeBytes <= request.range.limitBytes else {
                 throw VolumeError(
