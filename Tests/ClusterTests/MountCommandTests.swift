@@ -115,7 +115,7 @@ struct MountCommandTests {
             #expect(mapped.status == 0, "\(mapped)")
             let harm =
                 fileSystem == "ext4"
-                ? "debugfs -w -R 'clri /lost' \(device) && debugfs -w -R 'ssv state 2' \(device)"
+                ? "debugfs -w -R 'unlink /lost' \(device) && debugfs -w -R 'ssv state 2' \(device)"
                 : "dd if=/dev/zero of=\(device) bs=512 seek=1 count=3 conv=notrunc,fsync status=none"
             try await MicroCluster.current?.execute("sh", "-c", harm)
             #expect(try await node("volume unmap \(name)").status == 0)
