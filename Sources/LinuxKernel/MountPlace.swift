@@ -64,11 +64,7 @@ public struct MountPlace: ~Copyable, Sendable {
             guard error.errno == .noSuchFileOrDirectory else { throw error }
             return nil
         }
-        let text = try KernelFile.text("/proc/self/fdinfo/\(top.rawValue)")
-        for line in text.parts(at: "\n", omittingEmpty: true) where line.startsExactly(with: "mnt_id:") {
-            return Int(line.dropFirst("mnt_id:".count).filter(\.isNumber))
-        }
-        throw KernelError("read", .ioError, "/proc/self/fdinfo of \(path)")
+        return try top.mountID()
     }
 
     /// The topmost mount at the place.

@@ -176,4 +176,21 @@ struct TableTests {
         let unknown = lab.nacre("\(words) --confirm \(DiskLab.cluster)")
         #expect(unknown.status == 1 && unknown.errors.contains("\(database.loop): belongs to an OSD whose cluster"))
     }
+
+    @Test("Rook's directory is not emptied through a mount in it, however it is named", arguments: ["rook/", "alias"])
+    func mountedDirectory(name: String) throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        let rook = "\(lab.directory)/rook"
+        try lab.sh(
+            "mkdir -p \(rook)/rook-ceph/\(DiskLab.cluster)_\(DiskLab.osd)/deep; ln -s rook \(lab.directory)/alias"
+        )
+        let mounted = "\(rook)/rook-ceph/\(DiskLab.cluster)_\(DiskLab.osd)/deep"
+        try lab.sh("timeout 10 mount -t tmpfs none \(mounted); touch \(mounted)/kept")
+        defer { try? lab.sh("timeout 10 umount -l \(mounted)") }
+        let words = "teardown --fsid \(DiskLab.cluster) --include \(disk.loop) --confirm \(DiskLab.cluster)"
+        let ran = lab.nacre("\(words) --data-dir \(lab.directory)/\(name)")
+        #expect(ran.status == 1, "\(ran.errors)")
+        #expect(DiskLab.run("ls \(mounted)", limit: 5).output == "kept\n")
+    }
 }

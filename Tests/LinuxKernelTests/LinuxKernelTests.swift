@@ -213,3 +213,22 @@ struct KernelTextTests {
         }
     }
 }
+
+@Suite("Removal of directories")
+struct TreeRemovalTests {
+    @Test("A tree goes, and what its links lead to stays")
+    func links() throws {
+        let base = "/tmp/nacre-tree-\(getpid())"
+        for directory in ["", "/kept", "/tree", "/tree/a"] { mkdir(base + directory, 0o700) }
+        defer { try? KernelFile.removeTree(base) }
+        try KernelFile.replace("\(base)/kept/file", with: [1])
+        try KernelFile.replace("\(base)/tree/a/file", with: [1])
+        try #require(symlink("\(base)/kept", "\(base)/tree/a/link") == 0)
+        try #require(symlink(base, "\(base)/alias") == 0)
+        #expect(try KernelFile.resolved("\(base)/alias//tree/") == KernelFile.resolved(base) + "/tree")
+        try KernelFile.removeTree("\(base)/alias/tree/")
+        #expect(try KernelFile.names(in: base) == ["alias", "kept"])
+        #expect(try KernelFile.names(in: "\(base)/kept") == ["file"])
+        try KernelFile.removeTree("\(base)/tree")
+    }
+}

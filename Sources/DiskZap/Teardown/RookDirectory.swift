@@ -3,11 +3,11 @@ public import LinuxKernel
 
 /// The directories of one cluster below Rook's `dataDirHostPath`, which other clusters may share.
 public struct RookDirectory: Sendable {
-    /// The directory.
+    /// The directory, without symbolic links and final slashes: mounts are known by such paths only.
     public let path: String
 
     /// The directory that the CephCluster names, mostly `/var/lib/rook`.
-    public init(path: String) { self.path = path }
+    public init(path: String) { self.path = (try? KernelFile.resolved(path)) ?? path }
 
     /// Files and directories of a cluster: those that name its fsid in one of Rook's own files.
     ///
@@ -42,13 +42,13 @@ public struct RookDirectory: Sendable {
     /// - Throws: `KernelError`, EBUSY when something is mounted below it.
     public func remove(_ entry: String, ofCluster cluster: String) throws(KernelError) {
         let name = entry.behind("\(path)/") ?? entry
-        guard !name.startsExactly(with: Self.removedPrefix(cluster)) else { return try Self.removeTree(entry) }
+        guard !name.startsExactly(with: Self.removedPrefix(cluster)) else { return try KernelFile.removeTree(entry) }
         try Self.requireUnmounted(entry)
         let begun = "\(path)/\(Self.removedPrefix(cluster))\(name)"
         // Left from another life of the same name.
-        if try FileKind.of(begun) != nil { try Self.removeTree(begun) }
+        if try FileKind.of(begun) != nil { try KernelFile.removeTree(begun) }
         try KernelFile.rename(entry, to: begun)
-        try Self.removeTree(begun)
+        try KernelFile.removeTree(begun)
     }
 
     private static func requireUnmounted(_ directory: String) throws(KernelError) {
@@ -56,14 +56,6 @@ public struct RookDirectory: Sendable {
         if mounts.contains(where: { $0.isAtOrBelow(directory) }) {
             throw KernelError.busy("rmdir", directory)
         }
-    }
-
-    /// Removes a directory and its content; follows no links and enters no mounts.
-    public static func removeTree(_ directory: String) throws(KernelError) {
-        guard try FileKind.of(directory) == .directory else { return try KernelFile.remove(directory) }
-        try requireUnmounted(directory)
-        for name in try KernelFile.names(in: directory) { try removeTree("\(directory)/\(name)") }
-        try KernelFile.removeDirectory(directory)
     }
 
     private func kind(_ name: String) -> FileKind? { (try? FileKind.of("\(path)/\(name)")) ?? nil }
