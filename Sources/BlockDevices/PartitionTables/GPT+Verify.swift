@@ -23,6 +23,10 @@ extension GPT {
         if primary.isValid, backup.isValid, primary.entries != backup.entries {
             found.append(TableProblem(part: "backup entries", text: "they are not those of the primary"))
         }
+        if isContradictory, let other = backup.header {
+            let text = "it is another table's than the primary (disk GUID \(other.diskGUID))"
+            found.append(TableProblem(part: "backup header", text: text))
+        }
         if let mbr, !mbr.isProtective {
             found.append(TableProblem(part: "protective MBR", text: "it protects nothing"))
         }

@@ -19,8 +19,7 @@ public struct GPT: Sendable, Hashable {
         let blocks = source.sizeBytes / max(sectorBytes, 1)
         guard sectorBytes >= 512, blocks > 2 else { return nil }
         self.sectorBytes = sectorBytes
-        let record = source.bytes(at: 0, count: 512)
-        bootCode = record.suffix(2) == [0x55, 0xAA] ? Array(record.prefix(Self.bootBytes)) : []
+        bootCode = Self.bootCode(of: source.bytes(at: 0, count: 512))
         self.blocks = blocks
         primary = GPTCopy(source, lba: 1, sectorBytes: sectorBytes)
         backup = GPTCopy(source, lba: blocks - 1, sectorBytes: sectorBytes)
@@ -39,10 +38,42 @@ public struct GPT: Sendable, Hashable {
     }
 
     /// How much of the first sector is no table, in bytes.
-    static let bootBytes = 446
+    private static let bootBytes = 446
+
+    /// The boot code in a first sector; empty where that is no MBR.
+    static func bootCode(of sector: [UInt8]) -> [UInt8] {
+        sector.slice(510, 2).map { Array($0) == [0x55, 0xAA] } ?? false ? Array(sector.prefix(bootBytes)) : []
+    }
 
     /// The copy by which the table can be made anew: ``current``, or one that is whole and of a larger disk.
-    public var restorable: GPTCopy? { current ?? [primary, backup].first(where: \.isOfLargerDisk) }
+    var restorable: GPTCopy? { current ?? [primary, backup].first(where: \.isOfLargerDisk) }
+
+    /// Which copy of a table.
+    public enum Side: String, Sendable, Hashable, CaseIterable {
+        /// The one at the disk's beginning.
+        case primary
+        /// The one at its end.
+        case backup
+    }
+
+    /// Whether the two copies are whole and of different tables, and none can be preferred.
+    ///
+    /// So it is after the used part of a larger disk was copied to a smaller one that had a table: its old backup is
+    /// still at its end, and is valid there.
+    public var isContradictory: Bool {
+        guard primary.isOfLargerDisk, backup.isValid else { return false }
+        return primary.header?.diskGUID != backup.header?.diskGUID || primary.entries != backup.entries
+    }
+
+    /// The copy to make the table anew by.
+    ///
+    /// - Parameter side: The one that was chosen; without it the one to prefer.
+    /// - Returns: Nothing when that is not whole, or none can be preferred.
+    public func restorable(from side: Side?) -> GPTCopy? {
+        guard let side else { return isContradictory ? nil : restorable }
+        let copy = side == .primary ? primary : backup
+        return copy.isValid || copy.isOfLargerDisk ? copy : nil
+    }
 
     /// Partitions by number, from a valid copy, or from what is left of the primary.
     public var partitions: [(number: Int, entry: GPTEntry)] {

@@ -14,8 +14,8 @@ public struct GPTLayout: Sendable, Hashable {
     public private(set) var entries: [Int: GPTEntry]
     /// The first block that partitions may use.
     public private(set) var firstUsableLBA: UInt64
-    /// What stands before the partitions of the MBR; empty for zeros.
-    private var bootCode: [UInt8] = []
+    /// What is to stand before the partitions of the MBR; `nil` to keep what is there.
+    private var bootCode: [UInt8]?
     /// Where an old backup stands that was the last of a smaller disk, and no partition does.
     public private(set) var obsolete: [ByteExtent] = []
 
@@ -40,37 +40,51 @@ public struct GPTLayout: Sendable, Hashable {
 
     /// The table that is there, from its valid copy, or from a whole one that was made for a larger disk.
     ///
-    /// Boot code, the disk's signature and the first block for partitions stay as they are.
+    /// Boot code, the disk's signature and the first block for partitions stay as they are. A partition that cannot stay
+    /// where it is is no error yet: the change may be to take it out; see ``check()``.
     ///
     /// - Parameters:
     ///   - gpt: What was found.
     ///   - sizeBytes: The size of the device.
-    /// - Throws: ``GPTLayoutError`` when no copy is whole, or a partition is not on the disk, or where the table has to be.
-    public init(_ gpt: GPT, sizeBytes: UInt64) throws(GPTLayoutError) {
-        guard let copy = gpt.restorable, let header = copy.header else {
-            throw GPTLayoutError("no copy of its table is whole")
+    ///   - side: The copy that was chosen.
+    /// - Throws: ``GPTLayoutError`` when no copy is whole, or two whole ones are of different tables and none was chosen.
+    public init(_ gpt: GPT, sizeBytes: UInt64, from side: GPT.Side? = nil) throws(GPTLayoutError) {
+        guard let copy = gpt.restorable(from: side), let header = copy.header else {
+            if let side { throw GPTLayoutError("the \(side.rawValue) copy of its table is not whole") }
+            throw GPTLayoutError(
+                gpt.isContradictory ? "its two copies are of different tables" : "no copy of its table is whole"
+            )
         }
         try self.init(sizeBytes: sizeBytes, sectorBytes: gpt.sectorBytes, diskGUID: header.diskGUID)
         entries = Dictionary(copy.entries.map { ($0.key + 1, $0.value) }, uniquingKeysWith: { first, _ in first })
-        let wrong = entries.sorted { $0.key < $1.key }.compactMap(misfit)
-        guard wrong.isEmpty else { throw GPTLayoutError(wrong.joined(separator: "; ")) }
         bootCode = gpt.bootCode
         let first = entries.values.map(\.firstLBA).min() ?? lastUsableLBA
         firstUsableLBA = max(firstUsableLBA, min(header.firstUsableLBA, first))
         if let stray = gpt.stray, stray.isValid {
             let ours = ByteExtent(offset: (lastUsableLBA + 1) * sectorBytes, length: (tableBlocks + 1) * sectorBytes)
-            let parts = entries.values.map { entry in
-                ByteExtent(
-                    offset: entry.firstLBA * sectorBytes,
-                    length: (entry.lastLBA - entry.firstLBA + 1) * sectorBytes
-                )
-            }
+            let parts = entries.values.compactMap(gpt.extent)
             // What a partition has grown over is the partition's.
             obsolete = gpt.extents(of: stray).filter { old in
                 old.offset >= firstUsableLBA * sectorBytes
                     && !(parts + [ours]).contains { $0.intersection(old) != nil }
             }
         }
+    }
+
+    /// Looks whether the table can be written to its disk.
+    ///
+    /// - Throws: ``GPTLayoutError`` when a partition is not on the disk, or is where the table has to be.
+    public func check() throws(GPTLayoutError) {
+        let wrong = entries.sorted { $0.key < $1.key }.compactMap(misfit)
+        guard wrong.isEmpty else { throw GPTLayoutError(wrong.joined(separator: "; ")) }
+    }
+
+    /// Keeps the boot code of a first sector, if it has any and the table brings none.
+    ///
+    /// - Parameter sector: The first sector of the disk that the table is written to.
+    public mutating func keepBootCode(of sector: [UInt8]) {
+        guard bootCode == nil else { return }
+        bootCode = GPT.bootCode(of: sector)
     }
 
     /// Why a partition cannot stay where it is.
@@ -105,7 +119,8 @@ public struct GPTLayout: Sendable, Hashable {
         var runs: [ClosedRange<UInt64>] = []
         var next = firstUsableLBA
         for entry in entries.values.sorted(by: { $0.firstLBA < $1.firstLBA }) {
-            if entry.firstLBA > next { runs.append(next...(entry.firstLBA - 1)) }
+            let end = min(entry.firstLBA, lastUsableLBA + 1)
+            if end > next { runs.append(next...(end - 1)) }
             next = max(next, entry.lastLBA.addingReportingOverflow(1).partialValue)
         }
         if next <= lastUsableLBA { runs.append(next...lastUsableLBA) }
@@ -157,7 +172,7 @@ public struct GPTLayout: Sendable, Hashable {
     /// What to write, in the order that leaves one whole copy at any time: the backup, then, when that is on the medium,
     /// zeros over an old one, and the primary with the MBR.
     ///
-    /// Each is one write, entries and header together: a program that is killed between two has changed a copy or has not.
+    /// ``check()`` has to have passed. Each is one write, entries and header together: a program that is killed between two has changed a copy or has not.
     public var writes: [(offset: UInt64, bytes: [UInt8])] {
         let last = blocks - 1
         let backup = encodedEntries + header(at: last, other: 1, entries: last - tableBlocks)
@@ -168,7 +183,8 @@ public struct GPTLayout: Sendable, Hashable {
 
     private var protectiveMBR: [UInt8] {
         let record = MBR.protective(blocks: blocks, sectorBytes: Int(sectorBytes))
-        return bootCode + record.dropFirst(bootCode.count)
+        let kept = bootCode ?? []
+        return kept + record.dropFirst(kept.count)
     }
     private var primaryHeader: [UInt8] { header(at: 1, other: blocks - 1, entries: 2) }
 
@@ -187,7 +203,7 @@ public struct GPTLayout: Sendable, Hashable {
 
     private var encodedEntries: [UInt8] {
         var bytes = [UInt8](repeating: 0, count: Int(tableBlocks * sectorBytes))
-        for (number, entry) in entries {
+        for (number, entry) in entries where number <= Self.entryCount {
             let start = (number - 1) * GPTEntry.bytes
             bytes.replaceSubrange(start..<(start + GPTEntry.bytes), with: entry.encoded)
         }
@@ -195,13 +211,18 @@ public struct GPTLayout: Sendable, Hashable {
     }
 
     /// As `sgdisk -b` saves it: MBR, both headers, entries; sectors of 512 bytes each.
-    public var backup: [UInt8] {
+    ///
+    /// - Throws: ``GPTLayoutError`` when there are more entries than such a file has.
+    public func backup() throws(GPTLayoutError) -> [UInt8] {
+        if let number = entries.keys.max(), number > Self.entryCount {
+            throw GPTLayoutError("there is a partition \(number), and tables of \(Self.entryCount) are saved")
+        }
         let second = header(at: blocks - 1, other: 1, entries: blocks - 1 - tableBlocks)
         return Array(protectiveMBR.prefix(512) + primaryHeader.prefix(512) + second.prefix(512))
             + encodedEntries.prefix(Self.entriesBytes)
     }
 
-    /// Reads what `sgdisk -b` or ``backup`` saved, for a device of this size.
+    /// Reads what `sgdisk -b` or ``backup()`` saved, with the boot code if there is an MBR, for a device of this size.
     ///
     /// - Parameters:
     ///   - backup: The file.
@@ -216,6 +237,8 @@ public struct GPTLayout: Sendable, Hashable {
             let table = backup.slice(1536, Self.entriesBytes), CRC32.zlib(table) == header.entriesCRC
         else { throw GPTLayoutError("the entries in the backup are damaged") }
         try self.init(sizeBytes: sizeBytes, sectorBytes: sectorBytes, diskGUID: header.diskGUID)
+        let saved = GPT.bootCode(of: Array(backup.prefix(512)))
+        bootCode = saved.isEmpty ? nil : saved
         for index in 0..<Self.entryCount {
             let start = table.startIndex + index * GPTEntry.bytes
             if let entry = GPTEntry(table[start..<(start + GPTEntry.bytes)]) { try add(index + 1, entry) }
