@@ -1,5 +1,5 @@
 public import BlockDevices
-internal import LinuxKernel
+public import LinuxKernel
 
 /// Writes partition tables, on a device that it has claimed and compared with the plan.
 public struct TableWriter: Sendable {
@@ -32,18 +32,41 @@ public struct TableWriter: Sendable {
         public let refused: [String]
     }
 
+    /// A write that the kernel did not carry out.
+    public struct Failure: Error, Sendable, Hashable {
+        /// What it said.
+        public let error: KernelError
+        /// Whether something may have been written before.
+        public let isBegun: Bool
+    }
+
     /// Writes a table, or erases the existing one, and updates the kernel.
     ///
     /// - Parameter layout: The table; `nil` to erase every copy.
     /// - Returns: What was done.
-    /// - Throws: ``Refusal``, or what the kernel said.
+    /// - Throws: ``Refusal``, `GPTLayoutError` for a table that does not fit, or ``Failure``.
     public func write(_ layout: GPTLayout?) throws -> Written {
         if let refusal = refusals.first { throw refusal }
+        try layout?.check()
+        var isBegun = false
+        do {
+            return try write(layout, &isBegun)
+        } catch let error as KernelError {
+            throw Failure(error: error, isBegun: isBegun)
+        }
+    }
+
+    private func write(_ layout: GPTLayout?, _ isBegun: inout Bool) throws -> Written {
         let paths = try OtherPathClaims(plan, host: host)
         let disk = try ClaimedDisk(plan, host: host, paths: paths.nodes)
+        var layout = layout
+        let first = AlignedBuffer(count: plan.identity.sectorBytes)
+        _ = try disk.io.descriptor.readBlocks(into: first, count: plan.identity.sectorBytes, at: 0)
+        layout?.keepBootCode(of: first.copy(0..<512))
         for (offset, bytes) in layout?.writes ?? erasures {
             let buffer = AlignedBuffer(count: bytes.count)
             buffer.replace(with: bytes)
+            isBegun = true
             try disk.io.descriptor.writeBlocks(from: buffer, count: bytes.count, at: offset)
             // One copy is on the medium before the other is changed.
             try disk.io.synchronize()

@@ -40,26 +40,43 @@ struct GPTTarget: ParsableArguments {
         return plan
     }
 
-    /// The valid table on the disk, ready to be changed.
-    func layout(_ plan: ZapPlan) throws -> GPTLayout {
+    /// The valid table on the disk.
+    ///
+    /// - Parameters:
+    ///   - plan: The disk.
+    ///   - side: The copy that was chosen.
+    ///   - doing: For the message: `change`.
+    func layout(_ plan: ZapPlan, from side: GPT.Side?, doing: String) throws -> GPTLayout {
         let contents = plan.inspection.contents
-        guard let gpt = contents?.gpt, gpt.restorable != nil else {
+        guard let gpt = contents?.gpt, gpt.isContradictory || gpt.restorable(from: side) != nil || side != nil else {
             let hint = contents?.foreignGPT == nil ? "make one with gpt new" : "its table is in sectors of another size"
             Console.error("'\(device)' has no valid table in its own sectors; \(hint)")
             throw ExitStatus.failed
         }
-        let own = (contents?.mbr?.entries ?? []).filter { $0.type != 0xEE }.map { String($0.number) }
-        if !own.isEmpty {
-            Console.note(
-                "\(device): its MBR has partitions of its own beside the table (\(own.joined(separator: ", "))); a change "
-                    + "puts a protective one in their place"
+        if side == nil, gpt.isContradictory {
+            Console.error(
+                "refusing to \(doing) the table of '\(device)': its copies are two tables, the primary of a larger disk "
+                    + "(\(gpt.primary.words)) and the backup (\(gpt.backup.words)); see gpt print of both disks, then "
+                    + "choose with nacre-disk gpt repair \(device) --from primary, or --from backup"
             )
+            throw ExitStatus.refused
         }
         do throws(GPTLayoutError) {
-            return try GPTLayout(gpt, sizeBytes: plan.identity.sizeBytes)
+            return try GPTLayout(gpt, sizeBytes: plan.identity.sizeBytes, from: side)
         } catch {
-            throw impossible(error)
+            throw impossible(error, doing: doing)
         }
+    }
+
+    /// Says which partitions of its own an MBR loses by a change.
+    private func noteLosses(_ plan: ZapPlan) {
+        let entries = plan.inspection.contents?.mbr?.entries ?? []
+        let own = entries.filter { $0.type != 0xEE }.map { String($0.number) }
+        guard !own.isEmpty else { return }
+        Console.note(
+            "\(device): its MBR has partitions of its own beside the table (\(own.joined(separator: ", "))); a change "
+                + "puts a protective one in their place"
+        )
     }
 
     /// Checks the rules and the proof, then writes, or only shows the change.
@@ -67,6 +84,11 @@ struct GPTTarget: ParsableArguments {
         let writer = TableWriter(plan, on: host)
         for refusal in writer.refusals { Console.error("refusing to change '\(device)': \(refusal.text)") }
         guard writer.refusals.isEmpty else { throw ExitStatus.refused }
+        do throws(GPTLayoutError) {
+            try layout?.check()
+        } catch {
+            throw impossible(error)
+        }
         if planning.isPlan {
             Console.result(layout?.text ?? "'\(device)' would have no partition table")
             return
@@ -82,13 +104,24 @@ struct GPTTarget: ParsableArguments {
         } catch let refusal as Refusal {
             Console.error("refusing to change '\(device)': \(refusal.text)")
             throw ExitStatus.refused
-        } catch let error as KernelError {
+        } catch let failure as TableWriter.Failure {
             Console.error(
-                "cannot write the table of '\(device)': \(error.words); one of its copies is whole, old or new: see "
-                    + "nacre-disk gpt verify \(device), then nacre-disk gpt repair"
+                "cannot write the table of '\(device)': \(failure.error.words); \(advice(failure, layout, plan))"
             )
             throw ExitStatus.failed
+        } catch let error as GPTLayoutError {
+            throw impossible(error)
         }
+    }
+
+    /// What to do after a write that failed.
+    private func advice(_ failure: TableWriter.Failure, _ layout: GPTLayout?, _ plan: ZapPlan) -> String {
+        guard failure.isBegun else { return "nothing was written" }
+        guard layout != nil else { return "some of it may be left: run it again when that is mended" }
+        guard plan.inspection.contents?.gpt?.restorable(from: nil) != nil else {
+            return "there was no whole table before, and there may be none now: run it again when that is mended"
+        }
+        return "one of its copies is whole, old or new: see nacre-disk gpt verify \(device), then nacre-disk gpt repair"
     }
 
     /// Shows what will be done before it asks for the proof; ends the program without the proof.
@@ -112,10 +145,11 @@ struct GPTTarget: ParsableArguments {
     }
 
     /// Changes the table that is there.
-    func edit(_ change: (inout GPTLayout) throws -> Void) throws {
+    func edit(from side: GPT.Side? = nil, _ change: (inout GPTLayout) throws -> Void) throws {
         let host = Host()
         let plan = try plan(host)
-        var layout = try layout(plan)
+        var layout = try layout(plan, from: side, doing: "change")
+        noteLosses(plan)
         do {
             try change(&layout)
         } catch let error as GPTLayoutError {
@@ -125,8 +159,8 @@ struct GPTTarget: ParsableArguments {
     }
 
     /// Says why a table cannot be made.
-    func impossible(_ error: GPTLayoutError) -> any Error {
-        Console.error("cannot change the table of '\(device)': \(error); nothing was written")
+    func impossible(_ error: GPTLayoutError, doing: String = "change") -> any Error {
+        Console.error("cannot \(doing) the table of '\(device)': \(error); nothing was written")
         return ExitStatus.failed
     }
 }
@@ -139,6 +173,27 @@ extension GPTLayout {
             table.rows.append(entry.row(number, sectorBytes))
         }
         return "disk \(diskGUID), \(blocks) sectors of \(sectorBytes)\n\(table.text)"
+    }
+}
+
+extension GPTCopy {
+    /// Which table it is, for people.
+    fileprivate var words: String {
+        let count = entries.count == 1 ? "1 partition" : "\(entries.count) partitions"
+        return "disk \(header?.diskGUID.description ?? "?"), \(count)"
+    }
+}
+
+/// Which copy of a table to go by.
+struct GPTSource: ParsableArguments {
+    @Option(help: "The copy to go by where both are whole and differ: primary or backup.", transform: Self.side)
+    var from: GPT.Side?
+
+    private static func side(_ text: String) throws -> GPT.Side {
+        guard let side = GPT.Side(rawValue: text) else {
+            throw ValidationError("--from wants primary or backup, not '\(text)'")
+        }
+        return side
     }
 }
 

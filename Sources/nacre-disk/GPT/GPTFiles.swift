@@ -12,13 +12,19 @@ struct GPTBackup: ParsableCommand {
 
     @Argument(help: "The disk.", completion: Completion.disks) var device: String
     @Argument(help: "The file.", completion: .file()) var file: String
+    @OptionGroup var source: GPTSource
 
     func run() throws {
         let target = try GPTTarget.parse([device])
         let plan = try target.plan(Host())
-        let layout = try target.layout(plan)
+        let saved: [UInt8]
+        do {
+            saved = try target.layout(plan, from: source.from, doing: "save").backup()
+        } catch let error as GPTLayoutError {
+            throw target.impossible(error, doing: "save")
+        }
         do throws(KernelError) {
-            try KernelFile.replace(file, with: layout.backup)
+            try KernelFile.replace(file, with: saved)
         } catch {
             Console.error("cannot save the table of '\(device)' to '\(file)': \(error.words)")
             throw ExitStatus.failed
@@ -69,9 +75,10 @@ struct GPTRepair: ParsableCommand {
     )
 
     @OptionGroup var target: GPTTarget
+    @OptionGroup var source: GPTSource
 
     func run() throws {
-        try target.edit { _ in }
+        try target.edit(from: source.from) { _ in }
     }
 }
 
