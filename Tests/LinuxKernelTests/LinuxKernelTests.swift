@@ -232,3 +232,17 @@ struct TreeRemovalTests {
         try KernelFile.removeTree("\(base)/tree")
     }
 }
+
+@Suite("Reservations of NVMe")
+struct NVMeStatusTests {
+    @Test(
+        "Only a controller without the command has no reservations; bits beside the status are left out",
+        arguments: [
+            (0, .success), (0x4001, .invalidOpcode), (0x4002, .invalidField), (0x4018, .inconsistentFormat),
+            (0x83, .other), (0x4001 + 0x300, .other), (0x371, .other),
+        ] as [(CInt, DeviceReservation.NVMeStatus)]
+    )
+    func status(result: CInt, status: DeviceReservation.NVMeStatus) {
+        #expect(DeviceReservation.NVMeStatus(result) == status)
+    }
+}

@@ -169,10 +169,39 @@ public struct DeviceReservation: Sendable, Hashable {
                 &bytes,
                 UInt32(bytes.count)
             )
-            try accepted("NVME_IOCTL_IO_CMD", device.subject, min(result, 0))
-            if result == 0 { return DeviceReservation(nvmeReport: bytes, isExtended: isExtended) }
+            switch NVMeStatus(try accepted("NVME_IOCTL_IO_CMD", device.subject, result)) {
+            case .success: return DeviceReservation(nvmeReport: bytes, isExtended: isExtended)
+            case .invalidOpcode: return nil
+            case .invalidField: continue
+            case .inconsistentFormat where isExtended: continue
+            case .inconsistentFormat, .other:
+                throw KernelError("NVME_IOCTL_IO_CMD (status \(Self.text(UInt64(result))))", .ioError, device.subject)
+            }
         }
         return nil
+    }
+
+    /// How an NVMe command ended; see NVM Express Base Specification 4.6.1.
+    enum NVMeStatus: Sendable, Hashable {
+        case success
+        /// Invalid Command Opcode: there is no such command, so there are no reservations.
+        case invalidOpcode
+        /// Invalid Field in Command: not in this form.
+        case invalidField
+        /// Host Identifier Inconsistent Format: the other form is wanted.
+        case inconsistentFormat
+        case other
+
+        /// Reads what the kernel returns: the status code, its type, and bits that say whether to try again.
+        init(_ result: CInt) {
+            switch result & 0x7FF {
+            case 0x00: self = .success
+            case 0x01: self = .invalidOpcode
+            case 0x02: self = .invalidField
+            case 0x18: self = .inconsistentFormat
+            default: self = .other
+            }
+        }
     }
 
     /// Reads a Reservation Status data structure.
