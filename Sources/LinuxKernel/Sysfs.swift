@@ -31,8 +31,10 @@ public struct Sysfs: Sendable {
     }
 
     /// Whether a device hangs on a USB plug: its maker may not have reckoned with every command.
-    public func isOnUSB(_ name: String) -> Bool {
-        guard let path = realpath("\(root)/class/block/\(name)", nil) else { return false }
+    public func isOnUSB(_ name: String) -> Bool { isOnUSB(path: "\(root)/class/block/\(name)") }
+
+    func isOnUSB(path: String) -> Bool {
+        guard let path = realpath(path, nil) else { return false }
         defer { free(path) }
         return String(cString: path).contains("/usb")
     }

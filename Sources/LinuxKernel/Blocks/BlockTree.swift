@@ -43,7 +43,8 @@ public struct BlockTree: Sendable {
 
     /// Other device nodes of the same disk, paths that no multipath gathers; of a partition those of its place.
     ///
-    /// One disk has one world-wide name. Where one of two nodes has none, serial number and size have to be the same.
+    /// One disk has one world-wide name, one size and one serial number. Where one of two nodes has no world-wide name,
+    /// both have to have the serial number, and none may be on USB.
     ///
     /// - Parameter name: A disk or a partition.
     /// - Returns: Disks for a disk; for a partition the one in the same place, or the disk where the kernel sees none there.
@@ -132,7 +133,7 @@ extension Sysfs {
             vendor: text("device/vendor").flatMap { $0.startsExactly(with: "0x") ? nil : $0 } ?? udev["ID_VENDOR"],
             serial: text("serial") ?? text("device/serial") ?? unitSerialNumber(base) ?? udev["ID_SERIAL_SHORT"],
             worldWideName: text("wwid") ?? text("device/wwid") ?? udev["ID_WWN_WITH_EXTENSION"] ?? udev["ID_WWN"],
-            isUSB: udev["ID_BUS"] == "usb"
+            isUSB: udev["ID_BUS"] == "usb" || isOnUSB(path: base)
         )
     }
 
@@ -168,19 +169,31 @@ extension BlockNode {
         !isPartition && !isLoop && slaves.isEmpty && mapping == nil && raidLevel == nil && sizeBytes > 0
     }
 
+    /// Whether nothing contradicts that the two nodes are one disk, and a name says so.
     fileprivate func isSameDisk(as other: BlockNode) -> Bool {
-        if let name = Self.telling(hardware.worldWideName), let its = Self.telling(other.hardware.worldWideName) {
-            return name == its
-        }
-        guard let serial = Self.telling(hardware.serial) else { return false }
-        return serial == Self.telling(other.hardware.serial) && sizeBytes == other.sizeBytes
+        guard sizeBytes == other.sizeBytes else { return false }
+        let (serial, its) = (Self.telling(hardware.serial), Self.telling(other.hardware.serial))
+        if let serial, let its, serial != its { return false }
+        let (name, otherName) = (worldWideName, other.worldWideName)
+        if let name, let otherName { return name == otherName }
+        // A dock gives all its disks its own serial number.
+        guard !hardware.isUSB, !other.hardware.isUSB else { return false }
+        return serial != nil && serial == its
     }
 
-    /// Nothing of what is no name: cheap devices say zeros.
-    private static func telling(_ name: String?) -> String? {
-        guard let name, name.split(separator: ".").last?.contains(where: { $0 != "0" && $0 != " " }) ?? false else {
-            return nil
-        }
-        return name
+    /// The world-wide name in one form: sysfs says `naa.5000…` where udev says `0x5000…`. Nothing of what is none: cheap
+    /// devices say zeros after the digit for the kind of name.
+    private var worldWideName: String? {
+        guard let name = hardware.worldWideName?.lowercased() else { return nil }
+        let prefix = ["naa.", "0x"].first { name.startsExactly(with: $0) } ?? ""
+        let plain = String(name.dropFirst(prefix.count))
+        let number = plain.parts(at: ".").last ?? plain
+        return number.dropFirst().contains { $0 != "0" && $0 != "f" && $0 != " " } ? plain : nil
+    }
+
+    /// Nothing of what is no serial number: cheap devices say zeros.
+    private static func telling(_ serial: String?) -> String? {
+        guard let serial, serial.contains(where: { $0 != "0" && $0 != " " }) else { return nil }
+        return serial
     }
 }
