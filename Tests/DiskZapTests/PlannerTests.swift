@@ -57,9 +57,11 @@ struct PlannerTests {
     }
 
     @Test(
-        "Which nodes are one disk: one world-wide name, or, where one has none, one serial number and one size",
+        "Which nodes are one disk: one size, and one world-wide name, or, where one has none, one serial number",
         arguments: [
-            ("naa.6001", "S1", 64, "naa.6001", "S1", 64, true), ("naa.6001", nil, 64, "naa.6001", nil, 65, true),
+            ("naa.6001", "S1", 64, "naa.6001", "S1", 64, true), ("naa.6001", nil, 64, "naa.6001", nil, 65, false),
+            ("naa.6001", "S1", 64, "naa.6001", "S2", 64, false), ("naa.6001", nil, 64, "0x6001", "S2", 64, true),
+            ("naa.5000000000000000", nil, 64, "naa.5000000000000000", nil, 64, false),
             // Two namespaces of one NVMe controller, which has one serial number.
             ("eui.01", "S1", 64, "eui.02", "S1", 64, false), (nil, "S1", 64, "eui.02", "S1", 64, true),
             (nil, "S1", 64, nil, "S1", 64, true), (nil, "S1", 64, nil, "S1", 65, false),
@@ -83,6 +85,32 @@ struct PlannerTests {
         let tree = BlockTree([disk, other, part, gathered])
         #expect(tree.otherPaths(of: "sda").map(\.name) == (isOne ? ["sdb"] : []))
         #expect(tree.otherPaths(of: "sdb1").map(\.name) == (isOne ? ["sda"] : []))
+    }
+
+    @Test("Two disks in a dock on USB that gives both its own serial number are two", arguments: [true, false])
+    func dock(isUSB: Bool) {
+        let disks = [("sda", 0 as UInt32), ("sdb", 16)].map { name, minor in
+            Self.node(name, minor) { ($0.hardware.serial, $0.hardware.isUSB) = ("DOCK1", isUSB) }
+        }
+        #expect(BlockTree(disks).otherPaths(of: "sda").isEmpty == isUSB)
+    }
+
+    @Test("Who writes to a partition's disk, or to any node of it, writes to the partition")
+    func ways() {
+        let disks = [("sda", 0 as UInt32), ("sdb", 16)].map { name, minor in
+            Self.node(name, minor) { $0.hardware.serial = "S1" }
+        }
+        let parts = [("sda1", 1 as UInt32, "sda"), ("sda2", 2, "sda"), ("sdb1", 17, "sdb")].map { name, minor, disk in
+            Self.node(name, minor) {
+                ($0.partitionNumber, $0.parent) = (Int(minor % 16), disk)
+                $0.startBytes = UInt64(minor % 16) << 20
+            }
+        }
+        let tree = BlockTree(disks + parts)
+        #expect(tree.ways(to: "sda1").map(\.name) == ["sda", "sda1"])
+        #expect(tree.allWays(to: "sda1").map(\.name) == ["sda", "sda1", "sdb", "sdb1"])
+        #expect(tree.allWays(to: "sda2").map(\.name) == ["sda", "sda2", "sdb", "sdb1"])
+        #expect(Set(tree.allWays(to: "sda").map(\.name)) == ["sda", "sda1", "sda2", "sdb", "sdb1"])
     }
 
     @Test("A volume that stands on another disk, too")

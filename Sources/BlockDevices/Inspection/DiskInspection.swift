@@ -183,8 +183,8 @@ public struct Host: Sendable {
         )
     }
 
-    /// Who has reserved a disk, and why it could not be asked.
-    private func reservation(of disk: BlockNode) -> (DeviceReservation?, KernelError?) {
+    /// Who has reserved a disk, and why it could not be asked; a disk on USB is not asked.
+    public func reservation(of disk: BlockNode) -> (DeviceReservation?, KernelError?) {
         guard !sysfs.isOnUSB(disk.name) else { return (nil, nil) }
         do throws(KernelError) {
             return (try DeviceReservation.of(disk.name, dev: dev), nil)

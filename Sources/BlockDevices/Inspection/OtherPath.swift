@@ -32,7 +32,8 @@ public struct OtherPath: Sendable, Hashable {
         {
             uses.append("a running ceph-osd holds it")
         }
-        uses += above.flatMap { upper in
+        let disk = node.parent.flatMap { tree.nodes[$0] }.map { [$0] } ?? []
+        uses += (disk + above).flatMap { upper in
             use.writers(of: upper).map { "\($0.name) (process \($0.process)) has '\(upper.name)' open to write" }
         }
         var seen: Set<String> = []

@@ -13,9 +13,8 @@ final class ClaimedDisk: Sendable {
     /// - Parameters:
     ///   - plan: What is to be done to it.
     ///   - host: Its host.
-    ///   - paths: Other nodes of the disk, which are claimed already.
     /// - Throws: ``Refusal``.
-    init(_ plan: ZapPlan, host: Host, paths: [BlockNode] = []) throws(Refusal) {
+    init(_ plan: ZapPlan, host: Host) throws(Refusal) {
         let identity = plan.identity
         let path = "\(host.dev)/\(identity.name)"
         let flags = OpenFlag.readWrite | OpenFlag.exclusive | OpenFlag.direct
@@ -32,29 +31,9 @@ final class ClaimedDisk: Sendable {
         guard (try? io.descriptor.tryLock()) ?? false else {
             throw Refusal(.held, "another program has locked '\(path)'", remedy: "wait for it")
         }
-        try refuseWriters(plan.inspection.tree + paths, host)
+        // Between the first look and the claim somebody may have come.
+        try DiskUsers(plan, host).refuse()
         try check(plan, host)
-    }
-
-    /// O_EXCL excludes only other claims: a process that opened the disk without it, such as a virtual machine, can
-    /// still write.
-    private func refuseWriters(_ nodes: [BlockNode], _ host: Host) throws(Refusal) {
-        let use = host.use()
-        for node in nodes {
-            // Some programs open it for writing only to look at it: losetup does so with every free device.
-            let end = ContinuousClock.now + .seconds(2)
-            var writer = use.writers(of: node).first
-            while writer != nil, .now < end {
-                Threads.pause(.milliseconds(100))
-                writer = use.writers(of: node).first
-            }
-            guard let writer else { continue }
-            throw Refusal(
-                .held,
-                "\(writer.name) (process \(writer.process)) has '\(node.name)' open to write",
-                remedy: "stop that first"
-            )
-        }
     }
 
     private func check(_ plan: ZapPlan, _ host: Host) throws(Refusal) {
@@ -73,10 +52,6 @@ final class ClaimedDisk: Sendable {
         }
         guard let node = host.sysfs.node(identity.name, udev: host.udev), DiskIdentity(node) == identity else {
             throw Refusal(.changed, "'\(identity.name)' says by now that it is another disk", remedy: "plan again")
-        }
-        let disk = plan.inspection.node.parent ?? identity.name
-        if let reservation = try? DeviceReservation.of(disk, dev: host.dev), reservation.kind != nil {
-            throw Refusal(.reserved, "'\(disk)' is \(reservation.words) by now", remedy: "have its holder release it")
         }
         guard let contents = contents() else {
             throw Refusal(

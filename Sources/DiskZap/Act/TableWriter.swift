@@ -58,7 +58,7 @@ public struct TableWriter: Sendable {
 
     private func write(_ layout: GPTLayout?, _ isBegun: inout Bool) throws -> Written {
         let paths = try OtherPathClaims(plan, host: host)
-        let disk = try ClaimedDisk(plan, host: host, paths: paths.nodes)
+        let disk = try ClaimedDisk(plan, host: host)
         var layout = layout
         let first = AlignedBuffer(count: plan.identity.sectorBytes)
         _ = try disk.io.descriptor.readBlocks(into: first, count: plan.identity.sectorBytes, at: 0)
@@ -67,9 +67,12 @@ public struct TableWriter: Sendable {
             let buffer = AlignedBuffer(count: bytes.count)
             buffer.replace(with: bytes)
             isBegun = true
-            try disk.io.descriptor.writeBlocks(from: buffer, count: bytes.count, at: offset)
-            // One copy is on the medium before the other is changed.
-            try disk.io.synchronize()
+            let extent = ByteExtent(offset: offset, length: UInt64(bytes.count))
+            try paths.proving(extent, on: disk) { () throws(KernelError) in
+                try disk.io.descriptor.writeBlocks(from: buffer, count: bytes.count, at: offset)
+                // One copy is on the medium before the other is changed.
+                try disk.io.synchronize()
+            }
         }
         try? disk.io.flushBuffers()
         let done = layout == nil ? "erased the partition tables" : "wrote the partition table"

@@ -25,9 +25,9 @@ public struct Zap: Sendable {
         self.progress = progress
     }
 
-    /// Erases several disks at once; each step is done on all disks before the next: claim, mark as begun, erase.
+    /// Erases several disks at once; each step is done on all disks before the next: look, claim, mark as begun, erase.
     ///
-    /// So no disk is written to before all are claimed. And no disk loses information about the others, such as a db's
+    /// So no mapping is removed before all disks were looked at, no disk is written to before all are claimed. And no disk loses information about the others, such as a db's
     /// cluster or a physical volume's group, before each of them carries its own marker.
     ///
     /// - Parameters:
@@ -39,15 +39,18 @@ public struct Zap: Sendable {
         func step(_ runs: [ZapRun], _ step: @escaping @Sendable (ZapRun) -> ZapRun) -> [ZapRun] {
             Threads.run(limit: limit, runs.map { run in { @Sendable in step(run) } })
         }
-        var runs = step(zaps.map { ZapRun($0) }) { $0.after { try $0.claim() } }
-        if isAllOrNone, let other = runs.first(where: { $0.state != nil }) {
-            runs = runs.map { run in
+        func together(_ runs: [ZapRun]) -> [ZapRun] {
+            guard isAllOrNone, let other = runs.first(where: { $0.state != nil }) else { return runs }
+            return runs.map { run in
                 run.after { run in
                     let message = "'\(other.zap.plan.path)', named with it, cannot be erased"
                     throw Refusal(.together, message, remedy: "mend that first, or leave it out")
                 }
             }
         }
+        let shared = SharedClaims(zaps.map(\.plan))
+        var runs = together(step(zaps.map { ZapRun($0) }) { $0.after { try $0.look(shared) } })
+        runs = together(step(runs) { $0.after { try $0.claim() } })
         runs = step(runs) { $0.after { try $0.mark() } }
         return step(runs) { $0.after { try $0.erase() } }.map(\.outcome)
     }

@@ -58,19 +58,27 @@ struct ZapRun: Sendable {
         )
     }
 
-    /// Removes the mappings on the disk, and claims it.
-    mutating func claim() throws {
+    /// Claims the other nodes of the disk, and looks for whoever keeps it from being erased; changes nothing.
+    mutating func look(_ shared: SharedClaims) throws {
         guard plan.refusals.isEmpty else {
             state = .refused(plan.refusals)
             return
         }
-        let paths = try OtherPathClaims(plan, host: host)
+        paths = try OtherPathClaims(plan, host: host, shared: shared)
+        try DiskUsers(plan, host).refuse()
+        guard !plan.teardown.isEmpty else { return }
+        let mapper = try DeviceMapper(control: "\(host.dev)/mapper/control")
+        let refusals = try teardown().refusals(mapper)
+        if !refusals.isEmpty { state = .refused(refusals) }
+    }
+
+    /// Removes the mappings on the disk, and claims it.
+    mutating func claim() throws {
         if let refusals = try takeDown() {
             state = .refused(refusals)
             return
         }
-        disk = try ClaimedDisk(plan, host: host, paths: paths.nodes)
-        self.paths = paths
+        disk = try ClaimedDisk(plan, host: host)
     }
 
     /// Writes the marker to the disk: that it is to be erased, and how.
@@ -103,7 +111,11 @@ struct ZapRun: Sendable {
             state = .leftovers(found)
             return
         }
-        try eraser.eraseMarker()
+        if let marker = eraser.marker, let paths {
+            try paths.proving(marker, on: disk) { () throws(KernelError) in try eraser.eraseMarker() }
+        } else {
+            try eraser.eraseMarker()
+        }
         found = try verifier.leftovers(in: eraser.marker.map { [$0] } ?? [], keeping: nil)
         try? disk.io.flushBuffers()
         if !plan.inspection.node.isPartition {
@@ -118,11 +130,15 @@ struct ZapRun: Sendable {
         state = found.isEmpty ? .clean : .leftovers(found)
     }
 
+    private func teardown() throws(KernelError) -> MapperTeardown {
+        MapperTeardown(steps: plan.teardown, use: host.use(), tree: try host.tree())
+    }
+
     private mutating func takeDown() throws -> [Refusal]? {
         guard !plan.teardown.isEmpty else { return nil }
         zap.progress.begin("taking down", total: 0)
         let mapper = try DeviceMapper(control: "\(host.dev)/mapper/control")
-        let teardown = MapperTeardown(steps: plan.teardown, use: host.use(), tree: try host.tree())
+        let teardown = try teardown()
         let refusals = teardown.refusals(mapper)
         guard refusals.isEmpty else { return refusals }
         var done: [String] = []

@@ -157,7 +157,8 @@ public struct HostSurvey: Sendable {
     ) -> ZapPlan? {
         guard let inspection = inspections[name] else { return nil }
         let planner = planner(options, together: together.union([name]), running: running)
-        return planner.plan(path, inspection, marker: marker(on: inspection))
+        let writers = Writers(host: host, use: use).refusals(tree.ways(to: name))
+        return planner.plan(path, inspection, marker: marker(on: inspection), writers: writers)
     }
 
     /// What an unfinished zap of a disk left to do; `nil` if there was none.

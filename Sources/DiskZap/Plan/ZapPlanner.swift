@@ -62,12 +62,18 @@ public struct ZapPlanner: Sendable {
     ///   - path: How it was named.
     ///   - inspection: What was found.
     ///   - marker: What an unfinished zap left to do.
+    ///   - writers: Who has it open to write.
     /// - Returns: The plan, with all refusals.
-    public func plan(_ path: String, _ inspection: DiskInspection, marker: ZapMarkerRecord? = nil) -> ZapPlan {
+    public func plan(
+        _ path: String,
+        _ inspection: DiskInspection,
+        marker: ZapMarkerRecord? = nil,
+        writers: [Refusal] = []
+    ) -> ZapPlan {
         let teardown = teardownSteps(inspection)
         let owners = inspection.contents.map(owners) ?? []
         var refusals = deviceRefusals(inspection) + useRefusals(inspection) + stackRefusals(inspection)
-        refusals += pathRefusals(inspection) + reservationRefusals(inspection)
+        refusals += writers + pathRefusals(inspection) + reservationRefusals(inspection)
         var places: [PlannedPlace] = []
         var headers: [ByteExtent] = []
         var parts: [String] = []
