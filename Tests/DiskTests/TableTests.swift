@@ -193,4 +193,47 @@ struct TableTests {
         #expect(ran.status == 1, "\(ran.errors)")
         #expect(DiskLab.run("ls \(mounted)", limit: 5).output == "kept\n")
     }
+
+    @Test("Where one disk was erased and another refused, the exit code does not say that nothing was written")
+    func partOfTeardown() throws {
+        let lab = try DiskLab()
+        let main = try lab.disk("main", Layout.size)
+        let database = try lab.disk("db", 1 << 30)
+        try Layout.rawWithCopies.make(main, lab)
+        try Layout.database.make(database, lab)
+        let words = "teardown --fsid \(DiskLab.cluster) --confirm \(DiskLab.cluster) --include \(main.loop)"
+        _ = try lab.claim(main.loop, "os.O_EXCL")
+        let before = try main.fingerprint()
+        let ran = lab.nacre("\(words) --include \(database.loop)")
+        #expect(ran.status == 1, "\(ran.errors)")
+        try database.flush()
+        #expect(database.magics.isEmpty)
+        #expect(try main.fingerprint() == before)
+    }
+
+    @Test("A clone of a larger disk whose own old backup is at its end is left alone until a copy is chosen")
+    func chosen() throws {
+        let lab = try DiskLab()
+        let large = try lab.image("large", 128 << 20)
+        let disk = try lab.disk("small", 64 << 20)
+        lab.atEnd { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: 1) }
+        try lab.sh("sgdisk -o -n 1:0:+5M \(disk.file)")
+        try lab.sh("sgdisk -o -n 1:0:+20M -u 1:\(DiskLab.osd) \(large)")
+        try lab.sh("dd if=\(large) of=\(disk.file) bs=1M count=32 conv=notrunc status=none")
+        try disk.flush()
+        let before = try disk.fingerprint()
+        let target = "\(disk.loop) --serial \(disk.file)"
+        for words in [
+            "repair \(target)", "name \(target) --number 1 --name x", "backup \(disk.loop) \(lab.directory)/t",
+        ] {
+            let ran = lab.nacre("gpt \(words)")
+            #expect(ran.status == 77 && ran.errors.contains("--from primary"), "\(words): \(ran.errors)")
+        }
+        #expect(try disk.fingerprint() == before)
+        let ran = lab.nacre("gpt repair \(target) --from primary")
+        #expect(ran.status == 0, "\(ran.errors)")
+        try disk.flush()
+        #expect(DiskLab.run("sgdisk -v \(disk.file)", limit: 20).output.contains("No problems found"))
+        #expect(DiskLab.run("sgdisk -i 1 \(disk.file)", limit: 20).output.contains(DiskLab.osd.uppercased()))
+    }
 }

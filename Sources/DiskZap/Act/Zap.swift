@@ -27,8 +27,9 @@ public struct Zap: Sendable {
 
     /// Erases several disks at once; each step is done on all disks before the next: look, claim, mark as begun, erase.
     ///
-    /// So no mapping is removed before all disks were looked at, no disk is written to before all are claimed. And no disk loses information about the others, such as a db's
-    /// cluster or a physical volume's group, before each of them carries its own marker.
+    /// So no mapping is removed before all disks were looked at, and no disk is written to before all are claimed. And no
+    /// disk loses information about the others, such as a db's cluster or a physical volume's group, before each of them
+    /// carries its own marker.
     ///
     /// - Parameters:
     ///   - zaps: What to do.

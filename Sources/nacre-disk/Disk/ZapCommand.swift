@@ -60,6 +60,12 @@ struct ZapCommand: ParsableCommand {
 }
 
 extension ZapOutcome {
+    /// Whether something was changed, or may have been.
+    var isChanged: Bool {
+        if case .refused = state { return !steps.isEmpty }
+        return true
+    }
+
     /// One line for people.
     var line: String {
         let rate = duration > .zero ? humanSize(UInt64(Double(bytesErased) / (duration / .seconds(1)))) + "/s" : "-"
@@ -74,10 +80,7 @@ extension [ZapOutcome] {
     var exitStatus: ExitCode? {
         if allSatisfy(\.isClean) { return nil }
         if contains(where: { $0.state == .interrupted }) { return ExitStatus.interrupted }
-        let isRefusal = allSatisfy { outcome in
-            if case .refused = outcome.state { return true }
-            return outcome.isClean
-        }
-        return isRefusal ? ExitStatus.refused : ExitStatus.failed
+        // A refusal says that nothing was changed, and that has to be true of all.
+        return contains(where: \.isChanged) ? ExitStatus.failed : ExitStatus.refused
     }
 }

@@ -49,10 +49,28 @@ struct MapperCreate: ParsableCommand {
             try mapper.create(name, table: [target], isReadOnly: !writable)
         }
         let path = "/dev/mapper/\(info.name)"
-        try attempt("make the node '\(path)'") { () throws(KernelError) in
+        do throws(KernelError) {
             try DevicePath.makeNode(path, info.device)
+        } catch {
+            throw undo(mapper, error, path)
         }
         Console.result(path)
+    }
+
+    /// Removes the mapping whose node could not be made; says so.
+    private func undo(_ mapper: DeviceMapper, _ error: KernelError, _ path: String) -> any Error {
+        let message = "cannot make the node '\(path)': \(error.words)"
+        do throws(KernelError) {
+            try mapper.remove(.name(name), isDeferred: false)
+            Console.error("\(message); the mapping '\(name)' was removed again")
+            return error.exitCode
+        } catch {
+            Console.error(
+                "\(message), and the mapping '\(name)' cannot be removed: \(error.words); remove it with nacre-disk dm "
+                    + "remove \(name)"
+            )
+            return ExitStatus.failed
+        }
     }
 
     /// Who has claimed a device.

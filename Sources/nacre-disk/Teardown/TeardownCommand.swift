@@ -57,15 +57,25 @@ struct TeardownCommand: ParsableCommand {
             Console.note(outcome.line)
             if !outcome.isClean { left += 1 }
         }
-        for name in StaleLinks().removeCephLeftovers(isDryRun: false) { Console.note("removed \(name)") }
+        let stale = StaleLinks().removeCephLeftovers(isDryRun: false)
+        for name in stale { Console.note("removed \(name)") }
         let isClean = outcomes.allSatisfy(\.isClean) && teardown.refused.isEmpty && waiting.isEmpty
-        if isClean, let directory, let dataDir { try removeDirectories(directory, in: RookDirectory(path: dataDir)) }
+        var isEmptied = true
+        if isClean, let directory, let dataDir {
+            isEmptied = removeDirectories(directory, in: RookDirectory(path: dataDir))
+        }
         output.show(.list(outcomes.map(\.report))) { _ in
             let done = outcomes.filter(\.isClean).count
             return "\(done) disks freed, \(left) left as they are"
         }
-        if let status = outcomes.exitStatus { throw status }
-        if !teardown.refused.isEmpty || !waiting.isEmpty { throw ExitStatus.refused }
+        let isChanged = !stale.isEmpty || outcomes.contains(where: \.isChanged)
+        if let status = outcomes.exitStatus {
+            throw status == ExitStatus.refused && isChanged ? ExitStatus.failed : status
+        }
+        if !teardown.refused.isEmpty || !waiting.isEmpty {
+            throw isChanged ? ExitStatus.failed : ExitStatus.refused
+        }
+        if !isEmptied { throw ExitStatus.failed }
         let unclear = teardown.left.filter(\.isUnclear)
         guard unclear.isEmpty else {
             Console.error(
@@ -116,11 +126,23 @@ struct TeardownCommand: ParsableCommand {
     }
 
     /// Only if every disk is clean, because the directory tells Rook what it had here.
-    private func removeDirectories(_ entries: (own: [String], others: [String]), in directory: RookDirectory) throws {
+    ///
+    /// - Returns: Whether all that is the cluster's is gone.
+    private func removeDirectories(_ entries: (own: [String], others: [String]), in directory: RookDirectory) -> Bool {
+        var isEmptied = true
         for path in entries.own {
-            try directory.remove(path, ofCluster: fsid.description.lowercased())
-            Console.note("removed \(path)")
+            do throws(KernelError) {
+                try directory.remove(path, ofCluster: fsid.description.lowercased())
+                Console.note("removed \(path)")
+            } catch {
+                let advice = error.isBusy ? "unmount what is mounted in it" : "mend that"
+                Console.error("cannot remove the directory '\(path)': \(error.words); \(advice), then run it again")
+                isEmptied = false
+                // The namespaces come last: they tell whose the others are.
+                break
+            }
         }
         for path in entries.others { Console.note("stays: \(path)") }
+        return isEmptied
     }
 }
