@@ -11,6 +11,7 @@ extension KernelFile {
     ///
     /// - Parameter path: Something that exists.
     /// - Returns: The path as mountinfo has it: absolute, without `.`, `..`, doubled or final slashes.
+    /// - Throws: `KernelError`, ENOENT when it does not exist.
     public static func resolved(_ path: String) throws(KernelError) -> String {
         guard let found = realpath(path, nil) else { throw KernelError("realpath", Errno(rawValue: errno), path) }
         defer { free(found) }

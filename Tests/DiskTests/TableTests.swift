@@ -187,7 +187,7 @@ struct TableTests {
         )
         let mounted = "\(rook)/rook-ceph/\(DiskLab.cluster)_\(DiskLab.osd)/deep"
         try lab.sh("timeout 10 mount -t tmpfs none \(mounted); touch \(mounted)/kept")
-        defer { try? lab.sh("timeout 10 umount -l \(mounted)") }
+        lab.atEnd { _ = DiskLab.run("umount -l \(mounted)", limit: 10) }
         let words = "teardown --fsid \(DiskLab.cluster) --include \(disk.loop) --confirm \(DiskLab.cluster)"
         let ran = lab.nacre("\(words) --data-dir \(lab.directory)/\(name)")
         #expect(ran.status == 1, "\(ran.errors)")
@@ -202,7 +202,7 @@ struct TableTests {
         try Layout.rawWithCopies.make(main, lab)
         try Layout.database.make(database, lab)
         let words = "teardown --fsid \(DiskLab.cluster) --confirm \(DiskLab.cluster) --include \(main.loop)"
-        _ = try lab.claim(main.loop, "os.O_EXCL")
+        _ = try lab.claim(main.loop, "os.O_EXCL", mode: "os.O_RDONLY")
         let before = try main.fingerprint()
         let ran = lab.nacre("\(words) --include \(database.loop)")
         #expect(ran.status == 1, "\(ran.errors)")
@@ -235,5 +235,17 @@ struct TableTests {
         try disk.flush()
         #expect(DiskLab.run("sgdisk -v \(disk.file)", limit: 20).output.contains("No problems found"))
         #expect(DiskLab.run("sgdisk -i 1 \(disk.file)", limit: 20).output.contains(DiskLab.osd.uppercased()))
+    }
+
+    @Test("A partition is left alone while a process has its disk open to write, as a virtual machine has")
+    func writerOfDisk() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        let partition = try lab.partition(disk)
+        _ = try lab.claim(disk.loop, "0")
+        let before = try disk.fingerprint()
+        let ran = lab.nacre("zap \(partition) --serial \(disk.file)")
+        #expect(ran.status == 77 && ran.errors.contains("open to write"), "\(ran.errors)")
+        #expect(try disk.fingerprint() == before)
     }
 }

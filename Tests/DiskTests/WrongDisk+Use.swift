@@ -28,10 +28,10 @@ extension WrongDisk {
             try lab.mount(try lab.partition(disk), ext4)
         },
         WrongDisk("a partition is claimed", says: "is claimed: ", "\(willing) --content partition") { disk, lab in
-            try lab.claim(try lab.partition(disk), "os.O_EXCL")
+            try lab.claim(try lab.partition(disk), "os.O_EXCL", mode: "os.O_RDONLY")
         },
         WrongDisk("claimed by another program", says: "is claimed: open in process") { disk, lab in
-            try lab.claim(disk.loop, "os.O_EXCL")
+            try lab.claim(disk.loop, "os.O_EXCL", mode: "os.O_RDONLY")
         },
         WrongDisk("open to write in another program", says: "open to write") { disk, lab in
             try lab.claim(disk.loop, "0")
@@ -47,7 +47,7 @@ extension WrongDisk {
             return ""
         },
         WrongDisk("locked by another program", says: "has locked") { disk, lab in
-            try lab.claim(disk.loop, "0", then: "fcntl.flock(fd, fcntl.LOCK_EX)")
+            try lab.claim(disk.loop, "0", mode: "os.O_RDONLY", then: "fcntl.flock(fd, fcntl.LOCK_EX)")
         },
         WrongDisk("a running ceph-osd's lock", says: "a running ceph-osd holds") { disk, lab in
             let lock = "fcntl.fcntl(fd, 37, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0))"
@@ -110,11 +110,13 @@ extension DiskLab {
     }
 
     /// Has another program open a device.
-    func claim(_ device: String, _ flags: String, then action: String = "0") throws -> String {
+    func claim(_ device: String, _ flags: String, mode: String = "os.O_RDWR", then action: String = "0") throws
+        -> String
+    {
         let script = "\(directory)/claim.py"
         let text = """
             import fcntl, os, struct, time
-            fd = os.open("\(device)", os.O_RDWR | \(flags))
+            fd = os.open("\(device)", \(mode) | \(flags))
             \(action)
             open("\(directory)/on", "w")
             time.sleep(60)

@@ -113,6 +113,33 @@ struct PlannerTests {
         #expect(Set(tree.allWays(to: "sda").map(\.name)) == ["sda", "sda1", "sda2", "sdb", "sdb1"])
     }
 
+    @Test("Partitions of one disk whose other node shows only the whole, or one of them, claim that once")
+    func sharedClaims() throws {
+        let whole = Self.node("sdb", 16)
+        let part = Self.node("sdb1", 17) { ($0.partitionNumber, $0.parent) = (1, "sdb") }
+        let tree = BlockTree([whole, part])
+        let plans = [("sda1", part), ("sda2", whole)].map { name, other in
+            let own = Self.node(name, 1)
+            let paths = [OtherPath(node: other, uses: [])]
+            let inspection = DiskInspection(node: own, contents: nil, tree: [own], otherPaths: paths)
+            return ZapPlanner(tree: tree, options: ZapOptions()).plan(name, inspection)
+        }
+        let claims = SharedClaims(plans)
+        var made: [String] = []
+        for node in [part, whole, part] {
+            let claim = try claims.claim(node, in: tree) { node throws(Refusal) in
+                made.append(node.name)
+                do throws(KernelError) {
+                    return PathClaim(node, try BlockIOControl(opening: "/dev/null", flags: OpenFlag.readOnly))
+                } catch {
+                    throw Refusal(.held, error.description, remedy: "")
+                }
+            }
+            #expect(claim.node.name == "sdb")
+        }
+        #expect(made == ["sdb"])
+    }
+
     @Test("A volume that stands on another disk, too")
     func spansDisks() {
         let other = Self.node("sdb", 2)

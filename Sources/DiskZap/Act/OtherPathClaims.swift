@@ -69,6 +69,7 @@ final class OtherPathClaims: Sendable {
     ///   - extent: What is written, in whole sectors.
     ///   - disk: The disk.
     ///   - write: The write; it has to be on the medium after it.
+    /// - Throws: What the write throws.
     func proving(_ extent: ByteExtent, on disk: ClaimedDisk, _ write: () throws(KernelError) -> Void)
         throws(KernelError)
     {

@@ -157,8 +157,9 @@ public struct HostSurvey: Sendable {
     ) -> ZapPlan? {
         guard let inspection = inspections[name] else { return nil }
         let planner = planner(options, together: together.union([name]), running: running)
-        let writers = Writers(host: host, use: use).refusals(tree.ways(to: name))
-        return planner.plan(path, inspection, marker: marker(on: inspection), writers: writers)
+        return planner.plan(path, inspection, marker: marker(on: inspection)) {
+            Writers(host: host, use: use).refusals(tree.ways(to: name))
+        }
     }
 
     /// What an unfinished zap of a disk left to do; `nil` if there was none.

@@ -62,18 +62,18 @@ public struct ZapPlanner: Sendable {
     ///   - path: How it was named.
     ///   - inspection: What was found.
     ///   - marker: What an unfinished zap left to do.
-    ///   - writers: Who has it open to write.
+    ///   - writers: Looks who has it open to write; asked only when nothing else keeps it from being erased.
     /// - Returns: The plan, with all refusals.
     public func plan(
         _ path: String,
         _ inspection: DiskInspection,
         marker: ZapMarkerRecord? = nil,
-        writers: [Refusal] = []
+        writers: () -> [Refusal] = { [] }
     ) -> ZapPlan {
         let teardown = teardownSteps(inspection)
         let owners = inspection.contents.map(owners) ?? []
         var refusals = deviceRefusals(inspection) + useRefusals(inspection) + stackRefusals(inspection)
-        refusals += writers + pathRefusals(inspection) + reservationRefusals(inspection)
+        refusals += pathRefusals(inspection) + reservationRefusals(inspection)
         var places: [PlannedPlace] = []
         var headers: [ByteExtent] = []
         var parts: [String] = []
@@ -84,6 +84,7 @@ public struct ZapPlanner: Sendable {
             headers = HeaderPlaces.of(contents)
             parts = contents.regions.flatMap { ZapMarkerRecord.names(of: $0, in: contents) }
         }
+        if refusals.allSatisfy(\.canBeNamed) { refusals += writers() }
         return ZapPlan(
             path: path,
             inspection: inspection,

@@ -181,8 +181,9 @@ extension BlockNode {
         return serial != nil && serial == its
     }
 
-    /// The world-wide name in one form: sysfs says `naa.5000…` where udev says `0x5000…`. Nothing of what is none: cheap
-    /// devices say zeros after the digit for the kind of name.
+    /// The world-wide name in one form, for sysfs says `naa.5000…` where udev says `0x5000…`.
+    ///
+    /// Nothing of what is none: cheap devices say zeros after the digit for the kind of name.
     private var worldWideName: String? {
         guard let name = hardware.worldWideName?.lowercased() else { return nil }
         let prefix = ["naa.", "0x"].first { name.startsExactly(with: $0) } ?? ""

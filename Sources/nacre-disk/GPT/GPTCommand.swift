@@ -46,6 +46,8 @@ struct GPTTarget: ParsableArguments {
     ///   - plan: The disk.
     ///   - side: The copy that was chosen.
     ///   - doing: For the message: `change`.
+    /// - Returns: The table; it may not fit the disk.
+    /// - Throws: The exit code, when no copy is whole or none can be preferred.
     func layout(_ plan: ZapPlan, from side: GPT.Side?, doing: String) throws -> GPTLayout {
         let contents = plan.inspection.contents
         guard let gpt = contents?.gpt, gpt.isContradictory || gpt.restorable(from: side) != nil || side != nil else {
