@@ -17,7 +17,7 @@ internal import Volumes
 /// | anything else | anything | refused |
 ///
 /// Release 0.1.0 wrote no note; it kept the state in a file of the node, which is not read any more. A format in which
-/// it was killed is recognised by its bytes, on any node: xfs by its super block, ext4 by `UnfinishedFormat`.
+/// it was killed is recognised by its bytes, on any node: xfs by `FileSystemState.unfinished`, ext4 by `UnfinishedFormat`.
 extension NodeVolumeService {
     /// Whether a file system is to be made, and by force.
     enum Making: Sendable, Hashable {

@@ -125,6 +125,43 @@ extension NodeTests {
         try await lab.remove(image)
     }
 
+    /// Real uses of an xfs: one by a mount, one that leaves the log as mkfs.xfs makes it.
+    static let uses: [(String, String)] = [
+        (
+            "mounted",
+            "mkfs.xfs -q FILE; mkdir FILE.d; mount -o loop FILE FILE.d; echo row > FILE.d/row; umount FILE.d; rmdir FILE.d"
+        ),
+        (
+            "filled",
+            "printf '/\n0 0\nd--755 0 0\nrow ---644 0 0 /etc/hostname\n$\n' > FILE.p; mkfs.xfs -q -p FILE.p FILE"
+        ),
+    ]
+
+    @Test("A used xfs whose first super block was copied from the second group is refused", arguments: uses)
+    func copiedSuperBlock(name: String, use: String) async throws {
+        let image = "copied-\(name)"
+        let lab = try await NodeLab.fresh(image, megabytes: 400)
+        let file = "\(lab.directory)/partial"
+        try await shell(
+            """
+            set -e; truncate -s 400M \(file); \(use.replacing("FILE", with: file))
+            blocks=$(xfs_db -r -c 'sb 0' -c 'p agblocks' \(file) | tr -dc 0-9)
+            dd if=\(file) of=\(file) bs=512 skip=$((blocks * 8)) count=1 conv=notrunc 2> /dev/null
+            """
+        )
+        // The copy says that mkfs did not end, and its sum is right.
+        #expect(try await shell("xfs_db -r -c 'sb 0' -c 'p inprogress' \(file)") == "inprogress = 1\n")
+        try await replace(image, by: file, in: lab)
+        try leaveOldRecord(image, "xfs", in: lab)
+        await #expect(throws: VolumeError.self) {
+            try await lab.service().stage(lab.stageRequest(image, fsType: "xfs"), deadline: soon)
+        }
+        try await lab.run("down", image, "xfs", observer: nil)
+        let export = "rbd -c \(NodeLab.clusterDirectory ?? "")/ceph.conf export --no-progress rbd/\(image) -"
+        #expect(try await shell("\(export) | cmp - \(file) && echo same") == "same\n")
+        try await lab.remove(image)
+    }
+
     @Test("A volume of 0.1.0's is noted as formatted once it is staged, and never formatted again")
     func notesOldVolumes() async throws {
         let image = "old-whole"

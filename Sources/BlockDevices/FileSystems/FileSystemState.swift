@@ -4,7 +4,8 @@ public import LinuxKernel
 public enum FileSystemState: Sendable, Hashable {
     /// The superblock is all zeros: mkfs did not reach it, or never ran.
     case absent
-    /// Its superblock says that its mkfs did not end; only XFS has that mark.
+    /// Its superblock says that its mkfs did not end, and its log and its inodes that nobody has used it; only XFS has
+    /// that mark.
     case unfinished
     /// Nobody has mounted it for writing.
     case untouched
@@ -32,7 +33,8 @@ public enum FileSystemState: Sendable, Hashable {
         if head.allSatisfy({ $0 == 0 }) { return .absent }
         if isXFS {
             guard let found = XFSSuperblock(source) else { return .used }
-            return found.isInProgress ? .unfinished : found.isUntouched(source) ? .untouched : .used
+            guard found.isInProgress else { return found.isUntouched(source) ? .untouched : .used }
+            return found.isUnused(source) ? .unfinished : .used
         }
         return head.prefix(1024).allSatisfy { $0 == 0 } && ExtSuperblock(source)?.isUntouched == true
             ? .untouched : .used

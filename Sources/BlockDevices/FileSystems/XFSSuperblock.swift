@@ -87,5 +87,5 @@ public struct XFSSuperblock: Sendable, Hashable {
     }
 
     /// The kernel clears up to 2 MiB after the head of the log at once.
-    private static let lookedAt: UInt64 = 1 << 20
+    static let lookedAt: UInt64 = 1 << 20
 }
