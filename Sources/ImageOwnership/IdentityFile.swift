@@ -4,15 +4,21 @@ internal import LinuxKernel
 /// The file `host` of a state directory: a number in the first line, and by what it is known whose it is in the others.
 struct IdentityFile {
     /// What stands in it.
-    struct Content {
+    struct Content: Hashable {
         /// The number.
         var host: String
         /// The machine on which it was drawn: `dmi:UUID`, `machine-id:ID`.
         var machine: String?
         /// The Node object of Kubernetes: `node:UID`.
         var uid: String?
-        /// The boot in which that was read: `boot:ID`.
+        /// The boot in which that was read, or in which an image was last mapped under the number: `boot:ID`.
         var bootID: String?
+        /// The name of that Node object: `name:NAME`.
+        var name: String?
+        /// The uids that the Node object of that name had before, in that boot: `earlier:UID`.
+        var earlier: [String] = []
+        /// Another number is due, and could not be drawn because images were mapped under this one: `redraw:`.
+        var isDue = false
     }
 
     private let path: String
@@ -29,6 +35,12 @@ struct IdentityFile {
                 content.uid = String(line.dropFirst("node:".count))
             } else if line.hasPrefix("boot:") {
                 content.bootID = String(line.dropFirst("boot:".count))
+            } else if line.hasPrefix("name:") {
+                content.name = String(line.dropFirst("name:".count))
+            } else if line.hasPrefix("earlier:") {
+                content.earlier.append(String(line.dropFirst("earlier:".count)))
+            } else if line == "redraw:" {
+                content.isDue = true
             } else if content.machine == nil {
                 content.machine = line
             }
@@ -38,9 +50,11 @@ struct IdentityFile {
 
     /// Writes it, whole or not at all.
     func write(_ content: Content) throws(KernelError) {
-        let lines = [
-            content.host, content.machine, content.uid.map { "node:\($0)" }, content.bootID.map { "boot:\($0)" },
-        ]
+        let lines =
+            [
+                content.host, content.machine, content.uid.map { "node:\($0)" }, content.bootID.map { "boot:\($0)" },
+                content.name.map { "name:\($0)" }, content.isDue ? "redraw:" : nil,
+            ] + content.earlier.map { "earlier:\($0)" }
         let text = lines.compactMap { $0.map { "\($0)\n" } }.joined()
         try KernelFile.replace(path, with: Array(text.utf8))
     }

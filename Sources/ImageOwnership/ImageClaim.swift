@@ -128,8 +128,7 @@ package struct ImageClaim {
         guard let record = client.record else { return false }
         guard record.host.isExactly(node.host), record.bootID.isExactly(node.bootID) else { return false }
         // A machine that was copied while it ran has number and boot of the other, and its processes' numbers say nothing here.
-        guard let uid = record.nodeUID, let own = node.uid else { return true }
-        return uid.isExactly(own)
+        return record.nodeUID.map { node.has(uid: $0) } ?? true
     }
 
     /// Whether a client that is alive has this node's number, which it can only have of a copy.

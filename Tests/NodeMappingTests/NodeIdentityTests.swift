@@ -12,7 +12,13 @@ import Testing
 @Suite("Who a node is")
 struct NodeIdentityTests {
     private func identity(_ directory: String, _ machine: String?) throws -> NodeIdentity {
-        try NodeIdentity.current(name: "worker", stateDirectory: directory, machine: machine)
+        try NodeIdentity.current(
+            name: "worker",
+            stateDirectory: directory,
+            machine: machine,
+            bootID: "boot-1",
+            isMapping: false
+        )
     }
 
     @Test("A state directory keeps its number on its machine, and gets another where it was copied to")
@@ -47,7 +53,13 @@ struct NodeIdentityTests {
         defer { try? KernelFile.remove("\(directory)/host"); rmdir(directory) }
         func note(_ uid: String, _ boot: String) throws -> Bool {
             // Firmware and systemd say the same of a copy.
-            try NodeIdentity.note(uid: uid, stateDirectory: directory, machine: "dmi:one", bootID: boot)
+            try NodeIdentity.note(
+                uid: uid,
+                name: "worker",
+                stateDirectory: directory,
+                machine: "dmi:one",
+                bootID: boot
+            )
         }
         #expect(try !note("node-a", "boot-1"))
         let first = try identity(directory, "dmi:one")
@@ -63,6 +75,82 @@ struct NodeIdentityTests {
         #expect(copy.host != first.host && copy.uid == "node-c")
         #expect(try !note("node-c", "boot-3"))
         #expect(try identity(directory, "dmi:one") == copy)
+    }
+
+    /// A node whose state directory is its own, on machine `dmi:one`.
+    private struct Scene: ~Copyable {
+        let directory = "/tmp/nacre-identity-scene-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+
+        deinit { try? KernelFile.remove("\(directory)/host"); rmdir(directory) }
+
+        func note(_ uid: String, _ boot: String, name: String = "worker", mayDraw: Bool = true) throws -> Bool {
+            try NodeIdentity.note(
+                uid: uid,
+                name: name,
+                stateDirectory: directory,
+                machine: "dmi:one",
+                bootID: boot,
+                mayDraw: mayDraw
+            )
+        }
+
+        func current(_ boot: String, isMapping: Bool) throws -> NodeIdentity {
+            try NodeIdentity.current(
+                name: "worker",
+                stateDirectory: directory,
+                machine: "dmi:one",
+                bootID: boot,
+                isMapping: isMapping
+            )
+        }
+    }
+
+    @Test("A number under which something was mapped in this boot stays, also when the Node object is seen late")
+    func seenLate() throws {
+        let scene = Scene()
+        #expect(try !scene.note("node-a", "boot-1"))
+        // The API server is away after a boot, and a volume is mapped.
+        let mapping = try scene.current("boot-2", isMapping: true)
+        // The agent restarts; the object was made anew meanwhile.
+        #expect(try !scene.note("node-b", "boot-2"))
+        #expect(try scene.current("boot-2", isMapping: false).host == mapping.host)
+        #expect(try scene.current("boot-2", isMapping: false).uid == "node-b")
+        // What only looks leaves the number to be drawn anew.
+        let copied = Scene()
+        #expect(try !copied.note("node-a", "boot-1"))
+        let seen = try copied.current("boot-2", isMapping: false)
+        #expect(try copied.note("node-b", "boot-2"))
+        #expect(try copied.current("boot-2", isMapping: false).host != seen.host)
+    }
+
+    @Test("A number that is due and could not be drawn is drawn after the next boot")
+    func drawnLater() throws {
+        let scene = Scene()
+        #expect(try !scene.note("node-a", "boot-1"))
+        let before = try scene.current("boot-2", isMapping: false)
+        #expect(try !scene.note("node-b", "boot-2", mayDraw: false))
+        #expect(try scene.current("boot-2", isMapping: true).host == before.host)
+        #expect(try !scene.note("node-b", "boot-2"))
+        #expect(try scene.note("node-b", "boot-3"))
+        #expect(try scene.current("boot-3", isMapping: false).host != before.host)
+        #expect(try !scene.note("node-b", "boot-4"))
+    }
+
+    @Test("The uids of a Node object that was made anew within a boot stay this node's, those of a copy do not")
+    func remade() throws {
+        let scene = Scene()
+        for uid in ["node-a", "node-b", "node-c"] { #expect(try !scene.note(uid, "boot-1")) }
+        let node = try scene.current("boot-1", isMapping: true)
+        for uid in ["node-a", "node-b", "node-c"] { #expect(node.has(uid: uid), "\(uid)") }
+        #expect(!node.has(uid: "node-d"))
+        // The machine was copied while it ran: the copy has its boot, and another name.
+        #expect(try !scene.note("node-d", "boot-1", name: "copy"))
+        let copy = try scene.current("boot-1", isMapping: true)
+        #expect(copy.has(uid: "node-d") && !copy.has(uid: "node-a") && !copy.has(uid: "node-c"))
+        // A boot ends what was held.
+        let again = Scene()
+        for uid in ["node-a", "node-b"] { #expect(try !again.note(uid, "boot-1")) }
+        #expect(try !again.current("boot-2", isMapping: true).has(uid: "node-a"))
     }
 
     @Test("Whoever can be fenced has a client of its own in the kernel, whatever the class says")

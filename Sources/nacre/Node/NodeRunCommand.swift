@@ -50,9 +50,15 @@ struct NodeRunCommand: AsyncParsableCommand {
         NodeMetrics.register(node, looks, stateDirectory: options.stateDir, in: registry)
         let own = ServiceCredentials(directory: options.secretDir)
         let client = try agent.client(logger)
-        if let client {
-            await NodeObject(client: client, name: node.service.info.nodeID, logger: logger).note(in: options.stateDir)
+        let object = client.map {
+            NodeObject(
+                client: $0,
+                name: node.service.info.nodeID,
+                stateDirectory: options.stateDir,
+                logger: logger
+            )
         }
+        await object?.note()
         let found: any NodeSecrets =
             if let client { CephSecrets(client: client, own: own.read) } else { DirectorySecrets(own: own) }
         let secrets = NotedSecrets(found, stateDirectory: options.stateDir)
@@ -72,6 +78,7 @@ struct NodeRunCommand: AsyncParsableCommand {
             HeldLocks(owner: node.owner, configuration: stack.configuration, secrets: secrets, logger: logger),
             AgentUpkeep(connections: stack.connections, driver: driver, loop: liveness.loop("upkeep")),
         ]
+        if let object { background.append(object) }
         if let client {
             let events = EventRecorder(client, component: options.driverName, instance: node.service.info.nodeID)
             let place = LocalDelivery.Place(
