@@ -1,10 +1,11 @@
+internal import ExactText
 internal import FoundationEssentials
 internal import ImageMapping
 internal import LinuxKernel
 internal import SystemPackage
 
 /// An image whose lock this service took for the kernel's client; contains no secret.
-struct HeldNote: Codable, Sendable {
+struct HeldNote: Codable, Hashable, Sendable {
     let image: ImageAddress
     /// Its id, because the name may belong to another image later.
     let imageID: String
@@ -12,6 +13,8 @@ struct HeldNote: Codable, Sendable {
     let address: String
     /// The kernel has unmapped the image, and the lock must be released.
     var isUnmapped = false
+    /// The boot in which it was taken; nothing from an earlier release.
+    var bootID: String?
 }
 
 /// The locks that this service took for the kernel's clients, one small file each, so that a restarted service knows
@@ -32,8 +35,15 @@ struct HeldNotes: Sendable {
 
     func remove(_ image: ImageAddress) throws(KernelError) { try KernelFile.remove(path(of: image)) }
 
+    /// Those of this boot: the kernel that had the others is no more, and whoever takes such an image next sees that.
     func all() -> [HeldNote] {
-        ((try? KernelFile.names(in: directory)) ?? []).compactMap { read("\(directory)/\($0)") }
+        let bootID = try? NodeIdentity.bootID()
+        return ((try? KernelFile.names(in: directory)) ?? []).compactMap { name in
+            guard let note = read("\(directory)/\(name)") else { return nil }
+            guard let boot = note.bootID, let bootID, !boot.isExactly(bootID) else { return note }
+            try? KernelFile.remove("\(directory)/\(name)")
+            return nil
+        }
     }
 
     private func read(_ path: String) -> HeldNote? {

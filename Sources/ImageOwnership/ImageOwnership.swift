@@ -42,6 +42,8 @@ public final class ImageOwnership: KernelImageOwner {
     private let logger: Logger
     let heldNotes: HeldNotes
     private let state = Mutex(State())
+    /// Held while a note is changed: a lock may be taken and given back at once.
+    private let noting = Mutex(())
 
     /// Prepares it; touches nothing.
     ///
@@ -101,7 +103,9 @@ public final class ImageOwnership: KernelImageOwner {
         state.withLock { $0.held[image] = (request, found.imageID) }
         do throws(KernelError) {
             // Before the lock, so that none is held of which nothing is known after a restart.
-            try heldNotes.write(HeldNote(image: image, imageID: found.imageID, address: record.address))
+            try write(
+                HeldNote(image: image, imageID: found.imageID, address: record.address, bootID: node.bootID)
+            )
         } catch {
             throw MappingError("note the lock of image \(image)", error)
         }
@@ -152,12 +156,31 @@ public final class ImageOwnership: KernelImageOwner {
     }
 
     /// Takes back what `hold` did, once the image is unmapped; does what it can, and notes what it cannot.
+    ///
+    /// What it cannot is left to `regain`.
     public func release(_ image: ImageAddress) {
-        guard var note = heldNotes.note(of: image) else { return }
-        note.isUnmapped = true
-        try? heldNotes.write(note)
-        guard let held = state.withLock({ $0.held.removeValue(forKey: image) }), let node = try? node() else { return }
+        let found = noting.withLock { _ -> HeldNote? in
+            guard var note = heldNotes.note(of: image) else { return nil }
+            note.isUnmapped = true
+            try? heldNotes.write(note)
+            return note
+        }
+        guard let note = found, let held = state.withLock({ $0.held.removeValue(forKey: image) }),
+            let node = try? knownNode()
+        else { return }
         try? connected(for: held.request) { (context) throws(MappingError) in try release(note, node, in: context) }
+    }
+
+    private func write(_ note: HeldNote) throws(KernelError) {
+        try noting.withLock { (_) throws(KernelError) in try heldNotes.write(note) }
+    }
+
+    /// Removes a note, unless the image was mapped again meanwhile.
+    func remove(_ note: HeldNote) {
+        noting.withLock { _ in
+            guard heldNotes.note(of: note.image) == note, !heldImages.contains(note.image) else { return }
+            try? heldNotes.remove(note.image)
+        }
     }
 
     /// Takes back the locks of what was unmapped while nobody could be asked to: after a restart, or without the cluster.
@@ -173,26 +196,54 @@ public final class ImageOwnership: KernelImageOwner {
         }
     }
 
+    /// Gives back a lock, and forgets it once it is gone.
     func release(_ note: HeldNote, _ node: NodeIdentity, in context: IOContext) throws(MappingError) {
         // What the kernel has mapped again, or still, keeps its lock.
         guard !KernelRBDBus().clientAddresses().contains(note.address) else { return }
+        let header = ImageObject.header(ofID: note.imageID)
+        var isLeft = false
         do throws(RBDError) {
-            let header = ImageObject.header(ofID: note.imageID)
-            for client in try context.clients(ofImageID: note.imageID)?.clients ?? [] {
-                guard let owner = client.locks[.holder], let record = client.record, record.process == nil,
-                    record.address.isExactly(note.address), record.host.isExactly(node.host),
-                    record.bootID.isExactly(node.bootID)
-                else { continue }
+            for (client, owner) in try holders(note, in: context) {
+                guard let record = client.record, isOurs(record, node) else {
+                    // Of another boot it is nobody's any more, and the next one that takes the image sees that.
+                    isLeft = isLeft || client.record.map { !isEarlier($0, node) } ?? true
+                    continue
+                }
                 do throws(RADOSError) {
                     try context.breakLock(ImageLockName.holder.rawValue, on: header, of: owner)
                 } catch {
                     throw RBDError(error)
                 }
             }
-            try? heldNotes.remove(note.image)
         } catch {
             throw MappingError("unlock image \(note.image)", error)
         }
+        guard !isLeft else {
+            throw MappingError(
+                .inUse,
+                "cannot unlock image \(note.image): the lock of \(note.address) does not say that it is this node's; when "
+                    + "that client is dead for good: nacre node fence \(note.address)"
+            )
+        }
+        remove(note)
+    }
+
+    /// Who has the lock of a note.
+    func holders(_ note: HeldNote, in context: IOContext) throws(RBDError) -> [(client: ImageClient, owner: LockOwner)]
+    {
+        (try context.clients(ofImageID: note.imageID)?.clients ?? []).compactMap { client in
+            guard client.address.isExactly(note.address) else { return nil }
+            return client.locks[.holder].map { (client, $0) }
+        }
+    }
+
+    private func isOurs(_ record: HolderRecord, _ node: NodeIdentity) -> Bool {
+        record.process == nil && record.host.isExactly(node.host) && record.bootID.isExactly(node.bootID)
+            && record.nodeUID.map { node.has(uid: $0) } ?? true
+    }
+
+    private func isEarlier(_ record: HolderRecord, _ node: NodeIdentity) -> Bool {
+        record.host.isExactly(node.host) && !record.bootID.isExactly(node.bootID)
     }
 
     /// The images whose locks this service can give back.
@@ -205,9 +256,19 @@ public final class ImageOwnership: KernelImageOwner {
         }
     }
 
-    func node() throws(MappingError) -> NodeIdentity {
+    /// Who we are, before something is mapped.
+    private func node() throws(MappingError) -> NodeIdentity {
         do throws(KernelError) {
             return try NodeIdentity.current(name: nodeID, stateDirectory: stateDirectory)
+        } catch {
+            throw MappingError("read who we are", error)
+        }
+    }
+
+    /// Who we are, where nothing is mapped.
+    func knownNode() throws(MappingError) -> NodeIdentity {
+        do throws(KernelError) {
+            return try NodeIdentity.known(name: nodeID, stateDirectory: stateDirectory)
         } catch {
             throw MappingError("read who we are", error)
         }
@@ -245,6 +306,26 @@ public final class ImageOwnership: KernelImageOwner {
     }
 
     private func context(for request: MapRequest) throws(MappingError) -> IOContext {
+        let cluster = try cluster(for: request)
+        do throws(RADOSError) {
+            return try cluster.ioContext(pool: request.image.pool, namespace: request.image.namespace)
+        } catch {
+            throw MappingError("reach image \(request.image)", error, as: request.credentials)
+        }
+    }
+
+    /// Whether the cluster answers, and has no such pool.
+    func isPoolGone(_ request: MapRequest) -> Bool {
+        guard let cluster = try? cluster(for: request) else { return false }
+        do throws(RADOSError) {
+            _ = try cluster.ioContext(pool: request.image.pool, namespace: request.image.namespace)
+            return false
+        } catch {
+            return error.code == .noSuchFileOrDirectory
+        }
+    }
+
+    func cluster(for request: MapRequest) throws(MappingError) -> Cluster {
         let (image, credentials) = (request.image, request.credentials)
         let key = Key(monitors: request.monitors, userID: credentials.userID)
         let known = state.withLock { state in
@@ -259,7 +340,7 @@ public final class ImageOwnership: KernelImageOwner {
             }
             try cluster.refreshMap()
             state.withLock { $0.links[key] = Link(userKey: credentials.userKey, cluster: cluster) }
-            return try cluster.ioContext(pool: image.pool, namespace: image.namespace)
+            return cluster
         } catch {
             throw MappingError("reach image \(image)", error, as: credentials)
         }

@@ -153,6 +153,21 @@ struct NodeIdentityTests {
         #expect(try !again.current("boot-2", isMapping: true).has(uid: "node-a"))
     }
 
+    @Test("Of an earlier boot no lock is noted; of an earlier release, and of this boot, it is")
+    func heldNotes() throws {
+        let directory = "/tmp/nacre-held-\(getpid())"
+        defer { rmdir(directory) }
+        let notes = HeldNotes(directory: directory)
+        let boots = ["of-another": "another", "of-this": try NodeIdentity.bootID(), "of-none": nil]
+        for (name, boot) in boots {
+            let image = ImageAddress(clusterID: "lab", pool: "rbd", namespace: "", name: name)
+            try notes.write(HeldNote(image: image, imageID: "1", address: "10.0.0.7:0/1", bootID: boot))
+        }
+        #expect(Set(notes.all().map(\.image.name)) == ["of-this", "of-none"])
+        #expect(try KernelFile.names(in: directory).count == 2)
+        for note in notes.all() { try notes.remove(note.image) }
+    }
+
     @Test("Whoever can be fenced has a client of its own in the kernel, whatever the class says")
     func sharing() throws {
         let share = try KernelMapOptions(mapOptions: "share")

@@ -281,6 +281,63 @@ extension NodeTests {
         try await pair.end()
     }
 
+    @Test("Noted locks whose pool or image is gone are forgotten, and the others regained all the same")
+    func regainsOthers() async throws {
+        let lab = try await NodeLab.fresh("regain-alive")
+        _ = try await rbd("create rbd/regain-gone --size 16M")
+        // The pool's images come first, by name: what cannot be reached must not hide the rest.
+        let ceph = "ceph -c \(NodeLab.clusterDirectory ?? "")/ceph.conf"
+        try await shell(
+            "\(ceph) osd pool create regain-pool 1 && rbd -c \(NodeLab.clusterDirectory ?? "")/ceph.conf "
+                + "create regain-pool/lost --size 16M"
+        )
+        func ownership() -> ImageOwnership {
+            ImageOwnership(stateDirectory: lab.directory, nodeID: lab.nodeID, logger: lab.quietLogger)
+        }
+        func request(_ pool: String, _ image: String) -> MapRequest {
+            MapRequest(
+                image: ImageAddress(clusterID: "lab", pool: pool, namespace: "", name: image),
+                monitors: lab.monitors,
+                credentials: lab.credentials,
+                sharing: .oneNode
+            )
+        }
+        let first = ownership()
+        for (number, each) in [("regain-pool", "lost"), ("rbd", "regain-gone"), ("rbd", "regain-alive")].enumerated() {
+            try first.hold(request(each.0, each.1), address: "127.0.0.1:0/\(5000 + number)")
+        }
+        let notes = "\(lab.directory)/held"
+        #expect(try KernelFile.names(in: notes).count == 3)
+        try await shell(
+            "\(ceph) config set mon mon_allow_pool_delete true && \(ceph) osd pool rm regain-pool regain-pool "
+                + "--yes-i-really-really-mean-it"
+        )
+        _ = try await rbd("rm --no-progress rbd/regain-gone")
+        let second = ownership()
+        #expect(second.clustersToRegain == ["lab"])
+        try second.regain(clusterID: "lab", monitors: lab.monitors, as: lab.credentials)
+        #expect(second.clustersToRegain == [])
+        #expect(try KernelFile.names(in: notes).count == 1)
+        let alive = request("rbd", "regain-alive").image
+        second.release(alive)
+        #expect(try KernelFile.names(in: notes) == [])
+        // One whose lock is another's stays noted, and is asked for again.
+        try second.hold(request("rbd", "regain-alive"), address: "127.0.0.1:0/5003")
+        let host = try KernelFile.bytes("\(lab.directory)/host")
+        try KernelFile.replace("\(lab.directory)/host", with: Array("another\n".utf8))
+        second.release(alive)
+        #expect(try KernelFile.names(in: notes).count == 1)
+        #expect(second.clustersToRegain == ["lab"])
+        #expect(throws: MappingError.self) {
+            try second.regain(clusterID: "lab", monitors: lab.monitors, as: lab.credentials)
+        }
+        try KernelFile.replace("\(lab.directory)/host", with: host)
+        try second.regain(clusterID: "lab", monitors: lab.monitors, as: lab.credentials)
+        #expect(try KernelFile.names(in: notes) == [])
+        #expect(second.clustersToRegain == [])
+        try await lab.remove("regain-alive")
+    }
+
     @Test("A lock that somebody took by hand is respected, and the command to take it away is told")
     func lockedByHand() async throws {
         let pair = try await NodePair("hand", .exclusiveLock)

@@ -13,8 +13,9 @@ import ServiceLifecycle
 import Synchronization
 import Volumes
 
-/// Regains, after a restart, the locks that the service before has taken for the kernel's rbd.
-struct HeldLocks: Service {
+/// Regains, after a restart, the locks that the service before has taken for the kernel's rbd, and gives back those that
+/// could not be given back when their images were unmapped.
+final class HeldLocks: Service {
     let owner: ImageOwnership
     let configuration: ClusterConfiguration
     let secrets: NotedSecrets
@@ -23,6 +24,8 @@ struct HeldLocks: Service {
     /// An API server or a cluster that is away is asked again.
     private static let interval = Duration.seconds(10)
     private let pool = BlockingPool(threads: 1)
+    /// What was said last of each cluster.
+    private let said = Mutex<[String: String]>([:])
 
     init(owner: ImageOwnership, configuration: ClusterConfiguration, secrets: NotedSecrets, logger: Logger) {
         self.owner = owner
@@ -34,14 +37,11 @@ struct HeldLocks: Service {
     func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
-                let left = await pool.run { owner.clustersToRegain }
-                if left.isEmpty { break }
-                for cluster in left { await regain(cluster) }
+                let left = await self.pool.run { self.owner.clustersToRegain }
+                for cluster in left { await self.regain(cluster) }
                 try? await Task.sleep(for: Self.interval)
             }
         }
-        // A service that returns ends its group.
-        try? await gracefulShutdown()
     }
 
     private func regain(_ clusterID: String) async {
@@ -54,11 +54,13 @@ struct HeldLocks: Service {
                 try await pool.run { () throws(MappingError) in
                     try owner.regain(clusterID: clusterID, monitors: monitors, as: user)
                 }
-                return
+                return said.withLock { $0[clusterID] = nil }
             } catch {
                 reason = "\(error)"
             }
         }
+        let isNew = said.withLock { $0.updateValue(reason, forKey: clusterID) != reason }
+        guard isNew else { return }
         logger.notice(
             "cannot regain the locks of an earlier service yet",
             metadata: ["ceph.cluster": "\(clusterID)", "reason": "\(reason)"]
