@@ -19,6 +19,8 @@ public struct DeletedVolume: Sendable, Hashable {
 
 extension RBDImageStore {
     /// The deleted volumes of a pool whose removal has not begun, in the order of their ids.
+    ///
+    /// One whose restoration was killed is among them, for as long as its entry is in the trash.
     public func deletedVolumes(
         clusterID: String,
         pool: String,
@@ -29,7 +31,7 @@ extension RBDImageStore {
         let place = try await place(of: anchor, as: credentials)
         return try await place.trying("read the trash of") { () async throws(RBDError) in
             var found: [DeletedVolume] = []
-            for entry in try await trash(of: place) where entry.state == .normal {
+            for entry in try await trash(of: place) where entry.state == .normal || entry.state == .restoring {
                 guard
                     let marks = try await place.context.metadata(ofImageID: entry.id, prefix: ImageMetadataKey.prefix),
                     let mark = marks[ImageMetadataKey.trashed].flatMap(TrashMark.init), mark.covers(entry),
@@ -55,7 +57,9 @@ extension RBDImageStore {
     ///   begun, `.notFound` when it is gone.
     public func undelete(_ volume: DeletedVolume, credentials: Credentials) async throws(VolumeError) {
         let place = try await place(of: volume.id, as: credentials)
-        guard try await imageID(place) == nil else {
+        // With our own id it is a restoration that was killed; librbd completes it.
+        let present = try await imageID(place)
+        guard present == nil || present == volume.imageID else {
             throw VolumeError(
                 .alreadyExists,
                 "cannot undelete image '\(volume.id.imageSpec)': there is an image of that name; rename that one first"
@@ -66,6 +70,12 @@ extension RBDImageStore {
         } catch {
             let entry = try await place.trying("look in the trash for image") { () async throws(RBDError) in
                 try await place.context.trashRecord(ofID: volume.imageID)
+            }
+            guard entry != nil || present == nil else {
+                // It was complete but for the mark.
+                return try await place.trying("unmark image") { () async throws(RBDError) in
+                    try await place.context.removeMetadata(ImageMetadataKey.trashed, ofImageID: volume.imageID)
+                }
             }
             guard entry?.state == .removing else { throw error }
             throw VolumeError(

@@ -196,6 +196,44 @@ struct PurgerTests {
         }
     }
 
+    /// Where a restoration can be killed, as its steps leave it: `rbd_trash_restore` marks the entry first.
+    static let stopped: [(String, HalfMade?)] = [
+        ("the entry is marked", nil), ("the id is back", .restoringWithID), ("the name is back", .restoringWithName),
+    ]
+
+    @Test("Undelete: what was killed while it was restored is listed, and comes back with its data", arguments: stopped)
+    func restoredAgain(name: String, state: HalfMade?) async throws {
+        try await FaultyCluster.with { faulty in
+            let scene = try Scene(faulty.cluster)
+            let volume = try await scene.bench.create(scene.bench.request(scene.uuid))
+            let id = try #require(try await scene.census.pool.imageID(named: scene.image))
+            let words = "--io-type write --io-size 4K --io-total 4K"
+            try await scene.cluster.execute("sh", "-ec", "rbd bench \(words) rbd/\(scene.image)")
+            let sum = "rbd export rbd/\(scene.image) - | md5sum"
+            let before = try await scene.cluster.execute("sh", "-ec", sum)
+            try await scene.census.markAsTrashed(id, at: 0)
+            try await (state ?? .restoringWithName).make(of: scene.image, id: id, in: scene.census)
+            if state == nil {
+                try await scene.census.removeObject(ImageObject.id(ofName: scene.image))
+                try await scene.census.unlist(scene.image, id: id)
+            }
+            let deleted = try await scene.lab.store.deletedVolumes(
+                clusterID: volume.id.clusterID,
+                pool: "rbd",
+                credentials: scene.bench.credentials
+            )
+            #expect(deleted.map(\.id) == [volume.id])
+            let found = try #require(deleted.first)
+            // The second finds it restored.
+            for _ in 0..<2 { try await scene.lab.store.undelete(found, credentials: scene.bench.credentials) }
+            #expect(try await scene.census.isWhole(scene.image))
+            #expect(try await scene.census.rawTrash().isEmpty)
+            #expect(try await scene.cluster.execute("sh", "-ec", sum) == before)
+            #expect(try await scene.census.pool.metadata(ofImageID: id, prefix: "nacre.io/trashed")?.isEmpty == true)
+            try await scene.cluster.execute("rbd", "rm", "--no-progress", "rbd/\(scene.image)")
+        }
+    }
+
     @Test("A service without a user of its own empties what the one before left, as soon as somebody calls")
     func inheritsByCaller() async throws {
         try await FaultyCluster.with { faulty in
