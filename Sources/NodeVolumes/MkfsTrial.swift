@@ -18,8 +18,19 @@ public final class MkfsTrial: FileSystemTrial {
     private static let largestBytes: UInt64 = 128 << 40
     private static let mostAnswers = 1000
 
-    /// What was asked before, nil for a yes: a class asks the same for most of its volumes.
-    private let answers = Mutex<[Question: String?]>([:])
+    /// Those that wait for the one that runs; with more the node finds out what mkfs says.
+    private static let mostWaiting = 16
+
+    private struct State {
+        /// What was asked before, nil for a yes: a class asks the same for most of its volumes.
+        var answers: [Question: String?] = [:]
+        /// What is asked now, by whomever.
+        var running: [Question: Task<String?, Never>] = [:]
+        /// The last of them: one mkfs at a time.
+        var last: Task<String?, Never>?
+    }
+
+    private let state = Mutex(State())
 
     /// Makes one; it remembers its answers.
     public init() {}
@@ -28,12 +39,41 @@ public final class MkfsTrial: FileSystemTrial {
     public func refusal(of fileSystem: String, _ options: MkfsOptions, sizeBytes: UInt64) async -> String? {
         guard !options.words.isEmpty, sizeBytes <= Self.largestBytes else { return nil }
         let question = Question(fileSystem: fileSystem, options: options, sizeBytes: sizeBytes)
-        if let known = answers.withLock({ $0[question] }) { return known }
-        guard let file = try? OwnedDescriptor.sharedMemory("nacre-mkfs", bytes: sizeBytes) else { return nil }
-        let flags = fileSystem == "xfs" ? ["-N", "-q"] : ["-n", "-q", "-F"]
+        let (known, task) = state.withLock { state -> (String?, Task<String?, Never>?) in
+            if let known = state.answers[question] { return (known, nil) }
+            if let running = state.running[question] { return (nil, running) }
+            guard state.running.count <= Self.mostWaiting else { return (nil, nil) }
+            let before = state.last
+            let task = Task {
+                _ = await before?.value
+                return await self.answer(question)
+            }
+            state.running[question] = task
+            state.last = task
+            return (nil, task)
+        }
+        return await task?.value ?? known
+    }
+
+    private func answer(_ question: Question) async -> String? {
+        let found = await Self.ask(question)
+        state.withLock { state in
+            state.running[question] = nil
+            if state.running.isEmpty { state.last = nil }
+            guard let found else { return }
+            if state.answers.count >= Self.mostAnswers { state.answers = [:] }
+            state.answers[question] = .some(found)
+        }
+        return found ?? nil
+    }
+
+    /// Nothing where mkfs has not judged the options.
+    private static func ask(_ question: Question) async -> String?? {
+        guard let file = try? OwnedDescriptor.sharedMemory("nacre-mkfs", bytes: question.sizeBytes) else { return nil }
+        let flags = question.fileSystem == "xfs" ? ["-N", "-q"] : ["-n", "-q", "-F"]
         let outcome = try? await FileSystemProgram.run(
-            "mkfs.\(fileSystem)",
-            flags + options.words + ["/proc/self/fd/0"],
+            "mkfs.\(question.fileSystem)",
+            flags + question.options.words + ["/proc/self/fd/0"],
             "try the options of a file system",
             input: FileDescriptor(rawValue: file.rawValue),
             limit: .seconds(10)
@@ -41,11 +81,14 @@ public final class MkfsTrial: FileSystemTrial {
         _ = consume file
         // Not here, not in time, or killed: the node will see.
         guard let outcome, case .exited(let code) = outcome.status else { return nil }
-        let answer = code == 0 ? nil : ToolOutput.reason(outcome.complaint)
-        answers.withLock {
-            if $0.count >= Self.mostAnswers { $0 = [:] }
-            $0[question] = .some(answer)
-        }
-        return answer
+        if code == 0 { return .some(nil) }
+        return isOfThisMoment(outcome.complaint) || code >= 125 ? nil : .some(ToolOutput.reason(outcome.complaint))
+    }
+
+    /// Whether a complaint is about the machine and not about the options.
+    static func isOfThisMoment(_ complaint: String) -> Bool {
+        let text = complaint.lowercased()
+        return ["memory", "signal", "killed", "resource temporarily", "too many open files", "input/output error"]
+            .contains { text.contains($0) }
     }
 }

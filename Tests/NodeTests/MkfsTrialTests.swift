@@ -1,7 +1,8 @@
 import Glibc
-import NodeVolumes
 import Testing
 import Volumes
+
+@testable import NodeVolumes
 
 /// The oracle is mkfs on a file of that size: what it refuses there, it must have refused when it was asked.
 @Suite("What mkfs would say")
@@ -52,6 +53,38 @@ struct MkfsTrialTests {
         #expect(reason?.isEmpty != true && reason?.lowercased().contains("usage:") != true, "\(reason ?? "")")
         // Its answer is kept.
         #expect(await trial.refusal(of: asked.fileSystem, options, sizeBytes: asked.sizeBytes) == reason)
+    }
+
+    @Test("What is asked many times at once is asked of one mkfs, and many different questions are all answered")
+    func together() async throws {
+        let trial = MkfsTrial()
+        let options = try ["-d agsize=32m", "-d agsize=63m", "-i size=4096", "-i size=256"].map {
+            try MkfsOptions($0, for: "xfs")
+        }
+        var alone: [String?] = []
+        for option in options {
+            alone.append(await MkfsTrial().refusal(of: "xfs", option, sizeBytes: 1 << 30))
+        }
+        let answers = await withTaskGroup(of: (Int, String?).self) { group in
+            for index in 0..<80 {
+                group.addTask {
+                    (index % 4, await trial.refusal(of: "xfs", options[index % 4], sizeBytes: 1 << 30))
+                }
+            }
+            return await group.reduce(into: [(Int, String?)]()) { $0.append($1) }
+        }
+        #expect(answers.count == 80 && answers.allSatisfy { alone[$0.0] == $0.1 })
+        #expect(alone.contains { $0 != nil } && alone.contains(nil))
+    }
+
+    @Test("What mkfs says of the machine's memory is no judgement of the options")
+    func ofThisMoment() {
+        for complaint in [
+            "mke2fs: Memory allocation failed while setting up superblock", "mkfs.xfs: Cannot allocate memory",
+        ] {
+            #expect(MkfsTrial.isOfThisMoment(complaint), "\(complaint)")
+        }
+        #expect(!MkfsTrial.isOfThisMoment("agsize (8192 blocks) too small, need at least 4096 blocks"))
     }
 
     @Test("An ext4 without 64bit ends where mkfs says so")
