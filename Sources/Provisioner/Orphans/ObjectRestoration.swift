@@ -9,6 +9,7 @@ package struct ObjectRestoration: Sendable {
     private let client: KubernetesClient
     private let objects: KeptObjects
     private let handle: String
+    private var ending = "nothing was changed"
 
     private static let pageSize = 500
 
@@ -52,6 +53,12 @@ package struct ObjectRestoration: Sendable {
     ///
     /// - Throws: `VolumeError` that says what is in the way, or `KubernetesError`.
     package func restore() async throws {
+        var restoration = self
+        restoration.ending = "the image is restored already; mend that, and repeat the command"
+        try await restoration.make()
+    }
+
+    private func make() async throws {
         if try await !volume() { _ = try await client.call(.create(APIPath.persistentVolumes, objects.volume)) }
         let (namespace, name) = (objects.claimName.namespace, objects.claimName.name)
         switch try await claim() {
@@ -138,7 +145,7 @@ package struct ObjectRestoration: Sendable {
     private func refusal(_ why: String) -> VolumeError {
         VolumeError(
             .failedPrecondition,
-            "cannot bring volume '\(handle)' back to Kubernetes: \(why); nothing was changed"
+            "cannot bring volume '\(handle)' back to Kubernetes: \(why); \(ending)"
         )
     }
 }
