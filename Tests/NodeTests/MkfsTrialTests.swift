@@ -58,7 +58,7 @@ struct MkfsTrialTests {
     @Test("What is asked many times at once is asked of one mkfs, and many different questions are all answered")
     func together() async throws {
         let trial = MkfsTrial()
-        let options = try ["-d agsize=32m", "-d agsize=63m", "-i size=4096", "-i size=256"].map {
+        let options = try ["-d agsize=32m", "-d agsize=63m", "-i size=4096", "-i size=1024"].map {
             try MkfsOptions($0, for: "xfs")
         }
         var alone: [String?] = []
