@@ -93,6 +93,8 @@ extension KernelTests {
             let message = (error as? MappingError)?.message ?? ""
             return message.contains("librados of this program does not know") || message.contains("refuses it")
         }
+        // Its record stays until somebody unmaps, as NodeUnstageVolume does.
+        try lab.imageMappers().unmap(lab.address("newkey"), monitors: lab.mapRequest("newkey").monitors)
         #expect(try lab.remains("newkey") == [])
     }
 
