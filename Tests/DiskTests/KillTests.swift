@@ -118,7 +118,7 @@ struct KillTests {
             }
         }
         func device(_ own: Disk, _ database: Disk) -> String { place == "db" ? database.loop : own.loop }
-        let calls = "rename,unlink,rmdir"
+        let calls = "rename,unlink,unlinkat,rmdir"
         let (own, database, command) = try make()
         var points: [KillPoint]
         if place == "directory" {
