@@ -56,9 +56,11 @@ extension RBDImageStore {
                 throw await place.failure("cannot list pool '\(pool)'", error)
             }
             guard let final = names.last else { break }
-            let ours = names.filter { ImageName.endsInUUID($0.name) }.prefix(limit - images.count)
-            images += try await summaries(of: Array(ours), in: place)
-            last = final.name
+            let ours = names.filter { ImageName.endsInUUID($0.name) }
+            let wanted = ours.prefix(limit - images.count)
+            images += try await summaries(of: Array(wanted), in: place)
+            // One of them may have no header and be omitted: what was not looked at must not be passed over then.
+            last = wanted.count < ours.count ? wanted.last?.name ?? final.name : final.name
         }
         return images
     }
