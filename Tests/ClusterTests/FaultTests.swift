@@ -35,7 +35,10 @@ struct FaultTests {
 
         /// Retries until it succeeds, as Kubernetes does.
         func createAfterAll(at location: SourceLocation = #_sourceLocation) async throws {
-            try await eventually("create succeeds", at: location) { try await create(.seconds(5)).isOK }
+            // Peering after a thaw takes long where others keep the processors.
+            try await eventually("create succeeds", within: .seconds(240), at: location) {
+                try await create(.seconds(5)).isOK
+            }
         }
     }
 
