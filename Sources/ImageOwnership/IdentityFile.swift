@@ -31,13 +31,13 @@ struct IdentityFile {
         guard let host = lines.first else { return nil }
         var content = Content(host: host)
         for line in lines.dropFirst() {
-            if line.hasPrefix("node:") {
+            if line.startsExactly(with: "node:") {
                 content.uid = String(line.dropFirst("node:".count))
-            } else if line.hasPrefix("boot:") {
+            } else if line.startsExactly(with: "boot:") {
                 content.bootID = String(line.dropFirst("boot:".count))
-            } else if line.hasPrefix("name:") {
+            } else if line.startsExactly(with: "name:") {
                 content.name = String(line.dropFirst("name:".count))
-            } else if line.hasPrefix("earlier:") {
+            } else if line.startsExactly(with: "earlier:") {
                 content.earlier.append(String(line.dropFirst("earlier:".count)))
             } else if line == "redraw:" {
                 content.isDue = true

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -13,7 +14,7 @@ extension KernelError {
 
     /// See: dm-ioctl.c, drivers/md.
     private var ofMappings: String? {
-        guard call.hasPrefix("DM_") else { return nil }
+        guard call.startsExactly(with: "DM_") else { return nil }
         switch (call, errno) {
         case ("DM_DEV_CREATE", .resourceBusy), ("DM_DEV_RENAME", .resourceBusy):
             return "there is a mapping of that name already"
@@ -57,10 +58,12 @@ extension KernelError {
         case ("BLKDISCARD", .notSupported), ("BLKSECDISCARD", .notSupported):
             return "the device cannot discard"
         case (let call, .invalidArgument)
-        where ["read", "write", "pread", "pwrite"].contains(call) && subject.hasPrefix("/dev/"):
+        where ["read", "write", "pread", "pwrite"].contains(call) && subject.startsExactly(with: "/dev/"):
             return "the device does not take a request of that place and length"
-        case (let call, .inappropriateIOCTLForDevice) where call.hasPrefix("BLK"): return "it is not a block device"
-        case (let call, .invalidArgument) where call.hasPrefix("BLK"): return "the device does not take that request"
+        case (let call, .inappropriateIOCTLForDevice) where call.startsExactly(with: "BLK"):
+            return "it is not a block device"
+        case (let call, .invalidArgument) where call.startsExactly(with: "BLK"):
+            return "the device does not take that request"
         default: return nil
         }
     }

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// A cephx key among the words of a command line, where everybody on the machine can read it.
 package enum GivenKey {
     /// Looks for keys among the arguments, each alone and all together, because a shell may split a key.
@@ -8,7 +10,7 @@ package enum GivenKey {
         guard CephKey.isIn(words.joined(separator: " ")) else { return nil }
         let place =
             words.firstIndex(where: CephKey.isIn).map { index in
-                let flag = index > 0 && words[index - 1].hasPrefix("-") ? words[index - 1] : nil
+                let flag = index > 0 && words[index - 1].startsExactly(with: "-") ? words[index - 1] : nil
                 return flag.map { "what follows \($0)" } ?? "argument \(index + 1)"
             } ?? "what the arguments say together"
         return

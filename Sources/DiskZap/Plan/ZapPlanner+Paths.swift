@@ -1,4 +1,5 @@
 internal import BlockDevices
+internal import ExactText
 internal import LinuxKernel
 
 /// Disks that more than one node or more than one host leads to.
@@ -30,7 +31,8 @@ extension ZapPlanner {
     /// Whoever has reserved the disk may be writing to it, on another host.
     func reservationRefusals(_ inspection: DiskInspection) -> [Refusal] {
         guard let reservation = inspection.reservation, reservation.kind != nil else { return [] }
-        let tool = inspection.node.name.hasPrefix("nvme") ? "nvme resv-report" : "sg_persist --in --read-full-status"
+        let tool =
+            inspection.node.name.startsExactly(with: "nvme") ? "nvme resv-report" : "sg_persist --in --read-full-status"
         return [
             Refusal(
                 .reserved,

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
@@ -80,8 +81,8 @@ public struct DeviceReservation: Sendable, Hashable {
     /// - Returns: Nothing when nobody has registered with it, or when it knows no reservations.
     /// - Throws: `KernelError` when the disk cannot be asked: it does not answer, or we may not.
     public static func of(_ name: String, dev: String = "/dev") throws(KernelError) -> DeviceReservation? {
-        let isSCSI = name.hasPrefix("sd")
-        guard isSCSI || name.hasPrefix("nvme") else { return nil }
+        let isSCSI = name.startsExactly(with: "sd")
+        guard isSCSI || name.startsExactly(with: "nvme") else { return nil }
         let device = try OwnedDescriptor(opening: "\(dev)/\(name)", O_RDONLY | O_NONBLOCK)
         return isSCSI ? try scsi(device) : try nvme(device)
     }

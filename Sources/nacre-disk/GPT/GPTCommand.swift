@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import BlockDevices
 internal import CommandNames
 internal import DiskZap
+internal import ExactText
 internal import LinuxKernel
 
 /// Partition tables: what sgdisk does for OSDs.
@@ -140,7 +141,7 @@ struct GPTTarget: ParsableArguments {
             typing: "its \(kind)",
             instead: "give its \(kind) with --serial"
         )
-        let future = layout.map { ["the table will be:"] + $0.text.split(separator: "\n").map(String.init) }
+        let future = layout.map { ["the table will be:"] + $0.text.parts(at: "\n", omittingEmpty: true) }
         try agreement.ask(plan.inspection.lines + (future ?? ["every copy of the table will be erased"])) { typed in
             typed == identity.proof ? nil : identity.mismatch([typed], by: "you typed")
         }

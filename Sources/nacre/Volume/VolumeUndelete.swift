@@ -1,5 +1,6 @@
 import ArgumentParser
 import CephVolumes
+import ExactText
 import KubernetesAPI
 import Provisioner
 import RBD
@@ -160,7 +161,7 @@ struct VolumeUndelete: AsyncParsableCommand {
     private static func manifests(_ objects: KeptObjects?) -> [String] {
         guard let objects else { return [] }
         return [objects.volume, objects.claim].flatMap { object in
-            ["---"] + object.yaml.split(separator: "\n").map(String.init)
+            ["---"] + object.yaml.parts(at: "\n", omittingEmpty: true)
         }
     }
 
@@ -224,7 +225,7 @@ struct DeletedVolumeReport: Encodable {
 
 /// Reads `namespace/name`.
 private func claimName(_ text: String) throws -> ClaimName {
-    let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    let parts = text.parts(at: "/")
     guard parts.count == 2, !parts.contains(where: \.isEmpty) else {
         throw ValidationError("'\(text)' is not namespace/name")
     }

@@ -102,7 +102,8 @@ struct FlexOptions: Sendable, Equatable {
             }
             // kubelet passes the Secret of a FlexVolume on, and its keys are nobody's business here.
             guard
-                name.text.hasPrefix("kubernetes.io/secret/") || !CephKey.isIn(name.text) && !CephKey.isIn(string)
+                name.text.startsExactly(with: "kubernetes.io/secret/")
+                    || !CephKey.isIn(name.text) && !CephKey.isIn(string)
             else {
                 throw .invalid(
                     "option '\(CephKey.masked(name.text).printable)' of the PersistentVolume holds a cephx key; put it "
