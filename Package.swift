@@ -173,12 +173,32 @@ let package = Package(
             doorplate: doorplate
         ),
 
-        // Storey 9: programs.
+        // Storey 9
+        room(
+            "ServiceProcess",
+            [
+                "VolumeServer", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping", "ImageServing",
+                "ImageOwnership",
+                "KernelMapping", "ImageMapping", "ImageIO", "LinuxKernel", "RBD", "Blocking", "ExactText",
+                "KubernetesAPI", "Provisioner", logging, serviceLifecycle,
+            ]
+        ),
+
+        // Storey 10
+        room(
+            "Controller",
+            [
+                "ServiceProcess", "Provisioner", "KubernetesAPI", "VolumeServer", "CephVolumes", "Volumes",
+                "LinuxKernel", "ExactText", logging, serviceLifecycle,
+            ]
+        ),
+
+        // Storey 11: programs.
         .executableTarget(
             name: "nacre",
             dependencies: [
-                "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping", "ImageServing",
-                "ImageOwnership", "KernelMapping", "ImageMapping", "ImageIO",
+                "Controller", "ServiceProcess", "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes",
+                "NodeMapping", "ImageServing", "ImageOwnership", "KernelMapping", "ImageMapping", "ImageIO",
                 "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
                 "KubernetesAPI", "Provisioner", "CommandNames", "ExactText",
                 argumentParser, collections, coreMetrics, crypto, logging, nioCore, nioPosix, serviceLifecycle, system,
@@ -270,7 +290,10 @@ let package = Package(
                 "LinuxKernel", "RBD", "Secrets", logging, system,
             ]
         ),
-        tests("NacreTests", ["nacre", "KubernetesAPI", "Provisioner", "JSON", "VolumeAPI", "Volumes", argumentParser]),
+        tests(
+            "NacreTests",
+            ["nacre", "ServiceProcess", "KubernetesAPI", "Provisioner", "JSON", "VolumeAPI", "Volumes", argumentParser]
+        ),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("JSONTests", ["JSON", "ExactText", collections]),
         tests("YAMLTests", ["YAML", "JSON", "ExactText", collections]),
@@ -286,7 +309,8 @@ let package = Package(
         tests(
             "ManifestTests",
             [
-                "nacre", "Provisioner", "KubernetesAPI", "VolumeServer", "VolumeAPI", "Volumes", "BlockDevices", "YAML",
+                "nacre", "Controller", "ServiceProcess", "Provisioner", "KubernetesAPI", "VolumeServer", "VolumeAPI",
+                "Volumes", "BlockDevices", "YAML",
                 "JSON", "ExactText",
                 "CommandNames", "TestSupport",
                 argumentParser, logging,

@@ -1,9 +1,11 @@
 import ArgumentParser
 import CommandNames
+import Controller
 import Foundation
 import JSON
 import KubernetesAPI
 import Logging
+import ServiceProcess
 import TestSupport
 import Testing
 import VolumeServer
@@ -99,19 +101,25 @@ struct MetricsTests {
         """.write(toFile: "\(directory)/kubeconfig", atomically: true, encoding: .utf8)
         let logger = Logger(label: "nacre") { _ in SwiftLogNoOpLogHandler() }
         let serve = try ServeOptions.parse([
-            "--config", "\(directory)/config.json", "--state-dir", directory, "--node-id", "n1",
+            "--config", "\(directory)/config.json", "--state-dir", directory,
             "--socket", "\(directory)/socket",
         ])
         let controller = try ControllerOptions.parse(["--kubeconfig", "\(directory)/kubeconfig"])
-        let stack = ControllerStack(serve, observer: nil, logger: logger)
-        let node = try #require(NodeStack(serve, stack, observer: nil, logger: logger))
+        let stack = ControllerStack(serve.settings, observer: nil, logger: logger)
+        let node = NodeStack(serve.settings, nodeID: "n1", stack, observer: nil, logger: logger)
 
         let ofController = MetricsRegistry()
-        ServiceMetrics.register(stack, TrashRounds(stack, serve, logger: logger), in: ofController)
+        ServiceMetrics.register(stack, TrashRounds(stack, serve.settings, logger: logger), in: ofController)
         let liveness = Liveness()
-        try KubernetesStack(serve, controller, stack, liveness, observer: nil, logger: logger).register(
-            in: ofController
+        let kubernetes = try KubernetesStack(
+            controller.settings(serve),
+            as: try ClusterAccess(controller).identity(),
+            stack,
+            liveness,
+            observer: nil,
+            logger: logger
         )
+        kubernetes.register(in: ofController)
         let ofAgent = MetricsRegistry()
         let looks = NodeLooks(stateDirectory: directory, loop: liveness.loop("looks"))
         NodeMetrics.register(node, looks, stateDirectory: directory, in: ofAgent)

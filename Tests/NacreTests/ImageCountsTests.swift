@@ -2,7 +2,7 @@ import ImageIO
 import RBD
 import Testing
 
-@testable import nacre
+@testable import ServiceProcess
 
 @Suite("Counters of image servers, summed over images that come and go")
 struct ImageCountsTests {

@@ -3,6 +3,7 @@ import Blocking
 import CephVolumes
 import LinuxKernel
 import Logging
+import ServiceProcess
 import VolumeAPI
 import VolumeClient
 import Volumes
@@ -11,7 +12,7 @@ import Volumes
 enum DirectServices {
     /// Puts together the controller's side.
     static func controller(_ options: ConnectionOptions) throws -> DirectBackend {
-        try backend(options, serveArguments: [], hasNode: false)
+        try backend(options, serveArguments: [], nodeID: nil)
     }
 
     /// Puts together both sides.
@@ -26,24 +27,24 @@ enum DirectServices {
             )
         }
         let name = KernelFile.firstLine("/proc/sys/kernel/hostname") ?? "localhost"
-        return try backend(options, serveArguments: ["--node-id", name, "--state-dir", local.stateDir], hasNode: true)
+        return try backend(options, serveArguments: ["--state-dir", local.stateDir], nodeID: name)
     }
 
     private static func backend(
         _ options: ConnectionOptions,
         serveArguments: [String],
-        hasNode: Bool
+        nodeID: String?
     ) throws -> DirectBackend {
         // Lists and conditions are read as this user; without one the error would come late, in the service's words.
         _ = try options.credentials()
         // As `nacre serve` does; a kernel that refuses it leaves us as any other process.
         try? ProcessControl.forbidDumps()
         let secret = options.secretDir.map { ["--secret-dir", $0] } ?? []
-        let serve = try ServeOptions.parse(["--config", options.config] + secret + serveArguments)
+        let settings = try ServeOptions.parse(["--config", options.config] + secret + serveArguments).settings
         // What goes wrong is told by the command itself.
         var logger = Logger(label: "nacre", factory: MaskingLogHandler.init)
         logger.logLevel = .critical
-        let stack = ControllerStack(serve, observer: nil, logger: logger)
+        let stack = ControllerStack(settings, observer: nil, logger: logger)
         if let fault = stack.configuration.fault {
             let file = InputFile.fault(options.config)
             throw CommandFailure(
@@ -52,9 +53,9 @@ enum DirectServices {
             )
         }
         let steps = LatestStep()
-        let node =
-            hasNode
-            ? NodeStack(serve, stack, keepsSpare: false, observer: steps.observe, logger: logger) : nil
+        let node = nodeID.map {
+            NodeStack(settings, nodeID: $0, stack, keepsSpare: false, observer: steps.observe, logger: logger)
+        }
         return DirectBackend(
             controller: stack.service,
             node: node?.service,

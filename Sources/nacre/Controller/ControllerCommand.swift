@@ -1,10 +1,12 @@
 import ArgumentParser
+import Controller
 import CoreMetrics
 import Glibc
 import KubernetesAPI
 import Logging
 import Provisioner
 import ServiceLifecycle
+import ServiceProcess
 import UnixSignals
 import VolumeServer
 import Volumes
@@ -50,11 +52,11 @@ struct ControllerRunCommand: AsyncParsableCommand {
         logger.logLevel = level
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
-        let stack = ControllerStack(serve, observer: CrashPoint.observer, logger: logger)
+        let stack = ControllerStack(serve.settings, observer: CrashPoint.observer, logger: logger)
         let liveness = Liveness()
         let cluster = try KubernetesStack(
-            serve,
-            options,
+            options.settings(serve),
+            as: try ClusterAccess(options).identity(),
             stack,
             liveness,
             observer: CrashPoint.observer,

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Controller
+import Provisioner
 
 /// The options of `nacre controller run` in addition to those of `nacre serve`.
 struct ControllerOptions: ParsableArguments {
@@ -35,6 +37,25 @@ struct ControllerOptions: ParsableArguments {
 
     @Flag(inversion: .prefixedNo, help: "Tell the scheduler how much room classes have that wait for a consumer.")
     var storageCapacity = true
+
+    /// What the controller is told, beside the options that every service has.
+    func settings(_ serve: ServeOptions) -> ControllerSettings {
+        var settings = ControllerSettings(
+            version: Nacre.version,
+            leaseDuration: leaseDuration.duration,
+            tellsCapacity: storageCapacity
+        )
+        settings.driver.driverName = serve.driverName
+        settings.driver.flexDriver = flexDriver
+        settings.driver.parallel = parallel
+        settings.secretDirectory = serve.secretDir
+        settings.leaseNamespace = leaseNamespace
+        settings.holder = identity
+        if let name = Environment.value("POD_NAME"), let namespace = Environment.value("POD_NAMESPACE") {
+            settings.pod = ControllerSettings.Pod(name: name, namespace: namespace)
+        }
+        return settings
+    }
 
     mutating func validate() throws {
         if let refusal = leaseDuration.refusal(outside: 5...600, "--lease-duration") { throw refusal }

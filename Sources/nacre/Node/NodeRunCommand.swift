@@ -9,6 +9,7 @@ import Logging
 import NodeVolumes
 import Provisioner
 import ServiceLifecycle
+import ServiceProcess
 import UnixSignals
 import VolumeServer
 import Volumes
@@ -39,12 +40,11 @@ struct NodeRunCommand: AsyncParsableCommand {
         logger.logLevel = level
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
-        var options = options
-        options.nodeID = options.nodeID ?? Environment.value("NODE_NAME") ?? Self.hostName
-        let stack = ControllerStack(options, observer: nil, logger: logger)
-        guard
-            let node = NodeStack(options, stack, observer: CrashPoint.observer, logger: logger)
-        else { throw CommandFailure(.usage, "this node has no name; name it by --node-id") }
+        let stack = ControllerStack(options.settings, observer: nil, logger: logger)
+        guard let nodeID = options.nodeID ?? Environment.value("NODE_NAME") ?? Self.hostName else {
+            throw CommandFailure(.usage, "this node has no name; name it by --node-id")
+        }
+        let node = NodeStack(options.settings, nodeID: nodeID, stack, observer: CrashPoint.observer, logger: logger)
         let liveness = Liveness()
         let looks = NodeLooks(stateDirectory: options.stateDir, loop: liveness.loop("the look at image servers"))
         NodeMetrics.register(node, looks, stateDirectory: options.stateDir, in: registry)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import KubernetesAPI
 import Logging
+import Provisioner
 
 /// What `nacre node run` is told beyond what `nacre serve` is.
 struct NodeRunOptions: ParsableArguments {

@@ -3,6 +3,7 @@ import CephVolumes
 import CoreMetrics
 import Logging
 import ServiceLifecycle
+import ServiceProcess
 import UnixSignals
 import VolumeServer
 import Volumes
@@ -35,10 +36,12 @@ struct ServeCommand: AsyncParsableCommand {
         logger.logLevel = level
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
-        let stack = ControllerStack(options, observer: CrashPoint.observer, logger: logger)
-        let trash = TrashRounds(stack, options, logger: logger)
+        let stack = ControllerStack(options.settings, observer: CrashPoint.observer, logger: logger)
+        let trash = TrashRounds(stack, options.settings, logger: logger)
         ServiceMetrics.register(stack, trash, in: registry)
-        let node = NodeStack(options, stack, observer: CrashPoint.observer, logger: logger)
+        let node = options.nodeID.map {
+            NodeStack(options.settings, nodeID: $0, stack, observer: CrashPoint.observer, logger: logger)
+        }
         let liveness = Liveness()
         let looks = NodeLooks(stateDirectory: options.stateDir, loop: liveness.loop("the look at image servers"))
         if let node { NodeMetrics.register(node, looks, stateDirectory: options.stateDir, in: registry) }

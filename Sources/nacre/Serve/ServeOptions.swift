@@ -2,6 +2,7 @@ import ArgumentParser
 import CephVolumes
 import ExactText
 import NodeMapping
+import ServiceProcess
 import Volumes
 
 /// What `nacre serve` is told.
@@ -97,9 +98,6 @@ struct ServeOptions: ParsableArguments {
     /// The Secret's directory, as given or by the environment.
     var secretDir: String? { givenSecretDir ?? Environment.value("NACRE_SECRET_DIR") }
 
-    /// `--mounter`, which `validate` has checked.
-    var mounterChoice: MapperChoice { MapperChoice(mounter: mounter, mayFallBack: false) ?? .auto }
-
     /// The `--ceph-option`s as a dictionary.
     var cephOptionPairs: [String: String] {
         var pairs: [String: String] = [:]
@@ -112,6 +110,25 @@ struct ServeOptions: ParsableArguments {
 }
 
 extension ServeOptions {
+    /// What the process' parts are told.
+    var settings: ServiceSettings {
+        ServiceSettings(
+            configuration: config,
+            secretDirectory: secretDir,
+            stateDirectory: stateDir,
+            mounter: MapperChoice(mounter: mounter, mayFallBack: false) ?? .auto,
+            crushLocation: crushLocation,
+            cephThreads: cephThreads,
+            purgeWorkers: purgeWorkers,
+            usesLibrbdOnly: librbdOnly,
+            retention: trashRetention.retention.duration,
+            idleLimit: idleTimeout.duration,
+            cephOptions: cephOptionPairs,
+            imageServer: ["/proc/self/exe", ImageServerCommand.name],
+            trashRemover: ["/proc/self/exe", TrashRemoverCommand.name]
+        )
+    }
+
     /// Why the service's own user cannot be read; `nil` if it can, or if none is configured.
     var secretFault: String? {
         guard let secretDir else { return nil }

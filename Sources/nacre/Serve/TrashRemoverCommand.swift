@@ -1,5 +1,6 @@
 import ArgumentParser
 import CephVolumes
+import ServiceProcess
 
 /// The process that removes images for a service; started by the service, not by hand.
 struct TrashRemoverCommand: ParsableCommand {

@@ -1,15 +1,20 @@
-import KubernetesAPI
-import Logging
-import Provisioner
-import ServiceLifecycle
+package import KubernetesAPI
+package import Logging
+internal import Provisioner
+internal import ServiceLifecycle
 
 /// Checks once whether RBAC allows what a node's agent does; rights may be granted later, so the process continues
 /// without them.
-struct PermissionCheck: Service {
-    let client: KubernetesClient
-    let logger: Logger
+package struct PermissionCheck: Service {
+    private let client: KubernetesClient
+    private let logger: Logger
 
-    func run() async throws {
+    package init(client: KubernetesClient, logger: Logger) {
+        self.client = client
+        self.logger = logger
+    }
+
+    package func run() async throws {
         do throws(KubernetesError) {
             logger.tell(missing: try await client.missing(of: SelfCheck.agent))
         } catch {
@@ -22,7 +27,7 @@ struct PermissionCheck: Service {
 
 extension Logger {
     /// Names what RBAC does not allow.
-    func tell(missing: [Permission]) {
+    package func tell(missing: [Permission]) {
         for permission in missing {
             error("RBAC does not allow what is needed", metadata: ["k8s.permission": "\(permission)"])
         }

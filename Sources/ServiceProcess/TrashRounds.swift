@@ -1,19 +1,25 @@
-import CephVolumes
-import ExactText
-import Logging
-import Synchronization
-import Volumes
+package import CephVolumes
+internal import ExactText
+package import Logging
+internal import Synchronization
+internal import Volumes
 
 /// Reads the trash of every cluster periodically, for images that an earlier process left and for due images.
-final class TrashRounds: Sendable {
+package final class TrashRounds: Sendable {
     /// Whom to look as.
-    struct Users: Sendable {
+    package struct Users: Sendable {
         /// Users, each for a pool or for all.
-        var users: [PoolUser] = []
+        package var users: [PoolUser] = []
         /// Users that are configured but cannot be read, in words.
-        var failures: [String] = []
+        package var failures: [String] = []
         /// Why the trash is not read, if that is expected.
-        var absence: String?
+        package var absence: String?
+
+        package init(users: [PoolUser] = [], failures: [String] = [], absence: String? = nil) {
+            self.users = users
+            self.failures = failures
+            self.absence = absence
+        }
     }
 
     private struct Seen {
@@ -34,16 +40,20 @@ final class TrashRounds: Sendable {
     private let underWay = Mutex<Set<String>>([])
 
     /// Looks as those whom `users` names.
-    init(_ store: RBDImageStore, logger: Logger, users: @escaping @Sendable (_ clusterID: String) async -> Users) {
+    package init(
+        _ store: RBDImageStore,
+        logger: Logger,
+        users: @escaping @Sendable (_ clusterID: String) async -> Users
+    ) {
         self.store = store
         self.logger = logger
         self.users = users
     }
 
     /// Reads as the service's own user, and as the users of earlier calls.
-    convenience init(_ stack: ControllerStack, _ options: ServeOptions, logger: Logger) {
-        let (store, own) = (stack.store, ServiceCredentials(directory: options.secretDir))
-        let hasOwn = options.secretDir != nil
+    package convenience init(_ stack: ControllerStack, _ settings: ServiceSettings, logger: Logger) {
+        let (store, own) = (stack.store, ServiceCredentials(directory: settings.secretDirectory))
+        let hasOwn = settings.secretDirectory != nil
         self.init(store, logger: logger) { clusterID in
             var found = Users()
             if hasOwn {
@@ -63,7 +73,7 @@ final class TrashRounds: Sendable {
     }
 
     /// Starts to read a cluster's trash, if it is due.
-    func look(into clusterID: String) {
+    package func look(into clusterID: String) {
         let isDue = seen.withLock { seen in
             guard let last = seen[clusterID] else { return true }
             return .now - last.at > (last.look.failures.isEmpty ? Self.interval : Self.retryInterval)
@@ -89,18 +99,18 @@ final class TrashRounds: Sendable {
     }
 
     /// Images that are kept for a while yet.
-    var kept: Int { seen.withLock { $0.values.reduce(0) { $0 + $1.look.kept } } }
+    package var kept: Int { seen.withLock { $0.values.reduce(0) { $0 + $1.look.kept } } }
 
     /// Images of Nacre's form that somebody else moved to the trash.
-    var others: Int { seen.withLock { $0.values.reduce(0) { $0 + $1.look.others } } }
+    package var others: Int { seen.withLock { $0.values.reduce(0) { $0 + $1.look.others } } }
 
     /// What could not be looked into, in words.
-    var failures: [String] {
+    package var failures: [String] {
         seen.withLock { $0.sorted { $0.key < $1.key }.flatMap { $0.value.look.failures } }
     }
 
     /// What was read and found, in words.
-    var summary: String {
+    package var summary: String {
         let absences = seen.withLock { $0.values.compactMap(\.absence) }
         var parts: [String] = absences.prefix(1).map(\.self)
         if kept > 0 { parts.append("\(kept) are kept until their time") }

@@ -1,14 +1,19 @@
 internal import ImageIO
 internal import ImageMapping
 internal import ImageOwnership
-import NodeMapping
-import RBD
-import VolumeServer
-import Volumes
+internal import NodeMapping
+internal import RBD
+package import VolumeServer
+package import Volumes
 
 /// A node's mappings, its image servers' I/O and its fences; the servers' values are summed over images.
-enum NodeMetrics {
-    static func register(_ node: NodeStack, _ looks: NodeLooks, stateDirectory: String, in registry: MetricsRegistry) {
+package enum NodeMetrics {
+    package static func register(
+        _ node: NodeStack,
+        _ looks: NodeLooks,
+        stateDirectory: String,
+        in registry: MetricsRegistry
+    ) {
         for mapper in MapperKind.allCases {
             registry.registerGauge("nacre_images_mapped", "Images mapped on this node.", [("mapper", "\(mapper)")]) {
                 Double(looks.current.mapped[mapper] ?? 0)
@@ -67,8 +72,8 @@ enum NodeMetrics {
 }
 
 /// The number and age of operations, of the controller or of the node.
-enum OperationMetrics {
-    static func register(
+package enum OperationMetrics {
+    package static func register(
         _ operations: Operations,
         side: String,
         in registry: MetricsRegistry

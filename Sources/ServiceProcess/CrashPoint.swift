@@ -1,10 +1,10 @@
 #if DEBUG
     import Glibc
-    import Volumes
+    package import Volumes
 
     /// Kills a debug build at the step that NACRE_CRASH_AT names, for the crash tests.
-    enum CrashPoint {
-        static var observer: StepObserver? {
+    package enum CrashPoint {
+        package static var observer: StepObserver? {
             guard let wanted = getenv("NACRE_CRASH_AT").map({ String(cString: $0) }) else { return nil }
             return { step in
                 guard step.name == wanted else { return }
@@ -13,10 +13,10 @@
         }
     }
 #else
-    import Volumes
+    package import Volumes
 
     /// Nothing in a release build.
-    enum CrashPoint {
-        static var observer: StepObserver? { nil }
+    package enum CrashPoint {
+        package static var observer: StepObserver? { nil }
     }
 #endif

@@ -1,19 +1,24 @@
-import CephVolumes
-import VolumeServer
-import Volumes
+internal import CephVolumes
+package import VolumeServer
+internal import Volumes
 
 /// What `/healthz` and Probe answer.
-struct HealthReport: Sendable {
-    let stack: ControllerStack
-    /// Nothing where images are not deleted.
-    var trash: TrashRounds?
+package struct HealthReport: Sendable {
+    private let stack: ControllerStack
+    private let trash: TrashRounds?
 
     /// How long the monitors may take to answer.
     private static let limit = Duration.seconds(3)
     /// An operation older than this makes the service unwell.
     private static let longOperation = Duration.seconds(120)
 
-    func health() async -> Health {
+    /// A report of a stack, and of the trash where images are deleted.
+    package init(stack: ControllerStack, trash: TrashRounds? = nil) {
+        self.stack = stack
+        self.trash = trash
+    }
+
+    package func health() async -> Health {
         var parts: [Health.Part] = []
         let clusters = stack.configuration.clusters
         if let fault = stack.configuration.fault {
@@ -36,7 +41,7 @@ struct HealthReport: Sendable {
     }
 
     /// The answer to Probe: the service is ready if its configuration is valid, even if clusters are unreachable.
-    func readiness() async -> Readiness {
+    package func readiness() async -> Readiness {
         stack.configuration.fault.map(Readiness.misconfigured) ?? .ready
     }
 

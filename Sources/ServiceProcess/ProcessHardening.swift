@@ -1,10 +1,10 @@
-import Glibc
-import LinuxKernel
+internal import Glibc
+internal import LinuxKernel
 
 /// The first step of a long-lived process that holds keys.
-enum ProcessHardening {
+package enum ProcessHardening {
     /// Forbids core dumps and tracing, because keys are in memory, and limits malloc's arenas.
-    static func apply() {
+    package static func apply() {
         // If the kernel refuses it, the process runs without it.
         try? ProcessControl.forbidDumps()
         ProcessControl.limitMallocArenas(to: 8)

@@ -1,11 +1,11 @@
-import Blocking
-import CephVolumes
-import VolumeServer
-import Volumes
+internal import Blocking
+internal import CephVolumes
+package import VolumeServer
+internal import Volumes
 
 /// The metrics of threads, connections, operations and the trash.
-enum ServiceMetrics {
-    static func register(_ stack: ControllerStack, _ trash: TrashRounds, in registry: MetricsRegistry) {
+package enum ServiceMetrics {
+    package static func register(_ stack: ControllerStack, _ trash: TrashRounds, in registry: MetricsRegistry) {
         let connections = stack.connections
         let purger = stack.purger
         let gauges: [(name: String, help: String, read: @Sendable () -> Int)] = [

@@ -1,32 +1,32 @@
-import Blocking
-internal import ImageIO
-internal import ImageMapping
+internal import Blocking
+package import ImageIO
+package import ImageMapping
 internal import ImageServing
-import NodeMapping
-import RBD
-import ServiceLifecycle
-import Synchronization
-import VolumeServer
+internal import NodeMapping
+internal import RBD
+internal import ServiceLifecycle
+internal import Synchronization
+package import VolumeServer
 
 /// Reads the state of a node's mappings and servers periodically, so that a request for metrics does not wait for them:
 /// a stopped server takes two seconds.
-final class NodeLooks: Service {
+package final class NodeLooks: Service {
     /// What one look has seen.
-    struct Look {
-        var mapped: [MapperKind: Int] = [:]
+    package struct Look {
+        package var mapped: [MapperKind: Int] = [:]
         /// Locked by this node.
-        var held: UInt64 = 0
-        var servers: UInt64 = 0
+        package var held: UInt64 = 0
+        package var servers: UInt64 = 0
         /// Servers that do not move.
-        var stopped: UInt64 = 0
+        package var stopped: UInt64 = 0
         /// Mappings without a server and keeper.
-        var lost: UInt64 = 0
+        package var lost: UInt64 = 0
         /// Mappings of which an acknowledged write could not be stored.
-        var failed: UInt64 = 0
-        var inFlight = 0
-        var unstableBytes: UInt64 = 0
+        package var failed: UInt64 = 0
+        package var inFlight = 0
+        package var unstableBytes: UInt64 = 0
         /// Sums since this process started to read them.
-        var io = IOStatistics()
+        package var io = IOStatistics()
     }
 
     private let servers: ImageServers
@@ -39,15 +39,15 @@ final class NodeLooks: Service {
 
     private let loop: Liveness.Loop
 
-    init(stateDirectory: String, loop: Liveness.Loop) {
+    package init(stateDirectory: String, loop: Liveness.Loop) {
         servers = ImageServers(stateDirectory: stateDirectory)
         self.loop = loop
     }
 
     /// The last one.
-    var current: Look { look.withLock(\.self) }
+    package var current: Look { look.withLock(\.self) }
 
-    func run() async throws {
+    package func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
                 await self.pool.run { self.lookAgain() }
@@ -81,7 +81,7 @@ final class NodeLooks: Service {
 
 /// Sums the servers' counts, which start at zero with each mapping, to counters that do not decrease when an image is
 /// unmapped.
-struct ImageCounts {
+package struct ImageCounts {
     private var last: [String: IOStatistics] = [:]
     private var sums = IOStatistics()
     /// Counts before the first read are skipped, because an earlier process may have reported them.
@@ -92,7 +92,7 @@ struct ImageCounts {
     /// - Parameter said: The statistics of each mapped image's server, by the name of its mapping; `nil` for one that
     ///   does not answer now.
     /// - Returns: The sums.
-    mutating func add(_ said: [String: IOStatistics?]) -> IOStatistics {
+    package mutating func add(_ said: [String: IOStatistics?]) -> IOStatistics {
         let fields: [WritableKeyPath<IOStatistics, UInt64>] = [
             \.reads, \.readBytes, \.writes, \.writeBytes, \.flushes, \.errors, \.successions,
         ]

@@ -1,17 +1,18 @@
-import CephVolumes
-import ExactText
-import Glibc
-import KubernetesAPI
-import LinuxKernel
-import Logging
-import Provisioner
-import ServiceLifecycle
-import Synchronization
-import VolumeServer
-import Volumes
+internal import CephVolumes
+internal import ExactText
+internal import Glibc
+package import KubernetesAPI
+internal import LinuxKernel
+package import Logging
+internal import Provisioner
+internal import ServiceLifecycle
+package import ServiceProcess
+internal import Synchronization
+package import VolumeServer
+package import Volumes
 
 /// The controller and all that it needs of Kubernetes, wired.
-final class KubernetesStack: Service, Sendable {
+package final class KubernetesStack: Service, Sendable {
     private let client: KubernetesClient
     private let election: LeaderElection
     private let events: EventRecorder
@@ -28,22 +29,21 @@ final class KubernetesStack: Service, Sendable {
     private let missing = Mutex<[Permission]>([])
 
     /// Whether the lease went to another while we had it.
-    var lostLease: Bool { lost.load(ordering: .relaxed) }
+    package var lostLease: Bool { lost.load(ordering: .relaxed) }
 
-    init(
-        _ serve: ServeOptions,
-        _ options: ControllerOptions,
+    package init(
+        _ settings: ControllerSettings,
+        as identity: ClusterIdentity,
         _ stack: ControllerStack,
         _ liveness: Liveness,
         observer: StepObserver?,
         logger: Logger
     ) throws {
-        let identity = try ClusterAccess(options).identity()
-        let agent = "nacre/\(Nacre.version)"
+        let agent = "nacre/\(settings.version)"
         let warnings = ServerWarnings(logger)
-        let namespace = options.leaseNamespace ?? identity.namespace ?? "default"
-        let name = options.identity ?? Self.processName
-        let leaseName = LeaderElection.leaseName(for: serve.driverName)
+        let namespace = settings.leaseNamespace ?? identity.namespace ?? "default"
+        let name = settings.holder ?? Self.processName
+        let leaseName = LeaderElection.leaseName(for: settings.driver.driverName)
         // With connections of its own, so that a thousand claims do not stand before a renewal.
         let election = LeaderElection(
             try KubernetesClient(identity, userAgent: agent, warnings: warnings),
@@ -51,26 +51,21 @@ final class KubernetesStack: Service, Sendable {
             name: leaseName,
             identity: name,
             timing: .init(
-                leaseDuration: options.leaseDuration.duration,
-                renewDeadline: options.leaseDuration.duration * 2 / 3,
-                retryPeriod: options.leaseDuration.duration / 5
+                leaseDuration: settings.leaseDuration,
+                renewDeadline: settings.leaseDuration * 2 / 3,
+                retryPeriod: settings.leaseDuration / 5
             )
         )
         client = try KubernetesClient(identity, userAgent: agent, warnings: warnings) { election.leadsUntil }
-        events = EventRecorder(client, component: serve.driverName, instance: name)
-        var settings = DriverSettings()
-        settings.driverName = serve.driverName
-        settings.flexDriver = options.flexDriver
-        settings.parallel = options.parallel
-        let own = ServiceCredentials(directory: serve.secretDir)
-        let api = client
+        events = EventRecorder(client, component: settings.driver.driverName, instance: name)
+        let own = ServiceCredentials(directory: settings.secretDirectory)
         controller = ProvisioningController(
-            settings: settings,
+            settings: settings.driver,
             client: client,
             service: stack.service,
             ownCredentials: own.read,
             events: events,
-            capacity: Self.capacityPlace(options, api, namespace),
+            capacity: Self.capacityPlace(settings, client, namespace),
             observer: observer,
             progress: { name in
                 let loop = liveness.loop(name, limit: WorkProgress.limit)
@@ -82,7 +77,7 @@ final class KubernetesStack: Service, Sendable {
         volumes = stack.service
         store = stack.store
         ownCredentials = own
-        hasOwnCredentials = serve.secretDir != nil
+        hasOwnCredentials = settings.secretDirectory != nil
         leaseNamespace = namespace
         self.leaseName = leaseName
         self.election = election
@@ -91,21 +86,20 @@ final class KubernetesStack: Service, Sendable {
 
     /// Beside the pod that this is; elsewhere where the lease is, without an owner, when that is asked for.
     private static func capacityPlace(
-        _ options: ControllerOptions,
+        _ settings: ControllerSettings,
         _ client: KubernetesClient,
         _ namespace: String
     ) -> CapacityPlace.Finding {
-        let isWanted = options.storageCapacity
-        let pod = Environment.value("POD_NAME")
-        let podNamespace = Environment.value("POD_NAMESPACE")
+        let isWanted = settings.tellsCapacity
+        let own = settings.pod
         return { () throws(KubernetesError) in
             guard isWanted else { return nil }
-            guard let pod, let podNamespace else { return CapacityPlace(namespace: namespace, owner: nil) }
-            return try await CapacityPlace.of(pod: pod, in: podNamespace, client)
+            guard let own else { return CapacityPlace(namespace: namespace, owner: nil) }
+            return try await CapacityPlace.of(pod: own.name, in: own.namespace, client)
         }
     }
 
-    func run() async throws {
+    package func run() async throws {
         await checkPermissions()
         await withTaskGroup { group in
             group.addTask { await self.controller.watch() }
@@ -124,7 +118,7 @@ final class KubernetesStack: Service, Sendable {
 
     /// Whom a leader looks into the trash of a cluster as: the users of the classes' and volumes' Secrets, its own user if
     /// it has one, and those whom it worked as.
-    func trashUsers(ofCluster clusterID: String) async -> TrashRounds.Users {
+    package func trashUsers(ofCluster clusterID: String) async -> TrashRounds.Users {
         guard election.leads, controller.isSynced else {
             return TrashRounds.Users(absence: "not looked into: another process leads, or all is not listed yet")
         }
@@ -215,7 +209,7 @@ final class KubernetesStack: Service, Sendable {
     }
 
     /// The process' health beside that of what it leans on.
-    func health(beside other: Health) -> Health {
+    package func health(beside other: Health) -> Health {
         var parts = other.parts
         let missing = missing.withLock(\.self)
         parts.append(
@@ -244,7 +238,7 @@ final class KubernetesStack: Service, Sendable {
     }
 
     /// The gauges of the controller.
-    func register(in registry: MetricsRegistry) {
+    package func register(in registry: MetricsRegistry) {
         let controller = controller
         let client = client
         let election = election

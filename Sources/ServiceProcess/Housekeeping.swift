@@ -1,19 +1,25 @@
-import CephVolumes
-import LinuxKernel
-import ServiceLifecycle
-import VolumeServer
-import Volumes
+internal import CephVolumes
+internal import LinuxKernel
+internal import ServiceLifecycle
+package import VolumeServer
+internal import Volumes
 
 /// Periodic work: closes idle connections, retries blocked images, reads the trash.
-struct Housekeeping: Service {
-    let stack: ControllerStack
-    let trash: TrashRounds
-    let loop: Liveness.Loop
+package struct Housekeeping: Service {
+    private let stack: ControllerStack
+    private let trash: TrashRounds
+    private let loop: Liveness.Loop
 
     private static let interval = Duration.seconds(10)
     private static let trimInterval = Duration.seconds(2)
 
-    func run() async throws {
+    package init(stack: ControllerStack, trash: TrashRounds, loop: Liveness.Loop) {
+        self.stack = stack
+        self.trash = trash
+        self.loop = loop
+    }
+
+    package func run() async throws {
         await cancelWhenGracefulShutdown {
             var isStarting = true
             while !Task.isCancelled {

@@ -1,9 +1,9 @@
-import KubernetesAPI
-import Logging
+package import KubernetesAPI
+package import Logging
 
 extension ServerWarnings {
     /// Tells a log.
-    convenience init(_ logger: Logger) {
+    package convenience init(_ logger: Logger) {
         self.init { warning, call in
             logger.warning("the API server warns", metadata: ["message": "\(warning)", "call": "\(call)"])
         }

@@ -1,0 +1,83 @@
+internal import Blocking
+internal import CephVolumes
+package import ImageOwnership
+package import ImageServing
+internal import KernelMapping
+package import Logging
+internal import NodeMapping
+package import NodeVolumes
+internal import Provisioner
+internal import ServiceLifecycle
+internal import VolumeServer
+package import Volumes
+
+/// The node service and all below it, wired.
+package struct NodeStack: Sendable {
+    package let service: NodeVolumeService
+    package let watchdog: FuseWatchdog
+    package let operations: Operations
+    /// The locks of what the kernel has mapped.
+    package let owner: ImageOwnership
+
+    /// Threads for mounts, file systems and devices; the calls of one volume do not overlap.
+    private static let threads = 8
+
+    private static let runDirectory = "/run/nacre"
+
+    /// A spare server is useful only for a process with many calls.
+    package init(
+        _ settings: ServiceSettings,
+        nodeID: String,
+        _ stack: ControllerStack,
+        keepsSpare: Bool = true,
+        observer: StepObserver?,
+        logger: Logger
+    ) {
+        let (configuration, store) = (stack.configuration, stack.store)
+        let launcher = ServerLauncher(
+            command: settings.imageServer,
+            keepsSpare: keepsSpare,
+            logger: logger
+        )
+        let fuse = FuseLoopMapper(
+            stateDirectory: settings.stateDirectory,
+            nodeID: nodeID,
+            launcher: launcher,
+            logger: logger
+        )
+        owner = ImageOwnership(stateDirectory: settings.stateDirectory, nodeID: nodeID, logger: logger)
+        let krbd = KernelRBDMapper(
+            stateDirectory: settings.stateDirectory,
+            crushLocation: settings.crushLocation,
+            owner: owner,
+            logger: logger
+        )
+        let nbd = NBDMapper(
+            stateDirectory: settings.stateDirectory,
+            nodeID: nodeID,
+            launcher: launcher,
+            logger: logger
+        )
+        operations = Operations(observer: observer)
+        service = NodeVolumeService(
+            info: NodeInfo(nodeID: nodeID, maxVolumes: 0),
+            stateDirectory: settings.stateDirectory,
+            mapper: ImageMappers([krbd, nbd, fuse], stateDirectory: settings.stateDirectory, logger: logger),
+            defaultChoice: settings.mounter,
+            pool: BlockingPool(threads: Self.threads),
+            operations: operations,
+            logger: logger,
+            standstill: { await store.standstill(of: $0, as: $1) },
+            places: VolumePlaces(
+                own: [settings.stateDirectory, Self.runDirectory],
+                lent: [
+                    DriverSettings().localDirectory, "\(settings.stateDirectory)/vol", "\(settings.stateDirectory)/cli",
+                    "\(Self.runDirectory)/cli",
+                ]
+            )
+        ) { (id) throws(VolumeError) in
+            NodeVolumes::ClusterAddress(monitors: try configuration.cluster(id.clusterID).monitors)
+        }
+        watchdog = FuseWatchdog(fuse, logger: logger)
+    }
+}
