@@ -118,8 +118,13 @@ class Lab:
 
     def osd_ops(self):
         """Client operations that the OSDs took, all of them together (perf counter osd.op)."""
-        return sum(self._perf(f"{self.cluster}/run/{name}")["osd"]["op"]
-                   for name in os.listdir(f"{self.cluster}/run") if name.startswith("osd.") and name.endswith(".asok"))
+        return self.osd_counts("op")[0]
+
+    def osd_counts(self, *counters):
+        """Counters of the OSDs (perf counters osd.NAME), each summed over all of them."""
+        places = [self._perf(f"{self.cluster}/run/{name}")["osd"] for name in os.listdir(f"{self.cluster}/run")
+                  if name.startswith("osd.") and name.endswith(".asok")]
+        return [sum(place[counter] for place in places) for counter in counters]
 
     @staticmethod
     def _perf(path):
@@ -138,16 +143,17 @@ class Lab:
 class Service:
     """`nacre serve`, release build, with what calls it."""
 
-    def __init__(self, lab, nacre):
-        self.lab, self.nacre = lab, nacre
-        self.socket, self.log = f"{lab.work}/nacre.sock", f"{lab.work}/nacre.log"
+    def __init__(self, lab, nacre, name="nacre", words=()):
+        self.lab, self.nacre, self.words = lab, nacre, words
+        self.socket, self.log = f"{lab.work}/{name}.sock", f"{lab.work}/{name}.log"
+        self.state = f"{lab.work}/state-{name}"
         self.process = None
 
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.nacre, "serve", "--socket", self.socket, "--config", f"{self.lab.cluster}/config.json",
-                 "--secret-dir", self.lab.secret, "--state-dir", f"{self.lab.work}/state"],
+                 "--secret-dir", self.lab.secret, "--state-dir", self.state, *self.words],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while True:
@@ -191,11 +197,11 @@ class Service:
             raise Failure(f"{method} was refused: {text.decode(errors='replace')}")
         return json.loads(text), took
 
-    def secrets(self):
-        """The Secret as a call carries it."""
+    def secrets(self, user="csi-rbd-provisioner"):
+        """The user's Secret as a call carries it."""
         values = {}
         for name in ("userID", "userKey"):
-            with open(f"{self.lab.secret}/{name}", encoding="utf-8") as file:
+            with open(f"{self.lab.cluster}/secrets/{user}/{name}", encoding="utf-8") as file:
                 values[name] = file.read().strip()
         return values
 
