@@ -200,7 +200,8 @@ extension NodeVolumeService {
         var arguments = try FileSystemOptions.mkfsArguments(
             fileSystem,
             given: mkfsOptions,
-            kernel: KernelFile.firstLine("/proc/sys/kernel/osrelease") ?? ""
+            kernel: KernelFile.firstLine("/proc/sys/kernel/osrelease") ?? "",
+            features: (try? KernelFile.text(FileSystemOptions.oldFeatures)) ?? ""
         )
         if making == .forced { arguments.append(fileSystem == "ext4" ? "-F" : "-f") }
         enter(NodeStep.recordingFormat, record.volumeID)

@@ -72,7 +72,7 @@ extension NodeVolumeService {
         }
         let model = "\(records.directory)/model-\(device.device.major)-\(device.device.minor)"
         defer { try? KernelFile.remove(model) }
-        let arguments = try FileSystemOptions.mkfsArguments("ext4", given: mkfsOptions, kernel: "")
+        let arguments = try FileSystemOptions.mkfsArguments("ext4", given: mkfsOptions, kernel: "", features: "")
         try await kernel(what) { () throws(KernelError) in
             try KernelFile.remove(model)
             try KernelFile.makeSparse(model, sizeBytes: device.sizeBytes)

@@ -9,8 +9,8 @@ internal import ExactText
 public struct MkfsOptions: Sendable, Hashable {
     /// The arguments for mkfs; empty if the class gives no options.
     public let words: [String]
-    /// Whether the class says if extents may be shared.
-    public let namesReflink: Bool
+    /// The features of xfs that the class speaks of, by name: `reflink`.
+    public let namedFeatures: Set<String>
     /// The smallest volume, in bytes, for which they can be used.
     public let smallestBytes: UInt64
     /// The largest, in whole MiB: a node could not do with more groups.
@@ -40,7 +40,11 @@ public struct MkfsOptions: Sendable, Hashable {
             }
         }
         words = parsed.options.flatMap { option in ["-\(option.letter)"] + (option.value.map { [$0] } ?? []) }
-        namesReflink = parsed.options.contains { $0.letter == "m" && $0.names("reflink") }
+        namedFeatures = Set(
+            parsed.options.filter { ["m", "i", "n"].contains($0.letter) }
+                .flatMap { ($0.value ?? "").parts(at: ",") }
+                .map { String($0.prefix { $0 != "=" }) }
+        )
         smallestBytes =
             fileSystem == "xfs" ? Self.smallestXFS(parsed.options) : Self.smallestExt4(parsed.options)
         let largest = fileSystem == "xfs" ? Self.largestXFS(parsed.options) : Self.largestExt4(parsed.options)
