@@ -35,14 +35,26 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
     /// Whether Ceph has blocklisted the client that asked.
     package private(set) var isBlocklisted = false
 
+    /// Whether the client that has the image watches it and does not answer: it is dead, frozen or cut off, and its watch
+    /// runs out within 30 s.
+    package var holderIsSilent: Bool { silentHolder ?? false }
+    private var silentHolder: Bool?
+
     private enum CodingKeys: CodingKey {
-        case kind, message
+        case kind, message, silentHolder
     }
 
     /// Makes an error with its sentence.
     public init(_ kind: Kind, _ message: String) {
         self.kind = kind
         self.message = message
+    }
+
+    /// The same, of an image whose holder does not answer.
+    package func withSilentHolder() -> Self {
+        var error = self
+        error.silentHolder = true
+        return error
     }
 
     /// Says that `what` failed for a reason of the kernel's.

@@ -20,7 +20,7 @@ internal import SystemPackage
 /// | this node's kernel, in this boot, which has unmapped it | it is fenced at once |
 /// | a client that is heard of and has this node's number and another boot | refused: the number is there twice, or the node has just booted |
 /// | a client whose watch has run out: it was not heard of for 30 s | it is fenced, once a second look agrees |
-/// | a client that is heard of, and a node has written down that it has the image | refused |
+/// | a client that is heard of, and a node has written down that it has the image | refused; who asks may wait while it does not answer |
 /// | a client that is heard of, and nobody knows | waited for, it may be a resize; then refused |
 /// | a lock that somebody took by hand | refused |
 ///
@@ -46,6 +46,9 @@ package struct ImageClaim {
     /// Another node may be a frozen machine that thaws; 30 days.
     package static let foreignSeconds: UInt32 = 30 * 86_400
 
+    /// How long a client that watches may take to answer.
+    private static let answerTime = Duration.seconds(2)
+
     /// Names the image, as it is reached through a connection, and who asks.
     package init(context: IOContext, image: ImageAddress, node: NodeIdentity) {
         (self.context, self.image, self.node) = (context, image, node)
@@ -66,7 +69,7 @@ package struct ImageClaim {
         while true {
             let found = try look()
             var alive: ImageClient?
-            var isSilent = false
+            var waits = false
             for client in relevant(found) where !fenced.contains(client.address) || !client.locks.isEmpty {
                 switch verdict(client) {
                 case .ours(let why):
@@ -77,12 +80,12 @@ package struct ImageClaim {
                     fenced.insert(client.address)
                 case .silent:
                     silent.insert(client.address)
-                    isSilent = true
+                    waits = true
                 case .byHand(let owner): throw Self.lockedByHand(image, owner)
                 case .alive: alive = client
                 }
             }
-            if isSilent {
+            if waits {
                 usleep(Self.secondLook)
                 continue
             }
@@ -90,7 +93,8 @@ package struct ImageClaim {
             guard .now < deadline, alive.record == nil || isOurs(alive) else {
                 // It may be dead all the same; whoever tries again is told.
                 try? context.reviewWatches(of: ImageObject.header(ofID: found.imageID))
-                throw isDouble(alive) ? Self.double(image, alive, node) : Self.inUse(image, alive)
+                let refusal = isDouble(alive) ? Self.double(image, alive, node) : Self.inUse(image, alive)
+                throw isSilent(alive, found.imageID) ? refusal.withSilentHolder() : refusal
             }
             usleep(Self.pause)
         }
@@ -134,6 +138,13 @@ package struct ImageClaim {
     /// Whether a client that is alive has this node's number, which it can only have of a copy.
     private func isDouble(_ client: ImageClient) -> Bool {
         client.record?.host.isExactly(node.host) == true && !isOurs(client)
+    }
+
+    /// Whether a client that watches the image does not answer; if that cannot be told, it does.
+    private func isSilent(_ client: ImageClient, _ imageID: String) -> Bool {
+        guard client.isWatching, let number = client.clientID else { return false }
+        let silent = try? context.unansweringWatchers(of: ImageObject.header(ofID: imageID), within: Self.answerTime)
+        return silent?.contains(number) ?? false
     }
 
     /// Who may write, or could in a moment: everybody but ourselves.

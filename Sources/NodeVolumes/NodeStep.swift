@@ -14,6 +14,8 @@ public enum NodeStep: String, Sendable, CaseIterable, OperationStep {
     case startingServer
     /// Waiting for the image's server.
     case waitingForServer
+    /// Waiting for a dead node's watch to run out.
+    case waitingForHolder
     /// Attaching a loop device.
     case attachingLoop
     /// Asking the monitors which protocol they speak.

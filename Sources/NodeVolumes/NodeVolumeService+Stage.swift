@@ -28,7 +28,7 @@ extension NodeVolumeService {
             obstacle: { await standstill(id, request.credentials) }
         ) { () throws(VolumeError) in
             do throws(VolumeError) {
-                try await self.stage(id, path, usage, request)
+                try await self.stage(id, path, usage, request, deadline)
             } catch {
                 // An incomplete stage would keep the image from other nodes; mounts stay.
                 await self.undoUnlessMounted(request.volumeID, id)
@@ -63,7 +63,8 @@ extension NodeVolumeService {
         _ id: VolumeID,
         _ path: String,
         _ usage: VolumeRecord.Usage,
-        _ request: StageRequest
+        _ request: StageRequest,
+        _ deadline: ContinuousClock.Instant
     ) async throws(VolumeError) {
         let kind = try await at(path, "look at the staging path") { (place) throws(KernelError) in try place.kind() }
         // The kind of a file system on a dead device cannot be read; `isMounted` removes such a mount.
@@ -89,10 +90,7 @@ extension NodeVolumeService {
             mapOptions: request.context["mapOptions"] ?? "",
             unmapOptions: request.context["unmapOptions"] ?? ""
         )
-        let mapper = mapper
-        let device = try await mapping { (observer) throws(MappingError) in
-            try mapper.map(wanted, by: choice, observer: observer)
-        }
+        let device = try await mapped(wanted, by: choice, deadline: deadline)
         record.device = "\(device.device)"
         if usage.isBlock {
             if request.context[StageRequest.repair] != "true" { try await refuseFileSystem(record, wanted) }

@@ -2,6 +2,43 @@ internal import CRados
 internal import SystemPackage
 
 extension IOContext {
+    /// Notifies an object's watchers with an empty message, and tells who did not answer.
+    ///
+    /// To a client of RBD, an empty message on an image's header says that the header has changed: it answers, and reads
+    /// the header again.
+    ///
+    /// Blocks the calling thread until all have answered, or for as long as `timeout`. Implements rados_notify2 and
+    /// rados_decode_notify_response. Similar to: rados notify.
+    ///
+    /// - Parameters:
+    ///   - object: The object's name.
+    ///   - timeout: How long an answer may take; whole seconds, 1 s or more.
+    /// - Returns: The numbers of the clients that watch the object and did not answer; empty if all did.
+    /// - Throws: `RADOSError` with `.noSuchFileOrDirectory` when there is no such object.
+    public func unansweringWatchers(
+        of object: String,
+        within timeout: Duration
+    ) throws(RADOSError) -> Set<UInt64> {
+        var reply: UnsafeMutablePointer<CChar>?
+        var length = 0
+        let result = withRawContext { context in
+            rados_notify2(context, object, nil, 0, UInt64(timeout / .milliseconds(1)), &reply, &length)
+        }
+        defer { rados_buffer_free(reply) }
+        guard result == -Errno.timedOut.rawValue, let reply else {
+            try check(result, "rados_notify2", "\(label)/\(object)")
+            return []
+        }
+        var answers: UnsafeMutablePointer<notify_ack_t>?
+        var silent: UnsafeMutablePointer<notify_timeout_t>?
+        var answerCount = 0
+        var silentCount = 0
+        let decoded = rados_decode_notify_response(reply, length, &answers, &answerCount, &silent, &silentCount)
+        try check(decoded, "rados_decode_notify_response", "\(label)/\(object)")
+        defer { rados_free_notify_response(answers, answerCount, silent) }
+        return Set(UnsafeBufferPointer(start: silent, count: silentCount).map(\.notifier_id))
+    }
+
     /// How many other objects of a placement group evict an object's context from its OSD's cache.
     ///
     /// Twice `osd_pg_object_context_cache_count`.

@@ -56,10 +56,11 @@ extension NodeTests {
 
     @Test("Every step of stage, publish, unpublish and unstage is in the matrix")
     func matrixIsWhole() {
-        // ReconcileTests has the kills during growth; KernelTests has the mappers that need the kernel's rbd or nbd.
+        // ReconcileTests has the kills during growth; KernelTests has the mappers that need the kernel's rbd or nbd;
+        // TwoNodesTests a holder that is dead.
         let apart: Set<NodeStep> = [
             .growingOffline, .growingFileSystem, .growingDevice, .askingMonitors, .mappingInKernel, .waitingForNode,
-            .unmappingInKernel, .disconnectingDevice,
+            .unmappingInKernel, .disconnectingDevice, .waitingForHolder,
         ]
         #expect(Set(Self.up + Self.down).union(apart) == Set(NodeStep.allCases))
     }

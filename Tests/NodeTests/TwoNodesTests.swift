@@ -110,26 +110,9 @@ extension NodeTests {
         try await shell("dd if=/dev/urandom of=\(place)/f bs=1M count=4 conv=fsync")
         let sum = try await shell("sha1sum < \(place)/f")
         try pair.first.signalServers(SIGSTOP)
-        let deadline = ContinuousClock.now + .seconds(90)
-        var isStaged = false
-        var refusals = 0
-        while !isStaged, .now < deadline {
-            do throws(VolumeError) {
-                try await pair.second.service().stage(pair.second.stageRequest(image, fsType: "xfs"), deadline: soon)
-                isStaged = true
-            } catch {
-                if error.code == .failedPrecondition {
-                    #expect(error.message.contains(pair.first.nodeID), "\(error)")
-                    refusals += 1
-                } else {
-                    // A try that a busy cluster did not answer in time does not mention the other node.
-                    #expect([.unavailable, .deadlineExceeded].contains(error.code), "\(error)")
-                }
-                try? await Task.sleep(for: .seconds(2))
-            }
-        }
-        try #require(isStaged)
-        #expect(refusals > 0)
+        // One call is enough: kubelet's next would come up to 16 s later.
+        let second = pair.second.stageRequest(image, fsType: "xfs")
+        try await pair.second.service().stage(second, deadline: .now + .seconds(120))
         #expect(try await shell("sha1sum < \(pair.second.stagingPath(image))/f") == sum)
         let list = try await shell("ceph -c \(NodeLab.clusterDirectory ?? "")/ceph.conf osd blocklist ls")
         #expect(list.contains("127.0.0.1:0/"))

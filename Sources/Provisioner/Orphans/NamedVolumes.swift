@@ -1,5 +1,6 @@
 internal import JSON
 package import KubernetesAPI
+internal import Volumes
 
 /// Every UUID in the PersistentVolumes and claims of a cluster, anywhere in the objects.
 ///
@@ -9,7 +10,6 @@ package struct NamedVolumes: Sendable {
 
     private static let pageSize = 500
     private static let length = 36
-    private static let hyphens: Set<Int> = [8, 13, 18, 23]
 
     /// Reads all present PersistentVolumes and claims.
     ///
@@ -48,15 +48,7 @@ package struct NamedVolumes: Sendable {
             let candidate = bytes[start..<(start + Self.length)].map { byte in
                 (UInt8(ascii: "A")...UInt8(ascii: "F")).contains(byte) ? byte | 0x20 : byte
             }
-            if Self.isUUID(candidate) { uuids.insert(candidate) }
-        }
-    }
-
-    private static func isUUID(_ text: [UInt8]) -> Bool {
-        text.enumerated().allSatisfy { place, byte in
-            if hyphens.contains(place) { return byte == UInt8(ascii: "-") }
-            return (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-                || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+            if ImageName.isUUID(candidate) { uuids.insert(candidate) }
         }
     }
 }

@@ -44,8 +44,8 @@ public enum ImageName {
         return versionFive(of: requestName)
     }
 
-    /// 8-4-4-4-12 lower-case hex digits; upper case would name another image than its lower-case twin.
-    private static func isUUID(_ text: some Collection<UInt8>) -> Bool {
+    /// Whether a text is a UUID in lower case: 8-4-4-4-12 hex digits. Upper case would name another image.
+    public static func isUUID(_ text: some Collection<UInt8>) -> Bool {
         guard text.count == 36 else { return false }
         return text.enumerated().allSatisfy { index, byte in
             switch index {
