@@ -44,7 +44,9 @@ public enum ImageName {
         return versionFive(of: requestName)
     }
 
-    /// Whether a text is a UUID in lower case: 8-4-4-4-12 hex digits. Upper case would name another image.
+    /// Whether a text is a UUID in lower case: 8-4-4-4-12 hex digits.
+    ///
+    /// Upper case would name another image.
     public static func isUUID(_ text: some Collection<UInt8>) -> Bool {
         guard text.count == 36 else { return false }
         return text.enumerated().allSatisfy { index, byte in
