@@ -53,6 +53,9 @@ extension IOContext {
     /// evicts the context: it sends removals of objects that do not exist in the same placement group. They change no
     /// data.
     ///
+    /// OSDs of 16.2.15 leave such watches; those of 18.2.7 and 20.2.4 do not (tracker.ceph.com 58120, mended by ceph/ceph pull
+    /// request 50861 of 2023). There it costs some removals of nothing, and only once a watch has been in the way for long.
+    ///
     /// Blocks the calling thread. See: `PrimaryLogPG::populate_obc_watchers`.
     ///
     /// - Parameter object: The object's name.

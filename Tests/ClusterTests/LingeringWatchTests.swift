@@ -16,8 +16,8 @@ struct LingeringWatchTests {
         try await FaultyCluster.with { faulty in
             let release = try PoolCensus(faulty.cluster, pool: "rbd").requiredOSDRelease
             if let release, release > 16 {
-                // Their OSDs forget the watch with the client: 20 tries with a frozen one left none.
-                try Test.cancel("needs OSDs of Ceph 16: later ones keep no watch of a client that they do not know")
+                // Theirs have the fix of tracker.ceph.com 58120: 20 tries with a frozen one left none.
+                try Test.cancel("needs OSDs of Ceph 16: later ones keep no watch of a client that died registering it")
             }
             let lab = faulty.cluster.lab(watchPatience: .seconds(1))
             let bench = VolumeBehaviour.Bench(
