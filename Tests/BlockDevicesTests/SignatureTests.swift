@@ -6,28 +6,28 @@ import Testing
 
 @Suite("Signatures")
 struct SignatureTests {
-    /// Formats and their marks, on 80 MiB of zeros.
+    /// Formats whose name alone is a mark, on 80 MiB of zeros.
+    ///
+    /// The others are compared with wipefs, in DiskTests.
     static let marks: [(String, UInt64, [UInt8])] = [
         ("ceph_bluestore", 0, Array("bluestore block device\n".utf8)),
         ("ceph_replacement", 0, Array("CEPH_DEVICE_BEING_REPLACED".utf8)),
-        ("LVM2_member", 536, Array("LVM2 001".utf8)), ("LVM2_member", 1560, Array("LVM2 001".utf8)),
         ("LVM1_member", 0, [0x48, 0x4D, 1]), ("DM_snapshot_cow", 0, Array("SnAp".utf8)),
-        ("xfs", 0, Array("XFSB".utf8)), ("btrfs", 0x10040, Array("_BHRfS_M".utf8)),
-        ("btrfs", 0x400_0040, Array("_BHRfS_M".utf8)), ("swap", 4086, Array("SWAPSPACE2".utf8)),
-        ("swap", 65526, Array("SWAPSPACE2".utf8)), ("swsuspend", 4086, Array("S1SUSPEND".utf8)),
+        ("btrfs", 0x10040, Array("_BHRfS_M".utf8)),
+        ("btrfs", 0x400_0040, Array("_BHRfS_M".utf8)), ("swap", 4086, Array("SWAP-SPACE".utf8)),
+        ("swap", 65526, Array("SWAP-SPACE".utf8)), ("swsuspend", 4086, Array("S1SUSPEND".utf8)),
         ("gpt", 512, Array("EFI PART".utf8)), ("gpt", (80 << 20) - 4096, Array("EFI PART".utf8)),
         ("drbd", (80 << 20) - 4036, [0x83, 0x74, 0x02, 0x6D]), ("vdo", 0, Array("dmvdo001".utf8)),
-        ("VMFS_volume_member", 1 << 20, [0x0D, 0xD0, 0x01, 0xC0]), ("ntfs", 3, Array("NTFS    ".utf8)),
+        ("VMFS_volume_member", 1 << 20, [0x0D, 0xD0, 0x01, 0xC0]),
         ("promise_fasttrack_raid_member", (80 << 20) - 3087 * 512, Array("Promise Technology, Inc.".utf8)),
         ("isw_raid_member", (80 << 20) - 1024, Array("Intel Raid ISM Cfg Sig. ".utf8)),
         ("ddf_raid_member", (80 << 20) - 512, [0xDE, 0x11, 0xDE, 0x11]),
-        ("zfs_member", 16384, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
-        ("zfs_member", (80 << 20) - (512 << 10) + 16384, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+        ("zfs_member", 16384, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0x24]),
+        ("zfs_member", (80 << 20) - (512 << 10) + 16384, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0x24]),
         (
             "bcachefs", 0x200018,
             [0xC6, 0x85, 0x73, 0xF6, 0x66, 0xCE, 0x90, 0xA9, 0xD9, 0x6A, 0x60, 0xCF, 0x80, 0x3D, 0xF7, 0xEF]
         ),
-        ("stratis", 4612, Array("!Stra0tis".utf8) + [0x86, 0xFF, 0x02, 0x5E, 0x41, 0x72, 0x68]),
     ]
 
     @Test("A mark is found at its place", arguments: marks)

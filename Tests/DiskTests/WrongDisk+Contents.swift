@@ -215,16 +215,20 @@ extension WrongDisk {
         },
         content("btrfs", "Btrfs") { disk, _ in try disk.write("_BHRfS_M", at: 0x10040) },
         content("zfs_member", "a ZFS label at the end") { disk, _ in
-            try disk.write([1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], at: (64 << 20) - (256 << 10) + 16384)
+            try disk.write([1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0x24], at: (64 << 20) - (256 << 10) + 16384)
         },
         content("drbd", "DRBD") { disk, _ in try disk.write([0x83, 0x74, 0x02, 0x6D], at: (64 << 20) - 4036) },
-        content("ntfs", "NTFS") { disk, _ in try disk.write("NTFS    ", at: 3) },
+        content("minix", "Minix") { disk, lab in
+            try lab.sh("mkfs.minix \(disk.file)")
+            try disk.flush()
+        },
         content("VMFS", "VMFS") { disk, _ in try disk.write([0x5E, 0xF1, 0xAB, 0x2F], at: 2 << 20) },
         content("bcache", "a bcache backing device") { disk, _ in
             let magic: [UInt8] = [
                 0xC6, 0x85, 0x73, 0xF6, 0x4E, 0x1A, 0x45, 0xCA, 0x82, 0x65, 0xF5, 0x7F, 0x48, 0xBA, 0x6D, 0x81,
             ]
             try disk.write(magic, at: 0x1018)
+            try disk.write([8], at: 0x1008)
         },
         content("data of an unknown kind", "data without a name") { disk, _ in try disk.write("important", at: 5000) },
         content("data of an unknown kind", "data at the very end") { disk, _ in try disk.write("x", at: (64 << 20) - 1)
@@ -243,9 +247,10 @@ extension WrongDisk {
             try lab.sh("sgdisk -o -n 1:0:0 \(disk.loop)")
             try disk.write("important", at: 30 << 20)
         },
-        content("the partition 5 holds xfs", "XFS in a logical partition") { disk, lab in
+        content("the partition 5 holds ext4", "ext4 in a logical partition") { disk, lab in
             try lab.sh("parted -s \(disk.file) mklabel msdos mkpart extended 1MiB 100% mkpart logical 2MiB 40MiB")
-            try disk.write("XFSB", at: 2 << 20)
+            try lab.sh("mkfs.ext4 -q -E offset=$((2 << 20)) \(disk.file) 38M")
+            try disk.flush()
         },
         WrongDisk("a volume of somebody else among those of OSDs", says: "holds LVM2_member", size: 3 << 30) {
             disk,

@@ -27,8 +27,9 @@ extension WrongDisk {
             disk,
             lab in
             let hash = try lab.planHash(disk)
-            try disk.write("XFSB", at: 0)
-            return hash + " --content xfs"
+            try lab.sh("mkswap \(disk.file)")
+            try disk.flush()
+            return hash + " --content swap"
         },
         WrongDisk(
             "a label written since the plan",

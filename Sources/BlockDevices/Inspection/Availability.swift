@@ -9,7 +9,7 @@ public struct Rejection: Sendable, Hashable {
         case cephVolume = "ceph-volume"
         /// Rook's choice of devices on a host.
         case rook
-        /// Marks that neither of them checks but that disturb a new OSD: label copies, a BlueFS super block.
+        /// Marks that neither of them checks but that disturb a new OSD, or are of other data: label copies, a BlueFS super block, a realtime device of XFS.
         case leftover
     }
 
@@ -31,7 +31,9 @@ extension DiskInspection {
 
     /// The device's TYPE according to blkid; formats that blkid does not know do not count.
     private var blkidTypes: [String] {
-        let own = ["ceph_bluestore_copy", "ceph_bluefs", "ceph_replacement", "lvm2_metadata", "nacre_zap"]
+        let own = [
+            "ceph_bluestore_copy", "ceph_bluefs", "ceph_replacement", "lvm2_metadata", "nacre_zap", "xfs_realtime",
+        ]
         return (device?.signatures ?? []).filter { $0.usage != .partitionTable && !own.contains($0.format) }
             .map(\.format)
     }
@@ -94,6 +96,8 @@ extension DiskInspection {
             case "ceph_bluefs": "a BlueFS super block at byte \(signature.mark.offset)"
             case "lvm2_metadata": "metadata of LVM at byte \(signature.mark.offset)"
             case "nacre_zap": "a zap that did not finish"
+            case "xfs_realtime": "the label of an XFS realtime device, which blkid does not know"
+            case "amiga", "loop": "a disk label (\(signature.format)), which blkid does not know"
             case "gpt" where contents?.gpt?.primary.header == nil: "a backup GPT at byte \(signature.mark.offset)"
             default: nil
             }

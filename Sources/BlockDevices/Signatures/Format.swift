@@ -33,6 +33,9 @@ public struct Format: Sendable {
         /// Further information: a version, a label.
         public var note: String?
 
+        /// wipefs lists such a mark, blkid and kernels pass over it, and tools of repair may take it.
+        static let wrongChecksum = "its checksum is wrong"
+
         init(_ offset: UInt64, _ length: some BinaryInteger, _ note: String? = nil) {
             self.offset = offset
             self.length = UInt64(clamping: length)
@@ -52,11 +55,19 @@ public struct Format: Sendable {
         self.find = find
     }
 
-    /// A format that is recognised by any of these magics.
-    init(_ name: String, _ usage: Usage, _ magics: Magic..., if isReal: (@Sendable (ProbedDevice) -> Bool)? = nil) {
+    /// A format that is recognised by any of these magics, if what must stand around them does.
+    init(
+        _ name: String,
+        _ usage: Usage,
+        _ magics: Magic...,
+        if isReal: (@Sendable (ProbedDevice) -> Bool)? = nil,
+        isSound: (@Sendable (ProbedDevice) -> Bool)? = nil
+    ) {
         self.init(name, usage) { device in
             let marks = magics.compactMap { $0.mark(on: device) }
-            return marks.isEmpty || !(isReal?(device) ?? true) ? [] : marks
+            guard !marks.isEmpty, isReal?(device) ?? true else { return [] }
+            guard let isSound, !isSound(device) else { return marks }
+            return marks.map { Mark($0.offset, $0.length, Mark.wrongChecksum) }
         }
     }
 }

@@ -2,17 +2,19 @@
 public enum FormatCatalog {
     /// In the order of reports: formats that contain others first.
     public static let formats: [Format] = [
-        .gpt, .protectiveMBR, .dosTable, .sunTable, .sgiTable, .macTable, .bsdTable, .aixTable, .atariTable, .dasdTable,
-        .ultrixTable, .unixWareTable, .solarisTable,
+        .gpt, .protectiveMBR, .dosTable, .pc98Table, .sunTable, .sgiTable, .macTable, .bsdTable, .aixTable, .atariTable,
+        .dasdTable,
+        .ultrixTable, .unixWareTable, .solarisTable, .amigaTable, .loopTable,
         .zapMarker, .blueStore, .blueStoreCopies, .blueFS, .cephReplacement,
         .lvm2, .lvm2Metadata, .lvm1, .dmSnapshot, .dmVerity, .dmIntegrity, .luks, .bitLocker, .fileVault,
         .linuxRAID, .intelRAID, .ddf, .adaptecRAID, .lsiRAID, .jMicronRAID, .viaRAID, .siliconRAID, .nvidiaRAID,
         .promiseRAID, .highPoint37x, .highPoint45x,
-        .bcache, .bcachefs, .drbd, .stratis, .vdo, .vmfsMember, .vmfs, .zfs,
-        .ext2, .ext3, .ext4, .extJournal, .xfs, .xfsLog, .btrfs, .swap, .suspend,
+        .bcache, .bcachefs, .drbd, .drbdManage, .drbdProxy, .stratis, .vdo, .vmfsMember, .vmfs, .zfs,
+        .ext2, .ext3, .ext4, .ext4Test, .extJournal, .xfs, .xfsLog, .xfsRealtime, .exfs, .btrfs, .swap, .suspend,
         .f2fs, .gfs, .gfs2, .ocfs, .ocfs2, .oracleASM, .jfs, .reiserFS, .reiser4, .nilfs2, .ufs,
-        .ntfs, .exFAT, .fat, .iso9660, .udf, .hfs, .hfsPlus, .apfs, .erofs, .squashFS, .zoneFS, .ubi, .ubifs,
-        .befs, .cramFS, .romFS, .bfs, .hpfs, .vxfs, .nss, .minix,
+        .ntfs, .refs, .exFAT, .fat, .iso9660, .udf, .hfs, .hfsPlus, .apfs, .erofs, .squashFS, .squashFS3, .zoneFS, .ubi,
+        .ubifs,
+        .befs, .cramFS, .romFS, .bfs, .hpfs, .vxfs, .nss, .minix, .sysV, .xenix, .mpool, .scoutFSMetadata, .scoutFSData,
     ]
 
     /// All marks on a device or on a part of one.

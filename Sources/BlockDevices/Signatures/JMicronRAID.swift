@@ -5,8 +5,8 @@ extension Format {
     static let jMicronRAID = Format("jmicron_raid_member", .raid, minimumBytes: 64 << 10) { device in
         guard let offset = device.beforeEnd(512) else { return [] }
         let sector = device.bytes(offset, 128)
-        guard sector.count == 128, sector.holds("JM", at: 0) else { return [] }
+        guard sector.count == 128, sector.holds("JM", at: 0), sector[0x30] <= 5 else { return [] }
         let sum = (0..<64).reduce(UInt16(0)) { $0 &+ (sector.little(UInt16.self, at: 2 * $1) ?? 0) }
-        return sum <= 1 ? [Mark(offset, 2)] : []
+        return [Mark(offset, 2, sum <= 1 ? nil : Mark.wrongChecksum)]
     }
 }

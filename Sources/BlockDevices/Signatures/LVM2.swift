@@ -3,7 +3,14 @@
 /// blkid sees only the label; `pvck --dump metadata_search` still finds the metadata.
 extension Format {
     static let lvm2 = Format("LVM2_member", .raid) { device in
-        (0..<4).compactMap { Magic("LVM2 001", at: 512 * $0 + 24).mark(on: device) }
+        (0..<4).compactMap { (number: UInt64) -> Mark? in
+            guard let mark = Magic("LVM2 001", at: 512 * number + 24).mark(on: device) else { return nil }
+            let sector = device.bytes(512 * number, 512)
+            guard sector.holds("LABELONE", at: 0), sector.little(UInt64.self, at: 8) == number else { return nil }
+            // LVM and blkid pass over it, but the data is there: vgcfgrestore may bring them back.
+            let isSound = CRC32.lvm(sector.dropFirst(20)) == sector.little(UInt32.self, at: 16)
+            return Mark(mark.offset, mark.length, isSound ? nil : Mark.wrongChecksum)
+        }
     }
 
     static let lvm2Metadata = Format("lvm2_metadata", .other, minimumBytes: 8192) { device in

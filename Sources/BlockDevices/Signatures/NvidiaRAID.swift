@@ -1,10 +1,12 @@
-/// NVIDIA MediaShield, in the last sector but one.
+/// NVIDIA MediaShield, in the last sector but one: 30 words whose sum is 0.
 ///
-/// See: util-linux libblkid/src/superblocks.
+/// See: util-linux libblkid/src/superblocks/nvidia_raid.c.
 extension Format {
-    static let nvidiaRAID = Format(
-        "nvidia_raid_member",
-        .raid,
-        Magic([0x4E, 0x56, 0x49, 0x44, 0x49, 0x41, 0x20, 0x20], beforeEnd: 0x400)
-    )
+    static let nvidiaRAID = Format("nvidia_raid_member", .raid, minimumBytes: 64 << 10) { device in
+        let offset = (device.sizeBytes / 512 - 2) * 512
+        let block = device.bytes(offset, 120)
+        guard block.holds("NVIDIA  ", at: 0), block.little(UInt32.self, at: 8) == 30 else { return [] }
+        let sum = (0..<30).reduce(UInt32(0)) { $0 &+ (block.little(UInt32.self, at: 4 * $1) ?? 0) }
+        return [Mark(offset, 8, sum == 0 ? nil : Mark.wrongChecksum)]
+    }
 }

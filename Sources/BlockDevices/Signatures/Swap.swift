@@ -3,9 +3,11 @@
 /// See: mkswap(8).
 extension Format {
     static let swap = Format("swap", .fileSystem, minimumBytes: 10 * 4096) { device in
-        Self.pageEnds.flatMap { end in
-            ["SWAPSPACE2", "SWAP-SPACE"].compactMap { Magic($0, at: end - 10).mark(on: device) }
-        }
+        // The newer one has a header: version 1 and the last page, in the byte order of whoever made it.
+        let header = device.bytes(1024, 8)
+        let isNew = [header.little(UInt32.self, at: 0), header.big(UInt32.self, at: 0)].contains(1)
+        let names = isNew && header.little(UInt32.self, at: 4) != 0 ? ["SWAPSPACE2", "SWAP-SPACE"] : ["SWAP-SPACE"]
+        return Self.pageEnds.flatMap { end in names.compactMap { Magic($0, at: end - 10).mark(on: device) } }
     }
 
     /// An image of a sleeping machine.

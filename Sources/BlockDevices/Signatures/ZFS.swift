@@ -15,7 +15,9 @@ extension Format {
     private static func configuration(_ device: ProbedDevice, _ label: UInt64) -> [Mark] {
         let head = device.bytes(label + 16384, 12)
         guard head.count == 12, head[0] == 1, head[1] <= 1 else { return [] }
-        return head[2...].elementsEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 1]) ? [Mark(label + 16384, 12, "label")] : []
+        let length = device.bytes(label + 16396, 4).big(UInt32.self, at: 0) ?? 0
+        return head[2...].elementsEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 1]) && (1..<114688).contains(length)
+            ? [Mark(label + 16384, 16, "label")] : []
     }
 
     private static func uberblocks(_ device: ProbedDevice, _ label: UInt64) -> [Mark] {
