@@ -24,7 +24,7 @@ struct GuestScripts {
             Script(
                 name: "mapper",
                 about: "stacks of the device mapper are taken down in order, or not at all",
-                cases: 56
+                cases: 62
             ),
             Script(
                 name: "headers",

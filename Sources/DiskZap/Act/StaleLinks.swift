@@ -10,13 +10,19 @@ public struct StaleLinks: Sendable {
     public init(dev: String = "/dev") { self.dev = dev }
 
     /// Waits for udevd to remove the links of mappings, then removes what it left.
-    func remove(of steps: [TeardownStep]) -> [String] {
-        let names = steps.map { "\(dev)/mapper/\($0.mapping)" }
+    func remove(of steps: [TeardownStep]) -> [String] { remove(namesOf: steps.map(\.mapping)) }
+
+    /// Waits for udevd to remove the names of mappings that were removed, then removes those that it left.
+    ///
+    /// - Parameter mappings: Their names.
+    /// - Returns: What was removed.
+    public func remove(namesOf mappings: [String]) -> [String] {
+        let names = mappings.map { "\(dev)/mapper/\($0)" }
         let deadline = ContinuousClock.now + Self.patience
         while names.contains(where: { exists($0) }), .now < deadline { Threads.pause(.milliseconds(50)) }
         let live = liveDevices()
         let nodes = names.filter { isStale($0, live) && remove($0) }
-        let groups = steps.compactMap { MappingName($0.mapping)?.group }
+        let groups = mappings.compactMap { MappingName($0)?.group }
         return nodes + Set(groups).sorted().flatMap { removeDangling(in: "\(dev)/\($0)") }
     }
 

@@ -144,11 +144,19 @@ extension ZapPlanner {
             guard let uuid = holder.mapping?.uuid else {
                 return Refusal(.held, "'\(holder.name)' stands on it", remedy: "take that down first")
             }
-            if uuid.startsExactly(with: "mpath-") || uuid.contains("-mpath-") {
+            if uuid.startsExactly(with: "mpath-") {
                 return Refusal(
                     .multipath,
                     "it is a path of the multipath device '\(name)'",
-                    remedy: "flush it with multipath -f first"
+                    remedy: "flush it with multipath -f \(name) first, after its partitions"
+                )
+            }
+            if uuid.contains("-mpath-") {
+                let whole = holder.slaves.compactMap { tree.nodes[$0]?.mapping?.name }.first
+                return Refusal(
+                    .multipath,
+                    "'\(name)' is a partition of a multipath device that it is a path of",
+                    remedy: "remove it with kpartx -d /dev/mapper/\(whole ?? name) first"
                 )
             }
             guard uuid.startsExactly(with: "LVM-") || uuid.startsExactly(with: "CRYPT-") else {

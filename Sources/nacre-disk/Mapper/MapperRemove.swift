@@ -72,15 +72,15 @@ struct MapperRemove: ParsableCommand {
 struct MapperClean: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clean",
-        abstract: "Remove the mappings of one cluster, and names in /dev/ceph-* and /dev/mapper that lead nowhere.",
+        abstract: "Remove the mappings of one cluster, or names in /dev/ceph-* and /dev/mapper that lead nowhere.",
         discussion: """
             Whose a mapping is, the disks below it say: tags of logical volumes, labels, LUKS headers. Its name alone \
             says nothing. Mappings that are open stay.
             """
     )
 
-    @Flag(help: "Only names that lead nowhere, of any cluster; --fsid alone removes these, too.") var ceph = false
-    @Option(help: "The cluster. Without it only dangling names are removed.", transform: uuidArgument)
+    @Flag(help: "Remove names that lead nowhere, whatever cluster they were of.") var ceph = false
+    @Option(help: "Remove this cluster's mappings, and the names that they leave.", transform: uuidArgument)
     var fsid: GUID?
     @OptionGroup var include: IncludeOptions
     @OptionGroup var planning: PlanOptions
@@ -93,17 +93,18 @@ struct MapperClean: ParsableCommand {
 
     func run() throws {
         var left = 0
+        var gone: [String] = []
         if let fsid {
             let mapper = try MapperCommand.open()
             let survey = try include.survey(Host())
             for node in survey.mappings(ofCluster: fsid.description) {
                 guard let mapping = node.mapping else { continue }
-                left += try remove(node, mapping, mapper) ? 0 : 1
+                if try remove(node, mapping, mapper) { gone.append(mapping.name) } else { left += 1 }
             }
         }
-        for name in StaleLinks().removeCephLeftovers(isDryRun: planning.isPlan) {
-            Console.result("\(name): \(planning.isPlan ? "leads nowhere" : "removed")")
-        }
+        var names = planning.isPlan ? [] : StaleLinks().remove(namesOf: gone)
+        if ceph { names += StaleLinks().removeCephLeftovers(isDryRun: planning.isPlan) }
+        for name in names { Console.result("\(name): \(planning.isPlan ? "leads nowhere" : "removed")") }
         if left > 0 { throw ExitStatus.failed }
     }
 

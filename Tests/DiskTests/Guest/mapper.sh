@@ -61,7 +61,12 @@ check "an OSD's volume is taken down and its disk zapped" zap
 check "nothing of it is left" is_blank
 
 osd_on_lvm
-check "clean removes the cluster's mappings" "$nacre" dm clean --ceph --include "$disk" --fsid "$cluster"
+mkdir -p /dev/ceph-other && ln -sf ../dm-99 /dev/ceph-other/osd-block-other
+check "clean removes the cluster's mappings" "$nacre" dm clean --include "$disk" --fsid "$cluster"
+check "and its names" bash -c "! ls -d /dev/mapper/$mapping /dev/$group 2> /dev/null"
+check "and no other's" test -L /dev/ceph-other/osd-block-other
+says "only who asks for all names loses those" 0 "/dev/ceph-other/osd-block-other: removed" "$nacre" dm clean --ceph
+check "and their directory" test ! -e /dev/ceph-other
 check "and the volume is gone" bash -c "! dmsetup info $mapping"
 check "a closed volume's disk is zapped" zap
 check "nothing of that is left" is_blank
@@ -145,5 +150,13 @@ done
 osd_on_lvm
 check "teardown takes it all" "$nacre" teardown --fsid "$cluster" --confirm "$cluster" --include "$disk"
 check "nothing is left of the cluster" is_blank
+# A path of a multipath device, as its mapping's and its partition's UUIDs say; the targets do not matter.
+fresh 64M
+sgdisk -o -n 1:0:+10M "$disk" > /dev/null
+dmsetup create mpatha -u mpath-3600 --table "0 131072 linear $disk 0"
+dmsetup create mpatha-part1 -u part1-mpath-3600 --table "0 20480 linear /dev/mapper/mpatha 2048"
+refuses "a path of a multipath device is refused" "flush it with multipath -f mpatha first" zap
+refuses "its partition goes by kpartx" "remove it with kpartx -d /dev/mapper/mpatha first" zap
+dmsetup remove mpatha-part1 && dmsetup remove mpatha
 losetup -d "$disk"
 echo 'done'
