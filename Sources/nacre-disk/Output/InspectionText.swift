@@ -8,6 +8,7 @@ extension DiskInspection {
     var lines: [String] {
         var lines = [headline]
         lines += links.filter { $0.contains("/by-id/") }.map { "  link      \($0)" }
+        if let contents, !contents.isBlank { lines += DiskMap(contents).lines("map       ") }
         for region in contents?.regions ?? [] { lines += region.lines }
         if contents?.isBlank ?? false { lines.append("  nothing on it") }
         for problem in contents?.tableProblems ?? [] { lines.append("  table     \(problem.part): \(problem.text)") }
@@ -74,14 +75,38 @@ extension Region {
         let size = extents.reduce(0) { $0 + $1.length }
         let begin = extents.first?.offset ?? 0
         var lines = kind == .device ? [] : ["  \(title): \(humanSize(size)) at byte \(begin)"]
-        lines += signatures.map { signature in
-            let place = deviceOffset(of: signature.mark.offset).map { " (byte \($0) of the disk)" } ?? ""
-            let note = signature.mark.note.map { ", \($0)" } ?? ""
-            return "    \(signature.format) at byte \(signature.mark.offset)\(kind == .device ? "" : place)\(note)"
-        }
+        lines += markLines
         if isUnused { lines.append("    empty: prepared for an OSD, which has not taken it") }
         lines += owners.map { "    belongs to \($0.text), by its \($0.evidence.rawValue)" }
         if let group = physicalVolume?.group { lines.append("    volume group \(group.name)") }
         return lines
+    }
+
+    /// A line for each mark; one for all marks of a kind that repeats, as ZFS' uberblocks do.
+    private var markLines: [String] {
+        struct Kind: Hashable {
+            let format: String
+            let note: String?
+        }
+        let kinds = Dictionary(grouping: signatures) { Kind(format: $0.format, note: $0.mark.note) }
+        var told: Set<Kind> = []
+        return signatures.compactMap { signature in
+            let kind = Kind(format: signature.format, note: signature.mark.note)
+            let offsets = (kinds[kind] ?? []).map(\.mark.offset)
+            let note = kind.note.map { ", \($0)" } ?? ""
+            guard offsets.count > Self.mostLines, let first = offsets.min(), let last = offsets.max() else {
+                return "    \(kind.format) at byte \(words(signature.mark.offset))\(note)"
+            }
+            guard told.insert(kind).inserted else { return nil }
+            return "    \(kind.format) at \(offsets.count) places from byte \(words(first)) to \(words(last))\(note)"
+        }
+    }
+
+    /// The most marks of a kind that have a line each.
+    private static let mostLines = 4
+
+    private func words(_ offset: UInt64) -> String {
+        guard kind != .device, let place = deviceOffset(of: offset) else { return "\(offset)" }
+        return "\(offset) (byte \(place) of the disk)"
     }
 }

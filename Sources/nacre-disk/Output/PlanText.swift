@@ -9,6 +9,7 @@ extension ZapPlan {
             "  \(isResumed ? "resumes an unfinished zap" : "plan") (method \(method.name)): \(method.guarantee)"
         )
         lines += teardown.map { "    remove the mapping \($0.mapping)" }
+        if !ranges.isEmpty { lines += DiskMap(self).lines("erases    ") }
         lines += ranges.map { range in
             let why = reasons(for: range)
             let shown = why.prefix(4).joined(separator: ", ") + (why.count > 4 ? " and \(why.count - 4) more" : "")
