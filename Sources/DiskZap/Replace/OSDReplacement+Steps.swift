@@ -1,0 +1,159 @@
+internal import BlockDevices
+
+/// The commands that put a new disk in the place of the failed one, for each way to run Ceph.
+extension OSDReplacement {
+    /// Who makes OSDs.
+    public enum Tool: String, Sendable, CaseIterable {
+        /// Hosts whose OSDs ceph-volume made.
+        case cephVolume = "ceph-volume"
+        /// Clusters of cephadm.
+        case cephadm
+        /// Clusters of Rook.
+        case rook
+    }
+
+    /// A step: what it is for, and the command.
+    public struct Step: Sendable, Hashable {
+        /// What it does, in a few words.
+        public let purpose: String
+        /// The command.
+        public let command: String
+    }
+
+    /// The steps in order.
+    ///
+    /// - Parameters:
+    ///   - tool: Who makes OSDs.
+    ///   - device: The new disk.
+    /// - Returns: The steps; each can be repeated.
+    public func steps(_ tool: Tool, device: String) -> [Step] {
+        guard let id = owner.osdID else { return [] }
+        return [Step(purpose: "stop it, if it still runs", command: stop(tool, id))]
+            + forget(tool, id) + companions.map(clean(tool)) + make(tool, id, device)
+    }
+
+    private func stop(_ tool: Tool, _ id: Int) -> String {
+        switch tool {
+        case .cephVolume: "systemctl stop ceph-osd@\(id)"
+        case .cephadm: "ceph orch daemon stop osd.\(id)"
+        case .rook: "kubectl -n rook-ceph scale deployment rook-ceph-osd-\(id) --replicas=0"
+        }
+    }
+
+    /// A destroyed OSD keeps its number and its place in the CRUSH map; a purged one keeps neither.
+    private func forget(_ tool: Tool, _ id: Int) -> [Step] {
+        let isSafe = Step(purpose: "see whether no data needs it", command: "ceph osd safe-to-destroy osd.\(id)")
+        switch tool {
+        case .cephVolume, .cephadm:
+            return [
+                isSafe,
+                Step(
+                    purpose: "have the cluster keep its number and its place in the CRUSH map",
+                    command: "ceph osd destroy osd.\(id) --yes-i-really-mean-it"
+                ),
+            ]
+        case .rook:
+            return [
+                isSafe,
+                Step(
+                    purpose:
+                        "free its number: Rook's new OSD gets the lowest free one, in the node's place in the CRUSH map",
+                    command: "ceph osd purge osd.\(id) --yes-i-really-mean-it"
+                ),
+                Step(
+                    purpose: "have Rook make its deployment again",
+                    command: "kubectl -n rook-ceph delete deployment rook-ceph-osd-\(id)"
+                ),
+            ]
+        }
+    }
+
+    /// What is cleaned stays as it is for the next OSD: the volume with its size, the partition with its entry.
+    private func clean(_ tool: Tool) -> (Companion) -> Step {
+        { companion in
+            let purpose = "clean its \(companion.role) and keep the \(companion.isVolume ? "volume" : "partition")"
+            let zap = "ceph-volume lvm zap \(companion.place)"
+            guard companion.isVolume else {
+                let uuid = owner.osdUUID ?? ""
+                let consent = owner.clusterID.map { "--fsid \($0)" } ?? "--unknown-osd \(uuid)"
+                return Step(purpose: purpose, command: "nacre-disk zap \(companion.place) \(consent)")
+            }
+            return Step(purpose: purpose, command: tool == .cephadm ? "cephadm \(zap)" : zap)
+        }
+    }
+
+    private func make(_ tool: Tool, _ id: Int, _ device: String) -> [Step] {
+        var words = "ceph-volume lvm prepare --bluestore --data \(device) --osd-id \(id)"
+        for companion in companions { words += " --block.\(companion.role) \(companion.place)" }
+        if isEncrypted { words += " --dmcrypt" }
+        if let deviceClass { words += " --crush-device-class \(deviceClass)" }
+        switch tool {
+        case .cephVolume:
+            return [
+                Step(purpose: "make the new OSD with the old number", command: words),
+                Step(purpose: "start it", command: "ceph-volume lvm activate --all"),
+            ]
+        case .cephadm:
+            return [
+                Step(purpose: "make the new OSD with the old number", command: "cephadm \(words)"),
+                Step(purpose: "have cephadm run it", command: "ceph cephadm osd activate $(hostname -s)"),
+            ]
+        case .rook:
+            var parts = ["- name: \(device)"]
+            if let db = companions.first(where: { $0.role == "db" }) {
+                parts.append(
+                    "  config: {metadataDevice: /dev/\(db.isVolume ? db.place : String(db.place.dropFirst(5)))}"
+                )
+            }
+            return [
+                Step(
+                    purpose: "name the new disk in the CephCluster, under storage.nodes[].devices",
+                    command: parts.joined(separator: "\n")
+                ),
+                Step(
+                    purpose: "have Rook look for disks now",
+                    command: "kubectl -n rook-ceph rollout restart deployment rook-ceph-operator"
+                ),
+            ]
+        }
+    }
+
+    /// What a person has to know before.
+    public var warnings: [String] {
+        var warnings: [String] = []
+        if isEncrypted, let uuid = owner.osdUUID {
+            warnings.append(
+                "the old OSD was encrypted: its key is dm-crypt/osd/\(uuid)/luks in the monitors (ceph config-key), and goes "
+                    + "with ceph osd destroy; the new OSD gets a key of its own"
+            )
+        }
+        for companion in companions where !companion.neighbours.isEmpty {
+            warnings.append(
+                "\(companion.disk) also carries \(companion.neighbours.joined(separator: "; ")): never zap the whole disk"
+            )
+        }
+        if companions.isEmpty { warnings.append("no db or wal of it was found on this host's other disks") }
+        return warnings
+    }
+
+    /// For scripts.
+    public func report(_ tool: Tool, device: String) -> JSONValue {
+        .fields([
+            "owner": owner.report, "encrypted": .bool(isEncrypted), "deviceClass": .optional(deviceClass),
+            "companions": .list(
+                companions.map {
+                    .fields([
+                        "role": .text($0.role), "place": .text($0.place), "volume": .bool($0.isVolume),
+                        "disk": .text($0.disk), "neighbours": .texts($0.neighbours),
+                    ])
+                }
+            ),
+            "steps": .list(
+                steps(tool, device: device).map {
+                    .fields(["purpose": .text($0.purpose), "command": .text($0.command)])
+                }
+            ),
+            "warnings": .texts(warnings),
+        ])
+    }
+}

@@ -1,0 +1,117 @@
+public import BlockDevices
+internal import ExactText
+internal import LinuxKernel
+
+/// What the OSD of a failed disk leaves to the OSD that takes its place: its number, its db and wal.
+///
+/// All of it is read from the disks of this host. A disk that cannot be read any more is still known by the tags of the
+/// volumes that ceph-volume made for it on other disks.
+public struct OSDReplacement: Sendable {
+    /// A db or a wal on another disk.
+    public struct Companion: Sendable, Hashable {
+        /// `db` or `wal`.
+        public let role: String
+        /// As ceph-volume wants it named: `group/volume`, or a partition's path.
+        public let place: String
+        /// Whether it is a logical volume.
+        public let isVolume: Bool
+        /// The disk that it lies on.
+        public let disk: String
+        /// What of other OSDs lies on that disk, which stays.
+        public let neighbours: [String]
+    }
+
+    /// The OSD: its number, UUID and cluster.
+    public let owner: OSDOwner
+    /// Its db and wal.
+    public let companions: [Companion]
+    /// Whether its data was encrypted.
+    public let isEncrypted: Bool
+    /// Its device class, where ceph-volume noted one.
+    public let deviceClass: String?
+
+    /// Finds what belongs to an OSD.
+    ///
+    /// - Parameters:
+    ///   - survey: All disks of the host.
+    ///   - disk: The failed disk, by the kernel's name; `nil` if it is gone.
+    ///   - osd: Its number, for a disk that says nothing any more.
+    ///   - cluster: Its cluster, where several have such an OSD.
+    /// - Throws: ``Refusal`` if the OSD is not known, or is not the only one that it can be.
+    public init(_ survey: HostSurvey, disk: String?, osd: Int?, cluster: String?) throws(Refusal) {
+        let all = survey.inspections.values.sorted { $0.node.name < $1.node.name }
+        let parts = all.flatMap { inspection in (inspection.contents?.regions ?? []).map { Part(inspection, $0) } }
+        let own = parts.filter { $0.disk == disk }
+        let asked = own.isEmpty || osd != nil ? parts : own
+        let candidates = asked.flatMap(\.owners).filter { owner in
+            owner.osdID != nil && (osd == nil || owner.osdID == osd) && (cluster == nil || owner.clusterID == cluster)
+        }
+        let named = Dictionary(grouping: candidates) { $0.osdUUID ?? "" }.filter { !$0.key.isEmpty }
+        guard named.count == 1, let (uuid, found) = named.first, let first = found.first else {
+            throw Self.refusal(named.values.compactMap(\.first), disk: disk, osd: osd)
+        }
+        var owner = first
+        owner.clusterID = found.compactMap(\.clusterID).first
+        self.owner = owner
+        let others = parts.filter { part in
+            part.disk != disk && part.owners.contains { $0.osdUUID == uuid && ["db", "wal"].contains($0.role) }
+        }
+        companions = others.compactMap { part in
+            guard let role = part.owners.first(where: { $0.osdUUID == uuid })?.role, let place = part.place else {
+                return nil
+            }
+            let neighbours = parts.filter { $0.disk == part.disk }.flatMap(\.owners).filter { $0.osdUUID != uuid }
+            return Companion(
+                role: role,
+                place: place,
+                isVolume: part.region.logicalVolume != nil,
+                disk: part.path,
+                neighbours: neighbours.map(\.text).uniqued()
+            )
+        }.uniqued()
+        let tags = parts.filter { $0.owners.contains { $0.osdUUID == uuid } }.compactMap(\.region.logicalVolume?.tags)
+        isEncrypted = tags.contains { $0["ceph.encrypted"] == "1" }
+        deviceClass = tags.compactMap { $0["ceph.crush_device_class"] }.first { !$0.isEmpty && $0 != "None" }
+    }
+
+    private static func refusal(_ found: [OSDOwner], disk: String?, osd: Int?) -> Refusal {
+        let name = disk.map { "'\($0)'" } ?? "osd.\(osd.map(String.init) ?? "?")"
+        guard found.isEmpty else {
+            let texts = found.map(\.text).sorted().joined(separator: "; ")
+            return Refusal(
+                .contradiction,
+                "\(name) may be any of these: \(texts)",
+                remedy: "say which with --osd and --fsid"
+            )
+        }
+        return Refusal(
+            .unknownOSD,
+            "no disk of this host says which OSD \(name) was",
+            remedy: "ceph osd tree says which OSD is down; give its number with --osd, and its disk's db with --include"
+        )
+    }
+
+    /// A part of a disk, and what OSD it is of.
+    private struct Part {
+        let disk: String
+        let path: String
+        let region: Region
+        let owners: [OSDOwner]
+
+        init(_ inspection: DiskInspection, _ region: Region) {
+            disk = inspection.node.parent ?? inspection.node.name
+            path = inspection.node.path
+            self.region = region
+            owners = region.owners
+        }
+
+        var place: String? {
+            switch region.kind {
+            case .logicalVolume(let group, let name): "\(group)/\(name)"
+            case .partition(let number): path.last?.isNumber ?? false ? "\(path)p\(number)" : "\(path)\(number)"
+            case .device: path
+            default: nil
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+import Glibc
+import LinuxKernel
+import Testing
+
+@Suite(
+    "The OSD of a failed disk is replaced by what is left of it",
+    .serialized,
+    .enabled(if: DiskLab.obstacle == nil, "\(DiskLab.obstacle ?? "")"),
+    .enabled(if: OracleTests.has("pvs"), "needs lvm2")
+)
+struct ReplaceTests {
+    private static let other = "bbbbbbbb-bbbb-cccc-dddd-eeeeeeeeeeee"
+
+    /// Volumes with the tags of ceph-volume: the OSD's data on one disk, its db and another OSD's on the other.
+    private func make(_ lab: DiskLab, isEncrypted: Bool = false) throws -> (data: Disk, database: Disk) {
+        let (data, database) = (try lab.disk("data", 512 << 20), try lab.disk("db", 512 << 20))
+        func volume(_ name: String, _ group: String, _ disk: Disk, _ osd: (Int, String), _ type: String) throws {
+            let tags = [
+                "ceph.type=\(type)", "ceph.cluster_fsid=\(DiskLab.cluster)", "ceph.osd_id=\(osd.0)",
+                "ceph.osd_fsid=\(osd.1)", "ceph.encrypted=\(isEncrypted ? 1 : 0)", "ceph.crush_device_class=ssd",
+                "ceph.cephx_lockbox_secret=AQsecret",
+            ].map { "--addtag \($0)" }.joined(separator: " ")
+            try lab.lvm("lvcreate -an -Zn -Wn -y -L 64M -n \(name) \(tags) \(group)", seeing: disk)
+        }
+        for (disk, group) in [(data, "ceph-data"), (database, "ceph-db")] {
+            try lab.lvm("pvcreate -y \(disk.loop)", seeing: disk)
+            try lab.lvm("vgcreate \(group) \(disk.loop)", seeing: disk)
+        }
+        try volume("osd-block-a", "ceph-data", data, (7, DiskLab.osd), "block")
+        try volume("osd-db-a", "ceph-db", database, (7, DiskLab.osd), "db")
+        try volume("osd-db-b", "ceph-db", database, (8, Self.other), "db")
+        try data.flush()
+        try database.flush()
+        return (data, database)
+    }
+
+    @Test("Its number, class and db are kept, the neighbours are named, and nothing is written")
+    func kept() throws {
+        let lab = try DiskLab()
+        let (data, database) = try make(lab)
+        let before = [try data.fingerprint(), try database.fingerprint()]
+        let ran = lab.nacre("replace \(data.loop) --include \(database.loop) --new /dev/sdx")
+        #expect(ran.status == 0, "\(ran.errors)")
+        for words in [
+            "ceph osd destroy osd.7 --yes-i-really-mean-it", "ceph-volume lvm zap ceph-db/osd-db-a",
+            "ceph-volume lvm prepare --bluestore --data /dev/sdx --osd-id 7 --block.db ceph-db/osd-db-a "
+                + "--crush-device-class ssd",
+            "also carries osd.8 db", "never zap the whole disk",
+        ] {
+            #expect(ran.output.contains(words), "\(words): \(ran.output)")
+        }
+        #expect(!ran.output.contains("osd-db-b") && !ran.output.contains("--destroy") && !ran.output.contains("AQ"))
+        #expect([try data.fingerprint(), try database.fingerprint()] == before)
+    }
+
+    @Test(
+        "A disk that is gone is known by its number and the tags of its db",
+        arguments: ["ceph-volume", "cephadm", "rook"]
+    )
+    func gone(tool: String) throws {
+        let lab = try DiskLab()
+        let (_, database) = try make(lab, isEncrypted: true)
+        let ran = lab.nacre("replace --osd 7 --include \(database.loop) --new /dev/sdx --tool \(tool)")
+        #expect(ran.status == 0, "\(ran.errors)")
+        #expect(ran.output.contains("ceph-db/osd-db-a") && !ran.output.contains("osd-db-b"), "\(ran.output)")
+        #expect(ran.output.contains("dm-crypt/osd/\(DiskLab.osd)/luks") && !ran.output.contains("AQ"))
+        #expect(ran.output.contains("--dmcrypt") == (tool != "rook"), "\(ran.output)")
+    }
+
+    @Test("What ceph-volume is told, it knows", .enabled(if: OracleTests.has("ceph-volume"), "needs ceph-volume"))
+    func known() throws {
+        let lab = try DiskLab()
+        let (data, database) = try make(lab, isEncrypted: true)
+        let ran = lab.nacre("replace \(data.loop) --include \(database.loop)")
+        let command = try #require(ran.output.split(separator: "\n").first { $0.hasPrefix("ceph-volume lvm prepare") })
+        let help = try lab.sh("ceph-volume --log-path \(lab.directory) lvm prepare --help")
+        for word in command.split(separator: " ") where word.hasPrefix("--") {
+            #expect(help.contains(word), "\(word)")
+        }
+    }
+
+    @Test("An OSD that nobody knows, or a number that two clusters have, is refused with what to do")
+    func unknown() throws {
+        let lab = try DiskLab()
+        let (data, database) = try make(lab)
+        let none = lab.nacre("replace --osd 99 --include \(database.loop)")
+        #expect(none.status == 77 && none.errors.contains("give its number with --osd"), "\(none.errors)")
+        let two = lab.nacre("replace \(database.loop)")
+        #expect(two.status == 77 && two.errors.contains("say which with --osd"), "\(two.errors)")
+        let one = lab.nacre("replace \(database.loop) --osd 8 --include \(data.loop)")
+        #expect(one.status == 0, "\(one.errors)")
+    }
+}
+
+extension DiskLab {
+    fileprivate func lvm(_ words: String, seeing disk: Disk) throws {
+        let parts = words.split(separator: " ", maxSplits: 1)
+        let filter = "devices{use_devicesfile=0 scan_lvs=0 filter=[\"a|^\(disk.loop)$|\",\"r|.*|\"]}"
+        try sh(
+            "LVM_SUPPRESS_FD_WARNINGS=1 LVM_SYSTEM_DIR=\(directory)/lvm \(parts[0]) --driverloaded n --nolocking "
+                + "--config '\(filter) activation{udev_sync=0 udev_rules=0}' \(parts[1])"
+        )
+    }
+}
