@@ -24,7 +24,8 @@ struct NacreDisk: ParsableCommand {
         version: CommandNames.version,
         subcommands: [
             ListCommand.self, InspectCommand.self, CheckCommand.self, PlanCommand.self, ZapCommand.self,
-            PrepareCommand.self, ReplaceCommand.self, TeardownCommand.self, GPTCommand.self, MapperCommand.self, CoverageCommand.self,
+            PrepareCommand.self, ReplaceCommand.self, TeardownCommand.self, GPTCommand.self, MapperCommand.self,
+            CoverageCommand.self,
             ExitCodesCommand.self,
         ]
     )
