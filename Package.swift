@@ -256,7 +256,7 @@ let package = Package(
             "NodeTests",
             [
                 "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "ImageServing", "ImageOwnership",
-                "KernelMapping", "ImageMapping", "LinuxKernel", "RBD", "Volumes",
+                "KernelMapping", "ImageMapping", "LinuxKernel", "RBD", "Volumes", "nacre",
                 logging, subprocess, system,
             ]
         ),

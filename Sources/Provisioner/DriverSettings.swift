@@ -6,6 +6,10 @@ package struct DriverSettings: Sendable {
     package var flexDriver = "nacre.io/rbd"
     /// Where the node agent puts the devices of `local` volumes.
     package var localDirectory = "/var/lib/nacre/vol"
+    /// Where the node agent shows the file systems of `local` volumes.
+    ///
+    /// kubelet names the path in the event of a pod whose volume is not there, so the path says whom to look for.
+    package var mountDirectory = "/run/nacre/node-agent"
     /// The prefix of PersistentVolumes' names.
     package var volumeNamePrefix = "pvc"
     /// How long one call of the volume service may take before it is reported as an error and tried again.
@@ -19,4 +23,10 @@ package struct DriverSettings: Sendable {
 
     /// Everything at its default.
     package init() {}
+
+    /// Where kubelet finds the device of a raw block volume.
+    func devicePath(of volumeName: String) -> String { "\(localDirectory)/\(volumeName)/dev" }
+
+    /// Where kubelet finds the file system of a volume.
+    package func mountPath(of volumeName: String) -> String { "\(mountDirectory)/\(volumeName)/volume" }
 }

@@ -48,9 +48,11 @@ package enum SelfCheck {
     /// What a node's agent cannot work without.
     package static let agent: [Permission] =
         [Permission("get", volumes), Permission("get", claims)]
+        // That it has grown a file system, which the controller then writes down.
+        + [Permission("patch", claims, subresource: "status")]
         // Which Node object it is.
         + [Permission("get", "nodes")]
-        // Which raw block volumes the pods of its node want.
+        // Which local volumes the pods of its node want.
         + ["list", "watch"].map { Permission($0, "pods") }
         + events
 

@@ -83,6 +83,16 @@ struct ClassParametersTests {
         #expect(parameters.delivery == .local)
     }
 
+    @Test(
+        "A file system's way to kubelet is named in two words, one of them also as earlier releases wrote it",
+        arguments: [
+            ("local", ClassParameters.Delivery.local), ("flexVolume", .flexVolume), ("flexvolume", .flexVolume),
+        ]
+    )
+    func delivery(value: String, delivery: ClassParameters.Delivery) throws {
+        #expect(try ClassParameters(["nodeDelivery": value]).delivery == delivery)
+    }
+
     @Test("Attributes survive their way through a PersistentVolume")
     func attributes() throws {
         let attributes = VolumeAttributes(

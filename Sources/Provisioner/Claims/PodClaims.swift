@@ -1,3 +1,4 @@
+internal import JSON
 internal import KubernetesAPI
 internal import Synchronization
 
@@ -10,10 +11,27 @@ final class PodClaims: Sendable {
     struct Uses: Sendable {
         /// Claims that pods name.
         var claims: Set<String> = []
+        /// Claims of pods that a node has, the ephemeral ones too.
+        var claimsOnNodes: Set<String> = []
         /// Whether a pod has ephemeral claims, whose names consist of the pod's name and the volume's.
         var hasEphemeral = false
         /// Whether all pods were looked at.
         var isWhole = true
+
+        mutating func add(_ pod: JSONValue) {
+            let isOnNode =
+                pod["spec", "nodeName"]?.string?.isEmpty == false
+                && !["Succeeded", "Failed"].contains(pod["status", "phase"]?.string)
+            for volume in pod["spec", "volumes"]?.elements ?? [] {
+                var name = volume["persistentVolumeClaim", "claimName"]?.string
+                if let name { claims.insert(name) }
+                if volume["ephemeral"] != nil {
+                    hasEphemeral = true
+                    name = "\(pod["metadata", "name"]?.string ?? "")-\(volume["name"]?.string ?? "")"
+                }
+                if isOnNode, let name { claimsOnNodes.insert(name) }
+            }
+        }
     }
 
     private typealias Answer = Task<Result<Uses, KubernetesError>, Never>
@@ -50,6 +68,20 @@ final class PodClaims: Sendable {
         return try await answer.value.get()
     }
 
+    /// The same of all pods, in pages, however many there are.
+    func allUses(in namespace: String) async throws(KubernetesError) -> Uses {
+        var uses = Uses()
+        var next = ""
+        repeat {
+            var query = [(name: "limit", value: String(Self.mostPods))]
+            if !next.isEmpty { query.append((name: "continue", value: next)) }
+            let list = try await client.call(APICall(.get, APIPath.pods(namespace), query: query))
+            for pod in list["items"]?.elements ?? [] { uses.add(pod) }
+            next = list["metadata", "continue"]?.string ?? ""
+        } while !next.isEmpty
+        return uses
+    }
+
     private func list(_ namespace: String) async -> Result<Uses, KubernetesError> {
         do throws(KubernetesError) {
             let call = APICall(.get, APIPath.pods(namespace), query: [("limit", String(Self.mostPods))])
@@ -58,10 +90,7 @@ final class PodClaims: Sendable {
                 return .success(Uses(isWhole: false))
             }
             var uses = Uses()
-            for volume in pods.flatMap({ $0["spec", "volumes"]?.elements ?? [] }) {
-                if let name = volume["persistentVolumeClaim", "claimName"]?.string { uses.claims.insert(name) }
-                if volume["ephemeral"] != nil { uses.hasEphemeral = true }
-            }
+            for pod in pods { uses.add(pod) }
             return .success(uses)
         } catch {
             return .failure(error)

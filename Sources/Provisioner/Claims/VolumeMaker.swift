@@ -139,7 +139,7 @@ struct VolumeMaker: Sendable {
             var others = made.context
             // The node reads the pool from here; the image name is for people.
             others["image"] = others.removeValue(forKey: "imageName")
-            if !storageClass.mountOptions.isEmpty, delivery == .flexvolume {
+            if !storageClass.mountOptions.isEmpty, !claim.isBlock {
                 others["mountOptions"] = storageClass.mountOptions.joined(separator: ",")
             }
             return VolumeObject(

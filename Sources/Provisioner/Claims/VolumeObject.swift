@@ -58,7 +58,7 @@ struct VolumeObject {
             ],
         ]
         switch delivery {
-        case .flexvolume:
+        case .flexVolume:
             // kubelet refuses a FlexVolume with mountOptions, so they are in the options.
             var options = attributes.options
             // kubelet's call does not contain the access mode.
@@ -69,14 +69,13 @@ struct VolumeObject {
             ]
             return spec.with("flexVolume", flex).with("nodeAffinity", affinity)
         case .local:
-            let source: JSONValue = ["path": .string("\(settings.localDirectory)/\(name)/dev")]
-            let options = storageClass.mountOptions
-            return
-                spec
-                .with("local", claim.isBlock ? source : source.with("fsType", .string(fileSystem)))
-                .with("mountOptions", options.isEmpty || claim.isBlock ? nil : JSONValue(options))
-                // A local volume must have a node affinity; this one matches every node.
-                .with("nodeAffinity", affinity ?? Self.anywhere)
+            let source: JSONValue =
+                claim.isBlock
+                ? ["path": .string(settings.devicePath(of: name))]
+                : ["path": .string(settings.mountPath(of: name)), "fsType": .string(fileSystem)]
+            // A local volume must have a node affinity; this one matches every node. The node agent mounts, so the class'
+            // mountOptions are with its attributes: kubelet would add them to its bind.
+            return spec.with("local", source).with("nodeAffinity", affinity ?? Self.anywhere)
         }
     }
 

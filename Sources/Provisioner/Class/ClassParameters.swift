@@ -32,9 +32,14 @@ struct ClassParameters: Sendable {
     /// How a volume gets to kubelet.
     enum Delivery: String, Sendable {
         /// kubelet runs `nacre-flex`.
-        case flexvolume
-        /// A `local` PersistentVolume whose device the node agent provides.
+        case flexVolume
+        /// A `local` PersistentVolume: the node agent provides the mounted directory, or the device of a raw block volume.
         case local
+
+        /// The parameter's value; earlier releases wrote `flexvolume`.
+        init?(parameter value: String) {
+            self.init(rawValue: value == "flexvolume" ? "flexVolume" : value)
+        }
     }
 
     /// The file system asked for, if any.
@@ -52,7 +57,7 @@ struct ClassParameters: Sendable {
         var driver: [String: String] = [:]
         var ours: [String: String] = [:]
         var fileSystems: [String: String] = [:]
-        var delivery = Delivery.flexvolume
+        var delivery = Delivery.flexVolume
         for (key, value) in parameters.sorted(by: { $0.key < $1.key }) {
             // Whoever may read a class or a PersistentVolume would read it too.
             guard !CephKey.isIn(key), !CephKey.isIn(value) else {
@@ -63,8 +68,8 @@ struct ClassParameters: Sendable {
             if key == Self.prefix + "fstype" || key.lowercased() == "fstype" {
                 fileSystems[key] = value
             } else if key == Self.deliveryKey {
-                guard let known = Delivery(rawValue: value) else {
-                    throw .invalid("parameter \(key) '\(value.printable)' is not flexvolume or local")
+                guard let known = Delivery(parameter: value) else {
+                    throw .invalid("parameter \(key) '\(value.printable)' is not local or flexVolume")
                 }
                 delivery = known
             } else if key.startsExactly(with: Self.prefix) || Self.oldSecretKeys.contains(key) {

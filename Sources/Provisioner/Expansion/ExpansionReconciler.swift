@@ -7,10 +7,10 @@ internal import Volumes
 /// Grows the images of claims that request more.
 ///
 /// For a FlexVolume, kube-controller-manager updates the objects in any case: the image is grown early, so that the
-/// node finds it large enough, and nothing is written. For a `local` volume this controller does external-resizer's
-/// five steps.
+/// node finds it large enough, and nothing is written. For the device of a `local` volume this controller does
+/// external-resizer's five steps; for a mounted directory the node agent does kubelet's part (`ExpansionReconciler+Directory`).
 final class ExpansionReconciler: Sendable {
-    private struct State {
+    struct State {
         /// To which size an image was grown for a claim, so that not every event of the claim asks Ceph again.
         var grown: [String: Int64] = [:]
         /// Claims whose last try failed, until one succeeds.
@@ -18,7 +18,7 @@ final class ExpansionReconciler: Sendable {
     }
 
     /// What came of a claim's last try.
-    private struct Failure {
+    struct Failure {
         /// The requested size; a new request is tried again.
         var requestBytes: Int64
         /// Whether no repetition mends it.
@@ -28,13 +28,17 @@ final class ExpansionReconciler: Sendable {
         var wait: Backoff
     }
 
+    /// A node's agent tells of a growth by the claim; a pod that goes meanwhile is found this often.
+    private static let nodeWait = Duration.seconds(5)
     private static let preResizeKey = "volume.alpha.kubernetes.io/pre-resize-capacity"
 
-    private let shop: Workshop
-    private let state = Mutex(State())
+    let shop: Workshop
+    let pods: PodClaims
+    let state = Mutex(State())
 
     init(_ shop: Workshop) {
         self.shop = shop
+        pods = PodClaims(shop.client)
     }
 
     /// Whether a claim asks for more than it has.
@@ -64,6 +68,9 @@ final class ExpansionReconciler: Sendable {
             if let wait = waitAfterFailure(claim) { return .after(wait) }
             if volume.details?.flexDriver != nil {
                 try await growEarly(claim, volume, attributes)
+            } else if volume.details?.localPath == shop.settings.mountPath(of: volume.metadata.name) {
+                guard try await growDirectory(claim, volume, attributes) else { return .after(Self.nodeWait) }
+                ProvisionerMetrics.expanded(class: volume.className, in: .now - start, nil)
             } else {
                 try await grow(claim, volume, attributes)
                 ProvisionerMetrics.expanded(class: volume.className, in: .now - start, nil)
@@ -97,7 +104,7 @@ final class ExpansionReconciler: Sendable {
         try await ResizeWriter(shop: shop).clearFailure(of: claim)
     }
 
-    private func growImage(
+    func growImage(
         _ claim: PersistentVolumeClaim,
         _ volume: PersistentVolume,
         _ attributes: VolumeAttributes,
@@ -152,7 +159,7 @@ final class ExpansionReconciler: Sendable {
         }
         let bytes = try await growImage(claim, volume, attributes, target)
         shop.enter(.recordingCapacity)
-        try await record(bytes, of: volume, before: claim)
+        try await record(bytes, of: volume, before: claim, needsNode: !volume.isBlock)
         shop.enter(.recordingResize)
         try await writer.end(claim, bytes, needsNode: !volume.isBlock)
         state.withLock { $0.failures[claim.metadata.uid] = nil }
@@ -166,14 +173,15 @@ final class ExpansionReconciler: Sendable {
     }
 
     /// Writes the volume's new size, and the claim's previous size, in case it is bound again before the node's step.
-    private func record(
+    func record(
         _ bytes: Int64,
         of volume: PersistentVolume,
-        before claim: PersistentVolumeClaim
+        before claim: PersistentVolumeClaim,
+        needsNode: Bool
     ) async throws(KubernetesError) {
         guard volume.capacityBytes < bytes else { return }
         let metadata: JSONValue = ["resourceVersion": .string(volume.metadata.resourceVersion)]
-        let mustRemember = !volume.isBlock && volume.details?.annotations[Self.preResizeKey] == nil
+        let mustRemember = needsNode && volume.details?.annotations[Self.preResizeKey] == nil
         let annotation: JSONValue = [Self.preResizeKey: .string(Quantity.text(claim.capacityBytes))]
         let patch: JSONValue = [
             "metadata": metadata.with("annotations", mustRemember ? annotation : JSONValue?.none),

@@ -41,7 +41,8 @@ struct ResizeWriter: Sendable {
         _ = try await patch(
             claim,
             conditions: needsNode ? ["FileSystemResizePending"] : [],
-            annotations: nil,
+            annotations: claim.details?.annotations[GrowthMark.annotation] == nil || needsNode
+                ? nil : [GrowthMark.annotation: .null],
             status: status
         )
     }

@@ -84,7 +84,7 @@ struct NodeRunCommand: AsyncParsableCommand {
             let place = LocalDelivery.Place(
                 nodeName: node.service.info.nodeID,
                 driverName: options.driverName,
-                directory: DriverSettings().localDirectory,
+                places: LocalVolume.Places(),
                 stagingRoot: stagingRoot
             )
             background.append(PermissionCheck(client: client, logger: logger))
@@ -95,12 +95,13 @@ struct NodeRunCommand: AsyncParsableCommand {
                     secrets: secrets,
                     events: events,
                     place: place,
-                    loop: liveness.loop("the delivery of raw block volumes", limit: .seconds(300)),
+                    loop: liveness.loop("the delivery of local volumes", limit: .seconds(300)),
+                    observer: CrashPoint.observer,
                     logger: logger
                 )
             )
         } else {
-            logger.notice("no API server is asked: no Secrets are read, and no raw block volumes are delivered")
+            logger.notice("no API server is asked: no Secrets are read, and no local volumes are delivered")
         }
         let report = HealthReport(stack: stack)
         if let address = options.metricsAddress {

@@ -8,9 +8,10 @@ import Testing
 /// One agent serves the node, so one test at a time has it.
 @Suite("Pods with volumes, under a real kubelet", .serialized, .enabled(if: KubeLab.isThere, KubeLab.lack))
 struct PodTests {
-    @Test("Data and its owner group outlive the pod, and the volume grows under it", arguments: ["xfs"])
-    func life(fileSystem: String) async throws {
-        try await inNodeWorld(fileSystem) { world, _ in
+    @Test("Data and its owner group outlive the pod, and the volume grows under it", arguments: Delivery.both)
+    func life(delivery: Delivery) async throws {
+        let fileSystem = "xfs"
+        try await inNodeWorld(fileSystem, delivery: delivery) { world, _ in
             try await world.claim("data", size: "512Mi")
             try await world.pod("first", claim: "data")
             try await world.waitReady("first")
@@ -36,9 +37,9 @@ struct PodTests {
         }
     }
 
-    @Test("A pod does not notice that kubelet, or the agent, is killed and comes again")
-    func restarts() async throws {
-        try await inNodeWorld { world, agent in
+    @Test("A pod does not notice that kubelet, or the agent, is killed and comes again", arguments: Delivery.both)
+    func restarts(delivery: Delivery) async throws {
+        try await inNodeWorld(delivery: delivery) { world, agent in
             try await world.claim("data", size: "512Mi")
             try await world.pod("one", claim: "data")
             try await world.waitReady("one")
@@ -60,9 +61,9 @@ struct PodTests {
         }
     }
 
-    @Test("Two pods of one node share a volume, which stays until the second has gone")
-    func shared() async throws {
-        try await inNodeWorld { world, _ in
+    @Test("Two pods of one node share a volume, which stays until the second has gone", arguments: Delivery.both)
+    func shared(delivery: Delivery) async throws {
+        try await inNodeWorld(delivery: delivery) { world, _ in
             try await world.claim("data", size: "512Mi")
             try await world.pod("one", claim: "data")
             try await world.pod("two", claim: "data")
@@ -98,15 +99,18 @@ struct PodTests {
         }
     }
 
-    @Test("A pod whose node has no agent is told so, and starts when there is one")
-    func absentAgent() async throws {
-        try await inNodeWorld { world, agent in
+    @Test("A pod whose node has no agent is told so, and starts when there is one", arguments: Delivery.both)
+    func absentAgent(delivery: Delivery) async throws {
+        try await inNodeWorld(delivery: delivery) { world, agent in
             _ = try await agent.stop()
             try await world.claim("data", size: "512Mi")
             try await world.pod("waiting", claim: "data")
             try await eventually("the pod's events name the cause", within: .seconds(120)) {
+                // Of a local volume kubelet says only that its path does not exist, so the path speaks.
                 try await KubeLab.kubectl("describe", "pod", "-n", world.name, "waiting").text
-                    .contains("the node agent does not run on this node")
+                    .contains(
+                        delivery == .local ? "/run/nacre/node-agent/" : "the node agent does not run on this node"
+                    )
             }
             let next = try await world.agent("second")
             try await world.waitReady("waiting")

@@ -4,9 +4,12 @@ import TestSupport
 import Testing
 
 extension PodTests {
-    @Test("A StatefulSet of three keeps its claims and its data when it is scaled down and up again")
-    func statefulSet() async throws {
-        try await inNodeWorld { world, _ in
+    @Test(
+        "A StatefulSet of three keeps its claims and its data when it is scaled down and up again",
+        arguments: Delivery.both
+    )
+    func statefulSet(delivery: Delivery) async throws {
+        try await inNodeWorld(delivery: delivery) { world, _ in
             let path = "/apis/apps/v1/namespaces/\(world.name)/statefulsets"
             _ = try await world.client.call(.create(path, Self.postgres(class: world.name)))
             for ordinal in 0..<3 { try await world.waitReady("pg-\(ordinal)") }
@@ -55,7 +58,7 @@ extension PodTests {
         let container: JSONValue = [
             "name": "shell", "image": "docker.io/local/busybox:1", "command": ["sleep", "100000"],
             "volumeMounts": [
-                ["name": "pgdata", "mountPath": "/pgdata"], ["name": "logs", "mountPath": "/logs"],
+                ["name": "pgdata", "mountPath": "/pgdata", "subPath": "data"], ["name": "logs", "mountPath": "/logs"],
             ],
         ]
         return [

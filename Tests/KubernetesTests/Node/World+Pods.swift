@@ -11,6 +11,16 @@ struct Output: Sendable {
     let end: ChildProcess.End
 }
 
+/// A class' `nodeDelivery`.
+enum Delivery: String, CaseIterable, Sendable {
+    case byDefault = ""
+    case local
+    case flexVolume
+
+    /// The two that there are.
+    static let both: [Delivery] = [.local, .flexVolume]
+}
+
 extension KubeLab {
     private static var root: URL {
         var folder = URL(filePath: #filePath)
@@ -51,12 +61,16 @@ extension World {
     func agent(
         kubeconfig: String? = nil,
         _ id: String = "agent",
-        _ arguments: [String] = []
+        _ arguments: [String] = [],
+        crashAt step: String? = nil
     ) async throws -> ChildProcess {
+        let environment = step.map { ["env", "NACRE_CRASH_AT=\($0)"] } ?? []
         let process = try ChildProcess(
             KubeLab.file("tools/kube-lab"),
             [
-                "exec", "--dir", try #require(KubeLab.directory), "--node", "n1", NacreProcess.program, "node", "run",
+                "exec", "--dir", try #require(KubeLab.directory), "--node", "n1",
+            ] + environment + [
+                NacreProcess.program, "node", "run",
                 "--node-id", "n1", "--driver-name", driver, "--config", cluster.configurationPath,
                 "--kubeconfig", try kubeconfig ?? KubeLab.administrator, "--log-level", "debug",
             ] + arguments,
@@ -69,17 +83,34 @@ extension World {
     }
 
     /// The class of volumes that pods get, with the Secrets of both users.
-    func makePodClass(_ fileSystem: String = "xfs", mounter: String = "") async throws {
+    func makePodClass(
+        _ fileSystem: String = "xfs",
+        mounter: String = "",
+        delivery: Delivery = .byDefault
+    ) async throws {
         try await makeClass(
             parameters: [
                 "csi.storage.k8s.io/fstype": fileSystem, "csi.storage.k8s.io/node-stage-secret-name": "ceph",
                 "csi.storage.k8s.io/node-stage-secret-namespace": name, "mounter": mounter,
+                "nodeDelivery": delivery.rawValue,
             ]
         )
     }
 
     /// A pod on the node's network that sleeps, with a claim at `/data`, or as the device `/dev/data`.
-    func pod(_ podName: String, claim: String, asDevice: Bool = false) async throws {
+    ///
+    /// - Parameters:
+    ///   - podName: Its name.
+    ///   - claim: The claim's name.
+    ///   - asDevice: Whether it wants a raw device.
+    ///   - fields: Members of the pod's `spec` that take the place of the usual ones.
+    /// - Throws: What the API server answers.
+    func pod(
+        _ podName: String,
+        claim: String,
+        asDevice: Bool = false,
+        fields: [String: JSONValue] = [:]
+    ) async throws {
         let place: JSONValue =
             asDevice
             ? ["volumeDevices": [["name": "data", "devicePath": "/dev/data"]]]
@@ -88,13 +119,14 @@ extension World {
             "name": "shell", "image": "docker.io/local/busybox:1", "command": ["sleep", "100000"],
         ]
         for key in ["volumeDevices", "volumeMounts"] { container = container.with(key, place[key]) }
+        var spec: JSONValue = [
+            "hostNetwork": true, "terminationGracePeriodSeconds": 0, "securityContext": ["fsGroup": 2000],
+            "containers": .array([container]),
+            "volumes": [["name": "data", "persistentVolumeClaim": ["claimName": .string(claim)]]],
+        ]
+        for (key, value) in fields { spec = spec.with(key, value) }
         let object: JSONValue = [
-            "apiVersion": "v1", "kind": "Pod", "metadata": ["name": .string(podName)],
-            "spec": [
-                "hostNetwork": true, "terminationGracePeriodSeconds": 0, "securityContext": ["fsGroup": 2000],
-                "containers": .array([container]),
-                "volumes": [["name": "data", "persistentVolumeClaim": ["claimName": .string(claim)]]],
-            ],
+            "apiVersion": "v1", "kind": "Pod", "metadata": ["name": .string(podName)], "spec": spec,
         ]
         _ = try await client.call(.create("/api/v1/namespaces/\(name)/pods", object))
     }
@@ -148,7 +180,9 @@ extension World {
     /// Waits until the node has nothing of this test's volumes any more.
     func waitUnmapped(within limit: Duration = .seconds(90)) async throws {
         try await eventually("the node has let go of all volumes", within: limit) {
-            !(try await KubeLab.onNode("cat", "/proc/self/mountinfo")).text.contains("\(name)-")
+            let volumes = Set(try await volumes().map(\.metadata.name))
+            let mounts = try await KubeLab.onNode("cat", "/proc/self/mountinfo").text
+            return !mounts.contains("\(name)-") && !volumes.contains { mounts.contains($0) }
         }
     }
 }
@@ -157,10 +191,11 @@ extension World {
 func inNodeWorld(
     _ fileSystem: String = "xfs",
     mounter: String = "",
+    delivery: Delivery = .byDefault,
     _ body: (World, ChildProcess) async throws -> Void
 ) async throws {
     try await inWorld { world in
-        try await world.makePodClass(fileSystem, mounter: mounter)
+        try await world.makePodClass(fileSystem, mounter: mounter, delivery: delivery)
         let controller = try await world.controller()
         let agent = try await world.agent()
         do {

@@ -176,7 +176,7 @@ struct FlexDriver: Sendable {
         while !Task.isCancelled {
             try? await Task.sleep(for: Self.patience)
             guard !Task.isCancelled, let known = try? await service.knownVolumes() else { continue }
-            let unused = known.filter { $0.stagingPath.isBelow(stagingRoot) && $0.targets.isEmpty }
+            let unused = known.filter { isOurs($0) && $0.targets.isEmpty }
             for volume in unused where suspects.contains(ExactText(volume.volumeID)) {
                 guard let id = try? VolumeID(parsing: volume.volumeID) else { continue }
                 await releaseIfUnused(id)
@@ -203,9 +203,14 @@ struct FlexDriver: Sendable {
         guard let volume = known.first(where: { $0.volumeID.isExactly(volumeID) }) else {
             return removeStagingPath(stagingPath(of: try VolumeID(parsing: volumeID)))
         }
-        guard volume.targets.isEmpty, volume.stagingPath.isBelow(stagingRoot) else { return }
+        guard volume.targets.isEmpty, isOurs(volume) else { return }
         try await service.unstage(volumeID: volumeID, stagingPath: volume.stagingPath, deadline: deadline)
         removeStagingPath(volume.stagingPath)
+    }
+
+    /// Whether a volume is staged for FlexVolume: those that `DirectoryDelivery` stages are below the same directory.
+    private func isOurs(_ volume: KnownVolume) -> Bool {
+        volume.stagingPath.isBelow(stagingRoot) && volume.stagingPath.endsExactly(with: "/globalmount")
     }
 
     /// Removes only an empty directory without a mount.

@@ -1,6 +1,5 @@
 import ExactText
 import KubernetesAPI
-import LinuxKernel
 import Logging
 import NodeVolumes
 import Provisioner
@@ -9,17 +8,27 @@ import Synchronization
 import VolumeServer
 import Volumes
 
-/// Puts the devices of `local` PersistentVolumes where kubelet looks for them, and takes them away when no pod of this node
-/// has use for them.
+/// Leaves `local` PersistentVolumes where kubelet looks for them, and takes them away when no pod of this node has use for
+/// them.
 ///
 /// kubelet calls nobody for these: it says that the path does not exist, and tries again after half a second, one, two, …
-/// So the pods of this node are watched. A device goes when no pod wants it, and neither a mount nor a loop device of
-/// kubelet's has it, twice in a row.
+/// So the pods of this node are watched. A volume goes when no pod wants it, and nothing of kubelet's has it, for a while.
 final class LocalDelivery: Service {
-    private let service: NodeVolumeService
-    private let secrets: any NodeSecrets
+    /// A volume that pods want.
+    private struct Wish {
+        var volume: LocalVolume
+        var pods: [LocalPod]
+    }
+
+    /// A PersistentVolume in one of the forms.
+    private struct Key: Hashable {
+        let name: String
+        let isDirectory: Bool
+    }
+
     private let events: EventRecorder
-    private let place: Place
+    private let devices: any VolumeDelivery
+    private let directories: any VolumeDelivery
     private let loop: Liveness.Loop
     private let logger: Logger
     private let pods: ObjectCache<LocalPod>
@@ -27,25 +36,29 @@ final class LocalDelivery: Service {
     private let wakeups: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
     private let claims: PodClaims
-    private let idleSince = Mutex<[String: ContinuousClock.Instant]>([:])
+    private let idleSince = Mutex<[Key: ContinuousClock.Instant]>([:])
     /// Volumes that are worked on, and whether there was something else to do with them meanwhile.
     private let busy = Mutex<[String: Bool]>([:])
-    /// The sizes of the devices that were looked at.
-    private let grown = Mutex<[String: UInt64]>([:])
+    /// How long to wait before a volume that cannot be had is tried again.
+    private let waits = Mutex<[String: Duration]>([:])
 
     /// Which node this is, and where its things are.
     struct Place: Sendable {
         let nodeName: String
         let driverName: String
         /// Where kubelet looks.
-        let directory: String
+        let places: LocalVolume.Places
         let stagingRoot: String
     }
 
     /// Sizes are looked at and what is unused is found this often.
     private static let interval = Duration.seconds(10)
-    /// kubelet lets go of a volume before its pod is gone from the API, but not when somebody forced that.
-    private static let grace = Duration.seconds(20)
+    /// kubelet's own first wait.
+    private static let firstWait = Duration.milliseconds(500)
+    /// A claim that is not bound yet, or not made, is looked at again so soon.
+    private static let claimWait = Duration.seconds(2)
+    /// kubelet lets go of a volume some time after its pod is gone from the API, where somebody forced that.
+    private static let useWait = Duration.seconds(1)
     private static let limit = Duration.seconds(100)
 
     init(
@@ -55,14 +68,22 @@ final class LocalDelivery: Service {
         events: EventRecorder,
         place: Place,
         loop: Liveness.Loop,
+        observer: StepObserver?,
         logger: Logger
     ) {
         self.loop = loop
-        self.service = service
-        self.secrets = secrets
         self.events = events
-        self.place = place
         self.logger = logger
+        devices = DeviceDelivery(service: service, secrets: secrets, events: events, place: place, logger: logger)
+        directories = DirectoryDelivery(
+            client: client,
+            service: service,
+            secrets: secrets,
+            events: events,
+            place: place,
+            observer: observer,
+            logger: logger
+        )
         let pods = ObjectCache<LocalPod>()
         self.pods = pods
         // One waiting wake-up is as good as many.
@@ -78,7 +99,7 @@ final class LocalDelivery: Service {
             onChange: { _ in wake.yield() }
         )
         self.wake = wake
-        claims = PodClaims(client: client, driverName: place.driverName, directory: place.directory)
+        claims = PodClaims(client: client, driverName: place.driverName, places: place.places)
     }
 
     func run() async throws {
@@ -110,28 +131,41 @@ final class LocalDelivery: Service {
 
     /// What is to be done now: to make what pods want, to take away what none has use for; what is under way is left to it.
     private func steps() async -> [@Sendable () async -> Void] {
-        let (wanted, isWhole) = await wanted()
-        var steps = wanted.values.filter { begin($0.volume.name) }.map { volume, pod -> @Sendable () async -> Void in
+        let (wanted, isWhole, isWaiting) = await wanted()
+        var steps = wanted.values.filter { begin($0.volume.name) }.map { wish -> @Sendable () async -> Void in
             { [self] in
-                await provide(volume, for: pod)
-                end(volume.name)
+                let wait = await provide(wish.volume, for: wish.pods)
+                end(wish.volume.name)
+                await wakeAfter(wait)
             }
         }
+        if isWaiting { steps.append { [self] in await wakeAfter(Self.claimWait) } }
         // Without knowing all that is wanted nothing goes.
         guard isWhole else { return steps }
-        do throws(VolumeError) {
-            let kept = Set(wanted.keys)
-            for name in try directories() where !kept.contains(name) && begin(name) {
-                steps.append { [self] in
-                    await releaseIfIdle(name)
-                    end(name)
+        let kept = Set(wanted.keys)
+        for (isDirectory, delivery) in [(true, directories), (false, devices)] {
+            do throws(VolumeError) {
+                for name in try await delivery.names() {
+                    let key = Key(name: name, isDirectory: isDirectory)
+                    guard !kept.contains(key), begin(name) else { continue }
+                    steps.append { [self] in
+                        let wait = await releaseIfIdle(key, delivery)
+                        end(name)
+                        await wakeAfter(wait)
+                    }
                 }
+            } catch {
+                logger.warning("cannot see which volumes are there", metadata: ["reason": "\(error.message)"])
             }
-            idleSince.withLock { idle in idle = idle.filter { !kept.contains($0.key) } }
-        } catch {
-            logger.warning("cannot see which devices are there", metadata: ["reason": "\(error.message)"])
         }
+        idleSince.withLock { idle in idle = idle.filter { !kept.contains($0.key) } }
         return steps
+    }
+
+    private func wakeAfter(_ wait: Duration?) async {
+        guard let wait else { return }
+        try? await Task.sleep(for: wait)
+        wake.yield()
     }
 
     /// Whether a volume can be worked on now: one at a time does.
@@ -151,10 +185,11 @@ final class LocalDelivery: Service {
         if busy.withLock({ $0.removeValue(forKey: name) }) ?? false { wake.yield() }
     }
 
-    /// The volumes of the pods that run here, by name, each with a pod that wants it, and whether these are all.
-    private func wanted() async -> (volumes: [String: (volume: LocalVolume, pod: LocalPod)], isWhole: Bool) {
-        var wanted: [String: (volume: LocalVolume, pod: LocalPod)] = [:]
+    /// The volumes of the pods that run here, whether these are all, and whether a claim has no volume yet.
+    private func wanted() async -> (volumes: [Key: Wish], isWhole: Bool, isWaiting: Bool) {
+        var wanted: [Key: Wish] = [:]
         var isWhole = reflector.isComplete
+        var isWaiting = false
         let running = pods.filter { !$0.isFinished && !$0.claims.isEmpty }
         claims.forgetAll(but: Set(running.map(\.metadata.uid)))
         for pod in running {
@@ -162,8 +197,13 @@ final class LocalDelivery: Service {
                 // With an API server that is away each takes its time.
                 loop.goesOn()
                 do throws(KubernetesError) {
-                    guard let volume = try await claims.volume(of: claim, of: pod) else { continue }
-                    wanted[volume.name] = (volume, pod)
+                    switch try await claims.volume(of: claim, of: pod) {
+                    case .none: isWaiting = true
+                    case .notOurs: continue
+                    case .ours(let volume):
+                        let key = Key(name: volume.name, isDirectory: volume.form != .device)
+                        wanted[key, default: Wish(volume: volume, pods: [])].pods.append(pod)
+                    }
                 } catch {
                     isWhole = false
                     logger.warning(
@@ -175,172 +215,62 @@ final class LocalDelivery: Service {
                 }
             }
         }
-        return (wanted, isWhole)
+        return (wanted, isWhole, isWaiting)
     }
 
-    /// Leaves the volume's device at its path, as large as its PersistentVolume says.
-    private func provide(_ volume: LocalVolume, for pod: LocalPod) async {
-        let deadline = ContinuousClock.now + Self.limit
-        let capability = VolumeCapability(.block, mode: volume.mode)
+    /// Returns how soon to try again, if it failed.
+    private func provide(_ volume: LocalVolume, for pods: [LocalPod]) async -> Duration? {
         do throws(VolumeError) {
-            let id = try VolumeID(parsing: volume.attributes.handle)
-            let staging = "\(place.stagingRoot)/\(LocalUses.name(of: id))/globalmount"
-            let isThere = try await service.knownVolumes()
-                .contains {
-                    $0.volumeID.isExactly("\(id)") && $0.targets.containsExactly(volume.path) && isDevice(volume.path)
-                }
-            if !isThere {
-                let credentials = try await secrets.credentials(volume.attributes.nodeSecret)
-                try note(staging, of: volume.name)
-                try await service.stage(
-                    StageRequest(
-                        volumeID: "\(id)",
-                        stagingPath: staging,
-                        capability: capability,
-                        credentials: credentials,
-                        context: volume.attributes.others
-                    ),
-                    deadline: deadline
-                )
-                try await service.publish(
-                    PublishRequest(
-                        volumeID: "\(id)",
-                        stagingPath: staging,
-                        targetPath: volume.path,
-                        capability: capability,
-                        isReadOnly: volume.mode.isReadOnly,
-                        context: volume.attributes.others
-                    ),
-                    deadline: deadline
-                )
-                logger.info(
-                    "put a device where kubelet looks",
-                    metadata: ["path": "\(volume.path)", "csi.volume.id": "\(id)"]
-                )
-            }
-            if isThere { try await tellOfDamage(volume, for: pod, deadline) }
-            // Nobody tells of a growth: the controller grows the image and then the PersistentVolume says so.
-            guard volume.capacityBytes > grown.withLock({ $0[volume.name] ?? 0 }) else { return }
-            let size = try await service.expand(
-                NodeExpandRequest(
-                    volumeID: "\(id)",
-                    volumePath: volume.path,
-                    stagingPath: staging,
-                    range: nil,
-                    capability: capability
-                ),
-                deadline: deadline
-            )
-            grown.withLock { $0[volume.name] = size }
+            let delivery = volume.form == .device ? devices : directories
+            try await delivery.provide(volume, for: pods, deadline: .now + Self.limit)
+            waits.withLock { $0[volume.name] = nil }
+            return nil
         } catch {
             logger.warning(
                 "cannot deliver a volume",
                 metadata: ["k8s.volume": "\(volume.name)", "reason": "\(error.message)"]
             )
             // kubelet can only say that the path is not there.
-            events.record(
-                .warning,
-                "FailedMount",
-                "volume \(volume.name) cannot be mapped on this node: \(error.message)",
-                on: ObjectReference(kind: "Pod", pod.metadata)
-            )
+            for pod in pods {
+                events.record(
+                    .warning,
+                    "FailedMount",
+                    "volume \(volume.name) cannot be mapped on this node: \(error.message)",
+                    on: ObjectReference(kind: "Pod", pod.metadata)
+                )
+            }
+            return waits.withLock { waits in
+                let wait = waits[volume.name] ?? Self.firstWait
+                waits[volume.name] = min(wait * 2, Self.interval)
+                return wait
+            }
         }
     }
 
-    /// Nothing else would say that a raw device fails: kubelet asks for no condition of a `local` volume.
-    private func tellOfDamage(
-        _ volume: LocalVolume,
-        for pod: LocalPod,
-        _ deadline: ContinuousClock.Instant
-    ) async throws(VolumeError) {
-        let stats = try await service.stats(
-            StatsRequest(volumeID: volume.attributes.handle, volumePath: volume.path, stagingPath: ""),
-            deadline: deadline
-        )
-        guard stats.condition.isAbnormal else { return }
-        events.record(
-            .warning,
-            "VolumeConditionAbnormal",
-            "volume \(volume.name): \(stats.condition.message)",
-            on: ObjectReference(kind: "Pod", pod.metadata)
-        )
-    }
-
-    /// Takes away a device that no pod wants, once nobody has had it for a while.
-    private func releaseIfIdle(_ name: String) async {
-        let path = "\(place.directory)/\(name)/dev"
+    /// Takes away a volume that no pod wants, once nobody has had it for a while; returns how soon to look again.
+    private func releaseIfIdle(_ key: Key, _ delivery: any VolumeDelivery) async -> Duration? {
         do throws(VolumeError) {
-            guard try !DeviceUse.isInUse(path) else {
-                idleSince.withLock { $0[name] = nil }
-                return
+            guard try await !delivery.isInUse(key.name) else {
+                idleSince.withLock { $0[key] = nil }
+                return Self.useWait
             }
             let since = idleSince.withLock { idle in
-                let since = idle[name] ?? .now
-                idle[name] = since
+                let since = idle[key] ?? .now
+                idle[key] = since
                 return since
             }
-            guard .now - since > Self.grace else { return }
-            try await release(name, path)
-            idleSince.withLock { $0[name] = nil }
-            grown.withLock { $0[name] = nil }
+            let rest = delivery.grace - (.now - since)
+            guard rest <= .zero else { return rest }
+            if try await delivery.release(key.name, deadline: .now + Self.limit) {
+                waits.withLock { $0[key.name] = nil }
+            }
+            idleSince.withLock { $0[key] = nil }
         } catch {
             logger.warning(
-                "cannot take a device away",
-                metadata: ["k8s.volume": "\(name)", "path": "\(path)", "reason": "\(error.message)"]
+                "cannot take a volume away",
+                metadata: ["k8s.volume": "\(key.name)", "reason": "\(error.message)"]
             )
         }
-    }
-
-    /// The directory goes last, so that a release that was cut short is found again.
-    private func release(_ name: String, _ path: String) async throws(VolumeError) {
-        let deadline = ContinuousClock.now + Self.limit
-        let staging = staged(name)
-        let known = try await service.knownVolumes()
-        if let volume = known.first(where: {
-            $0.targets.containsExactly(path) || staging?.isExactly($0.stagingPath) == true
-        }) {
-            try await service.unpublish(volumeID: volume.volumeID, targetPath: path, deadline: deadline)
-            try await service.unstage(volumeID: volume.volumeID, stagingPath: volume.stagingPath, deadline: deadline)
-            try? KernelFile.removeDirectory(volume.stagingPath)
-            try? KernelFile.removeDirectory(String(volume.stagingPath.dropLast("/globalmount".count)))
-            logger.info("took a device away", metadata: ["path": "\(path)", "csi.volume.id": "\(volume.volumeID)"])
-        }
-        do throws(KernelError) {
-            try KernelFile.remove("\(place.directory)/\(name)/staging")
-            try KernelFile.removeDirectory("\(place.directory)/\(name)")
-        } catch {
-            throw VolumeError(.internal, "cannot remove '\(place.directory)/\(name)': \(error)")
-        }
-    }
-
-    private func directories() throws(VolumeError) -> [String] {
-        do throws(KernelError) {
-            guard try FileKind.of(place.directory) != nil else { return [] }
-            return try KernelFile.names(in: place.directory)
-        } catch {
-            throw VolumeError(.internal, "cannot read '\(place.directory)': \(error)")
-        }
-    }
-
-    private func staged(_ name: String) -> String? {
-        KernelFile.firstLine("\(place.directory)/\(name)/staging")
-    }
-
-    /// Notes where the volume of a path is staged: once it is unpublished, nothing else says so.
-    private func note(_ staging: String, of name: String) throws(VolumeError) {
-        let file = "\(place.directory)/\(name)/staging"
-        do throws(KernelError) {
-            try KernelFile.makeDirectories(staging)
-            try KernelFile.makeDirectories("\(place.directory)/\(name)")
-            guard KernelFile.firstLine(file)?.isExactly(staging) != true else { return }
-            try KernelFile.replace(file, with: Array("\(staging)\n".utf8))
-        } catch {
-            throw VolumeError(.internal, "cannot prepare '\(place.directory)/\(name)': \(error)")
-        }
-    }
-
-    private func isDevice(_ path: String) -> Bool {
-        guard case .blockDevice? = try? FileKind.of(path) else { return false }
-        return true
+        return nil
     }
 }

@@ -1,35 +1,64 @@
+import ExactText
 import JSON
 import KubernetesAPI
 import Provisioner
 import Volumes
 
-/// A volume that is a `local` PersistentVolume: the node agent provides a device at its path.
+/// A volume that is a `local` PersistentVolume: the node agent provides a device or a mounted directory at its path.
 struct LocalVolume: Sendable {
+    /// What kubelet finds at the path.
+    enum Form: Sendable, Hashable {
+        /// The device, of a raw block volume; and of a file system in PersistentVolumes that older releases made.
+        case device
+        /// A directory, on which the node agent has mounted the file system.
+        case directory(MountAccess)
+    }
+
+    /// Where the two forms are.
+    struct Places: Sendable {
+        /// Of devices: `/var/lib/nacre/vol`.
+        var devices = DriverSettings().localDirectory
+        /// Of directories: `/run/nacre/node-agent`.
+        var directories = DriverSettings().mountDirectory
+    }
+
     let name: String
-    /// Where kubelet looks for the device.
+    /// Where kubelet looks.
     let path: String
+    let form: Form
     let attributes: VolumeAttributes
     let capacityBytes: UInt64
     let mode: VolumeCapability.Mode
-
-    /// Whether pods get the device itself; otherwise kubelet makes and mounts a file system on it.
-    let isBlock: Bool
+    /// The claim that has it.
+    let claim: PersistentVolume.ClaimReference?
 
     /// Reads a PersistentVolume; `nil` if it is not Nacre's.
     ///
     /// Other paths are refused: a PersistentVolume could otherwise place a device anywhere on the node.
-    init?(_ volume: PersistentVolume, driverName: String, directory: String) {
-        guard volume.provisionedBy == driverName, let details = volume.details,
-            details.localPath == "\(directory)/\(volume.metadata.name)/dev",
+    init?(_ volume: PersistentVolume, driverName: String, places: Places) {
+        guard volume.provisionedBy == driverName, let details = volume.details, let path = details.localPath,
             let text = details.annotations[VolumeAttributes.annotation],
             let object = try? JSONValue(parsing: Array(text.utf8)),
-            let attributes = VolumeAttributes(options: object.stringMembers)
+            var attributes = VolumeAttributes(options: object.stringMembers)
         else { return nil }
         name = volume.metadata.name
-        path = "\(directory)/\(name)/dev"
+        if path.isExactly("\(places.devices)/\(name)/dev") {
+            form = .device
+        } else if path.isExactly(DirectoryPlace.path(of: name, in: places.directories)), !volume.isBlock {
+            let options = attributes.others.removeValue(forKey: "mountOptions") ?? ""
+            form = .directory(
+                MountAccess(
+                    fsType: details.object["spec", "local", "fsType"]?.string ?? "",
+                    mountFlags: options.parts(at: ",", omittingEmpty: true)
+                )
+            )
+        } else {
+            return nil
+        }
+        self.path = path
         self.attributes = attributes
         capacityBytes = UInt64(clamping: volume.capacityBytes)
-        isBlock = volume.isBlock
+        claim = volume.claim
         mode =
             if volume.accessModes.contains(.init(["ReadWriteMany"])) {
                 .multiNodeMultiWriter

@@ -7,9 +7,25 @@ import Synchronization
 /// A node has a hundred pods, and a cluster thousands of nodes. So only the sizes of these few volumes are read more
 /// than once.
 final class PodClaims: Sendable {
-    private enum Answer {
+    /// What a claim has.
+    enum Answer: Sendable {
+        /// No volume yet.
+        case none
+        /// A volume that is not one of Nacre's `local` ones.
         case notOurs
-        case ours(LocalVolume, readAt: ContinuousClock.Instant)
+        /// One that the node agent delivers.
+        case ours(LocalVolume)
+    }
+
+    private struct Kept {
+        let answer: Answer
+        let readAt: ContinuousClock.Instant
+
+        /// A volume's source cannot be changed.
+        var isFinal: Bool {
+            guard case .notOurs = answer else { return false }
+            return true
+        }
     }
 
     private struct Key: Hashable {
@@ -19,16 +35,16 @@ final class PodClaims: Sendable {
 
     private let client: KubernetesClient
     private let driverName: String
-    private let directory: String
-    private let answers = Mutex<[Key: Answer]>([:])
+    private let places: LocalVolume.Places
+    private let answers = Mutex<[Key: Kept]>([:])
 
     /// After that a volume may have grown.
     private static let age = Duration.seconds(25)
 
-    init(client: KubernetesClient, driverName: String, directory: String) {
+    init(client: KubernetesClient, driverName: String, places: LocalVolume.Places) {
         self.client = client
         self.driverName = driverName
-        self.directory = directory
+        self.places = places
     }
 
     /// Forgets the pods that are gone.
@@ -36,13 +52,12 @@ final class PodClaims: Sendable {
         answers.withLock { answers in answers = answers.filter { podUIDs.contains($0.key.podUID) } }
     }
 
-    /// The claim's volume, if it is one of Nacre's `local` volumes; `nil` while the claim has none.
-    func volume(of named: LocalPod.Claim, of pod: LocalPod) async throws(KubernetesError) -> LocalVolume? {
+    /// What the claim has.
+    func volume(of named: LocalPod.Claim, of pod: LocalPod) async throws(KubernetesError) -> Answer {
         let name = named.name
         let key = Key(podUID: pod.metadata.uid, claim: name)
         switch answers.withLock({ $0[key] }) {
-        case .notOurs: return nil
-        case .ours(let volume, let readAt) where .now - readAt < Self.age: return volume
+        case let kept? where kept.isFinal || .now - kept.readAt < Self.age: return kept.answer
         default: break
         }
         guard let claimObject = try await object(APIPath.claim(pod.metadata.namespace, name), named: name),
@@ -50,10 +65,11 @@ final class PodClaims: Sendable {
             !named.isEphemeral || Self.isOwned(claimObject, by: pod),
             let volumeObject = try await object(APIPath.persistentVolume(claim.volumeName), named: claim.volumeName),
             let volume = PersistentVolume(volumeObject), volume.claim?.uid == claim.metadata.uid
-        else { return nil }
-        let local = LocalVolume(volume, driverName: driverName, directory: directory)
-        answers.withLock { $0[key] = local.map { .ours($0, readAt: .now) } ?? .notOurs }
-        return local
+        else { return .none }
+        let answer =
+            LocalVolume(volume, driverName: driverName, places: places).map { Answer.ours($0) } ?? .notOurs
+        answers.withLock { $0[key] = Kept(answer: answer, readAt: .now) }
+        return answer
     }
 
     /// Whether a claim was made for that pod.

@@ -1,0 +1,129 @@
+import Glibc
+import LinuxKernel
+import NodeTestSupport
+import Synchronization
+import Testing
+
+@testable import nacre
+
+/// Where kubelet finds file systems, with a tmpfs for a volume.
+@Suite("The place of a mounted directory", .enabled(if: NodeLab.isAvailable, Comment(rawValue: NodeLab.lack)))
+struct DirectoryPlaceTests {
+    /// A place, and a "volume" staged for it.
+    private final class Lab: Sendable {
+        let directory: String
+        let place: DirectoryPlace
+        let staging: String
+        let isOver = Atomic(false)
+
+        init() async throws {
+            directory = "/tmp/nacre-place-\(UInt32.random(in: 0...UInt32.max))"
+            place = DirectoryPlace(root: "\(directory)/run", name: "pvc-1")
+            staging = "\(directory)/plugins\(place.path)"
+            try KernelFile.makeDirectories(staging)
+            try await shell("mount -t tmpfs volume \(staging) && touch \(staging)/volume")
+        }
+
+        func show() throws -> Bool { try place.show(staging) { _ in } }
+
+        func withdraw(unless isUsed: Bool = false) throws -> Bool {
+            try place.withdraw(unless: { _ in isUsed }) { _ in }
+        }
+
+        func end() async throws {
+            try await shell(
+                "awk '{print $5}' /proc/self/mountinfo | grep '^\(directory)' | tac | xargs -rn1 umount -l; "
+                    + "rm -rf --one-file-system \(directory)"
+            )
+        }
+    }
+
+    private func inLab(_ body: (Lab) async throws -> Void) async throws {
+        let lab = try await Lab()
+        do {
+            try await body(lab)
+        } catch {
+            Issue.record("\(error)")
+        }
+        try await lab.end()
+    }
+
+    @Test("It appears with the volume and goes with all that was made for it; both may be repeated")
+    func life() async throws {
+        try await inLab { lab in
+            #expect(try lab.show())
+            #expect(try !lab.show())
+            try await shell("test -e \(lab.place.path)/volume")
+            #expect(try DirectoryPlace.names(in: lab.place.root) == ["pvc-1"])
+            #expect(try !lab.withdraw(unless: true))
+            try await shell("test -e \(lab.place.path)/volume")
+            #expect(try lab.withdraw())
+            #expect(try lab.withdraw())
+            #expect(try DirectoryPlace.names(in: lab.place.root).isEmpty)
+            #expect(try MountTable.current().mounts(below: lab.place.root).isEmpty)
+            try await shell("test -e \(lab.staging)/volume")
+        }
+    }
+
+    /// What an agent that is killed leaves, as lines of a shell in the root; V is the staged volume.
+    private static let leftovers = [
+        "mkdir -p .new/pvc-1/volume",
+        "mkdir -p .new/pvc-1/volume && mount --bind $V .new/pvc-1/volume",
+        "mkdir -p pvc-1/volume && mount --bind $V pvc-1/volume",
+        "mkdir -p .old/pvc-1/volume && mount --bind $V .old/pvc-1/volume",
+        "mkdir -p .old/pvc-1/volume", "mkdir -p .old/pvc-1",
+        // After a kill of one that went on from another's remains.
+        "mkdir -p .old/pvc-1/volume .new/pvc-1/volume && mount --bind $V .old/pvc-1/volume "
+            + "&& mount --bind $V .new/pvc-1/volume",
+        "mkdir -p pvc-1/volume .old/pvc-1/volume && mount --bind $V pvc-1/volume && mount --bind $V .old/pvc-1/volume",
+        // By hand, or a former device of the volume.
+        "mkdir -p pvc-1/volume", "mkdir -p pvc-1/volume && mount -t tmpfs former pvc-1/volume",
+    ]
+
+    @Test("From whatever a killed agent left, it is shown, and taken away", arguments: leftovers)
+    func remains(line: String) async throws {
+        for isWanted in [true, false] {
+            try await inLab { lab in
+                try KernelFile.makeDirectories(lab.place.root)
+                try await shell("V=\(lab.staging); cd \(lab.place.root) && \(line)")
+                if isWanted {
+                    _ = try lab.show()
+                    try await shell("test -e \(lab.place.path)/volume")
+                    #expect(try MountTable.current().mounts(below: lab.place.root).count == 1)
+                }
+                #expect(try lab.withdraw())
+                #expect(try DirectoryPlace.names(in: lab.place.root).isEmpty)
+                #expect(try MountTable.current().mounts(below: lab.place.root).isEmpty)
+            }
+        }
+    }
+
+    @Test("Whoever looks, or binds what kubelet would, gets the volume or nothing, at whatever moment")
+    func races() async throws {
+        try await inLab { lab in
+            let target = "\(lab.directory)/pod"
+            try KernelFile.makeDirectories(target)
+            let path = lab.place.path
+            let watcher = Task.detached { () -> (bound: Int, bare: Int) in
+                var (bound, bare) = (0, 0)
+                while !lab.isOver.load(ordering: .relaxed) {
+                    var status = stat()
+                    // The bare directory has no rights, the volume's root has.
+                    if stat(path, &status) == 0, status.st_mode & 0o777 == 0 { bare += 1 }
+                    guard mount(path, target, nil, 4096, nil) == 0 else { continue }
+                    if access("\(target)/volume", F_OK) == 0 { bound += 1 } else { bare += 1 }
+                    umount2(target, CInt(MNT_DETACH))
+                }
+                return (bound, bare)
+            }
+            for round in 0..<2000 {
+                _ = try lab.show()
+                while try !lab.withdraw(unless: round % 3 == 0) { if round % 3 == 0 { break } }
+            }
+            lab.isOver.store(true, ordering: .relaxed)
+            let (bound, bare) = await watcher.value
+            #expect(bare == 0)
+            #expect(bound > 0)
+        }
+    }
+}
