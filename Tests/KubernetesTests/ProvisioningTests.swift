@@ -5,14 +5,18 @@ import Testing
 
 @Suite("From a claim to a bound volume, and back", .serialized, .enabled(if: KubeLab.isThere, KubeLab.lack))
 struct ProvisioningTests {
-    @Test("A claim gets a volume of the form that external-provisioner writes, and all of it goes with the claim")
-    func life() async throws {
+    @Test(
+        "A claim gets a volume of the form that external-provisioner writes, and all of it goes with the claim",
+        arguments: Delivery.both
+    )
+    func life(delivery: Delivery) async throws {
         try await inWorld { world in
             try await world.makeClass(
                 parameters: [
                     "csi.storage.k8s.io/fstype": "xfs", "mapOptions": "krbd:rxbounce",
                     "csi.storage.k8s.io/node-stage-secret-name": "node-${pvc.name}",
                     "csi.storage.k8s.io/node-stage-secret-namespace": "${pvc.namespace}",
+                    "nodeDelivery": delivery.rawValue,
                 ],
                 fields: ["mountOptions": ["discard", "noatime"]]
             )
@@ -29,8 +33,17 @@ struct ProvisioningTests {
             #expect(volume.claim?.uid == claim.metadata.uid)
             #expect(object["spec", "capacity", "storage"]?.string == "1Gi")
             #expect(object["spec", "mountOptions"] == nil)
-            #expect(object["spec", "flexVolume", "fsType"]?.string == "xfs")
-            let options = try #require(volume.details?.flexOptions)
+            let options: [String: String]
+            if delivery == .flexVolume {
+                #expect(object["spec", "flexVolume", "fsType"]?.string == "xfs")
+                options = try #require(volume.details?.flexOptions)
+            } else {
+                #expect(object["spec", "local", "fsType"]?.string == "xfs")
+                let path = "/run/nacre/node-agent/\(bound.volumeName)/volume"
+                #expect(object["spec", "local", "path"]?.string == path)
+                let text = try #require(volume.details?.annotations["nacre.io/volume-attributes"])
+                options = try JSONValue(parsing: Array(text.utf8)).stringMembers
+            }
             #expect(options["mountOptions"] == "discard,noatime")
             #expect(options["mapOptions"] == "krbd:rxbounce")
             #expect(options["nodeSecretName"] == "node-data")
@@ -264,11 +277,18 @@ struct ProvisioningTests {
     func expansion() async throws {
         try await inWorld { world in
             try await world.makeClass()
+            for delivery in Delivery.both {
+                try await world.makeClass(
+                    "\(world.name)-\(delivery == .local ? "local" : "flex")",
+                    parameters: ["nodeDelivery": delivery.rawValue]
+                )
+            }
             let controller = try await world.controller()
             let raw = try await world.claim("raw", spec: ["volumeMode": "Block"])
-            let flex = try await world.claim("flex")
-            try await world.waitBound(2)
-            for name in ["raw", "flex"] {
+            let flex = try await world.claim("flex", spec: ["storageClassName": .string("\(world.name)-flex")])
+            let files = try await world.claim("files", spec: ["storageClassName": .string("\(world.name)-local")])
+            try await world.waitBound(3)
+            for name in ["raw", "flex", "files"] {
                 _ = try await world.client.call(
                     .patch(
                         APIPath.claim(world.name, name),
@@ -279,6 +299,11 @@ struct ProvisioningTests {
             }
             try await eventually("the raw claim has it") {
                 try await world.claim(named: "raw")?.capacityBytes == 128 << 20
+            }
+            // No pod has it on a node, so the next one finds it grown.
+            try await eventually("the claim of a file system has it") {
+                let claim = try await world.claim(named: "files")
+                return claim?.capacityBytes == 128 << 20 && claim?.details?.conditions.isEmpty ?? true
             }
             let volume = try #require(try await world.volumes().first { $0.claim?.name == "raw" })
             #expect(volume.capacityBytes == 128 << 20)
@@ -293,8 +318,13 @@ struct ProvisioningTests {
                     && claim?.details?.conditions.contains { $0["type"]?.string == "FileSystemResizePending" } ?? false
             }
             try await eventually("its image is grown") { world.logText().contains("expanded") }
-            for claim in [raw, flex] { try await world.delete(claim) }
+            for claim in [raw, flex, files] { try await world.delete(claim) }
             try await world.waitGone()
+            for delivery in ["flex", "local"] {
+                _ = try await world.client.call(
+                    APICall(.delete, "\(APIPath.storageClasses)/\(world.name)-\(delivery)")
+                )
+            }
             try await controller.stop()
         }
     }
