@@ -89,6 +89,18 @@ struct OutputTests {
     }
 
     @Test(
+        "A size in short has one decimal, rounded down, and none where that is zero",
+        arguments: [
+            (UInt64(3_607_772_528), "3.3GiB"), (UInt64(3) << 29, "1.5GiB"), (UInt64(10) << 30, "10GiB"),
+            (UInt64(0), "0B"), (UInt64(1023), "1023B"), (UInt64(1024), "1KiB"), (UInt64(1_073_741_823), "1023.9MiB"),
+            (UInt64.max, "15.9EiB"), (UInt64(5) << 38, "1.2TiB"),
+        ] as [(UInt64, String)]
+    )
+    func shortSize(bytes: UInt64, text: String) {
+        #expect(bytes.inShort == text)
+    }
+
+    @Test(
         "An age is one number",
         arguments: [
             (Int64(0), "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (7200, "2h"), (172_799, "47h"),

@@ -46,7 +46,8 @@ extension UInt64 {
         for (shift, unit) in [(UInt64(60), "EiB"), (50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")]
         where self >= 1 << shift {
             let (whole, rest) = quotientAndRemainder(dividingBy: 1 << shift)
-            let tenth = (rest >> (shift - 10)) * 10 >> 10
+            // A shift binds tighter than a product.
+            let tenth = ((rest >> (shift - 10)) * 10) >> 10
             return tenth == 0 ? "\(whole)\(unit)" : "\(whole).\(tenth)\(unit)"
         }
         return "\(self)B"
