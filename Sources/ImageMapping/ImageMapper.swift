@@ -83,6 +83,11 @@ public protocol ImageMapper: Sendable {
     /// The device of an image; nothing when it is not mapped, or its server is dead.
     func device(of image: ImageAddress) throws(MappingError) -> MappedDevice?
 
+    /// Whether `map` would find the device that the image has here, and not replace it by another one.
+    ///
+    /// A device whose server is dead, or was fenced, does no I/O any more.
+    func keepsDevice(of image: ImageAddress) throws(MappingError) -> Bool
+
     /// Nacre's keys of an image's metadata, `nacre.io/…`, while it is mapped here; asked by the client that has it, where that is a process of ours.
     ///
     /// - Parameter request: The image, as it was mapped.
@@ -119,6 +124,9 @@ public protocol ImageMapper: Sendable {
 }
 
 extension ImageMapper {
+    /// As long as it is there.
+    public func keepsDevice(of image: ImageAddress) throws(MappingError) -> Bool { try device(of: image) != nil }
+
     /// None that the kernel can tell of.
     public func unrecordedDevices(of image: ImageAddress?) throws(MappingError) -> [DeviceNumber] { [] }
 

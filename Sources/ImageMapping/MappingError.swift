@@ -33,7 +33,9 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
     /// One sentence for a person.
     public let message: String
     /// Whether Ceph has blocklisted the client that asked.
-    package private(set) var isBlocklisted = false
+    package var isBlocklisted: Bool { blocklisted ?? false }
+    // Optional, as servers of an earlier version do not say it.
+    private var blocklisted: Bool?
 
     /// Whether the client that has the image watches it and does not answer: it is dead, frozen or cut off, and its watch
     /// runs out within 30 s.
@@ -41,7 +43,7 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
     private var silentHolder: Bool?
 
     private enum CodingKeys: CodingKey {
-        case kind, message, silentHolder
+        case kind, message, silentHolder, blocklisted
     }
 
     /// Makes an error with its sentence.
@@ -66,7 +68,7 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
     package init(_ what: String, _ error: RADOSError) {
         guard error.code != .socketShutdown else {
             self.init(.unavailable, "cannot \(what): Ceph has blocklisted this client \(error); retry")
-            isBlocklisted = true
+            blocklisted = true
             return
         }
         let (kind, cause): (Kind, String) =

@@ -122,6 +122,11 @@ public final class ImageMappers: Sendable {
         try present(image)?.device(of: image)
     }
 
+    /// Whether `map` would find the device that the image has here, and not replace it by another one.
+    public func keepsDevice(of image: ImageAddress) throws(MappingError) -> Bool {
+        try present(image)?.keepsDevice(of: image) ?? false
+    }
+
     /// The devices of an image, by its record or according to the kernel; without an image, all devices of this
     /// service.
     ///

@@ -1,6 +1,7 @@
 internal import ExactText
 internal import ImageMapping
 internal import LinuxKernel
+internal import Logging
 internal import NodeMapping
 internal import SystemPackage
 public import Volumes
@@ -70,11 +71,7 @@ extension NodeVolumeService {
         try await refuseSecond(target, record)
         try await refuseOverlap(target.path, .target, of: "\(id)")
         // Checked before it is recorded, because the record says what an unpublish may remove.
-        if let mount = try await mountTable().mount(at: target.path),
-            !OwnMount(record, device).matches(mount, try await kind(of: target.path))
-        {
-            throw Self.another(mount, at: target.path)
-        }
+        try await clear(target.path, record, device)
         var noted = target
         noted.device = "\(device.device)"
         record.targets.removeAll { $0.path.isExactly(target.path) }
@@ -82,6 +79,25 @@ extension NodeVolumeService {
         enter(NodeStep.recordingTarget, target.path)
         try await save(record)
         try await bind(record, target, device)
+    }
+
+    /// Detaches what the volume had at a path before its device died; refuses anything else but the volume.
+    private func clear(_ path: String, _ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) {
+        while let mount = try await mountTable().mount(at: path) {
+            // What a file system on a dead device is cannot be told.
+            let kind = try? await kind(of: path)
+            if OwnMount(record, device).matches(mount, kind) { return }
+            let noted = record.targets.first { $0.path.isExactly(path) }?.device
+            guard let dead = noted.flatMap({ DeviceNumber(parsing: $0) }),
+                OwnMount(isBlock: record.usage.isBlock, fileSystem: record.usage.fileSystem, devices: [dead])
+                    .matches(mount, kind)
+            else { throw Self.another(mount, at: path) }
+            logger.warning("detaching the mount of a dead device", metadata: ["path": "\(path)"])
+            try await at(path, "detach the dead mount at the target path") { (place) throws(KernelError) in
+                guard try place.mount() == mount else { throw KernelError("umount2", .staleNFSFileHandle, place.path) }
+                try place.detach()
+            }
+        }
     }
 
     /// Refuses another use of the same path, and a second path if only one pod may use the volume.

@@ -161,18 +161,15 @@ extension NodeVolumeService {
                         "\(device.path) is held: \(holders.prefix(6).map(\.description).joined(separator: "; "))"
                     )
                 }
-                let places: [String]
-                do throws(KernelError) {
-                    places = try OwnMount.placesShowing([device.device])
-                } catch {
-                    throw MappingError("look for where \(device.path) is published", error)
-                }
-                guard places.isEmpty else {
-                    throw MappingError(
-                        .inUse,
-                        "\(device.path) is published at \(places.map { "'\($0)'" }.joined(separator: ", "))"
-                    )
-                }
+            }
+            // A dead one's, too: its number must stay its own while a path shows it.
+            let places = try OwnMount.placesShowing(address, mapper)
+            guard places.isEmpty else {
+                let device = try mapper.device(of: address)?.path ?? "the device of image \(address), which is dead,"
+                throw MappingError(
+                    .inUse,
+                    "\(device) is published at \(places.map { "'\($0)'" }.joined(separator: ", "))"
+                )
             }
             try mapper.unmap(address, observer: observer)
         }

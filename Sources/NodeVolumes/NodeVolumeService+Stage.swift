@@ -90,6 +90,7 @@ extension NodeVolumeService {
             mapOptions: request.context["mapOptions"] ?? "",
             unmapOptions: request.context["unmapOptions"] ?? ""
         )
+        if usage.isBlock { try await refuseWhileShown(record, address) }
         let device = try await mapped(wanted, by: choice, deadline: deadline)
         record.device = "\(device.device)"
         if usage.isBlock {
@@ -123,6 +124,25 @@ extension NodeVolumeService {
             .alreadyExists,
             "volume '\(wanted.volumeID)' is staged at '\(earlier.stagingPath)' as \(earlier.usage.description), not at "
                 + "'\(wanted.stagingPath)' as \(wanted.usage.description); unstage it first"
+        )
+    }
+
+    /// Refuses another device while a pod's path shows one that is dead.
+    ///
+    /// A path keeps no device. Its number is another volume's as soon as it is free, and whoever has the path would then
+    /// read and write that one.
+    private func refuseWhileShown(_ record: VolumeRecord, _ address: ImageAddress) async throws(VolumeError) {
+        let mapper = mapper
+        let places = try await mapping { (_) throws(MappingError) -> [String] in
+            try OwnMount.placesShowing(address, mapper).filter { !$0.isExactly(record.stagedDevice) }
+        }
+        guard !places.isEmpty,
+            try await !mapping({ (_) throws(MappingError) in try mapper.keepsDevice(of: address) })
+        else { return }
+        throw VolumeError(
+            .failedPrecondition,
+            "cannot stage volume '\(record.volumeID)' anew: its device is dead and still published at "
+                + "\(places.map { "'\($0)'" }.joined(separator: ", ")); end that pod, so that it is unpublished there, first"
         )
     }
 

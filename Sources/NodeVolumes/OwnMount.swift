@@ -54,6 +54,17 @@ struct OwnMount: Sendable {
         }
     }
 
+    /// The paths that show a device of an image that is mapped here, alive or dead.
+    static func placesShowing(_ image: ImageAddress, _ mapper: ImageMappers) throws(MappingError) -> [String] {
+        let devices = try mapper.devices(of: image)
+        guard !devices.isEmpty else { return [] }
+        do throws(KernelError) {
+            return try placesShowing(devices)
+        } catch {
+            throw MappingError("look for where image \(image) is published", error)
+        }
+    }
+
     /// Whether a device is of a kind that mappers make, or was one that is gone; never `tmpfs` and its like.
     static func couldBeOurs(_ device: DeviceNumber) -> Bool {
         guard device.major != 0 else { return false }

@@ -113,6 +113,48 @@ extension NodeTests {
         try await pair.end(fsType: nil)
     }
 
+    @Test(
+        "A node that was fenced, and thawed, has a living device once it stages the volume again",
+        arguments: ["ext4", nil]
+    )
+    func stagedAfterFence(fsType: String?) async throws {
+        let pair = try await NodePair("refenced-\(fsType ?? "block")", .exclusiveLock)
+        let (first, second, image) = (pair.first, pair.second, pair.image)
+        let service = first.service()
+        try await service.stage(first.stageRequest(image, fsType: fsType), deadline: soon)
+        try await service.publish(first.publishRequest(image, fsType: fsType), deadline: soon)
+        let dead = try #require(first.status(image)?.server)
+        try first.signalServers(SIGSTOP)
+        _ = try await pair.nacre("node fence \(first.nodeID) --yes")
+        try await second.service().stage(second.stageRequest(image, fsType: fsType), deadline: soon)
+        let others = "\(second.stagingPath(image))/\(fsType == nil ? "device" : "file")"
+        try await shell(
+            "tr '\\0' B < /dev/zero | dd of=\(others) bs=1M count=4 iflag=fullblock oflag=direct conv=fsync,notrunc"
+        )
+        try await second.run("down", image, fsType, observer: nil)
+        try first.signalServers(SIGCONT)
+
+        let path = first.targetPath(image)
+        if fsType == nil {
+            // The pod's path shows a number, which must not become another volume's.
+            let refusal = await #expect(throws: VolumeError.self) {
+                try await service.stage(first.stageRequest(image, fsType: nil), deadline: soon)
+            }
+            #expect(refusal?.message.contains(path) == true, "\(refusal?.message ?? "")")
+            let backing = try await shell("cat /sys/block/loop$((0x$(stat -c %T \(path))))/loop/backing_file")
+            #expect(backing.hasPrefix(first.directory))
+            try await service.unpublish(volumeID: first.handle(image), targetPath: path, deadline: soon)
+        }
+        try await service.stage(first.stageRequest(image, fsType: fsType), deadline: soon)
+        try await service.publish(first.publishRequest(image, fsType: fsType), deadline: soon)
+        let mine = fsType == nil ? path : "\(path)/file"
+        #expect(try await shell("dd if=\(mine) bs=1M count=4 iflag=direct status=none | tr -d B | wc -c") == "0\n")
+        try await shell("dd if=/dev/urandom of=\(mine) bs=1M count=4 oflag=direct conv=fsync,notrunc")
+        #expect(!dead.isAlive)
+        try await service.unpublish(volumeID: first.handle(image), targetPath: path, deadline: soon)
+        try await pair.end(fsType: fsType)
+    }
+
     /// Runs a command on daemons of the cluster that these tests share.
     func microCluster(_ words: String) async throws {
         let tool = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../tools/micro-cluster")

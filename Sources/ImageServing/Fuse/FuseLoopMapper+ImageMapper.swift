@@ -49,6 +49,11 @@ extension FuseLoopMapper: ImageMapper {
         try grow(image, observer: observer)
     }
 
+    /// While it has a server that was not fenced.
+    public func keepsDevice(of image: ImageAddress) throws(MappingError) -> Bool {
+        try device(of: image) != nil && !server(of: directory(of: image)).isFenced()
+    }
+
     /// The image's metadata, read by its server.
     public func metadata(_ request: MapRequest) throws(MappingError) -> [String: String] {
         try ServerControl.notes("metadata", of: request.image, at: directory(of: request.image).control)

@@ -79,7 +79,8 @@ public final class FuseLoopMapper: Sendable {
             }
             observer(.recordingMapping, image.description)
             try record.write(directory)
-            if try !isServed(directory) {
+            // A server that was fenced lives on, and its device with it; who stages the volume again needs another one.
+            if try !isServed(directory) || server(of: directory).isFenced() {
                 predecessor = ServerRecord.read(directory)?.addresses
                 observer(.clearingRemains, image.description)
                 try clear(directory)

@@ -85,9 +85,12 @@ final class ServerHeritage: Sendable {
         return file
     }
 
+    /// The nbd device of servers before, which has outlived them and their keeper.
+    var leftDevice: NBDDevice? { (try? NBDMapping.device(directory, ServerRecord.read(directory))) ?? nil }
+
     /// Makes the kernel fail waiting I/O: a FUSE connection ends with the process, an nbd device must be disconnected.
     func giveUp() {
-        guard let device = try? NBDMapping.device(directory, ServerRecord.read(directory)) else { return }
+        guard let device = leftDevice else { return }
         ServerLog.attempt("disconnect \(device)") { () throws(KernelError) in try NBDControl.disconnect(device) }
     }
 }

@@ -32,6 +32,16 @@ extension NBDMapper: ImageMapper {
         try grow(image, observer: observer)
     }
 
+    /// Also without a server, unless its last one was fenced: the device waits for the next.
+    public func keepsDevice(of image: ImageAddress) throws(MappingError) -> Bool {
+        let directory = directory(of: image)
+        do throws(KernelError) {
+            return try connectedDevice(directory) != nil && !server(of: directory).isFenced()
+        } catch {
+            throw MappingError("find the device of image \(image)", error)
+        }
+    }
+
     /// The image's metadata, read by its server.
     public func metadata(_ request: MapRequest) throws(MappingError) -> [String: String] {
         try ServerControl.notes("metadata", of: request.image, at: directory(of: request.image).control)

@@ -82,7 +82,11 @@ public final class NBDMapper: Sendable {
             }
             observer(.recordingMapping, image.description)
             try MappingRecord(version: 1, image: image, sharing: sharing, mapper: .nbd).write(directory)
-            if let device = try servedDevice(directory) { return try describe(device) }
+            if let device = try servedDevice(directory) {
+                guard server(of: directory).isFenced() else { return try describe(device) }
+                // What still waits in it must never reach the image.
+                try NBDControl.disconnect(device)
+            }
             observer(.clearingRemains, image.description)
             try server(of: directory).kill()
         } catch {

@@ -48,6 +48,14 @@ struct ImageLock {
         throw MappingError(.notFound, "there is no image \(image)")
     }
 
+    /// Whether nobody has had the image since a server of this mapping died: its lock is still there.
+    func isContinuous() throws(MappingError) -> Bool {
+        guard configuration.sharing == .oneNode else { return true }
+        let claim = ImageClaim(context: context, image: image, node: configuration.node)
+        let dead = Set(configuration.dead)
+        return try claim.look().clients.contains { $0.locks[.holder] != nil && dead.contains($0.address) }
+    }
+
     /// Takes the locks, if the image is for one node.
     func acquire(_ open: Image, _ imageID: String) throws(MappingError) {
         guard configuration.sharing == .oneNode else { return }

@@ -85,6 +85,8 @@ struct ImageServer {
             isSuccessor: generation > 0,
             log: ServerLog.say
         )
+        // What waits in a device that is left must not go over what another node has written meanwhile.
+        if generation == 0, heritage.leftDevice != nil, try !lock.isContinuous() { heritage.giveUp() }
         let imageID = try lock.settle()
         let image = try open(context)
         try lock.acquire(image, imageID)

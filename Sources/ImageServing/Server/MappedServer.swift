@@ -29,6 +29,14 @@ struct MappedServer {
         return try !OwnedDescriptor(opening: directory.lock, O_RDWR).tryLock()
     }
 
+    /// Whether Ceph has blocklisted the client of the server that runs: the image was taken from this node, and its I/O fails.
+    ///
+    /// One that cannot say, because its cluster does not answer, keeps its device.
+    func isFenced() -> Bool {
+        let notes: ServerControl.Notes? = ServerControl.ask("metadata", at: directory.control, within: 5)
+        return notes?.error?.isBlocklisted ?? false
+    }
+
     /// Ends both, and the processes that they have just started.
     ///
     /// Each would start the other again. So the server is stopped first, then the keeper is killed, then the server.
