@@ -12,6 +12,7 @@ struct SequenceTests {
         let count = Lab.environment("NACRE_ROBUSTNESS_SEQUENCES").flatMap(Int.init) ?? 1
         let crews = min(count, Lab.environment("NACRE_ROBUSTNESS_CREWS").flatMap(Int.init) ?? 4)
         print("➜ seeds \(first) to \(first + UInt64(count) - 1), \(crews) at a time")
+        fflush(nil)
         let seeds = Seeds(first..<first + UInt64(count))
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<crews {
@@ -45,6 +46,8 @@ struct SequenceTests {
             "sequence \(seed): \(plan.steps.count) steps, \(acknowledged) writes acknowledged, "
                 + "\(violations.count) violations, \(seconds) s"
         )
+        // For whoever watches a long run through a pipe.
+        fflush(nil)
         guard !violations.isEmpty else { return true }
         let command = "tools/test robustness --seed \(seed) --sequences 1"
         let story = await run.story.joined(separator: "\n")
