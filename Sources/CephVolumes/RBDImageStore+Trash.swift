@@ -5,7 +5,7 @@ internal import SystemPackage
 public import Volumes
 
 extension RBDImageStore {
-    /// Moves an image of ours to the trash unless someone has it open.
+    /// Moves an image of ours to the trash unless someone has it open, or Ceph could not remove it there.
     ///
     /// The move itself does not mind another client that is writing to the image. So its watchers are read before, which
     /// spares a live image the move, and again after it, when the name is gone and nobody can open it any more: who came
@@ -29,7 +29,7 @@ extension RBDImageStore {
                 continue
             }
             enter(VolumeStep.checkingUse, id.imageSpec)
-            guard let marks = try await refuseIfNotOursOrInUse(place, imageID) else {
+            guard let marks = try await refuseIfNotOursOrHeld(place, imageID) else {
                 enter(VolumeStep.mendingImage, id.imageSpec)
                 try await mend(id, credentials: credentials, isDeletion: true)
                 continue
@@ -58,8 +58,9 @@ extension RBDImageStore {
         )
     }
 
-    /// Nacre's metadata, if there is a header; throws when the image is not ours, or someone else watches it.
-    private func refuseIfNotOursOrInUse(
+    /// Nacre's metadata, if there is a header; throws when the image is not ours, someone else watches it, or it could
+    /// never leave the trash.
+    private func refuseIfNotOursOrHeld(
         _ place: Place,
         _ imageID: String
     ) async throws(VolumeError) -> [String: String]? {
@@ -70,6 +71,7 @@ extension RBDImageStore {
             await lingering.note(watchers, of: imageID, in: place.context, on: place.link.threads)
             throw Self.inUse(place.id, watchers)
         }
+        try await place.refuseIfTied("delete image", imageID)
         return marks
     }
 

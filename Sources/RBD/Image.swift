@@ -78,24 +78,6 @@ public final class Image: Sendable {
         return Image(handle: Handle(raw: raw), context: context, name: name)
     }
 
-    /// Opens an image in the trash by its id, read-only.
-    ///
-    /// Implements `rbd_open_by_id_read_only`.
-    ///
-    /// - Parameters:
-    ///   - id: The image's id.
-    ///   - context: The pool it lies in.
-    /// - Returns: The open image.
-    /// - Throws: `RBDError` with `.noSuchFileOrDirectory` when there is no such image.
-    public static func openInTrash(id: String, in context: IOContext) throws(RBDError) -> Image {
-        var raw: rbd_image_t?
-        let subject = "\(context.label)/\(id)"
-        let result = context.withRawContext { rbd_open_by_id_read_only($0, id, &raw, nil) }
-        try check(result, "rbd_open_by_id_read_only", subject)
-        guard let raw else { throw RBDError(call: "rbd_open_by_id_read_only", code: .noMemory, subject: subject) }
-        return Image(handle: Handle(raw: raw), context: context, name: id)
-    }
-
     /// Gives the raw handle to this module and to the code that serves I/O; it must not be used after the image is
     /// closed.
     package func withRawImage<R, Failure: Error>(
@@ -145,20 +127,5 @@ public final class Image: Sendable {
     public func rebuildObjectMap() throws(RBDError) {
         let result = rbd_rebuild_object_map(handle.raw, { _, _, _ in 0 }, nil)
         try check(result, "rbd_rebuild_object_map", spec)
-    }
-
-    /// The names of its snapshots.
-    ///
-    /// Implements `rbd_snap_list`. Similar to: rbd snap ls.
-    public func snapshotNames() throws(RBDError) -> [String] {
-        var capacity: CInt = 16
-        while true {
-            var infos = [rbd_snap_info_t](repeating: rbd_snap_info_t(), count: Int(capacity))
-            let result = rbd_snap_list(handle.raw, &infos, &capacity)
-            guard result != -Errno.outOfRange.rawValue else { continue }
-            let count = Int(try check(result, "rbd_snap_list", spec))
-            defer { rbd_snap_list_end(&infos) }
-            return infos.prefix(count).map { String(cString: $0.name) }
-        }
     }
 }

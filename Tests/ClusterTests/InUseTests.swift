@@ -55,6 +55,85 @@ struct InUseTests {
         #expect(try await other.hasNoTrace(of: image))
     }
 
+    /// What holds an image in the trash, what is said of it, and what ends it.
+    struct Tie: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let preparation: String
+        let words: [String]
+        let remedy: String
+
+        static let all = [
+            Tie(
+                testDescription: "snapshots",
+                preparation: "for n in 1 2; do rbd snap create --no-progress $image@nightly-$n; done",
+                words: ["snapshots nightly-1, nightly-2", "rbd snap purge"],
+                remedy: "rbd snap purge --no-progress $image"
+            ),
+            Tie(
+                testDescription: "many snapshots",
+                preparation: "for n in $(seq 70); do rbd snap create --no-progress $image@s$n; done",
+                words: ["snapshots s1, s2", "and more"],
+                remedy: "rbd snap purge --no-progress $image"
+            ),
+            Tie(
+                testDescription: "a clone of a snapshot that is gone",
+                preparation: """
+                    rbd snap create --no-progress $image@base
+                    rbd clone --rbd-default-clone-format 2 $image@base $image-clone
+                    rbd snap rm --no-progress $image@base
+                    """,
+                words: ["clones need", "rbd children --all"],
+                remedy: "rbd rm --no-progress $image-clone"
+            ),
+            Tie(
+                testDescription: "a group",
+                preparation: "rbd group create $image-group; rbd group image add $image-group $image",
+                words: ["-group'", "rbd group image rm"],
+                remedy: "rbd group image rm $image-group $image; rbd group rm $image-group"
+            ),
+            Tie(
+                testDescription: "a group's snapshot",
+                preparation: """
+                    rbd group create $image-group; rbd group image add $image-group $image
+                    rbd group snap create $image-group@nightly
+                    """,
+                words: ["rbd group snap rm", "rbd group image rm"],
+                remedy: """
+                    rbd group snap rm $image-group@nightly
+                    rbd group image rm $image-group $image; rbd group rm $image-group
+                    """
+            ),
+        ]
+    }
+
+    @Test("An image that Ceph would keep in the trash for ever stays, and what ends that is said", arguments: Tie.all)
+    func held(_ tie: Tie) async throws {
+        let bench = try bench(cluster.lab())
+        let handle = try await bench.create(bench.request(uuid)).id.description
+        func shell(_ script: String) async throws {
+            try await cluster.execute("bash", "-ec", "image=rbd/\(image)\n\(script)")
+        }
+        try await shell(tie.preparation)
+        for _ in 0..<2 {
+            do {
+                try await bench.delete(handle)
+                Issue.record("it was deleted")
+            } catch let error as VolumeError {
+                #expect(error.code == .failedPrecondition)
+                #expect(tie.words.allSatisfy { error.message.contains($0) }, "\(error.message)")
+            }
+        }
+        #expect(try await other.isWhole(image))
+        // Ceph's own word on it: it takes the image, and does not let it go again.
+        let id = try #require(try await other.pool.imageID(named: image))
+        try await shell(
+            "rbd trash mv $image; ! rbd trash rm --no-progress rbd/\(id) || exit 1; rbd trash restore rbd/\(id)"
+        )
+        try await shell(tie.remedy)
+        try await bench.delete(handle)
+        #expect(try await other.hasNoTrace(of: image))
+    }
+
     @Test("A list and a look tell who has an image: its node by name, another client by its address")
     func names() async throws {
         let lab = cluster.lab()

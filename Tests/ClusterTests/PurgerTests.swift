@@ -71,26 +71,20 @@ struct PurgerTests {
         try await FaultyCluster.with { faulty in
             let scene = try Scene(faulty.cluster)
             let lab = scene.lab
-            let (handle, id) = try await scene.create()
+            let (_, id) = try await scene.create()
             try await scene.cluster.execute("rbd", "snap", "create", "--no-progress", "rbd/\(scene.image)@nightly")
-            try await scene.bench.delete(handle)
+            // Delete would refuse it; this one was taken during the move.
+            try await scene.census.markAsTrashed(id, at: Int64(Date().timeIntervalSince1970))
+            try await scene.cluster.execute("rbd", "trash", "mv", "rbd/\(scene.image)")
+            _ = try await lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
             try await eventually("the snapshot is named") {
                 let blocked = lab.purger.status.blocked.first { $0.image.hasSuffix(scene.image) }
-                return blocked?.reason.contains("nightly") == true && (blocked?.attempts ?? 0) > 1
+                return blocked?.reason.contains("nightly") == true
+                    && blocked?.reason.contains("rbd snap purge --pool rbd --image-id \(id)") == true
+                    && (blocked?.attempts ?? 0) > 1
             }
             #expect(try await scene.isInTrash(id))
-            try await scene.cluster.execute(
-                "rbd",
-                "snap",
-                "rm",
-                "--no-progress",
-                "--pool",
-                "rbd",
-                "--image-id",
-                id,
-                "--snap",
-                "nightly"
-            )
+            try await scene.cluster.execute("sh", "-ec", "rbd snap purge --pool rbd --image-id \(id) --no-progress")
             try await eventually("the image is removed", within: .seconds(120)) { try await !scene.isInTrash(id) }
             try await eventually("it is no longer reported") {
                 lab.purger.status.blocked.allSatisfy { !$0.image.hasSuffix(scene.image) }

@@ -32,13 +32,11 @@ struct RemovalObstacles: Sendable {
             let who = watchers.map(\.description).joined(separator: ", ")
             guard who.isEmpty else { return "\(who) has it open \(call)" }
             return await lock().map { "\($0) \(call)" } ?? "it is in use \(call)"
-        case .directoryNotEmpty:
-            let id = imageID
-            let names = try? await threads.run { () throws(RBDError) in
-                try Image.openInTrash(id: id, in: context).snapshotNames()
-            }
-            let which = (names ?? []).joined(separator: ", ")
-            return which.isEmpty ? "it has snapshots or clones \(call)" : "it has the snapshots \(which) \(call)"
+        case .directoryNotEmpty, .tooManyLinks:
+            let ties = try? await context.ties(ofImageID: imageID)
+            let space = context.namespace.isEmpty ? "" : " --namespace \(context.namespace)"
+            let named = "--pool \(context.pool)\(space) --image-id \(imageID)"
+            return "\(ties?.words(of: named, named: named) ?? "it has snapshots or clones, or is in a group") \(call)"
         case .notPermitted where error.call == "rbd_trash_remove":
             return "its deferment in the trash has not ended \(call)"
         default:

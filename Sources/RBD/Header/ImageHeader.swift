@@ -43,6 +43,8 @@ public enum ImageObject {
     public static let poolInfo = "rbd_info"
     /// The object that lists a pool's trash.
     public static let trash = "rbd_trash"
+    /// The object that lists a pool's groups of images.
+    static let groups = "rbd_group_directory"
     /// The object that lists a pool's mirrored images.
     public static let mirroring = "rbd_mirroring"
 }

@@ -56,8 +56,8 @@ public protocol ImageStore: Sendable {
 
     /// Moves an image to the trash, in constant time; succeeds if it does not exist.
     ///
-    /// Throws `.failedPrecondition` that names who has it open, or says that it is not Nacre's. The image is then
-    /// unchanged.
+    /// Throws `.failedPrecondition` that names who has it open, or what holds it, such as its snapshots, or says that
+    /// it is not Nacre's. The image is then unchanged.
     ///
     /// An image that is kept in the trash for a while gets `notes` as metadata.
     func trashImage(

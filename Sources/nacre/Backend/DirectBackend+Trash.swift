@@ -8,9 +8,10 @@ extension DirectBackend {
             let status = purger.status
             guard status.waiting + status.running.count + status.blocked.count > 0 else { return nil }
             guard ContinuousClock.now < deadline else {
-                let blocked = status.blocked.first.map { "\($0.image): \($0.reason)" }
-                let reason = blocked ?? "it takes longer than --timeout"
-                return "\(reason); nacre serve removes it later"
+                guard let blocked = status.blocked.first else {
+                    return "it takes longer than --timeout; nacre serve removes it later"
+                }
+                return "\(blocked.image): \(blocked.reason); once that is gone, nacre serve removes it"
             }
             try? await Task.sleep(for: .milliseconds(50))
         }

@@ -1,0 +1,46 @@
+internal import RBD
+internal import Volumes
+
+extension Place {
+    /// Throws where Ceph would keep the image in the trash for ever: see `ImageTies`.
+    func refuseIfTied(_ doing: String, _ imageID: String) async throws(VolumeError) {
+        let ties = try await trying("read the snapshots of image") { () async throws(RBDError) in
+            try await context.ties(ofImageID: imageID)
+        }
+        guard let words = ties?.words(of: id.imageSpec, named: id.imageSpec) else { return }
+        throw VolumeError(.failedPrecondition, "cannot \(doing) '\(id.imageSpec)': \(words)")
+    }
+}
+
+extension ImageTies {
+    /// What holds the image, and the commands that end it; nothing if nothing does.
+    ///
+    /// - Parameters:
+    ///   - imageSpec: `pool/namespace/image`.
+    ///   - arguments: How `rbd snap purge` is told the image, such as `--pool rbd --image-id 1a2b`.
+    /// - Returns: `it has the snapshots a, b; remove them first: rbd snap purge rbd/data`.
+    func words(of imageSpec: String, named arguments: String) -> String? {
+        var parts: [String] = []
+        if let first = snapshots.first {
+            let shown = snapshots.prefix(8).joined(separator: ", ")
+            let what = snapshots.count == 1 ? "snapshot \(first)" : "snapshots \(shown)"
+            let more = snapshots.count > 8 ? " and more" : ""
+            parts.append(
+                "it has the \(what)\(more); when nobody needs \(snapshots.count == 1 ? "it" : "them"): "
+                    + "rbd snap purge \(arguments)"
+            )
+        }
+        if hasClones {
+            parts.append(
+                "clones need its deleted snapshots; rbd children --all \(imageSpec) shows them, rbd flatten frees it"
+            )
+        }
+        if hasGroupSnapshots {
+            parts.append("a group of images has snapshots of it; remove them by rbd group snap rm")
+        }
+        if let group {
+            parts.append("it is in the group '\(group)'; rbd group image rm takes it out")
+        }
+        return parts.isEmpty ? nil : parts.joined(separator: "; ")
+    }
+}

@@ -1,0 +1,109 @@
+public import RADOS
+internal import SystemPackage
+
+/// What holds an image in Ceph: `rbd_trash_move` takes an image that has it, and `rbd_trash_remove` then refuses it.
+///
+/// rbd-mirror's snapshots are not among it: both calls remove them.
+public struct ImageTies: Sendable, Hashable {
+    /// The names of its snapshots, those of groups left out; the first 64 of many.
+    public let snapshots: [String]
+    /// Whether a group of images has a snapshot of it.
+    public let hasGroupSnapshots: Bool
+    /// Whether snapshots of it were deleted that clones still need.
+    public let hasClones: Bool
+    /// The group that it belongs to, by its name, or by its id where that is all that is known.
+    public let group: String?
+
+    /// Whether nothing holds the image.
+    public var isEmpty: Bool { snapshots.isEmpty && !hasGroupSnapshots && !hasClones && group == nil }
+}
+
+extension IOContext {
+    /// What holds an image, by its id, also in the trash; `nil` if its header is missing.
+    ///
+    /// One round trip for an image without snapshots and group. The image is not opened.
+    ///
+    /// Implements the class calls `rbd.get_snapcontext`, `rbd.snapshot_get`, `rbd.image_group_get`,
+    /// `rbd.group_dir_list`.
+    public func ties(ofImageID id: String) async throws(RBDError) -> ImageTies? {
+        let header = ImageObject.header(ofID: id)
+        // Snapshots that go away between the reads are looked for again.
+        for _ in 0..<4 {
+            let calls = [ClassCall("rbd", "get_snapcontext"), ClassCall("rbd", "image_group_get")]
+            guard let answers = try await classCalls(calls, on: header) else { return nil }
+            var context = Decoder(answers[0])
+            var membership = Decoder(answers[1])
+            guard context.number(UInt64.self) != nil, let count = context.number(UInt32.self),
+                var spec = membership.structure(), spec.number(Int64.self) != nil, let groupID = spec.string()
+            else { throw RBDError(call: "rbd.get_snapcontext", code: .ioError, subject: "\(label)/\(header)") }
+            var rest: [UInt64] = []
+            for _ in 0..<count {
+                if let snapshot = context.number(UInt64.self) { rest.append(snapshot) }
+            }
+            var found: [Snapshot] = []
+            var isChanged = false
+            while !rest.isEmpty, found.count < 64, !isChanged {
+                let page = try await snapshots(Array(rest.prefix(64)), on: header)
+                rest = Array(rest.dropFirst(64))
+                found += (page ?? []).filter { $0.kind != .mirror }
+                isChanged = page == nil
+            }
+            guard !isChanged else { continue }
+            var group: String?
+            if !groupID.isEmpty { group = try await groupName(groupID) ?? groupID }
+            return ImageTies(
+                snapshots: found.filter { $0.kind == .user || $0.kind == nil }.prefix(64).map(\.name),
+                hasGroupSnapshots: found.contains { $0.kind == .group },
+                hasClones: found.contains { $0.kind == .trash },
+                group: group
+            )
+        }
+        throw RBDError(call: "rbd.snapshot_get", code: .resourceBusy, subject: "\(label)/\(header)")
+    }
+
+    private struct Snapshot {
+        /// See: cls_rbd_types.h, `SnapshotNamespaceType`.
+        enum Kind: UInt32 {
+            case user
+            case group
+            case trash
+            case mirror
+        }
+
+        let name: String
+        /// Nothing for one that a later release has invented.
+        let kind: Kind?
+    }
+
+    /// Some snapshots of an image; `nil` when one of them is gone.
+    ///
+    /// See: cls_rbd_types.h, `SnapshotInfo`.
+    private func snapshots(_ ids: [UInt64], on header: String) async throws(RBDError) -> [Snapshot]? {
+        let calls = ids.map { id in
+            var input = Encoder()
+            input.append(id)
+            return ClassCall("rbd", "snapshot_get", input: input.bytes)
+        }
+        guard let answers = try await classCalls(calls, on: header) else { return nil }
+        var found: [Snapshot] = []
+        for answer in answers {
+            var decoder = Decoder(answer)
+            guard var info = decoder.structure(), info.number(UInt64.self) != nil, var space = info.structure(),
+                let kind = space.number(UInt32.self), let name = info.string()
+            else { throw RBDError(call: "rbd.snapshot_get", code: .ioError, subject: "\(label)/\(header)") }
+            found.append(Snapshot(name: name, kind: Snapshot.Kind(rawValue: kind)))
+        }
+        return found
+    }
+
+    /// A group's name, where the group is in this pool and one of its first 1024.
+    private func groupName(_ id: String) async throws(RBDError) -> String? {
+        var input = Encoder()
+        input.append("")
+        input.append(UInt64(1024))
+        let call = ClassCall("rbd", "group_dir_list", input: input.bytes)
+        guard let answers = try await classCalls([call], on: ImageObject.groups) else { return nil }
+        var decoder = Decoder(answers[0])
+        return decoder.map()?.first { $0.value == id }?.key
+    }
+}
