@@ -30,6 +30,9 @@ public struct KernelError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Such as `'/dev/sdb' (it is in use; open: EBUSY)`.
     public var description: String { "'\(subject)' (\(cause.map { "\($0); " } ?? "")\(call): \(errnoName))" }
 
+    /// Whether something has the name already.
+    public var isAlreadyThere: Bool { errno == .fileExists }
+
     /// Whether what was asked for is not there.
     public var isNotFound: Bool { errno == .noSuchFileOrDirectory || errno == .notDirectory }
 }

@@ -44,16 +44,45 @@ public enum KernelFile {
         isDurable: Bool = true
     ) throws(KernelError) {
         let temporary = path + ".new"
-        do {
-            let file = try OwnedDescriptor(opening: temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
-            try file.writeAll(bytes)
-            if isDurable { try checked("fsync", temporary, fsync(file.rawValue)) }
-        }
-        if isDurable {
-            try rename(temporary, to: path)
-        } else {
+        do throws(KernelError) {
+            try fill(temporary, O_TRUNC, with: bytes, mode: mode, isDurable: isDurable)
             try checked("rename", path, Glibc.rename(temporary, path))
+        } catch {
+            // What stands there may be a directory: then it is not ours, and stays.
+            unlink(temporary)
+            throw KernelError(error.call, error.errno, path)
         }
+        if isDurable { try syncDirectory(of: path) }
+    }
+
+    /// Makes a file that holds these bytes, durably; whatever has its name already stays as it is.
+    ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - bytes: What it holds then.
+    ///   - mode: Who may read it.
+    /// - Throws: `KernelError`, with `.fileExists` for a name that anything has, also a link that leads nowhere. A file
+    ///   that could not be filled is removed again.
+    public static func create(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o600) throws(KernelError) {
+        do throws(KernelError) {
+            try fill(path, O_EXCL, with: bytes, mode: mode, isDurable: true)
+        } catch {
+            if error.call != "open" { unlink(path) }
+            throw error
+        }
+        try syncDirectory(of: path)
+    }
+
+    private static func fill(
+        _ path: String,
+        _ flag: CInt,
+        with bytes: [UInt8],
+        mode: UInt32,
+        isDurable: Bool
+    ) throws(KernelError) {
+        let file = try OwnedDescriptor(opening: path, O_WRONLY | O_CREAT | flag, mode: mode)
+        try file.writeAll(bytes)
+        if isDurable { try checked("fsync", path, fsync(file.rawValue)) }
     }
 
     /// Creates a sparse file of zeros; an existing file is replaced.

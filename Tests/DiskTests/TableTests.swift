@@ -92,7 +92,8 @@ struct TableTests {
         lab.atEnd { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: 1) }
         try lab.sh("sgdisk -o -n 1:0:0 -t 1:F806 -u 1:\(DiskLab.osd) \(disk.loop)")
         let saved = "\(lab.directory)/table"
-        #expect(lab.nacre("gpt backup \(disk.loop) \(saved)").status == 0)
+        let ran = lab.nacre("gpt backup \(disk.loop) \(saved)")
+        #expect(ran.status == 0 && ran.errors.contains("with 1 partition, to '\(saved)'"), "\(ran)")
         #expect(DiskLab.run("sgdisk -l \(saved) \(disk.loop)", limit: 20).status == 0, "sgdisk reads it, too")
         try disk.write([UInt8](repeating: 0, count: 1024), at: 0)
         #expect(lab.nacre("gpt verify \(disk.loop)").status == 1)
@@ -106,6 +107,47 @@ struct TableTests {
         let restored = lab.nacre("gpt restore \(target) \(saved)")
         #expect(restored.status == 0, "\(restored.errors)")
         #expect(DiskLab.run("sgdisk -v \(disk.loop)", limit: 20).output.contains("No problems found"))
+    }
+
+    @Test(
+        "A backup of a table replaces nothing but an older one of the same disk",
+        arguments: [
+            "echo kept > FILE", "sgdisk -o OTHER; sgdisk -b FILE OTHER", "mkdir FILE", "mknod FILE c 1 3",
+            "echo kept > FILE-real; ln -s FILE-real FILE", "ln -s FILE-none FILE",
+            "sgdisk -b FILE DISK; truncate -s 600 FILE",
+            "sgdisk -b FILE-real DISK; ln -s FILE-real FILE",
+        ]
+    )
+    func kept(preparation: String) throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        try lab.sh("sgdisk -o \(disk.loop)")
+        let file = "\(lab.directory)/table"
+        let other = try lab.image("other", 64 << 20)
+        try lab.sh(
+            preparation.replacing("FILE", with: file).replacing("OTHER", with: other).replacing("DISK", with: disk.loop)
+        )
+        let look =
+            "stat -c '%n %F %i %s %t %T %Y' \(lab.directory)/*; md5sum \(lab.directory)/table* 2>/dev/null || true"
+        let before = try lab.sh(look)
+        let ran = lab.nacre("gpt backup \(disk.loop) \(file)")
+        #expect(ran.status == 77 && ran.errors.contains("refusing to replace '\(file)': "), "\(ran)")
+        #expect(try lab.sh(look) == before)
+    }
+
+    @Test("A saved table of the same disk is replaced by the present one, as often as wanted")
+    func savedAgain() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        lab.atEnd { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: 1) }
+        try lab.sh("sgdisk -o \(disk.loop)")
+        let file = "\(lab.directory)/table"
+        for words in ["with 0 partitions", "with 1 partition,"] {
+            let ran = lab.nacre("gpt backup \(disk.loop) \(file)")
+            #expect(ran.status == 0 && ran.errors.contains(words), "\(ran)")
+            try lab.sh("sgdisk -b \(file)-theirs \(disk.loop); cmp \(file) \(file)-theirs")
+            try lab.sh("sgdisk -n 1:0:+10M \(disk.loop)")
+        }
     }
 
     @Test(

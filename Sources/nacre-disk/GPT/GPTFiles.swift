@@ -7,7 +7,8 @@ internal import LinuxKernel
 struct GPTBackup: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backup",
-        abstract: "Save the table to a file, in the form of sgdisk --backup."
+        abstract: "Save the table to a new file, in the form of sgdisk --backup.",
+        discussion: "A file that is there stays, unless it is an older table of the same disk: then it is replaced."
     )
 
     @Argument(help: "The disk.", completion: Completion.disks) var device: String
@@ -17,18 +18,46 @@ struct GPTBackup: ParsableCommand {
     func run() throws {
         let target = try GPTTarget.parse([device])
         let plan = try target.plan(Host())
-        let saved: [UInt8]
+        let (layout, saved): (GPTLayout, [UInt8])
         do {
-            saved = try target.layout(plan, from: source.from, doing: "save").backup()
+            layout = try target.layout(plan, from: source.from, doing: "save")
+            saved = try layout.backup()
         } catch let error as GPTLayoutError {
             throw target.impossible(error, doing: "save")
         }
         do throws(KernelError) {
-            try KernelFile.replace(file, with: saved)
+            try KernelFile.create(file, with: saved)
+        } catch  where error.isAlreadyThere {
+            try replace(layout, with: saved, plan)
         } catch {
-            Console.error("cannot save the table of '\(device)' to '\(file)': \(error.words)")
-            throw ExitStatus.failed
+            throw failure(error)
         }
+        let count = layout.entries.count == 1 ? "1 partition" : "\(layout.entries.count) partitions"
+        Console.note("\(device): saved the table of disk \(layout.diskGUID), with \(count), to '\(file)'")
+    }
+
+    /// Replaces the file only where it is a table of this disk: anything else may be all that is left of something.
+    private func replace(_ layout: GPTLayout, with bytes: [UInt8], _ plan: ZapPlan) throws {
+        let (size, sector) = (plan.identity.sizeBytes, UInt64(plan.identity.sectorBytes))
+        guard case .file? = try? FileKind.of(file), let present = try? KernelFile.bytes(file),
+            let older = try? GPTLayout(backup: present, sizeBytes: size, sectorBytes: sector),
+            older.diskGUID == layout.diskGUID
+        else {
+            Console.error(
+                "refusing to replace '\(file)': it is no saved table of '\(device)'; name a file that is not there"
+            )
+            throw ExitStatus.refused
+        }
+        do throws(KernelError) {
+            try KernelFile.replace(file, with: bytes)
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    private func failure(_ error: KernelError) -> any Error {
+        Console.error("cannot save the table of '\(device)' to '\(file)': \(error.words)")
+        return ExitStatus.failed
     }
 }
 
