@@ -116,6 +116,72 @@ struct ZapTests {
         #expect(!(ran.output + ran.errors).contains(word))
     }
 
+    @Test(
+        "The super block that is erased is saved, and blkid knows the file system by it again",
+        arguments: ["ext4", "xfs"]
+    )
+    func superBlock(type: String) throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("disk", 320 << 20)
+        try lab.sh("mkfs.\(type) -q \(disk.loop)")
+        let uuid = try lab.sh("blkid -p -o value -s UUID \(disk.loop)")
+        let saved = "\(lab.directory)/b"
+        let ran = lab.nacre("zap \(disk.loop) --serial \(disk.file) --content \(type) --backup \(saved)")
+        #expect(ran.status == 0 && ran.output.contains("headers saved to \(saved)/"), "\(ran)")
+        try lab.sh(
+            """
+            file=$(ls \(saved)/*.headers) && line=$(head -n 1 "$file") && from=$(( ${#line} + 1 ))
+            jq -r '.places[] | @tsv' <<< "$line" | while read -r at count; do
+                dd if="$file" of=\(disk.loop) bs=1 skip=$from seek=$at count=$count conv=notrunc status=none
+                from=$((from + count))
+            done
+            """
+        )
+        #expect(try lab.sh("blkid -p -o value -s UUID \(disk.loop)") == uuid)
+    }
+
+    @Test("Where there is nothing to save, that is said before anything is erased")
+    func nothingToSave() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        let ran = lab.nacre("zap \(disk.loop) --backup \(lab.directory)/b")
+        #expect(ran.status == 77 && ran.errors.contains("\(disk.loop): --backup saves nothing of it"), "\(ran)")
+        let done = lab.nacre("zap \(disk.loop) --serial \(disk.file) --backup \(lab.directory)/b")
+        #expect(done.status == 0 && done.errors.contains("--backup saves nothing of it"), "\(done)")
+    }
+
+    @Test(
+        "Headers that cannot be saved keep every disk from being touched, and the directory is named",
+        arguments: ["zap", "teardown"]
+    )
+    func unsavable(command: String) throws {
+        let lab = try DiskLab()
+        let disks = [try lab.disk("a"), try lab.disk("b")]
+        for disk in disks { try disk.write(fixture: "bluestore-single") }
+        let before = try disks.map { try $0.fingerprint() }
+        try lab.sh("echo kept > \(lab.directory)/file; mkdir \(lab.directory)/full")
+        // One page: there is room for the look whether there is room, and for no headers.
+        try lab.sh("timeout 10 mount -t tmpfs -o size=4k none \(lab.directory)/full")
+        lab.atEnd { _ = DiskLab.run("umount -l \(lab.directory)/full", limit: 10) }
+        let proofs = disks.map { "--serial \($0.file)" }.joined(separator: " ")
+        let names = disks.map(\.loop)
+        let words =
+            command == "zap"
+            ? "zap \(names.joined(separator: " ")) \(proofs) --fsid \(DiskLab.cluster)"
+            : "teardown --fsid \(DiskLab.cluster) --confirm \(DiskLab.cluster) "
+                + names.map { "--include \($0)" }.joined(separator: " ")
+        for (place, reason) in [("file", "ENOTDIR"), ("file/sub", "ENOTDIR"), ("full", "ENOSPC")] {
+            let ran = lab.nacre("\(words) --backup \(lab.directory)/\(place)")
+            #expect(ran.status == 77, "\(ran)")
+            #expect(
+                ran.errors.contains("cannot be saved to '\(lab.directory)/\(place)'") && ran.errors.contains(reason),
+                "\(ran)"
+            )
+            #expect(try disks.map { try $0.fingerprint() } == before)
+        }
+        #expect(try lab.sh("cat \(lab.directory)/file; ls -A \(lab.directory)/full") == "kept\n", "nothing is left")
+    }
+
     @Test("Looking never prints a key", arguments: ["inspect", "inspect -o json", "plan", "plan -o yaml"])
     func noSecrets(command: String) throws {
         let lab = try DiskLab()

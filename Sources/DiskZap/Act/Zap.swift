@@ -9,25 +9,27 @@ public struct Zap: Sendable {
     let plan: ZapPlan
     let host: Host
     let progress: ZapProgress
-    let backupDirectory: String?
+    let backup: HeaderBackup?
 
     /// A zap of one device.
     ///
     /// - Parameters:
     ///   - plan: What to do.
     ///   - host: The host that it was planned for.
-    ///   - backupDirectory: Where to save the headers that are erased.
+    ///   - backup: Saves the headers that are erased.
     ///   - progress: Where to tell how far it is.
-    public init(_ plan: ZapPlan, on host: Host, backupDirectory: String? = nil, progress: ZapProgress = ZapProgress()) {
+    public init(_ plan: ZapPlan, on host: Host, backup: HeaderBackup? = nil, progress: ZapProgress = ZapProgress()) {
         self.plan = plan
         self.host = host
-        self.backupDirectory = backupDirectory
+        self.backup = backup
         self.progress = progress
     }
 
-    /// Erases several disks at once; each step is done on all disks before the next: look, claim, mark as begun, erase.
+    /// Erases several disks at once; each step is done on all disks before the next: look, claim, save headers, mark as begun,
+    /// erase.
     ///
-    /// So no mapping is removed before all disks were looked at, and no disk is written to before all are claimed. And no
+    /// So no mapping is removed before all disks were looked at, and no disk is written to before all are claimed and the
+    /// headers of all are saved. And no
     /// disk loses information about the others, such as a db's cluster or a physical volume's group, before each of them
     /// carries its own marker.
     ///
@@ -52,6 +54,7 @@ public struct Zap: Sendable {
         let shared = SharedClaims(zaps.map(\.plan))
         var runs = together(step(zaps.map { ZapRun($0) }) { $0.after { try $0.look(shared) } })
         runs = together(step(runs) { $0.after { try $0.claim() } })
+        runs = together(step(runs) { $0.after { try $0.save() } })
         runs = step(runs) { $0.after { try $0.mark() } }
         return step(runs) { $0.after { try $0.erase() } }.map(\.outcome)
     }

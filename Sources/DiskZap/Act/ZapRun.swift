@@ -64,6 +64,7 @@ struct ZapRun: Sendable {
             state = .refused(plan.refusals)
             return
         }
+        zap.progress.begin("looking", total: 0)
         paths = try OtherPathClaims(plan, host: host, shared: shared)
         try DiskUsers(plan, host).refuse()
         guard !plan.teardown.isEmpty else { return }
@@ -78,16 +79,21 @@ struct ZapRun: Sendable {
             state = .refused(refusals)
             return
         }
+        zap.progress.begin("claiming", total: 0)
         disk = try ClaimedDisk(plan, host: host)
+    }
+
+    /// Saves the headers that will be erased, if that is wanted.
+    mutating func save() throws {
+        guard let disk, let headers = zap.backup else { return }
+        guard !zap.progress.isStopped else { throw Stopped() }
+        backup = try headers.save(plan, from: disk, hash: plan.hash)
     }
 
     /// Writes the marker to the disk: that it is to be erased, and how.
     mutating func mark() throws {
         guard let disk else { return }
         guard !zap.progress.isStopped else { throw Stopped() }
-        if let directory = zap.backupDirectory {
-            backup = try HeaderBackup(directory: directory).save(plan, from: disk, hash: plan.hash)
-        }
         try Eraser(disk, plan, zap.progress).writeMarker()
     }
 

@@ -57,6 +57,8 @@ public struct Refusal: Sendable, Hashable {
         case changed
         /// Another disk that was named with it cannot be erased.
         case together
+        /// What is to be erased could not be saved before.
+        case backup
 
         // These are lifted by naming what is to be lost.
 

@@ -85,7 +85,7 @@ struct ZapPlaces {
     }
 }
 
-/// The structures that are saved before they are erased: only those that were recognised.
+/// The structures that are saved before they are erased: those that were recognised, and the block of every mark.
 enum HeaderPlaces {
     static func of(_ contents: DeviceContents) -> [ByteExtent] {
         var found = [contents.gpt, contents.foreignGPT].compactMap(\.self).flatMap(\.extents)
@@ -102,6 +102,8 @@ enum HeaderPlaces {
                 add(volume.labelOffset, 512)
                 for area in volume.metadataAreas { add(area.offset, min(area.length, 1 << 20)) }
             }
+            // Of all others the block of each mark: the super blocks of file systems are there.
+            for signature in region.signatures { add(signature.mark.offset / 4096 * 4096, 4096) }
         }
         let whole = ByteExtent(offset: 0, length: contents.sizeBytes)
         return found.compactMap { $0.intersection(whole) }.merged()

@@ -6,7 +6,7 @@ internal import LinuxKernel
 struct ParallelZap {
     let plans: [ZapPlan]
     let host: Host
-    let backup: String?
+    let backup: HeaderBackup?
     let limit: Int
     /// Whether no disk is changed if one cannot be claimed.
     var isAllOrNone = true
@@ -15,7 +15,7 @@ struct ParallelZap {
         let all = plans.map { ($0, ZapProgress()) }
         let reporter = ProgressReporter(all.map { ($0.0.path, $0.1) })
         Interruption.watch()
-        let zaps = all.map { Zap($0.0, on: host, backupDirectory: backup, progress: $0.1) }
+        let zaps = all.map { Zap($0.0, on: host, backup: backup, progress: $0.1) }
         let (limit, isAllOrNone) = (limit, isAllOrNone)
         let watch: @Sendable () -> [ZapOutcome] = {
             reporter.run()

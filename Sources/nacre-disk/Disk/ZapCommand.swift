@@ -51,11 +51,29 @@ struct ZapCommand: ParsableCommand {
             if !refused.isEmpty { throw ExitStatus.refused }
             return
         }
+        let backup = try backup.map { try HeaderBackup.announced(session.plans, in: $0) }
         try Confirmation(serials: serial, hashes: planHash).check(session.plans)
         let outcomes = ParallelZap(plans: session.plans, host: session.host, backup: backup, limit: parallel).run()
         output.show(.list(outcomes.map(\.report))) { _ in outcomes.map(\.line).joined(separator: "\n") }
         for outcome in outcomes where !outcome.isClean { Console.error("'\(outcome.path)': \(outcome.summary)") }
         if let status = outcomes.exitStatus { throw status }
+    }
+}
+
+extension HeaderBackup {
+    /// Checks the directory, and says of which disks there is nothing to save; ends the program where it cannot be used.
+    static func announced(_ plans: [ZapPlan], in directory: String) throws -> HeaderBackup {
+        let backup: HeaderBackup
+        do throws(Refusal) {
+            backup = try HeaderBackup(directory: directory)
+        } catch {
+            Console.error("refusing to erase anything: \(error.text); nothing was written")
+            throw ExitStatus.refused
+        }
+        for plan in plans where plan.headers.isEmpty {
+            Console.note("\(plan.path): --backup saves nothing of it, for no known header is on it")
+        }
+        return backup
     }
 }
 

@@ -50,8 +50,9 @@ struct TeardownCommand: ParsableCommand {
             if !teardown.refused.isEmpty { throw ExitStatus.refused }
             return
         }
+        let backup = try backup.map { try HeaderBackup.announced(teardown.plans, in: $0) }
         try agree(to: plan, cluster)
-        let (outcomes, waiting) = erase(teardown, on: host)
+        let (outcomes, waiting) = erase(teardown, on: host, saving: backup)
         var left = teardown.left.count + teardown.refused.count + waiting.count
         for outcome in outcomes {
             Console.note(outcome.line)
@@ -101,7 +102,11 @@ struct TeardownCommand: ParsableCommand {
         throw ExitStatus.refused
     }
 
-    private func erase(_ teardown: NodeTeardown, on host: Host) -> (outcomes: [ZapOutcome], waiting: [ZapPlan]) {
+    private func erase(
+        _ teardown: NodeTeardown,
+        on host: Host,
+        saving backup: HeaderBackup?
+    ) -> (outcomes: [ZapOutcome], waiting: [ZapPlan]) {
         func zap(_ plans: [ZapPlan]) -> [ZapOutcome] {
             guard !plans.isEmpty else { return [] }
             let zaps = ParallelZap(plans: plans, host: host, backup: backup, limit: parallel, isAllOrNone: false)
