@@ -108,7 +108,7 @@ extension RBDImageStore {
     private func otherImage(of id: VolumeID, _ place: Place) async -> String? {
         guard (try? await place.context.holdsOldImage(named: id.image)) == true else { return nil }
         return "an image of format 1 has its name, which nacre neither makes nor uses; move it away: rbd mv "
-            + "\(id.imageSpec) NEW-NAME, or take its data over: rbd export and rbd import"
+            + "\(id.imageSpec.shellWord) NEW-NAME, or take its data over: rbd export and rbd import"
     }
 
     /// librbd makes an image without looking whether this user may do anything in the pool of its data; who may not finds

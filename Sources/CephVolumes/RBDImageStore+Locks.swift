@@ -1,4 +1,5 @@
 internal import Blocking
+internal import ExactText
 internal import RADOS
 internal import RBD
 internal import Volumes
@@ -35,8 +36,8 @@ extension Place {
             throw VolumeError(
                 .failedPrecondition,
                 "cannot \(doing) '\(id.imageSpec)': \(owner) has its lock '\(ImageLockName.exclusive.rawValue)', taken by "
-                    + "hand as '\(owner.cookie)'; when nobody needs it: "
-                    + "rbd lock rm \(id.imageSpec) '\(owner.cookie)' \(owner.client)"
+                    + "hand as \(owner.cookie.shellWord); when nobody needs it: "
+                    + "rbd lock rm \(id.imageSpec.shellWord) \(owner.cookie.shellWord) \(owner.client)"
             )
         }
         enter(VolumeStep.waitingForLock, "\(id.imageSpec)' of \(owner) for '\(doing)")

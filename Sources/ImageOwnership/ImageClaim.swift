@@ -214,8 +214,8 @@ package struct ImageClaim {
     private static func lockedByHand(_ image: ImageAddress, _ owner: LockOwner) -> MappingError {
         MappingError(
             .inUse,
-            "image \(image) is locked by hand, as '\(owner.cookie)' by \(owner); when that is not needed any more: "
-                + "rbd lock rm \(image) '\(owner.cookie)' \(owner.client)"
+            "image \(image) is locked by hand, as \(owner.cookie.shellWord) by \(owner); when that is not needed any more: "
+                + "rbd lock rm \("\(image)".shellWord) \(owner.cookie.shellWord) \(owner.client)"
         )
     }
 }

@@ -78,7 +78,7 @@ struct KernelRBDFailure {
             ? "a feature that this kernel lacks\(words)" : "\(names.joined(separator: ", ")), which this kernel lacks"
         return MappingError(
             .unsupported,
-            "\(what): the image has \(which)\(supported); disable it (rbd feature disable \(request.image) "
+            "\(what): the image has \(which)\(supported); disable it (rbd feature disable \("\(request.image)".shellWord) "
                 + "\(names.isEmpty ? "FEATURE" : names.joined(separator: " "))), leave it out of the class's imageFeatures, "
                 + "or use mounter: nbd"
         )

@@ -99,7 +99,7 @@ extension NodeVolumeService {
             "cannot grow the file system of volume '\(volumeID)' to its image's \(size.inBinaryUnits): \(limit.reason), so "
                 + "\((limit.bytes / unit * unit).inBinaryUnits) are its limit; nothing was changed; if nothing was written "
                 + "behind its end, shrink the image: rbd resize --allow-shrink --size "
-                + "\(limit.bytes >> 20)M \(record.imageSpec)"
+                + "\(limit.bytes >> 20)M \(record.imageSpec.shellWord)"
         )
     }
 

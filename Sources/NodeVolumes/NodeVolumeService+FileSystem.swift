@@ -61,12 +61,14 @@ extension NodeVolumeService {
         }
         guard content == .known(format: fileSystem) else {
             let unsaying =
-                state == .none ? "" : " && rbd image-meta remove \(record.imageSpec) \(ImageMetadataKey.format)"
+                state == .none
+                ? "" : " && rbd image-meta remove \(record.imageSpec.shellWord) \(ImageMetadataKey.format)"
             throw VolumeError(
                 .failedPrecondition,
                 "cannot stage volume '\(record.volumeID)' as \(fileSystem): its image holds \(content); stage it as what "
                     + "it is, or, to lose all that is on it and begin anew: rbd resize --allow-shrink --size 0 "
-                    + "\(record.imageSpec) && rbd resize --size \(device.sizeBytes >> 20)M \(record.imageSpec)\(unsaying)"
+                    + "\(record.imageSpec.shellWord) && rbd resize --size \(device.sizeBytes >> 20)M "
+                    + "\(record.imageSpec.shellWord)\(unsaying)"
             )
         }
         // Also what 0.1.0 made, which noted nothing: so that it is never taken for blank.
@@ -137,7 +139,7 @@ extension NodeVolumeService {
 
     /// What a person does about a damaged file system.
     private static func wayToRepair(_ record: VolumeRecord, _ program: String) -> String {
-        "to repair it: nacre volume map --repair \(record.volumeID), \(program) on the device which that prints, then nacre "
+        "to repair it: nacre volume map --repair \(record.volumeID.shellWord), \(program) on the device which that prints, then nacre "
             + "volume unmap"
     }
 

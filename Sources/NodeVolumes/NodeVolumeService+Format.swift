@@ -1,4 +1,5 @@
 internal import BlockDevices
+internal import ExactText
 internal import ImageMapping
 internal import LinuxKernel
 internal import NodeMapping
@@ -43,7 +44,7 @@ extension NodeVolumeService {
                 .failedPrecondition,
                 "cannot stage volume '\(record.volumeID)': its image says '\(text.printable)', but both its ends are zeros: "
                     + "what was there is lost or was wiped; nothing was written; restore it, or, to begin anew: rbd "
-                    + "image-meta remove \(record.imageSpec) \(ImageMetadataKey.format)"
+                    + "image-meta remove \(record.imageSpec.shellWord) \(ImageMetadataKey.format)"
             )
         case (_, .formatting(let begun, _)):
             return try await isLeftover(record, device, content, begun) ? .forced : .none

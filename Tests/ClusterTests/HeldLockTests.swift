@@ -19,7 +19,11 @@ struct HeldLockTests {
         var volumes: [Volume] = []
         for _ in 0..<30 { volumes.append(try await bench.create(bench.request(UUID().uuidString))) }
         let specs = volumes.map(\.id.imageSpec).joined(separator: " ")
-        try await cluster.execute("sh", "-ec", "for image in \(specs); do rbd lock add $image mine; done")
+        // Anybody who may lock an image names the lock; the command that is printed is pasted into a root's shell.
+        let trap = "/tmp/nacre-held-\(UInt32.random(in: 0...UInt32.max))"
+        let cookie = "mine'; touch \(trap); '$(touch \(trap))`touch \(trap)`"
+        let quoted = cookie.replacing("'", with: "'\"'\"'")
+        try await cluster.execute("sh", "-ec", "for image in \(specs); do rbd lock add $image '\(quoted)'; done")
         let messages = await withTaskGroup(of: String.self) { group in
             for volume in volumes {
                 group.addTask {
@@ -34,7 +38,7 @@ struct HeldLockTests {
             return await group.reduce(into: []) { $0.append($1) }
         }
         for message in messages {
-            #expect(message.contains("'mine'") && message.contains("client."), "\(message)")
+            #expect(message.contains("'mine'\\''") && message.contains("client."), "\(message)")
             #expect(message.contains("rbd lock rm"), "\(message)")
         }
         let other = try await bench.create(bench.request(UUID().uuidString))
@@ -43,6 +47,7 @@ struct HeldLockTests {
             let command = try #require(message.range(of: "rbd lock rm .*", options: .regularExpression))
             try await cluster.execute("sh", "-ec", String(message[command]))
         }
+        #expect(!FileManager.default.fileExists(atPath: trap))
         for volume in volumes { try await bench.delete(volume.id.description) }
     }
 

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import ExactText
@@ -47,5 +48,29 @@ struct ExactTextTests {
     )
     func below(path: String, directory: String, isAtOrBelow: Bool) {
         #expect(path.isAtOrBelow(directory) == isAtOrBelow)
+    }
+
+    /// What Ceph lets anybody call an image or a lock.
+    static let names = [
+        "plain/name.0", "", "'", "''", "x'; touch PWNED; '", "$(touch PWNED)", "`touch PWNED`", "a b", "a\tb", "a\nb\n",
+        #"\"#, #"a\'b"#, "\"", "!", "!!", "~", "*", "#x", "-n", "a;b", "a&b", "a|b", "<a>", "caf\u{E9}", "cafe\u{301}",
+        "\u{202E}abc", "\u{7}", "\u{1B}[31m", "\u{85}", "\u{2028}", "=x", "{a,b}", "[a]", "%s",
+    ]
+
+    @Test("A shell takes a word as what it was, and runs nothing of it", arguments: names)
+    func shellWord(name: String) throws {
+        let word = name.shellWord
+        #expect(!word.unicodeScalars.contains { $0.properties.generalCategory == .control || $0.value == 0x202E })
+        #expect(word == name || word.hasPrefix("'") || word.hasPrefix("$'"))
+        let shell = Process()
+        let output = Pipe()
+        shell.executableURL = URL(filePath: "/bin/bash")
+        shell.arguments = ["-c", "printf '%s|%d' \(word) $#"]
+        shell.standardOutput = output
+        shell.standardError = FileHandle.nullDevice
+        try shell.run()
+        shell.waitUntilExit()
+        let said = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        #expect(said.isExactly("\(name)|0"), "\(word)")
     }
 }

@@ -324,12 +324,13 @@ extension NodeTests {
     @Test("A lock that somebody took by hand is respected, and the command to take it away is told")
     func lockedByHand() async throws {
         let pair = try await NodePair("hand", .exclusiveLock)
-        _ = try await rbd("lock add rbd/hand maintenance")
+        let trap = "\(pair.first.directory)/trap"
+        _ = try await rbd("lock add rbd/hand \"maintenance'; touch \(trap); '\"")
         let refusal = try await pair.refusal(of: pair.first)
-        #expect(refusal.contains("rbd lock rm rbd/hand 'maintenance' client."), "\(refusal)")
-        let client = try await rbd("lock ls rbd/hand").split(whereSeparator: \.isWhitespace)
-            .first { $0.hasPrefix("client.") }
-        _ = try await rbd("lock rm rbd/hand maintenance \(try #require(client))")
+        #expect(refusal.contains("locked by hand, as 'maintenance'"), "\(refusal)")
+        let command = try #require(refusal.firstRange(of: "rbd lock rm rbd/hand "))
+        _ = try await rbd(String(refusal[command.lowerBound...].dropFirst(4)))
+        #expect(try FileKind.of(trap) == nil)
         try await pair.first.service().stage(pair.first.stageRequest("hand"), deadline: soon)
         try await pair.end()
     }

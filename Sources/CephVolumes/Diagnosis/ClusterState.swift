@@ -72,7 +72,7 @@ extension ClusterState.Pool {
             if let quotaBytes, quotaBytes > 0 { quotas.append("max_bytes \(quotaBytes)") }
             if let quotaObjects, quotaObjects > 0 { quotas.append("max_objects \(quotaObjects)") }
             return "the quota of pool '\(name)' is used up (\(quotas.joined(separator: ", "))); "
-                + "delete data, or raise it: ceph osd pool set-quota \(name)"
+                + "delete data, or raise it: ceph osd pool set-quota \(name.shellWord)"
         }
         return isFull ? "pool '\(name)' is full; add OSDs or delete data, see 'ceph df'" : nil
     }

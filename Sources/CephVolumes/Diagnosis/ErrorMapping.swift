@@ -1,3 +1,4 @@
+internal import ExactText
 internal import RADOS
 internal import RBD
 internal import Secrets
@@ -99,7 +100,7 @@ enum ErrorMapping {
         return VolumeError(
             .invalidArgument,
             "cluster '\(clusterID)' has no pool '\(pool)' (\(error.call): \(error.code.name)); "
-                + "create it and run 'rbd pool init \(pool)', or correct \(key) of the class"
+                + "create it and run: rbd pool init \(pool.shellWord), or correct \(key) of the class"
         )
     }
 }

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import RBD
 internal import SystemPackage
 internal import Volumes
@@ -55,8 +56,8 @@ struct Explanation: Sendable {
         guard !id.namespace.isEmpty else { return nil }
         return Explanation(
             .invalidArgument,
-            "pool '\(id.pool)' has no RADOS namespace '\(id.namespace)'; run 'rbd namespace create --pool \(id.pool) "
-                + "--namespace \(id.namespace)', or correct config.json"
+            "pool '\(id.pool)' has no RADOS namespace '\(id.namespace)'; run: rbd namespace create --pool "
+                + "\(id.pool.shellWord) --namespace \(id.namespace.shellWord), or correct config.json"
         )
     }
 
@@ -66,7 +67,7 @@ struct Explanation: Sendable {
             return Explanation(
                 .permissionDenied,
                 names.isEmpty
-                    ? "pool '\(pool.name)' was never prepared for images; run: rbd pool init \(pool.name)"
+                    ? "pool '\(pool.name)' was never prepared for images; run: rbd pool init \(pool.name.shellWord)"
                     : "pool '\(pool.name)' is not for images but for \(names); name another pool in the class"
             )
         }
@@ -85,7 +86,7 @@ struct Explanation: Sendable {
             return Explanation(
                 .invalidArgument,
                 "pool '\(pool.name)' is erasure-coded without overwrites, which images' data needs; run: "
-                    + "ceph osd pool set \(pool.name) allow_ec_overwrites true"
+                    + "ceph osd pool set \(pool.name.shellWord) allow_ec_overwrites true"
             )
         }
         for pool in ([id.pool] + [layout?.dataPool].compactMap(\.self)).compactMap({ state.pool($0) })
@@ -104,13 +105,13 @@ struct Explanation: Sendable {
             return Explanation(
                 .failedPrecondition,
                 "it is a copy that rbd-mirror keeps, not the primary image; work on the primary, or promote this one: "
-                    + "rbd mirror image promote \(id.imageSpec)"
+                    + "rbd mirror image promote \(id.imageSpec.shellWord)"
             )
         }
         if features.contains(.migrating) {
             return Explanation(
                 .failedPrecondition,
-                "it is being migrated; end that first: rbd migration commit \(id.imageSpec), or rbd migration abort"
+                "it is being migrated; end that first: rbd migration commit \(id.imageSpec.shellWord), or rbd migration abort"
             )
         }
         let unknown = features.subtracting(.known)

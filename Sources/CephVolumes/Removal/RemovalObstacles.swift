@@ -1,4 +1,5 @@
 internal import Blocking
+internal import ExactText
 internal import RADOS
 internal import RBD
 internal import SystemPackage
@@ -50,8 +51,10 @@ struct RemovalObstacles: Sendable {
             try context.lockOwners(ImageLockName.exclusive.rawValue, on: header)
         }
         guard let owner = owners?.first else { return nil }
-        return "\(owner) has its lock '\(owner.cookie)'; remove it with: rados --pool \(context.pool)"
-            + (context.namespace.isEmpty ? "" : " --namespace \(context.namespace)")
-            + " lock break \(header) \(ImageLockName.exclusive.rawValue) '\(owner.cookie)' \(owner.client)"
+        let cookie = owner.cookie.shellWord
+        // Without --lock-cookie rados takes no cookie at all, and breaks no lock that has one.
+        return "\(owner) has its lock \(cookie); remove it with: rados --pool \(context.pool.shellWord)"
+            + (context.namespace.isEmpty ? "" : " --namespace \(context.namespace.shellWord)")
+            + " lock break \(header) \(ImageLockName.exclusive.rawValue) \(owner.client) --lock-cookie \(cookie)"
     }
 }

@@ -1,3 +1,5 @@
+internal import ExactText
+
 /// A failed operation on a volume, with a code for programs and a sentence for people.
 ///
 /// `message` is lower case, without a full stop: what could not be done to what, why, and after a semicolon what to do.
@@ -77,8 +79,8 @@ public struct VolumeError: Error, Sendable, CustomStringConvertible {
         VolumeError(
             .failedPrecondition,
             "cannot \(doing) '\(imageSpec)': it is \(what), for it lacks the metadata '\(ImageMetadataKey.requestName)'; "
-                + "if it really is what you mean, let Nacre have it: rbd image-meta set \(imageSpec) "
-                + "\(ImageMetadataKey.adopted) \"$(date)\"; or, if nothing on it is needed: rbd rm \(imageSpec)"
+                + "if it really is what you mean, let Nacre have it: rbd image-meta set \(imageSpec.shellWord) "
+                + "\(ImageMetadataKey.adopted) \"$(date)\"; or, if nothing on it is needed: rbd rm \(imageSpec.shellWord)"
         )
     }
 }

@@ -46,8 +46,8 @@ struct LocalUses: Sendable {
             guard try MountTable.current().mount(at: present.path) == nil else {
                 throw CommandFailure(
                     .failed,
-                    "volume '\(use.title)' is in use at '\(present.path)' already; end that by "
-                        + "'\(present.kind.opposite) \(use.title)'"
+                    "volume '\(use.title)' is in use at '\(present.path)' already; end that by: "
+                        + "\(present.kind.opposite) \(use.title.shellWord)"
                 )
             }
         }

@@ -1,4 +1,4 @@
-internal import ExactText
+import ExactText
 import LinuxKernel
 import Secrets
 import Volumes
@@ -35,8 +35,8 @@ extension Session {
         _ context: [String: String]
     ) async throws {
         let deed = use.kind == .mount ? "mounting" : "mapping"
-        try await changing("\(deed) volume '\(use.title)'", "'\(use.kind.opposite) \(use.title)' takes it back") {
-            deadline in
+        let hint = "to take it back: \(use.kind.opposite) \(use.title.shellWord)"
+        try await changing("\(deed) volume '\(use.title)'", hint) { deadline in
             try await backend.stage(
                 StageRequest(
                     volumeID: "\(id)",
@@ -102,7 +102,7 @@ extension Session {
             throw CommandFailure(
                 .failed,
                 "volume '\(use.title)' is \(isMounted ? "mounted at '\(use.path)'" : "mapped"); "
-                    + "use '\(use.kind.opposite) \(use.title)'"
+                    + "use: \(use.kind.opposite) \(use.title.shellWord)"
             )
         }
         try await end(use, in: uses)

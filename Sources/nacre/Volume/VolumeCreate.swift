@@ -1,5 +1,6 @@
 import ArgumentParser
 import CephVolumes
+import ExactText
 import Volumes
 
 /// `nacre volume create`.
@@ -42,7 +43,8 @@ struct VolumeCreate: AsyncParsableCommand {
         )
         let session = try await Session(connection, output)
         let wasThere = try await isThere(parameters, session)
-        var volume = try await session.changing("creating volume '\(name)'", "see nacre volume show \(name)") {
+        var volume = try await session.changing("creating volume '\(name)'", "see nacre volume show \(name.shellWord)")
+        {
             try await session.backend.create(request, deadline: $0)
         }
         volume.facts.name = name

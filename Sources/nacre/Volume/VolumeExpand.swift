@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExactText
 import LinuxKernel
 import Volumes
 
@@ -40,7 +41,7 @@ struct VolumeExpand: AsyncParsableCommand {
         let name = session.wording.name(of: id)
         let place = try await self.place(of: id, session)
         let title = "growing volume '\(name)'"
-        var grown = try await session.changing(title, "see nacre volume show \(name)") { deadline in
+        var grown = try await session.changing(title, "see nacre volume show \(name.shellWord)") { deadline in
             let request = ExpandVolumeRequest(
                 volumeID: "\(id)",
                 range: range,
@@ -109,7 +110,7 @@ struct VolumeExpand: AsyncParsableCommand {
         do {
             let bytes = try await session.changing(
                 "growing the file system of volume '\(name)'",
-                "see nacre volume show \(name)"
+                "see nacre volume show \(name.shellWord)"
             ) { try await session.backend.expandOnNode(request, deadline: $0) }
             return ExpandedVolume(capacityBytes: bytes, nodeExpansionRequired: false)
         } catch let error as VolumeError {
@@ -131,7 +132,7 @@ struct VolumeExpand: AsyncParsableCommand {
         }
         session.note(
             "it is in use by \(users.joined(separator: ", ")): its file system grows there when kubelet is told by the "
-                + "claim, or by 'nacre volume expand \(name) --size \(bytes.asWritten)' on that machine"
+                + "claim, or by 'nacre volume expand \(name.shellWord) --size \(bytes.asWritten)' on that machine"
         )
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExactText
 import Volumes
 
 /// `nacre volume show`.
@@ -62,7 +63,7 @@ extension Session {
                 abnormal: true,
                 message: "its file system at '\(place.path)' has \(total.inShort) of the image's "
                     + "\(status.volume.capacityBytes.asWritten); grow it by "
-                    + "nacre volume expand \(wording.name(of: id)) --size \(status.volume.capacityBytes.asWritten)"
+                    + "nacre volume expand \(wording.name(of: id).shellWord) --size \(status.volume.capacityBytes.asWritten)"
             )
         }
         return report
