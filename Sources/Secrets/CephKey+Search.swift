@@ -24,7 +24,7 @@ extension CephKey {
 /// Finds keys within a text, by decoding what is there.
 ///
 /// A key is found wrapped and indented, without its padding, cut off behind its head, behind a word that it was glued to,
-/// escaped as in JSON or in an address, and encoded once or twice more, as Kubernetes' own data are.
+/// escaped as in JSON or in an address, in the alphabet for addresses, which Ceph takes too, and encoded once or twice more, as Kubernetes' own data are.
 struct KeySearch {
     /// The head of a key, which is no secret, takes 16 characters.
     static let leastTelling = 20
@@ -41,21 +41,30 @@ struct KeySearch {
 
     private let bytes: [UInt8]
     private let depth: Int
+    /// Whether `-` and `_` may be a key's characters; else they end it, as in most texts.
+    private let readsAddresses: Bool
     private var values: [UInt8] = []
     private var places: [Range<Int>] = []
     private var endOfPadding: Int?
     private var found: [Range<Int>] = []
 
-    private init(_ bytes: [UInt8], depth: Int) {
+    private init(_ bytes: [UInt8], depth: Int, readsAddresses: Bool) {
         self.bytes = bytes
         self.depth = depth
+        self.readsAddresses = readsAddresses
     }
 
     /// Where the keys are, their padding among them; some may overlap.
     static func ranges(in bytes: [UInt8]) -> [Range<Int>] { ranges(in: bytes, depth: 2) }
 
     private static func ranges(in bytes: [UInt8], depth: Int) -> [Range<Int>] {
-        var search = KeySearch(bytes, depth: depth)
+        let plain = ranges(in: bytes, depth: depth, readsAddresses: false)
+        guard bytes.contains(where: { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }) else { return plain }
+        return plain + ranges(in: bytes, depth: depth, readsAddresses: true)
+    }
+
+    private static func ranges(in bytes: [UInt8], depth: Int, readsAddresses: Bool) -> [Range<Int>] {
+        var search = KeySearch(bytes, depth: depth, readsAddresses: readsAddresses)
         var index = 0
         while index < bytes.count {
             let (token, length) = search.token(at: index)
@@ -77,7 +86,8 @@ struct KeySearch {
 
     private func token(at index: Int) -> (Token, length: Int) {
         let byte = bytes[index]
-        if let value = CephKey.sixBits(byte) { return (.character(UInt8(value)), 1) }
+        let value = readsAddresses ? CephKey.sixBitsForCeph(byte) : CephKey.sixBits(byte)
+        if let value { return (.character(UInt8(value)), 1) }
         switch byte {
         case UInt8(ascii: "="): return (.padding, 1)
         case _ where CephKey.isSpace(byte): return (.gap, 1)

@@ -72,7 +72,7 @@ package enum CephKey {
         characters.reserveCapacity(min(text.count, longest))
         let padding = UInt8(ascii: "=")
         for byte in text where byte != 0x0A {
-            guard byte == padding || sixBits(byte) != nil, characters.count < longest else { return nil }
+            guard byte == padding || sixBitsForCeph(byte) != nil, characters.count < longest else { return nil }
             characters.append(byte)
             guard characters.count.isMultiple(of: 4) else { continue }
             let end = characters.suffix(4)
@@ -99,7 +99,7 @@ package enum CephKey {
             var bits: UInt32 = 0
             var held = 0
             for byte in characters {
-                guard let value = sixBits(byte) else { break }
+                guard let value = sixBitsForCeph(byte) else { break }
                 bits = bits << 6 | value
                 held += 6
                 guard held >= 8 else { continue }
@@ -112,6 +112,18 @@ package enum CephKey {
         }
     }
 
+    /// What a character stands for that Ceph reads: also in the alphabet for addresses and file names (RFC 4648, 5).
+    ///
+    /// See: armor.c, `decode_bits`.
+    static func sixBitsForCeph(_ byte: UInt8) -> UInt32? {
+        switch byte {
+        case UInt8(ascii: "-"): 62
+        case UInt8(ascii: "_"): 63
+        default: sixBits(byte)
+        }
+    }
+
+    /// What a character stands for that Ceph prints.
     static func sixBits(_ byte: UInt8) -> UInt32? {
         switch byte {
         case UInt8(ascii: "A")...UInt8(ascii: "Z"): UInt32(byte - UInt8(ascii: "A"))

@@ -39,6 +39,22 @@ struct KeySearchTests {
         }
     }
 
+    @Test("A key in the alphabet for addresses is a key, to be masked and to be used")
+    func findsForAddresses() {
+        for key in RecordedKey.all {
+            let other = key.replacing("+", with: "-").replacing("/", with: "_")
+            #expect(CephKey.kind(of: Secret(other)) == CephKey.kind(of: Secret(key)), "\(other)")
+            let once = Data(other.utf8).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_")
+            for text in [other, once, String(other.prefix { $0 != "=" }), "a-\(other)", "pvc_\(other)-x", "\(other)_"] {
+                #expect(CephKey.isIn(text), "\(text)")
+                let masked = CephKey.masked("volume '\(text)' is not there")
+                #expect(masked.contains(CephKey.mask) && masked.hasPrefix("volume '"), "\(masked)")
+                #expect(!masked.contains(other.dropFirst(20).prefix(8)), "\(masked)")
+                #expect(!masked.contains(once.dropFirst(28).prefix(8)), "\(masked)")
+            }
+        }
+    }
+
     @Test("What is around a key stays, and two keys are two")
     func masksAlone() {
         let (old, new) = (RecordedKey.aes[0], RecordedKey.aes256k[0])
