@@ -40,6 +40,8 @@ extension IOContext {
             for _ in 0..<count {
                 if let snapshot = context.number(UInt64.self) { rest.append(snapshot) }
             }
+            // A snapshot context has the newest first; people know them in the order in which they were made.
+            rest.reverse()
             var found: [Snapshot] = []
             var isChanged = false
             while !rest.isEmpty, found.count < 64, !isChanged {
