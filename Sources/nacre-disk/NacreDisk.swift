@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import CommandNames
+internal import ExactText
 internal import LinuxKernel
 internal import Secrets
 
@@ -26,13 +27,14 @@ struct NacreDisk: ParsableCommand {
             ListCommand.self, InspectCommand.self, CheckCommand.self, PlanCommand.self, ZapCommand.self,
             PrepareCommand.self, ReplaceCommand.self, TeardownCommand.self, GPTCommand.self, MapperCommand.self,
             CoverageCommand.self,
-            ExitCodesCommand.self,
+            VersionCommand.self, ExitCodesCommand.self,
         ]
     )
 
     /// Runs the command; for a mistyped command, suggests the probable one.
     static func main() {
-        if let fault = GivenKey.fault(in: Array(CommandLine.arguments.dropFirst())) {
+        let words = Array(CommandLine.arguments.dropFirst())
+        if let fault = GivenKey.fault(in: words) ?? CommandNames.unreadable(in: words) {
             Console.error(fault)
             exit(withError: ExitCode.validationFailure)
         }
@@ -43,7 +45,12 @@ struct NacreDisk: ParsableCommand {
             Console.error("cannot go on with \(error)")
             exit(withError: error.exitCode)
         } catch {
-            let words = Array(CommandLine.arguments.dropFirst())
+            if words.contains(where: { $0.startsExactly(with: "--generate-completion-script") }),
+                exitCode(for: error).isSuccess
+            {
+                Console.result("\(CompletionScript(fullMessage(for: error), of: Self.self))")
+                return
+            }
             if exitCode(for: error) == .validationFailure, let said = CommandNames.correction(of: words, in: Self.self)
             {
                 Console.error(said)

@@ -10,16 +10,19 @@ struct PrepareCommand: ParsableCommand {
         commandName: "prepare",
         abstract: "Make a blank disk ready for OSDs: as it is, or with partitions of Ceph's types.",
         discussion: """
-            A disk that is not blank is refused: zap it first. One that is as wanted already is left alone.
+            A disk that is not blank is refused: zap it first. One that is as wanted already is left alone. The examples make \
+            a whole raw disk, two databases, and one partition of all of a disk.
 
-              nacre-disk prepare /dev/sdb                                         a whole raw disk
-              nacre-disk prepare /dev/nvme0n1 --part ceph-db:60G --part ceph-db:60G   two databases
-              nacre-disk prepare /dev/sdc --part ceph-block:0                      one partition of all of it
+            EXAMPLES
+              nacre-disk prepare /dev/sdb
+              nacre-disk prepare /dev/nvme0n1 --part ceph-db:60G --part ceph-db:60G
+              nacre-disk prepare /dev/sdc --part ceph-block:0
             """
     )
 
     @Argument(help: "The disk.", completion: Completion.disks) var device: String
-    @Option(help: "A partition, TYPE:SIZE; size 0 is the rest. May be repeated.") var part: [String] = []
+    @Option(help: "A partition, TYPE:SIZE; size 0 is the rest. May be repeated.", completion: Completion.types)
+    var part: [String] = []
     @Option(help: "The disk's serial number, or what plan shows instead.") var serial: String?
     @OptionGroup var planning: PlanOptions
 

@@ -48,7 +48,7 @@ struct TeardownCommand: ParsableCommand {
         if planning.isPlan {
             if output.output == .json || output.output == .yaml { output.show(teardown.report) { _ in "" } }
             if !teardown.refused.isEmpty { throw ExitStatus.refused }
-            return
+            return try refuseUnclear(teardown)
         }
         let backup = try backup.map { try HeaderBackup.announced(teardown.plans, in: $0) }
         try agree(to: plan, cluster)
@@ -77,14 +77,18 @@ struct TeardownCommand: ParsableCommand {
             throw isChanged ? ExitStatus.failed : ExitStatus.refused
         }
         if !isEmptied { throw ExitStatus.failed }
+        try refuseUnclear(teardown)
+    }
+
+    /// Ends the program where a disk may be the cluster's, and nobody can tell.
+    private func refuseUnclear(_ teardown: NodeTeardown) throws {
         let unclear = teardown.left.filter(\.isUnclear)
-        guard unclear.isEmpty else {
-            Console.error(
-                "nobody knows whether the cluster has left this node: \(unclear.map(\.text).joined(separator: "; ")); "
-                    + "mend or erase these, then run it again"
-            )
-            throw ExitStatus.failed
-        }
+        guard !unclear.isEmpty else { return }
+        Console.error(
+            "nobody knows whether the cluster has left this node: \(unclear.map(\.text).joined(separator: "; ")); "
+                + "mend or erase these, then run it again"
+        )
+        throw ExitStatus.failed
     }
 
     /// Has the fsid as proof, from the command line or from a person.
@@ -125,7 +129,9 @@ struct TeardownCommand: ParsableCommand {
 
     /// The plan, for people.
     private func lines(_ teardown: NodeTeardown, _ directories: [String]) -> [String] {
-        let none = teardown.plans.isEmpty ? ["no disk here holds anything of the cluster \(teardown.cluster)"] : []
+        let read = teardown.left.contains(where: \.isUnclear) ? " that could be told" : ""
+        let none =
+            teardown.plans.isEmpty ? ["no disk here\(read) holds anything of the cluster \(teardown.cluster)"] : []
         return none + teardown.plans.flatMap(\.lines) + directories.map { "remove the directory \($0)" }
             + teardown.left.map { "stays: \($0.text)" }
     }
