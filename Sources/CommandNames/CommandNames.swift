@@ -6,30 +6,48 @@ public enum CommandNames {
     /// The version of all programs of this package.
     public static let version = "0.1.0"
 
+    /// The message for an argument whose bytes are no UTF-8: two such names would be taken for one.
+    ///
+    /// - Parameter words: The command line after the program's name; Swift has put U+FFFD in place of such bytes.
+    /// - Returns: A sentence; `nil` if there is none.
+    public static func unreadable(in words: [String]) -> String? {
+        guard let index = words.firstIndex(where: { $0.unicodeScalars.contains("\u{FFFD}") }) else { return nil }
+        return "argument \(index + 1), '\(words[index])', has bytes that are no UTF-8; write it in UTF-8"
+    }
+
     /// The message for the first word that should be a subcommand and is not.
     ///
     /// - Parameters:
     ///   - words: The command line after the program's name.
     ///   - root: The program's command.
-    /// - Returns: `'inspct' is no command; did you mean 'nacre-disk inspect'?`; `nil` if every word is valid, or if
-    ///   nothing is similar.
+    /// - Returns: `'inspct' is no command; did you mean 'nacre-disk inspect'?`, or which commands there are where none
+    ///   is similar; `nil` if every word is valid.
     public static func correction(of words: [String], in root: any ParsableCommand.Type) -> String? {
         var path = [root._commandName]
         var command = root
-        for word in words {
+        for (index, word) in words.enumerated() {
             let names = names(in: command)
-            guard !names.isEmpty, !word.startsExactly(with: "-") else { return nil }
+            guard !names.isEmpty, !word.isEmpty, !word.startsExactly(with: "-") else { return nil }
             if let next = names.first(where: { $0.names.contains(word) }) {
                 command = next.command
                 path.append(word)
                 continue
             }
-            if let close = nearest(to: word, of: names.flatMap(\.names)) {
+            if word.isExactly("help") {
+                guard path.count > 1 else { return nil }
+                let whole = [path[0], word] + path.dropFirst() + words.dropFirst(index + 1)
+                return "'help' comes first; did you mean '\(whole.joined(separator: " "))'?"
+            }
+            let begun = names.flatMap(\.names).filter { $0.startsExactly(with: word) }
+            if let close = begun.count == 1 ? begun[0] : nearest(to: word, of: names.flatMap(\.names)) {
                 return "'\(word)' is no command; did you mean '\((path + [close]).joined(separator: " "))'?"
             }
             // `nacre list` for `nacre volume list`.
             guard let above = names.first(where: { self.names(in: $0.command).contains { $0.names.contains(word) } })
-            else { return nil }
+            else {
+                let all = names.map { $0.command._commandName }.joined(separator: ", ")
+                return "'\(word)' is no command of \(path.joined(separator: " ")), which has \(all)"
+            }
             let deeper = (path + [above.command._commandName, word]).joined(separator: " ")
             return "'\(word)' is no command; did you mean '\(deeper)'?"
         }
@@ -39,8 +57,8 @@ public enum CommandNames {
     /// The word of `candidates` that was probably meant by `word`; `nil` if none is similar.
     public static func nearest(to word: String, of candidates: [String]) -> String? {
         let close = candidates.map { ($0, distance(word.lowercased(), $0.lowercased())) }.min { $0.1 < $1.1 }
-        // One slip of a finger in a short word, three in a long one.
-        guard let close, close.1 <= max(1, min(3, word.count / 2)) else { return nil }
+        // One slip of a finger in a short word, three in a long one; a letter or two resemble every short name.
+        guard let close, close.1 <= min(3, (word.count + 1) / 3) else { return nil }
         return close.0
     }
 

@@ -31,6 +31,7 @@ struct CommandNamesTests {
             ("inspct", "program inspect"), ("isnpect", "program inspect"), ("Inspect", "program inspect"),
             ("gtp", "program gpt"), ("gpt prnt /dev/sda", "program gpt print"), ("gpt shwo", "program gpt show"),
             ("print /dev/sda", "program gpt print"), ("show", "program gpt show"),
+            ("insp", "program inspect"), ("gpt pri", "program gpt print"), ("gpt help print", "program help gpt print"),
         ]
     )
     func meant(line: String, command: String) {
@@ -39,11 +40,28 @@ struct CommandNamesTests {
     }
 
     @Test(
-        "Nothing is said of what is right, is a flag, or resembles nothing",
-        arguments: ["inspect", "inspect inspct", "gpt print", "--help", "-x inspct", "frobnicate", "xyz", ""]
+        "Nothing is said of what is right, is a flag, or is help",
+        arguments: ["inspect", "inspect inspct", "gpt print", "--help", "-x inspct", "help", "help gpt", ""]
     )
     func nothing(line: String) {
         #expect(CommandNames.correction(of: line.split(separator: " ").map(String.init), in: Program.self) == nil)
+    }
+
+    @Test(
+        "What resembles nothing is answered by what there is",
+        arguments: [
+            ("frobnicate", "program, which has inspect, gpt"), ("x", "program, which has inspect, gpt"),
+            ("gpt rename", "program gpt, which has print"), ("gpt /", "program gpt, which has print"),
+        ]
+    )
+    func unlike(line: String, answer: String) {
+        let said = CommandNames.correction(of: line.split(separator: " ").map(String.init), in: Program.self)
+        #expect(said?.hasSuffix(answer) ?? false, "\(said ?? "nothing")")
+    }
+
+    @Test("A short word resembles no other short word", arguments: ["/", "ab", "abx", "abxy", "rename"])
+    func unlikeNames(word: String) {
+        #expect(CommandNames.nearest(to: word, of: ["x", "xy", "acd", "data", "create"]) == nil)
     }
 
     @Test(
