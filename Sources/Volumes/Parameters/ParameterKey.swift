@@ -67,14 +67,14 @@ enum ParameterKey: String, CaseIterable {
         }
     }
 
-    /// The key that was probably meant by `other`: at most two letters differ, ignoring case.
+    /// The key that was probably meant by `other`: two letters of six differ at most, one of three, ignoring case.
     static func nearest(to other: String) -> ParameterKey? {
         let wanted = Array(other.lowercased().unicodeScalars)
         guard wanted.count <= 64 else { return nil }
         return
             allCases
             .map { ($0, distance(Array($0.rawValue.lowercased().unicodeScalars), wanted)) }
-            .filter { $0.1 <= 2 }
+            .filter { $0.1 <= min(2, wanted.count / 3) }
             .min { $0.1 < $1.1 }?
             .0
     }

@@ -3,16 +3,24 @@ extension Unicode.Scalar {
     package var isControl: Bool {
         value < 0x20 || (0x7F...0x9F).contains(value) || value == 0x2028 || value == 0x2029
     }
+
+    /// Whether the scalar changes the direction in which what follows is read, so that a name looks like another.
+    ///
+    /// See: Unicode Standard Annex 9, explicit directional formatting.
+    package var isDirectional: Bool {
+        [0x061C, 0x200E, 0x200F].contains(value) || (0x202A...0x202E).contains(value)
+            || (0x2066...0x2069).contains(value)
+    }
 }
 
 extension String {
-    /// The string in a form for one line of a message: control characters as `\u{…}`, at most 160 characters.
+    /// The string in a form for one line of a message: control and directional characters as `\u{…}`, at most 160 characters.
     package var printable: String {
         var line = ""
         var count = 0
         for scalar in unicodeScalars {
             guard count < 160 else { return line + "…" }
-            if scalar.isControl {
+            if scalar.isControl || scalar.isDirectional {
                 line += "\\u{\(String(scalar.value, radix: 16))}"
             } else {
                 line.unicodeScalars.append(scalar)
@@ -21,6 +29,9 @@ extension String {
         }
         return line
     }
+
+    /// Whether any scalar is directional.
+    package var holdsDirectionalCharacters: Bool { unicodeScalars.contains { $0.isDirectional } }
 
     /// Whether any scalar is a control character.
     package var holdsControlCharacters: Bool { unicodeScalars.contains { $0.isControl } }
@@ -35,12 +46,19 @@ extension Duration {
 }
 
 extension UInt64 {
-    /// The number with the largest binary unit that divides it: `10 GiB`, `1536 MiB`, `1000 bytes`.
+    /// The number, exactly, in the unit that says it shortest: `10 GiB`, `1.5 GiB`, `10 GB`, `1000 bytes`.
     package var inBinaryUnits: String {
-        for (shift, unit) in [(UInt64(40), "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")]
-        where self != 0 && self & ((1 << shift) - 1) == 0 {
-            return "\(self >> shift) \(unit)"
+        for (shift, unit) in [(UInt64(60), "EiB"), (50, "PiB"), (40, "TiB"), (30, "GiB"), (20, "MiB")]
+        where self >= 1 << shift && self & ((1 << (shift - 4)) - 1) == 0 {
+            // Sixteenths are the finest fractions that four digits show exactly.
+            var fraction = String(((self >> (shift - 4)) & 15) * 625 + 10_000).dropFirst()
+            while fraction.last == "0" { fraction.removeLast() }
+            return "\(self >> shift)\(fraction.isEmpty ? "" : ".\(fraction)") \(unit)"
         }
-        return "\(self) bytes"
+        for (scale, unit) in [(UInt64(1_000_000_000_000), "TB"), (1_000_000_000, "GB"), (1_000_000, "MB")]
+        where self != 0 && self.isMultiple(of: scale) {
+            return "\(self / scale) \(unit)"
+        }
+        return self != 0 && self < 1 << 20 && self & 1023 == 0 ? "\(self >> 10) KiB" : "\(self) bytes"
     }
 }
