@@ -51,6 +51,13 @@ public final class ClusterConfiguration: Sendable {
     /// What is wrong with single entries, one sentence each; the other entries are in use.
     public var entryFaults: [String] { current().broken.map { sentence($0) } }
 
+    /// Why volumes may be in no list, one sentence each; empty where every entry is in use and there is one.
+    public var shortcomings: [String] {
+        let state = current()
+        let faults = [state.fault].compactMap(\.self) + state.broken.map { sentence($0) }
+        return faults.isEmpty && state.clusters.isEmpty ? ["'\(path)' names no cluster"] : faults
+    }
+
     /// The cluster of that key.
     ///
     /// Throws `.invalidArgument` that lists the known keys, `.unavailable` if the file cannot be read at all or when

@@ -25,7 +25,9 @@ package struct HealthReport: Sendable {
             parts.append(Health.Part("configuration", isWell: false, message: fault))
         } else {
             let faults = stack.configuration.entryFaults
-            let message = (["\(clusters.count) clusters"] + faults).joined(separator: "; ")
+            let message = (["\(clusters.count) cluster\(clusters.count == 1 ? "" : "s")"] + faults).joined(
+                separator: "; "
+            )
             parts.append(Health.Part("configuration", isWell: faults.isEmpty, message: message))
         }
         let deadline = ContinuousClock.now + Self.limit

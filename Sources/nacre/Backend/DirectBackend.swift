@@ -25,6 +25,9 @@ struct DirectBackend: VolumeBackend {
     let nodeSteps: LatestStep
     let purger: TrashPurger
     let store: RBDImageStore
+    let configuration: ClusterConfiguration
+
+    func configurationFaults() async -> [String] { configuration.shortcomings }
 
     var step: String? { operations.underWay.first?.progress.description ?? nodeSteps.phrase }
 

@@ -11,7 +11,7 @@ import Volumes
 /// The services of `nacre serve`, wired by its own stacks, for one command.
 enum DirectServices {
     /// Puts together the controller's side.
-    static func controller(_ options: ConnectionOptions) throws -> DirectBackend {
+    static func controller(_ options: CephOptions) throws -> DirectBackend {
         try backend(options, serveArguments: [], nodeID: nil)
     }
 
@@ -27,11 +27,11 @@ enum DirectServices {
             )
         }
         let name = KernelFile.firstLine("/proc/sys/kernel/hostname") ?? "localhost"
-        return try backend(options, serveArguments: ["--state-dir", local.stateDir], nodeID: name)
+        return try backend(options.ceph, serveArguments: ["--state-dir", local.stateDir], nodeID: name)
     }
 
     private static func backend(
-        _ options: ConnectionOptions,
+        _ options: CephOptions,
         serveArguments: [String],
         nodeID: String?
     ) throws -> DirectBackend {
@@ -62,7 +62,8 @@ enum DirectServices {
             operations: stack.operations,
             nodeSteps: steps,
             purger: stack.purger,
-            store: stack.store
+            store: stack.store,
+            configuration: stack.configuration
         )
     }
 }

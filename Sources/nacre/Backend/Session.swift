@@ -15,8 +15,8 @@ struct Session: Sendable {
     init(_ connection: ConnectionOptions, _ output: OutputOptions) async throws {
         self.init(
             try await connection.direct
-                ? DirectServices.controller(connection) : SocketBackend(path: connection.socket),
-            connection,
+                ? DirectServices.controller(connection.ceph) : SocketBackend(path: connection.socket),
+            connection.ceph,
             output
         )
     }
@@ -26,15 +26,15 @@ struct Session: Sendable {
         self.init(
             try await connection.direct
                 ? DirectServices.node(connection, local) : SocketBackend(path: connection.socket),
-            connection,
+            connection.ceph,
             output
         )
     }
 
     /// For a backend that is there.
-    init(_ backend: any VolumeBackend, _ connection: ConnectionOptions, _ output: OutputOptions) {
+    init(_ backend: any VolumeBackend, _ ceph: CephOptions, _ output: OutputOptions) {
         self.backend = backend
-        timeout = connection.timeout.duration
+        timeout = ceph.timeout.duration
         isDirect = backend is DirectBackend
         isQuiet = output.quiet
         format = output.output
@@ -93,6 +93,11 @@ struct Session: Sendable {
         } else {
             lines.forEach { print($0) }
         }
+    }
+
+    /// Says why volumes may be missing from what is shown.
+    func noteConfigurationFaults() async {
+        for fault in await backend.configurationFaults() { note("not looked at: \(fault)") }
     }
 
     /// Tells a person something beside the result.

@@ -1,5 +1,7 @@
 import Blocking
 import Curl
+import ExactText
+import FoundationEssentials
 import Glibc
 import LinuxKernel
 import Secrets
@@ -11,6 +13,7 @@ import Volumes
 /// The service behind its socket.
 struct SocketBackend: VolumeBackend {
     private let client: VolumeClient
+    private let http: HTTPClient
 
     /// The service knows the step, but a caller learns of it only at the end of the call.
     var step: String? { nil }
@@ -55,6 +58,30 @@ struct SocketBackend: VolumeBackend {
             throw CommandFailure(.tryAgain, error.description)
         }
         client = VolumeClient(socketPath: path, pool: pool)
+        http = HTTPClient(pool: pool)
+    }
+
+    /// As the service itself sees its config.json; nothing where it does not answer in time.
+    func configurationFaults() async -> [String] {
+        let request = HTTPRequest(unixSocket: client.socketPath, path: "/healthz", timeout: .seconds(6))
+        guard let answer = try? await http.send(request),
+            let health = try? JSONDecoder().decode(HealthAnswer.self, from: Data(answer.body))
+        else { return [] }
+        let part = health.parts.first { $0.name == "configuration" }
+        if let part, !part.ok { return [part.message] }
+        guard part != nil, !health.parts.contains(where: { $0.name.startsExactly(with: "cluster/") }) else { return [] }
+        return ["the service's config.json names no cluster"]
+    }
+
+    /// What `/healthz` says.
+    private struct HealthAnswer: Decodable {
+        struct Part: Decodable {
+            let name: String
+            let ok: Bool
+            let message: String
+        }
+
+        let parts: [Part]
     }
 
     /// What stands before the socket.

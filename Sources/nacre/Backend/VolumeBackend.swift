@@ -9,6 +9,9 @@ protocol VolumeBackend: Sendable {
     /// The progress of `emptyTrash`; `nil` if it is unknown.
     var purgeStep: String? { get }
 
+    /// What of config.json cannot be used, a sentence each: volumes of those clusters are in no list.
+    func configurationFaults() async -> [String]
+
     /// CSI: CreateVolume.
     func create(_ request: CreateVolumeRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> Volume
 

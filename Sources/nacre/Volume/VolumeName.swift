@@ -76,6 +76,10 @@ extension Session {
         let names = try await during("looking for volume '\(name)'") { deadline in
             try await volumes(limit: nil, deadline: deadline).volumes.compactMap(\.facts.name)
         }
+        let faults = await backend.configurationFaults()
+        guard faults.isEmpty else {
+            return "it may be in a cluster that is not looked at: \(faults.joined(separator: "; "))"
+        }
         let near = CommandNames.nearest(to: name.description, of: names)
         return near.map { "did you mean '\($0)'?" } ?? "'nacre volume list' shows those there are"
     }
