@@ -111,7 +111,9 @@ extension RBDImageStore {
             return try await place.context.summary(ofImageID: imageID)
         }
         guard let summary else { throw VolumeError(.notFound, "image '\(id.imageSpec)' does not exist") }
-        return VolumeFacts(summary, ours: place.context.cluster.instanceID)
+        var facts = VolumeFacts(summary, ours: place.context.cluster.instanceID)
+        facts.trashSeconds = facts.trashSeconds ?? retention.components.seconds
+        return facts
     }
 
     /// The pools of all clusters, in the order of their names, without Ceph's own.

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import RADOS
 internal import RBD
 public import Secrets
@@ -18,13 +19,48 @@ public struct DeletedVolume: Sendable, Hashable {
 }
 
 extension RBDImageStore {
-    /// The deleted volumes of a pool whose removal has not begun, in the order of their ids.
+    /// The deleted volumes whose removal has not begun, pool by pool in the order of their ids.
     ///
     /// One whose restoration was killed is among them, for as long as its entry is in the trash.
+    ///
+    /// - Parameters:
+    ///   - clusterID: The cluster's key in config.json; `nil` for all.
+    ///   - pool: The pool; `nil` for all that this user may read.
+    ///   - credentials: As whom the trash is read.
+    /// - Returns: The volumes.
+    /// - Throws: `VolumeError`, with `.invalidArgument` for a pool that no cluster has.
     public func deletedVolumes(
-        clusterID: String,
-        pool: String,
+        clusterID: String?,
+        pool: String?,
         credentials: Credentials
+    ) async throws(VolumeError) -> [DeletedVolume] {
+        var found: [DeletedVolume] = []
+        var isThere = false
+        var known: [String] = []
+        for cluster in clusterID.map({ [$0] }) ?? clusterIDs {
+            let pools = try await pools(of: cluster, as: credentials)
+            known += pools
+            for name in pools where pool?.isExactly(name) ?? true {
+                isThere = true
+                do throws(VolumeError) {
+                    found += try await deletedVolumes(in: name, ofCluster: cluster, credentials)
+                } catch {
+                    // Pools of other applications, which this user may not read, hold no volumes of Nacre's.
+                    guard pool == nil, error.code == .permissionDenied else { throw error }
+                }
+            }
+        }
+        if let pool, !isThere {
+            let names = Set(known.map(ExactText.init)).sorted().map(\.text).joined(separator: ", ")
+            throw .invalid("there is no pool '\(pool.printable)'; there are \(names.isEmpty ? "none" : names)")
+        }
+        return found
+    }
+
+    private func deletedVolumes(
+        in pool: String,
+        ofCluster clusterID: String,
+        _ credentials: Credentials
     ) async throws(VolumeError) -> [DeletedVolume] {
         let namespace = try configuration.cluster(clusterID).radosNamespace
         let anchor = try VolumeID(clusterID: clusterID, pool: pool, namespace: namespace, image: "trash")

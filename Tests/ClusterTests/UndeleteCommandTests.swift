@@ -24,13 +24,34 @@ struct UndeleteCommandTests {
             try await cluster.execute("sh", "-ec", "rbd bench \(words) \(image)")
             let before = try await cluster.execute("sh", "-ec", sum)
 
-            #expect(try await run("volume undelete --pool rbd").output == "")
-            #expect(try await run("volume undelete data --pool rbd").status == 66)
-            #expect(try await run("volume delete data --yes").status == 0)
-            let listed = try await run("volume undelete --pool rbd")
-            #expect(listed.status == 0 && listed.output.contains(handle), "\(listed)")
-            let plan = try await run("volume undelete data --pool rbd --plan")
-            #expect(plan.status == 0 && plan.output.contains("would restore image \(image)"), "\(plan)")
+            let none = try await run("volume undelete --pool rbd")
+            #expect(none.output == "" && none.notes.contains("no deleted volume"), "\(none)")
+            // It is there.
+            #expect(try await run("volume undelete data --pool rbd").status == 0)
+            let asked = try await run("volume delete data --plan")
+            #expect(asked.output.contains("stays in Ceph's trash for 60m: nacre volume undelete"), "\(asked)")
+            let deleted = try await run("volume delete data --yes")
+            #expect(deleted.status == 0 && deleted.notes.contains("nacre volume undelete"), "\(deleted)")
+            for line in ["volume undelete --pool rbd", "volume undelete"] {
+                let listed = try await run(line)
+                let words = try #require(listed.output.split(separator: "\n").last).split(separator: " ").map(
+                    String.init
+                )
+                #expect(words.first == "data" && words.contains("59m") && words.last == handle, "\(listed)")
+            }
+            let json = try await run("volume undelete --output json")
+            let object = try #require(
+                try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [[String: Any]]
+            )
+            #expect(object.first?["name"] as? String == "data")
+            for key in ["deletedAt", "keptUntil"] {
+                #expect((object.first?[key] as? String)?.hasSuffix("Z") == true, "\(json)")
+            }
+            for line in ["data --pool rbd", "data", "rbd/data --pool rbd", "rbd/data", handle, image] {
+                let plan = try await run("volume undelete \(line) --plan")
+                #expect(plan.status == 0 && plan.output.contains("would restore image \(image)"), "\(plan)")
+            }
+            #expect(try await run("volume undelete dota").notes.contains("did you mean 'data'?"))
             #expect(try await run("volume undelete --pool rbd").output.contains(handle))
 
             // It had no PersistentVolume that could be made for a claim.
@@ -42,10 +63,16 @@ struct UndeleteCommandTests {
             #expect(taken.status != 0 && taken.notes.contains("there is an image of that name"), "\(taken)")
             try await cluster.execute("rbd", "rm", "--no-progress", image)
 
+            // One of that name in another pool is another volume.
+            #expect(try await run("volume create data --pool replicapool --size 64MiB").status == 0)
             let done = try await run("volume undelete data --pool rbd")
-            #expect(done.status == 0 && done.output.contains(handle), "\(done)")
+            #expect(done.status == 0 && done.output == "undeleted data (\(handle))\n", "\(done)")
             #expect(try await cluster.execute("sh", "-ec", sum) == before)
-            #expect(try await run("volume undelete data --pool rbd").status == 66)
+            for line in ["data --pool rbd", "data --pool rbd --image-only", "rbd/data"] {
+                let again = try await run("volume undelete \(line)")
+                #expect(again.status == 0 && again.output == "" && again.notes.contains("is there"), "\(again)")
+            }
+            #expect(try await run("volume delete replicapool/data --yes").status == 0)
             let shown = try await run("volume show data")
             #expect(shown.status == 0, "\(shown)")
             #expect(try await process.stop() == .exited(0))

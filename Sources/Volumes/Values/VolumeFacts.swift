@@ -11,8 +11,10 @@ public struct VolumeFacts: Sendable, Hashable {
     public var claim: String?
     /// When its image was made, in seconds since 1970.
     public var createdAt: Int64?
-    /// The file system that was requested: `ext4`, `xfs`, or `block` for none.
+    /// The file system that was requested, or else the one that a node made: `ext4`, `xfs`, or `block` for none.
     public var fileSystem: String?
+    /// For how long it stays in Ceph's trash once it is deleted, in seconds; `nil` if that is unknown.
+    public var trashSeconds: Int64?
     /// The uid of the namespace `kube-system` of the Kubernetes cluster that uses it.
     public var kubernetesCluster: String?
     /// Who uses it: nodes by their names, other clients by their addresses; sorted.
@@ -24,10 +26,20 @@ public struct VolumeFacts: Sendable, Hashable {
         if let name = metadata[Self.claimNameKey], let namespace = metadata[Self.claimNamespaceKey] {
             claim = "\(namespace)/\(name)"
         }
-        fileSystem = metadata[ImageMetadataKey.fileSystem]
+        fileSystem = metadata[ImageMetadataKey.fileSystem] ?? metadata[ImageMetadataKey.format].flatMap(Self.made)
         kubernetesCluster = metadata[ImageMetadataKey.kubernetesCluster]
+        trashSeconds = metadata[ImageMetadataKey.trashRetention].flatMap(Int64.init)
         self.createdAt = createdAt ?? metadata[Self.createdKey].flatMap(Int64.init)
         self.users = users
+    }
+
+    /// `ext4` of `formatted ext4`.
+    private static func made(_ state: String) -> String? {
+        let words = state.parts(at: " ", omittingEmpty: true)
+        guard words.count == 2, words[0] == "formatted", VolumeCapability.fileSystems.contains(words[1]) else {
+            return nil
+        }
+        return words[1]
     }
 
     /// Nothing is known.
@@ -51,6 +63,7 @@ public struct VolumeFacts: Sendable, Hashable {
         }
         context[ImageMetadataKey.fileSystem] = fileSystem
         context[ImageMetadataKey.kubernetesCluster] = kubernetesCluster
+        context[ImageMetadataKey.trashRetention] = trashSeconds.map { "\($0)" }
         context[Self.createdKey] = createdAt.map { "\($0)" }
         return context
     }

@@ -45,9 +45,7 @@ struct ControllerRunCommand: AsyncParsableCommand {
 
     func run() async throws {
         ProcessHardening.apply()
-        guard let level = Logger.Level(rawValue: serve.logLevel) else {
-            throw ValidationError("--log-level '\(serve.logLevel)' is not a level")
-        }
+        let level = serve.logLevel
         var logger = Logger(label: "nacre", factory: MaskingLogHandler.init)
         logger.logLevel = level
         let registry = MetricsRegistry()

@@ -5,6 +5,8 @@ import Volumes
 /// Who has a volume, as JSON and YAML show it.
 struct HolderReport: Encodable {
     let volumeId: String
+    /// The volume's name, where the image has one.
+    let name: String?
     let node: String?
     let address: String
     let since: String?
@@ -14,8 +16,9 @@ struct HolderReport: Encodable {
     let alive: Bool
     let fencedUntil: String?
 
-    init(_ holder: VolumeHolder) {
+    init(_ holder: VolumeHolder, _ names: VolumeNames) {
         volumeId = "\(holder.id)"
+        name = names[holder.id]
         node = holder.node
         address = holder.client.address
         since = holder.client.record?.sinceTime
@@ -26,17 +29,37 @@ struct HolderReport: Encodable {
     }
 
     /// A table of them.
-    static func lines(_ holders: [VolumeHolder], _ terminal: Terminal) -> [String] {
+    static func lines(_ holders: [VolumeHolder], _ names: VolumeNames, _ terminal: Terminal) -> [String] {
         var table = Table("NODE", "VOLUME", "ADDRESS", "SINCE", "MAPPER", "LOCKS", "STATE")
         table.rows = holders.map { holder in
-            let report = HolderReport(holder)
+            let report = HolderReport(holder, names)
             let state = report.alive ? "alive" : "dead"
             return [
-                report.node ?? "-", holder.id.imageSpec, report.address, report.since ?? "-", report.mapper ?? "-",
+                report.node ?? "-", names.title(of: holder.id), report.address, report.since ?? "-",
+                report.mapper ?? "-",
                 report.locks.isEmpty ? "-" : report.locks.joined(separator: "+"),
                 report.fencedUntil == nil ? state : "fenced, \(state)",
             ]
         }
         return table.lines { terminal.colored($0, .bold) }
+    }
+}
+
+/// What volumes are called, by their handles; images of other programs have no names.
+struct VolumeNames: Sendable {
+    private var names: [VolumeID: String] = [:]
+
+    subscript(id: VolumeID) -> String? { names[id] }
+
+    /// `replicapool/data`, or the image where no name is known.
+    func title(of id: VolumeID) -> String {
+        guard let name = names[id] else { return id.imageSpec }
+        return (id.namespace.isEmpty ? "\(id.pool)/\(name)" : "\(id.pool)/\(id.namespace)/\(name)").onOneLine
+    }
+
+    /// Reads them; what cannot be read within ten seconds has no names, for nobody who fences a node may have to wait.
+    init(_ session: Session) async {
+        let found = try? await session.volumes(limit: nil, deadline: .now + .seconds(10)).volumes
+        for volume in found ?? [] { names[volume.id] = volume.facts.name }
     }
 }

@@ -21,18 +21,22 @@ struct NodeFence: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "A node's name, a client's address, or the address' host: see nacre node locks.")
+    @Argument(
+        help: "A node's name, a client's address, or the address' host: see nacre node locks.",
+        completion: Completion.holders
+    )
     var target: String
 
     @OptionGroup var confirmation: ConfirmationOptions
-    @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var ceph: CephOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
-        let backend = try DirectServices.controller(connection)
-        let session = Session(backend, connection, output)
+        let backend = try DirectServices.controller(ceph)
+        let session = Session(backend, ceph, output)
         let holders = try await session.during("reading who has which volume") { _ in try await backend.store.holders()
         }
+        await session.noteConfigurationFaults()
         let fence = Fence(of: target, among: holders)
         guard !fence.clients.isEmpty else {
             throw CommandFailure(
@@ -40,14 +44,16 @@ struct NodeFence: AsyncParsableCommand {
                 "no volume is with a client at '\(target)' or on a node of that name; see nacre node locks"
             )
         }
-        guard !confirmation.plan else { return try session.show(FenceReport(fence), lines: FenceReport.plan(fence)) }
-        try session.confirm(confirmation, "fence '\(target)'", word: target, plan: FenceReport.plan(fence))
+        let names = await VolumeNames(session)
+        let plan = FenceReport.plan(fence, names)
+        guard !confirmation.plan else { return try session.show(FenceReport(fence, names), lines: plan) }
+        try session.confirm(confirmation, "fence '\(target)'", word: target, plan: plan)
         for client in fence.clients {
             _ = try await session.changing("fencing '\(client.address)'", "see nacre node locks") { _ in
                 try await backend.store.fence(client)
             }
         }
-        let report = FenceReport(fence, isDone: true)
+        let report = FenceReport(fence, names, isDone: true)
         try session.show(report, lines: output.quiet ? [] : report.lines)
     }
 }
@@ -65,14 +71,14 @@ struct FenceReport: Encodable {
     let clients: [Client]
     let fenced: Bool
 
-    init(_ fence: Fence, isDone: Bool = false) {
+    init(_ fence: Fence, _ names: VolumeNames, isDone: Bool = false) {
         clients = fence.clients.map { client in
             Client(
                 clusterID: client.clusterID,
                 address: client.address,
                 node: client.holders.compactMap(\.node).first,
                 alive: client.isAlive,
-                volumes: client.holders.map { HolderReport($0) }
+                volumes: client.holders.map { HolderReport($0, names) }
             )
         }
         fenced = isDone
@@ -88,15 +94,16 @@ struct FenceReport: Encodable {
     }
 
     /// What would be done, for a person.
-    static func plan(_ fence: Fence) -> [String] {
+    static func plan(_ fence: Fence, _ names: VolumeNames) -> [String] {
         fence.clients.flatMap { client -> [String] in
             let node =
                 client.holders.compactMap(\.node).first.map { " of node '\($0)'" } ?? ", of which no node made a note"
             let state = client.isAlive ? "ALIVE: its I/O will fail" : "not heard of"
             return ["client \(client.address)\(node), cluster \(client.clusterID), \(state)"]
                 + client.holders.map { holder in
-                    let locks = HolderReport(holder).locks.joined(separator: ", ")
-                    return "  volume \(holder.id): \(locks.isEmpty ? "only watched" : "locks broken: \(locks)")"
+                    let locks = HolderReport(holder, names).locks.joined(separator: ", ")
+                    return
+                        "  volume \(names[holder.id].map { "'\($0.onOneLine)', " } ?? "")\(holder.id): \(locks.isEmpty ? "only watched" : "locks broken: \(locks)")"
                 }
         }
     }

@@ -19,20 +19,22 @@ struct NodeLocks: AsyncParsableCommand {
             """
     )
 
-    @Option(help: "Only what this node, or this address, has.")
+    @Option(help: "Only what this node, or this address, has.", completion: Completion.holders)
     var node: String?
 
-    @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var ceph: CephOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
-        let backend = try DirectServices.controller(connection)
-        let session = Session(backend, connection, output)
+        let backend = try DirectServices.controller(ceph)
+        let session = Session(backend, ceph, output)
         let all = try await session.during("reading who has which volume") { _ in try await backend.store.holders() }
         let holders = node.map { node in all.filter { $0.matches(node) } } ?? all
+        await session.noteConfigurationFaults()
+        let names = await VolumeNames(session)
         try session.show(
-            holders.map { HolderReport($0) },
-            lines: output.quiet ? holders.map(\.client.address) : HolderReport.lines(holders, session.terminal)
+            holders.map { HolderReport($0, names) },
+            lines: output.quiet ? holders.map(\.client.address) : HolderReport.lines(holders, names, session.terminal)
         )
     }
 }

@@ -33,9 +33,7 @@ struct NodeRunCommand: AsyncParsableCommand {
 
     func run() async throws {
         ProcessHardening.apply()
-        guard let level = Logger.Level(rawValue: options.logLevel) else {
-            throw ValidationError("--log-level '\(options.logLevel)' is not a level")
-        }
+        let level = options.logLevel
         var logger = Logger(label: "nacre", factory: MaskingLogHandler.init)
         logger.logLevel = level
         let registry = MetricsRegistry()

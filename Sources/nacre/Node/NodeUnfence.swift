@@ -18,11 +18,11 @@ struct NodeUnfence: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "An address on the blocklist, or its host for all of it.")
+    @Argument(help: "An address on the blocklist, or its host for all of it.", completion: Completion.fenced)
     var address: String
 
     @OptionGroup var confirmation: ConfirmationOptions
-    @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var ceph: CephOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     private struct Entry: Encodable {
@@ -32,8 +32,8 @@ struct NodeUnfence: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let backend = try DirectServices.controller(connection)
-        let session = Session(backend, connection, output)
+        let backend = try DirectServices.controller(ceph)
+        let session = Session(backend, ceph, output)
         var entries: [Entry] = []
         for clusterID in backend.store.clusterIDs {
             let list = try await session.during("reading the blocklist") { _ in
@@ -43,6 +43,7 @@ struct NodeUnfence: AsyncParsableCommand {
                 .map { Entry(clusterID: clusterID, address: $0.key, until: $0.value) }
                 .sorted { $0.address < $1.address }
         }
+        await session.noteConfigurationFaults()
         guard !entries.isEmpty else {
             try session.show(entries, lines: ["'\(address)' is on no blocklist"])
             return

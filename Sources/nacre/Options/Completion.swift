@@ -14,12 +14,53 @@ enum Completion {
         listed(by: words).map { $0.facts.name ?? $0.id.imageSpec }
     }
 
+    /// Deleted volumes that can be had back, by their names.
+    static let deletedVolumes = CompletionKind.custom { words, _, _ in
+        first {
+            guard let credentials = try? connection(by: words).ceph.credentials(), let store = store(by: words) else {
+                return []
+            }
+            let all = try? await store.deletedVolumes(
+                clusterID: value(of: "--cluster", in: words),
+                pool: value(of: "--pool", in: words),
+                credentials: credentials
+            )
+            return (all ?? []).map { $0.metadata[ImageMetadataKey.requestName] ?? $0.id.imageSpec }
+        }
+    }
+
+    /// Nodes and clients that have a volume.
+    static let holders = CompletionKind.custom { words, _, _ in
+        first {
+            let holders = (try? await store(by: words)?.holders()) ?? []
+            return Set(holders.compactMap(\.node)).sorted() + Set(holders.map(\.client.address)).sorted()
+        }
+    }
+
+    /// Clients that the clusters refuse.
+    static let fenced = CompletionKind.custom { words, _, _ in
+        first {
+            guard let store = store(by: words) else { return [] }
+            var found: Set<String> = []
+            for clusterID in store.clusterIDs {
+                found.formUnion(((try? await store.blocklist(ofCluster: clusterID)) ?? [:]).keys)
+            }
+            return found.sorted()
+        }
+    }
+
+    /// The clusters of config.json.
+    static let clusters = CompletionKind.custom { words, _, _ in
+        guard let options = try? connection(by: words).ceph else { return [] }
+        return ClusterConfiguration(path: options.config).clusters.map(\.clusterID)
+    }
+
     /// The pools of the clusters; without a Ceph user, the pools that have volumes.
     static let pools = CompletionKind.custom { words, _, _ in
         first {
-            guard let backend = try? DirectServices.controller(try connection(by: words)),
-                let pools = try? await backend.store.poolNames()
-            else { return Set(await volumes(by: words).map(\.id.pool)).sorted() }
+            guard let pools = try? await store(by: words)?.poolNames() else {
+                return Set(await volumes(by: words).map(\.id.pool)).sorted()
+            }
             return pools
         }
     }
@@ -36,6 +77,10 @@ enum Completion {
         }
     }
 
+    private static func store(by words: [String]) -> RBDImageStore? {
+        (try? connection(by: words)).flatMap { try? DirectServices.controller($0.ceph).store }
+    }
+
     private static func listed(by words: [String]) -> [Volume] {
         first { await volumes(by: words) }
     }
@@ -45,7 +90,7 @@ enum Completion {
         guard let connection = try? connection(by: words) else { return [] }
         let backend: (any VolumeBackend)? =
             connection.direct
-            ? try? DirectServices.controller(connection) : try? await SocketBackend(path: connection.socket)
+            ? try? DirectServices.controller(connection.ceph) : try? await SocketBackend(path: connection.socket)
         let page = try? await backend?.list(maxEntries: 1000, startingToken: "", deadline: .now + .seconds(2))
         return page?.volumes ?? []
     }

@@ -11,6 +11,17 @@ struct ConnectionOptions: ParsableArguments {
     @Flag(help: "Work on Ceph from this process, without the service; needs --config and --secret-dir.")
     var direct = false
 
+    @OptionGroup var ceph: CephOptions
+
+    var config: String { ceph.config }
+    var secretDir: String? { ceph.secretDir }
+
+    /// The user of the Secret that `--secret-dir` names; keys are never arguments.
+    func credentials() throws -> Credentials { try ceph.credentials() }
+}
+
+/// Which clusters there are, as which user, and for how long: all that a command needs which works on Ceph itself.
+struct CephOptions: ParsableArguments {
     @Option(
         help: "ceph-csi's config.json: which clusters there are (NACRE_CONFIG).",
         completion: .file(extensions: ["json"])

@@ -9,8 +9,9 @@ struct VolumeDelete: AsyncParsableCommand {
         abstract: "Delete a volume and what it holds.",
         discussion: """
             Shows the volume and asks for its name. Refused while anybody has the image open. A volume that is not there, \
-            or not any more, is a success, and is said. With --direct the command stays until the image is gone from \
-            Ceph's trash.
+            or not any more, is a success, and is said. Where its class or the service keeps deleted volumes in Ceph's \
+            trash for a while, nacre volume undelete brings it back. With --direct the command stays until the image is \
+            gone from there.
 
             EXAMPLES
               nacre volume delete data
@@ -32,6 +33,10 @@ struct VolumeDelete: AsyncParsableCommand {
         let credentials = try connection.credentials()
         let session = try await Session(connection, output)
         guard let id = try await session.find(volume) else {
+            // A success would say that it is gone.
+            if let fault = await session.backend.configurationFaults().first {
+                throw CommandFailure(.tryAgain, "cannot tell whether there is a volume '\(volume)': \(fault)")
+            }
             let hint = try await session.suggestion(volume)
             return try end(session, DeletionReport(volumeId: "\(volume)", deleted: false), hint)
         }
@@ -47,8 +52,10 @@ struct VolumeDelete: AsyncParsableCommand {
             )
         }
         let report = VolumeReport(status.volume, condition: status.condition)
-        guard !confirmation.plan else { return try session.show(report, lines: report.lines(session.terminal)) }
-        let plan = report.lines(session.terminal) + ["and all that it holds"]
+        let kept = status.volume.facts.trashSeconds.flatMap { $0 > 0 ? Age(of: 0, at: $0) : nil }
+        let fate = kept.map { "it stays in Ceph's trash for \($0): nacre volume undelete brings it back" }
+        let plan = report.lines(session.terminal) + ["and all that it holds\(fate.map { "; \($0)" } ?? ", for good")"]
+        guard !confirmation.plan else { return try session.show(report, lines: plan) }
         try session.confirm(confirmation, "delete volume '\(name)'", word: name, plan: plan)
         try await session.changing("deleting volume '\(name)'", "see nacre volume list") {
             try await session.backend.delete("\(id)", credentials: credentials, deadline: $0)
@@ -61,6 +68,7 @@ struct VolumeDelete: AsyncParsableCommand {
             DeletionReport(volumeId: "\(id)", deleted: true),
             lines: output.quiet ? [] : ["deleted \(name)"]
         )
+        if let fate { session.note(fate) }
         if let rest { session.note("the image is still in Ceph's trash: \(rest)") }
     }
 

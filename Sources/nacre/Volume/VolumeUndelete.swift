@@ -1,5 +1,6 @@
 import ArgumentParser
 import CephVolumes
+import CommandNames
 import ExactText
 import KubernetesAPI
 import Provisioner
@@ -15,25 +16,27 @@ struct VolumeUndelete: AsyncParsableCommand {
         abstract: "Take a deleted volume out of Ceph's trash again, with its data, and give it back to its claim.",
         discussion: """
             Works for as long as the volume is kept: see --trash-retention of the service, and trashRetention of a class. \
-            Without a volume it lists those that can be had back. Works on Ceph itself, without the service.
+            Without a volume it lists those that can be had back. Works on Ceph itself, without the service. A volume that \
+            is there already is a success, and is said.
 
             Where a Kubernetes is named, by --kubeconfig, KUBECONFIG or as a pod, the PersistentVolume that the volume had \
-            comes back too, for the claim that it had, and the claim is made if it is not there. A repetition goes on where it was broken off.
+            comes back too, for the claim that it had, and the claim is made if it is not there. A repetition goes on where \
+            it was broken off.
 
             EXAMPLES
-              nacre volume undelete --pool replicapool
-              nacre volume undelete data --pool replicapool --kubeconfig ~/.kube/config --plan
+              nacre volume undelete
+              nacre volume undelete data --kubeconfig ~/.kube/config --plan
               nacre volume undelete data --pool replicapool --image-only
             """
     )
 
-    @Argument(help: VolumeName.help)
+    @Argument(help: VolumeName.help, completion: Completion.deletedVolumes)
     var volume: VolumeName?
 
-    @Option(help: "The pool it was in.")
-    var pool: String
+    @Option(help: "The pool it was in; all without.", completion: Completion.pools)
+    var pool: String?
 
-    @Option(help: "The cluster's clusterID in config.json; may be left out where there is one.")
+    @Option(help: "The cluster's clusterID in config.json; all without.", completion: Completion.clusters)
     var cluster: String?
 
     @Flag(help: "Show what would be made, and stop.")
@@ -54,7 +57,7 @@ struct VolumeUndelete: AsyncParsableCommand {
     @Option(help: "The kubeconfig's context; its current one without.")
     var context: String?
 
-    @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var ceph: CephOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     mutating func validate() throws {
@@ -64,18 +67,21 @@ struct VolumeUndelete: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let credentials = try connection.credentials()
-        let backend = try DirectServices.controller(connection)
-        let session = Session(backend, connection, output)
-        let clusterID = try clusterID()
-        let all = try await session.during("reading the trash of pool '\(pool)'") { _ in
-            try await backend.store.deletedVolumes(clusterID: clusterID, pool: pool, credentials: credentials)
+        let credentials = try ceph.credentials()
+        let backend = try DirectServices.controller(ceph)
+        let session = Session(backend, ceph, output)
+        let all = try await session.during("reading the trash") { _ in
+            try await backend.store.deletedVolumes(clusterID: cluster, pool: pool, credentials: credentials)
         }
         guard let volume else {
-            let report = all.map { DeletedVolumeReport($0) }
-            return try session.show(report, lines: report.isEmpty ? [] : DeletedVolumeReport.table(report))
+            let lines = all.isEmpty ? [] : DeletedVolumeReport.table(all, session.terminal)
+            try session.show(all.map { DeletedVolumeReport($0) }, lines: output.quiet ? all.map { "\($0.id)" } : lines)
+            await session.noteConfigurationFaults()
+            if all.isEmpty { session.note("there is no deleted volume that can be had back\(scope)") }
+            return
         }
         let found = try await find(volume, all, session, backend, credentials)
+        let name = (found.metadata[ImageMetadataKey.requestName] ?? found.id.image).onOneLine
         let objects = try imageOnly ? nil : keptObjects(found)
         let restoration = try objects.map { ObjectRestoration(try client(), $0, handle: "\(found.id)") }
         if let restoration {
@@ -88,25 +94,30 @@ struct VolumeUndelete: AsyncParsableCommand {
             return try session.show(report, lines: [image] + Self.manifests(objects))
         }
         if let deleted = found.deleted {
-            try await session.during("restoring volume '\(found.id)'") { _ in
+            try await session.during("restoring volume '\(name)'") { _ in
                 try await backend.store.undelete(deleted, credentials: credentials)
             }
         }
         if let restoration {
-            try await session.during("bringing volume '\(found.id)' back to Kubernetes") { _ in
+            try await session.during("bringing volume '\(name)' back to Kubernetes") { _ in
                 try await restoration.restore()
             }
         }
-        var lines = ["undeleted \(found.id)"]
+        var lines = found.deleted == nil ? [] : ["undeleted \(name) (\(found.id))"]
         if let objects { lines.append("PersistentVolume \(objects.name) is there, for claim \(objects.claimName)") }
         try session.show(report, lines: output.quiet ? [] : lines)
+        if found.deleted == nil { session.note("the image of volume '\(name)' is there, and not in the trash") }
     }
 
-    /// A volume in the trash, or one that an earlier try has restored.
+    /// A volume in the trash, or one that is there.
     struct Found {
         let id: VolumeID
         let deleted: DeletedVolume?
         let metadata: [String: String]
+    }
+
+    private var scope: String {
+        "\(pool.map { " in pool '\($0)'" } ?? "")\(cluster.map { " of cluster '\($0)'" } ?? "")"
     }
 
     private func find(
@@ -116,20 +127,41 @@ struct VolumeUndelete: AsyncParsableCommand {
         _ backend: DirectBackend,
         _ credentials: Credentials
     ) async throws -> Found {
-        let found = all.filter { $0.id == volume.handle || volume.names($0.id) }.sorted { $0.deletedAt > $1.deletedAt }
+        let found = all.filter { volume.names($0.id, called: $0.metadata[ImageMetadataKey.requestName]) }
+            .sorted { $0.deletedAt > $1.deletedAt }
         if let newest = found.first {
             if let other = found.dropFirst().first(where: { $0.id != newest.id }) {
                 throw CommandFailure(.usage, "'\(volume)' may be '\(newest.id)' or '\(other.id)'; name one of them")
             }
             return Found(id: newest.id, deleted: newest, metadata: newest.metadata)
         }
-        if !imageOnly, let id = try await session.find(volume) {
-            let metadata = try await backend.store.metadata(of: id, credentials: credentials) ?? [:]
-            if metadata[ImageMetadataKey.persistentVolume] != nil {
-                return Found(id: id, deleted: nil, metadata: metadata)
-            }
+        let there = try await session.during("looking for volume '\(volume)'") { deadline in
+            try await session.volumes(limit: nil, deadline: deadline).volumes
         }
-        throw CommandFailure(.notFound, "there is no deleted volume '\(volume)' in the trash of pool '\(pool)'")
+        let present = there.filter { candidate in
+            volume.names(candidate.id, called: candidate.facts.name) && pool?.isExactly(candidate.id.pool) ?? true
+                && cluster?.isExactly(candidate.id.clusterID) ?? true
+        }
+        guard present.count < 2 else {
+            let candidates = present.map { "\n  \($0.id)" }.joined()
+            throw CommandFailure(
+                .usage,
+                "'\(volume)' is the name of \(present.count) volumes; name one of\(candidates)"
+            )
+        }
+        guard let id = present.first?.id else {
+            let near = CommandNames.nearest(
+                to: volume.description,
+                of: all.compactMap { $0.metadata[ImageMetadataKey.requestName] }
+            )
+            throw CommandFailure(
+                .notFound,
+                "there is no deleted volume '\(volume)' in the trash\(scope); "
+                    + (near.map { "did you mean '\($0)'?" } ?? "nacre volume undelete shows those there are")
+            )
+        }
+        let metadata = try await backend.store.metadata(of: id, credentials: credentials) ?? [:]
+        return Found(id: id, deleted: nil, metadata: metadata)
     }
 
     /// What its image keeps of Kubernetes; nothing for a volume that had no PersistentVolume, unless a Kubernetes was named.
@@ -163,63 +195,6 @@ struct VolumeUndelete: AsyncParsableCommand {
         return [objects.volume, objects.claim].flatMap { object in
             ["---"] + object.yaml.parts(at: "\n", omittingEmpty: true)
         }
-    }
-
-    private func clusterID() throws -> String {
-        if let cluster { return cluster }
-        let clusters = ClusterConfiguration(path: connection.config).clusters
-        guard clusters.count == 1, let only = clusters.first else {
-            throw CommandFailure(
-                .usage,
-                "there are \(clusters.count) clusters in '\(connection.config)'; name one by --cluster"
-            )
-        }
-        return only.clusterID
-    }
-}
-
-/// A deleted volume, for the table and for scripts.
-struct DeletedVolumeReport: Encodable {
-    let volumeId: String
-    /// Nothing once it is restored, as are the next two.
-    let imageId: String?
-    /// Seconds since 1970.
-    let deletedAt: Int64?
-    /// Seconds since 1970.
-    let keptUntil: Int64?
-    /// The claim that had it, or gets it: `namespace/name`.
-    let claim: String?
-    /// The PersistentVolume that it had.
-    let persistentVolume: String?
-
-    init(_ volume: DeletedVolume) {
-        let note = volume.metadata[ImageMetadataKey.persistentVolume]
-        self.init(
-            VolumeUndelete.Found(id: volume.id, deleted: volume, metadata: volume.metadata),
-            note.flatMap { KeptObjects(note: $0, claim: nil) }
-        )
-    }
-
-    init(_ found: VolumeUndelete.Found, _ objects: KeptObjects?) {
-        volumeId = "\(found.id)"
-        imageId = found.deleted?.imageID
-        deletedAt = found.deleted?.deletedAt.components.seconds
-        keptUntil = found.deleted?.keptUntil.components.seconds
-        claim = objects?.claimName.description
-        persistentVolume = objects?.name
-    }
-
-    static func table(_ reports: [DeletedVolumeReport]) -> [String] {
-        let now = Duration.sinceEpoch.components.seconds
-        var table = Table("VOLUME", "DELETED", "KEPT FOR", "ITS CLAIM WAS")
-        table.rows = reports.map { report in
-            [
-                report.volumeId, "\(now - (report.deletedAt ?? now))s ago",
-                "\(max(0, (report.keptUntil ?? now) - now))s",
-                report.claim ?? "not noted",
-            ]
-        }
-        return table.lines()
     }
 }
 

@@ -13,7 +13,8 @@ struct OrphansCommand: AsyncParsableCommand {
 
             EXAMPLES
               nacre controller orphans list --pool replicapool
-              nacre controller orphans remove --pool replicapool --image csi-vol-5a1e1f8a-3c0e-4f62-9a51-0c5a6c5d7b10
+              nacre controller orphans remove --pool replicapool \\
+                --image csi-vol-5a1e1f8a-3c0e-4f62-9a51-0c5a6c5d7b10
             """,
         subcommands: [OrphansList.self, OrphansRemove.self]
     )
@@ -31,6 +32,6 @@ struct OrphansOptions: ParsableArguments {
     @Option(help: "The kubeconfig's context; its current one without.")
     var context: String?
 
-    @Option(help: "The cluster's clusterID in config.json; all of them without.")
+    @Option(help: "The cluster's clusterID in config.json; all of them without.", completion: Completion.clusters)
     var cluster: String?
 }

@@ -12,17 +12,18 @@ struct OrphansList: AsyncParsableCommand {
             """
     )
 
-    @Option(help: "Images of this pool alone.")
+    @Option(help: "Images of this pool alone.", completion: Completion.pools)
     var pool: String?
 
     @OptionGroup(title: "Kubernetes") var options: OrphansOptions
-    @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var ceph: CephOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
-        let backend = try DirectServices.controller(connection)
-        let session = Session(backend, connection, output)
+        let backend = try DirectServices.controller(ceph)
+        let session = Session(backend, ceph, output)
         let plan = OrphanPlan(try await OrphanSearch(options, session, backend, pool: pool).orphans())
+        await session.noteConfigurationFaults()
         try session.show(plan, lines: output.quiet ? plan.images.map(\.volumeId) : plan.lines)
     }
 }

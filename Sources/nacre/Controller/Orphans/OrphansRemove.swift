@@ -13,11 +13,12 @@ struct OrphansRemove: AsyncParsableCommand {
             Kubernetes is asked once more; an image that an object names by then, or that anybody has open, stays.
 
             EXAMPLES
-              nacre controller orphans remove --pool replicapool --image csi-vol-5a1e1f8a-3c0e-4f62-9a51-0c5a6c5d7b10 --plan
+              nacre controller orphans remove --pool replicapool --plan \\
+                --image csi-vol-5a1e1f8a-3c0e-4f62-9a51-0c5a6c5d7b10
             """
     )
 
-    @Option(help: "The pool that they are in.")
+    @Option(help: "The pool that they are in.", completion: Completion.pools)
     var pool: String
 
     @Option(name: .customLong("image"), help: "An image's name; may be repeated.")
@@ -25,13 +26,13 @@ struct OrphansRemove: AsyncParsableCommand {
 
     @OptionGroup var confirmation: ConfirmationOptions
     @OptionGroup(title: "Kubernetes") var options: OrphansOptions
-    @OptionGroup(title: "Connection") var connection: ConnectionOptions
+    @OptionGroup(title: "Connection") var ceph: CephOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
-        let credentials = try connection.credentials()
-        let backend = try DirectServices.controller(connection)
-        let session = Session(backend, connection, output)
+        let credentials = try ceph.credentials()
+        let backend = try DirectServices.controller(ceph)
+        let session = Session(backend, ceph, output)
         let search = try OrphanSearch(options, session, backend, pool: pool)
         let found = try await search.orphans()
         guard !images.isEmpty else {
