@@ -18,9 +18,11 @@ struct ServeCommand: AsyncParsableCommand {
             Stops gracefully at SIGTERM and SIGINT; volumes that are mapped stay so.
 
             EXAMPLE
-              nacre serve --config /etc/ceph-csi-config/config.json --secret-dir /etc/nacre/secret --node-id $(hostname)
+              nacre serve --config /etc/ceph-csi-config/config.json \\
+                --secret-dir /etc/nacre/secret --node-id "$(hostname)"
               curl --unix-socket /run/nacre/nacre.sock http://nacre/healthz
-              curl --unix-socket /run/nacre/nacre.sock -d '{}' -H 'Content-Type: application/json' \\
+              curl --unix-socket /run/nacre/nacre.sock \\
+                -d '{}' -H 'Content-Type: application/json' \\
                 http://nacre/csi.v1.Identity/GetPluginInfo
             """
     )
@@ -29,9 +31,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         ProcessHardening.apply()
-        guard let level = Logger.Level(rawValue: options.logLevel) else {
-            throw ValidationError("--log-level '\(options.logLevel)' is not a level")
-        }
+        let level = options.logLevel
         var logger = Logger(label: "nacre", factory: MaskingLogHandler.init)
         logger.logLevel = level
         let registry = MetricsRegistry()

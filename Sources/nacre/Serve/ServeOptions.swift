@@ -1,6 +1,7 @@
 import ArgumentParser
 import CephVolumes
 import ExactText
+import Logging
 import NodeMapping
 import ServiceProcess
 import Volumes
@@ -58,9 +59,10 @@ struct ServeOptions: ParsableArguments {
         help: ArgumentHelp(
             "For how long deleted volumes stay in Ceph's trash, unless their class says so by trashRetention: 0, 72h, 7d.",
             valueName: "time"
-        )
+        ),
+        transform: retentionArgument
     )
-    var trashRetention = RetentionArgument(.none)
+    var trashRetention = RetentionArgument.none
 
     @Option(help: "How long a call may take that names no deadline (1s to 10m).", transform: timeLimit)
     var requestTimeout = TimeLimit(seconds: 60)
@@ -75,12 +77,17 @@ struct ServeOptions: ParsableArguments {
     var cephOptions: [String] = []
 
     @Option(
-        help: ArgumentHelp("Serve /metrics and /healthz on a TCP port too: 0.0.0.0:9808.", valueName: "host:port")
+        help: ArgumentHelp("Serve /metrics and /healthz on a TCP port too: 0.0.0.0:9808.", valueName: "host:port"),
+        transform: listenAddress
     )
     var metricsAddress: MetricsAddress?
 
-    @Option(help: "trace, debug, info, notice, warning, error.")
-    var logLevel = "info"
+    @Option(
+        help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"),
+        completion: .list(Logger.Level.allCases.map(\.rawValue)),
+        transform: levelOfLog
+    )
+    var logLevel = Logger.Level.info
 
     mutating func validate() throws {
         guard (1...256).contains(cephThreads) else { throw ValidationError("--ceph-threads must be 1 to 256") }
@@ -89,6 +96,9 @@ struct ServeOptions: ParsableArguments {
         if let refusal = idleTimeout.refusal(outside: 1...31_622_400, "--idle-timeout") { throw refusal }
         guard MapperChoice(mounter: mounter, mayFallBack: false) != nil else {
             throw ValidationError("--mounter '\(mounter)' is not auto, krbd, nbd or fuse")
+        }
+        guard nodeID.map({ (1...256).contains($0.utf8.count) && !$0.holdsControlCharacters }) ?? true else {
+            throw ValidationError("--node-id wants a node's name of 1 to 256 bytes; leave it out for no Node service")
         }
         for option in cephOptions where !option.contains("=") {
             throw ValidationError("--ceph-option '\(option)' is not NAME=VALUE")
@@ -142,15 +152,26 @@ extension ServeOptions {
 }
 
 /// `--trash-retention`.
-struct RetentionArgument: ExpressibleByArgument {
+struct RetentionArgument: CustomStringConvertible, Sendable {
+    static let none = RetentionArgument(retention: .none)
+
     let retention: TrashRetention
 
-    init?(argument: String) {
-        guard let retention = TrashRetention(parsing: argument) else { return nil }
-        self.retention = retention
+    var description: String { "\(retention.seconds)" }
+}
+
+@Sendable private func retentionArgument(_ text: String) throws -> RetentionArgument {
+    guard let retention = TrashRetention(parsing: text) else {
+        throw ValidationError(
+            "'\(text)' is no time of at most ten years; write a number and a unit, such as 90s, 72h or 7d"
+        )
     }
+    return RetentionArgument(retention: retention)
+}
 
-    init(_ retention: TrashRetention) { self.retention = retention }
-
-    var defaultValueDescription: String { "0" }
+@Sendable private func levelOfLog(_ text: String) throws -> Logger.Level {
+    guard let level = Logger.Level(rawValue: text) else {
+        throw ValidationError("'\(text)' is none of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return level
 }
