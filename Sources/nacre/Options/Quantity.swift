@@ -1,5 +1,6 @@
 import ArgumentParser
 import ExactText
+import Volumes
 
 /// A number of bytes as Kubernetes writes it: `10Gi`, `500M`, `1.5Ti`, `1048576`; `10GiB` and `10GB` too.
 struct Quantity: ExpressibleByArgument, Hashable, Sendable {
@@ -34,6 +35,18 @@ struct Quantity: ExpressibleByArgument, Hashable, Sendable {
 
     init?(argument: String) {
         try? self.init(parsing: argument)
+    }
+
+    /// The error for a volume's size below a MiB: its unit was forgotten, for rbd takes a number alone as MiB.
+    func refusal(_ flag: String) -> ValidationError? {
+        guard bytes < CapacityRange.granularityBytes else { return nil }
+        return ValidationError("\(flag) wants at least 1MiB, not \(bytes) bytes; write the unit, such as 10GiB")
+    }
+
+    /// What a volume of this size has: whole MiB.
+    var wholeBytes: UInt64 {
+        let unit = CapacityRange.granularityBytes
+        return (bytes + unit - 1) / unit * unit
     }
 
     static let units: [String: UInt64] = {

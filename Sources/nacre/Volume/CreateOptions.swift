@@ -6,7 +6,10 @@ import Volumes
 /// The properties of a new volume: a StorageClass' parameters as options.
 struct CreateOptions: ParsableArguments {
     @Option(
-        help: "Its size: 10GiB, 10Gi (of 1024), 10G (of 1000) or bytes; rounded up to whole MiB (default: 1GiB).",
+        help: """
+            Its size: 10GiB, 10Gi (of 1024), 10G (of 1000) or bytes; rounded up to whole MiB, and to what its file system \
+            takes, at least 2MiB of ext4 and 300MiB of xfs (default: 1GiB).
+            """,
         transform: quantity
     )
     var size: Quantity?
@@ -14,7 +17,10 @@ struct CreateOptions: ParsableArguments {
     @Option(help: "The most that it may have.", transform: quantity)
     var limit: Quantity?
 
-    @Option(help: "The cluster's clusterID in config.json; not needed when there is one alone.")
+    @Option(
+        help: "The cluster's clusterID in config.json; not needed when there is one alone.",
+        completion: Completion.clusters
+    )
     var cluster: String?
 
     @Option(help: "The RBD pool of the image.", completion: Completion.pools)
@@ -57,7 +63,7 @@ struct CreateOptions: ParsableArguments {
     var accessMode = AccessModeChoice.readWriteOnce
 
     mutating func validate() throws {
-        guard size.map({ $0.bytes > 0 }) ?? true else { throw ValidationError("--size wants more than 0 bytes") }
+        if let refusal = size?.refusal("--size") ?? limit?.refusal("--limit") { throw refusal }
         guard !block || fileSystem == nil else { throw ValidationError("--block and --fs exclude each other") }
         for pair in pairs where pair.firstIndex(of: "=").map({ $0 == pair.startIndex }) ?? true {
             throw ValidationError("--parameter '\(pair)' is not key=value")

@@ -30,6 +30,11 @@ struct VolumeCreate: AsyncParsableCommand {
 
     mutating func validate() throws {
         guard !name.isEmpty else { throw ValidationError("the volume's name is empty") }
+        guard !name.holdsDirectionalCharacters else {
+            throw ValidationError(
+                "the volume's name '\(name.printable)' holds a character that changes the direction of the text; leave it out"
+            )
+        }
     }
 
     func run() async throws {
@@ -52,6 +57,11 @@ struct VolumeCreate: AsyncParsableCommand {
         try session.show(report, lines: output.quiet ? ["\(volume.id)"] : report.lines(session.terminal))
         if wasThere {
             session.note("volume '\(name)' exists already, with \(volume.capacityBytes.asWritten); nothing was made")
+        } else if let size = properties.size, volume.capacityBytes > size.wholeBytes {
+            session.note(
+                "volume '\(name)' has \(volume.capacityBytes.asWritten), not \(size.bytes.asWritten): its file system takes "
+                    + "no less"
+            )
         }
     }
 

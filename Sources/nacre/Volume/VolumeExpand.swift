@@ -33,6 +33,10 @@ struct VolumeExpand: AsyncParsableCommand {
     @OptionGroup(title: "This machine") var local: LocalOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
+    mutating func validate() throws {
+        if let refusal = size.refusal("--size") { throw refusal }
+    }
+
     func run() async throws {
         let credentials = try connection.credentials()
         let range = try CapacityRange(requiredBytes: Int64(clamping: size.bytes), limitBytes: 0)
@@ -40,6 +44,10 @@ struct VolumeExpand: AsyncParsableCommand {
         let id = try await session.volume(volume)
         let name = session.wording.name(of: id)
         let place = try await self.place(of: id, session)
+        // If the cluster is slow, the time is left for the expansion.
+        let before = try await session.during("reading volume '\(name)'") { _ in
+            try? await session.backend.status(of: "\(id)", deadline: .now + .seconds(3)).volume.capacityBytes
+        }
         let title = "growing volume '\(name)'"
         var grown = try await session.changing(title, "see nacre volume show \(name.shellWord)") { deadline in
             let request = ExpandVolumeRequest(
@@ -61,6 +69,10 @@ struct VolumeExpand: AsyncParsableCommand {
         let at =
             place.map { $0.isBlock ? ", its device \($0.path), too" : ", its file system at \($0.path), too" } ?? ""
         try session.show(report, lines: output.quiet ? [] : ["\(name) has \(grown.capacityBytes.asWritten)\(at)"])
+        if let before, before >= size.wholeBytes {
+            let isMore = before > size.wholeBytes ? ", more than \(size.bytes.asWritten), and no volume shrinks" : ""
+            session.note("its image had \(before.asWritten) already\(isMore)")
+        }
         if grown.nodeExpansionRequired { try await tellWhatIsLeft(id, name, grown.capacityBytes, session) }
     }
 
