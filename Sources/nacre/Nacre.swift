@@ -1,5 +1,6 @@
 import ArgumentParser
 import CommandNames
+import ExactText
 import Glibc
 import Secrets
 import Volumes
@@ -32,7 +33,8 @@ struct Nacre: AsyncParsableCommand {
 
     /// Runs the command and ends with a code of `ExitStatus`.
     static func main() async {
-        if let fault = GivenKey.fault(in: Array(CommandLine.arguments.dropFirst())) {
+        let words = Array(CommandLine.arguments.dropFirst())
+        if let fault = GivenKey.fault(in: words) ?? CommandNames.unreadable(in: words) {
             Terminal.say("\(_errorPrefix)\(fault)\n")
             end(.usage)
         }
@@ -52,11 +54,13 @@ struct Nacre: AsyncParsableCommand {
             end(error.status)
         } catch  where exitCode(for: error).isSuccess {
             // Help, version, completion script, and completions.
-            let text = fullMessage(for: error)
+            var text = fullMessage(for: error)
+            if words.contains(where: { $0.startsExactly(with: "--generate-completion-script") }) {
+                text = "\(CompletionScript(text, of: Self.self))"
+            }
             if !text.isEmpty { print(CephKey.masked(text)) }
             end(.done)
         } catch {
-            let words = Array(CommandLine.arguments.dropFirst())
             if exitCode(for: error) == .validationFailure, let said = CommandNames.correction(of: words, in: Self.self)
             {
                 Terminal.say("\(_errorPrefix)\(said)\n")

@@ -46,6 +46,119 @@ struct CommandLineTests {
         }
     }
 
+    @Test("A cluster that the service cannot use is told beside every list, and nothing of it is said to be gone")
+    func unusable() async throws {
+        let cluster = try #require(MicroCluster.current)
+        let own = try String(contentsOfFile: cluster.configurationPath, encoding: .utf8)
+        let path = "/tmp/nacre-x\(UInt32.random(in: 0...UInt32.max)).json"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let service = try NacreProcess(cluster, configurationPath: path)
+        func serving(_ text: String, _ body: (NacreCommand) async throws -> Void) async throws {
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+            let process = try await service.start()
+            var nacre = NacreCommand(service, cluster: cluster)
+            // Only the service has the file.
+            nacre.environment["NACRE_CONFIG"] = "/nonexistent"
+            try await body(nacre)
+            #expect(try await process.stop() == .exited(0))
+        }
+        let broken = try #require(own.lastIndex(of: "]")).utf16Offset(in: own)
+        let both = own.prefix(broken) + #",{"clusterID":"hollow","monitors":[]}]"#
+        try await serving(String(both)) { nacre in
+            let list = try await nacre("volume list")
+            #expect(list.status == 0 && list.notes.contains("cluster 'hollow'"), "\(list)")
+            let gone = try await nacre("volume delete no-such --yes")
+            #expect(gone.status == 75 && gone.notes.contains("cluster 'hollow'"), "\(gone)")
+            #expect(try await nacre("volume show no-such").notes.contains("cluster 'hollow'"))
+        }
+        try await serving("[]") { nacre in
+            let list = try await nacre("volume list")
+            #expect(list.notes.contains("names no cluster") && !list.notes.contains("make one"), "\(list)")
+        }
+        try await serving(own) { nacre in
+            #expect(try await !nacre("volume list").notes.contains("not looked at"))
+            #expect(try await nacre("volume delete no-such --yes").status == 0)
+        }
+    }
+
+    @Test("A size that is rounded up by more than a MiB is said, and that nothing has grown")
+    func rounding() async throws {
+        try await with { nacre in
+            let name = "round-\(UInt32.random(in: 0...UInt32.max))"
+            let made = try await nacre("volume create \(name) --pool rbd --size 10MiB --fs xfs")
+            #expect(made.status == 0 && made.notes.contains("has 300MiB, not 10MiB"), "\(made)")
+            #expect(try await nacre("volume expand \(name) --size 300MiB").notes.contains("had 300MiB already"))
+            let less = try await nacre("volume expand \(name) --size 20MiB")
+            #expect(less.notes.contains("had 300MiB already, more than 20MiB"), "\(less)")
+            let more = try await nacre("volume expand \(name) --size 310MiB")
+            #expect(more.output.contains("310MiB") && !more.notes.contains("already"), "\(more)")
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+            let exact = try await nacre("volume create \(name) --pool rbd --size 10000000")
+            #expect(exact.output.contains("10MiB") && !exact.notes.contains("takes no less"), "\(exact)")
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+        }
+    }
+
+    @Test("A list is sorted by names, of one pool if that is wanted")
+    func sorted() async throws {
+        try await with { nacre in
+            let prefix = "sort-\(UInt32.random(in: 0...UInt32.max))"
+            for name in ["c", "a", "d", "b"] {
+                let pool = name == "d" ? "replicapool" : "rbd"
+                #expect(try await nacre("volume create \(prefix)-\(name) --pool \(pool) --size 4MiB").status == 0)
+            }
+            func names(_ flags: String) async throws -> String {
+                let list = try await nacre("volume list \(flags)").output.split(separator: "\n")
+                return list.filter { $0.hasPrefix(prefix) }.map { "\($0.dropFirst(prefix.count + 1).prefix(1))" }
+                    .joined()
+            }
+            #expect(try await names("") == "abcd")
+            #expect(try await names("--pool rbd") == "abc")
+            #expect(try await nacre("volume list --pool rbd --max 1").notes.contains("more volumes than --max 1"))
+            for name in "abcd" { #expect(try await nacre("volume delete \(prefix)-\(name) --yes").status == 0) }
+        }
+    }
+
+    /// What bash offers for an unfinished line, by the program's own script.
+    private func offers(_ line: String, _ nacre: NacreCommand) async throws -> Set<String> {
+        let words = line.split(separator: " ", omittingEmptySubsequences: false)
+        let file = "/tmp/nacre-o\(UInt32.random(in: 0...UInt32.max))"
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let script = """
+            PATH=\(URL(filePath: NacreProcess.program).deletingLastPathComponent().path):$PATH
+            source <(nacre --generate-completion-script bash)
+            COMP_WORDS=(\(words.map { "\"\($0)\"" }.joined(separator: " ")))
+            COMP_CWORD=\(words.count - 1) COMP_LINE="\(line)" COMP_POINT=\(line.utf8.count)
+            _nacre nacre "\(words[words.count - 1])" "\(words[words.count - 2])"
+            printf '%s\\n' "${COMPREPLY[@]}"
+            """
+        let bash = try ChildProcess("/bin/bash", ["-c", script], environment: nacre.environment, log: file)
+        #expect(try await bash.end(within: .seconds(60)) == .exited(0))
+        return Set(try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n").map(String.init))
+    }
+
+    @Test("Other names of commands are completed as the commands are, and what follows help, clusters, and nodes")
+    func completionOfAliases() async throws {
+        try await with { nacre in
+            #expect(try await nacre("volume create aliased --pool rbd --size 4MiB").status == 0)
+            for command in ["rm", "remove", "resize", "grow", "status", "info", "get", "delete"] {
+                try await eventually("\(command) is completed") {
+                    try await offers("nacre volume \(command) ali", nacre).contains("aliased")
+                }
+            }
+            #expect(try await offers("nacre volume ls --po", nacre).contains("--pool"))
+            #expect(try await offers("nacre volume umount --st", nacre).contains("--state-dir"))
+            #expect(try await offers("nacre volume umount ", nacre).isDisjoint(with: ["create", "list", "unmount"]))
+            #expect(try await offers("nacre help vol", nacre) == ["volume"])
+            #expect(try await offers("nacre help volume und", nacre) == ["undelete"])
+            let cluster = try #require(MicroCluster.current).clusterID
+            for command in ["volume create", "volume undelete", "controller orphans list"] {
+                #expect(try await offers("nacre \(command) --cluster ", nacre).contains(cluster), "\(command)")
+            }
+            #expect(try await nacre("volume delete aliased --yes").status == 0)
+        }
+    }
+
     @Test("A terminal is asked once, for the name; anything else, and an end of input, leave the volume")
     func confirmation() async throws {
         try await with { nacre in

@@ -45,10 +45,28 @@ struct ExitCodeTests {
         Case("volume create x --pool rbd --secret-dir D/none", 66),
         Case("volume create x --pool rbd --cluster c", 64, "c"),
         Case("volume create x --pool rbd --secret-dir D/wrong", 77),
+        Case("volume create x --pool rbd --size 10", 64, "10GiB"),
+        Case("volume create x --pool rbd --limit 1000", 64, "10GiB"),
+        Case("volume expand there --size 20", 64, "10GiB"),
+        Case("volume create x\u{202E}y --pool rbd", 64, "direction"),
+        Case("volume create x\u{FFFD} --pool rbd", 64, "UTF-8"),
+        Case("volume list --pool none", 0, "no volumes in pool 'none'"), Case("volume list --pool rbd", 0, "there"),
+        Case("volume list --direct --config D/nothing.json", 0, "names no cluster"),
+        Case("volume list --direct --config D/hollow.json", 0, "has no monitors"),
+        Case("volume show gone --direct --config D/hollow.json", 66, "has no monitors"),
+        Case("volume delete gone --yes --direct --config D/hollow.json", 75, "has no monitors"),
+        Case("node locks --config D/hollow.json", 0, "has no monitors"),
+        Case("node fence none --yes --config D/hollow.json", 66, "has no monitors"),
+        Case("volume undelete", 0), Case("volume undelete none", 66, "no deleted volume 'none'"),
+        Case("volume undelete there", 0, "is there"), Case("volume undelete rbd/there --pool rbd", 0, "is there"),
+        Case("volume undelete there --pool replicapool", 66, "in pool 'replicapool'"),
+        Case("volume undelete --pool none", 64, "there is no pool 'none'"), Case("volume undelete --socket D/s", 64),
+        Case("vol list", 64, "nacre volume'?"), Case("volume snapshot there", 64, "which has create"),
+        Case("volume rename there", 64, "which has create"), Case("volume help list", 64, "nacre help volume list"),
         Case("volume show there", 0, "64MiB"), Case("volume status there", 0), Case("volume show rbd/there", 0),
         Case("volume show their", 66, "'there'"), Case("volume show ../there", 66), Case("volume show", 64),
         Case("volume show a/b//c", 64, "cluster 'a'"),
-        Case("volume expand there --size 64MiB", 0), Case("volume resize there --size 1MiB", 0, "64MiB"),
+        Case("volume expand there --size 64MiB", 0), Case("volume resize there --size 1MiB", 0, "no volume shrinks"),
         Case("volume expand none --size 64MiB", 66), Case("volume expand there", 64, "--size"),
         Case("volume expand there --size 8E", 64), Case("volume expand there --size 64MiB --secret-dir D/wrong", 77),
         Case("volume delete none --yes", 0, "nothing was deleted"), Case("volume delete there", 64, "--yes"),
@@ -71,7 +89,9 @@ struct ExitCodeTests {
         Case("controller orphans list --kubeconfig D/none", 66, "D/none"),
         Case("controller orphans remove --pool rbd --kubeconfig D/none", 66), Case("controller orphans remove", 64),
         Case("serve --request-timeout 1d", 64, "--request-timeout"), Case("serve --log-level loud", 64, "loud"),
-        Case("serve --mounter iscsi", 64, "auto"), Case("serve --metrics-address nowhere", 64),
+        Case("serve --mounter iscsi", 64, "auto"), Case("serve --metrics-address nowhere", 64, "0.0.0.0:9808"),
+        Case("serve --trash-retention 5x", 64, "72h"), Case("serve --node-id=", 64, "--node-id"),
+        Case("serve --log-level loud", 64, "nacre serve --help"),
     ]
 
     /// As a user who may read nothing of these.
@@ -128,6 +148,9 @@ struct ExitCodeTests {
         for name in ["shut/config.json", "shut/kubeconfig", "empty"] {
             try "".write(toFile: "\(directory)/\(name)", atomically: true, encoding: .utf8)
         }
+        try "[]".write(toFile: "\(directory)/nothing.json", atomically: true, encoding: .utf8)
+        try #"[{"clusterID":"hollow","monitors":[]}]"#
+            .write(toFile: "\(directory)/hollow.json", atomically: true, encoding: .utf8)
         try files.copyItem(atPath: cluster.configurationPath, toPath: "\(directory)/config.json")
         try files.setAttributes([.posixPermissions: 0o700], ofItemAtPath: "\(directory)/shut")
     }

@@ -27,6 +27,23 @@ struct CommandTests {
         #expect(throws: Never.self) { try VolumeParameters(parameters) }
     }
 
+    /// All commands below one.
+    private func commands(_ root: any ParsableCommand.Type) -> [any ParsableCommand.Type] {
+        [root] + root.configuration.subcommands.flatMap(commands)
+    }
+
+    @Test("An example in a help text fits a line of a terminal, so that it can be copied")
+    func examples() {
+        let all = commands(Nacre.self)
+        #expect(all.count > 20)
+        for command in all {
+            let lines = command.configuration.discussion.split(separator: "\n")
+            for line in lines where line.hasPrefix("  ") {
+                #expect(line.count <= 80, "\(command._commandName): \(line)")
+            }
+        }
+    }
+
     @Test(
         "A create that contradicts itself is refused before anything is done",
         arguments: [

@@ -128,6 +128,16 @@ struct OutputTests {
                 "csi-vol-1  1.5GiB  -                      rbd   -",
             ]
         )
+        let device = LocalUse(volumeID: "\(named.id)", kind: .device, path: "/run/nacre/cli/\(named.id)/device")
+        let mapped = VolumeReport(alone, use: device)
+        #expect(VolumeReport.table([mapped], isWide: false, Terminal())[1].contains("  worker-1:device  "))
+        #expect(mapped.lines(Terminal()).contains { $0.hasSuffix("worker-1:\(device.path)") })
+        var turned = volume
+        turned.facts = VolumeFacts(metadata: [
+            "nacre.io/request-name": "a\u{202E}b", "nacre.io/format": "formatted ext4",
+        ])
+        let lines = VolumeReport(turned).lines(Terminal())
+        #expect(lines.contains("NAME         a?b") && lines.contains("FILE SYSTEM  ext4"), "\(lines)")
         let wide = VolumeReport.table(reports, isWide: true, Terminal())
         #expect(wide[3].hasSuffix("a/rbd//csi-vol-1"))
     }

@@ -55,8 +55,8 @@ extension UInt64 {
 }
 
 extension String {
-    /// The text without characters that would break a table's line.
+    /// The text without characters that would break a table's line, or turn it round.
     var onOneLine: String {
-        String(unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : Character($0) })
+        String(String.UnicodeScalarView(unicodeScalars.map { $0.isControl || $0.isDirectional ? "?" : $0 }))
     }
 }

@@ -17,9 +17,15 @@ struct VolumeReport: Encodable, Equatable {
         /// A node's name, or a client's address.
         let node: String
         var path: String?
+        /// Whether there is a device and no file system.
+        var isDevice = false
+
+        private enum CodingKeys: CodingKey { case node, path }
 
         /// `worker-1`, `worker-1:/mnt/data`.
         var text: String { path.map { "\(node):\($0)" } ?? node }
+        /// The same for a table: a device's path, which has the whole handle in it, is `worker-1:device`.
+        var shortText: String { isDevice ? "\(node):device" : text }
     }
 
     /// The file system of a volume that is mounted on this machine.
@@ -81,8 +87,9 @@ struct VolumeReport: Encodable, Equatable {
         let own = ThisMachine.name
         if let index = users.firstIndex(where: { $0.node == own }) ?? (users.count == 1 ? 0 : nil) {
             users[index].path = use.path
+            users[index].isDevice = use.kind == .device
         } else {
-            users.append(User(node: own, path: use.path))
+            users.append(User(node: own, path: use.path, isDevice: use.kind == .device))
         }
         return users
     }

@@ -11,7 +11,7 @@ extension VolumeReport {
             ("NAME", name),
             ("SIZE", capacityBytes.asWritten),
             ("FILE SYSTEM", fileSystemText),
-            ("USED BY", usedBy.isEmpty ? nil : usersText),
+            ("USED BY", usedBy.isEmpty ? nil : usedBy.map(\.text).joined(separator: ",")),
             ("POOL", place),
             ("CLAIM", claim),
             ("CREATED", created),
@@ -20,7 +20,11 @@ extension VolumeReport {
             ("VOLUME ID", volumeId),
         ]
         return lines.compactMap { heading, value in
-            value.map { terminal.colored(heading, .bold) + String(repeating: " ", count: 13 - heading.count) + $0 }
+            value.map { value in
+                let gap = String(repeating: " ", count: 13 - heading.count)
+                // The condition has colours, and its words are Nacre's own.
+                return terminal.colored(heading, .bold) + gap + (heading == "CONDITION" ? value : value.onOneLine)
+            }
         }
     }
 
@@ -44,7 +48,7 @@ extension VolumeReport {
     /// The pool, and the RADOS namespace if there is one.
     private var place: String { namespace.isEmpty ? pool : "\(pool)/\(namespace)" }
 
-    private var usersText: String { usedBy.isEmpty ? "-" : usedBy.map(\.text).joined(separator: ",") }
+    private var usersText: String { usedBy.isEmpty ? "-" : usedBy.map(\.shortText).joined(separator: ",") }
 
     /// `xfs, 20GiB at /mnt/data: 3GiB used, 17GiB available`, or the known part of it.
     private var fileSystemText: String? {

@@ -1,11 +1,12 @@
 import ArgumentParser
+import ExactText
 import Volumes
 
 /// `nacre volume list`.
 struct VolumeList: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "List the volumes of all clusters and pools.",
+        abstract: "List the volumes of all clusters and pools, by their names.",
         discussion: """
             Volumes are the images whose names end in a UUID; other images are passed over. USED-BY has the nodes that \
             have a volume, other clients by their addresses, and the path on this machine where nacre volume mount or \
@@ -15,7 +16,7 @@ struct VolumeList: AsyncParsableCommand {
               nacre volume list
               nacre volume list --output wide
               nacre volume list --watch
-              nacre volume list --quiet --max 20
+              nacre volume list --pool replicapool --quiet --max 20
               nacre volume list --output json | jq -r '.[].volumeId'
             """,
         aliases: ["ls"]
@@ -23,6 +24,9 @@ struct VolumeList: AsyncParsableCommand {
 
     @Option(help: "The most volumes to list; all of them without.")
     var max: Int?
+
+    @Option(help: "Volumes of this pool alone.", completion: Completion.pools)
+    var pool: String?
 
     @Flag(name: .shortAndLong, help: "List again every two seconds, until Ctrl-C.")
     var watch = false
@@ -41,9 +45,11 @@ struct VolumeList: AsyncParsableCommand {
     func run() async throws {
         let session = try await Session(connection, output)
         while true {
-            let (volumes, isCut) = try await session.during("listing volumes") { deadline in
-                try await session.volumes(limit: max, deadline: deadline)
+            async let faults = session.backend.configurationFaults()
+            let (found, isCut) = try await session.during("listing volumes") { deadline in
+                try await listed(session, deadline)
             }
+            let volumes = found.sorted { ExactText($0.title) < ExactText($1.title) }
             // Unreadable local records do not matter for a list of the clusters' volumes.
             let uses = Dictionary(
                 ((try? local.uses.all()) ?? []).map { ($0.volumeID, $0) },
@@ -54,9 +60,31 @@ struct VolumeList: AsyncParsableCommand {
             if watch { print(session.terminal.cleared, terminator: "") }
             try session.show(reports, lines: output.quiet ? volumes.map { "\($0.id)" } : table)
             if isCut { session.note("there are more volumes than --max \(volumes.count)") }
-            if volumes.isEmpty, !watch { session.note("there are no volumes; make one by nacre volume create") }
+            let unseen = await faults
+            for fault in unseen { session.note("not looked at: \(fault)") }
+            if volumes.isEmpty, unseen.isEmpty, !watch {
+                session.note(
+                    "there are no volumes\(pool.map { " in pool '\($0)'" } ?? ""); make one by nacre volume create"
+                )
+            }
             guard watch else { return }
             try await Task.sleep(for: .seconds(2))
         }
     }
+
+    private func listed(
+        _ session: Session,
+        _ deadline: ContinuousClock.Instant
+    ) async throws -> (volumes: [Volume], isCut: Bool) {
+        guard let pool else { return try await session.volumes(limit: max, deadline: deadline) }
+        let found = try await session.volumes(limit: nil, deadline: deadline).volumes.filter {
+            $0.id.pool.isExactly(pool)
+        }
+        return (Array(found.prefix(max ?? found.count)), found.count > max ?? found.count)
+    }
+}
+
+extension Volume {
+    /// Its name; its image's for one of another program.
+    fileprivate var title: String { facts.name ?? id.image }
 }
