@@ -2,6 +2,7 @@ import ArgumentParser
 import CephVolumes
 import Dispatch
 internal import ExactText
+import RBD
 import Synchronization
 import Volumes
 
