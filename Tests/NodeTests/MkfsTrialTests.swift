@@ -58,7 +58,7 @@ struct MkfsTrialTests {
     @Test(
         "Options that make more groups than a node can do with are refused with their number, also under -q",
         arguments: [
-            (Case(fileSystem: "xfs", options: "-d agsize=16m", sizeBytes: 1 << 40), "65536 allocation groups"),
+            (Case(fileSystem: "xfs", options: "-d agsize=80m", sizeBytes: 1 << 40), "13108 allocation groups"),
             (Case(fileSystem: "xfs", options: "-q -d agcount=20000", sizeBytes: 5 << 40), "20000 allocation groups"),
             (Case(fileSystem: "ext4", options: "-q -b 1024 -g 256", sizeBytes: 513 << 30), "2101248 block groups"),
             (Case(fileSystem: "ext4", options: "-v -T floppy", sizeBytes: 9 << 40), "1179648 block groups"),
