@@ -1,3 +1,4 @@
+internal import BlockDevices
 internal import Blocking
 internal import ExactText
 internal import FoundationEssentials
@@ -101,6 +102,27 @@ extension RBDImageStore {
         guard available > 0 else {
             return VolumeCondition(isAbnormal: true, message: "pool '\(id.pool)' is full; writes stall; \(use)")
         }
+        if let behind = await fileSystemBehind(place, id.image) {
+            return VolumeCondition(isAbnormal: true, message: "\(behind); \(use)")
+        }
         return VolumeCondition(isAbnormal: false, message: "image is whole, \(use)")
+    }
+
+    /// What keeps the file system on an image from ever having the image's size, in words; nothing when nothing does, or
+    /// when the image cannot be read.
+    private func fileSystemBehind(_ place: Place, _ image: String) async -> String? {
+        let found = try? await place.waiting("read the beginning of image") {
+            (context) throws(RBDError) -> (size: UInt64, limit: GrowthLimit?) in
+            let image = try Image.open(image, in: context, access: .readOnly)
+            let size = try image.sizeBytes()
+            return (
+                size, GrowthLimit(MemorySource(sizeBytes: size, parts: [(0, try image.bytes(at: 0, count: 64 << 10))]))
+            )
+        }
+        guard let found, let limit = found.limit, found.size > limit.bytes else { return nil }
+        let unit = CapacityRange.granularityBytes
+        return "image has \(found.size.inBinaryUnits), but its file system cannot have more than "
+            + "\((limit.bytes / unit * unit).inBinaryUnits): \(limit.reason); nodes do not mount it until the image is shrunk "
+            + "to that: rbd resize --allow-shrink"
     }
 }

@@ -11,6 +11,7 @@ extension RBDImageStore {
     public func growImage(
         _ id: VolumeID,
         toBytes sizeBytes: UInt64,
+        ifBlank blank: BlankLimit?,
         credentials: Credentials
     ) async throws(VolumeError) -> UInt64 {
         let place = try await place(of: id, as: credentials)
@@ -25,9 +26,14 @@ extension RBDImageStore {
             // It may have grown since it was read; librbd would refuse to shrink it.
             let present = try image.sizeBytes()
             guard present < sizeBytes else { return .done(present) }
-            guard sizeBytes <= largest else { return .beyondImage }
             let head = MemorySource(sizeBytes: present, parts: [(0, try image.bytes(at: 0, count: 64 << 10))])
-            if let limit = GrowthLimit(head), sizeBytes > limit.bytes { return .beyondFileSystem(limit) }
+            let limit = GrowthLimit(head)
+            // The least of the limits, so that a retry with what is named succeeds.
+            if let limit, sizeBytes > limit.bytes, limit.bytes <= largest { return .beyondFileSystem(limit) }
+            if limit == nil, let blank, blank.largestBytes <= largest || sizeBytes <= largest {
+                return .beyondBlank(blank.refusal)
+            }
+            guard sizeBytes <= largest else { return .beyondImage }
             try image.grow(toBytes: sizeBytes)
             return .done(sizeBytes)
         }
@@ -39,6 +45,7 @@ extension RBDImageStore {
                 .outOfRange,
                 "\(what): with its object map it can have \(largest.inBinaryUnits) at most; ask for less"
             )
+        case .beyondBlank(let refusal): throw refusal
         case .beyondFileSystem(let limit):
             let unit = CapacityRange.granularityBytes
             throw VolumeError(
@@ -52,6 +59,7 @@ extension RBDImageStore {
     private enum Growth: Sendable {
         case done(UInt64)
         case beyondImage
+        case beyondBlank(VolumeError)
         case beyondFileSystem(GrowthLimit)
     }
 

@@ -21,7 +21,7 @@ enum FileSystemOptions {
         kernel: String,
         features: String
     ) throws(VolumeError) -> [String] {
-        let options = try MkfsOptions(given ?? "", for: fileSystem)
+        let options = try MkfsOptions(given ?? "", for: fileSystem, isMade: true)
         var words = options.words
         if words.isEmpty {
             // The image is blank, so nothing needs to be discarded, and zeros need not be written.

@@ -1,3 +1,5 @@
+internal import BlockDevices
+internal import ExactText
 internal import LinuxKernel
 internal import Subprocess
 internal import Synchronization
@@ -15,7 +17,9 @@ public final class MkfsTrial: FileSystemTrial {
     }
 
     /// mke2fs's dry run goes through all groups: above this size it takes seconds, and memory.
-    private static let largestBytes: UInt64 = 128 << 40
+    ///
+    /// That of mkfs.xfs does not.
+    private static let largestExt4Bytes: UInt64 = 128 << 40
     private static let mostAnswers = 1000
 
     /// Those that wait for the one that runs; with more the node finds out what mkfs says.
@@ -35,9 +39,9 @@ public final class MkfsTrial: FileSystemTrial {
     /// Makes one; it remembers its answers.
     public init() {}
 
-    /// Why mkfs refuses these options for a volume of that size.
+    /// Why mkfs refuses these options for a volume of that size, or how many groups too many it would make.
     public func refusal(of fileSystem: String, _ options: MkfsOptions, sizeBytes: UInt64) async -> String? {
-        guard !options.words.isEmpty, sizeBytes <= Self.largestBytes else { return nil }
+        guard !options.words.isEmpty, fileSystem == "xfs" || sizeBytes <= Self.largestExt4Bytes else { return nil }
         let question = Question(fileSystem: fileSystem, options: options, sizeBytes: sizeBytes)
         let (known, task) = state.withLock { state -> (String?, Task<String?, Never>?) in
             if let known = state.answers[question] { return (known, nil) }
@@ -70,10 +74,11 @@ public final class MkfsTrial: FileSystemTrial {
     /// Nothing where mkfs has not judged the options.
     private static func ask(_ question: Question) async -> String?? {
         guard let file = try? OwnedDescriptor.sharedMemory("nacre-mkfs", bytes: question.sizeBytes) else { return nil }
-        let flags = question.fileSystem == "xfs" ? ["-N", "-q"] : ["-n", "-q", "-F"]
+        // With -v mke2fs counts its groups, unless -q follows.
+        let flags = question.fileSystem == "xfs" ? ["-N"] : ["-n", "-v", "-F"]
         let outcome = try? await FileSystemProgram.run(
             "mkfs.\(question.fileSystem)",
-            flags + question.options.words + ["/proc/self/fd/0"],
+            flags + question.options.words.filter { $0 != "-q" } + ["/proc/self/fd/0"],
             "try the options of a file system",
             input: FileDescriptor(rawValue: file.rawValue),
             limit: .seconds(10)
@@ -81,8 +86,29 @@ public final class MkfsTrial: FileSystemTrial {
         _ = consume file
         // Not here, not in time, or killed: the node will see.
         guard let outcome, case .exited(let code) = outcome.status else { return nil }
-        if code == 0 { return .some(nil) }
+        if code == 0 { return .some(tooManyGroups(question.fileSystem, outcome.output)) }
         return isOfThisMoment(outcome.complaint) || code >= 125 ? nil : .some(ToolOutput.reason(outcome.complaint))
+    }
+
+    /// What a dry run's report says of groups: `agcount=4,` of xfs, `8 block groups` of ext4; nothing when a node can do
+    /// with so many.
+    static func tooManyGroups(_ fileSystem: String, _ report: String) -> String? {
+        let isXFS = fileSystem == "xfs"
+        let most = isXFS ? GrowthLimit.mostXFSGroups : GrowthLimit.mostExt4Groups
+        let words = report.split { $0.isWhitespace || $0 == "," }.map(String.init)
+        let count =
+            if isXFS {
+                words.lazy.compactMap { $0.behind("agcount=").flatMap { UInt64($0) } }.first
+            } else {
+                words.indices.lazy.compactMap { index in
+                    words[index...].dropFirst().prefix(2).elementsEqual(["block", "groups"])
+                        ? UInt64(words[index]) : nil
+                }
+                .first
+            }
+        guard let count, count > most else { return nil }
+        return
+            "it would make \(count) \(isXFS ? "allocation" : "block") groups, and no node can do with more than \(most)"
     }
 
     /// Whether a complaint is about the machine and not about the options.

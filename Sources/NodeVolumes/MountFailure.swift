@@ -1,6 +1,7 @@
 internal import ExactText
 internal import LinuxKernel
 internal import SystemPackage
+internal import Volumes
 
 /// A mount that the kernel refused: an errno, and what it wrote to its log of the device.
 struct MountFailure: Sendable {
@@ -38,6 +39,37 @@ struct MountFailure: Sendable {
         return words.isEmpty ? "" : "; the kernel said: \(words.joined(separator: "; "))"
     }
 
+    /// Why the kernel does not take a file system that is sound: one of its mount options, or a feature that it was made
+    /// with.
+    ///
+    /// - Parameters:
+    ///   - fileSystem: `ext4` or `xfs`.
+    ///   - flags: The class's mount options.
+    ///   - mkfsOptions: What mkfs was told, if it was told something.
+    ///   - device: `/dev/rbd0`.
+    /// - Returns: A clause without a full stop.
+    func refusedByKernel(_ fileSystem: String, _ flags: [String], _ mkfsOptions: String?, _ device: String) -> String {
+        let kernel = KernelRelease.current.map { "kernel \($0)" } ?? "kernel"
+        let options = "the mount options '\(flags.joined(separator: ",").printable)'"
+        let feature =
+            mkfsOptions.map { "a feature that it was made with, by mkfsOptions '\($0.printable)'" }
+            ?? "a feature that it was made with"
+        let next =
+            "use the volume on a node whose kernel has the feature, or copy its data to a volume of a class "
+            + "without it: a corrected class changes no volume that is there"
+        let words =
+            if flags.isEmpty {
+                "this node's \(kernel) does not support \(feature); \(next)"
+            } else if mkfsOptions == nil {
+                "this node's \(kernel) does not take one of \(options); correct mountOptions of its class and, where "
+                    + "there is one, of its PersistentVolume"
+            } else {
+                "this node's \(kernel) does not take one of \(options), or \(feature); if it is an option, correct "
+                    + "mountOptions of its class and, where there is one, of its PersistentVolume; if it is a feature, \(next)"
+            }
+        return "\(words)\(said(of: device)) (\(error.call): \(error.errnoName))"
+    }
+
     private func meaning(_ fileSystem: String, _ options: [String]) -> String {
         switch error.errno {
         case .operationNotSupportedByDevice:
@@ -47,8 +79,8 @@ struct MountFailure: Sendable {
         case .readOnlyFileSystem:
             "its device takes no writes; stage it read-only, or see why the image is (rbd info, rbd lock ls)"
         case .invalidArgument:
-            "the kernel does not take the mount options '\(options.joined(separator: ","))', or features that the "
-                + "\(fileSystem) was made with elsewhere; correct mountOptions of the class, or use a newer kernel"
+            "the kernel does not take its mount options\(options.isEmpty ? "" : " '\(options.joined(separator: ","))'"), or a "
+                + "feature that the \(fileSystem) was made with; see mountOptions and mkfsOptions of the class"
         case .noMemory: "the kernel has no memory for it"
         case .resourceBusy: "its device is in use here, by a mount or another holder"
         case .ioError: "its device cannot be read or written; look at 'ceph health detail' and at the node's kernel log"

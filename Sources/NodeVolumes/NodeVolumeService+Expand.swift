@@ -103,6 +103,20 @@ extension NodeVolumeService {
         )
     }
 
+    /// Refuses to make a file system on an image that is larger than the file system can be; the image is blank.
+    func refuseMaking(_ record: VolumeRecord, on size: UInt64, _ mkfsOptions: String?) throws(VolumeError) {
+        let fileSystem = record.usage.fileSystem
+        let largest = try MkfsOptions(mkfsOptions ?? "", for: fileSystem, isMade: true).largestBytes
+        guard size > largest else { return }
+        let given = mkfsOptions.map { " with mkfsOptions '\($0.printable)'" } ?? ""
+        throw VolumeError(
+            .outOfRange,
+            "cannot make a file system on volume '\(record.volumeID)': its image has \(size.inBinaryUnits), and "
+                + "\(fileSystem)\(given) has at most \(largest.inBinaryUnits); nothing was written; the image is blank, so "
+                + "shrink it: rbd resize --allow-shrink --size \(largest >> 20)M \(record.imageSpec)"
+        )
+    }
+
     /// The record of a volume that is staged or published at `path`.
     func knownRecord(_ id: VolumeID, _ path: String) async throws(VolumeError) -> VolumeRecord {
         guard let record = try await record(of: "\(id)") else {

@@ -1,4 +1,5 @@
 internal import BlockDevices
+internal import Blocking
 internal import ExactText
 internal import ImageMapping
 internal import LinuxKernel
@@ -119,6 +120,7 @@ extension NodeVolumeService {
             }
         }
         defer { watching.cancel() }
+        let before = await superBlock(of: device)
         let status = try await FileSystemProgram.run(
             "sh",
             ["-c", "exec e2fsck -p -C 3 \(flags.joined(separator: " ")) \"$1\" 3> \"$2\"", "sh", device.path, report],
@@ -128,13 +130,21 @@ extension NodeVolumeService {
             guard case .exited(let code) = status.status, code & 4 != 0 else {
                 throw status.failure("check volume '\(record.volumeID)'", "e2fsck")
             }
+            let found = ToolOutput.Check(status.output)
+            let after = await superBlock(of: device)
+            let hasChanged = !found.mended.isEmpty || before == nil || before != after
             throw VolumeError(
                 .failedPrecondition,
                 "cannot mount volume '\(record.volumeID)': its ext4 is damaged beyond what e2fsck repairs by itself "
-                    + "(\(ToolOutput.Check(status.output).description(changes: true))); "
+                    + "(\(found.description(hasChanged: hasChanged))); "
                     + Self.wayToRepair(record, "e2fsck -f")
             )
         }
+    }
+
+    /// What every repair changes, also one that the program is silent about; nothing if it cannot be read.
+    private func superBlock(of device: MappedDevice) async -> [UInt8]? {
+        await pool.run { (try? ExtSuperblock.substance(of: device.path)) ?? nil }
     }
 
     /// What a person does about a damaged file system.
@@ -150,7 +160,8 @@ extension NodeVolumeService {
         _ record: VolumeRecord,
         _ device: MappedDevice,
         _ failure: MountFailure,
-        _ options: [String]
+        _ options: [String],
+        _ mkfsOptions: String?
     ) async -> VolumeError {
         let error = failure.error
         let reason = failure.reason(record.usage.fileSystem, options, device.path)
@@ -172,20 +183,23 @@ extension NodeVolumeService {
             case .exited(let code) = status.status
         else { return plain }
         guard code != 0 else {
-            let flags = record.usage.mountFlags
-            guard error.errno == .invalidArgument, !flags.isEmpty else { return plain }
+            guard error.errno == .invalidArgument else { return plain }
             return VolumeError(
                 .failedPrecondition,
-                "cannot mount volume '\(record.volumeID)' with the options '\(flags.joined(separator: ","))': its "
-                    + "\(record.usage.fileSystem) is sound, so the kernel does not take one of them; correct mountOptions "
-                    + "of its class\(failure.said(of: device.path)) (\(error.call): \(error.errnoName))"
+                "cannot mount volume '\(record.volumeID)': its \(record.usage.fileSystem) is sound, but "
+                    + failure.refusedByKernel(
+                        record.usage.fileSystem,
+                        record.usage.mountFlags,
+                        mkfsOptions,
+                        device.path
+                    )
             )
         }
         return VolumeError(
             .failedPrecondition,
             "cannot mount volume '\(record.volumeID)' (\(error)): its \(record.usage.fileSystem) is damaged (\(program) "
                 + "\(flags.joined(separator: " ")) ended with \(code): "
-                + "\(ToolOutput.Check(status.output).description(changes: false))); "
+                + "\(ToolOutput.Check(status.output).description(hasChanged: false))); "
                 + Self.wayToRepair(record, isXFS ? program : "e2fsck -f")
         )
     }
@@ -198,6 +212,7 @@ extension NodeVolumeService {
         _ making: Making,
         _ mkfsOptions: String?
     ) async throws(VolumeError) {
+        try refuseMaking(record, on: device.sizeBytes, mkfsOptions)
         let fileSystem = record.usage.fileSystem
         var arguments = try FileSystemOptions.mkfsArguments(
             fileSystem,

@@ -98,7 +98,7 @@ extension NodeVolumeService {
             try await stageBlock(record, device)
         } else if try await !isMounted(record, device) {
             try await prepareFileSystem(&record, device, wanted, request.context["mkfsOptions"])
-            try await mountStage(record, device)
+            try await mountStage(record, device, request.context["mkfsOptions"])
         } else if record.usage.fileSystem == "xfs" {
             try await refuseGrowth(of: record, on: device.path, to: device.sizeBytes)
         }
@@ -178,7 +178,11 @@ extension NodeVolumeService {
         return device.major == ours.major && !name.startsExactly(with: "rbd")
     }
 
-    private func mountStage(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) {
+    private func mountStage(
+        _ record: VolumeRecord,
+        _ device: MappedDevice,
+        _ mkfsOptions: String?
+    ) async throws(VolumeError) {
         let usage = record.usage
         var options = usage.mountFlags
         if usage.fileSystem == "xfs" { options.append("nouuid") }
@@ -201,7 +205,7 @@ extension NodeVolumeService {
         guard failure.error.call == "mount" else {
             throw Self.placeError(failure.error, record.stagingPath, "stage volume '\(record.volumeID)'")
         }
-        throw await diagnose(record, device, failure, options)
+        throw await diagnose(record, device, failure, options, mkfsOptions)
     }
 
     private func stageBlock(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) {

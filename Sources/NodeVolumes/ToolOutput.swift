@@ -7,9 +7,18 @@ enum ToolOutput {
     static func reason(_ output: String) -> String {
         let lines = lines(of: output)
         guard !lines.isEmpty else { return "it said nothing" }
-        let words = lines.prefix { !$0.lowercased().startsExactly(with: "usage:") }
+        guard !isOfNoSize(output) else { return "its device has no bytes" }
+        let words = lines.prefix { line in
+            !["usage:", "extended options are separated by"].contains { line.lowercased().startsExactly(with: $0) }
+        }
+        .filter { !$0.startsExactly(with: "mke2fs 1.") && $0 != "Bad option(s) specified:" }
         guard !words.isEmpty else { return "it does not take what it was called with" }
         return joined(Array(words.suffix(4)))
+    }
+
+    /// mke2fs's advice for a disk without a size is about partition tables, which a volume has none of.
+    private static func isOfNoSize(_ output: String) -> Bool {
+        output.contains("Device size reported to be zero") || output.contains("size 0 of data subvolume is too small")
     }
 
     /// What a check found and did.
@@ -23,10 +32,19 @@ enum ToolOutput {
         init(_ output: String) {
             var damage: [String] = []
             var mended: [String] = []
-            for line in ToolOutput.lines(of: output) where !Self.isNoise(line) {
-                // e2fsck -p ends such a line with what it did.
-                let isMended = ["FIXED.", "CLEARED.", "RECREATED.", "RELOCATED.", "SALVAGED.", "DELETED.", "EXPANDED."]
-                    .contains { line.endsExactly(with: $0) }
+            for line in ToolOutput.lines(of: output) {
+                if line.endsExactly(with: "recovering journal") {
+                    mended.append("replayed its journal")
+                    continue
+                }
+                guard !Self.isNoise(line) else { continue }
+                // e2fsck -p ends such a line with what it did, or begins it with what it does behind the device's name.
+                let isMended =
+                    ["Clearing orphaned ", "Truncating orphaned ", "Clearing orphan "].contains {
+                        line.contains(": \($0)")
+                    }
+                    || ["FIXED.", "CLEARED.", "RECREATED.", "RELOCATED.", "SALVAGED.", "DELETED.", "EXPANDED."]
+                        .contains { line.endsExactly(with: $0) }
                 if isMended { mended.append(line) } else { damage.append(line) }
             }
             self.damage = damage
@@ -35,12 +53,13 @@ enum ToolOutput {
 
         /// In words: the first problems, and what was done.
         ///
-        /// - Parameter changes: Whether the program was allowed to repair.
+        /// - Parameter hasChanged: Whether the file system is another than before.
         /// - Returns: Without a full stop.
-        func description(changes: Bool) -> String {
+        func description(hasChanged: Bool) -> String {
             let wrong = damage.isEmpty ? "it does not say what" : ToolOutput.joined(Array(damage.prefix(4)))
             let more = damage.count > 4 ? " and \(damage.count - 4) more" : ""
-            guard changes, !mended.isEmpty else { return "\(wrong)\(more); nothing was changed" }
+            guard hasChanged else { return "\(wrong)\(more); nothing was changed" }
+            guard !mended.isEmpty else { return "\(wrong)\(more); it does not say what it changed before that" }
             return
                 "\(wrong)\(more); before that it mended \(mended.count == 1 ? "one thing" : "\(mended.count) things") "
                 + "(\(ToolOutput.joined(Array(mended.prefix(3)))))"
@@ -52,7 +71,7 @@ enum ToolOutput {
                 .contains { line.startsExactly(with: $0) }
             let isCommon = [
                 "UNEXPECTED INCONSISTENCY", "was not cleanly unmounted", "WARNING: Filesystem still has errors",
-                "contains a file system with errors, check forced", "blocks (check", "recovering journal",
+                "contains a file system with errors, check forced", "blocks (check",
             ]
             .contains { line.contains($0) }
             let isSum = line.contains(" files (") && line.endsExactly(with: "blocks")

@@ -186,18 +186,56 @@ struct SoundFileSystemTests {
         #expect(limit.bytes >= found.sizeBytes && limit.reason.contains("allocation groups"))
     }
 
+    /// Nothing grows: resize2fs refuses, or dies of its first write behind `fileBlocks` of 512 bytes.
+    private func growth(of file: ImageFile, to bytes: UInt64, writing fileBlocks: Int) -> (
+        code: Int32, words: String
+    ) {
+        let said = "\(file.path).said"
+        defer { unlink(said) }
+        let code = system(
+            "cp --sparse=always \(file.path) \(file.path).grown && truncate -s \(bytes) \(file.path).grown && "
+                + "(ulimit -f \(fileBlocks); exec resize2fs \(file.path).grown) > \(said) 2>&1; s=$?; "
+                + "rm -f \(file.path).grown; exit $s"
+        )
+        return (code >> 8, (try? KernelFile.text(said)) ?? "")
+    }
+
     @Test(
-        "An ext4 without 64bit ends at 2^32 blocks, one with at 2^20 groups",
+        "An ext4 is let grow as far as resize2fs grows it, and no group further",
         arguments: [
-            ("-O ^64bit -b 4096", (1 << 44) - 4096), ("-O ^64bit -b 1024", (1 << 42) - 1024),
-            ("-O 64bit -b 4096", 1 << 47), ("-O 64bit -b 1024", 1 << 43),
-            ("-O ^64bit -b 4096 -g 512", 1 << 41),
-        ] as [(String, UInt64)]
+            ("-O ^64bit -b 1024", 256, 8191 * 32 << 23, "descriptors"),
+            ("-O 64bit -b 1024", 256, 8191 * 16 << 23, "descriptors"),
+            ("-O 64bit -b 1024 -O meta_bg,^resize_inode", 256, 8191 * 16 << 23, "descriptors"),
+            ("-O ^64bit -b 4096 -g 512", 64, 512 * 128 << 21, "descriptors"),
+            ("-O 64bit -b 4096 -g 512", 64, 512 * 64 << 21, "descriptors"),
+            ("-O 64bit -b 2048 -g 4096", 256, 4096 * 32 << 23, "descriptors"),
+            ("-b 4096", 1024, 524_287 << 27, "inodes"), ("-b 4096 -i 1024", 1024, 4_501_091_385_344, "inodes"),
+            ("-O bigalloc", 256, 256 << 20, "bigalloc"),
+        ] as [(String, Int, UInt64, String)]
     )
-    func growsExt4(options: String, bytes: UInt64) throws {
-        let file = try ImageFile(size: 64 << 20)
+    func growsExt4AsResize2fs(options: String, megabytes: Int, bytes: UInt64, reason: String) throws {
+        let file = try ImageFile(size: megabytes << 20)
         #expect(run("mkfs.ext4 -q -F \(options) \(file.path)") == 0)
-        #expect(try GrowthLimit.limit(of: file.path)?.bytes == bytes)
+        let limit = try #require(try GrowthLimit.limit(of: file.path))
+        #expect(limit.bytes == bytes)
+        #expect(limit.reason.contains(reason))
+        let group = try #require(ExtSuperblock(try DiskReader(path: file.path))).groupBlocks * 4096
+        let beyond = growth(of: file, to: bytes + group, writing: megabytes << 11)
+        #expect(beyond.code == 1, "\(beyond)")
+        guard reason == "descriptors" else { return }
+        #expect(beyond.words.contains("too many block group descriptors"), "\(beyond)")
+        // It begins: its first write is too much.
+        let within = growth(of: file, to: bytes, writing: 1)
+        #expect(within.code != 1 && !within.words.contains("too many"), "\(within)")
+    }
+
+    @Test("An ext4 without 64bit ends at 2^32 blocks, one with few inodes at 2^20 groups")
+    func growsExt4() throws {
+        for (options, bytes) in [("-O ^64bit", (1 << 44) - 4096), ("-N 1000", 1 << 47)] as [(String, UInt64)] {
+            let file = try ImageFile(size: 64 << 20)
+            #expect(run("mkfs.ext4 -q -F -b 4096 \(options) \(file.path)") == 0)
+            #expect(try GrowthLimit.limit(of: file.path)?.bytes == bytes, "\(options)")
+        }
     }
 
     @Test("Where there is no file system there is no limit of one")

@@ -49,8 +49,20 @@ struct GrowthTests {
             }
             #expect(try await expand(1 << 20) == 1 << 30)
         }
-        // The object map's limit applies to all of them.
-        await #expect { _ = try await expand(1 << 59) } throws: { ($0 as? VolumeError)?.code == .outOfRange }
+        // The object map's limit applies to all of them; the least is named.
+        await #expect { _ = try await expand(1 << 59) } throws: {
+            ($0 as? VolumeError)?.code == .outOfRange && "\($0)".contains("object map") == (limit == .max)
+        }
+        func condition() async throws -> VolumeCondition {
+            try await service.status(of: id, deadline: .now + .seconds(100)).condition
+        }
+        #expect(try await !condition().isAbnormal)
+        // Grown behind the driver's back.
+        #expect(run("\(rbd) resize --no-progress --size 20T replicapool/\(image)") == 0)
+        let behind = try await condition()
+        #expect(behind.isAbnormal == (limit != .max), "\(behind)")
+        #expect(behind.message.contains("cannot have more than") == (limit != .max), "\(behind)")
+        #expect(run("\(rbd) resize --no-progress --allow-shrink --size 1G replicapool/\(image)") == 0)
         #expect(run("\(rbd) rm --no-progress replicapool/\(image)") == 0)
     }
 }

@@ -29,11 +29,59 @@ extension NodeTests {
                 try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
             } throws: {
                 ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains(tool)
-                    && "\($0)".contains("damaged")
+                    && "\($0)".contains("damaged") && "\($0)".contains("nothing was changed")
             }
             #expect(try lab.remains() == [])
         }
         try await lab.remove(image)
+    }
+
+    @Test(
+        "What e2fsck changed before it gave up is told",
+        arguments: [
+            (
+                "orphan", "debugfs -w -R 'set_super_value last_orphan 12' X; debugfs -w -R 'sif <12> links_count 0' X",
+                "orphaned inode 12"
+            ),
+            ("journal", "debugfs -w -R 'feature needs_recovery' X", "replayed its journal"),
+        ]
+    )
+    func changedBefore(name: String, harm: String, words: String) async throws {
+        let image = "changed-\(name)"
+        let lab = try await NodeLab.fresh(image, megabytes: 64)
+        try await lab.run("stage", image, "ext4", observer: nil)
+        try await shell("echo kept > \(lab.stagingPath(image))/kept")
+        try await lab.run("down", image, "ext4", observer: nil)
+        try await lab.service().stage(lab.stageRequest(image, fsType: nil), deadline: soon)
+        let device = "\(lab.stagingPath(image))/device"
+        let commands = harm.replacing("X", with: device)
+        try await shell("\(commands); debugfs -w -R 'ssv state 0' \(device); debugfs -w -R 'clri <2>' \(device)")
+        try await lab.run("down", image, nil, observer: nil)
+        await #expect {
+            try await lab.service().stage(lab.stageRequest(image, fsType: "ext4"), deadline: soon)
+        } throws: {
+            "\($0)".contains(words) && !"\($0)".contains("nothing was changed") && "\($0)".contains("Root inode")
+        }
+        #expect(try lab.remains() == [])
+        try await lab.remove(image)
+    }
+
+    @Test(
+        "A feature that this kernel lacks is told as what mkfsOptions made, not as a mount option",
+        .enabled(if: system("zcat /proc/config.gz 2>/dev/null | grep -q 'XFS_SUPPORT_V4 is not set'") == 0)
+    )
+    func lackedByKernel() async throws {
+        let lab = try await NodeLab.fresh("lacked", megabytes: 400)
+        var request = lab.stageRequest("lacked", fsType: "xfs")
+        request.context["mkfsOptions"] = "-m crc=0"
+        for _ in 0..<2 {
+            await #expect { try await lab.service().stage(request, deadline: soon) } throws: {
+                ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains("mkfsOptions '-m crc=0'")
+                    && "\($0)".contains("its xfs is sound") && !"\($0)".contains("mount options")
+            }
+        }
+        #expect(try lab.remains() == [])
+        try await lab.remove("lacked")
     }
 
     @Test("What e2fsck repairs by itself is repaired before the mount")
@@ -82,7 +130,8 @@ extension NodeTests {
         await #expect {
             try await lab.service().stage(lab.stageRequest(image, fsType: fsType, flags: [option]), deadline: soon)
         } throws: {
-            ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains("with the options '\(option)'")
+            ($0 as? VolumeError)?.code == .failedPrecondition
+                && "\($0)".contains("one of the mount options '\(option)'")
                 && "\($0)".contains("its \(fsType) is sound") && "\($0)".contains("EINVAL")
         }
         // Without the option all is well.

@@ -42,7 +42,7 @@ struct MkfsTrialTests {
 
     @Test("What mkfs refuses is refused before, with its reason; what it takes is taken", arguments: cases)
     func asMkfs(asked: Case) async throws {
-        let options = try MkfsOptions(asked.options, for: asked.fileSystem)
+        let options = try MkfsOptions(asked.options, for: asked.fileSystem, isMade: true)
         let trial = MkfsTrial()
         let reason = await trial.refusal(of: asked.fileSystem, options, sizeBytes: asked.sizeBytes)
         let file = "/tmp/nacre-trial-\(getpid())-\(UInt64.random(in: 0 ... .max))"
@@ -53,6 +53,48 @@ struct MkfsTrialTests {
         #expect(reason?.isEmpty != true && reason?.lowercased().contains("usage:") != true, "\(reason ?? "")")
         // Its answer is kept.
         #expect(await trial.refusal(of: asked.fileSystem, options, sizeBytes: asked.sizeBytes) == reason)
+    }
+
+    @Test(
+        "Options that make more groups than a node can do with are refused with their number, also under -q",
+        arguments: [
+            (Case(fileSystem: "xfs", options: "-d agsize=80m", sizeBytes: 1 << 40), "13108 allocation groups"),
+            (Case(fileSystem: "xfs", options: "-q -d agcount=20000", sizeBytes: 5 << 40), "20000 allocation groups"),
+            (Case(fileSystem: "ext4", options: "-q -b 1024 -g 256", sizeBytes: 513 << 30), "2101248 block groups"),
+            (Case(fileSystem: "ext4", options: "-v -T floppy", sizeBytes: 9 << 40), "1179648 block groups"),
+        ]
+    )
+    func groups(asked: Case, words: String) async throws {
+        let options = try MkfsOptions(asked.options, for: asked.fileSystem, isMade: true)
+        let reason = await MkfsTrial().refusal(of: asked.fileSystem, options, sizeBytes: asked.sizeBytes)
+        #expect(reason?.contains(words) == true, "\(reason ?? "taken")")
+        // A tenth of it will do.
+        let tenth = await MkfsTrial().refusal(
+            of: asked.fileSystem,
+            options,
+            sizeBytes: (asked.sizeBytes / (10 << 20)) << 20
+        )
+        #expect(tenth == nil || asked.options.contains("agcount"), "\(tenth ?? "")")
+    }
+
+    @Test(
+        "The reason is mke2fs's own, not the end of what it says of its usage",
+        arguments: [
+            ("-E quotatype=foo", "quota type"), ("-E hash_seed=x", "Invalid hash seed"), ("-E stride=foo", "stride"),
+            ("-E encoding=foo", "Invalid encoding"), ("-E resize=1", "resize maximum"),
+        ]
+    )
+    func reason(options: String, words: String) async throws {
+        let reason = await MkfsTrial().refusal(of: "ext4", try MkfsOptions(options, for: "ext4"), sizeBytes: 1 << 30)
+        #expect(reason?.contains(words) == true && reason?.contains("<") == false, "\(reason ?? "taken")")
+    }
+
+    @Test("A device without bytes is told as that", arguments: ["ext4", "xfs"])
+    func noBytes(fileSystem: String) async throws {
+        let file = "/tmp/nacre-empty-\(getpid())-\(fileSystem)"
+        defer { unlink(file) }
+        let said = try await shell(": > \(file); mkfs.\(fileSystem) \(file) 2>&1 || true")
+        #expect(ToolOutput.reason(said) == "its device has no bytes", "\(said)")
     }
 
     @Test("What is asked many times at once is asked of one mkfs, and many different questions are all answered")

@@ -151,6 +151,19 @@ struct ClaimRulesTests {
     }
 
     @Test(
+        "A class whose mount options a node would refuse provisions nothing, except a raw device",
+        arguments: ["errors=panic", "bogus", "usrjquota=/etc/shadow", "noload", "noatime,nobarrier", "allocsize=64k"]
+    )
+    func mountOptions(options: String) throws {
+        for isBlock in [false, true] {
+            let claim = try claim(spec: ["volumeMode": .string(isBlock ? "Block" : "Filesystem")])
+            let found = try? ClaimRules.capabilities(claim, fileSystem: nil, mountOptions: [options])
+            #expect((found != nil) == isBlock)
+        }
+        #expect(try ClaimRules.capabilities(claim(), fileSystem: "xfs", mountOptions: ["allocsize=64k"]).count == 1)
+    }
+
+    @Test(
         "The target of a growth is external-resizer's",
         arguments: [
             (1, 2, nil, nil, false, 2), (1, 3, 2, "ControllerResizeInProgress", false, 2),

@@ -118,13 +118,15 @@ public final class InMemoryImageStore: ImageStore {
         guard isThere else { throw VolumeError(.notFound, "image '\(id.imageSpec)' is gone") }
     }
 
-    /// Grows an image.
+    /// Grows an image, which never has a file system.
     public func growImage(
         _ id: VolumeID,
         toBytes sizeBytes: UInt64,
+        ifBlank blank: BlankLimit?,
         credentials: Credentials
     ) async throws(VolumeError) -> UInt64 {
         try refuseIfNotOurs("grow image", id)
+        if let blank { throw blank.refusal }
         let size = state.withLock { state -> UInt64? in
             guard case .present(var record) = state.images[id]?.state else { return nil }
             record.sizeBytes = max(record.sizeBytes, sizeBytes)

@@ -107,6 +107,38 @@ extension VolumeBehaviour {
                 )
             }
         },
+        VolumeBehaviour("mount options that a node refuses, or that harm a volume, are refused for a new volume") {
+            bench in
+            for flags in [
+                ["errors=panic"], ["bogus"], ["usrjquota=/etc/shadow"], ["noload", "nobarrier"], ["noatime,sb=1"],
+            ] {
+                let access = MountAccess(fsType: "ext4", mountFlags: flags)
+                let capability = VolumeCapability(.mount(access), mode: .singleNodeWriter)
+                await bench.expect(.invalidArgument) {
+                    _ = try await bench.create(bench.request("flags", capability: capability))
+                }
+            }
+            let good = VolumeCapability(.mount(MountAccess(mountFlags: ["noatime"])), mode: .singleNodeWriter)
+            let volume = try await bench.create(bench.request("flags", capability: good))
+            // What an earlier release made stays usable.
+            let old = VolumeCapability(.mount(MountAccess(mountFlags: ["nobarrier"])), mode: .singleNodeWriter)
+            #expect(try await bench.create(bench.request("flags", capability: old)) == volume)
+        },
+        VolumeBehaviour("of several limits the least is named") { bench in
+            let ext4 = VolumeCapability(.mount(MountAccess(fsType: "ext4")), mode: .singleNodeWriter)
+            do {
+                let request = try bench.request(
+                    "huge",
+                    required: 1 << 50,
+                    adding: ["poolSizeFactor": "0"],
+                    capability: ext4
+                )
+                _ = try await bench.create(request)
+                Issue.record("a volume of 1 PiB was made")
+            } catch let error as VolumeError {
+                #expect(error.code == .outOfRange && error.message.contains("128 TiB"), "\(error)")
+            }
+        },
         VolumeBehaviour("object size and stripes are as asked, and a repeat finds them so") { bench in
             let layout = ["objectSize": "1048576", "stripeUnit": "65536", "stripeCount": "4"]
             let first = try await bench.create(bench.request("stripes", adding: layout))
@@ -178,6 +210,17 @@ extension VolumeBehaviour {
             for _ in 0..<3 {
                 let grown = try await bench.expand(volume.id, 256 << 20)
                 #expect(grown == ExpandedVolume(capacityBytes: 256 << 20, nodeExpansionRequired: true))
+            }
+        },
+        VolumeBehaviour("a volume without a file system grows as far as one can be made on it") { bench in
+            for (options, limit) in [("", 128 << 40), ("-O ^64bit,^metadata_csum", 16 << 40)] as [(String, Int64)] {
+                var given = ["poolSizeFactor": "0"]
+                if !options.isEmpty { given["mkfsOptions"] = options }
+                let ext4 = VolumeCapability(.mount(MountAccess(fsType: "ext4")), mode: .singleNodeWriter)
+                let name = "blank-\(limit >> 40)"
+                let volume = try await bench.create(bench.request(name, adding: given, capability: ext4))
+                await bench.expect(.outOfRange) { _ = try await bench.expand(volume.id, limit + (1 << 40)) }
+                #expect(try await bench.expand(volume.id, 256 << 20).capacityBytes == 256 << 20)
             }
         },
         VolumeBehaviour("a volume never shrinks") { bench in

@@ -65,6 +65,27 @@ struct FileSystemTests {
     }
 
     @Test(
+        "Options whose file system no node could use are refused for a new volume, and pass for one that is made",
+        arguments: [
+            ("xfs", "-m crc=0"), ("xfs", "-m crc=0,finobt=0"), ("xfs", "-n version=ci"), ("xfs", "-d agcount=20000"),
+            ("ext4", "-O mmp -E mmp_update_interval=99999"),
+        ]
+    )
+    func useless(fileSystem: String, text: String) throws {
+        #expect { try MkfsOptions(text, for: fileSystem) } throws: {
+            ($0 as? VolumeError)?.code == .invalidArgument && "\($0)".contains("correct the class")
+        }
+        #expect(throws: Never.self) { try MkfsOptions(text, for: fileSystem, isMade: true) }
+    }
+
+    @Test("A usage type that has small blocks has the largest size of small blocks", arguments: ["small", "floppy"])
+    func usageTypes(type: String) throws {
+        let small = try MkfsOptions("-b 1024", for: "ext4").largestBytes
+        #expect(try MkfsOptions("-T \(type)", for: "ext4").largestBytes == small)
+        #expect(try MkfsOptions("-T \(type) -b 4096", for: "ext4").largestBytes == 16 * small)
+    }
+
+    @Test(
         "The least size is what mkfs itself takes",
         arguments: [
             ("xfs", ""), ("xfs", "-d agcount=64"), ("xfs", "-l size=128m"), ("ext4", ""), ("ext4", "-b 4096"),

@@ -16,6 +16,14 @@ public struct ExtSuperblock: Sendable, Hashable {
     public let blockCount: UInt64
     /// Blocks of a group.
     public let groupBlocks: UInt64
+    /// Inodes of a group.
+    let groupInodes: UInt64
+    /// The size of a group's descriptor in bytes.
+    let descriptorBytes: UInt64
+    /// `s_first_data_block`: 1 with blocks of 1 KiB, otherwise 0.
+    let firstDataBlock: UInt64
+    /// Whether it counts clusters instead of blocks.
+    let hasBigalloc: Bool
     /// Whether block numbers have more than 32 bits.
     public let is64Bit: Bool
     /// The first byte after the super block and the group descriptors, where the data area begins.
@@ -43,18 +51,23 @@ public struct ExtSuperblock: Sendable, Hashable {
             let groupBlocks = block.little(UInt32.self, at: 0x20), groupBlocks > 0,
             let incompatible = block.little(UInt32.self, at: 0x60), let readOnly = block.little(UInt32.self, at: 0x64),
             let inodes = block.little(UInt32.self, at: 0x0), let free = block.little(UInt32.self, at: 0x10),
-            free <= inodes, let high = block.little(UInt32.self, at: 0x150)
+            free <= inodes, let high = block.little(UInt32.self, at: 0x150),
+            let groupInodes = block.little(UInt32.self, at: 0x28), groupInodes > 0
         else { return nil }
         blockBytes = 1024 << UInt64(logBlock)
         is64Bit = incompatible & 0x80 != 0
         self.groupBlocks = UInt64(groupBlocks)
+        self.groupInodes = UInt64(groupInodes)
+        self.firstDataBlock = UInt64(firstDataBlock)
+        hasBigalloc = readOnly & 0x200 != 0
         blockCount = UInt64(low) | (is64Bit ? UInt64(high) << 32 : 0)
         guard blockCount > 0, blockCount <= UInt64.max / blockBytes, firstDataBlock <= 1 else { return nil }
         // The crc32c of everything before it; RO_COMPAT_METADATA_CSUM.
         if readOnly & 0x400 != 0 {
             guard block.little(UInt32.self, at: 0x3FC) == CRC32.ceph(block.prefix(0x3FC)) else { return nil }
         }
-        let descriptorBytes = is64Bit ? UInt64(max(32, block.little(UInt16.self, at: 0xFE) ?? 32)) : 32
+        // A value on a disk can be arbitrary; a descriptor is never larger than a block.
+        descriptorBytes = is64Bit ? min(blockBytes, UInt64(max(32, block.little(UInt16.self, at: 0xFE) ?? 32))) : 32
         let groups = (blockCount - UInt64(firstDataBlock) + UInt64(groupBlocks) - 1) / UInt64(groupBlocks)
         // More than any kernel accepts, and small enough not to overflow.
         guard groups <= 1 << 40 else { return nil }
@@ -82,6 +95,20 @@ public struct ExtSuperblock: Sendable, Hashable {
             throw KernelError("ext4", .invalidArgument, path)
         }
         return found.sizeBytes
+    }
+
+    /// The super block on a device without what every run of e2fsck writes: its times, its state, its checksum; `nil` if
+    /// there is none.
+    ///
+    /// Two that differ are of a file system that was changed between.
+    public static func substance(of path: String) throws(KernelError) -> [UInt8]? {
+        var block = try GrowthLimit.head(of: path).bytes(at: Self.offset, count: 1024)
+        guard block.count == 1024 else { return nil }
+        // s_wtime, s_state, s_kbytes_written, s_wtime_hi, s_checksum.
+        for place in [0x30..<0x34, 0x3A..<0x3C, 0x178..<0x180, 0x274..<0x275, 0x3FC..<0x400] {
+            for index in place { block[index] = 0 }
+        }
+        return block
     }
 
     /// Whether a file system of `present` bytes can use more of a device of `device` bytes.

@@ -6,13 +6,16 @@ public import LinuxKernel
 /// | --- | --- | --- |
 /// | xfs | 10,000 allocation groups | their size is that of the beginning: a fortieth of the disk that it was made for, say |
 /// | ext4 without 64bit | 2^32 - 1 blocks: 16 TiB with 4 KiB | block numbers have 32 bits |
+/// | ext4 | 2^32 - 1 inodes: 64 TiB with 8,192 in a group | a group has as many as mkfs gave it |
+/// | ext4 | descriptors of its groups in one group: 1 TiB with 1 KiB blocks | resize2fs refuses more |
 /// | ext4 | 2^20 block groups: 128 TiB with 4 KiB blocks | as for xfs |
+/// | ext4 with bigalloc | its present size | resize2fs grows it only by force |
 ///
 /// The kernel keeps data for every group in memory while the file system is mounted, and writes the headers of every
 /// new group while it grows: see fs/xfs/xfs_fsops.c, `xfs_growfs_data_private`, and fs/xfs/libxfs/xfs_ag.c,
 /// `xfs_initialize_perag`; fs/ext4/resize.c, `ext4_resize_fs`, and fs/ext4/mballoc.c, `ext4_mb_init_backend`. mkfs.xfs
 /// makes four groups on a small disk, so 10,000 groups are 2,500 times the size; on large disks groups have up to 1
-/// TiB.
+/// TiB. resize2fs's own limits: e2fsprogs resize/main.c, and resize/resize2fs.c, `adjust_fs_info`.
 public struct GrowthLimit: Sendable, Hashable {
     /// The largest size in bytes; at least the present size.
     public let bytes: UInt64
@@ -20,9 +23,9 @@ public struct GrowthLimit: Sendable, Hashable {
     public let reason: String
 
     /// The most allocation groups of an xfs.
-    static let mostXFSGroups: UInt64 = 10_000
+    public static let mostXFSGroups: UInt64 = 10_000
     /// The most block groups of an ext4.
-    static let mostExt4Groups: UInt64 = 1 << 20
+    public static let mostExt4Groups: UInt64 = 1 << 20
 
     /// The limit of the file system on `source`, which may be only its beginning; `nil` if there is neither ext4 nor
     /// xfs.
@@ -34,19 +37,42 @@ public struct GrowthLimit: Sendable, Hashable {
                 "its xfs was made with allocation groups of \(group >> 20) MiB, and cannot do with more than 10,000 of "
                 + "them"
         } else if let found = ExtSuperblock(source) {
-            let group = found.groupBlocks * found.blockBytes
-            let byGroups = max(found.sizeBytes, Self.times(group, Self.mostExt4Groups))
-            let byNumbers = UInt64(UInt32.max) * found.blockBytes
-            if !found.is64Bit, byNumbers < byGroups {
-                bytes = max(found.sizeBytes, byNumbers)
-                reason = "its ext4 has no 64bit, so \(found.blockBytes) times 2^32 bytes are its end"
-            } else {
-                bytes = byGroups
-                reason = "its ext4 has block groups of \(group >> 20) MiB, and cannot do with more than 2^20 of them"
-            }
+            (bytes, reason) = Self.ext4(found)
         } else {
             return nil
         }
+    }
+
+    /// The least of ext4's limits.
+    private static func ext4(_ found: ExtSuperblock) -> (bytes: UInt64, reason: String) {
+        guard !found.hasBigalloc else {
+            return (found.sizeBytes, "its ext4 was made with bigalloc, which resize2fs does not grow")
+        }
+        let group = found.groupBlocks * found.blockBytes
+        let inInodes = UInt64(UInt32.max) / found.groupInodes
+        let inDescriptors = (found.groupBlocks - found.firstDataBlock) * (found.blockBytes / found.descriptorBytes)
+        let limits = [
+            (
+                found.is64Bit ? .max : UInt64(UInt32.max) * found.blockBytes,
+                "its ext4 has no 64bit, so \(found.blockBytes) times 2^32 bytes are its end"
+            ),
+            (
+                times(group, inDescriptors),
+                "the block groups of its ext4 have \(found.groupBlocks) blocks of \(found.blockBytes) bytes, and one group "
+                    + "has to have room for the descriptors of all"
+            ),
+            (
+                times(group, inInodes),
+                "its ext4 was made with \(found.groupInodes) inodes in each \(group >> 20) MiB, and cannot have more than "
+                    + "2^32 of them"
+            ),
+            (
+                times(group, mostExt4Groups),
+                "its ext4 has block groups of \(group >> 20) MiB, and cannot do with more than 2^20 of them"
+            ),
+        ]
+        let least = limits.min { $0.0 < $1.0 } ?? limits[0]
+        return (max(found.sizeBytes, least.0), least.1)
     }
 
     /// The product, or the largest number on overflow, because values on a disk can be arbitrary.

@@ -80,6 +80,12 @@ enum ClaimRules {
         guard !(names.contains("ReadWriteOnce") && names.contains("ReadOnlyMany")) else {
             throw .invalid("access modes ReadWriteOnce and ReadOnlyMany cannot go together; ask for one of them")
         }
+        // A bound claim can never be mended by its owner, so what its node would refuse is refused now.
+        if !claim.isBlock,
+            let refusal = MountFlags.refusal(of: mountOptions, on: fileSystem ?? MountAccess().fileSystem)
+        {
+            throw .invalid(refusal)
+        }
         var capabilities: [VolumeCapability] = []
         for name in names {
             let mode: VolumeCapability.Mode

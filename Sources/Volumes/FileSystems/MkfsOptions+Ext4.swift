@@ -43,6 +43,17 @@ extension MkfsOptions {
         return Set(names + names.map { "^\($0)" } + ["none"])
     }()
 
+    /// Why mke2fs would refuse on the node what it takes in a trial, which does not get that far; or nothing.
+    ///
+    /// See: lib/ext2fs/ext2_fs.h, `EXT4_MMP_MAX_UPDATE_INTERVAL`.
+    static func refusalExt4(_ options: [ToolOptions.Option]) -> String? {
+        for option in options where option.letter == "E" || option.letter == "R" {
+            guard let interval = option["mmp_update_interval"].flatMap({ UInt64($0) }), interval > 300 else { continue }
+            return "'\(option.text.printable)' has an mmp_update_interval above 300 s, which mkfs.ext4 refuses"
+        }
+        return nil
+    }
+
     /// mke2fs needs room for at least twice the journal, whose size is given in MiB.
     static func smallestExt4(_ options: [ToolOptions.Option]) -> UInt64 {
         let sizes = options.filter { $0.letter == "J" }.compactMap { $0["size"] }
@@ -59,7 +70,9 @@ extension MkfsOptions {
         func number(_ letter: Character) -> UInt64? {
             options.last { $0.letter == letter }?.value.flatMap { UInt64($0) }
         }
-        let block = number("b") ?? 4096
+        // mke2fs.conf(5): two usage types have blocks of their own; what the node's says, a trial finds out.
+        let types = options.filter { $0.letter == "T" }.flatMap { ($0.value ?? "").parts(at: ",") }
+        let block = number("b") ?? (types.contains("small") || types.contains("floppy") ? 1024 : 4096)
         let features = options.filter { $0.letter == "O" }.flatMap { ($0.value ?? "").parts(at: ",") }
         let isClustered = features.last { $0 == "bigalloc" || $0 == "^bigalloc" } == "bigalloc"
         let cluster = isClustered ? number("C") ?? block * 16 : block

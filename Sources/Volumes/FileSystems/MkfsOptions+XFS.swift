@@ -46,10 +46,37 @@ extension MkfsOptions {
         return smallest
     }
 
+    /// Why no node could use what these options make, or nothing.
+    ///
+    /// Kernels are built without xfs of version 4, and without names in any case, more and more; a claim would bind and
+    /// never mount. See: Documentation/admin-guide/xfs.rst, "Deprecation Roadmap".
+    static func refusalXFS(_ options: [ToolOptions.Option]) -> String? {
+        for option in options {
+            if option.letter == "d", let count = option["agcount"].flatMap({ UInt64($0) }), count > mostXFSGroups {
+                return
+                    "'\(option.text.printable)' makes more than \(mostXFSGroups) allocation groups, which no node can do "
+                    + "with"
+            }
+            if option.letter == "m", option["crc"] == "0" {
+                return "'\(option.text.printable)' makes an xfs of version 4, without checksums, which kernels do not "
+                    + "mount any more"
+            }
+            if option.letter == "n", option["version"] == "ci" {
+                return
+                    "'\(option.text.printable)' makes an xfs that takes names in any case, which kernels do not mount any "
+                    + "more"
+            }
+        }
+        return nil
+    }
+
+    /// The most allocation groups that a node can do with (`GrowthLimit`).
+    static let mostXFSGroups: UInt64 = 10_000
+
     /// 10,000 allocation groups, of 1 TiB at most: a node grows a file system to no more than that (`GrowthLimit`).
     static func largestXFS(_ options: [ToolOptions.Option]) -> UInt64 {
         let size = options.filter { $0.letter == "d" }.compactMap { $0["agsize"] }.compactMap(bytes).max()
-        return 10_000 * min(max(size ?? 1 << 40, 1 << 20), 1 << 40)
+        return mostXFSGroups * min(max(size ?? 1 << 40, 1 << 20), 1 << 40)
     }
 
     /// A size in bytes as mkfs.xfs reads it, where it needs no size of blocks or sectors.

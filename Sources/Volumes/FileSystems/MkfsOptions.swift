@@ -21,8 +21,10 @@ public struct MkfsOptions: Sendable, Hashable {
     /// - Parameters:
     ///   - text: The class's words, separated by blanks.
     ///   - fileSystem: `ext4` or `xfs`.
+    ///   - isMade: Whether the volume exists already. Options that an earlier release allowed, and that some nodes can do
+    ///     with, are then accepted, because a PersistentVolume's cannot be changed.
     /// - Throws: `VolumeError` with `.invalidArgument` that names the option and the reason.
-    public init(_ text: String, for fileSystem: String) throws(VolumeError) {
+    public init(_ text: String, for fileSystem: String, isMade: Bool = false) throws(VolumeError) {
         let rules = fileSystem == "xfs" ? Self.xfs : Self.ext4
         let program = "mkfs.\(fileSystem)"
         let parsed = try ToolOptions(text, letters: rules.letters, of: program)
@@ -39,6 +41,8 @@ public struct MkfsOptions: Sendable, Hashable {
                 throw .invalid("mkfsOptions '\(option.text.printable)' \(fault); correct the class")
             }
         }
+        let refusal = fileSystem == "xfs" ? Self.refusalXFS(parsed.options) : Self.refusalExt4(parsed.options)
+        if !isMade, let refusal { throw .invalid("mkfsOptions \(refusal); correct the class") }
         words = parsed.options.flatMap { option in ["-\(option.letter)"] + (option.value.map { [$0] } ?? []) }
         namedFeatures = Set(
             parsed.options.filter { ["m", "i", "n"].contains($0.letter) }

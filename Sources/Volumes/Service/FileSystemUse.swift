@@ -13,8 +13,16 @@ struct FileSystemUse: Sendable, CustomStringConvertible {
     ///
     /// - Throws: `VolumeError` with `.invalidArgument` for options that no class may give.
     init(_ capabilities: [VolumeCapability], _ parameters: VolumeParameters) throws(VolumeError) {
-        mark = Self.mark(capabilities, parameters) ?? MountAccess().fileSystem
-        text = parameters.kept["mkfsOptions"] ?? ""
+        try self.init(
+            mark: Self.mark(capabilities, parameters) ?? MountAccess().fileSystem,
+            mkfsOptions: parameters.kept["mkfsOptions"]
+        )
+    }
+
+    /// Reads what stands on an image.
+    init(mark: String, mkfsOptions: String?) throws(VolumeError) {
+        self.mark = mark
+        text = mkfsOptions ?? ""
         options = VolumeCapability.fileSystems.contains(mark) ? try MkfsOptions(text, for: mark) : nil
     }
 
@@ -33,27 +41,27 @@ struct FileSystemUse: Sendable, CustomStringConvertible {
     /// For a person: `xfs with mkfsOptions '-d agcount=64'`.
     var description: String { text.isEmpty ? mark : "\(mark) with mkfsOptions '\(text.printable)'" }
 
-    /// Refuses a size that the file system cannot have, and options that mkfs does not take for it.
+    /// Why the file system cannot have a size, or nothing.
     ///
     /// - Parameters:
-    ///   - what: The volume, for errors.
-    ///   - sizeBytes: Its size.
-    ///   - trial: Who asks mkfs.
-    /// - Throws: `VolumeError` with `.outOfRange` or `.invalidArgument`.
-    func check(_ what: String, _ sizeBytes: UInt64, _ trial: (any FileSystemTrial)?) async throws(VolumeError) {
-        guard let options else { return }
-        guard sizeBytes <= largestBytes else {
-            throw VolumeError(
-                .outOfRange,
-                "cannot create \(what) with \(sizeBytes.inBinaryUnits): \(self) has at most "
-                    + "\(largestBytes.inBinaryUnits); ask for less, or use "
-                    + (mark == "xfs" ? "larger agsize in the class" : "xfs")
-            )
-        }
-        guard let reason = await trial?.refusal(of: mark, options, sizeBytes: sizeBytes) else { return }
-        throw .invalid(
-            "cannot create \(what): mkfs.\(mark) refuses mkfsOptions '\(text.printable)' for a volume of "
-                + "\(sizeBytes.inBinaryUnits): \(reason); correct the class"
+    ///   - what: What cannot be done: `create volume 'x'`.
+    ///   - sizeBytes: The size.
+    /// - Returns: The error, whose limit is `largestBytes`.
+    func sizeRefusal(_ what: String, _ sizeBytes: UInt64) -> VolumeError? {
+        guard sizeBytes > largestBytes else { return nil }
+        return VolumeError(
+            .outOfRange,
+            "cannot \(what) with \(sizeBytes.inBinaryUnits): \(self) has at most \(largestBytes.inBinaryUnits); ask for "
+                + "less, or use \(mark == "xfs" ? "larger agsize in the class" : "xfs")"
         )
+    }
+
+    /// Why mkfs cannot make the file system with that size, in words for an error, or nothing.
+    func mkfsRefusal(_ sizeBytes: UInt64, _ trial: (any FileSystemTrial)?) async -> String? {
+        guard let options, let reason = await trial?.refusal(of: mark, options, sizeBytes: sizeBytes) else {
+            return nil
+        }
+        return
+            "mkfs.\(mark) refuses mkfsOptions '\(text.printable)' for a volume of \(sizeBytes.inBinaryUnits): \(reason)"
     }
 }

@@ -13,6 +13,7 @@ extension VolumeService {
         guard !request.capabilities.isEmpty else { throw .invalid("volume capabilities are missing; give one") }
         for capability in request.capabilities {
             if let refusal = capability.refusal { throw .invalid(refusal) }
+            if let refusal = capability.mountRefusal(parameters.fileSystem, isMade: true) { throw .invalid(refusal) }
         }
         let use = try FileSystemUse(request.capabilities, parameters)
         let sizeBytes = try request.range.newSizeBytes(atLeast: use.smallestBytes, for: use.description)
@@ -66,6 +67,8 @@ extension VolumeService {
         // The class's values at the time of the create count: an image does not name its class.
         metadata[ImageMetadataKey.trashRetention] = parameters.trashRetention.map { "\($0.seconds)" }
         metadata[ImageMetadataKey.fileSystem] = FileSystemUse.mark(request.capabilities, parameters)
+        // What a node can make of it is asked again when it grows before it has a file system.
+        metadata[ImageMetadataKey.mkfsOptions] = parameters.kept["mkfsOptions"]
         metadata[ImageMetadataKey.poolSizeFactor] = parameters.poolSizeFactor.map { "\($0)" }
         return metadata
     }
@@ -92,8 +95,11 @@ extension VolumeService {
             case .halfMade:
                 try await mend(id, request)
             case .absent:
-                try await checkSize(of: "volume '\(request.name)'", sizeBytes, parameters, request.credentials)
-                try await use.check("volume '\(request.name)'", sizeBytes, trial)
+                for capability in request.capabilities {
+                    let refusal = capability.mountRefusal(parameters.fileSystem, isMade: false)
+                    if let refusal { throw .invalid("cannot create volume '\(request.name)': \(refusal)") }
+                }
+                try await checkNew("create volume '\(request.name)'", sizeBytes, use, request, parameters)
                 enter(VolumeStep.creatingImage, id.imageSpec)
                 do throws(VolumeError) {
                     try await store.createImage(

@@ -35,8 +35,14 @@ extension VolumeService {
             }
             if sizeBytes < wanted {
                 try await self.checkGrowth(id, to: wanted, request.credentials)
+                let blank = try await self.blankLimit(id, to: wanted, request.credentials)
                 enter(VolumeStep.growingImage, id.imageSpec)
-                sizeBytes = try await self.store.growImage(id, toBytes: wanted, credentials: request.credentials)
+                sizeBytes = try await self.store.growImage(
+                    id,
+                    toBytes: wanted,
+                    ifBlank: blank,
+                    credentials: request.credentials
+                )
             }
             enter(VolumeStep.answering, id.imageSpec)
             // Also for a Block volume: the size of its mapped device may have to be updated, which only the node can

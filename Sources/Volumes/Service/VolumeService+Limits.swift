@@ -10,43 +10,67 @@ extension VolumeService {
     /// How many times the pool's capacity a volume may have, unless its class says otherwise.
     static let usualPoolSizeFactor: UInt64 = 10
 
-    /// Refuses a new volume that is larger than its layout or its pool allow.
-    func checkSize(
-        of what: String,
+    /// Refuses a new volume that is larger than its layout, its file system or its pool allow, or that mkfs cannot make
+    /// one on; names the least limit, so that a retry with it succeeds.
+    func checkNew(
+        _ what: String,
         _ sizeBytes: UInt64,
-        _ parameters: VolumeParameters,
-        _ credentials: Credentials
+        _ use: FileSystemUse,
+        _ request: CreateVolumeRequest,
+        _ parameters: VolumeParameters
     ) async throws(VolumeError) {
         let largest = parameters.layout.largestBytes
-        guard sizeBytes <= largest else {
-            throw VolumeError(
+        var refusals = use.sizeRefusal(what, sizeBytes).map { [(use.largestBytes, $0)] } ?? []
+        if sizeBytes > largest {
+            let refusal = VolumeError(
                 .outOfRange,
-                "cannot create \(what) with \(sizeBytes.inBinaryUnits): an image of these features and objects has at "
-                    + "most \(largest.inBinaryUnits); ask for less, or for larger objects or no object-map in the class"
+                "cannot \(what) with \(sizeBytes.inBinaryUnits): an image of these features and objects has at most "
+                    + "\(largest.inBinaryUnits); ask for less, or for larger objects or no object-map in the class"
             )
+            refusals.append((largest, refusal))
         }
-        let pool = PoolAddress(
-            clusterID: parameters.clusterID,
-            pool: parameters.layout.dataPool ?? parameters.pool
-        )
-        try await checkSize("create \(what)", sizeBytes, in: pool, parameters.poolSizeFactor, credentials)
+        let pool = PoolAddress(clusterID: parameters.clusterID, pool: parameters.layout.dataPool ?? parameters.pool)
+        if let found = await poolRefusal(what, sizeBytes, in: pool, parameters.poolSizeFactor, request.credentials) {
+            refusals.append(found)
+        }
+        if let least = refusals.min(by: { $0.0 < $1.0 }) { throw least.1 }
+        if let reason = await use.mkfsRefusal(sizeBytes, trial) {
+            throw .invalid("cannot \(what): \(reason); correct the class")
+        }
+    }
+
+    /// What a volume whose image is blank can grow to: what could be made at once.
+    ///
+    /// Nothing for a raw device, and where nobody said which file system it will have.
+    func blankLimit(
+        _ id: VolumeID,
+        to sizeBytes: UInt64,
+        _ credentials: Credentials
+    ) async throws(VolumeError) -> BlankLimit? {
+        let metadata = try await store.metadata(of: id, credentials: credentials) ?? [:]
+        guard let mark = metadata[ImageMetadataKey.fileSystem],
+            let use = try? FileSystemUse(mark: mark, mkfsOptions: metadata[ImageMetadataKey.mkfsOptions])
+        else { return nil }
+        let what = "expand volume '\(id)', which has no file system yet,"
+        if let refusal = use.sizeRefusal(what, sizeBytes) {
+            return BlankLimit(largestBytes: use.largestBytes, refusal: refusal)
+        }
+        guard let reason = await use.mkfsRefusal(sizeBytes, trial) else { return nil }
+        let refusal = VolumeError(.outOfRange, "cannot \(what): \(reason); ask for less")
+        return BlankLimit(largestBytes: use.largestBytes, refusal: refusal)
     }
 
     /// Refuses growth beyond what the volume's pool allows; the factor of its class is recorded on the image.
     func checkGrowth(_ id: VolumeID, to sizeBytes: UInt64, _ credentials: Credentials) async throws(VolumeError) {
         let pool = PoolAddress(clusterID: id.clusterID, pool: id.pool)
         let what = "expand volume '\(id)'"
-        do throws(VolumeError) {
-            return try await checkSize(what, sizeBytes, in: pool, nil, credentials)
-        } catch {
-            guard error.code == .outOfRange else { throw error }
-        }
+        guard await poolRefusal(what, sizeBytes, in: pool, nil, credentials) != nil else { return }
         // Its data may be in another pool, or its class may raise the limit.
         let metadata = try await store.metadata(of: id, credentials: credentials) ?? [:]
         let factor = metadata[ImageMetadataKey.poolSizeFactor].flatMap { UInt64($0) }
         let data = try await presentImage(id, credentials: credentials).dataPool
         let dataPool = PoolAddress(clusterID: id.clusterID, pool: data ?? id.pool)
-        try await checkSize(what, sizeBytes, in: dataPool, factor, credentials)
+        if let (_, refusal) = await poolRefusal(what, sizeBytes, in: dataPool, factor, credentials) { throw refusal }
     }
 
     /// The largest volume that the pool allows; `nil` without a limit, or when Ceph does not say how large the pool is.
@@ -62,26 +86,28 @@ extension VolumeService {
         return largest.overflow ? nil : largest.partialValue
     }
 
-    private func checkSize(
+    /// The largest volume that the pool allows and the error that says so, or nothing if the size is allowed.
+    private func poolRefusal(
         _ what: String,
         _ sizeBytes: UInt64,
         in pool: PoolAddress,
         _ factor: UInt64?,
         _ credentials: Credentials
-    ) async throws(VolumeError) {
+    ) async -> (UInt64, VolumeError)? {
         let multiple = factor ?? Self.usualPoolSizeFactor
         // The pool's last known size is good enough: this check only prevents absurd sizes.
         let known = poolSizes.withLock { $0[pool] } ?? 0
         guard multiple > 0, sizeBytes / multiple >= known,
             let largest = await largestBytes(in: pool, factor, credentials), sizeBytes > largest
-        else { return }
+        else { return nil }
         let unit = CapacityRange.granularityBytes
-        throw VolumeError(
+        let refusal = VolumeError(
             .outOfRange,
             "cannot \(what) with \(sizeBytes.inBinaryUnits): pool '\(pool.pool)' can hold "
                 + "\((largest / multiple / unit * unit).inBinaryUnits) in all, and a volume may have \(multiple) times that, "
                 + "\((largest / unit * unit).inBinaryUnits); ask for less, or have a class with another poolSizeFactor (0 for "
                 + "no limit)"
         )
+        return (largest, refusal)
     }
 }

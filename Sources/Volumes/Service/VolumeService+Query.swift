@@ -16,7 +16,9 @@ extension VolumeService {
             try await self.presentImage(id, credentials: request.credentials)
         }
         for capability in request.capabilities {
-            if let refusal = capability.refusal { return .refused(refusal) }
+            if let refusal = capability.refusal ?? capability.mountRefusal(nil, isMade: true) {
+                return .refused(refusal)
+            }
         }
         guard !request.parameters.isEmpty else { return .confirmed }
         do throws(VolumeError) {

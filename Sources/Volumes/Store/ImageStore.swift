@@ -47,10 +47,12 @@ public protocol ImageStore: Sendable {
     /// Grows an image and returns its size; never shrinks one.
     ///
     /// Throws `.notFound` if it does not exist, `.failedPrecondition` if it is not Nacre's, and `.outOfRange` with the
-    /// largest possible size if its features or its file system do not allow the size. The image is then unchanged.
+    /// largest possible size if its features or its file system do not allow the size; `blank`'s error if there is one
+    /// and the image holds no file system. The image is then unchanged.
     func growImage(
         _ id: VolumeID,
         toBytes sizeBytes: UInt64,
+        ifBlank blank: BlankLimit?,
         credentials: Credentials
     ) async throws(VolumeError) -> UInt64
 
@@ -92,6 +94,20 @@ extension ImageStore {
 
     /// Nothing has the name of an image that is not there.
     public func namesake(of id: VolumeID, credentials: Credentials?) async -> String? { nil }
+}
+
+/// Why an image on which no file system was made yet cannot grow to a size.
+public struct BlankLimit: Sendable {
+    /// The largest size in bytes.
+    public let largestBytes: UInt64
+    /// What to say.
+    public let refusal: VolumeError
+
+    /// Describes a limit.
+    public init(largestBytes: UInt64, refusal: VolumeError) {
+        self.largestBytes = largestBytes
+        self.refusal = refusal
+    }
 }
 
 /// What there is under an image's name.

@@ -35,8 +35,8 @@ public struct CapacityRange: Sendable, Hashable {
         guard self.requiredBytes <= Self.largestBytes else {
             throw VolumeError(
                 .outOfRange,
-                "required \(self.requiredBytes.inBinaryUnits) is above the largest volume of "
-                    + Self.largestBytes.inBinaryUnits
+                "required \(self.requiredBytes.inBinaryUnits) is above \(Self.largestBytes.inBinaryUnits), which no volume "
+                    + "can have; ask for less"
             )
         }
     }

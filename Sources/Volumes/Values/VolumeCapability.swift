@@ -119,4 +119,16 @@ extension VolumeCapability {
             return nil
         }
     }
+
+    /// Why a volume cannot be mounted with these options, or `nil` if it can.
+    ///
+    /// - Parameters:
+    ///   - fileSystem: The class's file system, where the capability names none.
+    ///   - isMade: Whether the volume exists already; see `MountFlags`.
+    /// - Returns: What is wrong, and what to do.
+    func mountRefusal(_ fileSystem: String?, isMade: Bool) -> String? {
+        guard case .mount(let mount) = access else { return nil }
+        let name = mount.fsType.isEmpty ? fileSystem ?? (isMade ? "" : mount.fileSystem) : mount.fsType
+        return MountFlags.refusal(of: mount.mountFlags, on: name, isMade: isMade)
+    }
 }
