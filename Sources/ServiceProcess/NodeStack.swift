@@ -24,11 +24,21 @@ package struct NodeStack: Sendable {
 
     private static let runDirectory = "/run/nacre"
 
-    /// A spare server is useful only for a process with many calls.
+    /// Wires them.
+    ///
+    /// - Parameters:
+    ///   - settings: What the service was told.
+    ///   - nodeID: Who this node is.
+    ///   - stack: The controller's side.
+    ///   - lock: That no other process keeps volumes in the settings' state directory.
+    ///   - keepsSpare: Whether a server waits for the next image, which is useful only for a process with many calls.
+    ///   - observer: Told of steps.
+    ///   - logger: Where to tell of repairs.
     package init(
         _ settings: ServiceSettings,
         nodeID: String,
         _ stack: ControllerStack,
+        holding lock: StateLock,
         keepsSpare: Bool = true,
         observer: StepObserver?,
         logger: Logger
@@ -40,20 +50,20 @@ package struct NodeStack: Sendable {
             logger: logger
         )
         let fuse = FuseLoopMapper(
-            stateDirectory: settings.stateDirectory,
+            stateDirectory: lock.directory,
             nodeID: nodeID,
             launcher: launcher,
             logger: logger
         )
-        owner = ImageOwnership(stateDirectory: settings.stateDirectory, nodeID: nodeID, logger: logger)
+        owner = ImageOwnership(stateDirectory: lock.directory, nodeID: nodeID, logger: logger)
         let krbd = KernelRBDMapper(
-            stateDirectory: settings.stateDirectory,
+            stateDirectory: lock.directory,
             crushLocation: settings.crushLocation,
             owner: owner,
             logger: logger
         )
         let nbd = NBDMapper(
-            stateDirectory: settings.stateDirectory,
+            stateDirectory: lock.directory,
             nodeID: nodeID,
             launcher: launcher,
             logger: logger
@@ -61,17 +71,17 @@ package struct NodeStack: Sendable {
         operations = Operations(observer: observer)
         service = NodeVolumeService(
             info: NodeInfo(nodeID: nodeID, maxVolumes: 0),
-            stateDirectory: settings.stateDirectory,
-            mapper: ImageMappers([krbd, nbd, fuse], stateDirectory: settings.stateDirectory, logger: logger),
+            stateDirectory: lock.directory,
+            mapper: ImageMappers([krbd, nbd, fuse], stateDirectory: lock.directory, logger: logger),
             defaultChoice: settings.mounter,
             pool: BlockingPool(threads: Self.threads),
             operations: operations,
             logger: logger,
             standstill: { await store.standstill(of: $0, as: $1) },
             places: VolumePlaces(
-                own: [settings.stateDirectory, Self.runDirectory],
+                own: [lock.directory, Self.runDirectory],
                 lent: [
-                    DriverSettings().localDirectory, "\(settings.stateDirectory)/vol", "\(settings.stateDirectory)/cli",
+                    DriverSettings().localDirectory, "\(lock.directory)/vol", "\(lock.directory)/cli",
                     "\(Self.runDirectory)/cli",
                 ]
             )

@@ -86,7 +86,7 @@ struct MetricsTests {
     }
 
     @Test("The table has what the programs register, of the same kind, and all of it is explained")
-    func table() throws {
+    func table() async throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: "nacre-metrics-\(UUID())").path
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: directory) }
@@ -106,7 +106,8 @@ struct MetricsTests {
         ])
         let controller = try ControllerOptions.parse(["--kubeconfig", "\(directory)/kubeconfig"])
         let stack = ControllerStack(serve.settings, observer: nil, logger: logger)
-        let node = NodeStack(serve.settings, nodeID: "n1", stack, observer: nil, logger: logger)
+        let lock = try await StateLock.forCommand(directory, until: .now + .seconds(60))
+        let node = NodeStack(serve.settings, nodeID: "n1", stack, holding: lock, observer: nil, logger: logger)
 
         let ofController = MetricsRegistry()
         ServiceMetrics.register(stack, TrashRounds(stack, serve.settings, logger: logger), in: ofController)

@@ -12,7 +12,7 @@ import Volumes
 enum DirectServices {
     /// Puts together the controller's side.
     static func controller(_ options: CephOptions) throws -> DirectBackend {
-        try backend(options, serveArguments: [], nodeID: nil)
+        try backend(options, serveArguments: [], node: nil)
     }
 
     /// Puts together both sides.
@@ -26,14 +26,16 @@ enum DirectServices {
                 "a node service runs on this machine, at '\(options.socket)'; let it do the work: leave out --direct"
             )
         }
+        // A service may answer at another socket, and other commands do without one, too.
+        let lock = try await StateLock.forCommand(local.stateDir, until: .now + options.timeout.duration)
         let name = KernelFile.firstLine("/proc/sys/kernel/hostname") ?? "localhost"
-        return try backend(options.ceph, serveArguments: ["--state-dir", local.stateDir], nodeID: name)
+        return try backend(options.ceph, serveArguments: ["--state-dir", local.stateDir], node: (name, lock))
     }
 
     private static func backend(
         _ options: CephOptions,
         serveArguments: [String],
-        nodeID: String?
+        node: (id: String, lock: StateLock)?
     ) throws -> DirectBackend {
         // Lists and conditions are read as this user; without one the error would come late, in the service's words.
         _ = try options.credentials()
@@ -53,12 +55,20 @@ enum DirectServices {
             )
         }
         let steps = LatestStep()
-        let node = nodeID.map {
-            NodeStack(settings, nodeID: $0, stack, keepsSpare: false, observer: steps.observe, logger: logger)
+        let stackOfNode = node.map {
+            NodeStack(
+                settings,
+                nodeID: $0.id,
+                stack,
+                holding: $0.lock,
+                keepsSpare: false,
+                observer: steps.observe,
+                logger: logger
+            )
         }
         return DirectBackend(
             controller: stack.service,
-            node: node?.service,
+            node: stackOfNode?.service,
             operations: stack.operations,
             nodeSteps: steps,
             purger: stack.purger,

@@ -42,7 +42,14 @@ struct NodeRunCommand: AsyncParsableCommand {
         guard let nodeID = options.nodeID ?? Environment.value("NODE_NAME") ?? Self.hostName else {
             throw CommandFailure(.usage, "this node has no name; name it by --node-id")
         }
-        let node = NodeStack(options.settings, nodeID: nodeID, stack, observer: CrashPoint.observer, logger: logger)
+        let node = NodeStack(
+            options.settings,
+            nodeID: nodeID,
+            stack,
+            holding: try await options.lockStateDirectory(logger),
+            observer: CrashPoint.observer,
+            logger: logger
+        )
         let liveness = Liveness()
         let looks = NodeLooks(stateDirectory: options.stateDir, loop: liveness.loop("the look at image servers"))
         NodeMetrics.register(node, looks, stateDirectory: options.stateDir, in: registry)

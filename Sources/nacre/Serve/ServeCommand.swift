@@ -34,13 +34,23 @@ struct ServeCommand: AsyncParsableCommand {
         let level = options.logLevel
         var logger = Logger(label: "nacre", factory: MaskingLogHandler.init)
         logger.logLevel = level
+        // Before anything is looked at: what is half done there may be another service's work.
+        let lock: StateLock? = if options.nodeID == nil { nil } else { try await options.lockStateDirectory(logger) }
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
         let stack = ControllerStack(options.settings, observer: CrashPoint.observer, logger: logger)
         let trash = TrashRounds(stack, options.settings, logger: logger)
         ServiceMetrics.register(stack, trash, in: registry)
-        let node = options.nodeID.map {
-            NodeStack(options.settings, nodeID: $0, stack, observer: CrashPoint.observer, logger: logger)
+        var node: NodeStack?
+        if let nodeID = options.nodeID, let lock {
+            node = NodeStack(
+                options.settings,
+                nodeID: nodeID,
+                stack,
+                holding: lock,
+                observer: CrashPoint.observer,
+                logger: logger
+            )
         }
         let liveness = Liveness()
         let looks = NodeLooks(stateDirectory: options.stateDir, loop: liveness.loop("the look at image servers"))

@@ -139,6 +139,16 @@ extension ServeOptions {
         )
     }
 
+    /// Takes the state directory for a node service; waits for one that is ending.
+    func lockStateDirectory(_ logger: Logger) async throws -> StateLock {
+        try await StateLock.forService(stateDir, socket: socket) { owner in
+            logger.notice(
+                "waiting for the state directory, which another process keeps",
+                metadata: ["directory": "\(stateDir)", "owner": "\(owner)"]
+            )
+        }
+    }
+
     /// Why the service's own user cannot be read; `nil` if it can, or if none is configured.
     var secretFault: String? {
         guard let secretDir else { return nil }
