@@ -12,15 +12,35 @@ extension ProcessControl {
         try accepted("fork", "this process", clinux_fork())
     }
 
-    /// Waits for a child process to end; returns its exit status, or `nil` if it was killed.
+    /// How a process ended.
+    public enum Ending: Sendable, Hashable, CustomStringConvertible {
+        /// By itself, with this status.
+        case exited(Int32)
+        /// By a signal.
+        case killed(Int32)
+        /// It is no child of ours, so nobody can tell us.
+        case unknown
+
+        /// Such as `ended with status 1`, `was killed by signal 9`.
+        public var description: String {
+            switch self {
+            case .exited(let status): "ended with status \(status)"
+            case .killed(let signal):
+                "was killed by signal \(signal)\(signal == SIGKILL ? ", as one that lacks memory is" : "")"
+            case .unknown: "ended"
+            }
+        }
+    }
+
+    /// Waits for a child process to end.
     ///
     /// Implements `waitpid`.
-    public static func wait(for child: Int32) -> Int32? {
+    public static func wait(for child: Int32) -> Ending {
         var status: CInt = 0
         while waitpid(child, &status, 0) < 0 {
-            guard errno == EINTR else { return nil }
+            guard errno == EINTR else { return .unknown }
         }
-        return status & 0x7F == 0 ? (status >> 8) & 0xFF : nil
+        return status & 0x7F == 0 ? .exited((status >> 8) & 0xFF) : .killed(status & 0x7F)
     }
 }
 

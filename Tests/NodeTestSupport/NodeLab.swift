@@ -17,7 +17,7 @@ public struct NodeLab: Sendable {
     /// Where it keeps everything.
     public let directory: String
     /// The monitors of its cluster.
-    public let monitors: [String]
+    public var monitors: [String]
     /// The node's user.
     public let credentials: Credentials
     /// Where its servers go.

@@ -73,7 +73,7 @@ enum ImageKeeper {
             try ServerAttendance(configuration).waitForEnd(of: server.process)
             var configuration = configuration
             configuration.adopted = nil
-            let end = ServerEnd(status: nil, words: try words.readToEnd())
+            let end = ServerEnd(ending: .unknown, words: try words.readToEnd())
             keep(configuration, key, heritage, after: end)
         } catch {
             ServerLog.say("cannot keep \(configuration.image): \(error)")
@@ -81,9 +81,9 @@ enum ImageKeeper {
         }
     }
 
-    /// How a server ended; without a status if it was killed or was started by another process.
+    /// How a server ended; unknown if another process had started it.
     private struct ServerEnd {
-        let status: Int32?
+        let ending: ProcessControl.Ending
         let words: [UInt8]
     }
 
@@ -106,23 +106,34 @@ enum ImageKeeper {
                 _exit(1)
             }
             if end.words.contains(Word.gone.rawValue) { _exit(0) }
-            guard generation > 0 || end.words.contains(Word.ready.rawValue) else { _exit(1) }
-            if end.status == fenced {
+            guard generation > 0 || end.words.contains(Word.ready.rawValue) else {
+                // A server that failed has told why already; one that was killed could not.
+                if let first { report(end.ending, of: configuration.image, to: first) }
+                _exit(1)
+            }
+            if let first { close(first) }
+            if end.ending == .exited(fenced) {
                 heritage.giveUp()
                 _exit(1)
             }
-            refusedSince = end.status == refused ? refusedSince ?? begin : nil
+            refusedSince = end.ending == .exited(refused) ? refusedSince ?? begin : nil
             if let refusedSince, .now - refusedSince > refusalLimit {
                 ServerLog.say("giving \(configuration.image) up: another client has it")
                 heritage.giveUp()
                 _exit(1)
             }
             pause = .now - begin > soundLife ? 0 : min(max(pause * 2, pause == 0 ? 20_000 : 0), longestPause)
-            let how = end.status.map { "ended with \($0)" } ?? "was killed"
-            ServerLog.say("the server of \(configuration.image) \(how): starting the next one")
+            ServerLog.say("the server of \(configuration.image) \(end.ending): starting the next one")
             if generation > 0 { usleep(pause) }
             generation += 1
         }
+    }
+
+    /// Tells the service that waits for the first server how that ended.
+    private static func report(_ ending: ProcessControl.Ending, of image: ImageAddress, to parent: CInt) {
+        let sentence = "the server of image \(image) \(ending) before it was ready"
+        ServerLog.say(sentence)
+        ImageServerReport.failed(MappingError(.other, sentence)).send(to: parent)
     }
 
     /// Starts a server and waits for its end.
@@ -140,14 +151,12 @@ enum ImageKeeper {
                     let server = ImageServer(configuration, key, heritage, generation, toKeeper: toKeeper.rawValue)
                     server.run(parent: parent)
                 }
-                // The service must see that its pipe is closed when the server ends.
-                if let parent { close(parent) }
                 _ = consume toKeeper
                 if let identity = ProcessIdentity(of: process) {
                     try ServerAttendance(configuration).waitForEnd(of: identity)
                 }
-                let status = ProcessControl.wait(for: process)
-                return ServerEnd(status: status, words: try words.readToEnd())
+                let ending = ProcessControl.wait(for: process)
+                return ServerEnd(ending: ending, words: try words.readToEnd())
             }
         } catch {
             ServerLog.say("cannot start a server for \(configuration.image): \(error)")

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 internal import Glibc
 internal import ImageMapping
@@ -37,7 +38,7 @@ public enum ImageServerProcess {
         ServerLog.attempt("write to \(configuration.directory.log)") { () throws(KernelError) in
             try ServerLog.move(to: configuration.directory.log)
         }
-        for sentence in start.complaints { ServerLog.say(sentence) }
+        for sentence in start.complaints { ServerLog.sayHarmless(sentence) }
         if let server = configuration.adopted { ImageKeeper.run(configuration, key, adopting: server) }
         ImageKeeper.run(configuration, key, parent: parent)
     }
@@ -110,13 +111,31 @@ enum ServerLog {
         }
     }
 
+    /// What a line begins with that tells of no failure of the server.
+    private static let harmless = "goes on without it: "
+
     /// Runs a step that may fail on some hosts; logs the failure.
     static func attempt(_ what: String, _ body: () throws(KernelError) -> Void) {
         do throws(KernelError) {
             try body()
         } catch {
-            say("cannot \(what): \(error)")
+            sayHarmless("cannot \(what): \(error)")
         }
+    }
+
+    /// Logs what the server does without, and goes on.
+    static func sayHarmless(_ sentence: String) { say(harmless + sentence) }
+
+    /// The last line of a log that may tell why a server ended; `nil` if there is none.
+    ///
+    /// - Parameters:
+    ///   - path: The log.
+    ///   - offset: How many bytes of it are of earlier servers.
+    /// - Returns: The line.
+    static func lastWords(in path: String, from offset: Int) -> String? {
+        guard let bytes = try? KernelFile.bytes(path) else { return nil }
+        return String(decoding: bytes.dropFirst(offset), as: UTF8.self).parts(at: "\n", omittingEmpty: true)
+            .last { !$0.startsExactly(with: harmless) }
     }
 }
 

@@ -53,6 +53,8 @@ public final class ServerLauncher: Sendable {
         didStart: () -> Void
     ) throws(MappingError) {
         defer { prepareSpare() }
+        // What is there already is of earlier servers.
+        let written = (try? KernelFile.bytes(configuration.directory.log))?.count ?? 0
         let answer: [UInt8]
         do throws(KernelError) {
             let server = try told(configuration, key)
@@ -68,11 +70,12 @@ public final class ServerLauncher: Sendable {
             throw MappingError("start a server for image \(configuration.image)", error)
         }
         guard let report = try? JSONDecoder().decode(ImageServerReport.self, from: Data(answer)) else {
-            let log = try? KernelFile.text(configuration.directory.log)
-            let lastWords = log?.parts(at: "\n", omittingEmpty: true).last ?? "it said nothing"
+            let last = ServerLog.lastWords(in: configuration.directory.log, from: written)
             throw MappingError(
                 .other,
-                "cannot start a server for image \(configuration.image): it ended before it was ready: \(lastWords)"
+                "cannot start a server for image \(configuration.image): it ended before it was ready, "
+                    + (last.map { "and said: \($0)" } ?? "and said nothing, as one that was killed")
+                    + "; see '\(configuration.directory.log)'"
             )
         }
         if case .failed(let error) = report { throw error }
