@@ -86,11 +86,25 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
             case .noFunction: (.unsupported, "it has features that this Ceph client does not know, see 'rbd info'")
             default: (.other, "")
             }
-        self.init(kind, "cannot \(what): \(cause)\(cause.isEmpty ? "" : " ")\(error)")
+        guard !cause.isEmpty else {
+            self.init(kind, "cannot \(what): \(error)")
+            return
+        }
+        // The subject stands behind the call: behind a cause that ends in a quotation it would seem to be a part of it.
+        self.init(kind, "cannot \(what): \(cause) (\(error.call) of '\(error.subject)': \(error.code.name))")
     }
 
     /// Says that a connection as a user failed, where the user's key may be the reason.
     package init(_ what: String, _ error: RADOSError, as credentials: Credentials) {
+        if let refusal = error.refusal(of: credentials) {
+            let keyType = RADOSError.refusal(ofKeyTypeOf: credentials).map { "; \($0)" } ?? ""
+            self.init(
+                .denied,
+                "cannot \(what): cannot connect as \(error.subject): \(refusal.cause) (\(error.call): \(error.code.name)); "
+                    + "\(refusal.remedy)\(keyType)"
+            )
+            return
+        }
         guard let fault = error.fault(inKeyOf: credentials) else {
             let plain = Self(what, error)
             let isRefusal = [.permissionDenied, .notPermitted, .timedOut].contains(error.code)

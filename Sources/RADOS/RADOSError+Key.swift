@@ -25,6 +25,23 @@ extension RADOSError {
         }
     }
 
+    /// Why the monitors refused a user who was to be connected, where they did.
+    ///
+    /// The user's caps for pools are not in question yet: monitors refuse a user that they do not know, or who does not
+    /// prove to have its key.
+    ///
+    /// - Parameter credentials: The user.
+    /// - Returns: A clause with the cause and where to look, in two parts, between which the call's name goes; `nil` for
+    ///   every other failure.
+    public func refusal(of credentials: Credentials) -> (cause: String, remedy: String)? {
+        guard call == "rados_connect", [.permissionDenied, .notPermitted].contains(code) else { return nil }
+        return (
+            "its monitors refuse the user: there is none of that name, or it has another key, or no caps for mon",
+            "compare userID and userKey of the Secret with 'ceph auth get \(credentials.entityName)', which must have mon "
+                + "'profile rbd'"
+        )
+    }
+
     /// Why monitors may refuse a user, or seem not to answer, although everything else is right.
     ///
     /// Monitors of 20.2.4 that do not allow the key's type offer no method for it. librados 16.2.15 returns EACCES then, or

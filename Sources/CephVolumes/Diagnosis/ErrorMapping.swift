@@ -21,14 +21,10 @@ enum ErrorMapping {
         if let fault = error.fault(inKeyOf: credentials) {
             return VolumeError(.unauthenticated, "\(what): \(fault) \(call)")
         }
+        if let refusal = error.refusal(of: credentials) {
+            return VolumeError(.unauthenticated, "\(what): \(refusal.cause) \(call); \(refusal.remedy)\(keyType)")
+        }
         switch error.code {
-        case .permissionDenied, .notPermitted:
-            return VolumeError(
-                .unauthenticated,
-                "\(what): its monitors refuse the user: there is none of that name, or it has another key, or no caps for "
-                    + "mon \(call); compare userID and userKey of the Secret with 'ceph auth get \(credentials.entityName)', "
-                    + "which must have mon 'profile rbd'\(keyType)"
-            )
         case .timedOut:
             return VolumeError(
                 .unavailable,
@@ -100,7 +96,7 @@ enum ErrorMapping {
         return VolumeError(
             .invalidArgument,
             "cluster '\(clusterID)' has no pool '\(pool)' (\(error.call): \(error.code.name)); "
-                + "create it and run: rbd pool init \(pool.shellWord), or correct \(key) of the class"
+                + "create it and run: rbd pool init \(pool.shellWord), or name another one by the parameter \(key)"
         )
     }
 }
