@@ -41,7 +41,7 @@ struct ParametersTests {
             (["mapOptions": "krbd:a;;nbd:b"], "mapOptions"),
             (["encrypted": "maybe"], "encrypted"),
             (["encryptionType": "block"], "encryptionType"),
-            (["encrypted": "true", "encryptionType": "disk"], "encryptionType"),
+            (["encrypted": "false", "encryptionType": "disk"], "encryptionType"),
             (["encryptionKMSID": "vault"], "encryptionKMSID"),
             (["volumeNamePrefix": "a/b"], "volumeNamePrefix"),
             (["volumeNamePrefix": "ä"], "volumeNamePrefix"),
@@ -66,6 +66,14 @@ struct ParametersTests {
         #expect(throws: VolumeError.self) { _ = try VolumeParameters(Self.right.filter { $0.key != key }) }
     }
 
+    @Test("Encryption is refused where the volume would be made", arguments: ["true", "1", "T"])
+    func encryption(_ flag: String) {
+        #expect {
+            _ = try VolumeParameters(Self.right.merging(["encrypted": flag, "encryptionKMSID": "vault"]) { $1 })
+        } throws: { ($0 as? VolumeError)?.code == .unimplemented && "\($0)".contains("encrypted") }
+        #expect(throws: Never.self) { _ = try VolumeParameters(Self.right.merging(["encrypted": "false"]) { $1 }) }
+    }
+
     @Test("Topology is of a later release, and says so")
     func topology() {
         #expect {
@@ -83,12 +91,12 @@ struct ParametersTests {
             "csi.storage.k8s.io/node-stage-secret-name": "rook-csi-rbd-node",
             "csi.storage.k8s.io/fstype": "ext4", "csi.storage.k8s.io/pvc/name": "pgdata", "mounter": "rbd-nbd",
             "mapOptions": "krbd:queue_depth=128,lock_on_read;nbd:try-netlink", "mkfsOptions": "-m0 -O ^has_journal",
-            "encrypted": "true", "encryptionKMSID": "vault",
+            "encrypted": "false",
         ])
         #expect(parameters.clusterID == "rook-ceph" && parameters.pool == "postgres-replicapool")
         #expect(parameters.layout.features == ["layering"])
         #expect(parameters.claimMetadata == ["csi.storage.k8s.io/pvc/name": "pgdata"])
-        #expect(parameters.kept["mkfsOptions"] == "-m0 -O ^has_journal" && parameters.kept["encrypted"] == "true")
+        #expect(parameters.kept["mkfsOptions"] == "-m0 -O ^has_journal" && parameters.kept["encrypted"] == "false")
         #expect(!parameters.kept.keys.contains { $0.hasPrefix("csi.storage.k8s.io/") })
     }
 }

@@ -61,6 +61,13 @@ public struct VolumeParameters: Sendable, Hashable {
                 "parameter topologyConstrainedPools is not supported yet; use a class with one pool for each zone"
             )
         }
+        guard known[.encrypted].flatMap(ParameterForm.flag) != true else {
+            throw VolumeError(
+                .unimplemented,
+                "parameter encrypted is not supported yet, and nothing would be encrypted; drop it, or use dm-crypt on a "
+                    + "volume of volumeMode Block"
+            )
+        }
         guard let pool = known[.pool] else { throw .invalid("parameter pool is missing; name the RBD pool") }
         self.clusterID = clusterID
         self.pool = pool
@@ -114,8 +121,7 @@ public struct VolumeParameters: Sendable, Hashable {
             guard let value = known[key] else { continue }
             try checkMapOptions(key.rawValue, value)
         }
-        let isEncrypted = known[.encrypted].flatMap(ParameterForm.flag) ?? false
-        for key in [ParameterKey.encryptionType, .encryptionKMSID] where known[key] != nil && !isEncrypted {
+        for key in [ParameterKey.encryptionType, .encryptionKMSID] where known[key] != nil {
             throw .invalid("parameter \(key.rawValue) is given, but encrypted is not true; set it or drop the key")
         }
         let kubernetes = all[ParameterKey.kubernetesPrefix + "fstype"]

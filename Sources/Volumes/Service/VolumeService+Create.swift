@@ -70,6 +70,7 @@ extension VolumeService {
         // What a node can make of it is asked again when it grows before it has a file system.
         metadata[ImageMetadataKey.mkfsOptions] = parameters.kept["mkfsOptions"]
         metadata[ImageMetadataKey.poolSizeFactor] = parameters.poolSizeFactor.map { "\($0)" }
+        metadata[ImageMetadataKey.nodeParameters] = NodeParameters.text(of: parameters.kept)
         return metadata
     }
 

@@ -15,6 +15,9 @@ public enum ImageMetadataKey {
     public static let format = "nacre.io/format"
     /// How many times its pool's capacity the volume may have, if its class says so; 0 for no limit.
     public static let poolSizeFactor = "nacre.io/pool-size-factor"
+    /// The parameters that a node needs, such as `mkfsOptions`, as a JSON object of texts; read by who has no
+    /// PersistentVolume that says them.
+    public static let nodeParameters = "nacre.io/node-parameters"
     /// The uid of the namespace `kube-system` of the Kubernetes cluster that uses the volume.
     public static let kubernetesCluster = "nacre.io/kubernetes-cluster"
     /// When and by whom the image was moved to the trash; only images with this mark are removed from there.

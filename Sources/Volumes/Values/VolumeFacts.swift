@@ -15,6 +15,8 @@ public struct VolumeFacts: Sendable, Hashable {
     public var fileSystem: String?
     /// For how long it stays in Ceph's trash once it is deleted, in seconds; `nil` if that is unknown.
     public var trashSeconds: Int64?
+    /// The parameters that a node needs, as they were given when it was made.
+    public var nodeParameters: [String: String]
     /// The uid of the namespace `kube-system` of the Kubernetes cluster that uses it.
     public var kubernetesCluster: String?
     /// Who uses it: nodes by their names, other clients by their addresses; sorted.
@@ -27,6 +29,7 @@ public struct VolumeFacts: Sendable, Hashable {
             claim = "\(namespace)/\(name)"
         }
         fileSystem = metadata[ImageMetadataKey.fileSystem] ?? metadata[ImageMetadataKey.format].flatMap(Self.made)
+        nodeParameters = NodeParameters.parameters(in: metadata[ImageMetadataKey.nodeParameters])
         kubernetesCluster = metadata[ImageMetadataKey.kubernetesCluster]
         trashSeconds = metadata[ImageMetadataKey.trashRetention].flatMap(Int64.init)
         self.createdAt = createdAt ?? metadata[Self.createdKey].flatMap(Int64.init)
@@ -62,6 +65,7 @@ public struct VolumeFacts: Sendable, Hashable {
             context[Self.claimNameKey] = parts[1]
         }
         context[ImageMetadataKey.fileSystem] = fileSystem
+        context[ImageMetadataKey.nodeParameters] = NodeParameters.text(of: nodeParameters)
         context[ImageMetadataKey.kubernetesCluster] = kubernetesCluster
         context[ImageMetadataKey.trashRetention] = trashSeconds.map { "\($0)" }
         context[Self.createdKey] = createdAt.map { "\($0)" }
