@@ -8,7 +8,8 @@ internal import SystemPackage
 /// The files of a file system may contain anything, including other marks, such as a disk image or a RAID label. So if
 /// an expected file system has a valid super block, marks in its data area are ignored.
 public enum ContentProbe {
-    static let edgeBytes: UInt64 = 4 << 20
+    /// So much of each end is read, in bytes.
+    public static let edgeBytes: UInt64 = 4 << 20
     private static let windowBytes = 1 << 20
 
     /// Reads both ends of a device or file.

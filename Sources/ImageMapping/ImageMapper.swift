@@ -103,6 +103,15 @@ public protocol ImageMapper: Sendable {
     /// - Throws: `MappingError` of kind `.fenced` when the key has another value by now.
     func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError)
 
+    /// Whether any object exists that holds a part of a range of an image that is mapped here.
+    ///
+    /// - Parameters:
+    ///   - request: The image, as it was mapped.
+    ///   - range: Offsets in bytes.
+    /// - Returns: Whether one exists; `nil` if that cannot be told within seconds.
+    /// - Throws: `MappingError`.
+    func holdsObjects(_ request: MapRequest, in range: Range<UInt64>) throws(MappingError) -> Bool?
+
     /// The devices that the kernel itself says are of an image, or of any image that this service mapped; no record is asked.
     func unrecordedDevices(of image: ImageAddress?) throws(MappingError) -> [DeviceNumber]
 

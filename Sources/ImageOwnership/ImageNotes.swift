@@ -27,6 +27,17 @@ package struct ImageNotes: Sendable {
         throw MappingError(.notFound, "there is no image \(image)")
     }
 
+    /// Whether an object of the image exists that holds a part of a range; `nil` if that would take long to tell.
+    package func holdsObjects(in range: Range<UInt64>) throws(MappingError) -> Bool? {
+        do throws(RBDError) {
+            let opened = try Image.open(image.name, in: context, access: .readOnly)
+            defer { opened.close() }
+            return try opened.holdsObjects(in: range)
+        } catch {
+            throw MappingError("look for objects of image \(image)", error)
+        }
+    }
+
     package func apply(_ change: MetadataChange) throws(MappingError) {
         do throws(RBDError) {
             if try context.replaceMetadata(change.key, change.present, with: change.value, ofImageID: imageID) {

@@ -141,6 +141,13 @@ public final class ImageOwnership: KernelImageOwner {
         }
     }
 
+    /// Whether an object of it exists that holds a part of a range; `nil` if that would take long to tell.
+    public func holdsObjects(_ request: MapRequest, in range: Range<UInt64>) throws(MappingError) -> Bool? {
+        try connected(for: request) { (context) throws(MappingError) in
+            try notes(on: request.image, in: context).holdsObjects(in: range)
+        }
+    }
+
     private func notes(on image: ImageAddress, in context: IOContext) throws(MappingError) -> ImageNotes {
         if let held = state.withLock({ $0.held[image] }) {
             return ImageNotes(context: context, image: image, imageID: held.imageID)

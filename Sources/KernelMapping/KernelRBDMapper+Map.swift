@@ -73,6 +73,11 @@ extension KernelRBDMapper: ImageMapper {
         try requiredOwner(request).apply(change, request)
     }
 
+    /// Whether objects exist, looked up through the owner's connection.
+    public func holdsObjects(_ request: MapRequest, in range: Range<UInt64>) throws(MappingError) -> Bool? {
+        try requiredOwner(request).holdsObjects(request, in: range)
+    }
+
     private func requiredOwner(_ request: MapRequest) throws(MappingError) -> any KernelImageOwner {
         guard let owner else {
             throw MappingError(
@@ -105,7 +110,7 @@ extension KernelRBDMapper: ImageMapper {
             throw MappingError(
                 .inUse,
                 "cannot map image \(request.image) for \(request.sharing): it is mapped here as \(device.path) for "
-                    + "\(sharing ?? (bus.isReadOnly(device) ? .readers : .manyNodes)); unstage its volume first"
+                    + "\(sharing ?? (bus.isReadOnly(device) ? .readers : .manyNodes)); end its use here first"
             )
         }
         return device

@@ -163,6 +163,9 @@ public protocol KernelImageOwner: Sendable {
     /// Changes a key of the image's metadata, unless another client has changed it meanwhile.
     func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError)
 
+    /// Whether an object of the image exists that holds a part of a range; `nil` if that would take long to tell.
+    func holdsObjects(_ request: MapRequest, in range: Range<UInt64>) throws(MappingError) -> Bool?
+
     /// Undoes `hold` after the image is unmapped, as far as possible.
     func release(_ image: ImageAddress)
 }

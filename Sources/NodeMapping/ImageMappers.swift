@@ -44,7 +44,7 @@ public final class ImageMappers: Sendable {
                     throw MappingError(
                         .inUse,
                         "cannot map image \(request.image) by \(choice.preferred?.rawValue ?? "auto"): it is mapped by "
-                            + "\(present.kind) here; unstage its volume first"
+                            + "\(present.kind) here; end its use here first"
                     )
                 }
                 return try present.map(request, observer: observer)
@@ -108,6 +108,12 @@ public final class ImageMappers: Sendable {
     /// Changes a key of an image that is mapped here, unless another client has changed it meanwhile.
     public func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {
         try mapped(request.image).apply(change, request)
+    }
+
+    /// Whether any object exists that holds a part of a range of an image that is mapped here; `nil` if that cannot be
+    /// told within seconds.
+    public func holdsObjects(_ request: MapRequest, in range: Range<UInt64>) throws(MappingError) -> Bool? {
+        try mapped(request.image).holdsObjects(request, in: range)
     }
 
     private func mapped(_ image: ImageAddress) throws(MappingError) -> any ImageMapper {

@@ -30,13 +30,16 @@ extension NodeVolumeService {
         }
         let state = FormatState(notes[ImageMetadataKey.format])
         let mark = notes[ImageMetadataKey.fileSystem]
-        let isOurs = notes[ImageMetadataKey.requestName] != nil
+        let origin = ImageOrigin(notes)
+        // A PersistentVolume that was written by hand may not say what its volume was made for.
+        let mkfsOptions =
+            mkfsOptions ?? NodeParameters.parameters(in: notes[ImageMetadataKey.nodeParameters])["mkfsOptions"]
         let making = try await making(
             record,
             device,
             content,
             state,
-            mayBeLeft: isOurs && !record.usage.isReadOnly
+            mayBeLeft: origin == .made && !record.usage.isReadOnly
                 && (mark == nil || VolumeCapability.fileSystems.contains { $0 == mark }),
             mkfsOptions
         )
@@ -57,6 +60,7 @@ extension NodeVolumeService {
                     "cannot mount volume '\(record.volumeID)' read-only: there is no file system on its image yet"
                 )
             }
+            if state == .none, making == .plain { try await refuseUnlessEmpty(record, device, mapped, origin) }
             // Nothing to check nor to grow.
             return try await format(record, device, mapped, state, making, mkfsOptions)
         }
@@ -73,7 +77,7 @@ extension NodeVolumeService {
             )
         }
         // Also what 0.1.0 made, which noted nothing: so that it is never taken for blank.
-        if state.isOpen(isOurs: isOurs), !record.usage.isReadOnly {
+        if state.isOpen(isOurs: origin != .foreign), !record.usage.isReadOnly {
             enter(NodeStep.recordingFormatted, record.volumeID)
             try await note(.ended(fileSystem), after: state, mapped)
         }

@@ -9,7 +9,9 @@ internal import Volumes
 ///
 /// | the device holds | the image says | what is done |
 /// | --- | --- | --- |
-/// | nothing at both ends | nothing, or `formatting` | it is made |
+/// | nothing at both ends | nothing, on an image of Nacre's without objects between them | it is made |
+/// | nothing at both ends | nothing, on any other image | refused |
+/// | nothing at both ends | `formatting` | it is made |
 /// | nothing at both ends | `formatted` | refused: the data is lost, and a new file system would overwrite what is left |
 /// | the remains of an interrupted mkfs, or a file system that was never mounted | `formatting` | it is made again, by force |
 /// | a file system that was mounted | `formatting` | it is used, and the image says `formatted` |
@@ -43,8 +45,12 @@ extension NodeVolumeService {
             throw VolumeError(
                 .failedPrecondition,
                 "cannot stage volume '\(record.volumeID)': its image says '\(text.printable)', but both its ends are zeros: "
-                    + "what was there is lost or was wiped; nothing was written; restore it, or, to begin anew: rbd "
-                    + "image-meta remove \(record.imageSpec.shellWord) \(ImageMetadataKey.format)"
+                    + "what was there was wiped, at least in part; nothing was written; first try to get it back from the "
+                    + "copies of its super block: nacre volume map --repair \(record.volumeID.shellWord), \(Self.rescue(text)) on the "
+                    + "device which that prints, then nacre volume unmap; or restore a backup; or, to lose all that is on "
+                    + "it and begin anew: rbd resize --allow-shrink --size 0 \(record.imageSpec.shellWord) && rbd resize --size "
+                    + "\(device.sizeBytes >> 20)M \(record.imageSpec.shellWord) && rbd image-meta remove \(record.imageSpec.shellWord) "
+                    + "\(ImageMetadataKey.format)"
             )
         case (_, .formatting(let begun, _)):
             return try await isLeftover(record, device, content, begun) ? .forced : .none
@@ -53,6 +59,11 @@ extension NodeVolumeService {
             return try await isUnfinished(record, device, content, mkfsOptions) ? .forced : .none
         default: return .none
         }
+    }
+
+    /// What looks for the copies of a lost super block, by what the image says of its file system.
+    private static func rescue(_ text: String) -> String {
+        text.parts(at: " ").contains("xfs") ? "xfs_repair" : "e2fsck -f"
     }
 
     /// Whether the bytes prove that a mkfs did not complete and that its result cannot have been used.

@@ -10,10 +10,19 @@ extension GuestTests {
         try NodeLab(directory: "/tmp/node", placement: .stay).program
     }
 
+    /// Creates an image of pool rbd with the mark of Nacre's.
+    private static func makeImage(_ image: String, megabytes: Int) async throws {
+        let conf = "\(NodeLab.clusterDirectory ?? "")/ceph.conf"
+        try await Guest.host(
+            "rbd -c \(conf) create rbd/\(image) --size \(megabytes)M && "
+                + "rbd -c \(conf) image-meta set rbd/\(image) nacre.io/request-name \(image)"
+        )
+    }
+
     @Test("a volume of a frozen node goes to another one, and what the first one writes when it thaws is refused")
     func frozenNode() async throws {
         let conf = "\(NodeLab.clusterDirectory ?? "")/ceph.conf"
-        try await Guest.host("rbd -c \(conf) create rbd/frozen --size 128M")
+        try await Self.makeImage("frozen", megabytes: 128)
         let stage =
             "mkdir -p /tmp/node/staging/frozen /tmp/node/pods; \(try Self.program()) /tmp/node up frozen ext4 none krbd"
         try await Guest.with("east", "west") { guests in
@@ -58,9 +67,7 @@ extension GuestTests {
     func outage() async throws {
         let cluster = NodeLab.clusterDirectory ?? ""
         let conf = "\(cluster)/ceph.conf"
-        try await Guest.host(
-            "rbd -c \(conf) create rbd/first --size 64M && rbd -c \(conf) create rbd/second --size 64M"
-        )
+        for image in ["first", "second"] { try await Self.makeImage(image, megabytes: 64) }
         let program = try Self.program()
         func stage(_ image: String) -> String {
             "mkdir -p /tmp/node/staging/\(image) /tmp/node/pods; \(program) /tmp/node up \(image) ext4 none krbd"

@@ -51,6 +51,8 @@ struct Administrator {
         var options = ImageOptions()
         options.features = features
         try context.createImage(image, sizeBytes: megabytes << 20, options: options)
+        let id = try #require(try context.idOfImage(named: image))
+        _ = try context.replaceMetadata("nacre.io/request-name", nil, with: image, ofImageID: id)
     }
 
     func grow(_ image: String, megabytes: UInt64) throws {

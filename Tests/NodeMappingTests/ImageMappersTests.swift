@@ -60,6 +60,8 @@ private final class RecordingMapper: ImageMapper {
 
     func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {}
 
+    func holdsObjects(_ request: MapRequest, in range: Range<UInt64>) throws(MappingError) -> Bool? { false }
+
     func grow(
         _ image: ImageAddress,
         toAtLeast bytes: UInt64,

@@ -114,7 +114,7 @@ extension NodeTests {
         var request = lab.stageRequest("options", flags: flags)
         request.context["mkfsOptions"] = mkfsOptions
         await #expect { try await lab.service().stage(request, deadline: soon) } throws: {
-            ($0 as? VolumeError)?.code == .invalidArgument && "\($0)".contains("class")
+            ($0 as? VolumeError)?.code == .invalidArgument && "\($0)".lowercased().contains("option")
         }
         #expect(try lab.remains() == [])
         try await lab.remove("options")

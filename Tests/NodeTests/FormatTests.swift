@@ -287,7 +287,7 @@ extension NodeTests {
         let mappers = lab.imageMappers()
         _ = try mappers.map(request)
         try mappers.apply(MetadataChange("nacre.io/format", from: nil, to: "one é"), request)
-        #expect(try mappers.metadata(request) == ["nacre.io/format": "one é"])
+        #expect(try mappers.metadata(request) == ["nacre.io/format": "one é", "nacre.io/request-name": "notes"])
         for present in [nil, "one", "two"] as [String?] {
             #expect(throws: MappingError.self) {
                 try mappers.apply(MetadataChange("nacre.io/format", from: present, to: "three"), request)

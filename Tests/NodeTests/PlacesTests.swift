@@ -142,7 +142,7 @@ extension NodeTests {
         let other = try await NodeLab.fresh("stages-other", megabytes: 64)
         try await lab.service().stage(lab.stageRequest("stages"), deadline: soon)
         try await lab.service().publish(lab.publishRequest("stages"), deadline: soon)
-        _ = try await rbd("create rbd/stages-second --size 64M")
+        try await makeImage("stages-second", megabytes: 64)
         try await shell(
             """
             cd \(lab.directory)/staging && mkdir tmpfs goal && mount -t tmpfs none tmpfs && ln -s goal link

@@ -26,6 +26,15 @@ func rbd(_ words: String) async throws -> String {
     try await shell("rbd -c \(NodeLab.clusterDirectory ?? "")/ceph.conf \(words)")
 }
 
+/// Creates an image of pool rbd that has the mark of Nacre's, as the controller's images have.
+func makeImage(_ image: String, megabytes: Int, features: String = "") async throws {
+    let conf = "\(NodeLab.clusterDirectory ?? "")/ceph.conf"
+    try await shell(
+        "rbd -c \(conf) create rbd/\(image) --size \(megabytes)M \(features) && "
+            + "rbd -c \(conf) image-meta set rbd/\(image) nacre.io/request-name \(image)"
+    )
+}
+
 extension NodeLab {
     /// A lab in a directory of its own, its image made and its staging directory there.
     static func fresh(_ image: String, megabytes: Int = 256, placement: ServerPlacement = .stay) async throws -> NodeLab
@@ -33,7 +42,7 @@ extension NodeLab {
         let lab = try NodeLab(directory: "/tmp/nacre-node-\(getpid())-\(image)", placement: placement)
         try KernelFile.makeDirectories(lab.stagingPath(image))
         try KernelFile.makeDirectories("\(lab.directory)/pods")
-        _ = try await rbd("create rbd/\(image) --size \(megabytes)M")
+        try await makeImage(image, megabytes: megabytes)
         return lab
     }
 

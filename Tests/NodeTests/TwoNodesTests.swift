@@ -238,7 +238,7 @@ extension NodeTests {
     @Test("A lock that a service took for the kernel is taken back by the next one, and nobody is fenced for it")
     func heldOverRestart() async throws {
         let pair = try await NodePair("held-over", .exclusiveLock)
-        _ = try await rbd("create rbd/held-next --size 16M")
+        try await makeImage("held-next", megabytes: 16)
         let lab = pair.first
         func ownership() -> ImageOwnership {
             ImageOwnership(stateDirectory: lab.directory, nodeID: lab.nodeID, logger: lab.quietLogger)
@@ -267,7 +267,7 @@ extension NodeTests {
     @Test("Noted locks whose pool or image is gone are forgotten, and the others regained all the same")
     func regainsOthers() async throws {
         let lab = try await NodeLab.fresh("regain-alive")
-        _ = try await rbd("create rbd/regain-gone --size 16M")
+        try await makeImage("regain-gone", megabytes: 16)
         // The pool's images come first, by name: what cannot be reached must not hide the rest.
         let ceph = "ceph -c \(NodeLab.clusterDirectory ?? "")/ceph.conf"
         try await shell(
@@ -388,7 +388,7 @@ struct NodePair {
             try KernelFile.makeDirectories(lab.stagingPath(image))
             try KernelFile.makeDirectories("\(lab.directory)/pods")
         }
-        _ = try await rbd("create rbd/\(image) --size \(megabytes)M --image-feature layering,\(feature)")
+        try await makeImage(image, megabytes: megabytes, features: "--image-feature layering,\(feature)")
     }
 
     /// The error of a node that must not get the volume.

@@ -51,4 +51,9 @@ extension NBDMapper: ImageMapper {
     public func apply(_ change: MetadataChange, _ request: MapRequest) throws(MappingError) {
         try ServerControl.apply(change, of: request.image, at: directory(of: request.image).control)
     }
+
+    /// Whether objects exist, looked up by the image's server.
+    public func holdsObjects(_ request: MapRequest, in range: Range<UInt64>) throws(MappingError) -> Bool? {
+        try ServerControl.holdsObjects(in: range, of: request.image, at: directory(of: request.image).control)
+    }
 }

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 internal import Glibc
 internal import ImageIO
@@ -14,9 +15,15 @@ internal import RBD
 /// | `grow` | `{"sizeBytes": …}`, once the device has the image's size, or `{"error": …}` |
 /// | `metadata` | `{"metadata": {…}}`: the image's metadata, or `{"error": …}` |
 /// | `change {…}` | the same, once the key of a `MetadataChange` is changed |
+/// | `objects FROM TO` | `{"exist": …}`: whether the image has objects in that range, nothing if that takes long to tell, or `{"error": …}` |
 enum ServerControl {
     struct Notes: Codable {
         var metadata: [String: String]?
+        var error: MappingError?
+    }
+
+    struct Objects: Codable {
+        var exist: Bool?
         var error: MappingError?
     }
 
@@ -76,6 +83,22 @@ enum ServerControl {
         _ = try notes("change \(String(decoding: json(change), as: UTF8.self))", of: image, at: path)
     }
 
+    /// Asks the server of a mapping whether its image has objects in a range; a server of an earlier version cannot tell.
+    static func holdsObjects(
+        in range: Range<UInt64>,
+        of image: ImageAddress,
+        at path: String
+    ) throws(MappingError) -> Bool? {
+        guard let answer: Objects = ask("objects \(range.lowerBound) \(range.upperBound)", at: path, within: 120) else {
+            throw MappingError(
+                .unavailable,
+                "the server of image \(image) does not say whether the image has objects; is its cluster reachable?"
+            )
+        }
+        if let error = answer.error { throw error }
+        return answer.exist
+    }
+
     private static func answer(to words: String, _ front: any ServerFront, _ notes: ImageNotes) -> [UInt8] {
         switch words.prefix(while: { $0 != " " }) {
         case "metadata", "change":
@@ -87,6 +110,14 @@ enum ServerControl {
                 return json(Notes(metadata: try notes.metadata()))
             } catch {
                 return json(Notes(error: error))
+            }
+        case "objects":
+            let ends = words.parts(at: " ").compactMap { UInt64($0) }
+            guard ends.count == 2, ends[0] <= ends[1] else { return json(Objects()) }
+            do throws(MappingError) {
+                return json(Objects(exist: try notes.holdsObjects(in: ends[0]..<ends[1])))
+            } catch {
+                return json(Objects(error: error))
             }
         case "grow":
             do throws(MappingError) {

@@ -1,0 +1,71 @@
+internal import BlockDevices
+internal import ImageMapping
+internal import NodeMapping
+internal import Volumes
+
+/// Whose image it is, by its marks.
+enum ImageOrigin: Sendable, Hashable {
+    /// Nacre made it.
+    case made
+    /// Another program made it, and a person let Nacre have it.
+    case adopted
+    /// Another program's; nothing on it is changed unasked.
+    case foreign
+
+    init(_ notes: [String: String]) {
+        self =
+            notes[ImageMetadataKey.requestName] != nil
+            ? .made : notes[ImageMetadataKey.adopted] != nil ? .adopted : .foreign
+    }
+}
+
+extension NodeVolumeService {
+    /// Refuses to make a file system on an image that seems blank, unless it is Nacre's and nothing lies between its ends.
+    ///
+    /// Both ends are known to be zeros. Objects between them are somebody's, such as those of a virtual machine's disk.
+    /// They are looked for where that takes seconds; an image that Nacre made is blank by its ends where it takes longer.
+    func refuseUnlessEmpty(
+        _ record: VolumeRecord,
+        _ device: MappedDevice,
+        _ mapped: MapRequest,
+        _ origin: ImageOrigin
+    ) async throws(VolumeError) {
+        let byHand =
+            "make the file system by hand: nacre volume map --repair \(record.volumeID), mkfs on the device which that "
+            + "prints, then nacre volume unmap"
+        let refusal = "cannot make a file system on volume '\(record.volumeID)': "
+        guard origin != .foreign else {
+            throw VolumeError(
+                .failedPrecondition,
+                refusal + "it is an image of \(device.sizeBytes.inBinaryUnits) that another program made, for it lacks "
+                    + "the metadata '\(ImageMetadataKey.requestName)'; nothing was written; if it really is blank and "
+                    + "what you mean, \(byHand); or let Nacre have it: rbd image-meta set \(record.imageSpec) "
+                    + "\(ImageMetadataKey.adopted) \"$(date)\""
+            )
+        }
+        let edge = ContentProbe.edgeBytes
+        guard device.sizeBytes > 2 * edge else { return }
+        let mapper = mapper
+        let middle = edge..<device.sizeBytes - edge
+        let holdsObjects = try await mapping { (_) throws(MappingError) in try mapper.holdsObjects(mapped, in: middle) }
+        switch holdsObjects {
+        case false?: return
+        case nil where origin == .made: return
+        case nil:
+            throw VolumeError(
+                .failedPrecondition,
+                refusal + "its image has no valid object map, so nobody can tell soon whether it is empty; nothing was "
+                    + "written; if it is, \(byHand)"
+            )
+        case true?:
+            throw VolumeError(
+                .failedPrecondition,
+                refusal + "both ends of its image are zeros, but something was written between them, see 'rbd diff "
+                    + "--whole-object \(record.imageSpec)'; nothing was written now; to look at it: nacre volume map "
+                    + "--repair \(record.volumeID); or, to lose all that is on it and begin anew: rbd resize "
+                    + "--allow-shrink --size 0 \(record.imageSpec) && rbd resize --size \(device.sizeBytes >> 20)M "
+                    + "\(record.imageSpec)"
+            )
+        }
+    }
+}
