@@ -23,7 +23,9 @@ extension RBDImageStore {
         }
         let usage = try await usage(of: pool.clusterID, as: credentials)
         guard let found = usage.pools.first(where: { $0.name.isExactly(pool.pool) }) else {
-            throw .invalid("cluster '\(pool.clusterID)' has no pool '\(pool.pool.printable)'; correct the class")
+            throw .invalid(
+                "cluster '\(pool.clusterID)' has no pool '\(pool.pool.printable)'; correct the parameter pool"
+            )
         }
         return found.available
     }
@@ -32,7 +34,9 @@ extension RBDImageStore {
     public func poolBytes(_ pool: PoolAddress, as credentials: Credentials?) async throws(VolumeError) -> UInt64 {
         let usage = try await usage(of: pool.clusterID, as: credentials)
         guard let found = usage.pools.first(where: { $0.name.isExactly(pool.pool) }) else {
-            throw .invalid("cluster '\(pool.clusterID)' has no pool '\(pool.pool.printable)'; correct the class")
+            throw .invalid(
+                "cluster '\(pool.clusterID)' has no pool '\(pool.pool.printable)'; correct the parameter pool"
+            )
         }
         return (found.stats.stored ?? 0) + found.stats.max_avail
     }

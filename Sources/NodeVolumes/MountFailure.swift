@@ -80,7 +80,7 @@ struct MountFailure: Sendable {
             "its device takes no writes; stage it read-only, or see why the image is (rbd info, rbd lock ls)"
         case .invalidArgument:
             "the kernel does not take its mount options\(options.isEmpty ? "" : " '\(options.joined(separator: ","))'"), or a "
-                + "feature that the \(fileSystem) was made with; see mountOptions and mkfsOptions of the class"
+                + "feature that the \(fileSystem) was made with; see its mountOptions and mkfsOptions"
         case .noMemory: "the kernel has no memory for it"
         case .resourceBusy: "its device is in use here, by a mount or another holder"
         case .ioError: "its device cannot be read or written; look at 'ceph health detail' and at the node's kernel log"

@@ -35,6 +35,14 @@ extension NodeVolumeService {
             try mapper.grow(address, toAtLeast: requiredBytes, observer: observer)
         }
         guard size >= requiredBytes else {
+            if record.usage.isReadOnly {
+                throw VolumeError(
+                    .failedPrecondition,
+                    "volume '\(id)' is \(record.usage.isBlock ? "mapped" : "mounted") read-only at '\(path)', so its device "
+                        + "keeps its \(size.inBinaryUnits) and nothing grows here; it grows when it is next "
+                        + "\(record.usage.isBlock ? "mapped" : "mounted writable")"
+                )
+            }
             throw VolumeError(
                 .failedPrecondition,
                 "cannot grow volume '\(id)' to \(requiredBytes.inBinaryUnits) here: its image has "

@@ -18,7 +18,7 @@ extension NodeVolumeService {
         throw VolumeError(
             .failedPrecondition,
             "cannot stage volume '\(record.volumeID)' as a raw block device: it was made for the file system "
-                + "\(mark.printable); stage it as \(mark.printable), or, to check or repair that: nacre volume map --repair"
+                + "\(mark.printable); mount it as \(mark.printable), or, to check or repair that: nacre volume map --repair"
         )
     }
 

@@ -109,16 +109,16 @@ extension NodeVolumeService {
         if let other = mounted.first(where: { $0.path.isExactly(target.path) && !$0.isSame(as: target) }) {
             throw VolumeError(
                 .alreadyExists,
-                "volume '\(record.volumeID)' is published at '\(target.path)' as \(other.usage.description)"
-                    + "\(other.isReadOnly ? ", read-only" : ""); unpublish it first"
+                "volume '\(record.volumeID)' is at '\(target.path)' already, as \(other.usage.words)"
+                    + "\(other.isReadOnly && !other.usage.isReadOnly ? ", mounted read-only" : ""); end that use first"
             )
         }
         guard let other = mounted.first(where: { !$0.path.isExactly(target.path) }) else { return }
         guard ([record.usage, target.usage] + mounted.map(\.usage)).contains(where: \.isForOnePod) else { return }
         throw VolumeError(
             .failedPrecondition,
-            "volume '\(record.volumeID)' is for one pod (SINGLE_NODE_SINGLE_WRITER) and published at '\(other.path)'; "
-                + "unpublish it there first, or use ReadWriteOnce for pods of one node"
+            "volume '\(record.volumeID)' is for one pod (SINGLE_NODE_SINGLE_WRITER) and mounted at '\(other.path)'; "
+                + "unmount it there first, or use ReadWriteOnce for pods of one node"
         )
     }
 

@@ -122,8 +122,11 @@ extension NodeVolumeService {
         guard earlier.isStaged, isMounted else { return }
         throw VolumeError(
             .alreadyExists,
-            "volume '\(wanted.volumeID)' is staged at '\(earlier.stagingPath)' as \(earlier.usage.description), not at "
-                + "'\(wanted.stagingPath)' as \(wanted.usage.description); unstage it first"
+            "volume '\(wanted.volumeID)' is in use on this node already, "
+                + (earlier.stagingPath.isExactly(wanted.stagingPath)
+                    ? "as \(earlier.usage.words), and cannot be \(wanted.usage.words) at once"
+                    : "as \(earlier.usage.words), by way of '\(earlier.stagingPath)', not of '\(wanted.stagingPath)'")
+                + "; end that use first"
         )
     }
 

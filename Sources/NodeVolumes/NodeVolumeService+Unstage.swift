@@ -32,7 +32,7 @@ extension NodeVolumeService {
             guard record.stagingPath.isExactly(path) else {
                 throw VolumeError(
                     .failedPrecondition,
-                    "volume '\(id)' is staged at '\(record.stagingPath)', not at '\(path.printable)'; unstage it there"
+                    "volume '\(id)' is in use on this node by way of '\(record.stagingPath)', not of '\(path.printable)'; end that use where it began"
                 )
             }
             let table = try await mountTable()
@@ -40,8 +40,8 @@ extension NodeVolumeService {
             guard published.isEmpty else {
                 throw VolumeError(
                     .failedPrecondition,
-                    "volume '\(id)' is still published at \(published.map { "'\($0)'" }.joined(separator: ", ")); "
-                        + "unpublish it there first"
+                    "volume '\(id)' is still mounted at \(published.map { "'\($0)'" }.joined(separator: ", ")); "
+                        + "unmount it there first"
                 )
             }
             let own = await ownMount(record, record.device)
@@ -76,8 +76,8 @@ extension NodeVolumeService {
         guard published.isEmpty else {
             throw VolumeError(
                 .failedPrecondition,
-                "cannot \(what): it is still published at \(published.map { "'\($0)'" }.joined(separator: ", ")); "
-                    + "unpublish it there first"
+                "cannot \(what): it is still mounted at \(published.map { "'\($0)'" }.joined(separator: ", ")); "
+                    + "unmount it there first"
             )
         }
         try await takeDown(path, what, step: .unmountingStage) { mount, _ in

@@ -96,7 +96,7 @@ extension NodeVolumeService {
             if !isItself, path.isAtOrBelow(record.stagingPath) || record.stagingPath.isBelow(path) {
                 throw .invalid(
                     "\(use.rawValue) '\(path.printable)' cannot be given to volume '\(volumeID.printable)': volume "
-                        + "'\(record.volumeID)' is staged at '\(record.stagingPath)'; give a path apart from it"
+                        + "'\(record.volumeID)' is in use at '\(record.stagingPath)'; give a path apart from it"
                 )
             }
             guard use == .staging, let target = record.targets.first(where: { path.isAtOrBelow($0.path) }) else {
@@ -104,7 +104,7 @@ extension NodeVolumeService {
             }
             throw .invalid(
                 "staging path '\(path.printable)' cannot be given to volume '\(volumeID.printable)': volume "
-                    + "'\(record.volumeID)' is published at '\(target.path)'; give a path apart from it"
+                    + "'\(record.volumeID)' is mounted at '\(target.path)'; give a path apart from it"
             )
         }
         guard try await mountTable().mount(at: path) == nil else { return }

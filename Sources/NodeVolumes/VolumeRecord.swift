@@ -63,6 +63,20 @@ struct VolumeRecord: Codable, Sendable {
         /// Whether one pod alone may have it.
         var isForOnePod: Bool { VolumeCapability.Mode(rawValue: mode) == .singleNodeSingleWriter }
 
+        /// The same for a person: `ext4, read-only, with the mount options noatime`.
+        var words: String {
+            let access =
+                switch VolumeCapability.Mode(rawValue: mode) {
+                case .singleNodeReaderOnly, .multiNodeReaderOnly: "read-only"
+                case .multiNodeMultiWriter: "writable by many nodes"
+                case .singleNodeSingleWriter: "writable by one pod"
+                default: "writable"
+                }
+            guard !isBlock else { return "a raw device, \(access)" }
+            let options = mountFlags.isEmpty ? "" : ", with the mount options \(mountFlags.joined(separator: ","))"
+            return "\(fileSystem.isEmpty ? "a file system" : fileSystem), \(access)\(options)"
+        }
+
         var description: String {
             let name = VolumeCapability.Mode(rawValue: mode)?.name ?? "\(mode)"
             let fileSystem = fileSystem.isEmpty ? "any file system" : fileSystem

@@ -66,7 +66,7 @@ struct ExplainedErrorTests {
             name: "options that mkfs refuses for that size",
             parameters: ["mkfsOptions": "-N 100000000"],
             code: "invalid_argument",
-            words: ["mkfs.ext4 refuses mkfsOptions '-N 100000000'", "too big", "class"]
+            words: ["mkfs.ext4 refuses mkfsOptions '-N 100000000'", "too big", "correct"]
         ),
         Situation(
             name: "an image of format 1 has the name of a volume to be made",

@@ -50,7 +50,7 @@ struct Explanation: Sendable {
         if let dataPool = layout.dataPool, !state.pools.isEmpty, state.pool(dataPool) == nil {
             return Explanation(
                 .invalidArgument,
-                "the cluster has no pool '\(dataPool)' for its data; create it, or correct dataPool of the class"
+                "the cluster has no pool '\(dataPool)' for its data; create it, or name another one by the parameter dataPool"
             )
         }
         guard !id.namespace.isEmpty else { return nil }
@@ -78,8 +78,8 @@ struct Explanation: Sendable {
         if let pool = state.pool(id.pool), pool.isErasureCoded {
             return Explanation(
                 .invalidArgument,
-                "pool '\(pool.name)' is erasure-coded, which images' headers cannot be in; name a replicated pool as pool "
-                    + "of the class, and this one as its dataPool"
+                "pool '\(pool.name)' is erasure-coded, which images' headers cannot be in; name a replicated pool by "
+                    + "the parameter pool, and this one by dataPool"
             )
         }
         if let dataPool = layout?.dataPool, let pool = state.pool(dataPool), !pool.allowsOverwrites {

@@ -30,15 +30,15 @@ public struct MkfsOptions: Sendable, Hashable {
         let parsed = try ToolOptions(text, letters: rules.letters, of: program)
         for option in parsed.options {
             if let reason = rules.refused[option.letter] {
-                throw .invalid("mkfsOptions '\(option.text.printable)' \(reason); remove it from the class")
+                throw .invalid("mkfsOptions '\(option.text.printable)' \(reason); leave it out")
             }
             guard let form = rules.allowed[option.letter] else {
                 throw .invalid(
-                    "mkfsOptions '\(option.text.printable)' is not one that a class may give; remove it from the class"
+                    "mkfsOptions '\(option.text.printable)' is not one that may be given; leave it out"
                 )
             }
             if let fault = form.fault(in: option.value ?? "") {
-                throw .invalid("mkfsOptions '\(option.text.printable)' \(fault); correct the class")
+                throw .invalid("mkfsOptions '\(option.text.printable)' \(fault); correct it")
             }
         }
         let refusal = fileSystem == "xfs" ? Self.refusalXFS(parsed.options) : Self.refusalExt4(parsed.options)
@@ -80,12 +80,12 @@ public struct MkfsOptions: Sendable, Hashable {
                     .filter { !known.contains($0) }
                 return others.isEmpty
                     ? nil
-                    : "has '\(others[0])', which is not one that a class may give (\(known.sorted().joined(separator: ", ")))"
+                    : "has '\(others[0])', which is not one that may be given (\(known.sorted().joined(separator: ", ")))"
             case .list(let known):
                 for part in value.parts(at: ",") {
                     let name = String(part.prefix { $0 != "=" })
                     guard known.contains(name) else {
-                        return "has '\(name)', which is not one that a class may give "
+                        return "has '\(name)', which is not one that may be given "
                             + "(\(known.sorted().joined(separator: ", ")))"
                     }
                 }

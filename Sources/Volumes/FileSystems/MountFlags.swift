@@ -20,26 +20,26 @@ public enum MountFlags {
             let name = String(option.prefix { $0 != "=" })
             guard option.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
                 return
-                    "mount option '\(option.printable)' holds a blank or a character that is not ASCII; correct the class"
+                    "mount option '\(option.printable)' holds a blank or a character that is not ASCII; correct it"
             }
             if isMade, careless.contains(option) { continue }
             if let reason = reasons[name] {
-                return "mount option '\(option.printable)' \(reason); remove it from the class"
+                return "mount option '\(option.printable)' \(reason); leave it out"
             }
             if option == "barrier=0" {
-                return "mount option '\(option)' loses in a crash what was committed; remove it from the class"
+                return "mount option '\(option)' loses in a crash what was committed; leave it out"
             }
             if name == "errors", !["errors=continue", "errors=remount-ro"].contains(option) {
                 return "mount option '\(option.printable)' would take the node down with a damaged volume; use "
-                    + "errors=remount-ro in the class"
+                    + "errors=remount-ro"
             }
             // For programs in user space that read fstab.
             guard !name.startsExactly(with: "x-"), !name.startsExactly(with: "X-"), !name.startsExactly(with: "comment")
             else { continue }
             let known = general.union(fileSystem == "xfs" ? [] : ext4).union(fileSystem == "ext4" ? [] : xfs)
             guard known.contains(name) else {
-                return "mount option '\(option.printable)' is not one that a class may give"
-                    + "\(fileSystem.isEmpty ? "" : " for \(fileSystem)"); remove it from the class"
+                return "mount option '\(option.printable)' is not one that may be given"
+                    + "\(fileSystem.isEmpty ? "" : " for \(fileSystem)"); leave it out"
             }
         }
         return nil

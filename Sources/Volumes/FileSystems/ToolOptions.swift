@@ -35,15 +35,15 @@ struct ToolOptions: Sendable {
             guard word.startsExactly(with: "-"), word != "-", word != "--" else {
                 throw .invalid(
                     "mkfsOptions '\(word.printable)' is no option: \(program) would take it for a device, a size or a file; "
-                        + "remove it from the class"
+                        + "leave it out"
                 )
             }
             var rest = word.dropFirst()
             while let letter = rest.popFirst() {
                 guard let hasValue = takesValue[letter] else {
                     throw .invalid(
-                        "mkfsOptions '\(word.printable)': \(program) has no option '-\(String(letter).printable)'; remove it "
-                            + "from the class"
+                        "mkfsOptions '\(word.printable)': \(program) has no option '-\(String(letter).printable)'; leave it "
+                            + "out"
                     )
                 }
                 guard hasValue else {
