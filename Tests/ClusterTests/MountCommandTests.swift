@@ -17,7 +17,7 @@ private var canMount: Bool {
 )
 struct MountCommandTests {
     /// A service with a node's side, its commands, and a directory to mount below.
-    private func with(_ body: (NacreCommand, NacreCommand, String) async throws -> Void) async throws {
+    func with(_ body: (NacreCommand, NacreCommand, String) async throws -> Void) async throws {
         let cluster = try #require(MicroCluster.current)
         let service = try NacreProcess(cluster)
         let process = try await service.start(["--node-id", "worker-7", "--mounter", "fuse"])

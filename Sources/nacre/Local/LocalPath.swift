@@ -20,6 +20,12 @@ struct LocalPath: ExpressibleByArgument, Sendable {
 
     /// Refuses a path with content, because the path is removed when the volume is unmounted.
     func checkMountable() throws {
+        guard !absolute.parts(at: "/").containsExactly("..") else {
+            throw CommandFailure(
+                .usage,
+                "'\(absolute)' has a part '..' behind a directory that is not there; drop both"
+            )
+        }
         switch try FileKind.of(absolute) {
         case nil: return
         case .directory?:

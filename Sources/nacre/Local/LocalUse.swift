@@ -20,7 +20,7 @@ struct LocalUse: Codable, Sendable, Equatable {
     let volumeID: String
     let kind: Kind
     /// Where the device or the file system is.
-    let path: String
+    var path: String
     /// What the person called the volume.
     var name: String?
 

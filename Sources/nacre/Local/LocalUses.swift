@@ -6,7 +6,8 @@ import Volumes
 /// What this command line mapped and mounted on this machine: one small file for each volume, written before the action
 /// and removed after it was undone, so that a killed command can be repeated or undone.
 ///
-/// `<state>/cli/<cluster@pool@namespace@image>/use.json`, and `staging/` beside it. A handle contains no `@`.
+/// `<state>/cli/<cluster@pool@namespace@image>/use.json`, and `staging/` beside it. A handle contains no `@`. The directory
+/// is locked by the command that works on its volume.
 struct LocalUses: Sendable {
     let stateDirectory: String
     let runDirectory: String
@@ -38,6 +39,32 @@ struct LocalUses: Sendable {
         return try KernelFile.names(in: directory).compactMap { try read($0) }
     }
 
+    /// Waits until no other command maps, mounts or releases the volume.
+    ///
+    /// Whoever has the lock is the only one to write its record, to stage and to unstage it.
+    ///
+    /// - Returns: The lock, for as long as the work goes on.
+    /// - Throws: `CommandFailure` with `.tryAgain` at the deadline.
+    func lock(_ id: VolumeID, until deadline: ContinuousClock.Instant) async throws -> DirectoryLock {
+        while true {
+            if let lock = try DirectoryLock.tryTake(directory(of: id)) { return lock }
+            guard .now < deadline else {
+                throw CommandFailure(
+                    .tryAgain,
+                    "another nacre volume command still maps, mounts or releases volume '\(id)' on this machine; wait for "
+                        + "its end, then repeat this one"
+                )
+            }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    /// Removes what `lock` made for a volume that has no use.
+    func leave(_ id: VolumeID) {
+        // Fails where there is one: its record is in the directory.
+        try? KernelFile.removeDirectory(directory(of: id))
+    }
+
     /// Records a use and creates the staging directory.
     ///
     /// - Throws: `CommandFailure` if the volume is in use in another way.
@@ -52,6 +79,11 @@ struct LocalUses: Sendable {
             }
         }
         try KernelFile.makeDirectories(stagingPath(of: id))
+        try record(use, of: id)
+    }
+
+    /// Writes the record of a use.
+    func record(_ use: LocalUse, of id: VolumeID) throws {
         try KernelFile.replace("\(directory(of: id))/use.json", with: Array(JSONEncoder().encode(use)))
     }
 

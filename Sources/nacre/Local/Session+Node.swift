@@ -1,5 +1,6 @@
 import ExactText
 import LinuxKernel
+import NodeVolumes
 import Secrets
 import Volumes
 
@@ -7,22 +8,40 @@ extension Session {
     /// Stages and publishes a volume; succeeds if that is done already.
     ///
     /// A failure is undone at once; after a timeout, or if the cluster is unreachable, the begun state stays for the
-    /// next try.
+    /// next try. Other commands on the volume wait meanwhile.
     func begin(
         _ use: LocalUse,
         of id: VolumeID,
         in uses: LocalUses,
         as capability: VolumeCapability,
         credentials: Credentials,
-        context: [String: String] = [:]
+        context: [String: String] = [:],
+        check: () throws -> Void = {}
     ) async throws {
-        let isNew = try uses.use(of: id) == nil
+        let lock = try await locked(id, use.title, in: uses)
+        defer {
+            uses.leave(id)
+            withExtendedLifetime(lock) {}
+        }
+        let present = try uses.use(of: id)
+        if present?.isSame(as: use) != true { try check() }
         try uses.begin(use, of: id)
         do {
             try await stage(use, of: id, at: uses.stagingPath(of: id), as: capability, credentials, context)
-        } catch let error as VolumeError where isNew && ExitStatus(error.code) != .tryAgain {
-            try? await end(use, in: uses)
+        } catch let error as VolumeError where present == nil && ExitStatus(error.code) != .tryAgain {
+            let isTaken = (try? await takeBack([use.path], of: use, id, in: uses)) != nil
+            // What the node service has elsewhere, such as for kubelet, is none of our use.
+            if !isTaken, (try? isStaged(id, in: uses)) == false { try? uses.end(id) }
             throw error
+        } catch let error as VolumeError where error.code == .alreadyExists {
+            throw CommandFailure(.failed, "\(error.message): '\(use.kind.opposite) \(use.title)'")
+        }
+    }
+
+    /// The right to work on a volume here, which another command may have.
+    private func locked(_ id: VolumeID, _ title: String, in uses: LocalUses) async throws -> DirectoryLock {
+        try await during("waiting for another command on volume '\(title)'") { deadline in
+            try await uses.lock(id, until: deadline)
         }
     }
 
@@ -61,41 +80,91 @@ extension Session {
         }
     }
 
-    /// Undoes `begin`; after a kill at any point the record remains, and the next call continues.
-    func end(_ use: LocalUse, in uses: LocalUses) async throws {
-        let id = try VolumeID(parsing: use.volumeID)
+    /// Undoes `begin` at some paths, and all of it if the volume is at no other; after a kill at any point the record
+    /// remains, and the next call continues.
+    ///
+    /// - Returns: Where the volume still is.
+    @discardableResult
+    private func takeBack(
+        _ paths: [String],
+        of use: LocalUse,
+        _ id: VolumeID,
+        in uses: LocalUses
+    ) async throws -> [String] {
         wording.call(id, use.title)
         let deed = use.kind == .mount ? "unmounting" : "unmapping"
-        try await changing("\(deed) volume '\(use.title)'", "the same command again ends what it left") { deadline in
-            try await backend.unpublish(use.volumeID, targetPath: use.path, deadline: deadline)
+        let left = try await changing("\(deed) volume '\(use.title)'", "the same command again ends what it left") {
+            deadline -> [String] in
+            for path in paths { try await backend.unpublish(use.volumeID, targetPath: path, deadline: deadline) }
+            let left = try targets(of: id, in: uses).filter { !paths.containsExactly($0) }
+            guard left.isEmpty else { return left }
             try await backend.unstage(use.volumeID, stagingPath: uses.stagingPath(of: id), deadline: deadline)
+            return []
         }
-        try uses.end(id)
+        guard let next = left.first else {
+            try uses.end(id)
+            return []
+        }
+        var rest = use
+        rest.path = next
+        try uses.record(rest, of: id)
+        return left
+    }
+
+    /// Where the node service has a volume that this command line staged, whether the record here says so or not.
+    private func targets(of id: VolumeID, in uses: LocalUses) throws -> [String] {
+        let mounts = try MountTable.current()
+        return try staged(in: uses).filter { $0.volumeID.isExactly("\(id)") }.flatMap(\.targets)
+            .filter { mounts.mount(at: $0) != nil }
+    }
+
+    private func isStaged(_ id: VolumeID, in uses: LocalUses) throws -> Bool {
+        try staged(in: uses).contains { $0.volumeID.isExactly("\(id)") }
+    }
+
+    private func staged(in uses: LocalUses) throws -> [KnownVolume] {
+        try NodeVolumeService.knownVolumes(in: uses.stateDirectory).filter { known in
+            guard let id = try? VolumeID(parsing: known.volumeID) else { return false }
+            return known.stagingPath.isExactly(uses.stagingPath(of: id))
+        }
+    }
+
+    /// The use that a person means by a path or a volume's name, and the path if that was it; `nil` if there is none.
+    ///
+    /// Reads only this machine's records, so that an unmount works while the cluster is unreachable. A command that was
+    /// interrupted, or two at once of an earlier release, may have left a path that only the node service knows.
+    private func meant(_ target: String, in uses: LocalUses) throws -> (use: LocalUse, path: String?)? {
+        if let path = LocalPath(argument: target)?.absolute {
+            if let use = try uses.use(at: path) { return (use, path) }
+            if let known = try staged(in: uses).first(where: { $0.targets.containsExactly(path) }) {
+                let id = try VolumeID(parsing: known.volumeID)
+                let use = LocalUse(
+                    volumeID: known.volumeID,
+                    kind: known.isBlock ? .device : .mount,
+                    path: path,
+                    name: try uses.use(of: id)?.name
+                )
+                return (use, path)
+            }
+        }
+        guard let name = VolumeName(argument: target), let use = try uses.use(of: name) else { return nil }
+        return (use, nil)
     }
 
     /// Ends the use with this path or volume name, and reports it; succeeds if there is none.
     ///
-    /// Reads only this machine's records, so that an unmount works while the cluster is unreachable.
-    ///
     /// - Throws: `CommandFailure` if it is a use of another kind, or another program's mount.
     func end(_ target: String, _ kind: LocalUse.Kind, in uses: LocalUses) async throws {
-        let path = LocalPath(argument: target)?.absolute
-        var found = try path.flatMap { try uses.use(at: $0) }
-        if found == nil, let name = VolumeName(argument: target) { found = try uses.use(of: name) }
-        guard let use = found else {
-            if let path, path.startsExactly(with: "/"), target.contains("/"),
-                try MountTable.current().mount(at: path) != nil
-            {
-                throw CommandFailure(
-                    .failed,
-                    "'\(path)' is mounted, but not by nacre volume mount; end it by what mounted it, or umount"
-                )
-            }
-            note(
-                "nothing to do: '\(target)' is not \(kind == .mount ? "mounted" : "mapped") by nacre volume "
-                    + "\(kind == .mount ? "mount" : "map") on this machine"
-            )
-            return
+        guard let found = try meant(target, in: uses) else { return try nothing(at: target, kind) }
+        let id = try VolumeID(parsing: found.use.volumeID)
+        let lock = try await locked(id, found.use.title, in: uses)
+        defer {
+            uses.leave(id)
+            withExtendedLifetime(lock) {}
+        }
+        // Another command may have ended it meanwhile, or begun another.
+        guard let (use, path) = try meant(target, in: uses), use.volumeID.isExactly(found.use.volumeID) else {
+            return try nothing(at: target, kind)
         }
         guard use.kind == kind else {
             let isMounted = use.kind == .mount
@@ -105,8 +174,28 @@ extension Session {
                     + "use: \(use.kind.opposite) \(use.title.shellWord)"
             )
         }
-        try await end(use, in: uses)
+        let paths = try path.map { [$0] } ?? [use.path] + targets(of: id, in: uses).filter { !$0.isExactly(use.path) }
+        let left = try await takeBack(paths, of: use, id, in: uses)
+        for path in left {
+            note("volume '\(use.title)' is still at '\(path)'; '\(kind.opposite) \(path)' ends that, too")
+        }
         try show(use, inUse: false)
+    }
+
+    /// Says that there is nothing to end.
+    private func nothing(at target: String, _ kind: LocalUse.Kind) throws {
+        if let path = LocalPath(argument: target)?.absolute, path.startsExactly(with: "/"), target.contains("/"),
+            try MountTable.current().mount(at: path) != nil
+        {
+            throw CommandFailure(
+                .failed,
+                "'\(path)' is mounted, but not by nacre volume mount; end it by what mounted it, or umount"
+            )
+        }
+        note(
+            "nothing to do: '\(target)' is not \(kind == .mount ? "mounted" : "mapped") by nacre volume "
+                + "\(kind == .mount ? "mount" : "map") on this machine"
+        )
     }
 
     /// Says what became of a use.

@@ -48,7 +48,9 @@ struct VolumeMap: AsyncParsableCommand {
             in: local.uses,
             as: VolumeCapability(.block, mode: readOnly ? .singleNodeReaderOnly : .singleNodeWriter),
             credentials: credentials,
-            context: mounter.context.merging(repair ? [StageRequest.repair: "true"] : [:]) { own, _ in own }
+            context: try await session.nodeParameters(of: id).merging(mounter.context) { _, given in given }.merging(
+                repair ? [StageRequest.repair: "true"] : [:]
+            ) { own, _ in own }
         )
         try session.show(use, inUse: true)
     }

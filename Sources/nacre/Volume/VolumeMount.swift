@@ -9,7 +9,8 @@ struct VolumeMount: AsyncParsableCommand {
         abstract: "Mount a volume's file system on this machine, making it on a blank volume.",
         discussion: """
             PATH is made when it is missing, and removed by nacre volume unmount; a directory that holds anything is \
-            refused, and so is a volume that holds anything but the file system, or was made for none (create --block).
+            refused, and so is a volume that holds anything but the file system, or was made for none (create --block). \
+            A file system is made only on an empty image that Nacre made, or was given (nacre.io/adopted).
             Which file system it is stands on the image: it is asked for once.
 
             EXAMPLES
@@ -50,7 +51,6 @@ struct VolumeMount: AsyncParsableCommand {
         let credentials = try connection.credentials()
         let session = try await Session(connection, local, output)
         let id = try await session.volume(volume)
-        if try local.uses.use(of: id)?.path.isExactly(path.absolute) != true { try path.checkMountable() }
         let use = LocalUse(
             volumeID: "\(id)",
             kind: .mount,
@@ -66,12 +66,13 @@ struct VolumeMount: AsyncParsableCommand {
                 mode: readOnly ? .singleNodeReaderOnly : .singleNodeWriter
             ),
             credentials: credentials,
-            context: context
+            context: try await session.nodeParameters(of: id).merging(context) { _, given in given },
+            check: path.checkMountable
         )
         try session.show(use, inUse: true)
     }
 
-    /// What a StorageClass would say.
+    /// What a StorageClass would say, as far as this command was told.
     var context: [String: String] {
         mounter.context.merging(mkfsOptions.map { ["mkfsOptions": $0] } ?? [:]) { own, _ in own }
     }
