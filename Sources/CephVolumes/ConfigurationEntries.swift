@@ -114,8 +114,8 @@ private struct Lenient: Decodable {
             throw ConfigurationFault(reason: "'\(monitor.printable)' is no monitor's address")
         }
         let namespace = entry.rbd?.radosNamespace ?? entry.radosNamespace ?? ""
-        guard !namespace.contains("/"), !namespace.holdsControlCharacters else {
-            throw ConfigurationFault(reason: "'\(namespace.printable)' is no name of a RADOS namespace")
+        if let refusal = VolumeID.refusal(clusterID: entry.clusterID, namespace: namespace) {
+            throw ConfigurationFault(reason: "no volume can be named there: \(refusal)")
         }
         return ClusterEntry(clusterID: entry.clusterID, monitors: entry.monitors, radosNamespace: namespace)
     }

@@ -14,12 +14,15 @@ extension RBDImageStore {
     public func availableBytes(in pool: PoolAddress?, as credentials: Credentials?) async throws(VolumeError) -> UInt64
     {
         guard let pool else {
-            var roomiest: UInt64 = 0
-            for cluster in configuration.clusters {
-                let pools = try await usage(of: cluster.clusterID, as: credentials).pools
-                roomiest = max(roomiest, pools.map(\.available).max() ?? 0)
+            let answers = await asking(configuration.clusters) { (cluster) throws(VolumeError) in
+                try await self.usage(of: cluster.clusterID, as: credentials).pools.map(\.available).max() ?? 0
             }
-            return roomiest
+            if let roomiest = answers.compactMap({ try? $0.get() }).max() { return roomiest }
+            do throws(VolumeError) {
+                return try answers.first?.get() ?? 0
+            } catch {
+                throw error.code == .invalidArgument ? VolumeError(.unavailable, error.message) : error
+            }
         }
         let usage = try await usage(of: pool.clusterID, as: credentials)
         guard let found = usage.pools.first(where: { $0.name.isExactly(pool.pool) }) else {

@@ -3,25 +3,89 @@ internal import ExactText
 internal import RADOS
 internal import RBD
 internal import Secrets
+internal import Synchronization
 internal import SystemPackage
 public import Volumes
 
 extension RBDImageStore {
     /// A page of images, pool by pool, read from the pools' directories in the order of their names.
-    public func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> [ListedImage] {
-        var page: [ListedImage] = []
+    public func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> ImagePage {
+        // Without the service's own user nothing can be listed anywhere.
+        _ = try service.read()
+        var page = ImagePage([], missing: cursor?.missing ?? [])
         let clusters = configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }
-        for cluster in clusters where cursor.map({ ExactText(cluster.clusterID) >= ExactText($0.clusterID) }) ?? true {
-            let isFirstCluster = cursor.map { cluster.clusterID.isExactly($0.clusterID) } ?? false
-            for pool in try await pools(of: cluster.clusterID) {
-                guard page.count < limit else { return page }
-                if isFirstCluster, let cursor, ExactText(pool) < ExactText(cursor.pool) { continue }
-                let isFirstPool = isFirstCluster && cursor.map { pool.isExactly($0.pool) } ?? false
-                let start = isFirstPool ? cursor?.image ?? "" : ""
-                page += try await images(in: pool, of: cluster, after: start, limit: limit - page.count)
+            .filter { cluster in
+                cursor.map { ExactText(cluster.clusterID) >= ExactText($0.clusterID) } ?? true
+                    && !page.missing.containsExactly(cluster.clusterID)
             }
+        let answers = await asking(clusters) { (cluster) throws(VolumeError) in
+            try await self.pools(of: cluster.clusterID)
         }
-        return page
+        for (cluster, answer) in zip(clusters, answers) {
+            do throws(VolumeError) {
+                try await list(try answer.get(), of: cluster, after: cursor, limit: limit, onto: &page.images)
+            } catch {
+                absences.withLock { $0[ExactText(cluster.clusterID)] = error }
+                page.missing.append(cluster.clusterID)
+            }
+            guard page.images.count < limit else { return page }
+        }
+        guard page.images.isEmpty, let missing = page.missing.first else { return page }
+        throw absence(of: page.missing, as: absences.withLock { $0[ExactText(missing)] })
+    }
+
+    /// What a list ends with that lacks clusters.
+    private func absence(of clusters: [String], as error: VolumeError?) -> VolumeError {
+        let names = clusters.map { "'\($0.printable)'" }.joined(separator: ", ")
+        let what = "cannot list the volumes of cluster\(clusters.count == 1 ? "" : "s") \(names)"
+        guard let error else { return VolumeError(.unavailable, "\(what): list them again") }
+        // What is wrong is in config.json, not in the request.
+        let code = error.code == .invalidArgument ? VolumeError.Code.unavailable : error.code
+        return VolumeError(code, "\(what): \(error.message)")
+    }
+
+    /// Asks clusters at once, so that one which does not answer delays the others by no more than its time limit.
+    func asking<R: Sendable>(
+        _ clusters: [ClusterEntry],
+        _ body: @escaping @Sendable (ClusterEntry) async throws(VolumeError) -> R
+    ) async -> [Result<R, VolumeError>] {
+        let found = await withTaskGroup(of: Answer<R>.self) { group in
+            for (index, cluster) in clusters.enumerated() {
+                group.addTask {
+                    let outcome: Result<R, VolumeError>
+                    do throws(VolumeError) {
+                        outcome = .success(try await body(cluster))
+                    } catch {
+                        outcome = .failure(error)
+                    }
+                    return Answer(index: index, outcome: outcome)
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        return found.sorted { $0.index < $1.index }.map(\.outcome)
+    }
+
+    private struct Answer<R: Sendable>: Sendable {
+        let index: Int
+        let outcome: Result<R, VolumeError>
+    }
+
+    private func list(
+        _ pools: [String],
+        of cluster: ClusterEntry,
+        after cursor: ImageCursor?,
+        limit: Int,
+        onto images: inout [ListedImage]
+    ) async throws(VolumeError) {
+        let isFirstCluster = cursor.map { cluster.clusterID.isExactly($0.clusterID) } ?? false
+        for pool in pools {
+            guard images.count < limit else { return }
+            if isFirstCluster, let cursor, ExactText(pool) < ExactText(cursor.pool) { continue }
+            let isFirstPool = isFirstCluster && cursor.map { pool.isExactly($0.pool) } ?? false
+            let start = isFirstPool ? cursor?.image ?? "" : ""
+            images += try await self.images(in: pool, of: cluster, after: start, limit: limit - images.count)
+        }
     }
 
     private func images(
@@ -30,12 +94,8 @@ extension RBDImageStore {
         after start: String,
         limit: Int
     ) async throws(VolumeError) -> [ListedImage] {
-        let anchor = try VolumeID(
-            clusterID: cluster.clusterID,
-            pool: pool,
-            namespace: cluster.radosNamespace,
-            image: "list"
-        )
+        // A pool whose name cannot stand in a handle has no volumes.
+        guard let anchor = VolumeID(anyIn: pool, of: cluster) else { return [] }
         let place: Place
         do throws(VolumeError) {
             place = try await self.place(of: anchor, as: nil)
@@ -116,12 +176,13 @@ extension RBDImageStore {
         return facts
     }
 
-    /// The pools of all clusters, in the order of their names, without Ceph's own.
+    /// The pools of all clusters that answer, in the order of their names, without Ceph's own.
     public func poolNames() async throws(VolumeError) -> [String] {
         var names: Set<ExactText> = []
-        for cluster in configuration.clusters {
-            names.formUnion(try await pools(of: cluster.clusterID).map(ExactText.init))
+        let answers = await asking(configuration.clusters) { (cluster) throws(VolumeError) in
+            try await self.pools(of: cluster.clusterID)
         }
+        for answer in answers { names.formUnion(((try? answer.get()) ?? []).map(ExactText.init)) }
         return names.sorted().map(\.text)
     }
 
@@ -153,6 +214,20 @@ extension VolumeFacts {
 }
 
 extension VolumeID {
+    /// A handle that stands for a pool alone; `nil` if none can name the pool.
+    init?(anyIn pool: String, of cluster: ClusterEntry) {
+        do throws(VolumeError) {
+            try self.init(
+                clusterID: cluster.clusterID,
+                pool: pool,
+                namespace: cluster.radosNamespace,
+                image: "list"
+            )
+        } catch {
+            return nil
+        }
+    }
+
     /// Another image of the same pool.
     func sibling(_ image: String) throws(VolumeError) -> VolumeID {
         try VolumeID(clusterID: clusterID, pool: pool, namespace: namespace, image: image)

@@ -1,4 +1,5 @@
 internal import Blocking
+internal import ExactText
 internal import RADOS
 internal import RBD
 internal import Secrets
@@ -21,6 +22,9 @@ public final class RBDImageStore: ImageStore {
     let objectCalls: ObjectCalls
     /// Internal requests, so that simultaneous callers share one.
     let looks = Operations()
+
+    /// Why clusters could not be listed last.
+    let absences = Mutex<[ExactText: VolumeError]>([:])
 
     /// The last user for each pool, as whom the pool's trash can be read.
     private let callers = Mutex<[PoolAddress: PoolUser]>([:])

@@ -140,7 +140,7 @@ struct InUseTests {
         let bench = try bench(lab)
         let volume = try await bench.create(bench.request(uuid))
         func users() async throws -> [[String]] {
-            let images = try await lab.store.images(after: nil, limit: 10_000)
+            let images = try await lab.store.images(after: nil, limit: 10_000).images
             let listed = try #require(images.first { $0.id == volume.id })
             return [listed.facts.users, try await lab.store.facts(of: volume.id).users]
         }

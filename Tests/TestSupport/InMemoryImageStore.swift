@@ -169,9 +169,9 @@ public final class InMemoryImageStore: ImageStore {
     }
 
     /// A page of images.
-    public func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> [ListedImage] {
+    public func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> ImagePage {
         let start = cursor.map { "\($0.clusterID)/\($0.pool)/\($0.image)" } ?? ""
-        return state.withLock { state in
+        let images = state.withLock { state in
             state.images.compactMap { id, entry -> ListedImage? in
                 guard case .present(let record) = entry.state, ImageName.endsInUUID(id.image) else { return nil }
                 return ListedImage(id: id, sizeBytes: record.sizeBytes, facts: entry.facts)
@@ -180,7 +180,7 @@ public final class InMemoryImageStore: ImageStore {
         .filter { "\($0.id.clusterID)/\($0.id.pool)/\($0.id.image)" > start }
         .sorted { $0.id.image < $1.id.image }
         .prefix(limit)
-        .map { $0 }
+        return ImagePage(Array(images))
     }
 
     /// A fixed number.

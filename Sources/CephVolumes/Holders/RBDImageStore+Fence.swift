@@ -1,4 +1,5 @@
 internal import Blocking
+internal import ExactText
 internal import RADOS
 internal import RBD
 public import Volumes
@@ -66,6 +67,22 @@ extension RBDImageStore {
         }
     }
 
-    /// The keys of all clusters.
-    public var clusterIDs: [String] { configuration.clusters.map(\.clusterID).sorted() }
+    /// The clients that each cluster refuses, by address, or why that cluster cannot be read.
+    public func blocklists() async -> [Result<[BlockedClient], VolumeError>] {
+        await asking(configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }) {
+            (cluster) throws(VolumeError) in
+            try await self.blocklist(ofCluster: cluster.clusterID).sorted { $0.key < $1.key }
+                .map { BlockedClient(clusterID: cluster.clusterID, address: $0.key, until: $0.value) }
+        }
+    }
+}
+
+/// A client that a cluster refuses.
+public struct BlockedClient: Sendable, Hashable {
+    /// The cluster's key in config.json.
+    public let clusterID: String
+    /// Its address.
+    public let address: String
+    /// Until when, as Ceph writes it.
+    public let until: String
 }

@@ -1,4 +1,5 @@
 internal import Blocking
+internal import ExactText
 internal import RADOS
 internal import RBD
 internal import Secrets
@@ -10,17 +11,18 @@ extension RBDImageStore {
     ///
     /// Reads headers alone and opens nothing.
     ///
-    /// - Returns: One holder for each client and image, in the order of the volumes' handles.
-    /// - Throws: `VolumeError`.
-    public func holders() async throws(VolumeError) -> [VolumeHolder] {
-        var holders: [VolumeHolder] = []
-        for cluster in configuration.clusters.sorted(by: { $0.clusterID < $1.clusterID }) {
-            let refused = try await blocklist(ofCluster: cluster.clusterID)
-            for pool in try await pools(of: cluster.clusterID) {
+    /// - Returns: For each cluster one holder for each client and image, or why that cluster cannot be read, in the order
+    ///   of the volumes' handles.
+    public func holders() async -> [Result<[VolumeHolder], VolumeError>] {
+        await asking(configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }) {
+            (cluster) throws(VolumeError) in
+            var holders: [VolumeHolder] = []
+            let refused = try await self.blocklist(ofCluster: cluster.clusterID)
+            for pool in try await self.pools(of: cluster.clusterID) {
                 holders += try await self.holders(in: pool, of: cluster, refused)
             }
+            return holders
         }
-        return holders
     }
 
     /// The clients that a cluster refuses.
@@ -60,12 +62,8 @@ extension RBDImageStore {
         of cluster: ClusterEntry,
         _ refused: [String: String]
     ) async throws(VolumeError) -> [VolumeHolder] {
-        let anchor = try VolumeID(
-            clusterID: cluster.clusterID,
-            pool: pool,
-            namespace: cluster.radosNamespace,
-            image: "list"
-        )
+        // A pool whose name cannot stand in a handle has no volumes.
+        guard let anchor = VolumeID(anyIn: pool, of: cluster) else { return [] }
         let place: Place
         do throws(VolumeError) {
             place = try await self.place(of: anchor, as: nil)

@@ -49,17 +49,24 @@ final class GarbageScan: Sendable {
     func scan() async throws(VolumeError) {
         var images: [(handle: String, uid: String)] = []
         var token = ""
+        // What can be listed is scanned, though a cluster may be missing.
+        var missing: VolumeError?
         repeat {
-            let page = try await shop.service.listVolumes(
-                maxEntries: 500,
-                startingToken: token,
-                deadline: shop.deadline
-            )
-            for volume in page.volumes where ImageName.endsInUUID(volume.id.image) {
-                images.append((volume.id.description, String(volume.id.image.suffix(36))))
+            do throws(VolumeError) {
+                let page = try await shop.service.listVolumes(
+                    maxEntries: 500,
+                    startingToken: token,
+                    deadline: shop.deadline
+                )
+                for volume in page.volumes where ImageName.endsInUUID(volume.id.image) {
+                    images.append((volume.id.description, String(volume.id.image.suffix(36))))
+                }
+                token = page.nextToken
+            } catch {
+                guard !images.isEmpty else { throw error }
+                missing = error
             }
-            token = page.nextToken
-        } while !token.isEmpty
+        } while !token.isEmpty && missing == nil
         guard !images.isEmpty else { return state.withLock { $0 = State() } }
         let prefix = shop.settings.volumeNamePrefix
         let withoutVolume = images.filter { shop.volumes.object("\(prefix)-\($0.uid)") == nil }
@@ -77,6 +84,7 @@ final class GarbageScan: Sendable {
                 metadata: [LogKey.image: "\(handle)"]
             )
         }
+        if let missing { throw missing }
     }
 
     /// The images that are marked with this cluster's id; others may belong to another cluster or a person.

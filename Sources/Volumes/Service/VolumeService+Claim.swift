@@ -45,6 +45,8 @@ extension VolumeService {
             () async throws(VolumeError) -> [String: String] in
             enter(VolumeStep.lookingUp, id.imageSpec)
             guard let metadata = try await self.store.metadata(of: id, credentials: credentials) else {
+                // Throws what there is instead, if anything.
+                _ = try await self.presentImage(id, credentials: credentials)
                 throw await self.absence(of: id, credentials)
             }
             return metadata

@@ -23,8 +23,12 @@ extension VolumeService {
             obstacle: { await store.standstill(of: id, as: request.credentials) }
         ) { () async throws(VolumeError) -> ExpandedVolume in
             enter(VolumeStep.lookingUp, id.imageSpec)
-            guard var sizeBytes = try await self.store.sizeBytes(of: id, credentials: request.credentials) else {
-                throw await self.absence(of: id, request.credentials)
+            var sizeBytes: UInt64
+            if let found = try await self.store.sizeBytes(of: id, credentials: request.credentials) {
+                sizeBytes = found
+            } else {
+                // Throws what it is instead.
+                sizeBytes = try await self.presentImage(id, credentials: request.credentials).sizeBytes
             }
             guard request.range.limitBytes == 0 || sizeBytes <= request.range.limitBytes else {
                 throw VolumeError(

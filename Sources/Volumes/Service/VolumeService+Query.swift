@@ -44,15 +44,17 @@ extension VolumeService {
         guard maxEntries >= 0 else { throw .invalid("max entries are negative: \(maxEntries)") }
         let cursor = startingToken.isEmpty ? nil : try ImageCursor(token: startingToken)
         let limit = maxEntries == 0 ? 500 : min(Int(maxEntries), 1000)
-        let images = try await query("list volumes", deadline) { () async throws(VolumeError) in
+        let found = try await query("list volumes", deadline) { () async throws(VolumeError) in
             enter(VolumeStep.listing)
             // One more than requested, to know whether there is a next page.
             return try await self.store.images(after: cursor, limit: limit + 1)
         }
-        let page = images.prefix(limit)
+        let page = found.images.prefix(limit)
+        // With a cluster missing, another page follows that says so.
+        let isLast = found.images.count <= limit && found.missing.isEmpty
         return VolumePage(
             volumes: page.map { Volume(id: $0.id, capacityBytes: $0.sizeBytes, facts: $0.facts) },
-            nextToken: images.count > limit ? page.last.map { ImageCursor($0.id).token } ?? "" : ""
+            nextToken: isLast ? "" : page.last.map { ImageCursor($0.id, missing: found.missing).token } ?? ""
         )
     }
 
@@ -108,7 +110,7 @@ extension VolumeService {
             case .halfMade(let what):
                 let condition = VolumeCondition(
                     isAbnormal: true,
-                    message: "image '\(id.imageSpec)' was never finished (\(what)); create the volume again to mend it"
+                    message: "\(Self.halfMade(id, what)); create the volume again to mend it"
                 )
                 return VolumeStatus(volume: Volume(id: id, capacityBytes: 0), condition: condition)
             case .present(let record):
@@ -131,19 +133,19 @@ extension VolumeService {
 }
 
 extension ImageCursor {
-    init(_ id: VolumeID) {
-        self.init(clusterID: id.clusterID, pool: id.pool, image: id.image)
+    init(_ id: VolumeID, missing: [String]) {
+        self.init(clusterID: id.clusterID, pool: id.pool, image: id.image, missing: missing)
     }
 
-    /// The cursor for the wire: `v1:clusterID/pool/image`.
-    var token: String { "v1:\(clusterID)/\(pool)/\(image)" }
+    /// The cursor for the wire: `v1:clusterID/pool/image`, and the keys of missing clusters.
+    var token: String { "v1:" + ([clusterID, pool, image] + missing).joined(separator: "/") }
 
     /// Reads a token; CSI requires `.aborted` for an unknown one.
     init(token: String) throws(VolumeError) {
         let parts = String(decoding: token.utf8.dropFirst(3), as: UTF8.self).parts(at: "/")
-        guard token.startsExactly(with: "v1:"), parts.count == 3, parts.allSatisfy({ !$0.isEmpty }) else {
+        guard token.startsExactly(with: "v1:"), parts.count >= 3, parts.allSatisfy({ !$0.isEmpty }) else {
             throw VolumeError(.aborted, "starting token '\(token.printable)' is not one of ours; start without a token")
         }
-        self.init(clusterID: parts[0], pool: parts[1], image: parts[2])
+        self.init(clusterID: parts[0], pool: parts[1], image: parts[2], missing: Array(parts.dropFirst(3)))
     }
 }

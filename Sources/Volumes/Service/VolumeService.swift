@@ -40,11 +40,13 @@ public final class VolumeService: ControllerService {
         case .present(let record): return record
         case .absent: throw await absence(of: id, credentials)
         case .halfMade(let what):
-            throw VolumeError(
-                .notFound,
-                "volume '\(id)' does not exist: image '\(id.imageSpec)' was never finished (\(what))"
-            )
+            throw VolumeError(.notFound, "volume '\(id)' does not exist: \(Self.halfMade(id, what))")
         }
+    }
+
+    /// What is wrong with an image that is there in part.
+    static func halfMade(_ id: VolumeID, _ what: String) -> String {
+        "image '\(id.imageSpec)' was never finished, or a part of it is lost (\(what))"
     }
 
     /// The error for a volume that does not exist.

@@ -69,10 +69,13 @@ public protocol ImageStore: Sendable {
     ) async throws(VolumeError)
 
     /// Up to `limit` images, in a fixed order, after the one named by `cursor`.
-    func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> [ListedImage]
+    ///
+    /// A cluster that cannot be listed is passed over, so that the others are. It is named in the page, and thrown once
+    /// there is nothing else: a list never ends well that lacks a cluster.
+    func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> ImagePage
 
-    /// The free capacity for volumes in bytes, after replication; of the pool with most space if none is named; read as
-    /// that user, or as the service's own user.
+    /// The free capacity for volumes in bytes, after replication; of the pool with most space if none is named, in the
+    /// clusters that answer; read as that user, or as the service's own user.
     func availableBytes(in pool: PoolAddress?, as credentials: Credentials?) async throws(VolumeError) -> UInt64
 
     /// What is known of an image beyond its size; throws `.notFound` when it is gone.
@@ -211,12 +214,29 @@ public struct ImageCursor: Sendable, Hashable {
     public var pool: String
     /// The last image's name.
     public var image: String
+    /// Clusters that were passed over, by their keys.
+    public var missing: [String]
 
     /// Names the last image of a page.
-    public init(clusterID: String, pool: String, image: String) {
+    public init(clusterID: String, pool: String, image: String, missing: [String] = []) {
         self.clusterID = clusterID
         self.pool = pool
         self.image = image
+        self.missing = missing
+    }
+}
+
+/// A part of a list.
+public struct ImagePage: Sendable, Hashable {
+    /// The images.
+    public var images: [ListedImage]
+    /// Clusters that could not be listed, on this page or on those before, by their keys.
+    public var missing: [String]
+
+    /// Makes a page.
+    public init(_ images: [ListedImage], missing: [String] = []) {
+        self.images = images
+        self.missing = missing
     }
 }
 

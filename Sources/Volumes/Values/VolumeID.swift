@@ -84,6 +84,18 @@ public struct VolumeID: Sendable, Hashable, CustomStringConvertible {
             && rest.dropFirst(17).first == UInt8(ascii: "-") && ImageName.endsInUUID(handle.lowercased())
     }
 
+    /// Why the handles of volumes could not name this cluster and namespace; `nil` if they can.
+    public static func refusal(clusterID: String, namespace: String) -> String? {
+        do throws(VolumeError) {
+            // The shortest pool, and an image that is a UUID alone.
+            let uuid = String(repeating: "0", count: 36)
+            _ = try VolumeID(clusterID: clusterID, pool: "p", namespace: namespace, image: uuid)
+            return nil
+        } catch {
+            return error.message
+        }
+    }
+
     /// The handle.
     public var description: String { "\(clusterID)/\(pool)/\(namespace)/\(image)" }
 

@@ -34,16 +34,18 @@ struct NodeFence: AsyncParsableCommand {
     func run() async throws {
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
-        let holders = try await session.during("reading who has which volume") { _ in try await backend.store.holders()
-        }
+        let answers = try await session.during("reading who has which volume") { _ in await backend.store.holders() }
+        let (holders, missing) = Session.gathered(answers)
         await session.noteConfigurationFaults()
         let fence = Fence(of: target, among: holders)
         guard !fence.clients.isEmpty else {
+            if let missing { throw missing }
             throw CommandFailure(
                 .notFound,
                 "no volume is with a client at '\(target)' or on a node of that name; see nacre node locks"
             )
         }
+        if let missing { session.note("a cluster is left out: \(missing.message)") }
         let names = await VolumeNames(session)
         let plan = FenceReport.plan(fence, names)
         guard !confirmation.plan else { return try session.show(FenceReport(fence, names), lines: plan) }
@@ -55,6 +57,8 @@ struct NodeFence: AsyncParsableCommand {
         }
         let report = FenceReport(fence, names, isDone: true)
         try session.show(report, lines: output.quiet ? [] : report.lines)
+        // Not done until it is done in every cluster.
+        if let missing { throw missing }
     }
 }
 

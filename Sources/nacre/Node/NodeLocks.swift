@@ -28,7 +28,8 @@ struct NodeLocks: AsyncParsableCommand {
     func run() async throws {
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
-        let all = try await session.during("reading who has which volume") { _ in try await backend.store.holders() }
+        let answers = try await session.during("reading who has which volume") { _ in await backend.store.holders() }
+        let (all, missing) = Session.gathered(answers)
         let holders = node.map { node in all.filter { $0.matches(node) } } ?? all
         await session.noteConfigurationFaults()
         let names = await VolumeNames(session)
@@ -36,5 +37,6 @@ struct NodeLocks: AsyncParsableCommand {
             holders.map { HolderReport($0, names) },
             lines: output.quiet ? holders.map(\.client.address) : HolderReport.lines(holders, names, session.terminal)
         )
+        if let missing { throw missing }
     }
 }

@@ -34,21 +34,18 @@ struct NodeUnfence: AsyncParsableCommand {
     func run() async throws {
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
-        var entries: [Entry] = []
-        for clusterID in backend.store.clusterIDs {
-            let list = try await session.during("reading the blocklist") { _ in
-                try await backend.store.blocklist(ofCluster: clusterID)
-            }
-            entries += list.filter { $0.key == address || VolumeHolder.host(of: $0.key) == address }
-                .map { Entry(clusterID: clusterID, address: $0.key, until: $0.value) }
-                .sorted { $0.address < $1.address }
-        }
+        let answers = try await session.during("reading the blocklist") { _ in await backend.store.blocklists() }
+        let (blocked, missing) = Session.gathered(answers)
+        let entries = blocked.filter { $0.address == address || VolumeHolder.host(of: $0.address) == address }
+            .map { Entry(clusterID: $0.clusterID, address: $0.address, until: $0.until) }
         await session.noteConfigurationFaults()
         guard !entries.isEmpty else {
+            if let missing { throw missing }
             try session.show(entries, lines: ["'\(address)' is on no blocklist"])
             return
         }
         let lines = entries.map { "client \($0.address), cluster \($0.clusterID), refused until \($0.until)" }
+        if let missing { session.note("a cluster is left out: \(missing.message)") }
         guard !confirmation.plan else { return try session.show(entries, lines: lines) }
         try session.confirm(confirmation, "unfence '\(address)'", word: address, plan: lines)
         for entry in entries {
@@ -57,5 +54,6 @@ struct NodeUnfence: AsyncParsableCommand {
             }
         }
         try session.show(entries, lines: output.quiet ? [] : entries.map { "unfenced \($0.address)" })
+        if let missing { throw missing }
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExactText
 import LinuxKernel
 import Volumes
 
@@ -32,7 +33,7 @@ struct VolumeDelete: AsyncParsableCommand {
     func run() async throws {
         let credentials = try connection.credentials()
         let session = try await Session(connection, output)
-        guard let id = try await session.find(volume) else {
+        guard let id = try await session.find(volume, everywhere: true) else {
             // A success would say that it is gone.
             if let fault = await session.backend.configurationFaults().first {
                 throw CommandFailure(.tryAgain, "cannot tell whether there is a volume '\(volume)': \(fault)")
@@ -48,7 +49,7 @@ struct VolumeDelete: AsyncParsableCommand {
         if let use = try local.uses.use(of: id), try MountTable.current().mount(at: use.path) != nil {
             throw CommandFailure(
                 .failed,
-                "volume '\(name)' is in use at '\(use.path)'; end that by '\(use.kind.opposite) \(name)'"
+                "volume '\(name)' is in use at '\(use.path)'; end that by: \(use.kind.opposite) \(name.shellWord)"
             )
         }
         let report = VolumeReport(status.volume, condition: status.condition)

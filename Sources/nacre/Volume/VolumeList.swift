@@ -1,5 +1,6 @@
 import ArgumentParser
 import ExactText
+import Glibc
 import Volumes
 
 /// `nacre volume list`.
@@ -46,10 +47,10 @@ struct VolumeList: AsyncParsableCommand {
         let session = try await Session(connection, output)
         while true {
             async let faults = session.backend.configurationFaults()
-            let (found, isCut) = try await session.during("listing volumes") { deadline in
+            let list = try await session.during("listing volumes") { deadline in
                 try await listed(session, deadline)
             }
-            let volumes = found.sorted { ExactText($0.title) < ExactText($1.title) }
+            let volumes = list.volumes.sorted { ExactText($0.title) < ExactText($1.title) }
             // Unreadable local records do not matter for a list of the clusters' volumes.
             let uses = Dictionary(
                 ((try? local.uses.all()) ?? []).map { ($0.volumeID, $0) },
@@ -59,28 +60,34 @@ struct VolumeList: AsyncParsableCommand {
             let table = VolumeReport.table(reports, isWide: output.output == .wide, session.terminal)
             if watch { print(session.terminal.cleared, terminator: "") }
             try session.show(reports, lines: output.quiet ? volumes.map { "\($0.id)" } : table)
-            if isCut { session.note("there are more volumes than --max \(volumes.count)") }
+            if list.isCut { session.note("there are more volumes than --max \(volumes.count)") }
             let unseen = await faults
             for fault in unseen { session.note("not looked at: \(fault)") }
-            if volumes.isEmpty, unseen.isEmpty, !watch {
+            if volumes.isEmpty, unseen.isEmpty, list.missing == nil, !watch {
                 session.note(
                     "there are no volumes\(pool.map { " in pool '\($0)'" } ?? ""); make one by nacre volume create"
                 )
             }
-            guard watch else { return }
+            guard watch else {
+                if let missing = list.missing { throw missing }
+                return
+            }
+            if let missing = list.missing { session.note(missing.message) }
+            // What reads it through a pipe shall not wait for the next page of memory.
+            fflush(nil)
             try await Task.sleep(for: .seconds(2))
         }
     }
 
-    private func listed(
-        _ session: Session,
-        _ deadline: ContinuousClock.Instant
-    ) async throws -> (volumes: [Volume], isCut: Bool) {
+    private func listed(_ session: Session, _ deadline: ContinuousClock.Instant) async throws -> VolumeListing {
         guard let pool else { return try await session.volumes(limit: max, deadline: deadline) }
-        let found = try await session.volumes(limit: nil, deadline: deadline).volumes.filter {
-            $0.id.pool.isExactly(pool)
+        var list = try await session.volumes(limit: nil, deadline: deadline)
+        list.volumes = list.volumes.filter { $0.id.pool.isExactly(pool) }
+        if let max, list.volumes.count > max {
+            list.volumes = Array(list.volumes.prefix(max))
+            list.isCut = true
         }
-        return (Array(found.prefix(max ?? found.count)), found.count > max ?? found.count)
+        return list
     }
 }
 

@@ -56,52 +56,100 @@ extension Session {
     }
 
     /// Finds the volume that a person means; nothing where there is none.
-    func find(_ name: VolumeName) async throws -> VolumeID? {
+    ///
+    /// - Parameters:
+    ///   - name: What the person typed.
+    ///   - everywhere: Whether one that was found counts only if every cluster was asked.
+    /// - Returns: The volume.
+    /// - Throws: `CommandFailure`, also when there is none and a cluster could not be asked.
+    func find(_ name: VolumeName, everywhere: Bool = false) async throws -> VolumeID? {
         if let handle = name.handle { return handle }
-        let found = try await during("looking for volume '\(name)'") { deadline in
-            try await volumes(limit: nil, deadline: deadline).volumes
-                .filter { name.names($0.id, called: $0.facts.name) }
-        }
+        let list = try await during("looking for volume '\(name)'") { try await volumes(limit: nil, deadline: $0) }
+        let found = list.volumes.filter { name.names($0.id, called: $0.facts.name) }
         guard found.count < 2 else {
             let candidates = found.map { "\n  \($0.id)" }.joined()
             throw CommandFailure(.usage, "'\(name)' is the name of \(found.count) volumes; name one of\(candidates)")
         }
-        guard let volume = found.first else { return nil }
+        guard let volume = found.first else {
+            guard let missing = list.missing else { return nil }
+            throw CommandFailure(
+                ExitStatus(missing.code),
+                "no volume '\(name)' was found, but not everywhere was looked: \(missing.message)"
+            )
+        }
+        if let missing = list.missing {
+            guard !everywhere else {
+                throw CommandFailure(
+                    ExitStatus(missing.code),
+                    "'\(name)' may be the name of another volume too: \(missing.message); "
+                        + "if '\(volume.id)' is meant, name it so"
+                )
+            }
+            note("took '\(volume.id)', but not everywhere was looked: \(missing.message)")
+        }
         wording.call(volume.id, volume.facts.name ?? name.description)
         return volume.id
     }
 
     /// What to do about a name that no volume has.
     func suggestion(_ name: VolumeName) async throws -> String {
-        let names = try await during("looking for volume '\(name)'") { deadline in
-            try await volumes(limit: nil, deadline: deadline).volumes.compactMap(\.facts.name)
-        }
+        let list = try await during("looking for volume '\(name)'") { try await volumes(limit: nil, deadline: $0) }
         let faults = await backend.configurationFaults()
         guard faults.isEmpty else {
             return "it may be in a cluster that is not looked at: \(faults.joined(separator: "; "))"
         }
-        let near = CommandNames.nearest(to: name.description, of: names)
+        let near = CommandNames.nearest(to: name.description, of: list.volumes.compactMap(\.facts.name))
         return near.map { "did you mean '\($0)'?" } ?? "'nacre volume list' shows those there are"
     }
 
-    /// The volumes of all pages, `limit` at most, and whether there are more.
-    func volumes(
-        limit: Int?,
-        deadline: ContinuousClock.Instant
-    ) async throws -> (volumes: [Volume], isCut: Bool) {
-        var volumes: [Volume] = []
+    /// The volumes of all pages, `limit` at most.
+    func volumes(limit: Int?, deadline: ContinuousClock.Instant) async throws -> VolumeListing {
+        var list = VolumeListing()
         var token = ""
         while true {
-            let wanted = limit.map { min($0 - volumes.count, 1000) } ?? 1000
-            let page = try await backend.list(
-                maxEntries: Int32(wanted),
-                startingToken: token,
-                deadline: deadline
-            )
-            volumes += page.volumes
-            token = page.nextToken
-            if let limit, volumes.count >= limit { return (volumes, !token.isEmpty) }
-            guard !token.isEmpty else { return (volumes, false) }
+            let wanted = limit.map { min($0 - list.volumes.count, 1000) } ?? 1000
+            do throws(VolumeError) {
+                let page = try await backend.list(
+                    maxEntries: Int32(wanted),
+                    startingToken: token,
+                    deadline: deadline
+                )
+                list.volumes += page.volumes
+                token = page.nextToken
+            } catch {
+                guard !token.isEmpty else { throw error }
+                list.missing = error
+                return list
+            }
+            if let limit, list.volumes.count >= limit {
+                list.isCut = !token.isEmpty
+                return list
+            }
+            guard !token.isEmpty else { return list }
         }
+    }
+}
+
+/// The volumes that a list gave.
+struct VolumeListing: Sendable {
+    var volumes: [Volume] = []
+    /// Whether there are more.
+    var isCut = false
+    /// Why clusters are missing, if any are.
+    var missing: VolumeError?
+}
+
+extension Session {
+    /// What clusters answered that could be asked, and why the first other one could not.
+    static func gathered<R>(_ answers: [Result<[R], VolumeError>]) -> (found: [R], missing: VolumeError?) {
+        var found: [R] = []
+        var missing: VolumeError?
+        for answer in answers {
+            switch answer {
+            case .success(let part): found += part
+            case .failure(let error): missing = missing ?? error
+            }
+        }
+        return (found, missing)
     }
 }
