@@ -1,3 +1,4 @@
+internal import ExactText
 public import Logging
 internal import Secrets
 internal import Synchronization
@@ -101,6 +102,15 @@ public final class TrashPurger: Sendable {
         state.withLock { state in
             let key = Self.key(image)
             if state.items[key]?.startedAt == nil { state.items[key] = nil }
+        }
+    }
+
+    /// Forgets the images of clusters that have left config.json; they are found again when their cluster comes back.
+    public func keep(onlyOf clusterIDs: [String]) {
+        state.withLock { state in
+            state.items = state.items.filter { _, item in
+                item.startedAt != nil || clusterIDs.containsExactly(item.image.id.clusterID)
+            }
         }
     }
 

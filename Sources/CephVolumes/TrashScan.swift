@@ -66,7 +66,7 @@ extension RBDImageStore {
                     pools = try await self.pools(of: clusterID, as: user.credentials)
                 } catch {
                     guard ordered.count > 1 else { throw error }
-                    look.failures.append(error.message)
+                    look.failures.append("cannot look into the trash of cluster '\(clusterID)': \(error.message)")
                     continue
                 }
             }
@@ -82,7 +82,7 @@ extension RBDImageStore {
                     guard error.code != .invalidArgument, user.pool != nil || error.code != .permissionDenied else {
                         continue
                     }
-                    failures[ExactText(pool)] = "the trash of pool '\(pool)': \(error.message)"
+                    failures[ExactText(pool)] = "cannot look into the trash of pool '\(pool)': \(error.message)"
                 }
             }
         }

@@ -60,7 +60,7 @@ package struct HealthReport: Sendable {
 
     private func part(of trash: TrashRounds) -> Health.Part {
         let status = stack.purger.status
-        let complaints = [status.complaint].compactMap(\.self) + trash.failures.map { "cannot look into \($0)" }
+        let complaints = [status.complaint].compactMap(\.self) + trash.failures
         guard complaints.isEmpty else {
             return Health.Part("trash", isWell: false, message: complaints.joined(separator: "; "))
         }

@@ -25,8 +25,9 @@ package struct Housekeeping: Service {
             while !Task.isCancelled {
                 stack.connections.releaseIdle()
                 stack.purger.wake()
-                // Separately, so that an unreachable cluster does not delay the others.
-                for cluster in stack.configuration.clusters { trash.look(into: cluster.clusterID) }
+                let clusters = stack.configuration.clusters.map(\.clusterID)
+                trash.look(into: clusters)
+                stack.purger.keep(onlyOf: clusters)
                 await trimMemory(for: Self.interval)
                 // A third of the program's pages is needed only for its start.
                 if isStarting { ProcessControl.releaseFilePages() }

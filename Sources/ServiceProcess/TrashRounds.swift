@@ -72,8 +72,16 @@ package final class TrashRounds: Sendable {
         }
     }
 
-    /// Starts to read a cluster's trash, if it is due.
-    package func look(into clusterID: String) {
+    /// Starts to read these clusters' trash, each if it is due, and forgets what was seen of all others.
+    package func look(into clusterIDs: [String]) {
+        seen.withLock { seen in
+            for left in seen.keys where !clusterIDs.containsExactly(left) { seen[left] = nil }
+        }
+        // Separately, so that an unreachable cluster does not delay the others.
+        for cluster in clusterIDs { look(into: cluster) }
+    }
+
+    private func look(into clusterID: String) {
         let isDue = seen.withLock { seen in
             guard let last = seen[clusterID] else { return true }
             return .now - last.at > (last.look.failures.isEmpty ? Self.interval : Self.retryInterval)
@@ -92,7 +100,7 @@ package final class TrashRounds: Sendable {
         do throws(VolumeError) {
             if !users.users.isEmpty { look = try await store.adoptTrash(ofCluster: clusterID, as: users.users) }
         } catch {
-            look.failures.append(error.message)
+            look.failures.append("cannot look into the trash of cluster '\(clusterID)': \(error.message)")
         }
         look.failures += users.failures
         tell(look, users.absence, clusterID)
