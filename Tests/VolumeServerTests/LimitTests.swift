@@ -143,6 +143,43 @@ struct LimitTests {
         }
     }
 
+    @Test("Requests without number from clients that read no answers keep nobody out")
+    func pipelined() async throws {
+        let looks = Mutex(0)
+        try await Fixture.with { configuration in
+            configuration.mostConnections = 64
+        } health: {
+            looks.withLock { $0 += 1 }
+            try? await Task.sleep(for: .milliseconds(50))
+            return Health([Health.Part("all", isWell: true, message: "well")])
+        } _: { fixture in
+            let requests = Array(String(repeating: "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", count: 500).utf8)
+            var descriptors: [Int32] = []
+            defer { for descriptor in descriptors { close(descriptor) } }
+            for _ in 0..<72 {
+                let descriptor = try #require(UnixSocket.open())
+                descriptors.append(descriptor)
+                try #require(UnixSocket.withAddress(fixture.socketPath) { connect(descriptor, $0, $1) } == 0)
+                _ = send(descriptor, requests, requests.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+            }
+            expect(200, try await fixture.get("/healthz"))
+            expect(200, try await fixture.post("/csi.v1.Identity/Probe", "{}"))
+            // Each of them would have had 500 looks.
+            #expect(looks.withLock { $0 } < 72 * 500 / 10)
+        }
+    }
+
+    @Test("A client may send a few requests before it reads the answers")
+    func fewPipelined() async throws {
+        try await Fixture.with { fixture in
+            let parts =
+                Array(repeating: "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", count: 7)
+                + ["GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"]
+            let answer = try await UnixSocket.exchange(fixture.socketPath, [parts.joined()])
+            #expect(answer.ranges(of: "HTTP/1.1 200").count == 8, "\(answer)")
+        }
+    }
+
     @Test(
         "A connection is closed behind the answer where the client expects it, and else kept",
         arguments: [

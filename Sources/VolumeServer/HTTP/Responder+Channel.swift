@@ -79,6 +79,11 @@ final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
+    /// How many requests of a connection may wait for their answers.
+    ///
+    /// Real clients send one, or a few. Without a limit a client that reads no answers has the service work without end.
+    private static let most = 16
+
     private let connections: Connections
     /// One entry for each request that is not answered yet, in their order.
     private var closes: [Bool] = []
@@ -89,6 +94,7 @@ final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if case .head(let head) = unwrapInboundIn(data) {
+            guard closes.count < Self.most else { return context.close(promise: nil) }
             closes.append(!head.isKeepAlive)
             // Here, because a busy machine may start the request much later.
             connections.begin(context.channel)

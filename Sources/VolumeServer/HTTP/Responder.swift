@@ -22,6 +22,8 @@ final class Responder: Sendable {
     private let logger: Logger
     private let callsUnderWay = Atomic<Int>(0)
     private let inFlight: MetricsRegistry.Value
+    /// The look at everything that is under way; who asks meanwhile gets its result.
+    private let look = Mutex<Task<Health, Never>?>(nil)
     let connections: Connections
 
     /// How long a client may take to read its answer.
@@ -200,7 +202,7 @@ final class Responder: Sendable {
     private func healthz(_ request: Request) async -> Response {
         guard request.method == .get else { return .onlyGet }
         let health =
-            await bounded(until: .now + .seconds(5), health)
+            await bounded(until: .now + .seconds(5)) { await self.lookAtEverything() }
             ?? Health([Health.Part("healthz", isWell: false, message: "no answer within 5 s")])
         let parts: [JSONValue] = health.parts.map { part in
             .object([
@@ -211,6 +213,21 @@ final class Responder: Sendable {
             .object(["ok": .bool(health.isWell), "parts": .array(parts)]),
             status: health.isWell ? .ok : .serviceUnavailable
         )
+    }
+
+    /// One look at a time, however many ask.
+    private func lookAtEverything() async -> Health {
+        let task = look.withLock { look in
+            if let look { return look }
+            let task = Task {
+                let found = await self.health()
+                self.look.withLock { $0 = nil }
+                return found
+            }
+            look = task
+            return task
+        }
+        return await task.value
     }
 
     /// 200, or 503 with the loops that hang: for kubelet, which starts the process anew then.
