@@ -177,6 +177,34 @@ struct CommandLineTests {
         }
     }
 
+    @Test("A watched list shows what changes until Ctrl-C", arguments: ["-w", "--watch"])
+    func watch(flag: String) async throws {
+        try await with { nacre in
+            let name = "watched-\(UInt32.random(in: 0...UInt32.max))"
+            let log = "/tmp/nacre-watch-\(name)"
+            defer { try? FileManager.default.removeItem(atPath: log) }
+            let list = try ChildProcess(
+                NacreProcess.program,
+                ["volume", "list", flag],
+                environment: nacre.environment,
+                log: log
+            )
+            let said = { (try? String(contentsOfFile: log, encoding: .utf8)) ?? "" }
+            try await eventually("the list is shown") { said().contains("VOLUME") || said().contains("NAME") }
+            #expect(!said().contains(name))
+            #expect(try await nacre("volume create \(name) --pool rbd --size 64MiB").status == 0)
+            try await eventually("the new volume is shown") { said().contains(name) }
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+            try await eventually("a later list is without it") {
+                said().components(separatedBy: "SIZE").last.map { !$0.contains(name) } ?? false
+            }
+            list.send(SIGINT)
+            #expect(try await list.end() == .killed(SIGINT))
+            let tables = try await nacre("volume list \(flag) -o json")
+            #expect(tables.status == 64 && tables.notes.contains("--watch"), "\(tables)")
+        }
+    }
+
     @Test("Ctrl-C in the middle of a create says what goes on, and the service does go on")
     func interruption() async throws {
         try await FaultyCluster.with { faulty in

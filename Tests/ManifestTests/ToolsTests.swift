@@ -53,6 +53,52 @@ struct ToolsTests {
         #expect(end == .exited(geteuid() == 0 ? 69 : 77) && !text.contains("export"), "\(text)")
     }
 
+    @Test("tools/try env gives a shell every name that README's commands use", .enabled(if: geteuid() == 0))
+    func names() async throws {
+        try await inDirectory { parent in
+            let files = FileManager.default
+            let up = parent.appending(path: "it's up")
+            try files.createDirectory(at: up.appending(path: "cluster"), withIntermediateDirectories: true)
+            for file in [".nacre-try", "service.pid"] { try Data().write(to: up.appending(path: file)) }
+            try Data(#"[{"clusterID": "lab", "monitors": ["127.0.0.1:1"]}]"#.utf8)
+                .write(to: up.appending(path: "cluster/config.json"))
+            let readme = try String(contentsOf: Manifests.root.appending(path: "README.md"), encoding: .utf8)
+            let lines = readme.split(separator: "\n").filter { $0.hasPrefix("nacre volume") }.joined()
+            let names = Set(lines.matches(of: /"\$([A-Z_]+)"/).map { String($0.1) }).union([
+                "NACRE_SOCKET", "CLUSTER_ID",
+            ])
+            #expect(names.contains("NODE_SECRET"), "\(names)")
+            let script = """
+                eval "$(\(Manifests.root.appending(path: "tools/try").path) env --dir "$1")" || exit
+                for name in \(names.sorted().joined(separator: " ")); do echo "$name=${!name}"; done
+                """
+            let log = parent.appending(path: "log").path
+            let shell = try ChildProcess("/bin/bash", ["-c", script, "bash", up.path], log: log)
+            #expect(try await shell.end(within: .seconds(60)) == .exited(0))
+            let said = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").map(String.init)
+            #expect(said.count == names.count && !said.contains { $0.hasSuffix("=") }, "\(said)")
+            #expect(said.contains("NODE_SECRET=\(up.path)/cluster/secrets/csi-rbd-node"), "\(said)")
+            #expect(said.contains("CLUSTER_ID=lab"), "\(said)")
+        }
+    }
+
+    @Test("A long step says what it is at, and ends as its command does", arguments: [0, 7])
+    func progress(status: Int) async throws {
+        try await inDirectory { directory in
+            let (log, said) = (directory.appending(path: "log").path, directory.appending(path: "said").path)
+            // The step goes on until its last line was shown, so nothing here depends on how long that takes.
+            let script = """
+                source '\(Manifests.root.appending(path: "tools/lib/stages").path)'
+                patiently '\(log)' 'making it' bash -c \
+                    'echo first; echo "at 3 of 9"; until grep -q "making it: at 3 of 9" "$1"; do sleep 0.1; done; exit \(status)' \
+                    bash '\(said)'
+                """
+            let shell = try ChildProcess("/bin/bash", ["-c", script], log: said)
+            #expect(try await shell.end(within: .seconds(120)) == .exited(Int32(status)))
+            #expect(try String(contentsOfFile: log, encoding: .utf8) == "first\nat 3 of 9\n")
+        }
+    }
+
     @Test(
         "A world of tools/kernel-lab refuses what is not a lab's, and removes nothing of it",
         .enabled(if: geteuid() == 0)
