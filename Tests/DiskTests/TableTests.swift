@@ -173,6 +173,11 @@ struct TableTests {
             for number in 1...2 { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: number) }
         }
         let words = "prepare \(disk.loop) --serial \(disk.file) --part ceph-db:100M --part ceph-block:0"
+        let full = lab.nacre("\(words) --part ceph-db:0 --plan")
+        #expect(
+            full.status != 0 && full.errors.contains("cannot make part 3, ceph-db:0: there is no room"),
+            "\(full.errors)"
+        )
         let first = lab.nacre(words)
         #expect(first.status == 0, "\(first.errors)")
         let table = try disk.fingerprint()

@@ -53,8 +53,14 @@ extension GPTLayout {
     /// - Returns: First and last block.
     /// - Throws: ``GPTLayoutError`` when there is no room.
     public func blocks(from start: GPTPlace, to end: GPTPlace) throws(GPTLayoutError) -> ClosedRange<UInt64> {
-        guard let largest = freeRuns.max(by: { $0.count < $1.count }) else {
+        guard let largest = freeRuns.max(by: { (usable($0), $0.count) < (usable($1), $1.count) }) else {
             throw GPTLayoutError("there is no room: the partitions take all of \(humanSize(blocks * sectorBytes))")
+        }
+        if case .standard = start, usable(largest) == 0 {
+            throw GPTLayoutError(
+                "there is no room: the partitions leave no more than \(humanSize(UInt64(largest.count) * sectorBytes)) in "
+                    + "one piece, and a partition begins at a whole MiB"
+            )
         }
         let first: UInt64 =
             switch start {
@@ -92,6 +98,12 @@ extension GPTLayout {
             )
         }
         return aligned...last
+    }
+
+    /// How many of free blocks a partition that is aligned can have.
+    private func usable(_ run: ClosedRange<UInt64>) -> UInt64 {
+        let first = (run.lowerBound + alignment - 1) / alignment * alignment
+        return run.contains(first) ? run.upperBound - first + 1 : 0
     }
 
     /// What is at a block that is not free, in words.
