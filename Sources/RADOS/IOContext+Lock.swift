@@ -86,7 +86,12 @@ extension IOContext {
             guard found.result != -Errno.noSuchFileOrDirectory.rawValue else { return [] }
             try check(found.result, "rados_list_lockers", "\(label)/\(object)")
             return (0..<min(Int(found.result), found.clients.count, found.cookies.count, found.addresses.count)).map {
-                LockOwner(client: found.clients[$0], cookie: found.cookies[$0], address: found.addresses[$0])
+                LockOwner(
+                    client: found.clients[$0],
+                    cookie: found.cookies[$0],
+                    address: found.addresses[$0],
+                    isShared: found.isShared
+                )
             }
         }
     }
@@ -95,7 +100,7 @@ extension IOContext {
         _ name: String,
         _ object: String,
         _ capacity: Int
-    ) -> (result: CInt, clients: [String], cookies: [String], addresses: [String]) {
+    ) -> (result: CInt, clients: [String], cookies: [String], addresses: [String], isShared: Bool) {
         // One buffer each for tag, clients, cookies and addresses. librados requires the tag's buffer; its content is
         // not used.
         let texts = UnsafeMutablePointer<CChar>.allocate(capacity: 4 * capacity)
@@ -103,6 +108,7 @@ extension IOContext {
         let lengths = UnsafeMutablePointer<Int>.allocate(capacity: 4)
         lengths.initialize(repeating: capacity, count: 4)
         let isExclusive = UnsafeMutablePointer<CInt>.allocate(capacity: 1)
+        isExclusive.initialize(to: 1)
         defer {
             texts.deallocate()
             lengths.deallocate()
@@ -131,7 +137,7 @@ extension IOContext {
                 .split(separator: 0, omittingEmptySubsequences: false)
                 .map { String(decoding: $0, as: UTF8.self) }
         }
-        return (CInt(result), strings[1], strings[2], strings[3])
+        return (CInt(result), strings[1], strings[2], strings[3], isExclusive.pointee == 0)
     }
 
     /// Breaks a client's lock; succeeds if the client does not hold it any more.
@@ -182,9 +188,12 @@ public struct LockOwner: Sendable, Hashable, CustomStringConvertible {
     public let cookie: String
     /// Where it was when it took the lock: `10.0.0.7:0/123456`.
     public let address: String
+    /// Whether others may have the lock beside it.
+    public let isShared: Bool
 
     /// Names an owner.
-    public init(client: String, cookie: String, address: String) {
+    public init(client: String, cookie: String, address: String, isShared: Bool = false) {
+        self.isShared = isShared
         self.client = client
         self.cookie = cookie
         self.address = ClientAddress.plain(address)

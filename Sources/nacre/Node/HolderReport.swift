@@ -1,4 +1,5 @@
 import CephVolumes
+import RADOS
 import RBD
 import Volumes
 
@@ -11,7 +12,8 @@ struct HolderReport: Encodable {
     let address: String
     let since: String?
     let mapper: String?
-    /// `holder`, Nacre's, and `exclusive`, librbd's; empty for a client that only watches.
+    /// `holder`, Nacre's, and `exclusive`, librbd's, or `shared` where it was taken so by hand; empty for a client that
+    /// only watches.
     let locks: [String]
     let alive: Bool
     let fencedUntil: String?
@@ -23,7 +25,10 @@ struct HolderReport: Encodable {
         address = holder.client.address
         since = holder.client.record?.sinceTime
         mapper = holder.client.record?.mapper
-        locks = holder.client.locks.keys.map { "\($0)" }.sorted()
+        locks = holder.client.locks.map { name, owner in
+            name == .exclusive && owner.isShared ? "shared" : "\(name)"
+        }
+        .sorted()
         alive = holder.client.isWatching
         fencedUntil = holder.refusedUntil
     }
