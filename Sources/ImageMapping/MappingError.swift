@@ -1,3 +1,4 @@
+internal import ExactText
 public import LinuxKernel
 package import RADOS
 package import RBD
@@ -73,6 +74,8 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
         }
         let (kind, cause): (Kind, String) =
             switch error.code {
+            case .noSuchFileOrDirectory where error.call.startsExactly(with: "rados_ioctx_create"):
+                (.notFound, "there is no such pool")
             case .noSuchFileOrDirectory: (.notFound, "there is none")
             case .permissionDenied, .notPermitted:
                 (.denied, "Ceph refuses it to this user, whose caps must be mon 'profile rbd' and osd 'profile rbd'")
@@ -121,4 +124,28 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
 
     /// The sentence.
     public var description: String { message }
+}
+
+extension MappingError {
+    /// Says that there is a part of an image only: its name, which leads to no header.
+    package static func headless(_ image: ImageAddress) -> MappingError {
+        MappingError(
+            .notFound,
+            "image \(image) was never finished, or a part of it is lost (it has an id but no header)"
+        )
+    }
+
+    /// Says that an image cannot be written because it is a copy that rbd-mirror keeps.
+    ///
+    /// - Parameters:
+    ///   - what: What failed: `lock image pool/name`.
+    ///   - image: The image.
+    /// - Returns: The error, with what to do.
+    package static func copyOfMirror(_ what: String, _ image: ImageAddress) -> MappingError {
+        MappingError(
+            .inUse,
+            "cannot \(what): it is a copy that rbd-mirror keeps, not the primary image; work on the primary, or promote "
+                + "this one: rbd mirror image promote \("\(image)".shellWord)"
+        )
+    }
 }

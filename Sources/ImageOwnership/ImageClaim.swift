@@ -155,14 +155,16 @@ package struct ImageClaim {
 
     /// The image and who has it now.
     package func look() throws(MappingError) -> ImageClients {
+        let id: String?
+        let found: ImageClients?
         do throws(RBDError) {
-            if let id = try context.idOfImage(named: image.name), let found = try context.clients(ofImageID: id) {
-                return found
-            }
+            id = try context.idOfImage(named: image.name)
+            found = if let id { try context.clients(ofImageID: id) } else { nil }
         } catch {
             throw MappingError("read who has image \(image)", error)
         }
-        throw MappingError(.notFound, "there is no image \(image)")
+        if let found { return found }
+        throw id == nil ? MappingError(.notFound, "there is no image \(image)") : .headless(image)
     }
 
     private func fence(

@@ -24,7 +24,7 @@ package struct ImageNotes: Sendable {
         } catch {
             throw MappingError("read the metadata of image \(image)", error)
         }
-        throw MappingError(.notFound, "there is no image \(image)")
+        throw MappingError.headless(image)
     }
 
     /// Whether an object of the image exists that holds a part of a range; `nil` if that would take long to tell.

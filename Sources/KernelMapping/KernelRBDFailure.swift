@@ -72,6 +72,9 @@ struct KernelRBDFailure {
 
     private func unsupportedFeatures(_ what: String, _ bus: KernelRBDBus) -> MappingError {
         let supported = bus.supportedFeatures.map { "; it has \($0.names.joined(separator: ", "))" } ?? ""
+        if unsupported?.contains(.nonPrimary) == true {
+            return MappingError.copyOfMirror("map image \(request.image) by krbd", request.image)
+        }
         let names = unsupported?.names ?? []
         let which =
             names.isEmpty

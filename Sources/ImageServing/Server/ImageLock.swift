@@ -59,15 +59,17 @@ struct ImageLock {
     /// Takes the locks, if the image is for one node.
     func acquire(_ open: Image, _ imageID: String) throws(MappingError) {
         guard configuration.sharing == .oneNode else { return }
+        let features = try Self.features(of: open)
+        guard !features.contains(.nonPrimary) else { throw MappingError.copyOfMirror("lock image \(image)", image) }
         // A successor has its share since `settle`; the record has a new time, so a second call would take a second
         // share.
         if !isSuccessor { try lockAsHolder(imageID) }
-        guard try Self.features(of: open).contains(.exclusiveLock) else { return }
+        guard features.contains(.exclusiveLock) else { return }
         let result = open.withRawImage { rbd_lock_acquire($0, RBD_LOCK_MODE_EXCLUSIVE) }
         guard result < 0 else { return }
         let error = RBDError(call: "rbd_lock_acquire", code: .init(rawValue: -result), subject: open.spec)
         release(open, imageID)
-        throw try lost(to: .exclusive, imageID) ?? MappingError("lock the image", error)
+        throw try lost(to: .exclusive, imageID) ?? MappingError("lock image \(image)", error)
     }
 
     /// Gives the locks up.
@@ -109,7 +111,7 @@ struct ImageLock {
         } catch {
             failure = error
         }
-        throw try lost(to: .holder, imageID) ?? MappingError("lock the image", failure)
+        throw try lost(to: .holder, imageID) ?? MappingError("lock image \(image)", failure)
     }
 
     private func record() throws(RBDError) -> HolderRecord {
