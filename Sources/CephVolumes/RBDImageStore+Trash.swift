@@ -69,7 +69,7 @@ extension RBDImageStore {
         guard let watchers = try await watchers(place, imageID) else { return nil }
         guard watchers.isEmpty else {
             await lingering.note(watchers, of: imageID, in: place.context, on: place.link.threads)
-            throw Self.inUse(place.id, watchers)
+            throw await inUse(place, imageID, watchers)
         }
         try await place.refuseIfTied("delete image", imageID)
         return marks
@@ -183,7 +183,7 @@ extension RBDImageStore {
             // Without an entry, another process has restored it.
             guard error.code == .notFound else { throw error }
         }
-        throw Self.inUse(place.id, watchers)
+        throw await inUse(place, imageID, watchers)
     }
 
     /// Takes an image out of the trash under its name; it is nobody's to remove then.
@@ -227,11 +227,18 @@ extension RBDImageStore {
         }
     }
 
-    private static func inUse(_ id: VolumeID, _ watchers: [Watcher]) -> VolumeError {
-        let who = watchers.map(\.description).joined(separator: ", ")
+    /// The refusal that names who has the image open: by node and since when, where that is written down.
+    private func inUse(_ place: Place, _ imageID: String, _ watchers: [Watcher]) async -> VolumeError {
+        let known = try? await place.blocking("read who has image") { (context) throws(RBDError) in
+            try context.clients(ofImageID: imageID)?.clients.filter { $0.record != nil } ?? []
+        }
+        let who = watchers.map { watcher in
+            known?.first { $0.clientID == watcher.clientID || $0.address == watcher.address }?.description
+                ?? watcher.description
+        }
         return VolumeError(
             .failedPrecondition,
-            "cannot delete image '\(id.imageSpec)': \(who) has it open; unmap it there first"
+            "cannot delete image '\(place.id.imageSpec)': \(who.joined(separator: ", ")) has it open; unmap it there first"
                 + " (if that client is dead, Ceph forgets it within minutes)"
         )
     }
