@@ -99,6 +99,24 @@ public struct MountPlace: ~Copyable, Sendable {
         }
     }
 
+    /// What is at the place, as far as a mount there would hide it.
+    public borrowing func content() throws(KernelError) -> PlaceContent {
+        switch try kind() {
+        case nil: return .nothing
+        case .directory?:
+            let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+            let directory = OwnedDescriptor(
+                adopting: try checked("openat", path, openat(parent.rawValue, name, flags)),
+                subject: path
+            )
+            return try KernelFile.names(in: directory.link).isEmpty ? .emptyDirectory : .files
+        case .file(bytes: 0)?: return .emptyFile
+        case .file?: return .text
+        case .symbolicLink?: return .symbolicLink
+        case .blockDevice?, .other?: return .special
+        }
+    }
+
     /// Removes what `makeDirectory` or `makeFile` left: an empty directory or an empty file.
     ///
     /// - Throws: `KernelError` for anything else; succeeds if nothing is there.
@@ -190,6 +208,24 @@ extension MountPlace {
         }
         return top
     }
+}
+
+/// What is at a place where something is to be mounted.
+public enum PlaceContent: Sendable, Hashable {
+    /// Nothing.
+    case nothing
+    /// A directory without entries.
+    case emptyDirectory
+    /// A file of no bytes.
+    case emptyFile
+    /// A directory with entries.
+    case files
+    /// A file of some bytes.
+    case text
+    /// A symbolic link.
+    case symbolicLink
+    /// A device, a socket or a pipe.
+    case special
 }
 
 /// What was opened for a bind.

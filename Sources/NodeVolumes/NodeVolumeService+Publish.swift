@@ -72,6 +72,9 @@ extension NodeVolumeService {
         try await refuseOverlap(target.path, .target, of: "\(id)")
         // Checked before it is recorded, because the record says what an unpublish may remove.
         try await clear(target.path, record, device)
+        if try await mountTable().mount(at: target.path) == nil {
+            try await refuseContent(at: target.path, .target, isBlock: target.usage.isBlock)
+        }
         var noted = target
         noted.device = "\(device.device)"
         record.targets.removeAll { $0.path.isExactly(target.path) }

@@ -78,6 +78,9 @@ extension NodeVolumeService {
             record = earlier.stagingPath.isExactly(path) && earlier.usage.satisfies(usage) ? earlier : record
         }
         let address = address(of: id)
+        if !usage.isBlock, try await mountTable().mount(at: path) == nil {
+            try await refuseContent(at: path, .staging, isBlock: false)
+        }
         enter(NodeStep.recordingVolume, "\(id)")
         try await save(record)
 

@@ -50,13 +50,17 @@ extension NodeVolumeService {
             failure = error
         }
         guard failure.errno != .noSuchFileOrDirectory else { return }
-        guard failure.errno == .notPermitted || failure.errno == .directoryNotEmpty else {
-            throw Self.placeError(failure, path, what)
+        let left: String
+        switch failure.errno {
+        case .directoryNotEmpty: left = "has files in it"
+        // `removeEmpty` refuses what no publish has made.
+        case .notPermitted where failure.call == "unlink": left = "is no empty directory or file"
+        default: throw Self.placeError(failure, path, what)
         }
         throw VolumeError(
             .failedPrecondition,
-            "cannot \(what): nothing is mounted at '\(path.printable)' any more, but somebody left files there; look at "
-                + "them and remove them"
+            "cannot \(what): nothing is mounted at '\(path.printable)' any more, but somebody has used the path: it "
+                + "\(left); look at that and remove it"
         )
     }
 

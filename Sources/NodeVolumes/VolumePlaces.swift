@@ -9,16 +9,22 @@ internal import Volumes
 /// | path | why not |
 /// | --- | --- |
 /// | `/proc`, `/sys`, `/dev`, `/etc`, `/usr` and their kind, and all below | the system's; `/usr/local` has room below it |
+/// | `/run/systemd`, `/var/lib/dpkg`, `/var/lib/ceph` and their kind, and all below | those of other services of the node |
 /// | `/`, `/var`, `/var/lib` and their kind | they contain the rest of the node's files |
 /// | the service's own directories, and all below and above | it would hide the service's own files or be taken for them |
+/// | what the service reads, and all above: its socket, its configuration, its Secret | it would hide them |
 ///
 /// Paths in directories that the service provides for volumes, such as that of kubelet's devices, are allowed.
 public struct VolumePlaces: Sendable {
     private let own: [String]
     private let lent: [String]
+    private let needed: [String]
 
     private static let systems = [
         "/proc", "/sys", "/dev", "/boot", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr",
+        "/run/systemd", "/run/udev", "/run/dbus", "/run/lock", "/run/initctl", "/run/containerd", "/run/crio",
+        "/run/docker", "/var/lib/dpkg", "/var/lib/rpm", "/var/lib/apt", "/var/lib/systemd", "/var/lib/dbus",
+        "/var/lib/ceph", "/var/lib/etcd", "/var/lib/containerd",
     ]
     private static let roomInSystem = "/usr/local"
     private static let roots = [
@@ -31,9 +37,11 @@ public struct VolumePlaces: Sendable {
     /// - Parameters:
     ///   - own: Its own directories, such as `/var/lib/nacre` and `/run/nacre`.
     ///   - lent: Directories in those in which volumes are allowed, such as `/var/lib/nacre/vol`.
-    public init(own: [String], lent: [String]) {
+    ///   - needed: Files and directories that must stay visible, such as `/etc/nacre/config.json`.
+    public init(own: [String], lent: [String], needed: [String] = []) {
         self.own = own
         self.lent = lent
+        self.needed = needed
     }
 
     /// Why a volume may not be at `path`; `nil` if it may.
@@ -59,6 +67,10 @@ public struct VolumePlaces: Sendable {
             if directory.isAtOrBelow(path) { return "the service's own directory '\(directory)' is or lies in it" }
             guard path.isBelow(directory), !lent.contains(where: { path.isBelow($0) }) else { continue }
             return "it is in '\(directory)', which is the service's own"
+        }
+        // What is given may be a symbolic link: neither it nor what it leads to may disappear.
+        for needed in needed.flatMap({ [$0, Self.resolved($0)] }) where needed.isAtOrBelow(path) {
+            return "'\(needed)', which the service needs, is or lies in it"
         }
         return nil
     }
@@ -99,11 +111,11 @@ extension NodeVolumeService {
                         + "'\(record.volumeID)' is in use at '\(record.stagingPath)'; give a path apart from it"
                 )
             }
-            guard use == .staging, let target = record.targets.first(where: { path.isAtOrBelow($0.path) }) else {
-                continue
-            }
+            // The same target is published again, or was by another volume that is not there any more: the mount tells.
+            let hidden = record.targets.first { path.isBelow($0.path) || use == .staging && path.isExactly($0.path) }
+            guard let target = hidden else { continue }
             throw .invalid(
-                "staging path '\(path.printable)' cannot be given to volume '\(volumeID.printable)': volume "
+                "\(use.rawValue) '\(path.printable)' cannot be given to volume '\(volumeID.printable)': volume "
                     + "'\(record.volumeID)' is mounted at '\(target.path)'; give a path apart from it"
             )
         }
@@ -117,6 +129,32 @@ extension NodeVolumeService {
                     + "(\(mount.fileSystem)) is mounted; give another path, or unmount it"
             )
         }
+    }
+
+    /// Refuses a place with something that the mount would hide, and that would keep its removal from succeeding.
+    func refuseContent(at path: String, _ use: PlaceUse, isBlock: Bool) async throws(VolumeError) {
+        let what = "look at '\(path.printable)'"
+        let found: PlaceContent
+        do throws(KernelError) {
+            found = try await pool.run { () throws(KernelError) in try MountPlace(path).content() }
+        } catch {
+            // Its parent is made with it.
+            guard error.errno != .noSuchFileOrDirectory else { return }
+            throw Self.placeError(error, path, what)
+        }
+        let obstacle: String
+        switch found {
+        case .nothing: return
+        case .emptyDirectory where !isBlock, .emptyFile where isBlock: return
+        case .emptyDirectory: obstacle = "is a directory, and a block volume's is a file"
+        case .emptyFile, .text: obstacle = isBlock ? "is a file with something in it" : "is a file, not a directory"
+        case .files: obstacle = "has files in it, which the volume would hide"
+        case .symbolicLink, .special: obstacle = "is neither a directory nor a file"
+        }
+        throw VolumeError(
+            .failedPrecondition,
+            "\(use.rawValue) '\(path.printable)' \(obstacle); remove it, or give another path"
+        )
     }
 
     /// Runs work at a place, which is opened without following links; `what` says what could not be done.

@@ -83,7 +83,8 @@ package struct NodeStack: Sendable {
                 lent: [
                     DriverSettings().localDirectory, "\(lock.directory)/vol", "\(lock.directory)/cli",
                     "\(Self.runDirectory)/cli",
-                ]
+                ],
+                needed: settings.paths
             )
         ) { (id) throws(VolumeError) in
             NodeVolumes::ClusterAddress(monitors: try configuration.cluster(id.clusterID).monitors)

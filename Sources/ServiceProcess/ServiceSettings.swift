@@ -1,8 +1,12 @@
+internal import ExactText
+internal import FoundationEssentials
 package import NodeMapping
 internal import Volumes
 
 /// What a long-lived process of Nacre is told about its clusters and its node.
 package struct ServiceSettings: Sendable {
+    /// The socket that it serves on.
+    package var socket: String
     /// The path of ceph-csi's `config.json`.
     package var configuration: String
     /// The directory of the service's own Secret, with the files `userID` and `userKey`.
@@ -30,7 +34,15 @@ package struct ServiceSettings: Sendable {
     /// The words that start a process that removes images.
     package var trashRemover: [String]
 
+    /// The files and directories that it was given and must go on to see, absolute.
+    var paths: [String] {
+        let here = FileManager.default.currentDirectoryPath
+        return [socket, configuration, secretDirectory].compactMap(\.self)
+            .map { $0.startsExactly(with: "/") ? $0 : "\(here)/\($0)" }
+    }
+
     package init(
+        socket: String,
         configuration: String,
         secretDirectory: String?,
         stateDirectory: String,
@@ -45,6 +57,7 @@ package struct ServiceSettings: Sendable {
         imageServer: [String],
         trashRemover: [String]
     ) {
+        self.socket = socket
         self.configuration = configuration
         self.secretDirectory = secretDirectory
         self.stateDirectory = stateDirectory

@@ -136,6 +136,75 @@ extension NodeTests {
         try await lab.remove("places")
     }
 
+    @Test("Nothing is mounted over what is there, nor within another volume, and what stays is called what it is")
+    func refusesFilledPlaces() async throws {
+        let lab = try await NodeLab.fresh("content", megabytes: 64)
+        let other = try await NodeLab.fresh("content-other", megabytes: 64)
+        let pods = "\(lab.directory)/pods"
+        try await shell(
+            """
+            cd \(pods) && mkdir full empty && echo kept > full/file && echo kept > text && mkfifo pipe && : > none
+            mkdir \(lab.directory)/staging/full && echo kept > \(lab.directory)/staging/full/file
+            """
+        )
+        var filled = lab.stageRequest("content")
+        filled.stagingPath = "\(lab.directory)/staging/full"
+        #expect(await code { try await lab.service().stage(filled, deadline: soon) } == .failedPrecondition)
+        try await lab.service().stage(lab.stageRequest("content"), deadline: soon)
+        for name in ["full", "text", "none", "pipe"] {
+            var request = lab.publishRequest("content")
+            request.targetPath = "\(pods)/\(name)"
+            let code = await code { try await lab.service().publish(request, deadline: soon) }
+            #expect(code == .failedPrecondition, "\(name)")
+        }
+        try await shell("cat \(pods)/full/file \(pods)/text && ! grep ' \(pods)/' /proc/self/mountinfo")
+        // What kubelet makes, it may have made before.
+        var request = lab.publishRequest("content")
+        request.targetPath = "\(pods)/empty"
+        for _ in 0..<2 { try await lab.service().publish(request, deadline: soon) }
+
+        // Within a volume, be it mounted or only written down.
+        try await lab.service().stage(other.stageRequest("content-other"), deadline: soon)
+        var within = other.publishRequest("content-other")
+        within.targetPath = "\(pods)/empty/in"
+        #expect(await code { try await lab.service().publish(within, deadline: soon) } == .invalidArgument)
+        within = request
+        within.targetPath = "\(pods)/empty/in"
+        #expect(await code { try await lab.service().publish(within, deadline: soon) } == .invalidArgument)
+        try await shell("! test -e \(pods)/empty/in && umount \(pods)/empty")
+        #expect(await code { try await lab.service().publish(within, deadline: soon) } == .invalidArgument)
+
+        // What somebody put there since is not called files.
+        for (make, word) in [("ln -s /etc", "no empty directory"), ("mkfifo", "no empty directory")] {
+            try await shell("rmdir \(pods)/empty && \(make) \(pods)/empty")
+            do throws(VolumeError) {
+                try await lab.service().unpublish(
+                    volumeID: lab.handle("content"),
+                    targetPath: request.targetPath,
+                    deadline: soon
+                )
+                Issue.record("\(make) was taken for the target")
+            } catch {
+                #expect(error.message.contains(word), "\(error.message)")
+            }
+            try await shell("rm \(pods)/empty && mkdir \(pods)/empty")
+        }
+        try await lab.service().unpublish(
+            volumeID: lab.handle("content"),
+            targetPath: request.targetPath,
+            deadline: soon
+        )
+        try await lab.run("down", "content", "ext4", observer: nil)
+        try await lab.service().unstage(
+            volumeID: lab.handle("content-other"),
+            stagingPath: other.stagingPath("content-other"),
+            deadline: soon
+        )
+        #expect(try lab.remains() == [])
+        try await other.remove("content-other")
+        try await lab.remove("content")
+    }
+
     @Test("A stage refuses places that are not to be given, and what somebody has mounted there")
     func refusesStagingPlaces() async throws {
         let lab = try await NodeLab.fresh("stages", megabytes: 64)

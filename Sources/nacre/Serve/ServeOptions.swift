@@ -123,6 +123,7 @@ extension ServeOptions {
     /// What the process' parts are told.
     var settings: ServiceSettings {
         ServiceSettings(
+            socket: socket,
             configuration: config,
             secretDirectory: secretDir,
             stateDirectory: stateDir,
