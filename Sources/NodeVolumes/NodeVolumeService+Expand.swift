@@ -21,7 +21,8 @@ extension NodeVolumeService {
             "expand volume '\(id)'",
             on: request.volumeID,
             fingerprint: "expand \(path) \(request.range?.requiredBytes ?? 0)",
-            deadline: deadline
+            deadline: deadline,
+            obstacle: { await obstacle(id) }
         ) { () throws(VolumeError) in
             try await self.expand(id, path, request.range?.requiredBytes ?? 0)
         }

@@ -22,7 +22,8 @@ extension NodeVolumeService {
             "publish volume '\(id)'",
             on: request.volumeID,
             fingerprint: "publish \(staging) \(target.description)",
-            deadline: deadline
+            deadline: deadline,
+            obstacle: { await obstacle(id) }
         ) { () throws(VolumeError) in
             try await self.publish(id, staging, target)
         }

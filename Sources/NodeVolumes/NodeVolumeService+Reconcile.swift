@@ -67,7 +67,8 @@ extension NodeVolumeService {
                 "reconcile volume '\(volumeID)'",
                 on: volumeID,
                 fingerprint: "reconcile",
-                deadline: deadline
+                deadline: deadline,
+                obstacle: { await obstacle(try? VolumeID(parsing: volumeID)) }
             ) { () throws(VolumeError) in
                 let id = try VolumeID(parsing: volumeID)
                 guard let record = try await self.record(of: volumeID) else { return try await self.undoMapping(id) }

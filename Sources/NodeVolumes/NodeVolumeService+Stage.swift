@@ -20,12 +20,13 @@ extension NodeVolumeService {
             throw .invalid(refusal)
         }
         let path = try await givenPlace(request.stagingPath, .staging)
+        remember(request.credentials, of: id)
         try await operations.run(
             "stage volume '\(id)'",
             on: request.volumeID,
             fingerprint: "stage \(path) \(usage.description) \(request.context.sorted { $0.key < $1.key })",
             deadline: deadline,
-            obstacle: { await standstill(id, request.credentials) }
+            obstacle: { await obstacle(id) }
         ) { () throws(VolumeError) in
             do throws(VolumeError) {
                 try await self.stage(id, path, usage, request, deadline)
@@ -77,10 +78,10 @@ extension NodeVolumeService {
             try await refuseContradiction(earlier, record)
             record = earlier.stagingPath.isExactly(path) && earlier.usage.satisfies(usage) ? earlier : record
         }
-        let address = address(of: id)
         if !usage.isBlock, try await mountTable().mount(at: path) == nil {
             try await refuseContent(at: path, .staging, isBlock: false)
         }
+        let address = address(of: id)
         enter(NodeStep.recordingVolume, "\(id)")
         try await save(record)
 

@@ -21,7 +21,8 @@ extension NodeVolumeService {
             "read the usage of volume '\(id)'",
             on: "stats \(request.volumeID) \(path)",
             fingerprint: "stats",
-            deadline: deadline
+            deadline: deadline,
+            obstacle: { await obstacle(id) }
         ) { () throws(VolumeError) in
             try await self.stats(id, path)
         }

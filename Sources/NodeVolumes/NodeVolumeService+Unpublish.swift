@@ -25,7 +25,8 @@ extension NodeVolumeService {
             "unpublish volume '\(volumeID.printable)'",
             on: volumeID,
             fingerprint: "unpublish \(path)",
-            deadline: deadline
+            deadline: deadline,
+            obstacle: { await obstacle(try? VolumeID(parsing: volumeID)) }
         ) { () throws(VolumeError) in
             guard var record = try await self.record(of: volumeID),
                 let target = record.targets.first(where: { $0.path.isExactly(path) })

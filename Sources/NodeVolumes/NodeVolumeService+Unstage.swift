@@ -19,9 +19,11 @@ extension NodeVolumeService {
             "unstage volume '\(id)'",
             on: volumeID,
             fingerprint: "unstage \(path)",
-            deadline: deadline
+            deadline: deadline,
+            obstacle: { await obstacle(id) }
         ) { () throws(VolumeError) in
             try await self.unstage(id, path)
+            self.remember(nil, of: id)
         }
     }
 

@@ -6,6 +6,7 @@ internal import LinuxKernel
 public import Logging
 public import NodeMapping
 public import Secrets
+internal import Synchronization
 internal import SystemPackage
 public import Volumes
 
@@ -26,8 +27,9 @@ public final class NodeVolumeService: NodeService {
     /// Finds a volume's cluster.
     public typealias ClusterResolver = @Sendable (VolumeID) throws(VolumeError) -> ClusterAddress
 
-    /// Says why a cluster does not answer for a volume, asked as a user; `nil` if no reason is known.
-    public typealias Standstill = @Sendable (VolumeID, Credentials) async -> String?
+    /// Says why a cluster does not answer for a volume, asked as a user or as the service's own; `nil` if no reason is
+    /// known.
+    public typealias Standstill = @Sendable (VolumeID, Credentials?) async -> String?
 
     /// Who this node is.
     public let info: NodeInfo
@@ -39,7 +41,9 @@ public final class NodeVolumeService: NodeService {
     let pool: BlockingPool
     let operations: Operations
     let logger: Logger
-    let standstill: Standstill
+    private let standstill: Standstill
+    /// As whom each volume was staged: those who may ask its cluster.
+    private let users = Mutex<[VolumeID: Credentials]>([:])
     let places: VolumePlaces
 
     /// Prepares the service; touches nothing.
@@ -52,7 +56,7 @@ public final class NodeVolumeService: NodeService {
     ///   - pool: Threads for calls that block.
     ///   - operations: The operations under way.
     ///   - logger: Where to tell of repairs.
-    ///   - standstill: Called when the caller of a stage stops waiting: says what the stage waits for, within seconds.
+    ///   - standstill: Called when a caller stops waiting: says what the operation waits for, within seconds.
     ///   - places: Where volumes may be mounted; by default not in `stateDirectory`.
     ///   - clusters: Finds a volume's cluster.
     public init(
@@ -77,6 +81,19 @@ public final class NodeVolumeService: NodeService {
         self.standstill = standstill
         self.places = places ?? VolumePlaces(own: [stateDirectory], lent: [])
         self.clusters = clusters
+    }
+
+    /// Why the cluster does not answer for a volume; `nil` if no reason is known.
+    ///
+    /// An unmount writes what is in memory, and a publish reads: on a full or dead cluster they wait as a stage does.
+    func obstacle(_ id: VolumeID?) async -> String? {
+        guard let id else { return nil }
+        return await standstill(id, users.withLock { $0[id] })
+    }
+
+    /// Remembers as whom a volume is staged; forgets it with nothing.
+    func remember(_ user: Credentials?, of id: VolumeID) {
+        users.withLock { $0[id] = user }
     }
 
     /// Runs blocking kernel work on the pool; `what` says what could not be done: `mount 'x'`.

@@ -77,7 +77,13 @@ package struct NodeStack: Sendable {
             pool: BlockingPool(threads: Self.threads),
             operations: operations,
             logger: logger,
-            standstill: { await store.standstill(of: $0, as: $1) },
+            standstill: { id, user in
+                // At once: a caller whose time is over waits no longer than for one of them.
+                async let reason = store.standstill(of: id, as: user)
+                async let users = store.otherUsers(of: id, as: user, than: nodeID)
+                let known = await (reason, users)
+                return known.0 ?? known.1
+            },
             places: VolumePlaces(
                 own: [lock.directory, Self.runDirectory],
                 lent: [

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import RADOS
 internal import RBD
 public import Secrets
@@ -88,5 +89,34 @@ extension RBDImageStore {
         ) { () async throws(VolumeError) in
             try await self.place(of: id, as: credentials).standstill()
         }
+    }
+
+    /// Who else has a volume's image open, for whom a node may have to wait; `nil` if nobody has, or nobody says.
+    ///
+    /// Answers within seconds.
+    ///
+    /// - Parameters:
+    ///   - id: The volume.
+    ///   - credentials: Whom to ask as; the service's own user without.
+    ///   - node: The node whose own clients do not count.
+    /// - Returns: Such as `the client at 10.0.0.7:0/123456 has the image open`.
+    public func otherUsers(of id: VolumeID, as credentials: Credentials?, than node: String) async -> String? {
+        let found = try? await looks.run(
+            "ask who has volume '\(id)'",
+            on: "users \(id)",
+            fingerprint: "users",
+            deadline: .now + .seconds(3)
+        ) { () async throws(VolumeError) -> [ImageClient] in
+            let place = try await self.place(of: id, as: credentials)
+            return try await place.blocking("read who has image") { (context) throws(RBDError) -> [ImageClient] in
+                guard let imageID = try context.idOfImage(named: id.image) else { return [] }
+                return try context.clients(ofImageID: imageID)?.clients ?? []
+            }
+            .filter { $0.clientID != place.context.cluster.instanceID }
+        }
+        let others = (found ?? []).filter { client in client.record.map { !$0.node.isExactly(node) } ?? true }
+        guard !others.isEmpty else { return nil }
+        return
+            "\(others.map(\.description).joined(separator: ", ")) \(others.count == 1 ? "has" : "have") the image open"
     }
 }
