@@ -37,7 +37,7 @@ extension RBDImageStore {
         var found: [DeletedVolume] = []
         var isThere = false
         var known: [String] = []
-        for cluster in clusterID.map({ [$0] }) ?? clusterIDs {
+        for cluster in clusterID.map({ [$0] }) ?? configuration.clusters.map(\.clusterID) {
             let pools = try await pools(of: cluster, as: credentials)
             known += pools
             for name in pools where pool?.isExactly(name) ?? true {

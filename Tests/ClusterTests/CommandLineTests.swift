@@ -76,8 +76,10 @@ struct CommandLineTests {
             #expect(list.notes.contains("names no cluster") && !list.notes.contains("make one"), "\(list)")
         }
         try await serving(own) { nacre in
-            #expect(try await !nacre("volume list").notes.contains("not looked at"))
-            #expect(try await nacre("volume delete no-such --yes").status == 0)
+            let answer79 = try await nacre("volume list")
+            #expect(!answer79.notes.contains("not looked at"), "\(answer79)")
+            let answer80 = try await nacre("volume delete no-such --yes")
+            #expect(answer80.status == 0, "\(answer80)")
         }
     }
 
@@ -105,17 +107,24 @@ struct CommandLineTests {
             let prefix = "sort-\(UInt32.random(in: 0...UInt32.max))"
             for name in ["c", "a", "d", "b"] {
                 let pool = name == "d" ? "replicapool" : "rbd"
-                #expect(try await nacre("volume create \(prefix)-\(name) --pool \(pool) --size 4MiB").status == 0)
+                let answer108 = try await nacre("volume create \(prefix)-\(name) --pool \(pool) --size 4MiB")
+                #expect(answer108.status == 0, "\(answer108)")
             }
             func names(_ flags: String) async throws -> String {
                 let list = try await nacre("volume list \(flags)").output.split(separator: "\n")
                 return list.filter { $0.hasPrefix(prefix) }.map { "\($0.dropFirst(prefix.count + 1).prefix(1))" }
                     .joined()
             }
-            #expect(try await names("") == "abcd")
-            #expect(try await names("--pool rbd") == "abc")
-            #expect(try await nacre("volume list --pool rbd --max 1").notes.contains("more volumes than --max 1"))
-            for name in "abcd" { #expect(try await nacre("volume delete \(prefix)-\(name) --yes").status == 0) }
+            let answer115 = try await names("")
+            #expect(answer115 == "abcd", "\(answer115)")
+            let answer116 = try await names("--pool rbd")
+            #expect(answer116 == "abc", "\(answer116)")
+            let answer117 = try await nacre("volume list --pool rbd --max 1")
+            #expect(answer117.notes.contains("more volumes than --max 1"), "\(answer117)")
+            for name in "abcd" {
+                let answer118 = try await nacre("volume delete \(prefix)-\(name) --yes")
+                #expect(answer118.status == 0, "\(answer118)")
+            }
         }
     }
 

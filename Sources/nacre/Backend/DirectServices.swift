@@ -27,7 +27,7 @@ enum DirectServices {
             )
         }
         // A service may answer at another socket, and other commands do without one, too.
-        let lock = try await StateLock.forCommand(local.stateDir, until: .now + options.timeout.duration)
+        let lock = try await StateLock.forCommand(local.stateDir, until: .now + options.ceph.timeout.duration)
         let name = KernelFile.firstLine("/proc/sys/kernel/hostname") ?? "localhost"
         return try backend(options.ceph, serveArguments: ["--state-dir", local.stateDir], node: (name, lock))
     }

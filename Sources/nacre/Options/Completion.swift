@@ -33,7 +33,7 @@ enum Completion {
     /// Nodes and clients that have a volume.
     static let holders = CompletionKind.custom { words, _, _ in
         first {
-            let holders = (try? await store(by: words)?.holders()) ?? []
+            let (holders, _) = Session.gathered(await store(by: words)?.holders() ?? [])
             return Set(holders.compactMap(\.node)).sorted() + Set(holders.map(\.client.address)).sorted()
         }
     }
@@ -42,11 +42,7 @@ enum Completion {
     static let fenced = CompletionKind.custom { words, _, _ in
         first {
             guard let store = store(by: words) else { return [] }
-            var found: Set<String> = []
-            for clusterID in store.clusterIDs {
-                found.formUnion(((try? await store.blocklist(ofCluster: clusterID)) ?? [:]).keys)
-            }
-            return found.sorted()
+            return Set(Session.gathered(await store.blocklists()).found.map(\.address)).sorted()
         }
     }
 
