@@ -81,8 +81,8 @@ final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// How many requests of a connection may wait for their answers.
     ///
-    /// Real clients send one, or a few. Without a limit a client that reads no answers has the service work without end.
-    private static let most = 16
+    /// Real clients send one, or a few dozen. Without a limit a client that reads no answers has the service work without end.
+    private static let most = 128
 
     private let connections: Connections
     /// One entry for each request that is not answered yet, in their order.
