@@ -57,7 +57,9 @@ struct ToolsTests {
     func names() async throws {
         try await inDirectory { parent in
             let files = FileManager.default
-            let up = parent.appending(path: "it's up")
+            // Short, because of the sockets that would be below it.
+            let up = URL(filePath: "/tmp/nacre-\(UInt16.random(in: 0...UInt16.max)) it's up")
+            defer { try? files.removeItem(at: up) }
             try files.createDirectory(at: up.appending(path: "cluster"), withIntermediateDirectories: true)
             for file in [".nacre-try", "service.pid"] { try Data().write(to: up.appending(path: file)) }
             try Data(#"[{"clusterID": "lab", "monitors": ["127.0.0.1:1"]}]"#.utf8)

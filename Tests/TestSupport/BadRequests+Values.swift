@@ -126,7 +126,7 @@ extension BadRequest {
                     "capacityRange",
                     #"{"requiredBytes":"9223372036854775807"}"#,
                     code: "out_of_range",
-                    "largest volume"
+                    "which no volume can have"
                 ),
             ]
         }
