@@ -241,6 +241,9 @@ extension NodeTests {
         await #expect { try await lab.service().stage(lab.stageRequest("lost"), deadline: soon) } throws: {
             ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains("zeros")
         }
+        // What the error says; the object map still has what was removed behind its back.
+        _ = try await rbd("resize --no-progress --allow-shrink --size 0 rbd/lost")
+        _ = try await rbd("resize --no-progress --size 64M rbd/lost")
         _ = try await rbd("image-meta remove rbd/lost nacre.io/format")
         try await lab.service().stage(lab.stageRequest("lost"), deadline: soon)
         try await lab.run("down", "lost", "ext4", observer: nil)
