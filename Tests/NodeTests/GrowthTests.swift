@@ -44,7 +44,7 @@ extension NodeTests {
             capability: nil
         )
         await #expect { try await lab.service().expand(request, deadline: soon) } throws: {
-            ($0 as? VolumeError)?.code == .outOfRange && "\($0)".contains("MiB are its limit")
+            ($0 as? VolumeError)?.code == .outOfRange && "\($0)".contains("are its limit")
         }
         await #expect {
             try await lab.service().stage(lab.stageRequest("beyond", fsType: "xfs"), deadline: soon)

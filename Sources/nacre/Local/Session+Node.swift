@@ -177,7 +177,7 @@ extension Session {
         let paths = try path.map { [$0] } ?? [use.path] + targets(of: id, in: uses).filter { !$0.isExactly(use.path) }
         let left = try await takeBack(paths, of: use, id, in: uses)
         for path in left {
-            note("volume '\(use.title)' is still at '\(path)'; '\(kind.opposite) \(path)' ends that, too")
+            note("volume '\(use.title)' is still at '\(path)'; to end that too: \(kind.opposite) \(path.shellWord)")
         }
         try show(use, inUse: false)
     }
