@@ -23,7 +23,16 @@ extension RBDImageStore {
         }
         for (cluster, answer) in zip(clusters, answers) {
             do throws(VolumeError) {
-                try await list(try answer.get(), of: cluster, after: cursor, limit: limit, onto: &page.images)
+                let before = page.images.count
+                do throws(VolumeError) {
+                    try await list(try answer.get(), of: cluster, after: cursor, limit: limit, onto: &page.images)
+                } catch {
+                    // Ceph had blocklisted the client: the next call has another.
+                    guard error.isMended else { throw error }
+                    page.images.removeSubrange(before...)
+                    let pools = try await pools(of: cluster.clusterID)
+                    try await list(pools, of: cluster, after: cursor, limit: limit, onto: &page.images)
+                }
             } catch {
                 absences.withLock { $0[ExactText(cluster.clusterID)] = error }
                 page.missing.append(cluster.clusterID)

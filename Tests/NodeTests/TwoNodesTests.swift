@@ -394,7 +394,9 @@ struct NodePair {
     /// The error of a node that must not get the volume.
     func refusal(of lab: NodeLab, fsType: String? = "ext4") async throws -> String {
         do throws(VolumeError) {
-            try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+            // Too little for a wait until a dead node's watch has run out.
+            let deadline = ContinuousClock.now + .seconds(20)
+            try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: deadline)
             Issue.record("\(lab.nodeID) got the volume")
             return ""
         } catch {
