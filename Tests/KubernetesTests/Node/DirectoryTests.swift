@@ -213,14 +213,19 @@ extension PodTests {
                     ]
                 ]
             ]
+            // All but the source.
+            var spec: JSONValue = [:]
+            for field in [
+                "capacity", "accessModes", "claimRef", "persistentVolumeReclaimPolicy", "storageClassName",
+                "volumeMode",
+            ] { spec = spec.with(field, old["spec", field]) }
             let new: JSONValue = [
                 "apiVersion": "v1", "kind": "PersistentVolume",
                 "metadata": [
                     "name": .string(name), "annotations": annotations,
                     "finalizers": old["metadata", "finalizers"] ?? [],
                 ],
-                "spec": try #require(old["spec"]).with("flexVolume", JSONValue?.none).with("local", source)
-                    .with("nodeAffinity", anywhere),
+                "spec": spec.with("local", source).with("nodeAffinity", anywhere),
             ]
             // Retain first: a PersistentVolume that goes would take its image along.
             for patch: JSONValue in [
