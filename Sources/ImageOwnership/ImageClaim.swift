@@ -94,7 +94,11 @@ package struct ImageClaim {
                 // It may be dead all the same; whoever tries again is told.
                 try? context.reviewWatches(of: ImageObject.header(ofID: found.imageID))
                 let refusal = isDouble(alive) ? Self.double(image, alive, node) : Self.inUse(image, alive)
-                throw isSilent(alive, found.imageID) ? refusal.withSilentHolder() : refusal
+                switch answer(of: alive, found.imageID) {
+                case .came: throw refusal
+                case .stayedAway: throw refusal.withSilentHolder()
+                case .isGone: continue
+                }
             }
             usleep(Self.pause)
         }
@@ -140,11 +144,22 @@ package struct ImageClaim {
         client.record?.host.isExactly(node.host) == true && !isOurs(client)
     }
 
-    /// Whether a client that watches the image does not answer; if that cannot be told, it does.
-    private func isSilent(_ client: ImageClient, _ imageID: String) -> Bool {
-        guard client.isWatching, let number = client.clientID else { return false }
-        let silent = try? context.unansweringWatchers(of: ImageObject.header(ofID: imageID), within: Self.answerTime)
-        return silent?.contains(number) ?? false
+    private enum Answer {
+        case came
+        case stayedAway
+        /// Its watch ran out meanwhile.
+        case isGone
+    }
+
+    /// What a client that watches the image answers; if that cannot be told, it does.
+    private func answer(of client: ImageClient, _ imageID: String) -> Answer {
+        guard client.isWatching, let number = client.clientID else { return .came }
+        let header = ImageObject.header(ofID: imageID)
+        guard let silent = try? context.unansweringWatchers(of: header, within: Self.answerTime) else { return .came }
+        guard !silent.contains(number) else { return .stayedAway }
+        // An OSD waits no more for a watcher whose watch runs out, and does not name it.
+        guard let watchers = try? context.watchers(of: header) else { return .came }
+        return watchers.contains { $0.clientID == number } ? .came : .isGone
     }
 
     /// Who may write, or could in a moment: everybody but ourselves.
