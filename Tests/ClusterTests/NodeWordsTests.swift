@@ -82,10 +82,10 @@ struct NodeWordsTests {
             try await with(faulty.cluster) { service in
                 let volume = try await volume(service, faulty.cluster)
                 #expect(try await volume.stage().status == 200)
+                // In the page cache alone, so that an unmount, or the file system's growth, has to write it.
+                try Data(repeating: 7, count: 8 << 20).write(to: URL(filePath: "\(volume.staging)/file"))
                 try await faulty.ceph("osd", "pause")
                 try await eventually("the pause is raised") { try await faulty.ceph("health").contains("pause") }
-                // In the page cache alone, so that an unmount has to write it.
-                try Data(repeating: 7, count: 8 << 20).write(to: URL(filePath: "\(volume.staging)/file"))
                 let range = #""volumePath":"\#(volume.staging)","capacityRange":{"requiredBytes":"\#(640 << 20)"}"#
                 let expand = try await volume.call("Node/NodeExpandVolume", range, within: .seconds(5))
                 #expect(expand.body.contains("ceph osd unset pause"), "\(expand)")
