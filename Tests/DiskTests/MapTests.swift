@@ -19,7 +19,7 @@ struct MapTests {
         let lab = try DiskLab()
         let disk = try lab.disk("disk", 1 << 30)
         // One cell is 16 MiB: the second quarter is an ext4, the fourth eighth of the rest an OSD's label.
-        try lab.sh("sgdisk -o -n 1:256M:512M-1 -n 2:768M:896M-1 \(disk.file)")
+        try lab.sh("sgdisk -o -n 1:524288:1048575 -n 2:1572864:1835007 \(disk.file)")
         try lab.sh("mkfs.ext4 -q -E offset=$((256 << 20)) \(disk.file) 256M")
         try disk.write(fixture: "bluestore-single", at: 768 << 20)
         let output = lab.nacre("inspect \(disk.loop)").output
@@ -44,7 +44,7 @@ struct MapTests {
         let disk = try lab.disk()
         try lab.sh("mkswap \(disk.file)")
         try disk.flush()
-        let command = "\(environment) script -qec \"\(DiskLab.program) inspect \(disk.loop)\" /dev/null"
+        let command = "env -u NO_COLOR \(environment) script -qec \"\(DiskLab.program) inspect \(disk.loop)\" /dev/null"
         let shown = DiskLab.run(command, limit: 30).output
         #expect(shown.contains("map") && shown.contains("\u{1B}[") == isColoured, "\(shown)")
     }

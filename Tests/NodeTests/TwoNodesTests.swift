@@ -395,7 +395,7 @@ struct NodePair {
     func refusal(of lab: NodeLab, fsType: String? = "ext4") async throws -> String {
         do throws(VolumeError) {
             // Too little for a wait until a dead node's watch has run out.
-            let deadline = ContinuousClock.now + .seconds(20)
+            let deadline = ContinuousClock.now + .seconds(15)
             try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: deadline)
             Issue.record("\(lab.nodeID) got the volume")
             return ""

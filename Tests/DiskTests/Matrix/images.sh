@@ -89,7 +89,6 @@ tables() {
     image dos-logical 16M 'printf ",2M,83\n,,E\n,2M,83\n" | sfdisk -q $f'
     image sgi 64M 'printf "label: sgi\n,20M\n" | sfdisk -q $f'
     image sun 64M 'printf "label: sun\n,20M\n" | sfdisk -q $f'
-    label bsd 16M 'mklabel bsd mkpart ext2 1MiB 4MiB'
     label dvh 16M 'mklabel dvh mkpart primary 4MiB 8MiB'
     label mac 16M 'mklabel mac mkpart a 1MiB 4MiB'
     label mac-blank 16M 'mklabel mac'
