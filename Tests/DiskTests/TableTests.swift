@@ -145,7 +145,8 @@ struct TableTests {
         for words in ["with 0 partitions", "with 1 partition,"] {
             let ran = lab.nacre("gpt backup \(disk.loop) \(file)")
             #expect(ran.status == 0 && ran.errors.contains(words), "\(ran)")
-            try lab.sh("sgdisk -b \(file)-theirs \(disk.loop); cmp \(file) \(file)-theirs")
+            // In the protective MBR sgdisk writes other cylinders, heads and sectors than stand on the disk.
+            try lab.sh("sgdisk -b \(file)-theirs \(disk.loop); cmp -i 512 \(file) \(file)-theirs")
             try lab.sh("sgdisk -n 1:0:+10M \(disk.loop)")
         }
     }
@@ -175,7 +176,7 @@ struct TableTests {
         let words = "prepare \(disk.loop) --serial \(disk.file) --part ceph-db:100M --part ceph-block:0"
         let full = lab.nacre("\(words) --part ceph-db:0 --plan")
         #expect(
-            full.status != 0 && full.errors.contains("cannot make part 3, ceph-db:0: there is no room"),
+            full.status != 0 && full.errors.contains("cannot make part 3") && full.errors.contains("there is no room"),
             "\(full.errors)"
         )
         let first = lab.nacre(words)
