@@ -61,8 +61,14 @@ final class DiskLab {
     }
 
     /// Detaches a loop device early.
+    ///
+    /// Another process that looks at all disks may have it open; then the kernel detaches it at that one's close.
     func detach(_ loop: String) throws {
-        try sh("losetup -d \(loop)")
+        let backing = "/sys/block/\(loop.split(separator: "/").last ?? "")/loop/backing_file"
+        try sh(
+            "file=$(cat \(backing)); losetup -d \(loop); "
+                + "while [ \"$(cat \(backing) 2> /dev/null)\" = \"$file\" ]; do sleep 0.05; done"
+        )
         loops.removeAll { $0 == loop }
     }
 
