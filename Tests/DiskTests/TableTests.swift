@@ -147,7 +147,7 @@ struct TableTests {
             #expect(ran.status == 0 && ran.errors.contains(words), "\(ran)")
             // In the protective MBR sgdisk writes other cylinders, heads and sectors than stand on the disk.
             try lab.sh("sgdisk -b \(file)-theirs \(disk.loop); cmp -i 512 \(file) \(file)-theirs")
-            try lab.sh("sgdisk -n 1:0:+10M \(disk.loop)")
+            try lab.sh("sgdisk -n 0:0:+10M \(disk.loop)")
         }
     }
 
