@@ -139,7 +139,9 @@ struct TableTests {
     func savedAgain() throws {
         let lab = try DiskLab()
         let disk = try lab.disk()
-        lab.atEnd { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: 1) }
+        lab.atEnd {
+            for number in 1...2 { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: number) }
+        }
         try lab.sh("sgdisk -o \(disk.loop)")
         let file = "\(lab.directory)/table"
         for words in ["with 0 partitions", "with 1 partition,"] {
