@@ -10,7 +10,7 @@ public import Testing
 /// - Throws: What `condition` throws.
 public func eventually(
     _ what: String,
-    within limit: Duration = .seconds(60),
+    within limit: Duration = .seconds(240),
     at location: SourceLocation = #_sourceLocation,
     _ condition: () async throws -> Bool
 ) async throws {
