@@ -1,4 +1,5 @@
 internal import BlockDevices
+internal import ExactText
 internal import ImageMapping
 internal import NodeMapping
 internal import Volumes
@@ -31,7 +32,7 @@ extension NodeVolumeService {
         _ origin: ImageOrigin
     ) async throws(VolumeError) {
         let byHand =
-            "make the file system by hand: nacre volume map --repair \(record.volumeID), mkfs on the device which that "
+            "make the file system by hand: nacre volume map --repair \(record.volumeID.shellWord), mkfs on the device which that "
             + "prints, then nacre volume unmap"
         let refusal = "cannot make a file system on volume '\(record.volumeID)': "
         guard origin != .foreign else {
@@ -39,7 +40,7 @@ extension NodeVolumeService {
                 .failedPrecondition,
                 refusal + "it is an image of \(device.sizeBytes.inBinaryUnits) that another program made, for it lacks "
                     + "the metadata '\(ImageMetadataKey.requestName)'; nothing was written; if it really is blank and "
-                    + "what you mean, \(byHand); or let Nacre have it: rbd image-meta set \(record.imageSpec) "
+                    + "what you mean, \(byHand); or let Nacre have it: rbd image-meta set \(record.imageSpec.shellWord) "
                     + "\(ImageMetadataKey.adopted) \"$(date)\""
             )
         }
@@ -60,11 +61,11 @@ extension NodeVolumeService {
         case true?:
             throw VolumeError(
                 .failedPrecondition,
-                refusal + "both ends of its image are zeros, but something was written between them, see 'rbd diff "
-                    + "--whole-object \(record.imageSpec)'; nothing was written now; to look at it: nacre volume map "
-                    + "--repair \(record.volumeID); or, to lose all that is on it and begin anew: rbd resize "
-                    + "--allow-shrink --size 0 \(record.imageSpec) && rbd resize --size \(device.sizeBytes >> 20)M "
-                    + "\(record.imageSpec)"
+                refusal + "both ends of its image are zeros, but something was written between them, see rbd diff "
+                    + "--whole-object \(record.imageSpec.shellWord); nothing was written now; to look at it: nacre volume map "
+                    + "--repair \(record.volumeID.shellWord); or, to lose all that is on it and begin anew: rbd resize "
+                    + "--allow-shrink --size 0 \(record.imageSpec.shellWord) && rbd resize --size \(device.sizeBytes >> 20)M "
+                    + "\(record.imageSpec.shellWord)"
             )
         }
     }

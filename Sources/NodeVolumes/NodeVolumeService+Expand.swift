@@ -122,7 +122,7 @@ extension NodeVolumeService {
             .outOfRange,
             "cannot make a file system on volume '\(record.volumeID)': its image has \(size.inBinaryUnits), and "
                 + "\(fileSystem)\(given) has at most \(largest.inBinaryUnits); nothing was written; the image is blank, so "
-                + "shrink it: rbd resize --allow-shrink --size \(largest >> 20)M \(record.imageSpec)"
+                + "shrink it: rbd resize --allow-shrink --size \(largest >> 20)M \(record.imageSpec.shellWord)"
         )
     }
 
