@@ -32,8 +32,7 @@ extension NodeVolumeService {
         let mark = notes[ImageMetadataKey.fileSystem]
         let origin = ImageOrigin(notes)
         // A PersistentVolume that was written by hand may not say what its volume was made for.
-        let mkfsOptions =
-            mkfsOptions ?? NodeParameters.parameters(in: notes[ImageMetadataKey.nodeParameters])["mkfsOptions"]
+        let mkfsOptions = mkfsOptions ?? NodeParameters.mkfsOptions(in: notes)
         let making = try await making(
             record,
             device,

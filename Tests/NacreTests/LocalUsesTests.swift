@@ -32,6 +32,19 @@ struct LocalUsesTests: ~Copyable {
         #expect(FileManager.default.fileExists(atPath: uses.stagingPath(of: id)))
         try uses.end(id)
         #expect(try uses.use(of: id) == nil)
+        uses.leave(id)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(root)/state/cli").isEmpty)
+    }
+
+    @Test("Who ends a use is alone with the volume until the lock is gone")
+    func endsAlone() async throws {
+        let lock = try await uses.lock(id, until: .now)
+        try uses.begin(LocalUse(volumeID: "\(id)", kind: .mount, path: "/mnt/x"), of: id)
+        try uses.end(id)
+        let failure = await #expect(throws: CommandFailure.self) { try await uses.lock(id, until: .now) }
+        #expect(failure?.status == .tryAgain)
+        uses.leave(id)
+        withExtendedLifetime(lock) {}
         #expect(try FileManager.default.contentsOfDirectory(atPath: "\(root)/state/cli").isEmpty)
     }
 

@@ -17,6 +17,11 @@ public enum NodeParameters {
         return (try? encoder.encode(kept)).map { String(decoding: $0, as: UTF8.self) }
     }
 
+    /// The `mkfsOptions` that an image's metadata say; `nil` if none were given.
+    public static func mkfsOptions(in metadata: [String: String]) -> String? {
+        parameters(in: metadata[ImageMetadataKey.nodeParameters])[ParameterKey.mkfsOptions.rawValue]
+    }
+
     /// What `text` was made from; empty for anything else, and without keys that a node does not read.
     public static func parameters(in text: String?) -> [String: String] {
         guard let text, let found = try? JSONDecoder().decode([String: String].self, from: Data(text.utf8)) else {

@@ -67,8 +67,6 @@ extension VolumeService {
         // The class's values at the time of the create count: an image does not name its class.
         metadata[ImageMetadataKey.trashRetention] = parameters.trashRetention.map { "\($0.seconds)" }
         metadata[ImageMetadataKey.fileSystem] = FileSystemUse.mark(request.capabilities, parameters)
-        // What a node can make of it is asked again when it grows before it has a file system.
-        metadata[ImageMetadataKey.mkfsOptions] = parameters.kept["mkfsOptions"]
         metadata[ImageMetadataKey.poolSizeFactor] = parameters.poolSizeFactor.map { "\($0)" }
         metadata[ImageMetadataKey.nodeParameters] = NodeParameters.text(of: parameters.kept)
         return metadata

@@ -49,7 +49,7 @@ extension VolumeService {
     ) async throws(VolumeError) -> BlankLimit? {
         let metadata = try await store.metadata(of: id, credentials: credentials) ?? [:]
         guard let mark = metadata[ImageMetadataKey.fileSystem],
-            let use = try? FileSystemUse(mark: mark, mkfsOptions: metadata[ImageMetadataKey.mkfsOptions])
+            let use = try? FileSystemUse(mark: mark, mkfsOptions: NodeParameters.mkfsOptions(in: metadata))
         else { return nil }
         let what = "expand volume '\(id)', which has no file system yet,"
         if let refusal = use.sizeRefusal(what, sizeBytes) {

@@ -8,8 +8,6 @@ public enum ImageMetadataKey {
     public static let adopted = "nacre.io/adopted"
     /// The file system that was requested: `ext4`, `xfs`, or `block` for none.
     public static let fileSystem = "nacre.io/file-system"
-    /// `mkfsOptions` of the class, which the file system is made with, if the class gives any.
-    public static let mkfsOptions = "nacre.io/mkfs-options"
     /// The state of the file system: absent, `formatting FS NODE TIME TOKEN` or `formatted FS`; only the image's holder
     /// changes it.
     public static let format = "nacre.io/format"

@@ -88,11 +88,12 @@ struct LocalUses: Sendable {
     }
 
     /// Forgets a use that has ended.
+    ///
+    /// The directory stays for `leave`: once it is gone, another command can make and lock a new one.
     func end(_ id: VolumeID) throws {
         try KernelFile.removeDirectory(stagingPath(of: id))
         try KernelFile.removeDirectory("\(runDirectory)/cli/\(Self.name(of: id))")
         try KernelFile.remove("\(directory(of: id))/use.json")
-        try KernelFile.removeDirectory(directory(of: id))
     }
 
     /// Where the volume is staged.

@@ -34,7 +34,7 @@ extension Session {
             if !isTaken, (try? isStaged(id, in: uses)) == false { try? uses.end(id) }
             throw error
         } catch let error as VolumeError where error.code == .alreadyExists {
-            throw CommandFailure(.failed, "\(error.message): '\(use.kind.opposite) \(use.title)'")
+            throw CommandFailure(.failed, "\(error.message): \(use.kind.opposite) \(use.title.shellWord)")
         }
     }
 

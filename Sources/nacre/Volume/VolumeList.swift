@@ -45,8 +45,9 @@ struct VolumeList: AsyncParsableCommand {
 
     func run() async throws {
         let session = try await Session(connection, output)
+        // Once, for it asks the monitors of all clusters.
+        async let faults = session.backend.configurationFaults()
         while true {
-            async let faults = session.backend.configurationFaults()
             let list = try await session.during("listing volumes") { deadline in
                 try await listed(session, deadline)
             }

@@ -17,7 +17,7 @@ import Volumes
 /// | seen | done |
 /// | --- | --- |
 /// | a pod that was not seen before wants it | stage, grow, show |
-/// | the place is not there, or shows a dead device | the same |
+/// | the place is not there, or shows another device than the staged | the same |
 /// | the image has grown | device and file system grow; then the claim is told, for the controller |
 /// | no pod wants it, and only the staged mount and the place's own have its super block | hide, unmount, unstage |
 final class DirectoryDelivery: VolumeDelivery {
@@ -91,10 +91,16 @@ final class DirectoryDelivery: VolumeDelivery {
             guard .now - known.lookedAt > Self.interval, let pod = pods.first else { return }
             shown.withLock { $0[volume.name]?.lookedAt = .now }
             try await events.tellOfDamage(to: volume, at: staging(volume.name), for: pod, service, deadline)
-            return try await grow(volume, capability, deadline)
+            return try await tell(try await grow(volume, capability, deadline), volume)
         }
         try await stage(volume, capability, deadline)
-        try await grow(volume, capability, deadline)
+        // A pod gets what there is; what could not grow is told afterwards.
+        let growth: Result<UInt64, VolumeError>
+        do throws(VolumeError) {
+            growth = .success(try await grow(volume, capability, deadline))
+        } catch {
+            growth = .failure(error)
+        }
         let (place, staging, observer) = (place(volume.name), staging(volume.name), observer)
         let isNew = try await kernel("show volume '\(volume.name)' at '\(place.path)'") { () throws(KernelError) in
             try place.show(staging) { observer?($0) }
@@ -105,11 +111,13 @@ final class DirectoryDelivery: VolumeDelivery {
             now.lookedAt = .now
             shown[volume.name] = now
         }
-        guard isNew else { return }
-        logger.info(
-            "mounted a volume where kubelet looks",
-            metadata: ["path": "\(place.path)", "csi.volume.id": "\(volume.attributes.handle)"]
-        )
+        if isNew {
+            logger.info(
+                "mounted a volume where kubelet looks",
+                metadata: ["path": "\(place.path)", "csi.volume.id": "\(volume.attributes.handle)"]
+            )
+        }
+        try await tell(try growth.get(), volume)
     }
 
     private func stage(
@@ -134,13 +142,13 @@ final class DirectoryDelivery: VolumeDelivery {
         )
     }
 
-    /// Grows device and file system to the image's size, and tells the claim, so that the controller ends the growth.
+    /// Grows device and file system to the image's size, which it returns.
     private func grow(
         _ volume: LocalVolume,
         _ capability: VolumeCapability,
         _ deadline: ContinuousClock.Instant
-    ) async throws(VolumeError) {
-        let size = try await service.expand(
+    ) async throws(VolumeError) -> UInt64 {
+        try await service.expand(
             NodeExpandRequest(
                 volumeID: volume.attributes.handle,
                 volumePath: staging(volume.name),
@@ -150,8 +158,16 @@ final class DirectoryDelivery: VolumeDelivery {
             ),
             deadline: deadline
         )
+    }
+
+    /// Tells the claim how large the file system is by now, so that the controller ends the growth.
+    ///
+    /// What is mounted read-only has not grown.
+    private func tell(_ size: UInt64, _ volume: LocalVolume) async throws(VolumeError) {
         let told = shown.withLock { $0[volume.name]?.toldBytes ?? 0 }
-        guard size > volume.capacityBytes, size > told, let claim = volume.claim else { return }
+        guard !volume.mode.isReadOnly, size > volume.capacityBytes, size > told, let claim = volume.claim else {
+            return
+        }
         do throws(KubernetesError) {
             try await GrowthMark.write(size, on: claim, client)
         } catch {

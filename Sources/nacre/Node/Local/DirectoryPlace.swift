@@ -67,7 +67,7 @@ struct DirectoryPlace: Sendable {
     ///   - staging: Where the volume's root is mounted.
     ///   - step: Called before each step.
     /// - Returns: Whether it was not there before.
-    /// - Throws: `KernelError`; then the place does not exist.
+    /// - Throws: `KernelError`; then the place may be as it was.
     func show(_ staging: String, _ step: (DeliveryStep) -> Void) throws(KernelError) -> Bool {
         let table = try MountTable.current()
         guard let staged = table.mount(at: staging), staged.root == "/" else {

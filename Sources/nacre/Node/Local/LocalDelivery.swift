@@ -41,6 +41,17 @@ final class LocalDelivery: Service {
     private let busy = Mutex<[String: Bool]>([:])
     /// How long to wait before a volume that cannot be had is tried again.
     private let waits = Mutex<[String: Duration]>([:])
+    /// What is waited for now; each by one, however often it is asked for.
+    private let resting = Mutex<Set<Rest>>([])
+
+    private enum Rest: Hashable {
+        /// A volume that cannot be had is tried again.
+        case provision(String)
+        /// A volume that is in use is looked at again.
+        case release(Key)
+        /// A claim has no volume yet.
+        case claims
+    }
 
     /// Which node this is, and where its things are.
     struct Place: Sendable {
@@ -132,14 +143,14 @@ final class LocalDelivery: Service {
     /// What is to be done now: to make what pods want, to take away what none has use for; what is under way is left to it.
     private func steps() async -> [@Sendable () async -> Void] {
         let (wanted, isWhole, isWaiting) = await wanted()
-        var steps = wanted.values.filter { begin($0.volume.name) }.map { wish -> @Sendable () async -> Void in
+        var steps = wanted.values.filter { mayProvide($0.volume.name) }.map { wish -> @Sendable () async -> Void in
             { [self] in
                 let wait = await provide(wish.volume, for: wish.pods)
                 end(wish.volume.name)
-                await wakeAfter(wait)
+                await wakeAfter(wait, .provision(wish.volume.name))
             }
         }
-        if isWaiting { steps.append { [self] in await wakeAfter(Self.claimWait) } }
+        if isWaiting { steps.append { [self] in await wakeAfter(Self.claimWait, .claims) } }
         // Without knowing all that is wanted nothing goes.
         guard isWhole else { return steps }
         let kept = Set(wanted.keys)
@@ -151,7 +162,7 @@ final class LocalDelivery: Service {
                     steps.append { [self] in
                         let wait = await releaseIfIdle(key, delivery)
                         end(name)
-                        await wakeAfter(wait)
+                        await wakeAfter(wait, .release(key))
                     }
                 }
             } catch {
@@ -159,13 +170,23 @@ final class LocalDelivery: Service {
             }
         }
         idleSince.withLock { idle in idle = idle.filter { !kept.contains($0.key) } }
+        let names = Set(kept.map(\.name))
+        waits.withLock { waits in waits = waits.filter { names.contains($0.key) } }
         return steps
     }
 
-    private func wakeAfter(_ wait: Duration?) async {
-        guard let wait else { return }
+    /// Looks again after a while; nothing if somebody waits for the same.
+    private func wakeAfter(_ wait: Duration?, _ rest: Rest) async {
+        guard let wait, resting.withLock({ $0.insert(rest).inserted }) else { return }
         try? await Task.sleep(for: wait)
+        _ = resting.withLock { $0.remove(rest) }
         wake.yield()
+    }
+
+    /// Whether a volume can be worked on now; one that could not be had has its wait first.
+    private func mayProvide(_ name: String) -> Bool {
+        guard !resting.withLock({ $0.contains(.provision(name)) }) else { return false }
+        return begin(name)
     }
 
     /// Whether a volume can be worked on now: one at a time does.
@@ -235,7 +256,7 @@ final class LocalDelivery: Service {
                 events.record(
                     .warning,
                     "FailedMount",
-                    "volume \(volume.name) cannot be mapped on this node: \(error.message)",
+                    "volume \(volume.name) on this node: \(error.message)",
                     on: ObjectReference(kind: "Pod", pod.metadata)
                 )
             }
@@ -261,9 +282,7 @@ final class LocalDelivery: Service {
             }
             let rest = delivery.grace - (.now - since)
             guard rest <= .zero else { return rest }
-            if try await delivery.release(key.name, deadline: .now + Self.limit) {
-                waits.withLock { $0[key.name] = nil }
-            }
+            _ = try await delivery.release(key.name, deadline: .now + Self.limit)
             idleSince.withLock { $0[key] = nil }
         } catch {
             logger.warning(
