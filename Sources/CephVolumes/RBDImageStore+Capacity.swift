@@ -109,7 +109,7 @@ extension RBDImageStore {
         guard available > 0 else {
             return VolumeCondition(isAbnormal: true, message: "pool '\(id.pool)' is full; writes stall; \(use)")
         }
-        if let behind = await fileSystemBehind(place, id.image) {
+        if let behind = await fileSystemBehind(place) {
             return VolumeCondition(isAbnormal: true, message: "\(behind); \(use)")
         }
         return VolumeCondition(isAbnormal: false, message: "image is whole, \(use)")
@@ -117,19 +117,38 @@ extension RBDImageStore {
 
     /// What keeps the file system on an image from ever having the image's size, in words; nothing when nothing does, or
     /// when the image cannot be read.
-    private func fileSystemBehind(_ place: Place, _ image: String) async -> String? {
-        let found = try? await place.waiting("read the beginning of image") {
-            (context) throws(RBDError) -> (size: UInt64, limit: GrowthLimit?) in
-            let image = try Image.open(image, in: context, access: .readOnly)
-            let size = try image.sizeBytes()
-            return (
-                size, GrowthLimit(MemorySource(sizeBytes: size, parts: [(0, try image.bytes(at: 0, count: 64 << 10))]))
-            )
+    ///
+    /// Answers within seconds. The OSDs may not answer the read for long, so callers share one look at an image, and looks
+    /// take no more than half of the threads that others wait on.
+    private func fileSystemBehind(_ place: Place) async -> String? {
+        let load = place.link.waitingThreads.load
+        guard load.running + load.queued < max(1, load.threads / 2) else { return nil }
+        let behind = try? await looks.run(
+            "read the beginning of image '\(place.id.imageSpec)'",
+            on: "beginning \(place.id)",
+            fingerprint: "beginning",
+            deadline: .now + .seconds(3)
+        ) { () async throws(VolumeError) in
+            try await place.waiting("read the beginning of image") { (context) throws(RBDError) -> String? in
+                let image = try Image.open(place.id.image, in: context, access: .readOnly)
+                let size = try image.sizeBytes()
+                return Self.fileSystemBehind(
+                    MemorySource(sizeBytes: size, parts: [(0, try image.bytes(at: 0, count: 64 << 10))])
+                )
+            }
         }
-        guard let found, let limit = found.limit, found.size > limit.bytes else { return nil }
+        return behind ?? nil
+    }
+
+    private static func fileSystemBehind(_ head: MemorySource) -> String? {
+        guard let limit = GrowthLimit(head), head.sizeBytes > limit.bytes else { return nil }
+        // A node does not grow an ext4 for what is less than a block group, so nothing refuses it.
+        if let ext4 = ExtSuperblock(head), !ExtSuperblock.canGrow(from: ext4.sizeBytes, to: head.sizeBytes) {
+            return nil
+        }
         let unit = CapacityRange.granularityBytes
-        return "image has \(found.size.inBinaryUnits), but its file system cannot have more than "
-            + "\((limit.bytes / unit * unit).inBinaryUnits): \(limit.reason); nodes do not mount it until the image is shrunk "
-            + "to that: rbd resize --allow-shrink"
+        return "image has \(head.sizeBytes.inBinaryUnits), but its file system cannot have more than "
+            + "\((limit.bytes / unit * unit).inBinaryUnits): \(limit.reason); nodes do not mount it for writing until the "
+            + "image is shrunk to that: rbd resize --allow-shrink"
     }
 }

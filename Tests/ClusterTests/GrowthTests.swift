@@ -65,4 +65,25 @@ struct GrowthTests {
         #expect(run("\(rbd) resize --no-progress --allow-shrink --size 1G replicapool/\(image)") == 0)
         #expect(run("\(rbd) rm --no-progress replicapool/\(image)") == 0)
     }
+
+    @Test("An ext4 that does not grow is behind its image by what a node would grow it for, not by a remainder")
+    func remainder() async throws {
+        let cluster = try #require(MicroCluster.current)
+        let image = "csi-vol-\(UUID().uuidString.lowercased())"
+        let file = "/tmp/\(image)"
+        let rbd = "rbd -c \(cluster.directory)/ceph.conf"
+        // Clusters of 4 MiB: the file system has whole ones, 400 MiB.
+        let format = "truncate -s 403M \(file) && mkfs.ext4 -q -O bigalloc -C 4M \(file)"
+        #expect(run("\(format) && \(rbd) import \(file) replicapool/\(image); s=$?; rm -f \(file); test $s = 0") == 0)
+        #expect(run("\(rbd) image-meta set replicapool/\(image) nacre.io/request-name remainder") == 0)
+        let service = cluster.lab().service
+        let id = "\(try cluster.clusterID)/replicapool//\(image)"
+        for (size, isBehind) in [("403M", false), ("500M", true)] {
+            #expect(run("\(rbd) resize --no-progress --size \(size) replicapool/\(image)") == 0 || size == "403M")
+            let condition = try await service.status(of: id, deadline: .now + .seconds(100)).condition
+            #expect(condition.isAbnormal == isBehind, "\(size): \(condition)")
+            #expect(condition.message.contains("do not mount it for writing") == isBehind, "\(size): \(condition)")
+        }
+        #expect(run("\(rbd) rm --no-progress replicapool/\(image)") == 0)
+    }
 }
