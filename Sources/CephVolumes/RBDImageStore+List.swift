@@ -22,6 +22,11 @@ extension RBDImageStore {
             try await self.pools(of: cluster.clusterID)
         }
         for (cluster, answer) in zip(clusters, answers) {
+            guard page.images.count < limit else {
+                // Its absence is known now; the next page would wait for it once more.
+                if case .failure(let error) = answer, !error.isMended { note(error, of: cluster, in: &page) }
+                continue
+            }
             do throws(VolumeError) {
                 let before = page.images.count
                 do throws(VolumeError) {
@@ -34,13 +39,17 @@ extension RBDImageStore {
                     try await list(pools, of: cluster, after: cursor, limit: limit, onto: &page.images)
                 }
             } catch {
-                absences.withLock { $0[ExactText(cluster.clusterID)] = error }
-                page.missing.append(cluster.clusterID)
+                note(error, of: cluster, in: &page)
             }
-            guard page.images.count < limit else { return page }
         }
         guard page.images.isEmpty, let missing = page.missing.first else { return page }
         throw absence(of: page.missing, as: absences.withLock { $0[ExactText(missing)] })
+    }
+
+    /// Records that a list goes on without a cluster.
+    private func note(_ error: VolumeError, of cluster: ClusterEntry, in page: inout ImagePage) {
+        absences.withLock { $0[ExactText(cluster.clusterID)] = error }
+        page.missing.append(cluster.clusterID)
     }
 
     /// What a list ends with that lacks clusters.
@@ -53,7 +62,7 @@ extension RBDImageStore {
         return VolumeError(code, "\(what): \(error.message)")
     }
 
-    /// Asks clusters at once, so that one which does not answer delays the others by no more than its time limit.
+    /// Asks clusters at once: those that do not answer delay the others together by one time limit, in every call.
     func asking<R: Sendable>(
         _ clusters: [ClusterEntry],
         _ body: @escaping @Sendable (ClusterEntry) async throws(VolumeError) -> R
