@@ -195,13 +195,16 @@ extension RBDImageStore {
     }
 
     /// The pools of all clusters that answer, in the order of their names, without Ceph's own.
+    ///
+    /// - Throws: `VolumeError` where there is no service user, or the first cluster's if none answers.
     public func poolNames() async throws(VolumeError) -> [String] {
-        var names: Set<ExactText> = []
+        _ = try service.read()
         let answers = await asking(configuration.clusters) { (cluster) throws(VolumeError) in
             try await self.pools(of: cluster.clusterID)
         }
-        for answer in answers { names.formUnion(((try? answer.get()) ?? []).map(ExactText.init)) }
-        return names.sorted().map(\.text)
+        let found = answers.compactMap { try? $0.get() }
+        if found.isEmpty, let first = answers.first { return try first.get() }
+        return Set(found.joined().map(ExactText.init)).sorted().map(\.text)
     }
 
     /// The pools of a cluster, in the order of their names, without Ceph's own.
