@@ -27,34 +27,62 @@ extension RBDImageStore {
     ///   - clusterID: The cluster's key in config.json; `nil` for all.
     ///   - pool: The pool; `nil` for all that this user may read.
     ///   - credentials: As whom the trash is read.
-    /// - Returns: The volumes.
-    /// - Throws: `VolumeError`, with `.invalidArgument` for a pool that no cluster has.
+    /// - Returns: The volumes, and why others may be missing: a cluster that does not answer is a failure beside what
+    ///   the others have.
+    /// - Throws: `VolumeError`, with `.invalidArgument` for a cluster that is not in config.json, and for a pool that no
+    ///   cluster has.
     public func deletedVolumes(
         clusterID: String?,
         pool: String?,
         credentials: Credentials
-    ) async throws(VolumeError) -> [DeletedVolume] {
-        var found: [DeletedVolume] = []
-        var isThere = false
-        var known: [String] = []
-        for cluster in clusterID.map({ [$0] }) ?? configuration.clusters.map(\.clusterID) {
-            let pools = try await pools(of: cluster, as: credentials)
-            known += pools
-            for name in pools where pool?.isExactly(name) ?? true {
-                isThere = true
-                do throws(VolumeError) {
-                    found += try await deletedVolumes(in: name, ofCluster: cluster, credentials)
-                } catch {
-                    // Pools of other applications, which this user may not read, hold no volumes of Nacre's.
-                    guard pool == nil, error.code == .permissionDenied else { throw error }
-                }
-            }
+    ) async throws(VolumeError) -> [Result<[DeletedVolume], VolumeError>] {
+        let clusters = if let clusterID { [try configuration.cluster(clusterID)] } else { configuration.clusters }
+        let answers = await asking(clusters) { (cluster) throws(VolumeError) in
+            try await self.trash(of: pool, ofCluster: cluster.clusterID, credentials)
         }
-        if let pool, !isThere {
-            let names = Set(known.map(ExactText.init)).sorted().map(\.text).joined(separator: ", ")
+        let trashes = answers.compactMap { try? $0.get() }
+        // A cluster that does not answer may have the pool.
+        if let pool, trashes.count == answers.count,
+            !trashes.contains(where: { $0.pools.containsExactly(pool) })
+        {
+            let names = Set(trashes.flatMap(\.pools).map(ExactText.init)).sorted().map(\.text).joined(separator: ", ")
             throw .invalid("there is no pool '\(pool.printable)'; there are \(names.isEmpty ? "none" : names)")
         }
-        return found
+        return answers.flatMap { answer -> [Result<[DeletedVolume], VolumeError>] in
+            switch answer {
+            case .success(let trash): [.success(trash.volumes)] + (trash.failure.map { [.failure($0)] } ?? [])
+            case .failure(let error): [.failure(error)]
+            }
+        }
+    }
+
+    /// What a cluster has in its trash.
+    private struct ClusterTrash: Sendable {
+        /// The cluster's pools.
+        let pools: [String]
+        var volumes: [DeletedVolume] = []
+        /// Why not all pools were read.
+        var failure: VolumeError?
+    }
+
+    private func trash(
+        of pool: String?,
+        ofCluster clusterID: String,
+        _ credentials: Credentials
+    ) async throws(VolumeError) -> ClusterTrash {
+        var trash = ClusterTrash(pools: try await pools(of: clusterID, as: credentials))
+        for name in trash.pools where pool?.isExactly(name) ?? true {
+            do throws(VolumeError) {
+                trash.volumes += try await deletedVolumes(in: name, ofCluster: clusterID, credentials)
+            } catch {
+                // A pool of another application, which this user may not read, one whose name cannot stand in a handle and
+                // one that was just removed hold no volumes of Nacre's.
+                if pool == nil, [.permissionDenied, .invalidArgument].contains(error.code) { continue }
+                trash.failure = error
+                break
+            }
+        }
+        return trash
     }
 
     private func deletedVolumes(

@@ -103,6 +103,34 @@ struct ManyClustersTests {
         #expect(try await process.stop() == .exited(0))
     }
 
+    @Test("A deleted volume of a cluster that is well comes back beside clusters that are not")
+    func undelete() async throws {
+        let cluster = try #require(MicroCluster.current)
+        let path = try configuration(cluster, Self.away)
+        let service = try NacreProcess(cluster, configurationPath: path)
+        let process = try await service.start(Self.quick + ["--trash-retention", "1h"])
+        var nacre = NacreCommand(service, cluster: cluster)
+        nacre.environment["NACRE_CONFIG"] = path
+        let name = "kept-\(UInt32.random(in: 0...UInt32.max))"
+        let own = try "--cluster \(cluster.clusterID)"
+        let made = try await nacre("volume create \(name) --pool rbd --size 64MiB \(own) --quiet")
+        let handle = made.output.filter { $0 != "\n" }
+        #expect(made.status == 0, "\(made)")
+        #expect(try await nacre("volume delete \(handle) --yes").status == 0)
+        let all = try await nacre("volume undelete --quiet")
+        #expect(all.status == 75 && all.output.contains(handle) && all.notes.contains("a-dead"), "\(all)")
+        let alone = try await nacre("volume undelete \(own) --quiet")
+        #expect(alone.status == 0 && alone.output.contains(handle), "\(alone)")
+        let none = try await nacre("volume undelete \(name)-none")
+        #expect(none.status == 75 && none.notes.contains("a-dead"), "\(none)")
+        let back = try await nacre("volume undelete \(name)")
+        #expect(back.status == 0 && back.notes.contains("not everywhere was looked"), "\(back)")
+        #expect(try await nacre("volume show \(handle)").status == 0)
+        #expect(try await process.stop() == .exited(0))
+        let image = "rbd/\(handle.split(separator: "/").last ?? "")"
+        #expect(system("rbd -c \(cluster.directory)/ceph.conf rm --no-progress \(image)") == 0)
+    }
+
     @Test(
         "An entry of which no volume could be named is wrong, and is so alone",
         arguments: [

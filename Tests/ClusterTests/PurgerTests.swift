@@ -165,7 +165,7 @@ struct PurgerTests {
                 clusterID: volume.id.clusterID,
                 pool: "rbd",
                 credentials: bench.credentials
-            )
+            ).flatMap { try $0.get() }
             #expect(deleted.map(\.id) == [volume.id])
             try await keeping.store.undelete(try #require(deleted.first), credentials: bench.credentials)
             #expect(try await scene.census.isWhole(scene.image))
@@ -215,7 +215,7 @@ struct PurgerTests {
                 clusterID: volume.id.clusterID,
                 pool: "rbd",
                 credentials: scene.bench.credentials
-            )
+            ).flatMap { try $0.get() }
             #expect(deleted.map(\.id) == [volume.id])
             let found = try #require(deleted.first)
             // The second finds it restored.

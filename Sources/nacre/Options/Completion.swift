@@ -21,12 +21,14 @@ enum Completion {
             guard let credentials = try? connection(by: words).ceph.credentials(), let store = store(by: words) else {
                 return []
             }
-            let all = try? await store.deletedVolumes(
+            let answers = try? await store.deletedVolumes(
                 clusterID: value(of: "--cluster", in: words),
                 pool: value(of: "--pool", in: words),
                 credentials: credentials
             )
-            return (all ?? []).map { $0.metadata[ImageMetadataKey.requestName] ?? $0.id.imageSpec }
+            return Session.gathered(answers ?? []).found.map {
+                $0.metadata[ImageMetadataKey.requestName] ?? $0.id.imageSpec
+            }
         }
     }
 

@@ -70,17 +70,19 @@ struct VolumeUndelete: AsyncParsableCommand {
         let credentials = try ceph.credentials()
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
-        let all = try await session.during("reading the trash") { _ in
+        let answers = try await session.during("reading the trash") { _ in
             try await backend.store.deletedVolumes(clusterID: cluster, pool: pool, credentials: credentials)
         }
+        let (all, missing) = Session.gathered(answers)
         guard let volume else {
             let lines = all.isEmpty ? [] : DeletedVolumeReport.table(all, session.terminal)
             try session.show(all.map { DeletedVolumeReport($0) }, lines: output.quiet ? all.map { "\($0.id)" } : lines)
             await session.noteConfigurationFaults()
+            if let missing { throw missing }
             if all.isEmpty { session.note("there is no deleted volume that can be had back\(scope)") }
             return
         }
-        let found = try await find(volume, all, session, backend, credentials)
+        let found = try await find(volume, all, missing, session, backend, credentials)
         let name = (found.metadata[ImageMetadataKey.requestName] ?? found.id.image).onOneLine
         let objects = try imageOnly ? nil : keptObjects(found)
         let restoration = try objects.map { ObjectRestoration(try client(), $0, handle: "\(found.id)") }
@@ -123,6 +125,7 @@ struct VolumeUndelete: AsyncParsableCommand {
     private func find(
         _ volume: VolumeName,
         _ all: [DeletedVolume],
+        _ missing: VolumeError?,
         _ session: Session,
         _ backend: DirectBackend,
         _ credentials: Credentials
@@ -133,12 +136,13 @@ struct VolumeUndelete: AsyncParsableCommand {
             if let other = found.dropFirst().first(where: { $0.id != newest.id }) {
                 throw CommandFailure(.usage, "'\(volume)' may be '\(newest.id)' or '\(other.id)'; name one of them")
             }
+            if let missing { session.note("took '\(newest.id)', but not everywhere was looked: \(missing.message)") }
             return Found(id: newest.id, deleted: newest, metadata: newest.metadata)
         }
-        let there = try await session.during("looking for volume '\(volume)'") { deadline in
-            try await session.volumes(limit: nil, deadline: deadline).volumes
+        let list = try await session.during("looking for volume '\(volume)'") { deadline in
+            try await session.volumes(limit: nil, deadline: deadline)
         }
-        let present = there.filter { candidate in
+        let present = list.volumes.filter { candidate in
             volume.names(candidate.id, called: candidate.facts.name) && pool?.isExactly(candidate.id.pool) ?? true
                 && cluster?.isExactly(candidate.id.clusterID) ?? true
         }
@@ -149,7 +153,14 @@ struct VolumeUndelete: AsyncParsableCommand {
                 "'\(volume)' is the name of \(present.count) volumes; name one of\(candidates)"
             )
         }
+        let unseen = missing ?? (cluster == nil ? list.missing : nil)
         guard let id = present.first?.id else {
+            if let unseen {
+                throw CommandFailure(
+                    ExitStatus(unseen.code),
+                    "no deleted volume '\(volume)' was found, but not everywhere was looked: \(unseen.message)"
+                )
+            }
             let near = CommandNames.nearest(
                 to: volume.description,
                 of: all.compactMap { $0.metadata[ImageMetadataKey.requestName] }
@@ -160,6 +171,7 @@ struct VolumeUndelete: AsyncParsableCommand {
                     + (near.map { "did you mean '\($0)'?" } ?? "nacre volume undelete shows those there are")
             )
         }
+        if let missing { session.note("took '\(id)', but not everywhere was looked: \(missing.message)") }
         let metadata = try await backend.store.metadata(of: id, credentials: credentials) ?? [:]
         return Found(id: id, deleted: nil, metadata: metadata)
     }
