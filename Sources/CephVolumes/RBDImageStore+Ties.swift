@@ -1,3 +1,4 @@
+internal import ExactText
 internal import RBD
 internal import Volumes
 
@@ -7,7 +8,8 @@ extension Place {
         let ties = try await trying("read the snapshots of image") { () async throws(RBDError) in
             try await context.ties(ofImageID: imageID)
         }
-        guard let words = ties?.words(of: id.imageSpec, named: id.imageSpec) else { return }
+        let image = id.imageSpec.shellWord
+        guard let words = ties?.words(of: image, named: image) else { return }
         throw VolumeError(.failedPrecondition, "cannot \(doing) '\(id.imageSpec)': \(words)")
     }
 }
@@ -16,14 +18,14 @@ extension ImageTies {
     /// What holds the image, and the commands that end it; nothing if nothing does.
     ///
     /// - Parameters:
-    ///   - imageSpec: `pool/namespace/image`.
+    ///   - imageSpec: How `rbd children` is told the image: `pool/namespace/image` as a word of a shell.
     ///   - arguments: How `rbd snap purge` is told the image, such as `--pool rbd --image-id 1a2b`.
     /// - Returns: `it has the snapshots a, b; remove them first: rbd snap purge rbd/data`.
     func words(of imageSpec: String, named arguments: String) -> String? {
         var parts: [String] = []
         if let first = snapshots.first {
-            let shown = snapshots.prefix(8).joined(separator: ", ")
-            let what = snapshots.count == 1 ? "snapshot \(first)" : "snapshots \(shown)"
+            let shown = snapshots.prefix(8).map(\.printable).joined(separator: ", ")
+            let what = snapshots.count == 1 ? "snapshot \(first.printable)" : "snapshots \(shown)"
             let more = snapshots.count > 8 ? " and more" : ""
             parts.append(
                 "it has the \(what)\(more); when nobody needs \(snapshots.count == 1 ? "it" : "them"): "
@@ -39,7 +41,7 @@ extension ImageTies {
             parts.append("a group of images has snapshots of it; remove them by rbd group snap rm")
         }
         if let group {
-            parts.append("it is in the group '\(group)'; rbd group image rm takes it out")
+            parts.append("it is in the group '\(group.printable)'; rbd group image rm takes it out")
         }
         return parts.isEmpty ? nil : parts.joined(separator: "; ")
     }

@@ -35,8 +35,8 @@ struct RemovalObstacles: Sendable {
             return await lock().map { "\($0) \(call)" } ?? "it is in use \(call)"
         case .directoryNotEmpty, .tooManyLinks:
             let ties = try? await context.ties(ofImageID: imageID)
-            let space = context.namespace.isEmpty ? "" : " --namespace \(context.namespace)"
-            let named = "--pool \(context.pool)\(space) --image-id \(imageID)"
+            let space = context.namespace.isEmpty ? "" : " --namespace \(context.namespace.shellWord)"
+            let named = "--pool \(context.pool.shellWord)\(space) --image-id \(imageID)"
             return "\(ties?.words(of: named, named: named) ?? "it has snapshots or clones, or is in a group") \(call)"
         case .notPermitted where error.call == "rbd_trash_remove":
             return "its deferment in the trash has not ended \(call)"
