@@ -7,9 +7,9 @@ internal import SystemPackage
 public struct ImageTies: Sendable, Hashable {
     /// The names of its snapshots, those of groups left out; the first 64 of many.
     public let snapshots: [String]
-    /// Whether a group of images has a snapshot of it.
+    /// Whether a group of images has a snapshot of it; of many, those that were looked at for `snapshots` count.
     public let hasGroupSnapshots: Bool
-    /// Whether snapshots of it were deleted that clones still need.
+    /// Whether snapshots of it were deleted that clones still need; of many, as with `hasGroupSnapshots`.
     public let hasClones: Bool
     /// The group that it belongs to, by its name, or by its id where that is all that is known.
     public let group: String?
