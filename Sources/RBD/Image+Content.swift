@@ -15,9 +15,10 @@ extension Image {
     /// - Returns: Whether one exists; `nil` if there is no valid object map and there are too many objects to ask for.
     /// - Throws: `RBDError` with the code of the call that failed.
     public func holdsObjects(in range: Range<UInt64>) throws(RBDError) -> Bool? {
+        let rawImage = withRawImage { $0 }
         var info = rbd_image_info_t()
         try check(rbd_stat(rawImage, &info, MemoryLayout<rbd_image_info_t>.size), "rbd_stat", spec)
-        guard try hasFastDiff() || info.num_objs <= Self.askedAtMost else { return nil }
+        guard try hasFastDiff(rawImage) || info.num_objs <= Self.askedAtMost else { return nil }
         let found = CInt(ECANCELED)
         let result = rbd_diff_iterate2(
             rawImage,
@@ -34,7 +35,7 @@ extension Image {
         return false
     }
 
-    private func hasFastDiff() throws(RBDError) -> Bool {
+    private func hasFastDiff(_ rawImage: rbd_image_t) throws(RBDError) -> Bool {
         var features: UInt64 = 0, flags: UInt64 = 0
         try check(rbd_get_features(rawImage, &features), "rbd_get_features", spec)
         try check(rbd_get_flags(rawImage, &flags), "rbd_get_flags", spec)

@@ -78,9 +78,6 @@ public final class Image: Sendable {
         return Image(handle: Handle(raw: raw), context: context, name: name)
     }
 
-    /// The raw handle, for this module.
-    var rawImage: rbd_image_t { handle.raw }
-
     /// Gives the raw handle to this module and to the code that serves I/O; it must not be used after the image is
     /// closed.
     package func withRawImage<R, Failure: Error>(
