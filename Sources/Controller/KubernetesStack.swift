@@ -186,6 +186,9 @@ package final class KubernetesStack: Service, Sendable {
         }
     }
 
+    /// How many pages of volumes the first look at Ceph takes at most.
+    private static let mostPages = 16
+
     /// Names what RBAC and Ceph do not let us do; rights may come later, so nothing ends for the lack of one.
     private func checkPermissions() async {
         do throws(KubernetesError) {
@@ -201,7 +204,16 @@ package final class KubernetesStack: Service, Sendable {
             logger.warning("cannot check what RBAC allows", metadata: ["reason": "\(error)"])
         }
         do throws(VolumeError) {
-            _ = try await volumes.listVolumes(maxEntries: 1, startingToken: "", deadline: .now + .seconds(20))
+            // A cluster that refuses us is told at the end, behind those that are well.
+            var token = ""
+            for _ in 0..<Self.mostPages {
+                token = try await volumes.listVolumes(
+                    maxEntries: 1000,
+                    startingToken: token,
+                    deadline: .now + .seconds(20)
+                ).nextToken
+                guard !token.isEmpty else { break }
+            }
         } catch {
             guard error.code != .failedPrecondition else { return }
             logger.error("Ceph does not allow what is needed", metadata: ["reason": "\(error.message)"])
