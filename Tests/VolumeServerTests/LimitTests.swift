@@ -169,6 +169,20 @@ struct LimitTests {
         }
     }
 
+    @Test(
+        "A connection with too many requests that wait for their answers is closed, and what else it sent is left alone",
+        arguments: ["GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", head + "Content-Length: 2\r\n\r\n{}"]
+    )
+    func tooManyPipelined(request: String) async throws {
+        try await Fixture.with { fixture in
+            // The end of the connection is an answer; that it stays open is a failure of `exchange`.
+            let answer = try await UnixSocket.exchange(fixture.socketPath, [String(repeating: request, count: 200)])
+            #expect(answer.ranges(of: "HTTP/1.1 ").count < 200)
+            #expect(fixture.controller.calls.count < 200)
+            expect(200, try await fixture.get("/livez"))
+        }
+    }
+
     @Test("A client may send a few requests before it reads the answers")
     func fewPipelined() async throws {
         try await Fixture.with { fixture in

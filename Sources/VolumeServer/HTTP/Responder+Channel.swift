@@ -87,14 +87,20 @@ final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
     private let connections: Connections
     /// One entry for each request that is not answered yet, in their order.
     private var closes: [Bool] = []
+    /// Whether the connection was closed for too many of them; the decoder may have more parts of it.
+    private var isShut = false
 
     init(_ connections: Connections) {
         self.connections = connections
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isShut else { return }
         if case .head(let head) = unwrapInboundIn(data) {
-            guard closes.count < Self.most else { return context.close(promise: nil) }
+            guard closes.count < Self.most else {
+                isShut = true
+                return context.close(promise: nil)
+            }
             closes.append(!head.isKeepAlive)
             // Here, because a busy machine may start the request much later.
             connections.begin(context.channel)
