@@ -73,7 +73,7 @@ struct FileSystemTests {
     )
     func useless(fileSystem: String, text: String) throws {
         #expect { try MkfsOptions(text, for: fileSystem) } throws: {
-            ($0 as? VolumeError)?.code == .invalidArgument && "\($0)".contains("correct the class")
+            ($0 as? VolumeError)?.code == .invalidArgument && "\($0)".contains("correct mkfsOptions")
         }
         #expect(throws: Never.self) { try MkfsOptions(text, for: fileSystem, isMade: true) }
     }

@@ -68,7 +68,7 @@ struct Explanation: Sendable {
                 .permissionDenied,
                 names.isEmpty
                     ? "pool '\(pool.name)' was never prepared for images; run: rbd pool init \(pool.name.shellWord)"
-                    : "pool '\(pool.name)' is not for images but for \(names); name another pool in the class"
+                    : "pool '\(pool.name)' is not for images but for \(names); name another pool"
             )
         }
         return nil
@@ -94,7 +94,7 @@ struct Explanation: Sendable {
             return Explanation(
                 .invalidArgument,
                 "pool '\(pool.name)' has snapshots of the whole pool, so that images cannot have their own; "
-                    + "name another pool in the class"
+                    + "name another pool"
             )
         }
         return nil

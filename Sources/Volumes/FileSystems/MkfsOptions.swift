@@ -42,7 +42,7 @@ public struct MkfsOptions: Sendable, Hashable {
             }
         }
         let refusal = fileSystem == "xfs" ? Self.refusalXFS(parsed.options) : Self.refusalExt4(parsed.options)
-        if !isMade, let refusal { throw .invalid("mkfsOptions \(refusal); correct the class") }
+        if !isMade, let refusal { throw .invalid("mkfsOptions \(refusal); correct mkfsOptions") }
         words = parsed.options.flatMap { option in ["-\(option.letter)"] + (option.value.map { [$0] } ?? []) }
         namedFeatures = Set(
             parsed.options.filter { ["m", "i", "n"].contains($0.letter) }

@@ -52,7 +52,7 @@ struct FileSystemUse: Sendable, CustomStringConvertible {
         return VolumeError(
             .outOfRange,
             "cannot \(what) with \(sizeBytes.inBinaryUnits): \(self) has at most \(largestBytes.inBinaryUnits); ask for "
-                + "less, or use \(mark == "xfs" ? "larger agsize in the class" : "xfs")"
+                + "less, or use \(mark == "xfs" ? "a larger agsize in mkfsOptions" : "xfs")"
         )
     }
 
