@@ -61,15 +61,15 @@ struct SocketBackend: VolumeBackend {
         http = HTTPClient(pool: pool)
     }
 
-    /// As the service itself sees its config.json; nothing where it does not answer in time.
+    /// As the service itself sees its config.json; that it does not say so in time is a fault too.
     func configurationFaults() async -> [String] {
         let request = HTTPRequest(unixSocket: client.socketPath, path: "/healthz", timeout: .seconds(6))
         guard let answer = try? await http.send(request),
-            let health = try? JSONDecoder().decode(HealthAnswer.self, from: Data(answer.body))
-        else { return [] }
-        let part = health.parts.first { $0.name == "configuration" }
-        if let part, !part.ok { return [part.message] }
-        guard part != nil, !health.parts.contains(where: { $0.name.startsExactly(with: "cluster/") }) else { return [] }
+            let health = try? JSONDecoder().decode(HealthAnswer.self, from: Data(answer.body)),
+            let part = health.parts.first(where: { $0.name == "configuration" })
+        else { return ["the service does not say which clusters it can use"] }
+        guard part.ok else { return [part.message] }
+        guard !health.parts.contains(where: { $0.name.startsExactly(with: "cluster/") }) else { return [] }
         return ["the service's config.json names no cluster"]
     }
 
