@@ -62,9 +62,9 @@ struct VolumeNames: Sendable {
         return (id.namespace.isEmpty ? "\(id.pool)/\(name)" : "\(id.pool)/\(id.namespace)/\(name)").onOneLine
     }
 
-    /// Reads them; what cannot be read within ten seconds has no names, for nobody who fences a node may have to wait.
+    /// Reads them; what cannot be read within two seconds has no names, for nobody who fences a node may have to wait.
     init(_ session: Session) async {
-        let found = try? await session.volumes(limit: nil, deadline: .now + .seconds(10)).volumes
+        let found = try? await session.volumes(limit: nil, deadline: .now + .seconds(2)).volumes
         for volume in found ?? [] { names[volume.id] = volume.facts.name }
     }
 }
