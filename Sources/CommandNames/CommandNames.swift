@@ -6,13 +6,13 @@ public enum CommandNames {
     /// The version of all programs of this package.
     public static let version = "0.1.0"
 
-    /// The message for an argument whose bytes are no UTF-8: two such names would be taken for one.
+    /// The message for an argument whose bytes are no UTF-8, or that has U+FFFD itself: two such names would be taken for one.
     ///
     /// - Parameter words: The command line after the program's name; Swift has put U+FFFD in place of such bytes.
     /// - Returns: A sentence; `nil` if there is none.
     public static func unreadable(in words: [String]) -> String? {
         guard let index = words.firstIndex(where: { $0.unicodeScalars.contains("\u{FFFD}") }) else { return nil }
-        return "argument \(index + 1), '\(words[index])', has bytes that are no UTF-8; write it in UTF-8"
+        return "argument \(index + 1), '\(words[index])', has bytes that are no UTF-8, or U+FFFD; write it in UTF-8"
     }
 
     /// The message for the first word that should be a subcommand and is not.
