@@ -267,6 +267,12 @@ struct CommandLineTests {
         let silent = try await nacre(volumes)
         #expect(silent.status == 0 && silent.output.isEmpty && silent.notes.isEmpty, "\(silent)")
         process.send(SIGCONT)
+        let secret = nacre.environment["NACRE_SECRET_DIR"]
+        nacre.environment["NACRE_SECRET_DIR"] = "/nonexistent"
+        try await eventually("the shell without a Ceph user is told of the pool that has a volume") {
+            try await nacre(pools).output.split(separator: "\n").contains("rbd")
+        }
+        nacre.environment["NACRE_SECRET_DIR"] = secret
         nacre.environment["NACRE_CONFIG"] = "/nonexistent"
         try await eventually("the shell is told of the pool that has a volume") {
             try await nacre(pools).output.split(separator: "\n").contains("rbd")

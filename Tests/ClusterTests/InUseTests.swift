@@ -70,6 +70,12 @@ struct InUseTests {
                 remedy: "rbd snap purge --no-progress $image"
             ),
             Tie(
+                testDescription: "a snapshot whose name is no line",
+                preparation: #"rbd snap create --no-progress "$image@$(printf 'a\nb')""#,
+                words: [#"snapshot a\u{a}b"#, "rbd snap purge"],
+                remedy: "rbd snap purge --no-progress $image"
+            ),
+            Tie(
                 testDescription: "many snapshots",
                 preparation: "for n in $(seq 70); do rbd snap create --no-progress $image@s$n; done",
                 words: ["snapshots s1, s2", "and more"],
