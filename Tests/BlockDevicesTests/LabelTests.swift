@@ -92,4 +92,16 @@ struct LabelTests {
         #expect(!text.contains("AQSECRET"))
         #expect(text.contains("ceph.cluster_fsid=\(Fixture.cluster)"))
     }
+
+    @Test("A key's name at the end of a label's block hides no more than the block has", arguments: 4080...4089)
+    func keyAtTheEnd(offset: Int) throws {
+        var label = Array(try Fixture.bytes("bluestore-single").prefix(4096))
+        label.replaceSubrange(offset..<(offset + 7), with: Array("osd_key".utf8))
+        label.replaceSubrange((offset + 7)..., with: [UInt8](repeating: 0xFF, count: 4096 - offset - 7))
+        let masked = SecretMask.masked(label)
+        let secret = min(offset + 11, 4096)
+        // The last place is one byte before the end: nothing of a value can be behind it.
+        #expect(Array(masked[offset..<secret]) == Array(label[offset..<secret]))
+        #expect(masked[secret...].allSatisfy { $0 == 0 })
+    }
 }

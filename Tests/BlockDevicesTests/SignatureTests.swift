@@ -22,6 +22,7 @@ struct SignatureTests {
         ("promise_fasttrack_raid_member", (80 << 20) - 3087 * 512, Array("Promise Technology, Inc.".utf8)),
         ("isw_raid_member", (80 << 20) - 1024, Array("Intel Raid ISM Cfg Sig. ".utf8)),
         ("ddf_raid_member", (80 << 20) - 512, [0xDE, 0x11, 0xDE, 0x11]),
+        // As `zpool create` wrote it, to the length of its list: Fixtures/zfs.img.xz.
         ("zfs_member", 16384, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0x24]),
         ("zfs_member", (80 << 20) - (512 << 10) + 16384, [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0x24]),
         (
@@ -85,6 +86,25 @@ struct SignatureTests {
         let own = contents.regions[0].signatures.first?.format
         #expect(own != nil)
         #expect(system("test \"$(blkid -p -o value -s TYPE \(file.path))\" = '\(own ?? "")'") == 0)
+    }
+
+    @Test("A file system whose checksum is wrong is a leftover, and no file system: blkid passes over it")
+    func wrongChecksum() throws {
+        let file = try ImageFile(size: 320 << 20)
+        #expect(system("mkfs.xfs -q -f \(file.path) > /dev/null 2>&1") == 0)
+        func judges() throws -> Set<Rejection.Judge> {
+            var node = BlockNode(name: "sda", device: DeviceNumber(major: 8, minor: 0))
+            node.sizeBytes = 6 << 30
+            let contents = DeviceContents(try DiskReader(path: file.path), sectorBytes: 512)
+            return Set(DiskInspection(node: node, contents: contents, tree: [node]).rejections.map(\.judge))
+        }
+        let type = "test \"$(blkid -p -o value -s TYPE \(file.path))\" ="
+        #expect(system("\(type) xfs") == 0)
+        #expect(try judges() == [.cephVolume, .rook])
+        // Its label.
+        file.write([1], at: 108)
+        #expect(system("\(type) ''") == 0)
+        #expect(try judges() == [.leftover])
     }
 
     @Test("Every format has a name of its own in the catalog")

@@ -128,6 +128,7 @@ enum Matrix {
         "xfs-realtime": "only the kernel and xfs_repair read it", "amiga": "the kernel and parted read it",
         "amiga-blank": "the kernel and parted read it", "atari-blank": "only parted reads it",
         "loop": "only parted reads it",
+        "reiserfs-journal-apart": "libblkid compares the journal's place on another device; mkreiserfs -j writes it",
     ]
     /// Formats that they see only in part.
     static let others: [String: Set<String>] = [

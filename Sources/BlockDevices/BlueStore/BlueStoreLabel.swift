@@ -83,7 +83,9 @@ public struct BlueStoreLabel: Sendable, Hashable {
             for start in 0..<max(0, block.count - pattern.count) where block.holds(key, at: start) {
                 let length = start + pattern.count
                 let value = Int(block.little(UInt32.self, at: length) ?? 0)
-                found.append((length + 4)..<min(block.count, length + 4 + min(value, block.count)))
+                // The key's name may be the block's last bytes.
+                let from = min(length + 4, block.count)
+                found.append(from..<min(block.count, from + min(value, block.count)))
             }
         }
         return found.filter { !$0.isEmpty }

@@ -9,7 +9,8 @@ public struct Rejection: Sendable, Hashable {
         case cephVolume = "ceph-volume"
         /// Rook's choice of devices on a host.
         case rook
-        /// Marks that neither of them checks but that disturb a new OSD, or are of other data: label copies, a BlueFS super block, a realtime device of XFS.
+        /// Marks that neither of them checks but that disturb a new OSD, or are of other data: label copies, a BlueFS super
+        /// block, a realtime device of XFS, a mark whose checksum is wrong.
         case leftover
     }
 
@@ -29,13 +30,15 @@ extension DiskInspection {
 
     private var device: Region? { contents?.regions.first }
 
-    /// The device's TYPE according to blkid; formats that blkid does not know do not count.
+    /// The device's TYPE according to blkid; formats that blkid does not know, and marks that it passes over, do not count.
     private var blkidTypes: [String] {
         let own = [
             "ceph_bluestore_copy", "ceph_bluefs", "ceph_replacement", "lvm2_metadata", "nacre_zap", "xfs_realtime",
         ]
-        return (device?.signatures ?? []).filter { $0.usage != .partitionTable && !own.contains($0.format) }
-            .map(\.format)
+        return (device?.signatures ?? []).filter {
+            $0.usage != .partitionTable && !own.contains($0.format) && $0.mark.note != Format.Mark.wrongChecksum
+        }
+        .map(\.format)
     }
 
     private var kernelPartitions: Int { tree.filter { $0.parent == node.name }.count }
@@ -98,6 +101,8 @@ extension DiskInspection {
             case "nacre_zap": "a zap that did not finish"
             case "xfs_realtime": "the label of an XFS realtime device, which blkid does not know"
             case "amiga", "loop": "a disk label (\(signature.format)), which blkid does not know"
+            case let format where signature.mark.note == Format.Mark.wrongChecksum:
+                "a mark of \(format) at byte \(signature.mark.offset), which blkid passes over: its checksum is wrong"
             case "gpt" where contents?.gpt?.primary.header == nil: "a backup GPT at byte \(signature.mark.offset)"
             default: nil
             }

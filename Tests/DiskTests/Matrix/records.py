@@ -186,6 +186,7 @@ RECORDS = {
     "reiserfs35-old": reiserfs(b"ReIsErFs", 8192),
     "reiserfs36": reiserfs(b"ReIsEr2Fs", 65536),
     "reiserfs-journal": reiserfs(b"ReIsEr3Fs", 65536),
+    "reiserfs-journal-apart": reiserfs(b"ReIsEr3Fs", 65536, journal=0),
     "reiser4": [(65536, fields(64, (0, b"ReIsEr4"), (19, b"\x10")))],
     "lvm1": [(0, b"HM" + le(1, 2))],
     "snapshot": [(0, b"SnAp" + le(1))],
