@@ -12,14 +12,17 @@ struct ReplaceTests {
     private static let other = "bbbbbbbb-bbbb-cccc-dddd-eeeeeeeeeeee"
 
     /// Volumes with the tags of ceph-volume: the OSD's data on one disk, its db and another OSD's on the other.
-    private func make(_ lab: DiskLab, isEncrypted: Bool = false) throws -> (data: Disk, database: Disk) {
+    private func make(_ lab: DiskLab, isEncrypted: Bool = false, deviceClass: String = "ssd") throws -> (
+        data: Disk, database: Disk
+    ) {
         let (data, database) = (try lab.disk("data", 512 << 20), try lab.disk("db", 512 << 20))
         func volume(_ name: String, _ group: String, _ disk: Disk, _ osd: (Int, String), _ type: String) throws {
             let tags = [
                 "ceph.type=\(type)", "ceph.cluster_fsid=\(DiskLab.cluster)", "ceph.osd_id=\(osd.0)",
-                "ceph.osd_fsid=\(osd.1)", "ceph.encrypted=\(isEncrypted ? 1 : 0)", "ceph.crush_device_class=ssd",
+                "ceph.osd_fsid=\(osd.1)", "ceph.encrypted=\(isEncrypted ? 1 : 0)",
+                "ceph.crush_device_class=\(deviceClass)",
                 "ceph.cephx_lockbox_secret=AQsecret",
-            ].map { "--addtag \($0)" }.joined(separator: " ")
+            ].map { "--addtag '\($0)'" }.joined(separator: " ")
             try lab.lvm("lvcreate -an -Zn -Wn -y -L 64M -n \(name) \(tags) \(group)", seeing: disk)
         }
         for (disk, group) in [(data, "ceph-data"), (database, "ceph-db")] {
@@ -51,6 +54,41 @@ struct ReplaceTests {
         }
         #expect(!ran.output.contains("osd-db-b") && !ran.output.contains("--destroy") && !ran.output.contains("AQ"))
         #expect([try data.fingerprint(), try database.fingerprint()] == before)
+    }
+
+    @Test("The failed disk is the one that is named as such, also where it is included, and in whatever order")
+    func included() throws {
+        let lab = try DiskLab()
+        let (data, database) = try make(lab)
+        let ran = lab.nacre("replace \(data.loop) --include \(data.loop) --include \(database.loop)")
+        #expect(ran.status == 0 && ran.output.contains("ceph osd destroy osd.7 "), "\(ran)")
+        #expect(ran.output.contains("--block.db ceph-db/osd-db-a"), "\(ran)")
+    }
+
+    @Test("A number lifts nothing of what the disk says; it counts where the disk says nothing")
+    func contradicted() throws {
+        let lab = try DiskLab()
+        let (data, database) = try make(lab)
+        let words = "replace \(data.loop) --include \(database.loop) --osd"
+        let ran = lab.nacre("\(words) 8")
+        #expect(ran.status == 77 && ran.errors.contains("\(data.loop) is osd.7's, not osd.8's"), "\(ran)")
+        #expect(ran.output.isEmpty)
+        #expect(lab.nacre("\(words) 7").status == 0)
+        let other = lab.nacre("\(words) 7 --fsid \(Self.other)")
+        #expect(other.status == 77 && other.errors.contains("not osd.7's of \(Self.other)"), "\(other)")
+        try lab.sh("dd if=/dev/zero of=\(data.file) bs=1M count=8 conv=notrunc status=none")
+        try data.flush()
+        #expect(lab.nacre("replace \(data.loop) --include \(database.loop)").status == 77)
+        let known = lab.nacre("\(words) 8")
+        #expect(known.status == 0 && known.output.contains("ceph osd destroy osd.8 "), "\(known)")
+    }
+
+    @Test("What a disk says is a word of a shell, and no more", arguments: ["ceph-volume", "cephadm"])
+    func quoted(tool: String) throws {
+        let lab = try DiskLab()
+        let (data, database) = try make(lab, deviceClass: "ssd&reboot#")
+        let ran = lab.nacre("replace \(data.loop) --include \(database.loop) --tool \(tool)")
+        #expect(ran.status == 0 && ran.output.contains("--crush-device-class 'ssd&reboot#'"), "\(ran)")
     }
 
     @Test(

@@ -1,4 +1,5 @@
 internal import BlockDevices
+internal import ExactText
 
 /// The commands that put a new disk in the place of the failed one, for each way to run Ceph.
 extension OSDReplacement {
@@ -29,7 +30,13 @@ extension OSDReplacement {
     public func steps(_ tool: Tool, device: String) -> [Step] {
         guard let id = owner.osdID else { return [] }
         return [Step(purpose: "stop it, if it still runs", command: stop(tool, id))]
-            + forget(tool, id) + companions.map(clean(tool)) + make(tool, id, device)
+            + forget(tool, id) + places.map(clean(tool)) + make(tool, id, device)
+    }
+
+    /// One companion for each place: a volume that lies on several disks is found on each of them.
+    private var places: [Companion] {
+        var seen: Set<[String]> = []
+        return companions.filter { seen.insert([$0.role, $0.place]).inserted }
     }
 
     private func stop(_ tool: Tool, _ id: Int) -> String {
@@ -72,21 +79,23 @@ extension OSDReplacement {
     private func clean(_ tool: Tool) -> (Companion) -> Step {
         { companion in
             let purpose = "clean its \(companion.role) and keep the \(companion.isVolume ? "volume" : "partition")"
-            let zap = "ceph-volume lvm zap \(companion.place)"
+            let place = companion.place.shellWord
+            let zap = "ceph-volume lvm zap \(place)"
             guard companion.isVolume else {
-                let uuid = owner.osdUUID ?? ""
-                let consent = owner.clusterID.map { "--fsid \($0)" } ?? "--unknown-osd \(uuid)"
-                return Step(purpose: purpose, command: "nacre-disk zap \(companion.place) \(consent)")
+                let consent =
+                    owner.clusterID.map { "--fsid \($0.shellWord)" }
+                    ?? "--unknown-osd \((owner.osdUUID ?? "").shellWord)"
+                return Step(purpose: purpose, command: "nacre-disk zap \(place) \(consent)")
             }
             return Step(purpose: purpose, command: tool == .cephadm ? "cephadm \(zap)" : zap)
         }
     }
 
     private func make(_ tool: Tool, _ id: Int, _ device: String) -> [Step] {
-        var words = "ceph-volume lvm prepare --bluestore --data \(device) --osd-id \(id)"
-        for companion in companions { words += " --block.\(companion.role) \(companion.place)" }
+        var words = "ceph-volume lvm prepare --bluestore --data \(device.shellWord) --osd-id \(id)"
+        for companion in places { words += " --block.\(companion.role) \(companion.place.shellWord)" }
         if isEncrypted { words += " --dmcrypt" }
-        if let deviceClass { words += " --crush-device-class \(deviceClass)" }
+        if let deviceClass { words += " --crush-device-class \(deviceClass.shellWord)" }
         switch tool {
         case .cephVolume:
             return [
@@ -99,11 +108,11 @@ extension OSDReplacement {
                 Step(purpose: "have cephadm run it", command: "ceph cephadm osd activate $(hostname -s)"),
             ]
         case .rook:
-            var parts = ["- name: \(device)"]
-            if let db = companions.first(where: { $0.role == "db" }) {
-                parts.append(
-                    "  config: {metadataDevice: /dev/\(db.isVolume ? db.place : String(db.place.dropFirst(5)))}"
-                )
+            // YAML's quoted texts are those of JSON.
+            var parts = ["- name: \(JSONValue.text(device).compact)"]
+            if let db = places.first(where: { $0.role == "db" }) {
+                let path = db.isVolume ? "/dev/\(db.place)" : db.place
+                parts.append("  config: {metadataDevice: \(JSONValue.text(path).compact)}")
             }
             return [
                 Step(
@@ -132,7 +141,10 @@ extension OSDReplacement {
                 "\(companion.disk) also carries \(companion.neighbours.joined(separator: "; ")): never zap the whole disk"
             )
         }
-        if companions.isEmpty { warnings.append("no db or wal of it was found on this host's other disks") }
+        warnings += unnamed.map { "\($0), which no command can be told by name: see to it by hand" }
+        if companions.isEmpty, unnamed.isEmpty {
+            warnings.append("no db or wal of it was found on this host's other disks")
+        }
         return warnings
     }
 

@@ -25,6 +25,8 @@ public struct OSDReplacement: Sendable {
     public let owner: OSDOwner
     /// Its db and wal.
     public let companions: [Companion]
+    /// In words: its db and wal at places that no command can be told.
+    let unnamed: [String]
     /// Whether its data was encrypted.
     public let isEncrypted: Bool
     /// Its device class, where ceph-volume noted one.
@@ -42,9 +44,14 @@ public struct OSDReplacement: Sendable {
         let all = survey.inspections.values.sorted { $0.node.name < $1.node.name }
         let parts = all.flatMap { inspection in (inspection.contents?.regions ?? []).map { Part(inspection, $0) } }
         let own = parts.filter { $0.disk == disk }
-        let asked = own.isEmpty || osd != nil ? parts : own
-        let candidates = asked.flatMap(\.owners).filter { owner in
-            owner.osdID != nil && (osd == nil || owner.osdID == osd) && (cluster == nil || owner.clusterID == cluster)
+        // What the disk itself says decides; others are asked only about one that says nothing.
+        let told = own.flatMap(\.owners).filter { $0.osdID != nil }
+        let known = told.isEmpty && osd != nil ? parts.flatMap(\.owners).filter { $0.osdID != nil } : told
+        let candidates = known.filter { owner in
+            (osd == nil || owner.osdID == osd) && (cluster == nil || owner.clusterID == cluster)
+        }
+        guard told.isEmpty || !candidates.isEmpty else {
+            throw Self.contradiction(own.first?.path, told, osd: osd, cluster: cluster)
         }
         let named = Dictionary(grouping: candidates) { $0.osdUUID ?? "" }.filter { !$0.key.isEmpty }
         guard named.count == 1, let (uuid, found) = named.first, let first = found.first else {
@@ -53,13 +60,12 @@ public struct OSDReplacement: Sendable {
         var owner = first
         owner.clusterID = found.compactMap(\.clusterID).first
         self.owner = owner
-        let others = parts.filter { part in
-            part.disk != disk && part.owners.contains { $0.osdUUID == uuid && ["db", "wal"].contains($0.role) }
+        let others = parts.filter { $0.disk != disk }.compactMap { part in
+            part.owners.first { $0.osdUUID == uuid && ["db", "wal"].contains($0.role) }.map { ($0.role, part) }
         }
-        companions = others.compactMap { part in
-            guard let role = part.owners.first(where: { $0.osdUUID == uuid })?.role, let place = part.place else {
-                return nil
-            }
+        unnamed = others.filter { $0.1.place == nil }.map { "its \($0) is \($1.region.name) on \($1.path)" }.uniqued()
+        companions = others.compactMap { role, part in
+            guard let place = part.place else { return nil }
             let neighbours = parts.filter { $0.disk == part.disk }.flatMap(\.owners).filter { $0.osdUUID != uuid }
             return Companion(
                 role: role,
@@ -72,6 +78,20 @@ public struct OSDReplacement: Sendable {
         let tags = parts.filter { $0.owners.contains { $0.osdUUID == uuid } }.compactMap(\.region.logicalVolume?.tags)
         isEncrypted = tags.contains { $0["ceph.encrypted"] == "1" }
         deviceClass = tags.compactMap { $0["ceph.crush_device_class"] }.first { !$0.isEmpty && $0 != "None" }
+    }
+
+    /// The disk is of other OSDs than the one that was asked for.
+    private static func contradiction(_ path: String?, _ told: [OSDOwner], osd: Int?, cluster: String?) -> Refusal {
+        let owners = told.compactMap { owner in
+            owner.osdID.map { "osd.\($0)'s" + (cluster == nil ? "" : " of \(owner.clusterID ?? "an unknown cluster")") }
+        }
+        let asked = (osd.map { "osd.\($0)'s" } ?? "an OSD's") + (cluster.map { " of \($0)" } ?? "")
+        return Refusal(
+            .contradiction,
+            "\(path ?? "the disk") is \(owners.uniqued().sorted().joined(separator: " and ")), not \(asked)",
+            remedy:
+                "leave out the number and the cluster to replace the disk's own OSD, or the disk to replace the other one"
+        )
     }
 
     private static func refusal(_ found: [OSDOwner], disk: String?, osd: Int?) -> Refusal {

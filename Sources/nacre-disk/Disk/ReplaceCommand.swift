@@ -46,11 +46,12 @@ struct ReplaceCommand: ParsableCommand {
     func run() throws {
         let host = Host()
         var arguments = DeviceArguments()
-        arguments.devices = include.include + (device.map { [$0] } ?? [])
+        // The failed disk first: one that is named twice has its first place.
+        arguments.devices = (device.map { [$0] } ?? []) + include.include
         let tree = try host.tree()
         let named = try arguments.named(in: tree).map(\.node)
         let survey = HostSurvey.take(host, tree, including: Set(named.map(\.name)))
-        let disk = device == nil ? nil : named.last.map { $0.parent ?? $0.name }
+        let disk = device == nil ? nil : named.first.map { $0.parent ?? $0.name }
         do throws(Refusal) {
             let found = try OSDReplacement(survey, disk: disk, osd: osd, cluster: fsid?.description)
             output.show(found.report(tool.kind, device: new)) { _ in lines(found).joined(separator: "\n") }
