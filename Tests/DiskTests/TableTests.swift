@@ -154,6 +154,40 @@ struct TableTests {
     }
 
     @Test(
+        "What has a name like that of the saved table stays when it is replaced",
+        arguments: ["echo kept > FILE.new", "echo kept > KEPT; ln -s KEPT FILE.new", "mkdir FILE.new"]
+    )
+    func besideSaved(preparation: String) throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        lab.atEnd { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: 1) }
+        try lab.sh("sgdisk -o \(disk.loop); mkdir \(lab.directory)/saved")
+        let file = "\(lab.directory)/saved/table"
+        let kept = "\(lab.directory)/kept"
+        try lab.sh(preparation.replacing("FILE", with: file).replacing("KEPT", with: kept))
+        #expect(lab.nacre("gpt backup \(disk.loop) \(file)").status == 0)
+        let look =
+            "stat -c '%n %F %i %s %Y' \(file).new; cat \(file).new \(kept) 2> /dev/null; ls -A \(lab.directory)/saved"
+        let before = DiskLab.run(look, limit: 10).output
+        try lab.sh("sgdisk -n 1:0:+10M \(disk.loop)")
+        let ran = lab.nacre("gpt backup \(disk.loop) \(file)")
+        #expect(ran.status == 0 && ran.errors.contains("with 1 partition,"), "\(ran)")
+        #expect(DiskLab.run(look, limit: 10).output == before)
+    }
+
+    @Test("A file far larger than any table is not read")
+    func tooLargeForTable() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        try lab.sh("sgdisk -o \(disk.loop)")
+        let file = "\(lab.directory)/table"
+        try lab.sh("sgdisk -b \(file) \(disk.loop); truncate -s 2M \(file)")
+        let ran = lab.nacre("gpt backup \(disk.loop) \(file)")
+        #expect(ran.status == 77 && ran.errors.contains("refusing to replace '\(file)': "), "\(ran)")
+        #expect(try lab.sh("stat -c %s \(file)") == "\(2 << 20)\n")
+    }
+
+    @Test(
         "A table is not touched without proof, nor on a disk in use or with content",
         arguments: ["gpt new", "gpt zap", "gpt repair", "prepare"]
     )

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BlockDevices
 internal import DiskZap
+internal import ExactText
 internal import LinuxKernel
 
 /// A table as a file.
@@ -39,7 +40,8 @@ struct GPTBackup: ParsableCommand {
     /// Replaces the file only where it is a table of this disk: anything else may be all that is left of something.
     private func replace(_ layout: GPTLayout, with bytes: [UInt8], _ plan: ZapPlan) throws {
         let (size, sector) = (plan.identity.sizeBytes, UInt64(plan.identity.sectorBytes))
-        guard case .file? = try? FileKind.of(file), let present = try? KernelFile.bytes(file),
+        guard case .file(let bytesThere)? = try? FileKind.of(file), bytesThere <= Self.mostBytes,
+            let present = try? KernelFile.bytes(file),
             let older = try? GPTLayout(backup: present, sizeBytes: size, sectorBytes: sector),
             older.diskGUID == layout.diskGUID
         else {
@@ -48,12 +50,25 @@ struct GPTBackup: ParsableCommand {
             )
             throw ExitStatus.refused
         }
+        // A new name beside it: every name that is there, such as FILE.new, is somebody's.
+        let folder = file.parts(at: "/").dropLast().map { "\($0)/" }.joined()
+        let beside = "\(folder).nacre-disk-\(UInt64.random(in: 0...UInt64.max))"
         do throws(KernelError) {
-            try KernelFile.replace(file, with: bytes)
+            try KernelFile.create(beside, with: bytes)
         } catch {
             throw failure(error)
         }
+        do throws(KernelError) {
+            try KernelFile.rename(beside, to: file)
+        } catch {
+            // After a rename it has that name no more, and nothing is removed.
+            try? KernelFile.remove(beside)
+            throw failure(error)
+        }
     }
+
+    /// The most that a saved table has; one of 128 partitions has 17 KiB.
+    private static let mostBytes: UInt64 = 1 << 20
 
     private func failure(_ error: KernelError) -> any Error {
         Console.error("cannot save the table of '\(device)' to '\(file)': \(error.words)")
