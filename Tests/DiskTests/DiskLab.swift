@@ -67,7 +67,7 @@ final class DiskLab {
         let backing = "/sys/block/\(loop.split(separator: "/").last ?? "")/loop/backing_file"
         try sh(
             "file=$(cat \(backing)); losetup -d \(loop); "
-                + "while [ \"$(cat \(backing) 2> /dev/null)\" = \"$file\" ]; do sleep 0.05; done"
+                + "while [ -n \"$file\" ] && [ \"$(cat \(backing) 2> /dev/null)\" = \"$file\" ]; do sleep 0.05; done"
         )
         loops.removeAll { $0 == loop }
     }

@@ -182,6 +182,32 @@ struct ZapTests {
         #expect(try lab.sh("cat \(lab.directory)/file; ls -A \(lab.directory)/full") == "kept\n", "nothing is left")
     }
 
+    @Test("A teardown that can save the headers of one disk, and not of the other, erases neither")
+    func savedByHalf() throws {
+        let lab = try DiskLab()
+        let measure = try lab.disk("measure")
+        try measure.write(fixture: "bluestore-single")
+        let words =
+            "zap \(measure.loop) --serial \(measure.file) --fsid \(DiskLab.cluster) --backup \(lab.directory)/all"
+        #expect(lab.nacre(words).status == 0)
+        let pages = Int(try lab.sh("echo -n $(( ($(stat -c %s \(lab.directory)/all/*.headers) + 4095) / 4096 ))")) ?? 0
+        try #require(pages > 1)
+        let disks = [try lab.disk("a"), try lab.disk("b")]
+        for disk in disks { try disk.write(fixture: "bluestore-single") }
+        let before = try disks.map { try $0.fingerprint() }
+        // A page more, for the look whether there is room.
+        let half = "\(lab.directory)/half"
+        try lab.sh("mkdir \(half); timeout 10 mount -t tmpfs -o size=\(4 * (pages + 1))k none \(half)")
+        lab.atEnd { _ = DiskLab.run("umount -l \(half)", limit: 10) }
+        let ran = lab.nacre(
+            "teardown --parallel 1 --fsid \(DiskLab.cluster) --confirm \(DiskLab.cluster) --backup \(half) "
+                + disks.map { "--include \($0.loop)" }.joined(separator: " ")
+        )
+        #expect(ran.status == 77 && ran.errors.contains("cannot be saved to '\(half)'"), "\(ran)")
+        #expect(try lab.sh("ls -A \(half) | wc -l") == "1\n", "one was saved: \(ran)")
+        #expect(try disks.map { try $0.fingerprint() } == before)
+    }
+
     @Test("Looking never prints a key", arguments: ["inspect", "inspect -o json", "plan", "plan -o yaml"])
     func noSecrets(command: String) throws {
         let lab = try DiskLab()

@@ -36,14 +36,15 @@ public struct Zap: Sendable {
     /// - Parameters:
     ///   - zaps: What to do.
     ///   - limit: How many disks at a time.
-    ///   - isAllOrNone: Whether to change no disk if one of them cannot be claimed.
+    ///   - isAllOrNone: Whether to change no disk if one of them cannot be claimed. If the headers of one cannot be saved,
+    ///     none is changed in any case.
     /// - Returns: What became of each.
     public static func run(_ zaps: [Zap], limit: Int, isAllOrNone: Bool = true) -> [ZapOutcome] {
         func step(_ runs: [ZapRun], _ step: @escaping @Sendable (ZapRun) -> ZapRun) -> [ZapRun] {
             Threads.run(limit: limit, runs.map { run in { @Sendable in step(run) } })
         }
-        func together(_ runs: [ZapRun]) -> [ZapRun] {
-            guard isAllOrNone, let other = runs.first(where: { $0.state != nil }) else { return runs }
+        func together(_ runs: [ZapRun], _ other: ZapRun? = nil) -> [ZapRun] {
+            guard let other = other ?? (isAllOrNone ? runs.first { $0.state != nil } : nil) else { return runs }
             return runs.map { run in
                 run.after { run in
                     let message = "'\(other.zap.plan.path)', named with it, cannot be erased"
@@ -54,7 +55,10 @@ public struct Zap: Sendable {
         let shared = SharedClaims(zaps.map(\.plan))
         var runs = together(step(zaps.map { ZapRun($0) }) { $0.after { try $0.look(shared) } })
         runs = together(step(runs) { $0.after { try $0.claim() } })
-        runs = together(step(runs) { $0.after { try $0.save() } })
+        let claimed = runs
+        runs = step(runs) { $0.after { try $0.save() } }
+        // Whoever wants headers saved may need any of them to see what was a mistake.
+        runs = together(runs, zip(claimed, runs).first { $0.state == nil && $1.state != nil }?.1)
         runs = step(runs) { $0.after { try $0.mark() } }
         return step(runs) { $0.after { try $0.erase() } }.map(\.outcome)
     }

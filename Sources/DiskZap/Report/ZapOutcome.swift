@@ -36,6 +36,12 @@ public struct ZapOutcome: Sendable {
     /// Whether the device is as it should be.
     public var isClean: Bool { state == .clean }
 
+    /// Whether it was refused because its headers could not be saved.
+    public var isUnsaved: Bool {
+        guard case .refused(let refusals) = state else { return false }
+        return refusals.contains { $0.code == .backup }
+    }
+
     /// For people.
     public var summary: String {
         switch state {

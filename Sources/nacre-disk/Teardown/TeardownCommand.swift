@@ -119,6 +119,12 @@ struct TeardownCommand: ParsableCommand {
         let first = zap(teardown.first)
         let unfinished = zip(teardown.first, first).filter { !$0.1.isClean }.map(\.0)
         let (plans, waiting) = teardown.second(without: unfinished)
+        if let unsaved = first.first(where: \.isUnsaved) {
+            for plan in plans + waiting {
+                Console.note("stays: \(plan.path): the headers of '\(unsaved.path)' cannot be saved")
+            }
+            return (first, plans + waiting)
+        }
         for plan in waiting {
             Console.note(
                 "stays: \(plan.path): the db or wal of its OSD is not erased yet, and only it knows whose that is"
