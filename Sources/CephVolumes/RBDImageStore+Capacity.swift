@@ -109,21 +109,23 @@ extension RBDImageStore {
         guard available > 0 else {
             return VolumeCondition(isAbnormal: true, message: "pool '\(id.pool)' is full; writes stall; \(use)")
         }
-        if let behind = await fileSystemBehind(place) {
-            return VolumeCondition(isAbnormal: true, message: "\(behind); \(use)")
+        if let fault = await beginningFault(place, imageID) {
+            return VolumeCondition(isAbnormal: true, message: "\(fault); \(use)")
         }
         return VolumeCondition(isAbnormal: false, message: "image is whole, \(use)")
     }
 
-    /// What keeps the file system on an image from ever having the image's size, in words; nothing when nothing does, or
-    /// when the image cannot be read.
+    /// What its first bytes say against an image, in words.
+    ///
+    /// Its file system is not there any more, or can never have the image's size. Nothing is said when nothing is wrong,
+    /// or when the image cannot be read.
     ///
     /// Answers within seconds. The OSDs may not answer the read for long, so callers share one look at an image, and looks
     /// take no more than half of the threads that others wait on.
-    private func fileSystemBehind(_ place: Place) async -> String? {
+    private func beginningFault(_ place: Place, _ imageID: String) async -> String? {
         let load = place.link.waitingThreads.load
         guard load.running + load.queued < max(1, load.threads / 2) else { return nil }
-        let behind = try? await looks.run(
+        let fault = try? await looks.run(
             "read the beginning of image '\(place.id.imageSpec)'",
             on: "beginning \(place.id)",
             fingerprint: "beginning",
@@ -132,12 +134,24 @@ extension RBDImageStore {
             try await place.waiting("read the beginning of image") { (context) throws(RBDError) -> String? in
                 let image = try Image.open(place.id.image, in: context, access: .readOnly)
                 let size = try image.sizeBytes()
-                return Self.fileSystemBehind(
-                    MemorySource(sizeBytes: size, parts: [(0, try image.bytes(at: 0, count: 64 << 10))])
-                )
+                let head = MemorySource(sizeBytes: size, parts: [(0, try image.bytes(at: 0, count: 64 << 10))])
+                let noted = try context.metadata(ofImageID: imageID, after: "nacre.io/")?[ImageMetadataKey.format]
+                return Self.fileSystemLost(head, noted, place.id) ?? Self.fileSystemBehind(head)
             }
         }
-        return behind ?? nil
+        return fault ?? nil
+    }
+
+    /// The node that made the file system noted it on the image.
+    private static func fileSystemLost(_ head: MemorySource, _ noted: String?, _ id: VolumeID) -> String? {
+        let words = noted?.parts(at: " ") ?? []
+        guard words.count == 2, words[0] == "formatted", VolumeCapability.fileSystems.contains(words[1]),
+            GrowthLimit(head) == nil
+        else { return nil }
+        let rescue = words[1] == "xfs" ? "xfs_repair" : "e2fsck -f"
+        return "image says 'formatted \(words[1])', but no \(words[1]) is at its beginning: it was wiped or "
+            + "overwritten, at least in part; look for the copies of its super block (nacre volume map --repair "
+            + "\(id.description.shellWord), \(rescue)), or restore a backup"
     }
 
     private static func fileSystemBehind(_ head: MemorySource) -> String? {

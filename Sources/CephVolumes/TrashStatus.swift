@@ -47,7 +47,9 @@ public struct TrashStatus: Sendable {
     public let oldest: Duration
 
     /// After this time a blocked image is reported.
-    private static let longBlocked = Duration.seconds(600)
+    ///
+    /// One that waits only for the watch of a client that died is removed by then: 30 s.
+    private static let longBlocked = Duration.seconds(60)
     /// After this time a removal without progress is reported.
     private static let longStandstill = Duration.seconds(300)
 

@@ -63,6 +63,13 @@ struct GrowthTests {
         #expect(behind.isAbnormal == (limit != .max), "\(behind)")
         #expect(behind.message.contains("cannot have more than") == (limit != .max), "\(behind)")
         #expect(run("\(rbd) resize --no-progress --allow-shrink --size 1G replicapool/\(image)") == 0)
+        // Its beginning is overwritten behind the driver's back.
+        #expect(run("\(rbd) image-meta set replicapool/\(image) nacre.io/format 'formatted xfs'") == 0)
+        #expect(try await condition().isAbnormal == (limit == .max))
+        let zeros = "--io-type write --io-size 64K --io-total 64K --io-pattern seq"
+        #expect(run("\(rbd) bench \(zeros) replicapool/\(image)") == 0)
+        let wiped = try await condition()
+        #expect(wiped.isAbnormal && wiped.message.contains("no xfs is at its beginning"), "\(wiped)")
         #expect(run("\(rbd) rm --no-progress replicapool/\(image)") == 0)
     }
 
