@@ -159,12 +159,12 @@ extension MountCommandTests {
         node.environment["NACRE_SECRET_DIR"] = cluster.nodeSecret
         #expect(try await node("volume mount \(name) \(service.directory)/mnt").status == 0)
 
-        func second(_ log: String) throws -> ChildProcess {
+        func second(_ log: String, socket: String = "two.sock", state: String = "state") throws -> ChildProcess {
             try ChildProcess(
                 NacreProcess.program,
                 [
-                    "serve", "--socket", "\(service.directory)/two.sock", "--config", cluster.configurationPath,
-                    "--state-dir", "\(service.directory)/state", "--node-id", "worker-9", "--mounter", "fuse",
+                    "serve", "--socket", "\(service.directory)/\(socket)", "--config", cluster.configurationPath,
+                    "--state-dir", "\(service.directory)/\(state)", "--node-id", "worker-9", "--mounter", "fuse",
                 ],
                 log: log
             )
@@ -175,6 +175,13 @@ extension MountCommandTests {
         let said = try String(contentsOfFile: log, encoding: .utf8)
         #expect(said.contains("state directory") && said.contains("process \(process.pid)"), "\(said)")
         #expect(!said.contains("image server"), "\(said)")
+        // One on its socket, with a directory of its own, looks at nothing either.
+        let socket = try #require(node.environment["NACRE_SOCKET"]?.split(separator: "/").last)
+        let same = try second("\(service.directory)/same.log", socket: String(socket), state: "other")
+        #expect(try await same.end() == .exited(1))
+        let reason = try String(contentsOfFile: "\(service.directory)/same.log", encoding: .utf8)
+        #expect(reason.contains("another nacre serves on") && reason.split(separator: "\n").count == 1, "\(reason)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(service.directory)/other").count == 1)
         // Nor does a command work beside it, whatever socket it was told.
         var direct = node
         direct.environment["NACRE_SOCKET"] = "\(service.directory)/none.sock"

@@ -115,7 +115,8 @@ package final class SocketPlace: Sendable {
         if let descriptor = lock.withLock({ $0.take() }) { close(descriptor) }
     }
 
-    private func refuseUnlessFree() throws(SocketError) {
+    /// Checks that the path is free, or has a socket that no server listens on; changes nothing.
+    package func refuseUnlessFree() throws(SocketError) {
         var status = stat()
         guard lstat(path, &status) == 0 else {
             guard errno == ENOENT else { throw SocketError("look at '\(path)'", call: "lstat", errno: errno) }

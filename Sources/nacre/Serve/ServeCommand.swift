@@ -36,6 +36,8 @@ struct ServeCommand: AsyncParsableCommand {
         logger.logLevel = level
         // Before anything is looked at: what is half done there may be another service's work.
         let lock: StateLock? = if options.nodeID == nil { nil } else { try await options.lockStateDirectory(logger) }
+        // One that cannot serve leaves the volumes alone, too.
+        try SocketPlace(options.socket).refuseUnlessFree()
         let registry = MetricsRegistry()
         MetricsSystem.bootstrap(RegistryMetricsFactory(registry))
         let stack = ControllerStack(options.settings, observer: CrashPoint.observer, logger: logger)
