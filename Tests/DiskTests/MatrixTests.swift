@@ -56,6 +56,22 @@ struct MatrixTests {
         #expect(known.filter { !own.contains($0) } == [])
     }
 
+    @Test("What the newest blkid passes over because its checksum is wrong is shown with that reason")
+    func wrongChecksum() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("xfs", 320 << 20)
+        let type = "\(Matrix.inRoot) blkid -p -o value -s TYPE \(disk.loop)"
+        try lab.sh("mkfs.xfs -qf \(disk.loop)")
+        try disk.flush()
+        #expect(DiskLab.run(type, limit: 20).output == "xfs\n")
+        // Its label.
+        try lab.sh("printf x | dd of=\(disk.loop) bs=1 seek=108 conv=notrunc status=none")
+        try disk.flush()
+        #expect(DiskLab.run(type, limit: 20).output.isEmpty)
+        let shown = lab.nacre("inspect \(disk.loop)")
+        #expect(shown.output.contains("xfs") && shown.output.contains("checksum"), "\(shown)")
+    }
+
     @Test("ZFS' labels that wipefs -a leaves are found, and go", arguments: ["/", "newest"])
     func wipedZFS(which: String) throws {
         let lab = try DiskLab()
