@@ -74,6 +74,7 @@ struct ReplaceTests {
         #expect(ran.status == 77 && ran.errors.contains("\(data.loop) is osd.7's, not osd.8's"), "\(ran)")
         #expect(ran.output.isEmpty)
         #expect(lab.nacre("\(words) 7").status == 0)
+        #expect(lab.nacre("\(words) 7 --fsid \(DiskLab.cluster)").status == 0)
         let other = lab.nacre("\(words) 7 --fsid \(Self.other)")
         #expect(other.status == 77 && other.errors.contains("not osd.7's of \(Self.other)"), "\(other)")
         try lab.sh("dd if=/dev/zero of=\(data.file) bs=1M count=8 conv=notrunc status=none")

@@ -53,7 +53,7 @@ struct ReplaceCommand: ParsableCommand {
         let survey = HostSurvey.take(host, tree, including: Set(named.map(\.name)))
         let disk = device == nil ? nil : named.first.map { $0.parent ?? $0.name }
         do throws(Refusal) {
-            let found = try OSDReplacement(survey, disk: disk, osd: osd, cluster: fsid?.description)
+            let found = try OSDReplacement(survey, disk: disk, osd: osd, cluster: fsid?.description.lowercased())
             output.show(found.report(tool.kind, device: new)) { _ in lines(found).joined(separator: "\n") }
         } catch {
             Console.error("cannot say how to replace it: \(error.text)")
