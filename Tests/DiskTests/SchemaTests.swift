@@ -61,6 +61,21 @@ struct SchemaTests {
         #expect(try difference(done.output, "outcomes", lab) == "")
     }
 
+    @Test("Of a teardown: its plan, its progress, and what became of it")
+    func teardown() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("disk", 192 << 20)
+        try disk.write(fixture: "bluestore-single")
+        let words = "teardown --fsid \(DiskLab.cluster) --include \(disk.loop)"
+        let plan = lab.nacre("\(words) --plan -o json")
+        #expect(try difference(plan.output, "teardownPlan", lab) == "")
+        let done = lab.nacre("\(words) --confirm \(DiskLab.cluster) --progress json -o json")
+        #expect(try difference(done.output, "teardown", lab) == "")
+        let lines = done.errors.split(separator: "\n").filter { $0.hasPrefix("{\"progress\"") }
+        #expect(lines.contains { $0.contains("\"erasing\"") } && lines.last?.contains("\"done\"") ?? false, "\(lines)")
+        for line in lines { #expect(try difference(String(line), "progress", lab) == "") }
+    }
+
     @Test("A key more, a key less or another type is noticed")
     func noticed() throws {
         let lab = try DiskLab()

@@ -46,21 +46,7 @@ struct ZapTests {
     func newOSD() throws {
         let lab = try DiskLab()
         let disk = try lab.disk("osd", 2 << 30)
-        // Its socket is not in /run/ceph, because osd.7 would seem up to parallel tests.
-        func makeOSD(_ name: String) -> Ran {
-            let directory = "\(lab.directory)/\(name)"
-            return DiskLab.run(
-                """
-                mkdir \(directory) && ln -s \(disk.loop) \(directory)/block && \
-                monmaptool --create --fsid \(DiskLab.cluster) --add a 127.0.0.1:6789 \(directory)/monmap > /dev/null && \
-                ceph-authtool --gen-print-key > \(directory)/key && \
-                ceph-osd -i 7 --osd-data \(directory) --osd-uuid \(name) --mkfs --fsid \(DiskLab.cluster) \
-                --monmap \(directory)/monmap --no-mon-config --keyfile \(directory)/key -c /dev/null \
-                --admin-socket \(directory)/asok
-                """,
-                limit: 120
-            )
-        }
+        func makeOSD(_ name: String) -> Ran { lab.makeOSD(disk, cluster: DiskLab.cluster, osd: name) }
         try #require(DiskLab.run("command -v ceph-osd", limit: 5).status == 0)
         #expect(makeOSD(DiskLab.osd).status == 0)
         try disk.flush()

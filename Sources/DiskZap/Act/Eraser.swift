@@ -10,15 +10,20 @@ struct Erased {
     let bytes: UInt64
     /// Whether the device made zeros on its own word.
     let isOffloaded: Bool
+    /// Whether an earlier zap had done a part of it, which is not in `bytes`.
+    let isResumed: Bool
 }
 
 /// Erases the ranges of a plan, so that after a kill at any moment the next run can finish.
 ///
 /// 1. The marker, which lists what is to be erased. It is on the medium before anything else is changed.
-/// 2. All ranges, from the end of the device to the beginning; the first bytes, which identify the content, last.
+/// 2. All ranges, from the end of the device to the beginning; the first bytes, which identify the content, last. Where
+///    that is the whole device, also how far it got.
 /// 3. When everything was verified: the marker.
 struct Eraser {
     static let chunkBytes = 4 << 20
+    /// After so much of a whole device it is written down how far it got: some seconds of a hard disk's work.
+    static let unitBytes: UInt64 = 1 << 30
     /// The first part of the device, erased last.
     static let firstBytes: UInt64 = 4096
 
@@ -26,7 +31,7 @@ struct Eraser {
     let plan: ZapPlan
     let progress: ZapProgress
     let marker: ByteExtent?
-    private let zeros = AlignedBuffer(count: Self.chunkBytes)
+    let zeros = AlignedBuffer(count: Self.chunkBytes)
 
     init(_ disk: ClaimedDisk, _ plan: ZapPlan, _ progress: ZapProgress) {
         self.disk = disk
@@ -38,18 +43,32 @@ struct Eraser {
     }
 
     /// Puts the marker on the medium.
+    ///
+    /// One that goes on after a kill keeps how far the overwriting got.
     func writeMarker() throws(KernelError) {
-        let record = ZapMarkerRecord(
+        guard let marker, let block = record.block else { return }
+        let buffer = AlignedBuffer(count: block.count)
+        buffer.replace(with: block)
+        let isKept = plan.isResumed && checkpoint != nil
+        let count = block.count - (isKept ? ZapCheckpoint.bytes : 0)
+        try disk.io.descriptor.writeBlocks(from: buffer, count: count, at: marker.offset)
+        try disk.io.synchronize()
+    }
+
+    private var record: ZapMarkerRecord {
+        ZapMarkerRecord(
             sizeBytes: plan.identity.sizeBytes,
             ranges: plan.ranges,
             clusters: plan.clusters,
             parts: plan.parts
         )
-        guard let marker, let block = record.block else { return }
-        let buffer = AlignedBuffer(count: block.count)
-        buffer.replace(with: block)
-        try disk.io.descriptor.writeBlocks(from: buffer, count: block.count, at: marker.offset)
-        try disk.io.synchronize()
+    }
+
+    /// Where is written how far it got; only where that takes long, and where the marker leaves room for it.
+    private var checkpoint: ByteExtent? {
+        guard let marker, plan.method.isOfWholeDevice, let block = record.block else { return nil }
+        let isFree = block.suffix(ZapCheckpoint.bytes).allSatisfy { $0 == 0 }
+        return isFree ? ZapCheckpoint.place(in: marker) : nil
     }
 
     /// The ranges without the marker, in the order in which they are erased.
@@ -62,31 +81,63 @@ struct Eraser {
     }
 
     /// Erases all but the marker.
+    ///
+    /// Goes on where a zap by the same method was killed; what that has done is read back with the rest.
     func run() throws -> Erased {
-        let pieces = pieces
-        let bytes = pieces.reduce(0) { $0 + $1.length }
+        let units = pieces.flatMap { $0.chunks(of: Self.unitBytes) }
+        let bytes = units.reduce(0) { $0 + $1.length }
+        let fills = plan.method.fills
         var discarded: UInt64 = 0
-        switch plan.method {
-        case .signatures, .zero: break
-        case .discard: discarded = try discard()
-        case .shred(let passes):
-            progress.begin("erasing", total: bytes * UInt64(passes + 1))
-            let noise = AlignedBuffer(count: Self.chunkBytes)
-            for _ in 0..<passes {
-                try write(pieces) { () throws(KernelError) in
-                    try noise.fillRandomly()
-                    return noise
+        if case .discard = plan.method { discarded = try discard() }
+        let checkpoint = checkpoint
+        let begun = try checkpoint.flatMap(progressSoFar) ?? ZapCheckpoint(method: plan.method.name)
+        let done = UInt64(begun.passes) * bytes + units.prefix(begun.units).reduce(0) { $0 + $1.length }
+        progress.begin("erasing", total: bytes * UInt64(fills.count), done: done)
+        var offload = Offload(isOn: plan.inspection.node.queue.writeZeroesMaxBytes > 0)
+        for (pass, fill) in fills.enumerated() where pass >= begun.passes {
+            let first = pass == begun.passes ? begun.units : 0
+            for (number, unit) in units.enumerated() where number >= first {
+                switch fill {
+                case .noise: try writeNoise(unit)
+                case .zeros: try write([unit]) { zeros }
+                case .fastZeros: try zero(unit, &offload)
                 }
-                try disk.io.synchronize()
+                guard let checkpoint, number + 1 < units.count else { continue }
+                try note(ZapCheckpoint(method: plan.method.name, passes: pass, units: number + 1), at: checkpoint)
             }
-            try write(pieces) { zeros }
             try disk.io.synchronize()
-            return Erased(bytes: bytes * UInt64(passes + 1), isOffloaded: false)
+            guard let checkpoint else { continue }
+            try note(ZapCheckpoint(method: plan.method.name, passes: pass + 1), at: checkpoint)
         }
-        progress.begin("erasing", total: bytes)
-        let isOffloaded = try zero(pieces)
+        return Erased(
+            bytes: discarded + bytes * UInt64(fills.count) - done,
+            // What was done before the kill may have been done so, too.
+            isOffloaded: offload.was || done > 0 && fills.last == .fastZeros,
+            isResumed: done > 0
+        )
+    }
+
+    /// Has the next zap begin at the beginning: something was found where zeros had been written.
+    func forgetProgress() throws(KernelError) {
+        guard let checkpoint else { return }
+        try disk.io.descriptor.writeBlocks(from: zeros, count: ZapCheckpoint.bytes, at: checkpoint.offset)
         try disk.io.synchronize()
-        return Erased(bytes: discarded + bytes, isOffloaded: isOffloaded)
+    }
+
+    private func progressSoFar(at place: ByteExtent) throws(KernelError) -> ZapCheckpoint? {
+        guard plan.isResumed else { return nil }
+        let buffer = AlignedBuffer(count: ZapCheckpoint.bytes)
+        let count = try disk.io.descriptor.readBlocks(into: buffer, count: ZapCheckpoint.bytes, at: place.offset)
+        guard count == ZapCheckpoint.bytes, let found = ZapCheckpoint(block: buffer.copy(0..<count)) else { return nil }
+        return found.method == plan.method.name ? found : nil
+    }
+
+    /// Writes down how far it got, when all of that is on the medium.
+    private func note(_ checkpoint: ZapCheckpoint, at place: ByteExtent) throws(KernelError) {
+        try disk.io.synchronize()
+        let buffer = AlignedBuffer(count: ZapCheckpoint.bytes)
+        buffer.replace(with: checkpoint.block)
+        try disk.io.descriptor.writeBlocks(from: buffer, count: ZapCheckpoint.bytes, at: place.offset)
     }
 
     /// Writes all zeros itself, for a device that reported zeros that it had not made.
@@ -102,69 +153,10 @@ struct Eraser {
     /// Erases the marker, when no mark is left.
     func eraseMarker() throws(KernelError) {
         guard let marker else { return }
+        // A write of several blocks may be cut off: what is behind the marker goes before that.
+        try forgetProgress()
         try disk.io.descriptor.writeBlocks(from: zeros, count: Int(marker.length), at: marker.offset)
         try disk.io.synchronize()
-    }
-
-    private func write(_ pieces: [ByteExtent], _ content: () throws(KernelError) -> AlignedBuffer) throws {
-        for piece in pieces {
-            for chunk in piece.chunks(of: UInt64(Self.chunkBytes)) {
-                guard !progress.isStopped else { throw Stopped() }
-                try disk.io.descriptor.writeBlocks(from: try content(), count: Int(chunk.length), at: chunk.offset)
-                progress.advance(chunk.length)
-            }
-        }
-    }
-
-    /// Lets the device make the zeros if it has a fast command for that; writes them otherwise.
-    ///
-    /// The device's answer is not trusted: everything is read back. On some disks the command is slower than writing,
-    /// so the first chunk is small, and its time is measured.
-    ///
-    /// - Returns: Whether the device made any of them.
-    private func zero(_ pieces: [ByteExtent]) throws -> Bool {
-        let slowest = Duration.milliseconds(250)
-        var isOffloaded = plan.inspection.node.queue.writeZeroesMaxBytes > 0
-        var wasOffloaded = false
-        for piece in pieces {
-            var rest = piece
-            while rest.length > 0 {
-                guard !progress.isStopped else { throw Stopped() }
-                let unit: UInt64 = wasOffloaded ? 256 << 20 : 8 << 20
-                let chunk = ByteExtent(offset: rest.offset, length: min(rest.length, unit))
-                // One write is faster than a separate command.
-                guard isOffloaded, chunk.length > UInt64(Self.chunkBytes) / 4 else {
-                    try write([chunk]) { zeros }
-                    rest = ByteExtent(offset: chunk.end, length: rest.end - chunk.end)
-                    continue
-                }
-                let begin = ContinuousClock.now
-                do throws(KernelError) {
-                    try disk.io.zeroOut(offset: chunk.offset, length: chunk.length)
-                    isOffloaded = wasOffloaded || .now - begin < slowest
-                    wasOffloaded = true
-                    progress.advance(chunk.length)
-                } catch {
-                    isOffloaded = false
-                    continue
-                }
-                rest = ByteExtent(offset: chunk.end, length: rest.end - chunk.end)
-            }
-        }
-        return wasOffloaded
-    }
-
-    private func discard() throws -> UInt64 {
-        let whole = ByteExtent(offset: 0, length: plan.identity.sizeBytes)
-        let pieces = marker.map { whole.without($0) } ?? [whole]
-        let bytes = pieces.reduce(0) { $0 + $1.length }
-        progress.begin("discarding", total: bytes)
-        for chunk in pieces.sorted(by: >).flatMap({ $0.chunks(of: 1 << 30) }) {
-            guard !progress.isStopped else { throw Stopped() }
-            try disk.io.discard(offset: chunk.offset, length: chunk.length)
-            progress.advance(chunk.length)
-        }
-        return bytes
     }
 }
 

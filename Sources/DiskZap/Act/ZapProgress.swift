@@ -8,6 +8,8 @@ public final class ZapProgress: Sendable {
         public var phase = "waiting"
         /// How much of it is done, in bytes.
         public var done: UInt64 = 0
+        /// How much of that was done before the phase began here.
+        public var before: UInt64 = 0
         /// How much there is to do in this phase, in bytes.
         public var total: UInt64 = 0
         /// When the phase began.
@@ -16,13 +18,14 @@ public final class ZapProgress: Sendable {
         /// How fast it goes, in bytes a second.
         public var bytesPerSecond: Double {
             let seconds = (ContinuousClock.now - since) / .seconds(1)
-            return seconds > 0 ? Double(done) / seconds : 0
+            return seconds > 0 ? Double(done - before) / seconds : 0
         }
 
         /// The estimated remaining time; `nil` before anything is done.
         public var remaining: Duration? {
-            guard bytesPerSecond > 0, done > 0, total > done else { return nil }
-            return .seconds(Double(total - done) / bytesPerSecond)
+            let rate = bytesPerSecond
+            guard rate > 0, total > done else { return nil }
+            return .seconds(Double(total - done) / rate)
         }
     }
 
@@ -40,8 +43,8 @@ public final class ZapProgress: Sendable {
     /// Whether somebody asked to stop.
     public var isStopped: Bool { state.withLock(\.isStopped) }
 
-    func begin(_ phase: String, total: UInt64) {
-        state.withLock { $0.snapshot = Snapshot(phase: phase, done: 0, total: total) }
+    func begin(_ phase: String, total: UInt64, done: UInt64 = 0) {
+        state.withLock { $0.snapshot = Snapshot(phase: phase, done: done, before: done, total: total) }
     }
 
     func advance(_ bytes: UInt64) { state.withLock { $0.snapshot.done += bytes } }

@@ -103,7 +103,7 @@ struct ZapRun: Sendable {
         let eraser = Eraser(disk, plan, zap.progress)
         let done = try eraser.run()
         erased = done.bytes
-        steps.append("erased \(erased) bytes")
+        steps.append("erased \(erased) bytes\(done.isResumed ? ", after what an earlier zap had done" : "")")
         let verifier = Verifier(disk: disk, progress: zap.progress)
         var found = try verifier.leftovers(in: plan.ranges, keeping: eraser.marker)
         if !found.isEmpty, done.isOffloaded {
@@ -114,6 +114,8 @@ struct ZapRun: Sendable {
         verified = plan.bytesToErase
         found += found.isEmpty ? verifier.signatures() : []
         guard found.isEmpty else {
+            // The next zap shall not trust what this one believed to be done.
+            try? eraser.forgetProgress()
             state = .leftovers(found)
             return
         }

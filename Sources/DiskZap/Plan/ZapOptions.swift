@@ -2,8 +2,8 @@
 public enum ZapMethod: Sendable, Hashable {
     /// Erases everything that marks a disk as used: head, tail, labels, tables. This is enough for a new OSD.
     case signatures
-    /// Every byte once.
-    case zero
+    /// Overwrites every byte with zeros this many times.
+    case zero(passes: Int)
     /// Discards every block, and also writes what `signatures` writes.
     case discard
     /// Overwrites every byte with random data this many times, and then with zeros.
@@ -13,9 +13,17 @@ public enum ZapMethod: Sendable, Hashable {
     public var name: String {
         switch self {
         case .signatures: "signatures"
-        case .zero: "zero"
+        case .zero(let passes): passes == 1 ? "zero" : "zero \(passes)"
         case .discard: "discard"
         case .shred(let passes): "shred \(passes)"
+        }
+    }
+
+    /// Whether every byte is overwritten, not only what marks the disk as used.
+    public var isOfWholeDevice: Bool {
+        switch self {
+        case .signatures, .discard: false
+        case .zero, .shred: true
         }
     }
 

@@ -1,10 +1,12 @@
 internal import BlockDevices
 internal import LinuxKernel
 
-/// Finds and removes everything of one cluster on one host, and nothing else.
+/// Finds and removes everything of named clusters on one host, and nothing else.
 public struct NodeTeardown: Sendable {
-    /// The cluster.
+    /// The cluster that leaves.
     public let cluster: String
+    /// Other clusters whose disks go, too.
+    public let foreign: [String]
     /// What is known of the host's disks.
     public let survey: HostSurvey
     /// A plan for every disk with something of the cluster, including those that will be refused.
@@ -25,13 +27,21 @@ public struct NodeTeardown: Sendable {
     ///
     /// - Parameters:
     ///   - cluster: Its fsid.
+    ///   - foreign: The fsids of other clusters whose disks go, too.
     ///   - survey: What is known of the host's disks.
     ///   - method: How disks are erased.
-    public init(cluster: String, survey: HostSurvey, method: ZapMethod = .signatures) {
+    public init(
+        cluster: String,
+        foreign: [String] = [],
+        survey: HostSurvey,
+        method: ZapMethod = .signatures
+    ) {
         self.cluster = cluster.lowercased()
+        self.foreign = foreign.map { $0.lowercased() }
         self.survey = survey
+        let clusters = Set([self.cluster] + self.foreign)
         let planner = survey.planner(ZapOptions())
-        let named = Self.names(cluster.lowercased(), survey, planner)
+        let named = Self.names(clusters, survey, planner)
         let inspections = survey.inspections.values.sorted { $0.node.name < $1.node.name }
         let running = RunningOSDs(on: survey.host, survey.use)
         var plans: [ZapPlan] = []
@@ -50,7 +60,7 @@ public struct NodeTeardown: Sendable {
                 left += Self.remark(inspection, owners)
                 continue
             }
-            let options = ZapOptions(clusters: [cluster], method: method)
+            let options = ZapOptions(clusters: clusters, method: method)
             let place = inspection.node
             let plan = survey.plan(place.path, place.name, options, together: named, running: running)
             plans += plan.map { [$0] } ?? []
@@ -59,14 +69,15 @@ public struct NodeTeardown: Sendable {
         self.left = left
     }
 
-    /// Disks on which the cluster has something, an unfinished zap of it, or a part of one of its volume groups.
-    private static func names(_ cluster: String, _ survey: HostSurvey, _ planner: ZapPlanner) -> Set<String> {
+    /// Disks on which a cluster has something, an unfinished zap of it, or a part of one of its volume groups.
+    private static func names(_ clusters: Set<String>, _ survey: HostSurvey, _ planner: ZapPlanner) -> Set<String> {
         var groups: Set<String> = []
         var found: Set<String> = []
         for (name, inspection) in survey.inspections {
             let regions = inspection.contents?.regions ?? []
-            let isOwn = regions.flatMap(\.owners).map(planner.resolved).contains { $0.clusterID == cluster }
-            guard isOwn || survey.marker(on: inspection)?.clusters.contains(cluster) ?? false else { continue }
+            let owners = regions.flatMap(\.owners).map(planner.resolved)
+            let all = owners.compactMap(\.clusterID) + (survey.marker(on: inspection)?.clusters ?? [])
+            guard !clusters.isDisjoint(with: all) else { continue }
             found.insert(name)
             groups.formUnion(regions.compactMap { $0.physicalVolume?.group?.id })
         }
@@ -129,12 +140,8 @@ public struct NodeTeardown: Sendable {
     /// The plans that are refused.
     public var refused: [ZapPlan] { plans.filter { !$0.refusals.isEmpty } }
 
-    /// For scripts.
-    public var report: JSONValue {
-        .fields([
-            "cluster": .text(cluster), "plans": .list(plans.map(\.report)), "left": .texts(left.map(\.text)),
-        ])
-    }
+    /// All clusters that go.
+    public var clusters: [String] { [cluster] + foreign }
 }
 
 extension ZapPlan {

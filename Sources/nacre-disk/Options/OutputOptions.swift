@@ -1,6 +1,21 @@
 internal import ArgumentParser
 internal import DiskZap
 
+/// How the progress of disks is told.
+struct ProgressOptions: ParsableArguments {
+    enum Form: String, ExpressibleByArgument, CaseIterable {
+        case text, json
+    }
+
+    @Option(
+        help: ArgumentHelp(
+            "text, or json for programs: a line for each disk at each phase and every ten seconds, on standard error.",
+            visibility: .default
+        )
+    )
+    var progress: Form = .text
+}
+
 /// How results are shown.
 struct OutputOptions: ParsableArguments {
     enum Format: String, ExpressibleByArgument, CaseIterable {

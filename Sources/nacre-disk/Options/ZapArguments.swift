@@ -46,29 +46,39 @@ struct LossArguments: ParsableArguments {
 /// What may be lost, and how it is erased.
 struct ZapArguments: ParsableArguments {
     @OptionGroup var lost: LossArguments
+    @OptionGroup var way: MethodOptions
 
+    var options: ZapOptions { lost.options(way.zapMethod) }
+}
+
+/// How disks are erased.
+struct MethodOptions: ParsableArguments {
     @Option(help: "signatures, zero, discard or shred.")
     var method: Method = .signatures
 
-    @Option(help: "How often shred overwrites with random bytes before it writes zeros.")
-    var passes: Int = 1
+    @Option(
+        help: "How often zero writes zeros, or shred random bytes before it writes zeros; 1 unless given."
+    )
+    var passes: Int?
 
     enum Method: String, ExpressibleByArgument, CaseIterable {
         case signatures, zero, discard, shred
     }
 
     func validate() throws {
+        guard let passes else { return }
         guard (1...100).contains(passes) else { throw ValidationError("--passes wants 1 to 100, not \(passes)") }
+        guard zapMethod.isOfWholeDevice else {
+            throw ValidationError("--passes is for --method zero and shred; \(method.rawValue) has one pass")
+        }
     }
 
-    var options: ZapOptions {
-        let method: ZapMethod =
-            switch method {
-            case .signatures: .signatures
-            case .zero: .zero
-            case .discard: .discard
-            case .shred: .shred(passes: passes)
-            }
-        return lost.options(method)
+    var zapMethod: ZapMethod {
+        switch method {
+        case .signatures: .signatures
+        case .zero: .zero(passes: passes ?? 1)
+        case .discard: .discard
+        case .shred: .shred(passes: passes ?? 1)
+        }
     }
 }

@@ -2,7 +2,7 @@ internal import BlockDevices
 internal import DiskZap
 internal import LinuxKernel
 
-/// Shows the progress of disks: an updated line each on a terminal, periodic lines elsewhere.
+/// Shows the progress of disks: an updated line each on a terminal, periodic lines elsewhere, or JSON for programs.
 struct ProgressReporter: Sendable {
     private static let frame = Duration.milliseconds(200)
     /// How often a log gets a line.
@@ -10,12 +10,18 @@ struct ProgressReporter: Sendable {
 
     private let disks: [(path: String, progress: ZapProgress)]
 
-    init(_ disks: [(String, ZapProgress)]) { self.disks = disks.map { (path: $0.0, progress: $0.1) } }
+    private let form: ProgressOptions.Form
+
+    init(_ disks: [(String, ZapProgress)], _ form: ProgressOptions.Form = .text) {
+        self.disks = disks.map { (path: $0.0, progress: $0.1) }
+        self.form = form
+    }
 
     /// Returns when all are done; forwards an interruption to them.
     func run() {
-        let isTerminal = Console.isTerminal
+        let isTerminal = Console.isTerminal && form == .text
         var drawn = 0
+        var phases: [String: String] = [:]
         var next = ContinuousClock.now + (isTerminal ? .zero : Self.pace)
         while true {
             if Interruption.came { disks.forEach { $0.progress.stop() } }
@@ -25,13 +31,28 @@ struct ProgressReporter: Sendable {
                 if drawn > 0 { Console.draw("\u{1B}[\(drawn)A") }
                 for (path, moment) in moments { Console.draw("\r\u{1B}[K\(Self.line(path, moment))\n") }
                 drawn = moments.count
-            } else if !isOver, .now >= next {
-                for (path, moment) in moments where moment.phase != "done" { Console.note(Self.line(path, moment)) }
-                next = .now + Self.pace
+            } else {
+                let isTime = !isOver && .now >= next
+                for (path, moment) in moments {
+                    // Programs are told of each phase when it begins; its end too.
+                    let isNew = form == .json && phases.updateValue(moment.phase, forKey: path) != moment.phase
+                    guard isNew || isTime && moment.phase != "done" else { continue }
+                    Console.note(form == .json ? Self.report(path, moment) : Self.line(path, moment))
+                }
+                if isTime { next = .now + Self.pace }
             }
             if isOver { return }
             Threads.pause(isTerminal ? Self.frame : .milliseconds(20))
         }
+    }
+
+    static func report(_ path: String, _ moment: ZapProgress.Snapshot) -> String {
+        let left = moment.remaining.map { JSONValue.number(Int64($0 / .seconds(1))) } ?? .null
+        let fields: JSONValue = .fields([
+            "path": .text(path), "phase": .text(moment.phase), "done": .size(moment.done), "total": .size(moment.total),
+            "secondsLeft": left,
+        ])
+        return JSONValue.fields(["progress": fields]).compact
     }
 
     static func line(_ path: String, _ moment: ZapProgress.Snapshot) -> String {

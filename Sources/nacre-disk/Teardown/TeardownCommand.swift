@@ -15,12 +15,28 @@ struct TeardownCommand: ParsableCommand {
             Finds every disk, partition, volume and mapping of the cluster by what they hold, shows one plan and asks \
             for the fsid as proof (--confirm in scripts). Disks that are refused stay, with the reason; run it again \
             when that is mended. Exit status 0 only if every disk of the node was looked at and none of the cluster's \
-            is left.
+            is left. A zero or shred that was killed goes on where it was when the same is run again.
+
+            EXAMPLES
+              nacre-disk teardown --fsid ID --plan
+              nacre-disk teardown --fsid ID --data-dir /var/lib/rook
+              nacre-disk teardown --fsid ID --method shred --passes 3
+              nacre-disk teardown --fsid ID --foreign-fsid OTHER --confirm ID --confirm OTHER
             """
     )
 
     @Option(help: "The cluster.", transform: uuidArgument) var fsid: GUID
-    @Option(help: "The fsid once more: the proof that a script means it.", transform: uuidArgument) var confirm: GUID?
+    @Option(
+        help: "Another cluster whose disks go, too; its directories stay. May be repeated.",
+        transform: uuidArgument
+    )
+    var foreignFsid: [GUID] = []
+    @Option(
+        help: "The fsid once more: the proof that a script means it. Once for each cluster.",
+        transform: uuidArgument
+    )
+    var confirm: [GUID] = []
+    @OptionGroup var way: MethodOptions
     @OptionGroup var planning: PlanOptions
     @OptionGroup var include: IncludeOptions
     @Option(help: "Rook's dataDirHostPath; what is this cluster's below it goes.", completion: .directory) var dataDir:
@@ -28,6 +44,7 @@ struct TeardownCommand: ParsableCommand {
     @Option(help: "Save the headers that are erased, without keys, to this directory.", completion: .directory)
     var backup: String?
     @Option(help: "How many disks at a time.") var parallel: Int = 16
+    @OptionGroup var telling: ProgressOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
@@ -41,34 +58,39 @@ struct TeardownCommand: ParsableCommand {
         let host = Host()
         let survey = try include.survey(host)
         let cluster = fsid.description.lowercased()
-        let teardown = NodeTeardown(cluster: cluster, survey: survey)
+        let foreign = Set(foreignFsid.map { $0.description.lowercased() }).subtracting([cluster]).sorted()
+        let teardown = NodeTeardown(cluster: cluster, foreign: foreign, survey: survey, method: way.zapMethod)
         let directory = dataDir.map { RookDirectory(path: $0).entries(ofCluster: cluster) }
         let plan = lines(teardown, directory?.own ?? [])
-        if planning.isPlan || confirm != nil { Console.note(plan.joined(separator: "\n")) }
+        if planning.isPlan || !confirm.isEmpty { Console.note(plan.joined(separator: "\n")) }
         if planning.isPlan {
-            if output.output == .json || output.output == .yaml { output.show(teardown.report) { _ in "" } }
+            if output.output == .json || output.output == .yaml {
+                output.show(teardown.report(directories: directory?.own ?? [])) { _ in "" }
+            }
             if !teardown.refused.isEmpty { throw ExitStatus.refused }
             return try refuseUnclear(teardown)
         }
         let backup = try backup.map { try HeaderBackup.announced(teardown.plans, in: $0) }
-        try agree(to: plan, cluster)
+        try agree(to: plan, [cluster] + foreign)
         let (outcomes, waiting) = erase(teardown, on: host, saving: backup)
-        var left = teardown.left.count + teardown.refused.count + waiting.count
-        for outcome in outcomes {
-            Console.note(outcome.line)
-            if !outcome.isClean { left += 1 }
-        }
+        for outcome in outcomes { Console.note(outcome.line) }
         let stale = StaleLinks().removeCephLeftovers(isDryRun: false)
         for name in stale { Console.note("removed \(name)") }
         let isClean = outcomes.allSatisfy(\.isClean) && teardown.refused.isEmpty && waiting.isEmpty
-        var isEmptied = true
+        var removed: [String] = []
         if isClean, let directory, let dataDir {
-            isEmptied = removeDirectories(directory, in: RookDirectory(path: dataDir))
+            removed = removeDirectories(directory, in: RookDirectory(path: dataDir))
         }
-        output.show(.list(outcomes.map(\.report))) { _ in
-            let done = outcomes.filter(\.isClean).count
-            return "\(done) disks freed, \(left) left as they are"
-        }
+        let isEmptied = !isClean || removed.count == directory?.own.count ?? 0
+        let result = TeardownResult(
+            teardown: teardown,
+            outcomes: outcomes,
+            waiting: waiting,
+            links: stale,
+            directories: removed,
+            directoriesLeft: (directory?.own ?? []).filter { !removed.containsExactly($0) }
+        )
+        output.show(result.report) { _ in result.summary }
         let isChanged = !stale.isEmpty || outcomes.contains(where: \.isChanged)
         if let status = outcomes.exitStatus {
             throw status == ExitStatus.refused && isChanged ? ExitStatus.failed : status
@@ -89,77 +111,5 @@ struct TeardownCommand: ParsableCommand {
                 + "mend or erase these, then run it again"
         )
         throw ExitStatus.failed
-    }
-
-    /// Has the fsid as proof, from the command line or from a person.
-    private func agree(to plan: [String], _ cluster: String) throws {
-        func mismatch(_ given: String, by origin: String) -> String? {
-            given.lowercased() == cluster ? nil : "\(origin) '\(given)', and --fsid is '\(cluster)'"
-        }
-        let deed = "remove the cluster \(cluster) from this node"
-        guard let confirm else {
-            let agreement = Agreement(to: deed, typing: "its fsid", instead: "give the fsid once more with --confirm")
-            return try agreement.ask(plan) { mismatch($0, by: "you typed") }
-        }
-        guard let why = mismatch(confirm.description.lowercased(), by: "--confirm gave") else { return }
-        Console.error("refusing to \(deed): \(why); nothing was written")
-        throw ExitStatus.refused
-    }
-
-    private func erase(
-        _ teardown: NodeTeardown,
-        on host: Host,
-        saving backup: HeaderBackup?
-    ) -> (outcomes: [ZapOutcome], waiting: [ZapPlan]) {
-        func zap(_ plans: [ZapPlan]) -> [ZapOutcome] {
-            guard !plans.isEmpty else { return [] }
-            let zaps = ParallelZap(plans: plans, host: host, backup: backup, limit: parallel, isAllOrNone: false)
-            return zaps.run()
-        }
-        let first = zap(teardown.first)
-        let unfinished = zip(teardown.first, first).filter { !$0.1.isClean }.map(\.0)
-        let (plans, waiting) = teardown.second(without: unfinished)
-        if let unsaved = first.first(where: \.isUnsaved) {
-            for plan in plans + waiting {
-                Console.note("stays: \(plan.path): the headers of '\(unsaved.path)' cannot be saved")
-            }
-            return (first, plans + waiting)
-        }
-        for plan in waiting {
-            Console.note(
-                "stays: \(plan.path): the db or wal of its OSD is not erased yet, and only it knows whose that is"
-            )
-        }
-        return (first + zap(plans), waiting)
-    }
-
-    /// The plan, for people.
-    private func lines(_ teardown: NodeTeardown, _ directories: [String]) -> [String] {
-        let read = teardown.left.contains(where: \.isUnclear) ? " that could be told" : ""
-        let none =
-            teardown.plans.isEmpty ? ["no disk here\(read) holds anything of the cluster \(teardown.cluster)"] : []
-        return none + teardown.plans.flatMap(\.lines) + directories.map { "remove the directory \($0)" }
-            + teardown.left.map { "stays: \($0.text)" }
-    }
-
-    /// Only if every disk is clean, because the directory tells Rook what it had here.
-    ///
-    /// - Returns: Whether all that is the cluster's is gone.
-    private func removeDirectories(_ entries: (own: [String], others: [String]), in directory: RookDirectory) -> Bool {
-        var isEmptied = true
-        for path in entries.own {
-            do throws(KernelError) {
-                try directory.remove(path, ofCluster: fsid.description.lowercased())
-                Console.note("removed \(path)")
-            } catch {
-                let advice = error.isBusy ? "unmount what is mounted in it" : "mend that"
-                Console.error("cannot remove the directory '\(path)': \(error.words); \(advice), then run it again")
-                isEmptied = false
-                // The namespaces come last: they tell whose the others are.
-                break
-            }
-        }
-        for path in entries.others { Console.note("stays: \(path)") }
-        return isEmptied
     }
 }
