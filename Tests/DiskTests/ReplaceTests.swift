@@ -12,18 +12,24 @@ struct ReplaceTests {
     private static let other = "bbbbbbbb-bbbb-cccc-dddd-eeeeeeeeeeee"
 
     /// Volumes with the tags of ceph-volume: the OSD's data on one disk, its db and another OSD's on the other.
-    private func make(_ lab: DiskLab, isEncrypted: Bool = false, deviceClass: String = "ssd") throws -> (
-        data: Disk, database: Disk
-    ) {
+    private func make(
+        _ lab: DiskLab,
+        isEncrypted: Bool = false,
+        deviceClass: String = "ssd",
+        lockbox: String = "AQsecret",
+        more: [String] = []
+    ) throws -> (data: Disk, database: Disk) {
         let (data, database) = (try lab.disk("data", 512 << 20), try lab.disk("db", 512 << 20))
         func volume(_ name: String, _ group: String, _ disk: Disk, _ osd: (Int, String), _ type: String) throws {
-            let tags = [
-                "ceph.type=\(type)", "ceph.cluster_fsid=\(DiskLab.cluster)", "ceph.osd_id=\(osd.0)",
-                "ceph.osd_fsid=\(osd.1)", "ceph.encrypted=\(isEncrypted ? 1 : 0)",
-                "ceph.crush_device_class=\(deviceClass)",
-                "ceph.cephx_lockbox_secret=AQsecret",
-            ].map { "--addtag '\($0)'" }.joined(separator: " ")
-            try lab.lvm("lvcreate -an -Zn -Wn -y -L 64M -n \(name) \(tags) \(group)", seeing: disk)
+            let tags =
+                [
+                    "ceph.type=\(type)", "ceph.cluster_fsid=\(DiskLab.cluster)", "ceph.osd_id=\(osd.0)",
+                    "ceph.osd_fsid=\(osd.1)", "ceph.encrypted=\(isEncrypted ? 1 : 0)",
+                    "ceph.crush_device_class=\(deviceClass)",
+                    "ceph.cephx_lockbox_secret=\(lockbox)",
+                ] + more
+            let words = tags.map { "--addtag '\($0)'" }.joined(separator: " ")
+            try lab.lvm("lvcreate -an -Zn -Wn -y -L 64M -n \(name) \(words) \(group)", seeing: disk)
         }
         for (disk, group) in [(data, "ceph-data"), (database, "ceph-db")] {
             try lab.lvm("pvcreate -y \(disk.loop)", seeing: disk)
@@ -104,6 +110,69 @@ struct ReplaceTests {
         #expect(ran.output.contains("ceph-db/osd-db-a") && !ran.output.contains("osd-db-b"), "\(ran.output)")
         #expect(ran.output.contains("dm-crypt/osd/\(DiskLab.osd)/luks") && !ran.output.contains("AQ"))
         #expect(ran.output.contains("--dmcrypt") == (tool != "rook"), "\(ran.output)")
+    }
+
+    /// Makes LUKS on the first volume of a disk, which begins at LVM's first extent.
+    private func encrypt(_ disk: Disk, _ lab: DiskLab, erased: Bool = false, type: String = "luks2") throws {
+        let inner = "\(lab.directory)/inner"
+        try lab.sh(
+            "truncate -s 64M \(inner) && cryptsetup -q luksFormat --type \(type) --pbkdf pbkdf2 "
+                + "--pbkdf-force-iterations 1000 \(inner) - <<< secret"
+        )
+        if erased { try lab.sh("cryptsetup -q luksErase \(inner)") }
+        try lab.sh("dd if=\(inner) of=\(disk.file) bs=1M seek=1 conv=notrunc status=none")
+        try disk.flush()
+    }
+
+    @Test(
+        "Which key of an encrypted OSD is missing is told",
+        .enabled(if: OracleTests.has("cryptsetup"), "needs cryptsetup"),
+        arguments: ["luks1", "luks2"]
+    )
+    func keys(type: String) throws {
+        let lab = try DiskLab()
+        let (data, database) = try make(lab, isEncrypted: true)
+        let command = "replace \(data.loop) --include \(database.loop)"
+        try encrypt(data, lab, type: type)
+        try encrypt(database, lab, type: type)
+        let whole = lab.nacre(command)
+        #expect(whole.status == 0 && whole.output.contains("dm-crypt/osd/\(DiskLab.osd)/luks"), "\(whole)")
+        #expect(!whole.output.contains("missing") && !whole.output.contains("key slot"), "\(whole.output)")
+        try encrypt(database, lab, erased: true, type: type)
+        let erased = lab.nacre(command)
+        #expect(erased.output.contains("no key slot of its db (ceph-db/osd-db-a) is in use"), "\(erased.output)")
+        try lab.sh("dd if=/dev/zero of=\(database.file) bs=1M seek=1 count=32 conv=notrunc status=none")
+        try database.flush()
+        let wiped = lab.nacre(command)
+        #expect(wiped.output.contains("the LUKS header of its db (ceph-db/osd-db-a) is missing"), "\(wiped.output)")
+    }
+
+    @Test("A lockbox that no tag opens, and a key that only a TPM has, are told")
+    func lockbox() throws {
+        let lab = try DiskLab()
+        let (data, database) = try make(lab, isEncrypted: true, lockbox: "")
+        let ran = lab.nacre("replace \(data.loop) --include \(database.loop)")
+        #expect(ran.output.contains("ceph auth get-key client.osd-lockbox.\(DiskLab.osd)"), "\(ran)")
+        let second = try DiskLab()
+        let (sealed, volume) = try make(second, isEncrypted: true, lockbox: "", more: ["ceph.with_tpm=1"])
+        let told = second.nacre("replace \(sealed.loop) --include \(volume.loop)")
+        #expect(told.output.contains("sealed in this host's TPM") && !told.output.contains("lockbox"), "\(told)")
+    }
+
+    @Test(
+        "An encrypted disk of Rook's that says no OSD says which key is missing",
+        .enabled(if: OracleTests.has("cryptsetup"), "needs cryptsetup")
+    )
+    func rook() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        try lab.sh(
+            "cryptsetup -q luksFormat --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --label pvc_name=set1-data-0 "
+                + "--subsystem ceph_fsid=\(DiskLab.cluster) \(disk.file) - <<< secret"
+        )
+        try disk.flush()
+        let ran = lab.nacre("replace \(disk.loop)")
+        #expect(ran.status == 77 && ran.errors.contains("rook-ceph-osd-encryption-key-set1-data-0"), "\(ran)")
     }
 
     @Test("What ceph-volume is told, it knows", .enabled(if: OracleTests.has("ceph-volume"), "needs ceph-volume"))

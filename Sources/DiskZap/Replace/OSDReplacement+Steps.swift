@@ -129,13 +129,7 @@ extension OSDReplacement {
 
     /// What a person has to know before.
     public var warnings: [String] {
-        var warnings: [String] = []
-        if isEncrypted, let uuid = owner.osdUUID {
-            warnings.append(
-                "the old OSD was encrypted: its key is dm-crypt/osd/\(uuid)/luks in the monitors (ceph config-key), and goes "
-                    + "with ceph osd destroy; the new OSD gets a key of its own"
-            )
-        }
+        var warnings = keys.facts
         for companion in companions where !companion.neighbours.isEmpty {
             warnings.append(
                 "\(companion.disk) also carries \(companion.neighbours.joined(separator: "; ")): never zap the whole disk"

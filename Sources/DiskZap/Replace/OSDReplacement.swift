@@ -29,6 +29,8 @@ public struct OSDReplacement: Sendable {
     let unnamed: [String]
     /// Whether its data was encrypted.
     public let isEncrypted: Bool
+    /// What opens it, and what of that is missing.
+    let keys: OSDKeys
     /// Its device class, where ceph-volume noted one.
     public let deviceClass: String?
 
@@ -55,7 +57,12 @@ public struct OSDReplacement: Sendable {
         }
         let named = Dictionary(grouping: candidates) { $0.osdUUID ?? "" }.filter { !$0.key.isEmpty }
         guard named.count == 1, let (uuid, found) = named.first, let first = found.first else {
-            throw Self.refusal(named.values.compactMap(\.first), disk: disk, osd: osd)
+            throw Self.refusal(
+                named.values.compactMap(\.first),
+                disk: disk,
+                osd: osd,
+                own.lazy.compactMap(\.region.luks).first
+            )
         }
         var owner = first
         owner.clusterID = found.compactMap(\.clusterID).first
@@ -77,6 +84,21 @@ public struct OSDReplacement: Sendable {
         }.uniqued()
         let tags = parts.filter { $0.owners.contains { $0.osdUUID == uuid } }.compactMap(\.region.logicalVolume?.tags)
         isEncrypted = tags.contains { $0["ceph.encrypted"] == "1" }
+        keys = OSDKeys(
+            osdUUID: uuid,
+            volumes: parts.compactMap { part in
+                guard let owner = part.owners.first(where: { $0.osdUUID == uuid }),
+                    let tags = part.region.logicalVolume?.tags
+                else { return nil }
+                return OSDKeys.Volume(
+                    role: owner.role,
+                    place: part.place ?? part.path,
+                    tags: tags,
+                    luks: part.region.luks,
+                    isReadable: part.isReadable
+                )
+            }
+        )
         deviceClass = tags.compactMap { $0["ceph.crush_device_class"] }.first { !$0.isEmpty && $0 != "None" }
     }
 
@@ -94,7 +116,7 @@ public struct OSDReplacement: Sendable {
         )
     }
 
-    private static func refusal(_ found: [OSDOwner], disk: String?, osd: Int?) -> Refusal {
+    private static func refusal(_ found: [OSDOwner], disk: String?, osd: Int?, _ luks: LUKSHeader?) -> Refusal {
         let name = disk.map { "'\($0)'" } ?? "osd.\(osd.map(String.init) ?? "?")"
         guard found.isEmpty else {
             let texts = found.map(\.text).sorted().joined(separator: "; ")
@@ -102,6 +124,13 @@ public struct OSDReplacement: Sendable {
                 .contradiction,
                 "\(name) may be any of these: \(texts)",
                 remedy: "say which with --osd and --fsid"
+            )
+        }
+        if let luks, osd == nil {
+            return Refusal(
+                .unknownOSD,
+                "\(name) is encrypted, and only what is inside says which OSD it was: \(luks.keyInWords)",
+                remedy: "ceph osd tree says which OSD is down; give its number with --osd"
             )
         }
         return Refusal(
@@ -116,12 +145,15 @@ public struct OSDReplacement: Sendable {
         let disk: String
         let path: String
         let region: Region
+        /// Whether all of the disk could be read that had to be.
+        let isReadable: Bool
         let owners: [OSDOwner]
 
         init(_ inspection: DiskInspection, _ region: Region) {
             disk = inspection.node.parent ?? inspection.node.name
             path = inspection.node.path
             self.region = region
+            isReadable = inspection.failures.isEmpty
             owners = region.owners
         }
 
