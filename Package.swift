@@ -201,8 +201,9 @@ let package = Package(
                 "NodeMapping", "ImageServing", "ImageOwnership", "KernelMapping", "ImageMapping", "ImageIO",
                 "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
                 "KubernetesAPI", "Provisioner", "CommandNames", "ExactText",
-                argumentParser, collections, coreMetrics, crypto, logging, nioCore, nioPosix, serviceLifecycle, system,
-                unixSignals,
+                argumentParser, collections, coreMetrics, crypto, logging, nioCore, nioPosix, serviceLifecycle,
+                subprocess,
+                system, unixSignals,
             ],
             exclude: doorplate,
             swiftSettings: strict,
@@ -323,7 +324,7 @@ let package = Package(
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
         tests("DiskZapTests", ["DiskZap", "BlockDevices", "LinuxKernel"]),
         // On loop devices, as root: tools/test disk.
-        tests("DiskTests", ["DiskZap", "BlockDevices", "LinuxKernel", "nacre-disk"]),
+        tests("DiskTests", ["DiskZap", "BlockDevices", "LinuxKernel", "TestSupport", "nacre", "nacre-disk"]),
         tests("CephVolumesTests", ["CephVolumes", "Volumes", "Secrets", "RADOS", "TestSupport", system]),
         tests(
             "VolumeServerTests",

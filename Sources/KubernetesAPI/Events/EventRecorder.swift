@@ -134,7 +134,12 @@ package final class EventRecorder: Sendable {
         if case .dropped = lane.entrance.yield(event) { state.withLock { $0.dropped += 1 } }
     }
 
-    /// Sends events until the task is cancelled.
+    /// Takes no more events; `run` returns when those that wait are sent.
+    package func finish() {
+        for lane in [urgent, patient] { lane.entrance.finish() }
+    }
+
+    /// Sends events until the task is cancelled, or ``finish()`` was called and all are sent.
     package func run() async {
         await withTaskGroup { group in
             // Several at once, so that a burst of failures is not sent one by one.

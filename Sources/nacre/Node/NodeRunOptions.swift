@@ -34,8 +34,13 @@ struct NodeRunOptions: ParsableArguments {
 }
 
 extension NodeRunOptions {
+    func client(_ logger: Logger) throws -> KubernetesClient? { try APIAccess.client(kubeconfig: kubeconfig, logger) }
+}
+
+/// How commands of a node come to the API server.
+enum APIAccess {
     /// Who we are to the API server; nothing when this is no pod and no kubeconfig is given.
-    func client(_ logger: Logger) throws -> KubernetesClient? {
+    static func client(kubeconfig: String?, _ logger: Logger) throws -> KubernetesClient? {
         let identity: ClusterIdentity?
         do throws(IdentityError) {
             if let kubeconfig {

@@ -1,0 +1,151 @@
+import ExactText
+import JSON
+import KubernetesAPI
+
+/// A disk of a cluster that leaves, and what becomes of it.
+struct CleanupDisk: Encodable, Sendable, Hashable {
+    /// As nacre-disk calls it.
+    let path: String
+    /// Its serial number, or what stands for it.
+    let serial: String
+    /// `planned`, `clean`, or why it is not: `refused`, `waiting`, `interrupted`, `failed`, `leftovers`.
+    let state: String
+    /// The reasons, and what to do.
+    let reasons: [String]
+
+    /// For people: `/dev/sdb (S3R1AL)`.
+    var name: String { "\(path) (\(serial))" }
+
+    /// Reads an element of a plan, of the outcomes, or of the refused.
+    init?(_ value: JSONValue, state: String? = nil) {
+        guard let path = value["path"]?.string else { return nil }
+        self.path = path
+        serial = value["identity", "proof"]?.string ?? "?"
+        let refusals = value["refusals"]?.elements ?? []
+        self.state = state ?? (refusals.isEmpty ? value["state"]?.string ?? "planned" : "refused")
+        reasons = (refusals + (value["details"]?.elements ?? [])).compactMap { reason in
+            if let text = reason.string { return text }
+            guard let message = reason["message"]?.string, let remedy = reason["remedy"]?.string else { return nil }
+            return "\(message); \(remedy)"
+        }
+    }
+
+    init(waiting path: String) {
+        self.path = path
+        serial = "?"
+        state = "waiting"
+        reasons = ["the db or wal of its OSD is not erased yet, and only it knows whose that is"]
+    }
+}
+
+/// What nacre-disk would do to a node, or has done.
+struct CleanupReport: Encodable, Sendable {
+    let node: String
+    let cluster: String
+    let otherClusters: [String]
+    /// How disks are erased: `quick`, `complete zero`, `complete random`.
+    let method: String
+    /// Whether nothing of the clusters is left on the node.
+    let complete: Bool
+    let disks: [CleanupDisk]
+    /// Disks that nobody can tell of, and why.
+    let unclear: [String]
+    /// Directories that would be, or are, removed.
+    let directories: [String]
+    /// Why there is nothing else here.
+    let errors: [String]
+    /// All of it in a sentence.
+    let summary: String
+
+    /// A node of which nothing is known.
+    init(node: String, failure: String) {
+        self.init(node, "", JSONValue([:]), complete: false, errors: [failure], summary: failure)
+    }
+
+    /// What would be done.
+    ///
+    /// - Parameters:
+    ///   - node: The node.
+    ///   - method: As ``method``.
+    ///   - plan: The answer of `teardown --plan`.
+    init(node: String, method: String, plan: JSONValue) {
+        let disks = (plan["plans"]?.elements ?? []).compactMap { CleanupDisk($0) }
+        let (refused, planned) = (disks.filter { $0.state == "refused" }, disks.filter { $0.state != "refused" })
+        let unclear = Self.unclear(plan)
+        let cluster = plan["cluster"]?.string ?? "?"
+        let parts = [
+            planned.isEmpty
+                ? "no disk of the cluster \(cluster) to erase"
+                : "\(planned.count == 1 ? "1 disk" : "\(planned.count) disks") of the cluster \(cluster) to erase (\(method)): "
+                    + Self.list(planned),
+            refused.isEmpty ? nil : "\(refused.count) refused: \(Self.list(refused))",
+            unclear.isEmpty ? nil : "\(unclear.count) that nobody can tell of: \(unclear.joined(separator: ", "))",
+        ]
+        self.init(
+            node,
+            method,
+            plan,
+            complete: false,
+            disks: disks,
+            summary: parts.compactMap(\.self).joined(separator: "; ")
+        )
+    }
+
+    /// What was done.
+    ///
+    /// - Parameters:
+    ///   - node: The node.
+    ///   - method: As ``method``.
+    ///   - result: The answer of `teardown`.
+    ///   - errors: What it said of errors.
+    init(node: String, method: String, result: JSONValue, errors: [String]) {
+        let outcomes = (result["outcomes"]?.elements ?? []).compactMap { CleanupDisk($0) }
+        let refused = (result["refused"]?.elements ?? []).compactMap { CleanupDisk($0) }
+        let waiting = (result["waiting"]?.strings ?? []).map(CleanupDisk.init(waiting:))
+        self.init(
+            node,
+            method,
+            result,
+            complete: result["complete"]?.bool ?? false,
+            disks: outcomes + refused + waiting,
+            errors: errors,
+            summary: "cluster \(result["cluster"]?.string ?? "?"): \(result["summary"]?.string ?? "no answer")"
+        )
+    }
+
+    private init(
+        _ node: String,
+        _ method: String,
+        _ answer: JSONValue,
+        complete: Bool,
+        disks: [CleanupDisk] = [],
+        errors: [String] = [],
+        summary: String
+    ) {
+        self.node = node
+        self.method = method
+        self.complete = complete
+        self.disks = disks
+        self.errors = errors
+        self.summary = summary
+        cluster = answer["cluster"]?.string ?? ""
+        otherClusters = answer["foreign"]?.strings ?? []
+        unclear = Self.unclear(answer)
+        directories = answer["directories"]?.strings ?? []
+    }
+
+    /// The disks that stay although they are the cluster's.
+    var left: [CleanupDisk] { disks.filter { !["clean", "planned"].contains($0.state) } }
+
+    /// For the pod's termination message: the sentence, and why what is left is left.
+    var lines: [String] {
+        ["\(node): \(summary)"] + left.map { "\($0.name) \($0.state): \($0.reasons.joined(separator: "; "))" }
+            + unclear.map { "unclear: \($0)" } + errors
+    }
+
+    private static func list(_ disks: [CleanupDisk]) -> String { disks.map(\.name).joined(separator: ", ") }
+
+    private static func unclear(_ answer: JSONValue) -> [String] {
+        (answer["left"]?.elements ?? []).filter { $0["unclear"]?.bool ?? false }.compactMap { $0["text"]?.string }
+    }
+}

@@ -1,0 +1,185 @@
+import Foundation
+import LinuxKernel
+import TestSupport
+import Testing
+
+/// The program as a Job of deploy/cleanup runs it, but for loop devices, and an API server that only takes Events in.
+@Suite(
+    "nacre node cleanup",
+    .serialized,
+    .enabled(if: DiskLab.obstacle == nil, "\(DiskLab.obstacle ?? "")"),
+    .enabled(if: OracleTests.has("ceph-osd"), "needs ceph-osd")
+)
+struct CleanupTests {
+    private let lab: DiskLab
+    private let server: ScriptedServer
+    private let kubeconfig: String
+    private let isClear: Bool
+
+    init() throws {
+        lab = try DiskLab()
+        server = try ScriptedServer { _, connection in connection.answer(201, "{}") }
+        kubeconfig = try Self.kubeconfig(server, lab)
+        // If a disk of this host cannot be read, it is unknown whether the cluster is still on it.
+        isClear = lab.nacre("list").status == 0
+    }
+
+    private static func kubeconfig(_ server: ScriptedServer, _ lab: DiskLab) throws -> String {
+        let path = "\(lab.directory)/kubeconfig"
+        try KernelFile.replace(
+            path,
+            with: Array(
+                """
+                apiVersion: v1
+                kind: Config
+                current-context: a
+                contexts: [{name: a, context: {cluster: a, user: a}}]
+                clusters: [{name: a, cluster: {server: "\(server.url)"}}]
+                users: [{name: a, user: {token: t}}]
+                """.utf8
+            )
+        )
+        return path
+    }
+
+    private func makeOSD(_ name: String) throws -> Disk {
+        let disk = try lab.disk(name, 512 << 20)
+        let made = lab.makeOSD(disk, cluster: DiskLab.cluster)
+        try #require(made.status == 0, "\(made.errors)")
+        try disk.flush()
+        return disk
+    }
+
+    private func words(_ words: String, _ disks: Disk...) -> String {
+        let included = disks.map { "--include \($0.loop)" }.joined(separator: " ")
+        return "node cleanup --node-name worker-1 --fsid=\(DiskLab.cluster) --foreign-fsid \"\" "
+            + "--kubeconfig \(kubeconfig) --program \(DiskLab.program) --summary-file \(lab.directory)/summary \(included) \(words)"
+    }
+
+    private func nacre(_ words: String, prefix: String = "") -> Ran {
+        let pod = "POD_NAMESPACE=nacre-cleanup POD_NAME=nacre-cleanup-worker-1-x POD_UID=u1"
+        return DiskLab.run("\(pod) \(prefix) \(NacreProcess.program) \(words)", limit: 300)
+    }
+
+    /// What a Job that did all it could ends with.
+    private var done: Int32 { isClear ? 0 : 1 }
+
+    private struct Event: Decodable {
+        struct Object: Decodable {
+            let kind: String
+            let name: String
+            let uid: String
+        }
+        let type: String
+        let reason: String
+        let message: String
+        let involvedObject: Object
+    }
+
+    private var events: [Event] {
+        server.requests.compactMap { try? JSONDecoder().decode(Event.self, from: Data($0.body.utf8)) }
+    }
+
+    private func event(_ reason: String) -> Event? { events.first { $0.reason == reason } }
+
+    @Test("Unconfirmed, it shows the plan, and writes nothing")
+    func unconfirmed() throws {
+        let disk = try makeOSD("osd")
+        let before = try disk.fingerprint()
+        let ran = nacre(words("--confirm \"\"", disk))
+        #expect(ran.status == 1, "\(ran)")
+        #expect(try disk.fingerprint() == before)
+        #expect(ran.errors.contains("no fsid is confirmed; nothing was written"), "\(ran.errors)")
+        let planned = try #require(event("CleanupPlanned"))
+        #expect(planned.type == "Normal" && planned.message.contains("node worker-1: 1 disk of the cluster"))
+        #expect(planned.message.contains(disk.loop) && planned.message.contains("(quick)"), "\(planned.message)")
+        #expect(planned.involvedObject.kind == "Pod" && planned.involvedObject.uid == "u1")
+        #expect(event("CleanupFailed")?.type == "Warning")
+        let wrong = nacre(words("--confirm=\(DiskLab.osd)", disk))
+        #expect(wrong.status == 1 && wrong.errors.contains("--confirm gave '\(DiskLab.osd)'"), "\(wrong)")
+        #expect(try disk.fingerprint() == before)
+    }
+
+    @Test(
+        "Confirmed, the disk is erased as Rook's policy says; plan, progress and end are Events, and one summary is left",
+        arguments: ["quick", "complete --data-source zero", "complete --data-source random --iteration 2"]
+    )
+    func confirmed(method: String) throws {
+        let disk = try makeOSD("osd")
+        let ran = nacre(words("--confirm=\(DiskLab.cluster) --method \(method) -o json", disk))
+        #expect(ran.status == done, "\(ran)")
+        try disk.flush()
+        #expect(disk.magics.isEmpty && disk.isZero(0, 100 << 20))
+        #expect(DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 30).status != 0)
+        #expect(lab.makeOSD(disk, cluster: DiskLab.osd).status == 0, "the next OSD takes the disk")
+        #expect(
+            event("CleanupPlanned") != nil && event("CleanupProgress")?.message.contains("erasing one disk") ?? false
+        )
+        #expect(event("DisksErased")?.message.contains("\(disk.loop) (\(disk.file))") ?? false)
+        let end = try #require(event(isClear ? "CleanupDone" : "CleanupFailed"))
+        #expect(end.message.contains("1 disk freed, none of the cluster's left"), "\(end.message)")
+        let summary = try KernelFile.text("\(lab.directory)/summary")
+        #expect(summary.contains("worker-1: cluster \(DiskLab.cluster): 1 disk freed"), "\(summary)")
+        let report = try lab.sh("jq -r '.node, .disks[0].state, .complete' <<< '\(ran.output)'")
+        #expect(report == "worker-1\nclean\n\(isClear)\n", "\(ran.output)")
+    }
+
+    @Test("A disk that is in use stays, with its reason in an Event and in the summary; the other one goes")
+    func refused() throws {
+        let (held, free) = (try makeOSD("held"), try makeOSD("free"))
+        _ = try lab.claim(held.loop, "os.O_EXCL", mode: "os.O_RDONLY")
+        let before = try held.fingerprint()
+        let ran = nacre(words("--confirm=\(DiskLab.cluster)", held, free))
+        #expect(ran.status == 1, "\(ran)")
+        try free.flush()
+        #expect(free.magics.isEmpty)
+        #expect(try held.fingerprint() == before)
+        let warnings = events.filter { $0.type == "Warning" }.map(\.message)
+        #expect(warnings.contains { $0.contains(held.loop) && $0.contains("claimed") }, "\(warnings)")
+        let summary = try KernelFile.text("\(lab.directory)/summary")
+        #expect(summary.contains("1 disk freed, 1 of the cluster's left"), "\(summary)")
+        #expect(summary.contains("\(held.loop) (\(held.file)) refused"), "\(summary)")
+    }
+
+    @Test("A pod that is ended stops its erasure, and the next one ends it", arguments: ["TERM", "KILL"])
+    func ended(signal: String) throws {
+        let disk = try makeOSD("osd")
+        let command = words("--confirm=\(DiskLab.cluster) --method complete --data-source random --iteration 3", disk)
+        // The end comes when nacre-disk has begun to write.
+        let ran = nacre(
+            command,
+            prefix: """
+                bash -c '"$@" & nacre=$!
+                until disk=$(pgrep -P $nacre nacre-disk) && grep -q "^write_bytes: [1-9]" /proc/$disk/io; do kill -0 $nacre && sleep 0.01 || exit 99; done
+                kill -\(signal) $nacre; [ \(signal) = TERM ] || kill -KILL $disk; wait $nacre' bash
+                """
+        )
+        #expect(ran.status == (signal == "TERM" ? 75 : 137), "\(ran)")
+        let second = nacre(command)
+        #expect(second.status == done, "\(second)")
+        try disk.flush()
+        #expect(disk.isZero(0, 512 << 20))
+    }
+
+    @Test("An API server that takes no Events keeps no disk from being erased")
+    func noEvents() throws {
+        let deaf = try ScriptedServer { _, connection in
+            connection.answer(403, #"{"kind":"Status","code":403,"reason":"Forbidden","message":"no"}"#)
+        }
+        _ = try Self.kubeconfig(deaf, lab)
+        let disk = try makeOSD("osd")
+        let ran = nacre(words("--confirm=\(DiskLab.cluster)", disk))
+        #expect(ran.status == done, "\(ran)")
+        try disk.flush()
+        #expect(disk.magics.isEmpty && !deaf.requests.isEmpty)
+    }
+
+    @Test(
+        "What Rook would take for a complete erasure is a mistake here",
+        arguments: ["--method metadata", "--data-source random", "--method complete --iteration 0", "--method="]
+    )
+    func unknown(policy: String) throws {
+        let ran = nacre(words("--confirm=\(DiskLab.cluster) \(policy)"))
+        #expect(ran.status == 64 && server.requests.isEmpty, "\(ran)")
+    }
+}
