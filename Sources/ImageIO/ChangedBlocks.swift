@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Synchronization
 
 /// Which blocks of 4 KiB are being changed, by the low bits of their numbers; most requests then need not search the
@@ -8,27 +9,32 @@ internal import Synchronization
 ///
 /// Safe to share: the counts never move and are atomics.
 final class ChangedBlocks: @unchecked Sendable {
-    private let counts: UnsafeMutablePointer<Atomic<UInt16>>
+    let counts: UnsafeMutablePointer<StepAtomic<UInt16>>
     /// The number of changes longer than `longest`, which count as changes of every block.
-    private let large = Atomic<Int>(0)
+    private let large = StepAtomic<Int>(0)
 
     private static let places: UInt64 = 1 << 16
     private static let shift: UInt64 = 12
     private static let longest: UInt64 = 1 << 20
 
     init() {
-        counts = .allocate(capacity: Int(Self.places))
-        for place in 0..<Int(Self.places) { (counts + place).initialize(to: Atomic(0)) }
+        let bytes = Int(Self.places) * MemoryLayout<StepAtomic<UInt16>>.stride
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: bytes,
+            alignment: MemoryLayout<StepAtomic<UInt16>>.alignment
+        )
+        // Counts of zero; one by one would take milliseconds in a debug build.
+        memset(memory, 0, bytes)
+        counts = memory.assumingMemoryBound(to: StepAtomic<UInt16>.self)
     }
 
     deinit {
-        counts.deinitialize(count: Int(Self.places))
         counts.deallocate()
     }
 
     func add(_ begin: UInt64, _ end: UInt64) {
         guard let blocks = blocks(begin, end) else {
-            large.add(1, ordering: .sequentiallyConsistent)
+            large.wrappingAdd(1, ordering: .sequentiallyConsistent)
             return
         }
         for block in blocks { count(block).pointee.wrappingAdd(1, ordering: .sequentiallyConsistent) }
@@ -36,7 +42,7 @@ final class ChangedBlocks: @unchecked Sendable {
 
     func remove(_ begin: UInt64, _ end: UInt64) {
         guard let blocks = blocks(begin, end) else {
-            large.subtract(1, ordering: .sequentiallyConsistent)
+            large.wrappingSubtract(1, ordering: .sequentiallyConsistent)
             return
         }
         for block in blocks { count(block).pointee.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
@@ -61,7 +67,7 @@ final class ChangedBlocks: @unchecked Sendable {
         return begin >> Self.shift..<(max(end, begin + 1) - 1) >> Self.shift + 1
     }
 
-    private func count(_ block: UInt64) -> UnsafeMutablePointer<Atomic<UInt16>> {
+    private func count(_ block: UInt64) -> UnsafeMutablePointer<StepAtomic<UInt16>> {
         counts + Int(block & (Self.places - 1))
     }
 }

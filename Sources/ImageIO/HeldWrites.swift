@@ -7,14 +7,14 @@ internal import Synchronization
 ///
 /// Safe to share: the words never move and are atomics.
 final class HeldWrites: @unchecked Sendable {
-    private let words: UnsafeMutablePointer<Atomic<UInt64>>
+    let words: UnsafeMutablePointer<StepAtomic<UInt64>>
     private let places: Int
-    private let holds = Atomic<Int>(0)
+    private let holds = StepAtomic<Int>(0)
 
     init(places: Int) {
         self.places = places
         words = .allocate(capacity: places)
-        for place in 0..<places { (words + place).initialize(to: Atomic(0)) }
+        for place in 0..<places { (words + place).initialize(to: StepAtomic(0)) }
     }
 
     deinit {
@@ -32,7 +32,7 @@ final class HeldWrites: @unchecked Sendable {
     /// Holds a write.
     func hold(_ sequence: UInt64, at place: Int) {
         words[place].store(sequence, ordering: .sequentiallyConsistent)
-        holds.add(1, ordering: .sequentiallyConsistent)
+        holds.wrappingAdd(1, ordering: .sequentiallyConsistent)
     }
 
     /// Takes a write; whether it was still held.
@@ -40,7 +40,7 @@ final class HeldWrites: @unchecked Sendable {
         guard sequence != 0 else { return false }
         let outcome = words[place].compareExchange(expected: sequence, desired: 0, ordering: .acquiringAndReleasing)
         guard outcome.exchanged else { return false }
-        holds.subtract(1, ordering: .sequentiallyConsistent)
+        holds.wrappingSubtract(1, ordering: .sequentiallyConsistent)
         return true
     }
 

@@ -34,9 +34,9 @@ package struct IORequest: @unchecked Sendable {
         /// The next write that is sent to the cluster with this one; an index + 1, or 0.
         var joined: UInt32 = 0
         /// The next request in the same list; an index + 1, or 0.
-        let next = Atomic<UInt32>(0)
+        let next = StepAtomic<UInt32>(0)
         /// The first request that waits for this one: the low half of this one's sequence number, and an index + 1.
-        let waiting = Atomic<UInt64>(WaitList.closed)
+        let waiting = StepAtomic<UInt64>(WaitList.closed)
     }
 
     let slot: UnsafeMutablePointer<Slot>
@@ -87,7 +87,7 @@ enum WaitList {
 /// The word's upper half counts the changes, so that a head that was removed and added again is not taken for
 /// unchanged.
 struct FreeStack: ~Copyable {
-    private let head = Atomic<UInt64>(0)
+    private let head = StepAtomic<UInt64>(0)
 
     func push(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
         var word = head.load(ordering: .relaxed)

@@ -1,4 +1,3 @@
-internal import CRBD
 internal import Glibc
 internal import Synchronization
 
@@ -8,10 +7,6 @@ internal import Synchronization
 // same range may be written again, and neighbouring writes may arrive. One write is then sent for all of them and costs
 // the cluster about as much as one of 4 KiB. A request that must wait for a held write starts it.
 extension ImageIOEngine {
-    /// How many acknowledged writes are sent at once before further ones are held.
-    ///
-    /// More writes at once use the OSDs better: with three OSDs, 128 took 1.5 times as long as 512.
-    private static let writesAtOnce = 512
     /// How far from a write its neighbours are searched, in bytes on either side.
     private static let reach: UInt64 = 64 << 10
     private static let mostJoined = 16
@@ -19,8 +14,8 @@ extension ImageIOEngine {
     /// Starts a request, unless it is an acknowledged write that should be held.
     func startOrHold(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
         guard slot.pointee.isAcknowledged else { return start(slot) }
-        guard writesUnderWay.load(ordering: .relaxed) >= Self.writesAtOnce else {
-            writesUnderWay.add(1, ordering: .sequentiallyConsistent)
+        guard writesUnderWay.load(ordering: .relaxed) >= writesAtOnce else {
+            writesUnderWay.wrappingAdd(1, ordering: .sequentiallyConsistent)
             return start(slot)
         }
         held.hold(slot.pointee.sequence, at: slot.pointee.index)
@@ -29,7 +24,7 @@ extension ImageIOEngine {
 
     /// Starts held writes while there is room for them.
     func startHeld() {
-        while held.count > 0, writesUnderWay.load(ordering: .sequentiallyConsistent) < Self.writesAtOnce {
+        while held.count > 0, writesUnderWay.load(ordering: .sequentiallyConsistent) < writesAtOnce {
             guard let place = held.claimOldest() else { return }
             startJoined(slots + place)
         }
@@ -59,7 +54,7 @@ extension ImageIOEngine {
         guard place.begin == slot.pointee.offset, place.end == slot.pointee.offset + slot.pointee.length,
             held.claim(sequence, at: earlier.pointee.index)
         else { return false }
-        earlier.pointee.buffer.copyMemory(from: slot.pointee.buffer, byteCount: Int(slot.pointee.length))
+        copyInSteps(slot.pointee.buffer, to: earlier.pointee.buffer, count: Int(slot.pointee.length))
         held.hold(sequence, at: earlier.pointee.index)
         memory.counter(.joinedWrites).pointee.add(1, ordering: .relaxed)
         end(slot, 0)
@@ -69,7 +64,7 @@ extension ImageIOEngine {
 
     /// Starts a claimed write together with its held neighbours.
     private func startJoined(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
-        writesUnderWay.add(1, ordering: .sequentiallyConsistent)
+        writesUnderWay.wrappingAdd(1, ordering: .sequentiallyConsistent)
         let (first, count) = join(slot)
         guard count > 1 else { return start(slot) }
         memory.counter(.joinedWrites).pointee.add(UInt64(count - 1), ordering: .relaxed)
@@ -79,9 +74,10 @@ extension ImageIOEngine {
                 parts[place] = iovec(iov_base: member.pointee.buffer, iov_len: Int(member.pointee.length))
                 if place + 1 < count { member = slots + Int(member.pointee.joined - 1) }
             }
-            return launch(first) { raw, completion in
-                rbd_aio_writev(raw, parts.baseAddress, CInt(count), first.pointee.offset, completion)
-            }
+            return target.begin(
+                .writeJoined(offset: first.pointee.offset, parts: UnsafeBufferPointer(parts)),
+                TargetCompletion(slot: first)
+            )
         }
         if result < 0 { finish(first, Int(result)) }
     }

@@ -14,7 +14,7 @@ extension ImageIOEngine {
         memory.offset(of: index).pointee.store(slot.pointee.offset, ordering: .relaxed)
         memory.length(of: index).pointee.store(slot.pointee.length | mark, ordering: .relaxed)
         slot.pointee.waiting.store(WaitList.empty(slot.pointee.sequence), ordering: .relaxed)
-        changes.add(1, ordering: .relaxed)
+        changes.wrappingAdd(1, ordering: .relaxed)
         blocks.add(slot.pointee.offset, slot.pointee.offset &+ slot.pointee.length)
         memory.sequence(of: index).pointee.store(slot.pointee.sequence, ordering: .sequentiallyConsistent)
     }
@@ -23,7 +23,7 @@ extension ImageIOEngine {
     func withdraw(_ slot: UnsafeMutablePointer<IORequest.Slot>) -> UInt32 {
         memory.sequence(of: slot.pointee.index).pointee.store(0, ordering: .releasing)
         blocks.remove(slot.pointee.offset, slot.pointee.offset &+ slot.pointee.length)
-        changes.subtract(1, ordering: .relaxed)
+        changes.wrappingSubtract(1, ordering: .relaxed)
         return WaitList.first(slot.pointee.waiting.exchange(WaitList.closed, ordering: .acquiringAndReleasing))
     }
 

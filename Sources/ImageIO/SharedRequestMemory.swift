@@ -25,7 +25,7 @@ internal import Synchronization
 ///
 /// Safe to share: the mapping never moves, its words are atomics, and a request's bytes belong to the request's owner.
 package final class SharedRequestMemory: @unchecked Sendable {
-    typealias Word = UnsafeMutablePointer<Atomic<UInt64>>
+    typealias Word = UnsafeMutablePointer<StepAtomic<UInt64>>
 
     /// How many requests there are.
     package let count: Int
@@ -79,14 +79,16 @@ package final class SharedRequestMemory: @unchecked Sendable {
     }
 
     private func word(_ index: Int) -> Word {
-        (base + 8 * index).assumingMemoryBound(to: Atomic<UInt64>.self)
+        (base + 8 * index).assumingMemoryBound(to: StepAtomic<UInt64>.self)
     }
 
     /// The sequence number of the last request.
     var sequence: Word { word(3) }
     /// The errno of an acknowledged write that failed.
     var failure: Word { word(4) }
-    func counter(_ counter: IOCounter) -> Word { word(32 + counter.rawValue) }
+    func counter(_ counter: IOCounter) -> UnsafeMutablePointer<Atomic<UInt64>> {
+        (base + 8 * (32 + counter.rawValue)).assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
 
     func sequence(of index: Int) -> Word { word(512 + index) }
     func offset(of index: Int) -> Word { word(512 + count + index) }
