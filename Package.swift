@@ -104,6 +104,7 @@ let package = Package(
         room("KubernetesAPI", ["JSON", "YAML", "Curl", "Secrets", "ExactText", collections], settings: pointerFree),
         room("RBD", ["CRBD", "RADOS", "Blocking", "ExactText", system]),
         room("BlockDevices", ["LinuxKernel", "ExactText", system]),
+        room("PlaceGate", ["CFuse", "LinuxKernel", "ExactText", system]),
 
         // Storey 3
         room(
@@ -199,7 +200,8 @@ let package = Package(
             dependencies: [
                 "Controller", "ServiceProcess", "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes",
                 "NodeMapping", "ImageServing", "ImageOwnership", "KernelMapping", "ImageMapping", "ImageIO",
-                "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON", "YAML",
+                "PlaceGate", "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON",
+                "YAML",
                 "KubernetesAPI", "Provisioner", "CommandNames", "ExactText",
                 argumentParser, collections, coreMetrics, crypto, logging, nioCore, nioPosix, serviceLifecycle,
                 subprocess,
@@ -257,7 +259,7 @@ let package = Package(
             "NodeTests",
             [
                 "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "ImageServing", "ImageOwnership",
-                "KernelMapping", "ImageMapping", "LinuxKernel", "RBD", "Volumes", "nacre",
+                "KernelMapping", "ImageMapping", "PlaceGate", "LinuxKernel", "RBD", "Volumes", "TestSupport", "nacre",
                 logging, subprocess, system,
             ]
         ),

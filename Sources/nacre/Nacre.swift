@@ -25,6 +25,7 @@ struct Nacre: AsyncParsableCommand {
         subcommands: [
             VolumeCommand.self, NodeCommand.self, ControllerCommand.self, ServeCommand.self, VersionCommand.self,
             ExitCodesCommand.self, ImageServerCommand.self, TrashRemoverCommand.self,
+            PlaceGateCommand.self,
         ]
     )
 

@@ -2,6 +2,7 @@ import Glibc
 import LinuxKernel
 import NodeTestSupport
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import nacre
@@ -18,8 +19,8 @@ struct DirectoryPlaceTests {
 
         init() async throws {
             directory = "/tmp/nacre-place-\(UInt32.random(in: 0...UInt32.max))"
-            place = DirectoryPlace(root: "\(directory)/run", name: "pvc-1")
-            staging = "\(directory)/plugins\(place.path)"
+            place = DirectoryPlace(root: "\(directory)/run", gate: "\(directory)/gate", name: "pvc-1")
+            staging = "\(directory)/plugins\(place.seenPath)"
             try KernelFile.makeDirectories(staging)
             try await shell("mount -t tmpfs volume \(staging) && touch \(staging)/volume")
         }
@@ -98,12 +99,19 @@ struct DirectoryPlaceTests {
         }
     }
 
-    @Test("Whoever looks, or binds what kubelet would, gets the volume or nothing, at whatever moment")
-    func races() async throws {
+    @Test(
+        "Whoever looks, or binds what kubelet would, gets the volume or nothing, at whatever moment",
+        arguments: [false, true]
+    )
+    func races(isAtGate: Bool) async throws {
         try await inLab { lab in
             let target = "\(lab.directory)/pod"
             try KernelFile.makeDirectories(target)
-            let path = lab.place.path
+            let command = [NacreProcess.program, PlaceGateCommand.name]
+            if isAtGate {
+                _ = try GateProcess(path: lab.place.gate, places: lab.place.root, command: command).attend()
+            }
+            let path = isAtGate ? lab.place.seenPath : lab.place.path
             let watcher = Task.detached { () -> (bound: Int, bare: Int) in
                 var (bound, bare) = (0, 0)
                 while !lab.isOver.load(ordering: .relaxed) {
@@ -121,6 +129,8 @@ struct DirectoryPlaceTests {
                 while try !lab.withdraw(unless: round % 3 == 0) { if round % 3 == 0 { break } }
             }
             lab.isOver.store(true, ordering: .relaxed)
+            // It may wait at the gate.
+            _ = try lab.show()
             let (bound, bare) = await watcher.value
             #expect(bare == 0)
             #expect(bound > 0)

@@ -15,6 +15,9 @@ struct PodTests {
             try await world.claim("data", size: "512Mi")
             try await world.pod("first", claim: "data")
             try await world.waitReady("first")
+            // kubelet's first try has it, also where that is a new volume.
+            let told = try await KubeLab.kubectl("describe", "pod", "-n", world.name, "first").text
+            #expect(!told.contains("/run/nacre/node-agent/"), "\(told)")
             #expect(try await world.shell("first", "stat -c %g /data") == "2000")
             #expect(try await world.shell("first", "grep ' /data ' /proc/mounts | cut -d' ' -f3") == fileSystem)
             _ = try await world.shell("first", "echo kept | dd of=/data/file conv=fsync")

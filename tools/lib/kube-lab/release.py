@@ -73,6 +73,10 @@ def detach_images(node, holder):
     served = [point for point, kind, _ in mounts if kind.startswith("fuse.nacre")]
     inside = lambda *command: subprocess.run(
         ["timeout", "10", *node.enter(*command)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    for point, kind, _ in mounts:
+        # Its process ends with it, also one that an agent in a container has left.
+        if kind == "fuse.nacre-gate":
+            inside("umount", "--lazy", point)
     if not served:
         return
     listed = inside("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").stdout

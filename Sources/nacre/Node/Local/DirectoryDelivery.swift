@@ -33,7 +33,7 @@ final class DirectoryDelivery: VolumeDelivery {
     private let service: NodeVolumeService
     private let secrets: any NodeSecrets
     private let events: EventRecorder
-    private let root: String
+    private let places: LocalVolume.Places
     private let stagingRoot: String
     private let observer: StepObserver?
     private let logger: Logger
@@ -58,20 +58,22 @@ final class DirectoryDelivery: VolumeDelivery {
         self.service = service
         self.secrets = secrets
         self.events = events
-        root = place.places.directories
+        places = place.places
         // kubelet takes a mount for somebody else's unless its path contains that of the place (`HasMountRefs`).
         stagingRoot = "\(place.stagingRoot)\(place.places.directories)"
         self.observer = observer
         self.logger = logger
     }
 
-    private func place(_ name: String) -> DirectoryPlace { DirectoryPlace(root: root, name: name) }
+    private func place(_ name: String) -> DirectoryPlace {
+        DirectoryPlace(root: places.mounts, gate: places.directories, name: name)
+    }
 
-    /// Ends as the place's path does.
+    /// Ends as the path for kubelet does.
     private func staging(_ name: String) -> String { DirectoryPlace.path(of: name, in: stagingRoot) }
 
     func names() async throws(VolumeError) -> Set<String> {
-        let (root, stagingRoot) = (root, stagingRoot)
+        let (root, stagingRoot) = (places.mounts, stagingRoot)
         return try await kernel("read '\(root)'") { () throws(KernelError) in
             try DirectoryPlace.names(in: root).union(DirectoryPlace.names(in: stagingRoot))
         }
@@ -93,16 +95,12 @@ final class DirectoryDelivery: VolumeDelivery {
             try await events.tellOfDamage(to: volume, at: staging(volume.name), for: pod, service, deadline)
             return try await tell(try await grow(volume, capability, deadline), volume)
         }
+        let wasMounted = try await isMounted(volume.name)
         try await stage(volume, capability, deadline)
-        // A pod gets what there is; what could not grow is told afterwards.
-        let growth: Result<UInt64, VolumeError>
-        do throws(VolumeError) {
-            growth = .success(try await grow(volume, capability, deadline))
-        } catch {
-            growth = .failure(error)
-        }
+        // What is mounted only now is as large as its image; kubelet need not wait for a second look.
+        var growth = wasMounted ? await self.growth(of: volume, capability, deadline) : nil
         let (place, staging, observer) = (place(volume.name), staging(volume.name), observer)
-        let isNew = try await kernel("show volume '\(volume.name)' at '\(place.path)'") { () throws(KernelError) in
+        let isNew = try await kernel("show volume '\(volume.name)' at '\(place.seenPath)'") { () throws(KernelError) in
             try place.show(staging) { observer?($0) }
         }
         shown.withLock { shown in
@@ -114,10 +112,31 @@ final class DirectoryDelivery: VolumeDelivery {
         if isNew {
             logger.info(
                 "mounted a volume where kubelet looks",
-                metadata: ["path": "\(place.path)", "csi.volume.id": "\(volume.attributes.handle)"]
+                metadata: ["path": "\(place.seenPath)", "csi.volume.id": "\(volume.attributes.handle)"]
             )
         }
-        try await tell(try growth.get(), volume)
+        if growth == nil { growth = await self.growth(of: volume, capability, deadline) }
+        if let growth { try await tell(try growth.get(), volume) }
+    }
+
+    /// A pod gets what there is; what could not grow is told afterwards.
+    private func growth(
+        of volume: LocalVolume,
+        _ capability: VolumeCapability,
+        _ deadline: ContinuousClock.Instant
+    ) async -> Result<UInt64, VolumeError> {
+        do throws(VolumeError) {
+            return .success(try await grow(volume, capability, deadline))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func isMounted(_ name: String) async throws(VolumeError) -> Bool {
+        let staging = staging(name)
+        return try await kernel("read the mounts") { () throws(KernelError) in
+            try MountTable.current().mount(at: staging) != nil
+        }
     }
 
     private func stage(
@@ -212,7 +231,7 @@ final class DirectoryDelivery: VolumeDelivery {
     func release(_ name: String, deadline: ContinuousClock.Instant) async throws(VolumeError) -> Bool {
         let (place, staging, observer) = (place(name), staging(name), observer)
         shown.withLock { $0[name] = nil }
-        let isGone = try await kernel("take away '\(place.path)'") { () throws(KernelError) in
+        let isGone = try await kernel("take away '\(place.seenPath)'") { () throws(KernelError) in
             try place.withdraw(unless: Self.users(of: place, staging)) { observer?($0) }
         }
         guard isGone else { return false }
@@ -222,7 +241,7 @@ final class DirectoryDelivery: VolumeDelivery {
             try await service.unstage(volumeID: volume.volumeID, stagingPath: staging, deadline: deadline)
             logger.info(
                 "unmounted a volume that no pod of this node has any more",
-                metadata: ["path": "\(place.path)", "csi.volume.id": "\(volume.volumeID)"]
+                metadata: ["path": "\(place.seenPath)", "csi.volume.id": "\(volume.volumeID)"]
             )
         }
         try await kernel("remove the staging path of volume '\(name)'") { () throws(KernelError) in

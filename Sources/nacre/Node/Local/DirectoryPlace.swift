@@ -2,16 +2,16 @@ import ExactText
 import LinuxKernel
 import SystemPackage
 
-/// Where kubelet finds the file system of a volume: a directory that exists only while the volume is mounted on it.
+/// The file system of a volume for kubelet: a directory that exists only while the volume is mounted on it.
 ///
-/// kubelet binds whatever lies at the path, so the bare directory under the mount must never be seen there: a pod would write
-/// to the host's memory. Neither a mount nor an unmount makes a directory come or go, but a rename of its parent does, and
-/// takes the mount with it:
+/// kubelet looks at a link to it, `gate/NAME` (`PlaceGate`). It binds whatever the link leads to, so the bare directory under
+/// the mount must never be seen there: a pod would write to the host's memory. Neither a mount nor an unmount makes a
+/// directory come or go, but a rename of its parent does, and takes the mount with it:
 ///
 /// | | |
 /// | --- | --- |
 /// | `ROOT/.new/NAME/volume` | is made, and the volume is bound on it |
-/// | `ROOT/NAME/volume` | is what kubelet sees, after the first rename |
+/// | `ROOT/NAME/volume` | is what kubelet gets, after the first rename |
 /// | `ROOT/.old/NAME/volume` | is unmounted and removed, after the second rename |
 ///
 /// So a path that kubelet resolved leads to the volume or to nothing. What a killed agent left in `.new` and `.old` is
@@ -19,8 +19,10 @@ import SystemPackage
 ///
 /// See: rename(2): a directory with a mount below it can be renamed; only a mount point itself cannot.
 struct DirectoryPlace: Sendable {
-    /// A directory for all volumes: `/run/nacre/node-agent`.
+    /// A directory for all volumes: `/run/nacre/node-volumes`.
     let root: String
+    /// Where kubelet looks for all volumes: `/run/nacre/node-agent`.
+    let gate: String
     /// The PersistentVolume.
     let name: String
 
@@ -28,14 +30,16 @@ struct DirectoryPlace: Sendable {
     private static let new = ".new"
     private static let old = ".old"
 
-    /// Where kubelet looks.
+    /// Where the volume is mounted.
     var path: String { "\(parent)/\(Self.leaf)" }
+    /// Where kubelet looks.
+    var seenPath: String { Self.path(of: name, in: gate) }
     private var parent: String { "\(root)/\(name)" }
     private var newParent: String { "\(root)/\(Self.new)/\(name)" }
     private var oldParent: String { "\(root)/\(Self.old)/\(name)" }
 
     /// The path of a PersistentVolume for kubelet.
-    static func path(of name: String, in root: String) -> String { DirectoryPlace(root: root, name: name).path }
+    static func path(of name: String, in gate: String) -> String { "\(gate)/\(name)/\(leaf)" }
 
     /// The names of all volumes that have something below `root`.
     static func names(in root: String) throws(KernelError) -> Set<String> {
@@ -46,7 +50,7 @@ struct DirectoryPlace: Sendable {
         return names
     }
 
-    /// The mount that kubelet finds; `nil` if it finds nothing.
+    /// The mount that kubelet gets; `nil` if it gets nothing.
     func mount(in table: MountTable) -> MountTable.Mount? { table.mount(at: path) }
 
     /// The devices of all mounts of the place, also of those that an agent left behind.
@@ -54,11 +58,12 @@ struct DirectoryPlace: Sendable {
         Set([parent, newParent, oldParent].compactMap { table.mount(at: "\($0)/\(Self.leaf)")?.device })
     }
 
-    /// Whether a mount is the place's own, or the staged one, whose path ends as the place's.
+    /// Whether a mount is the place's own, or the staged one, whose path ends as kubelet's.
     ///
     /// A mount can be seen at more than one path where directories of the host are bound to each other.
     func isOwn(_ mount: MountTable.Mount) -> Bool {
-        [parent, newParent, oldParent].contains { mount.mountPoint.endsExactly(with: "\($0)/\(Self.leaf)") }
+        ([parent, newParent, oldParent].map { "\($0)/\(Self.leaf)" } + [seenPath])
+            .contains { mount.mountPoint.endsExactly(with: $0) }
     }
 
     /// Makes the volume that is mounted at `staging` appear; succeeds if it is there.

@@ -1,3 +1,4 @@
+import Blocking
 import ExactText
 import KubernetesAPI
 import Logging
@@ -11,8 +12,9 @@ import Volumes
 /// Leaves `local` PersistentVolumes where kubelet looks for them, and takes them away when no pod of this node has use for
 /// them.
 ///
-/// kubelet calls nobody for these: it says that the path does not exist, and tries again after half a second, one, two, …
-/// So the pods of this node are watched. A volume goes when no pod wants it, and nothing of kubelet's has it, for a while.
+/// kubelet calls nobody for these: it looks at the path. There it waits for a mounted directory (`GateProcess`); for a device
+/// it tries again after half a second, one, two, … So the pods of this node are watched. A volume goes when no pod wants it,
+/// and nothing of kubelet's has it, for a while.
 final class LocalDelivery: Service {
     /// A volume that pods want.
     private struct Wish {
@@ -29,6 +31,8 @@ final class LocalDelivery: Service {
     private let events: EventRecorder
     private let devices: any VolumeDelivery
     private let directories: any VolumeDelivery
+    private let gate: GateProcess
+    private let gatePool = BlockingPool(threads: 1)
     private let loop: Liveness.Loop
     private let logger: Logger
     private let pods: ObjectCache<LocalPod>
@@ -66,6 +70,8 @@ final class LocalDelivery: Service {
     private static let interval = Duration.seconds(10)
     /// kubelet's own first wait.
     private static let firstWait = Duration.milliseconds(500)
+    /// A gate that could not be had is tried again so soon.
+    private static let gateWait = Duration.seconds(300)
     /// A claim that is not bound yet, or not made, is looked at again so soon.
     private static let claimWait = Duration.seconds(2)
     /// kubelet lets go of a volume some time after its pod is gone from the API, where somebody forced that.
@@ -82,6 +88,7 @@ final class LocalDelivery: Service {
         observer: StepObserver?,
         logger: Logger
     ) {
+        gate = GateProcess(path: place.places.directories, places: place.places.mounts)
         self.loop = loop
         self.events = events
         self.logger = logger
@@ -115,7 +122,15 @@ final class LocalDelivery: Service {
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
+            let wait = await self.attendGate()
             await withTaskGroup { group in
+                group.addTask { [wait] in
+                    var wait = wait
+                    while !Task.isCancelled {
+                        try? await Task.sleep(for: wait)
+                        wait = await self.attendGate()
+                    }
+                }
                 group.addTask { await self.reflector.run() }
                 group.addTask { await self.events.run() }
                 group.addTask {
@@ -138,6 +153,21 @@ final class LocalDelivery: Service {
             }
         }
         loop.rests()
+    }
+
+    /// Sees to it that kubelet waits where it looks; returns how soon to look again.
+    private func attendGate() async -> Duration {
+        do throws(VolumeError) {
+            let isNew = try await gatePool.run { () throws(VolumeError) in try self.gate.attend() }
+            if isNew { logger.info("kubelet waits for volumes", metadata: ["path": "\(gate.path)"]) }
+            return Self.interval
+        } catch {
+            logger.warning(
+                "pods start later: kubelet has to try again for each volume",
+                metadata: ["reason": "\(error.message)"]
+            )
+            return Self.gateWait
+        }
     }
 
     /// What is to be done now: to make what pods want, to take away what none has use for; what is under way is left to it.

@@ -18,8 +18,10 @@ struct LocalVolume: Sendable {
     struct Places: Sendable {
         /// Of devices: `/var/lib/nacre/vol`.
         var devices = DriverSettings().localDirectory
-        /// Of directories: `/run/nacre/node-agent`.
+        /// Of directories, for kubelet: `/run/nacre/node-agent`.
         var directories = DriverSettings().mountDirectory
+        /// Of directories, where what kubelet looks at leads to.
+        var mounts = "/run/nacre/node-volumes"
     }
 
     let name: String
