@@ -80,10 +80,13 @@ struct AgentPodTests {
         try await KubeLab.onNode("sh", "-c", "cat /var/lib/nacre/mappings/*\(world.name)-*/server.json").text
     }
 
-    @Test("A pod writes on while the agent's pod is deleted and comes back, by the same server process")
-    func restart() async throws {
+    @Test(
+        "A pod writes on while the agent's pod is deleted and comes back, by the same server process",
+        arguments: Delivery.both
+    )
+    func restart(delivery: Delivery) async throws {
         try await inWorld { world in
-            try await world.makePodClass("xfs")
+            try await world.makePodClass("xfs", delivery: delivery)
             let controller = try await world.controller()
             let sets = "/apis/apps/v1/namespaces/\(world.name)/daemonsets"
             _ = try await world.client.call(.create(sets, try await daemonSet(world)))
@@ -116,6 +119,12 @@ struct AgentPodTests {
             #expect(try await world.shell("writer", "ls /tmp") == "")
             #expect(try await world.shell("writer", "awk '$1 != NR - 1' /data/lines | wc -l") == "0")
 
+            // What the first agent's pod left serves the second's as well.
+            try await world.claim("more", size: "512Mi")
+            try await world.pod("reader", claim: "more")
+            try await world.waitReady("reader")
+            #expect(try await world.shell("reader", "grep -c ' /data xfs ' /proc/mounts") == "1")
+            try await world.deletePod("reader")
             try await world.deletePod("writer")
             try await world.waitUnmapped()
             for claim in try await world.claims() { try await world.delete(claim) }
@@ -123,6 +132,11 @@ struct AgentPodTests {
             _ = try await world.client.call(APICall(.delete, "\(sets)/agent"))
             try await eventually("the agent is gone", within: .seconds(60)) {
                 try await KubeLab.onNode(NacreProcess.program + "-flex", "ping").end != .exited(0)
+            }
+            // The process behind the gate stays until that is unmounted, wherever it was started.
+            _ = try await KubeLab.onNode("umount", "/run/nacre/node-agent")
+            try await eventually("the gate's process is gone") {
+                try await KubeLab.onNode("flock", "--nonblock", "/run/nacre/node-agent.lock", "true").end == .exited(0)
             }
             try await controller.stop()
         }
