@@ -63,6 +63,9 @@ public struct Region: Sendable, Hashable {
     /// The first byte at its ends (in the range of ``hasBlankEdges``) that is not zero and does not belong to a
     /// partition table, a partition or an unfinished zap; `nil` if there is none.
     public let strayOffset: UInt64?
+    /// The first byte where a GPT of this device has its bytes that is not zero and not a table's, a partition's or an
+    /// unfinished zap's; `nil` if there is none, and for parts of a device.
+    public let strayTableOffset: UInt64?
     /// A checksum of its first 128 KiB and last 64 KiB, which tells file systems of the same kind apart.
     public let edgeChecksum: UInt32
 
@@ -122,6 +125,11 @@ public struct Region: Sendable, Hashable {
         let marker = signatures.filter { $0.format == "nacre_zap" }
             .map { ByteExtent(offset: $0.mark.offset, length: UInt64(ZapMarker.bytes)) }
         strayOffset = edges.firstStray(known: tables.ownBytes + tables.partitions.map(\.extent) + marker)
+        strayTableOffset =
+            kind == .device
+            ? RegionEdges(source, table: sectorBytes).firstStray(
+                known: tables.tableBytes + tables.partitions.map(\.extent) + marker
+            ) : nil
         let last = source.sizeBytes - min(source.sizeBytes, 64 << 10)
         edgeChecksum = [(0, 128 << 10), (last, 64 << 10)].reduce(~0) { checksum, place in
             CRC32.castagnoli(source.bytes(at: place.0, count: Int(min(place.1, source.sizeBytes))), from: checksum)

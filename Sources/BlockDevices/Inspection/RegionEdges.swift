@@ -4,8 +4,21 @@ struct RegionEdges {
 
     /// Reads `bytes` at either end.
     init(_ source: any ByteSource, bytes: UInt64) {
-        let wanted = Int(min(bytes, source.sizeBytes))
-        edges = [0, source.sizeBytes - UInt64(wanted)].map { ($0, source.bytes(at: $0, count: wanted), wanted) }
+        self.init(source, head: bytes, tail: bytes)
+    }
+
+    /// Reads so many bytes at the beginning, and so many at the end.
+    init(_ source: any ByteSource, head: UInt64, tail: UInt64) {
+        let (first, last) = (min(head, source.sizeBytes), min(tail, source.sizeBytes))
+        edges = [(0, first), (source.sizeBytes - last, last)].map { offset, length in
+            (offset, source.bytes(at: offset, count: Int(length)), Int(length))
+        }
+    }
+
+    /// Reads where a GPT has its bytes: the MBR, a header and entries at the beginning, entries and a header at the end.
+    init(_ source: any ByteSource, table sectorBytes: UInt64) {
+        let copy = GPTLayout.copyBytes(sectorBytes)
+        self.init(source, head: sectorBytes + copy, tail: copy)
     }
 
     /// Whether all of them could be read and are zeros.

@@ -11,6 +11,9 @@ public struct GPT: Sendable, Hashable {
     /// Where the primary says its backup is, if that is elsewhere and there is one.
     public let stray: GPTCopy?
 
+    /// What a copy whose signature was wiped left behind, as the whole copy proves.
+    let remnants: [ByteExtent]
+
     /// What stands before the partitions of the MBR: boot code and the disk's signature; nothing where there is no MBR.
     public let bootCode: [UInt8]
 
@@ -29,7 +32,33 @@ public struct GPT: Sendable, Hashable {
             if copy.header != nil { stray = copy }
         }
         self.stray = stray
+        remnants = [(primary, backup), (backup, primary)].flatMap { lost, whole in
+            Self.remnants(of: lost, source, sectorBytes: sectorBytes, beside: whole)
+        }
         guard primary.header != nil || backup.header != nil else { return nil }
+    }
+
+    /// Where the bytes of a copy without a signature are still those of the other one's table.
+    ///
+    /// wipefs takes away the signature alone, and writing the table anew loses nothing there.
+    private static func remnants(
+        of lost: GPTCopy,
+        _ source: any ByteSource,
+        sectorBytes: UInt64,
+        beside whole: GPTCopy
+    ) -> [ByteExtent] {
+        guard lost.header == nil, whole.isValid, let header = whole.header else { return [] }
+        let place = ByteExtent(offset: lost.lba * sectorBytes, length: sectorBytes)
+        let sector = source.bytes(at: place.offset, count: Int(sectorBytes))
+        let signed = Array(GPTHeader.signature.utf8) + sector.dropFirst(GPTHeader.signature.utf8.count)
+        let isOurs = GPTHeader(sector: signed).map { $0.diskGUID == header.diskGUID && $0.myLBA == lost.lba }
+        let bytes = UInt64(header.entryCount) * UInt64(header.entryBytes)
+        let length = (bytes + sectorBytes - 1) / sectorBytes * sectorBytes
+        // Behind the primary header, and before the backup's.
+        let start = lost.lba == 1 ? place.end : place.offset - min(length, place.offset)
+        let found = source.bytes(at: start, count: Int(bytes))
+        return (isOurs == true ? [place] : [])
+            + (CRC32.zlib(found) == header.entriesCRC ? [ByteExtent(offset: start, length: length)] : [])
     }
 
     /// The copy to go by: the primary if it is valid, else the backup, else the one left behind.

@@ -18,6 +18,7 @@
 ///
 /// UEFI 2.10 §5.3.2.
 public struct GPTHeader: Sendable, Hashable {
+    static let signature = "EFI PART"
     static let minimumBytes = 92
 
     /// How much of the sector is header, in bytes.
@@ -61,7 +62,7 @@ public struct GPTHeader: Sendable, Hashable {
 
     /// Reads a sector; `nil` unless the signature stands there.
     init?(sector: [UInt8]) {
-        guard sector.holds("EFI PART", at: 0), let guid = sector.slice(56, 16).flatMap({ GUID($0) }),
+        guard sector.holds(Self.signature, at: 0), let guid = sector.slice(56, 16).flatMap({ GUID($0) }),
             let headerBytes = sector.little(UInt32.self, at: 12), let headerCRC = sector.little(UInt32.self, at: 16),
             let myLBA = sector.little(UInt64.self, at: 24), let alternateLBA = sector.little(UInt64.self, at: 32),
             let firstUsableLBA = sector.little(UInt64.self, at: 40),
@@ -93,7 +94,7 @@ public struct GPTHeader: Sendable, Hashable {
     /// The header as a sector of `sectorBytes`, with its CRC.
     func sector(_ sectorBytes: Int) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: sectorBytes)
-        bytes.replaceSubrange(0..<8, with: "EFI PART".utf8)
+        bytes.replaceSubrange(0..<8, with: Self.signature.utf8)
         bytes.putLittle(UInt32(0x10000), at: 8)
         bytes.putLittle(UInt32(Self.minimumBytes), at: 12)
         bytes.putLittle(myLBA, at: 24)

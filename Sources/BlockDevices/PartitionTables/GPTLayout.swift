@@ -108,6 +108,9 @@ public struct GPTLayout: Sendable, Hashable {
         (UInt64(entriesBytes) + sectorBytes - 1) / sectorBytes
     }
 
+    /// How many bytes a header and its entries take.
+    static func copyBytes(_ sectorBytes: UInt64) -> UInt64 { (1 + tableBlocks(sectorBytes)) * sectorBytes }
+
     private var tableBlocks: UInt64 { Self.tableBlocks(sectorBytes) }
     /// The last block that partitions may use.
     public var lastUsableLBA: UInt64 { blocks - 2 - tableBlocks }

@@ -72,6 +72,9 @@ public struct PartitionTables: Sendable, Hashable {
     /// The bytes that certainly belong to a table; of a damaged GPT copy, only the header.
     var ownBytes: [ByteExtent] { [gpt, foreignGPT].compactMap(\.self).flatMap(\.ownBytes) + records }
 
+    /// The bytes that a table has or had: those of damaged copies, and what is left of wiped ones.
+    var tableBytes: [ByteExtent] { places + [gpt, foreignGPT].compactMap(\.self).flatMap(\.remnants) }
+
     private var records: [ByteExtent] {
         guard let mbr else { return [] }
         let chain = mbr.chain.map { ByteExtent(offset: $0 * sectorBytes, length: sectorBytes) }
@@ -100,10 +103,11 @@ public struct PartitionTables: Sendable, Hashable {
 extension GPT {
     /// The bytes that certainly belong to a table: each header, and entries with a valid CRC.
     var ownBytes: [ByteExtent] {
-        [primary, backup, stray].compactMap(\.self).flatMap { copy -> [ByteExtent] in
-            guard copy.header != nil else { return [] }
-            return copy.entriesProblems.isEmpty
-                ? extents(of: copy) : [ByteExtent(offset: copy.lba * sectorBytes, length: sectorBytes)]
-        }
+        let copies = [primary, backup, stray].compactMap(\.self).filter { $0.header != nil }
+        return remnants
+            + copies.flatMap { copy in
+                copy.entriesProblems.isEmpty
+                    ? extents(of: copy) : [ByteExtent(offset: copy.lba * sectorBytes, length: sectorBytes)]
+            }
     }
 }

@@ -58,12 +58,20 @@ extension ZapPlanner {
         return !Set(ZapMarkerRecord.names(of: region, in: contents)).isDisjoint(with: marker.parts)
     }
 
+    /// Whether unknown data cannot be what a zap left: it changes the first bytes last, and at once, to zeros.
+    private func isNew(_ region: Region) -> Bool {
+        guard case .device = region.kind, let offset = region.strayOffset else { return false }
+        if case .shred = options.method { return false }
+        return offset < Eraser.firstBytes
+    }
+
     /// Everything that is not Ceph's.
     func contentRefusals(_ contents: DeviceContents, _ marker: ZapMarkerRecord? = nil) -> [Refusal] {
         contents.regions.flatMap { region in
             var agreed = options.contents
             if isBegun(region, in: contents, marker) {
-                agreed.formUnion(["LVM2_member", "lvm2_metadata", "partition", "unknown"])
+                agreed.formUnion(["LVM2_member", "lvm2_metadata", "partition"])
+                if !isNew(region) { agreed.insert("unknown") }
             }
             return strangeContents(region).filter { !agreed.contains($0) }.map { format in
                 Refusal(

@@ -83,10 +83,25 @@ struct GPTTarget: ParsableArguments {
     }
 
     /// Checks the rules and the proof, then writes, or only shows the change.
-    func write(_ layout: GPTLayout?, _ plan: ZapPlan, on host: Host) throws {
+    ///
+    /// - Parameters:
+    ///   - layout: The table; `nil` for none.
+    ///   - plan: The disk.
+    ///   - host: Where it is.
+    ///   - isEdited: Whether the table is the disk's own, changed.
+    ///   - contents: What may be lost where the table has its bytes, by format names.
+    /// - Throws: The exit code, after the reason was printed.
+    func write(
+        _ layout: GPTLayout?,
+        _ plan: ZapPlan,
+        on host: Host,
+        isEdited: Bool = false,
+        losing contents: [String] = []
+    ) throws {
         let writer = TableWriter(plan, on: host)
-        for refusal in writer.refusals { Console.error("refusing to change '\(device)': \(refusal.text)") }
-        guard writer.refusals.isEmpty else { throw ExitStatus.refused }
+        let lost = layout.map { plan.tableRefusals($0, isEdited: isEdited, losing: Set(contents)) } ?? []
+        for refusal in writer.refusals + lost { Console.error("refusing to change '\(device)': \(refusal.text)") }
+        guard writer.refusals.isEmpty, lost.isEmpty else { throw ExitStatus.refused }
         do throws(GPTLayoutError) {
             try layout?.check()
         } catch {
@@ -148,9 +163,13 @@ struct GPTTarget: ParsableArguments {
     }
 
     /// Changes the table that is there.
-    func edit(from side: GPT.Side? = nil, _ change: (inout GPTLayout) throws -> Void) throws {
+    func edit(
+        from side: GPT.Side? = nil,
+        losing lost: ContentArguments,
+        _ change: (inout GPTLayout) throws -> Void
+    ) throws {
         let host = Host()
-        let plan = try plan(host)
+        let plan = try plan(host, options: ZapOptions(contents: Set(lost.content)))
         var layout = try layout(plan, from: side, doing: "change")
         noteLosses(plan)
         do {
@@ -158,7 +177,7 @@ struct GPTTarget: ParsableArguments {
         } catch let error as GPTLayoutError {
             throw impossible(error)
         }
-        try write(layout, plan, on: host)
+        try write(layout, plan, on: host, isEdited: true, losing: lost.content)
     }
 
     /// Says why a table cannot be made.

@@ -40,6 +40,7 @@ struct GPTAdd: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "add", abstract: "Add a partition.")
 
     @OptionGroup var target: GPTTarget
+    @OptionGroup var lost: ContentArguments
     @Option(help: "Its number; the first free one otherwise.")
     var number: Int?
     @Option(help: "Where it begins: 0 (where there is room), a sector, 10G, +1M; moved to a whole MiB.")
@@ -65,7 +66,7 @@ struct GPTAdd: ParsableCommand {
 
     func run() throws {
         guard let from = GPTPlace(start), let to = GPTPlace(end), let kind = PartitionType.parse(type) else { return }
-        try target.edit { layout in
+        try target.edit(losing: lost) { layout in
             let blocks = try layout.blocks(from: from, to: to)
             var generator = SystemRandomNumberGenerator()
             let entry = GPTEntry(
@@ -89,11 +90,12 @@ struct GPTDelete: ParsableCommand {
     )
 
     @OptionGroup var target: GPTTarget
+    @OptionGroup var lost: ContentArguments
     @Option(help: "Its number.")
     var number: Int
 
     func run() throws {
-        try target.edit { try $0.remove(number) }
+        try target.edit(losing: lost) { try $0.remove(number) }
     }
 }
 
@@ -102,6 +104,7 @@ struct GPTType: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "type", abstract: "Change a partition's type.")
 
     @OptionGroup var target: GPTTarget
+    @OptionGroup var lost: ContentArguments
     @Option(help: "Its number.")
     var number: Int
     @Option(help: "A name (gpt types), a code of sgdisk or a GUID.", completion: Completion.types)
@@ -113,7 +116,7 @@ struct GPTType: ParsableCommand {
 
     func run() throws {
         guard let kind = PartitionType.parse(type) else { return }
-        try target.edit { try $0.change(number) { $0.type = kind } }
+        try target.edit(losing: lost) { try $0.change(number) { $0.type = kind } }
     }
 }
 
@@ -125,6 +128,7 @@ struct GPTName: ParsableCommand {
     )
 
     @OptionGroup var target: GPTTarget
+    @OptionGroup var lost: ContentArguments
     @Option(help: "Its number.")
     var number: Int
     @Option(help: "The name, at most 36 characters.")
@@ -137,7 +141,7 @@ struct GPTName: ParsableCommand {
     }
 
     func run() throws {
-        try target.edit { try $0.change(number) { $0.name = name } }
+        try target.edit(losing: lost) { try $0.change(number) { $0.name = name } }
     }
 }
 
@@ -149,6 +153,7 @@ struct GPTUUID: ParsableCommand {
     )
 
     @OptionGroup var target: GPTTarget
+    @OptionGroup var lost: ContentArguments
     @Option(help: "The partition; the disk itself without it.")
     var number: Int?
     @Option(help: "The UUID; random without it.", transform: uuidArgument)
@@ -158,7 +163,7 @@ struct GPTUUID: ParsableCommand {
 
     func run() throws {
         var generator = SystemRandomNumberGenerator()
-        try target.edit { layout in
+        try target.edit(losing: lost) { layout in
             if let number, !all { return try layout.change(number) { $0.unique = uuid ?? .random(using: &generator) } }
             layout.diskGUID = uuid ?? .random(using: &generator)
             for number in layout.entries.keys.sorted() where all {

@@ -85,10 +85,11 @@ struct GPTRestore: ParsableCommand {
 
     @OptionGroup var target: GPTTarget
     @Argument(help: "The file.", completion: .file()) var file: String
+    @OptionGroup var lost: LossArguments
 
     func run() throws {
         let host = Host()
-        let plan = try target.plan(host)
+        let plan = try target.plan(host, options: lost.options())
         let bytes: [UInt8]
         do throws(KernelError) {
             bytes = try KernelFile.bytes(file)
@@ -107,7 +108,7 @@ struct GPTRestore: ParsableCommand {
             Console.error("cannot restore the table in '\(file)' to '\(target.device)': \(error); nothing was written")
             throw ExitStatus.failed
         }
-        try target.write(layout, plan, on: host)
+        try target.write(layout, plan, on: host, losing: lost.contents.content)
     }
 }
 
@@ -120,9 +121,10 @@ struct GPTRepair: ParsableCommand {
 
     @OptionGroup var target: GPTTarget
     @OptionGroup var source: GPTSource
+    @OptionGroup var lost: ContentArguments
 
     func run() throws {
-        try target.edit(from: source.from) { _ in }
+        try target.edit(from: source.from, losing: lost) { _ in }
     }
 }
 

@@ -27,7 +27,7 @@ enum Completion {
 
     /// Formats that can be named as erasable.
     static let contents = CompletionKind.list(
-        (FormatCatalog.formats.map(\.name) + LossArguments.otherContents).sorted()
+        (FormatCatalog.formats.map(\.name) + ContentArguments.otherContents).sorted()
     )
 
     /// Types of partitions.

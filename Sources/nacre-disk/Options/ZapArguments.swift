@@ -2,6 +2,25 @@ internal import ArgumentParser
 internal import BlockDevices
 internal import DiskZap
 
+/// What may be lost that is not Ceph's.
+struct ContentArguments: ParsableArguments {
+    @Option(
+        help: "A format that is not Ceph's and may be erased: xfs, LVM2_member, partition, unknown. May be repeated.",
+        completion: Completion.contents
+    )
+    var content: [String] = []
+
+    /// Erasable content besides the formats of the catalogue: unrecognised data, a partition that is not Ceph's.
+    static let otherContents = ["unknown", "partition"]
+
+    func validate() throws {
+        let known = FormatCatalog.formats.map(\.name) + Self.otherContents
+        for name in content where !known.contains(name) {
+            throw ValidationError("'\(name)' is no format that nacre-disk knows")
+        }
+    }
+}
+
 /// What may be lost.
 struct LossArguments: ParsableArguments {
     @Option(help: "Your cluster: its OSDs may be erased. May be repeated.")
@@ -13,22 +32,11 @@ struct LossArguments: ParsableArguments {
     @Option(help: "An OSD of unknown cluster that may be erased: its UUID, or a PARTUUID. May be repeated.")
     var unknownOsd: [String] = []
 
-    @Option(
-        help: "A format that is not Ceph's and may be erased: xfs, LVM2_member, partition, unknown. May be repeated.",
-        completion: Completion.contents
-    )
-    var content: [String] = []
-
-    /// Erasable content besides the formats of the catalogue: unrecognised data, a partition that is not Ceph's.
-    static let otherContents = ["unknown", "partition"]
+    @OptionGroup var contents: ContentArguments
 
     func validate() throws {
         for id in fsid + foreignFsid + unknownOsd where GUID(text: id) == nil {
             throw ValidationError("'\(id)' is not a UUID")
-        }
-        let known = FormatCatalog.formats.map(\.name) + Self.otherContents
-        for name in content where !known.contains(name) {
-            throw ValidationError("'\(name)' is no format that nacre-disk knows")
         }
     }
 
@@ -37,7 +45,7 @@ struct LossArguments: ParsableArguments {
         ZapOptions(
             clusters: Set(fsid + foreignFsid),
             unknownOSDs: Set(unknownOsd),
-            contents: Set(content),
+            contents: Set(contents.content),
             method: method
         )
     }
