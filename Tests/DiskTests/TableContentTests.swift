@@ -51,7 +51,8 @@ struct TableContentTests {
         }
         #expect(try disk.fingerprint() == before)
         let words = "gpt restore \(disk.loop) \(file) --serial \(disk.file) --content \(content.format)"
-        let named = lab.nacre(content.format == "LVM2_member" ? "\(words) --content lvm2_metadata --content unknown" : words)
+        let more = content.format == "LVM2_member" ? " --content lvm2_metadata --content unknown" : ""
+        let named = lab.nacre(words + more)
         #expect(named.status == 0, "\(named)")
         try lab.sh("sgdisk -v \(disk.loop) | grep -q 'No problems found'")
     }
@@ -125,6 +126,6 @@ struct TableContentTests {
 extension DiskLab {
     /// Takes partitions away that the kernel was told of.
     fileprivate func forget(_ disk: Disk, _ number: Int32) {
-        DiskLab.run("partx -d --nr \(number) \(disk.loop)", limit: 10)
+        _ = DiskLab.run("partx -d --nr \(number) \(disk.loop)", limit: 10)
     }
 }
