@@ -22,7 +22,8 @@ struct NodeCleanup: AsyncParsableCommand {
 
             EXAMPLES
               nacre node cleanup --fsid b9127830-b0cc-4e34-aa47-9d1a2e9949a8 --plan
-              nacre node cleanup --fsid b9127830-b0cc-4e34-aa47-9d1a2e9949a8 --confirm b9127830-b0cc-4e34-aa47-9d1a2e9949a8
+              nacre node cleanup --fsid b9127830-b0cc-4e34-aa47-9d1a2e9949a8 \\
+                --confirm b9127830-b0cc-4e34-aa47-9d1a2e9949a8
             """
     )
 
