@@ -24,8 +24,21 @@ struct CleanupTests {
         isClear = lab.nacre("list").status == 0
     }
 
+    /// The server's address, behind something that ends TLS: without that, the program sends no token.
     private static func kubeconfig(_ server: ScriptedServer, _ lab: DiskLab) throws -> String {
         let path = "\(lab.directory)/kubeconfig"
+        let (certificate, key, log) = ("\(path).crt", "\(path).key", "\(path)-\(server.port).log")
+        try lab.sh(
+            "test -e \(certificate) || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+                + "-keyout \(key) -out \(certificate) -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+        )
+        let front = try ChildProcess(
+            "\(Matrix.repository)/tools/lib/test/tls-front",
+            ["\(server.port)", certificate, key],
+            log: log
+        )
+        lab.atEnd { front.send(SIGKILL) }
+        let port = try lab.sh("until [ -s \(log) ]; do sleep 0.1; done; cat \(log)").filter(\.isNumber)
         try KernelFile.replace(
             path,
             with: Array(
@@ -34,7 +47,8 @@ struct CleanupTests {
                 kind: Config
                 current-context: a
                 contexts: [{name: a, context: {cluster: a, user: a}}]
-                clusters: [{name: a, cluster: {server: "\(server.url)"}}]
+                clusters:
+                - {name: a, cluster: {server: "https://127.0.0.1:\(port)", certificate-authority: \(certificate)}}
                 users: [{name: a, user: {token: t}}]
                 """.utf8
             )

@@ -133,7 +133,7 @@ enum Matrix {
 
     static let root = getenv("NACRE_DISK_TOOLS").map { String(cString: $0) }
     static let leastImages = 145
-    private static let repository = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+    static let repository = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
     static let fixtures = "\(repository)/Tests/BlockDevicesTests/Fixtures"
     static let inRoot = "\(repository)/tools/lib/in-root \(root ?? "/")"
 
