@@ -29,6 +29,14 @@ extension NodeTests {
             )
         }
         #expect(refusal?.code == .failedPrecondition, "\(refusal?.message ?? "")")
+        if all {
+            // Nobody takes a living server for a dead one, whose device may go.
+            let error = await #expect(throws: VolumeError.self) {
+                try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+            }
+            #expect(error?.code == .failedPrecondition, "\(error?.message ?? "")")
+            if fsType != nil { #expect(error?.message.contains("were removed") == true, "\(error?.message ?? "")") }
+        }
         // What the pod has is still the volume's own.
         try await shell(
             "dd if=/dev/zero of=\(lab.targetPath(image))\(fsType == nil ? "" : "/f") bs=4K count=1 conv=fsync"

@@ -33,6 +33,7 @@ extension FuseLoopMapper {
     /// Removes what a server left that is dead or never became ready.
     func clear(_ directory: MappingDirectory) throws(KernelError) {
         if let connection = connection(directory, try MountTable.current()) {
+            try server(of: directory).refuseWithoutFiles()
             logger.warning("clearing away a dead image server", metadata: ["mapping": "\(directory.path)"])
             // First, nothing may wait for it any more.
             try fuseConnections().abort(connection)
@@ -81,7 +82,7 @@ extension FuseLoopMapper {
 
     private func unmountFile(_ directory: MappingDirectory) throws(KernelError) {
         while let connection = connection(directory, try MountTable.current()) {
-            if try !server(of: directory).isKept() {
+            if try !server(of: directory).isKept(), try server(of: directory).withoutFiles().isEmpty {
                 try fuseConnections().abort(connection)
                 try detach(directory)
             } else {

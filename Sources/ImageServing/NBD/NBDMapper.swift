@@ -88,6 +88,7 @@ public final class NBDMapper: Sendable {
                 try NBDControl.disconnect(device)
             }
             observer(.clearingRemains, image.description)
+            if try connectedDevice(directory) != nil { try server(of: directory).refuseWithoutFiles() }
             try server(of: directory).kill()
         } catch {
             throw MappingError("map image \(image)", error)

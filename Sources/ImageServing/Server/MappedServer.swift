@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 internal import Glibc
 internal import ImageIO
@@ -27,6 +28,36 @@ struct MappedServer {
     func isKept() throws(KernelError) -> Bool {
         guard try FileKind.of(directory.lock) != nil else { return false }
         return try !OwnedDescriptor(opening: directory.lock, O_RDWR).tryLock()
+    }
+
+    /// The server and keeper of a mapping whose files somebody has removed: they still have its lock, which has no name any
+    /// more.
+    ///
+    /// Looks at the files of all processes, so it is asked only where the kernel still has something of the mapping.
+    ///
+    /// - Returns: Their process IDs; none where the lock has its name, for then that tells.
+    func withoutFiles() throws(KernelError) -> [Int32] {
+        guard try FileKind.of(directory.lock) == nil else { return [] }
+        let removed = "\(directory.lock) (deleted)"
+        return try KernelFile.names(in: "/proc").compactMap { Int32($0) }.filter { pid in
+            // A process that has ended meanwhile has none.
+            let files = (try? KernelFile.names(in: "/proc/\(pid)/fd")) ?? []
+            return files.contains { DevicePath.linkTarget("/proc/\(pid)/fd/\($0)")?.isExactly(removed) == true }
+        }
+    }
+
+    /// Refuses to clear away what a living server serves, although its files are gone: whoever has it mounted goes on.
+    func refuseWithoutFiles() throws(KernelError) {
+        let living = try withoutFiles()
+        guard !living.isEmpty else { return }
+        let processes = living.count == 1 ? "process" : "processes"
+        throw KernelError(
+            "map",
+            .resourceBusy,
+            "its image server (\(processes) \(living.map(String.init).joined(separator: ", "))) lives and serves it, but the "
+                + "files in '\(directory.path)' were removed: end its use on this node first, so that it is unpublished "
+                + "and unstaged"
+        )
     }
 
     /// Whether Ceph has blocklisted the client of the server that runs: the image was taken from this node, and its I/O fails.
