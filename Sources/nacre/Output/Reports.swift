@@ -83,7 +83,8 @@ struct VolumeReport: Encodable, Equatable {
     /// The nodes are read from Ceph; the path is known for `nacre volume map` and `mount` on this machine.
     private static func users(_ nodes: [String], _ use: LocalUse?) -> [User] {
         var users = nodes.map { User(node: $0) }
-        guard let use else { return users }
+        // Ceph tells who has the image; a use that it does not know has ended, or is of an image that had the name before.
+        guard let use, !users.isEmpty else { return users }
         let own = ThisMachine.name
         if let index = users.firstIndex(where: { $0.node == own }) ?? (users.count == 1 ? 0 : nil) {
             users[index].path = use.path
