@@ -115,6 +115,21 @@ public protocol ImageMapper: Sendable {
     /// The devices that the kernel itself says are of an image, or of any image that this service mapped; no record is asked.
     func unrecordedDevices(of image: ImageAddress?) throws(MappingError) -> [DeviceNumber]
 
+    /// Which image is mapped, and which one has its name now, by the cluster's word.
+    ///
+    /// - Parameters:
+    ///   - image: The image, by the name that it was mapped by.
+    ///   - request: How it was mapped; nothing when the caller does not know, and then only a client of ours can be asked.
+    ///   - seconds: How long a server may take.
+    /// - Returns: Both; `nil` if that cannot be told here: nobody has the user's key, or a server of an earlier version
+    ///   serves it.
+    /// - Throws: `MappingError` of kind `.unavailable` when the cluster does not answer.
+    func whereabouts(
+        of image: ImageAddress,
+        _ request: MapRequest?,
+        within seconds: Int
+    ) throws(MappingError) -> ImageWhereabouts?
+
     /// Takes the device away and proves it; fine when nothing is there.
     func unmap(_ image: ImageAddress, observer: MappingObserver) throws(MappingError)
 
@@ -135,6 +150,13 @@ public protocol ImageMapper: Sendable {
 extension ImageMapper {
     /// As long as it is there.
     public func keepsDevice(of image: ImageAddress) throws(MappingError) -> Bool { try device(of: image) != nil }
+
+    /// It cannot be told.
+    public func whereabouts(
+        of image: ImageAddress,
+        _ request: MapRequest?,
+        within seconds: Int
+    ) throws(MappingError) -> ImageWhereabouts? { nil }
 
     /// None that the kernel can tell of.
     public func unrecordedDevices(of image: ImageAddress?) throws(MappingError) -> [DeviceNumber] { [] }

@@ -56,9 +56,18 @@ package struct MappingRecord: Codable, Sendable {
     package let sharing: ImageSharing
     /// Which mapper has it; nothing in the records of a version that had only `fuse`.
     package var mapper: MapperKind?
+    /// The image itself; nothing until it is known, and in the records of a version that did not write it.
+    package var identity: ImageIdentity?
 
-    package init(version: Int, image: ImageAddress, sharing: ImageSharing, mapper: MapperKind?) {
+    package init(
+        version: Int,
+        image: ImageAddress,
+        sharing: ImageSharing,
+        mapper: MapperKind?,
+        identity: ImageIdentity? = nil
+    ) {
         (self.version, self.image, self.sharing, self.mapper) = (version, image, sharing, mapper)
+        self.identity = identity
     }
 }
 
@@ -94,6 +103,13 @@ extension MappingRecord {
     package static func read(_ directory: MappingDirectory) -> MappingRecord? {
         guard let bytes = try? KernelFile.bytes(directory.record) else { return nil }
         return try? JSONDecoder().decode(MappingRecord.self, from: Data(bytes))
+    }
+
+    /// Writes down which image it is, where that was not known; fine when nothing is recorded.
+    package static func note(_ identity: ImageIdentity, in directory: MappingDirectory) throws(KernelError) {
+        guard var record = read(directory), record.identity == nil else { return }
+        record.identity = identity
+        try record.write(directory)
     }
 
     package func write(_ directory: MappingDirectory) throws(KernelError) {

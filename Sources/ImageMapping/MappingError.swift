@@ -13,6 +13,8 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
         case notFound
         /// It was taken from this node, which was thought dead.
         case fenced
+        /// Its name is another image's by now, or nobody's.
+        case replaced
         /// Another client has it, or something here still uses the device.
         case inUse
         /// The user or key is not good enough.

@@ -1,3 +1,4 @@
+internal import ExactText
 package import ImageMapping
 package import RADOS
 internal import RBD
@@ -27,11 +28,21 @@ package struct ImageNotes: Sendable {
         throw MappingError.headless(image)
     }
 
+    /// The image itself.
+    package var identity: ImageIdentity { ImageIdentity(poolID: context.poolID, imageID: imageID) }
+
+    /// Which image has the name now.
+    package func whereabouts() throws(MappingError) -> ImageWhereabouts {
+        try ImageWhereabouts(of: identity, as: image, on: context.cluster)
+    }
+
     /// Whether an object of the image exists that holds a part of a range; `nil` if that would take long to tell.
     package func holdsObjects(in range: Range<UInt64>) throws(MappingError) -> Bool? {
         do throws(RBDError) {
             let opened = try Image.open(image.name, in: context, access: .readOnly)
             defer { opened.close() }
+            // Of another image under the name nothing can be told here.
+            guard try opened.id().isExactly(imageID) else { return nil }
             return try opened.holdsObjects(in: range)
         } catch {
             throw MappingError("look for objects of image \(image)", error)

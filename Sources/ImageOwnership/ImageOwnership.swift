@@ -83,22 +83,35 @@ public final class ImageOwnership: KernelImageOwner {
     /// - Parameters:
     ///   - request: The image, mapped by now, and its cluster.
     ///   - address: The kernel's client: `client_addr` in sysfs.
+    ///   - identity: The image that the kernel has; nothing where it does not tell.
     /// - Throws: `MappingError` with `.inUse` when another node was faster; then unmap it.
-    public func hold(_ request: MapRequest, address: String) throws(MappingError) {
+    public func hold(
+        _ request: MapRequest,
+        address: String,
+        of identity: ImageIdentity? = nil
+    ) throws(MappingError) {
         let node = try node()
         try connected(for: request) { (context) throws(MappingError) in
-            try hold(request, address: address, as: node, in: context)
+            try hold(request, address: address, identity, as: node, in: context)
         }
     }
 
     private func hold(
         _ request: MapRequest,
         address: String,
+        _ identity: ImageIdentity?,
         as node: NodeIdentity,
         in context: IOContext
     ) throws(MappingError) {
         let image = request.image
         let found = try ImageClaim(context: context, image: image, node: node).look()
+        let named = ImageIdentity(poolID: context.poolID, imageID: found.imageID)
+        guard identity == nil || identity == named else {
+            throw MappingError(
+                .inUse,
+                "cannot lock image \(image): another image (\(named)) got its name while it was being mapped; retry"
+            )
+        }
         let record = node.record(address: address, mapper: "krbd")
         state.withLock { $0.held[image] = (request, found.imageID) }
         do throws(KernelError) {
@@ -125,6 +138,26 @@ public final class ImageOwnership: KernelImageOwner {
             throw MappingError("lock image \(image)", failure)
         }
         throw ImageClaim.inUse(image, other)
+    }
+
+    /// Which image is mapped, and which one has its name now; `nil` when there is no user to ask as.
+    public func whereabouts(
+        of mapped: ImageIdentity,
+        as image: ImageAddress,
+        _ request: MapRequest?
+    ) throws(MappingError) -> ImageWhereabouts? {
+        guard let request = request ?? state.withLock({ $0.held[image]?.request }) else { return nil }
+        let failure: MappingError
+        do throws(MappingError) {
+            return try connected(for: request) { (context) throws(MappingError) in
+                try ImageWhereabouts(of: mapped, as: image, on: context.cluster)
+            }
+        } catch {
+            failure = error
+        }
+        // Without its pool there is no context to ask in.
+        guard failure.kind == .notFound else { throw failure }
+        return try ImageWhereabouts(of: mapped, as: image, on: cluster(for: request))
     }
 
     /// What is written on the image.

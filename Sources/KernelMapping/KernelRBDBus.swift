@@ -1,5 +1,5 @@
 internal import ExactText
-internal import ImageMapping
+public import ImageMapping
 public import LinuxKernel
 package import RBD
 internal import SystemPackage
@@ -14,6 +14,8 @@ public struct KernelRBDDevice: Sendable, Hashable {
     public let namespace: String
     /// Its name.
     public let image: String
+    /// The image itself; nothing where the kernel does not tell.
+    public let identity: ImageIdentity?
     /// The snapshot that is mapped; nothing for the image itself.
     public let snapshot: String?
     /// The cluster's fsid; empty where the kernel is too old to tell.
@@ -105,6 +107,9 @@ package struct KernelRBDBus: Sendable {
             pool: pool,
             namespace: value("pool_ns") ?? "",
             image: image,
+            identity: value("pool_id").flatMap(Int64.init).flatMap { pool in
+                value("image_id").flatMap { $0.isEmpty ? nil : ImageIdentity(poolID: pool, imageID: $0) }
+            },
             snapshot: snapshot == "-" ? nil : snapshot,
             fsid: value("cluster_fsid") ?? "",
             clientAddress: value("client_addr") ?? "",

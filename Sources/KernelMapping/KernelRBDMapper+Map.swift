@@ -35,7 +35,10 @@ extension KernelRBDMapper: ImageMapper {
         var request = request
         request.monitors = monitors.forLibrados
         let known = (record(of: request.image)?.hosts ?? []) + monitors.addresses
-        if let device = try reusable(request, hosts: known) { return try finish(device, request, observer) }
+        if let device = try reusable(request, hosts: known) {
+            try refuseAnother(device, request)
+            return try finish(device, request, observer)
+        }
         do throws(KernelError) {
             observer(.recordingMapping, request.image.description)
             let record = KernelRBDRecord(
@@ -116,6 +119,24 @@ extension KernelRBDMapper: ImageMapper {
         return device
     }
 
+    /// Refuses a device of an image whose name is another one's by now: what is locked and noted by the name would be
+    /// that one's.
+    private func refuseAnother(_ device: KernelRBDDevice, _ request: MapRequest) throws(MappingError) {
+        guard let owner, let identity = device.identity else { return }
+        try owner.whereabouts(of: identity, as: request.image, request)?
+            .refuseChange("map image \(request.image)", of: request.image)
+    }
+
+    /// Which image the kernel has mapped, and which has its name, by the owner's connection.
+    public func whereabouts(
+        of image: ImageAddress,
+        _ request: MapRequest?,
+        within seconds: Int
+    ) throws(MappingError) -> ImageWhereabouts? {
+        guard let owner, let identity = try ourDevices(of: image).first?.identity else { return nil }
+        return try owner.whereabouts(of: identity, as: image, request)
+    }
+
     /// Waits for the device node, and ensures that there is a record.
     private func finish(
         _ device: KernelRBDDevice,
@@ -125,15 +146,19 @@ extension KernelRBDMapper: ImageMapper {
         try hold(device, request)
         observer(.waitingForNode, device.path)
         do throws(KernelError) {
-            if record(of: request.image) == nil {
-                let record = KernelRBDRecord(
-                    version: 1,
-                    image: request.image,
-                    sharing: request.sharing,
-                    mapper: .krbd,
-                    hosts: device.monitors,
-                    isForced: false
-                )
+            let recorded = record(of: request.image)
+            if recorded == nil || recorded?.identity != device.identity {
+                var record =
+                    recorded
+                    ?? KernelRBDRecord(
+                        version: 1,
+                        image: request.image,
+                        sharing: request.sharing,
+                        mapper: .krbd,
+                        hosts: device.monitors,
+                        isForced: false
+                    )
+                record.identity = device.identity
                 try KernelFile.makeDirectories(directory(of: request.image).path)
                 try KernelFile.replace(directory(of: request.image).record, with: json(record))
             }
@@ -158,7 +183,7 @@ extension KernelRBDMapper: ImageMapper {
     private func hold(_ device: KernelRBDDevice, _ request: MapRequest) throws(MappingError) {
         guard let owner, request.sharing == .oneNode else { return }
         do throws(MappingError) {
-            try owner.hold(request, address: device.clientAddress)
+            try owner.hold(request, address: device.clientAddress, of: device.identity)
         } catch {
             if error.kind == .inUse { try unmap(device, of: request.image, isForced: false) }
             throw error

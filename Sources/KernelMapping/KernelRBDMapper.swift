@@ -145,6 +145,8 @@ struct KernelRBDRecord: Codable, Sendable {
     let hosts: [String]
     /// Whether it goes even when it is open.
     let isForced: Bool
+    /// The image itself; nothing until it is mapped, and in the records of a version that did not write it.
+    var identity: ImageIdentity?
 }
 
 /// Ensures that an image which the kernel maps has one writing node; the kernel's own lock does not name the node.
@@ -155,7 +157,16 @@ public protocol KernelImageOwner: Sendable {
     func claim(_ request: MapRequest) throws(MappingError)
 
     /// Records that this kernel's client, by its address, holds the image, and locks the image if the kernel cannot.
-    func hold(_ request: MapRequest, address: String) throws(MappingError)
+    ///
+    /// It throws an error of kind `.inUse` when another node was faster, or another image has the name by now.
+    func hold(_ request: MapRequest, address: String, of identity: ImageIdentity?) throws(MappingError)
+
+    /// Which image is mapped, and which one has its name now; `nil` when there is no user to ask as.
+    func whereabouts(
+        of mapped: ImageIdentity,
+        as image: ImageAddress,
+        _ request: MapRequest?
+    ) throws(MappingError) -> ImageWhereabouts?
 
     /// What is written on the image.
     func metadata(_ request: MapRequest) throws(MappingError) -> [String: String]

@@ -128,6 +128,23 @@ public final class ImageMappers: Sendable {
         try present(image)?.device(of: image)
     }
 
+    /// Which image is mapped, and which one has its name now; `nil` when it is not mapped, or that cannot be told here.
+    ///
+    /// - Parameters:
+    ///   - image: The image, by the name that it was mapped by.
+    ///   - request: How it was mapped; nothing when the caller does not know.
+    ///   - seconds: How long a server may take.
+    /// - Returns: Both.
+    /// - Throws: `MappingError` of kind `.unavailable` when the cluster does not answer.
+    public func whereabouts(
+        of image: ImageAddress,
+        _ request: MapRequest?,
+        within seconds: Int = 10
+    ) throws(MappingError) -> ImageWhereabouts? {
+        guard let mapper = try present(image), try mapper.device(of: image) != nil else { return nil }
+        return try mapper.whereabouts(of: image, request, within: seconds)
+    }
+
     /// Whether `map` would find the device that the image has here, and not replace it by another one.
     public func keepsDevice(of image: ImageAddress) throws(MappingError) -> Bool {
         try present(image)?.keepsDevice(of: image) ?? false

@@ -32,6 +32,7 @@ extension NodeVolumeService {
         let record = try await knownRecord(id, path)
         let address = address(of: id)
         let mapper = mapper
+        try await refuseAnother("expand volume '\(id)' here", id)
         let size = try await mapping { (observer) throws(MappingError) in
             try mapper.grow(address, toAtLeast: requiredBytes, observer: observer)
         }

@@ -69,6 +69,7 @@ extension NodeVolumeService {
                     + "unstage and stage it again"
             )
         }
+        try await refuseAnother("publish volume '\(id)'", id)
         try await refuseSecond(target, record)
         try await refuseOverlap(target.path, .target, of: "\(id)")
         // Checked before it is recorded, because the record says what an unpublish may remove.

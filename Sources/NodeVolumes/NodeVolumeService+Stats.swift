@@ -47,6 +47,15 @@ extension NodeVolumeService {
                     + "since, and what was written last may be lost; restart the pod, which maps the volume anew"
             )
         }
+        // Only a server is asked, for it answers in seconds or not at all; a cluster that is away is no news here.
+        let whereabouts = await pool.run {
+            server == nil ? nil : (try? mapper.whereabouts(of: address, nil, within: 2)) ?? nil
+        }
+        if let change = whereabouts?.change(of: address) {
+            return Self.abnormal(
+                "\(change); its users here write to the former one; end them, so that it is unstaged"
+            )
+        }
         let replaced = server?.replacements ?? 0
         let history = replaced == 0 ? "" : ", its server was replaced \(replaced) times"
         let healthy = VolumeCondition(

@@ -96,6 +96,12 @@ public final class NodeVolumeService: NodeService {
         users.withLock { $0[id] = user }
     }
 
+    /// As whom the cluster can be asked for a volume that is staged; nothing after a restart of the service.
+    func asker(of id: VolumeID) -> MapRequest? {
+        guard let user = users.withLock({ $0[id] }), let monitors = try? clusters(id).monitors else { return nil }
+        return MapRequest(image: address(of: id), monitors: monitors, credentials: user, sharing: .oneNode)
+    }
+
     /// Runs blocking kernel work on the pool; `what` says what could not be done: `mount 'x'`.
     func kernel<R: Sendable>(
         _ what: String,
@@ -177,7 +183,7 @@ extension VolumeError {
         let code: Code =
             switch error.kind {
             case .notFound: .notFound
-            case .inUse, .fenced: .failedPrecondition
+            case .inUse, .fenced, .replaced: .failedPrecondition
             case .denied: .permissionDenied
             case .unavailable: .unavailable
             case .invalid: .invalidArgument

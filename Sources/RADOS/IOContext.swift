@@ -33,6 +33,11 @@ public final class IOContext: Sendable {
     /// `pool` or `pool/namespace`, as Ceph's tools write it.
     public var label: String { namespace.isEmpty ? pool : "\(pool)/\(namespace)" }
 
+    /// The pool's number, which no other pool gets, also not one that is made anew under the name.
+    ///
+    /// Implements `rados_ioctx_get_id`.
+    public var poolID: Int64 { rados_ioctx_get_id(handle.raw) }
+
     /// Gives the raw context to module `RBD`, which must not pass it on.
     package func withRawContext<R, Failure: Error>(
         _ body: (UnsafeMutableRawPointer) throws(Failure) -> R

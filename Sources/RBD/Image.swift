@@ -86,6 +86,15 @@ public final class Image: Sendable {
         try body(handle.raw)
     }
 
+    /// Its id, which it keeps when it is renamed; known since it was opened.
+    ///
+    /// Implements `rbd_get_id`.
+    public func id() throws(RBDError) -> String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        try check(rbd_get_id(handle.raw, &buffer, buffer.count), "rbd_get_id", spec)
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// Its size now, in bytes.
     ///
     /// Implements `rbd_get_size`.

@@ -97,6 +97,32 @@ struct MountCommandTests {
         }
     }
 
+    @Test("A mounted volume whose image was renamed is not taken for the volume that was made under its name")
+    func replaced() async throws {
+        try await with { nacre, node, directory in
+            let name = "anew-\(UInt32.random(in: 0...UInt32.max))"
+            let path = "\(directory)/mnt"
+            let id = try await nacre("volume create \(name) --pool rbd --size 64MiB --fs ext4 --quiet")
+            let image = try #require(id.output.split { $0 == "/" || $0 == "\n" }.last)
+            #expect(try await node("volume mount \(name) \(path)").status == 0)
+            try await MicroCluster.current?.execute("touch", "\(path)/former")
+            try await MicroCluster.current?.execute("rbd", "rename", "rbd/\(image)", "rbd/\(image)-aside")
+            #expect(try await nacre("volume create \(name) --pool rbd --size 64MiB --fs ext4").status == 0)
+            let again = try await node("volume mount \(name) \(path)")
+            #expect(again.status != 0 && again.notes.contains("'rbd/\(image)-aside'"), "\(again)")
+            #expect(again.notes.contains("nacre volume unmount"), "\(again)")
+            let shown = try await nacre("volume show \(name)")
+            #expect(shown.output.contains("abnormal") && shown.output.contains("is another one"), "\(shown)")
+            #expect(try await !nacre("volume list").output.contains(path))
+            #expect(try await nacre("volume unmount \(name)").status == 0)
+            #expect(try await node("volume mount \(name) \(path)").status == 0)
+            #expect(!FileManager.default.fileExists(atPath: "\(path)/former"))
+            #expect(try await nacre("volume unmount \(name)").status == 0)
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+            try await MicroCluster.current?.execute("rbd", "rm", "--no-progress", "rbd/\(image)-aside")
+        }
+    }
+
     @Test("A damaged file system is repaired by the way that the error names", arguments: ["ext4", "xfs"])
     func repair(fileSystem: String) async throws {
         try await with { nacre, node, directory in

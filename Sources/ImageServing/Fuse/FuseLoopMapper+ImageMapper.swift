@@ -64,6 +64,15 @@ extension FuseLoopMapper: ImageMapper {
         try ServerControl.apply(change, of: request.image, at: directory(of: request.image).control)
     }
 
+    /// Which image the server has, and which has its name, by the server's own connection.
+    public func whereabouts(
+        of image: ImageAddress,
+        _ request: MapRequest?,
+        within seconds: Int
+    ) throws(MappingError) -> ImageWhereabouts? {
+        try ServerControl.whereabouts(of: image, in: directory(of: image), within: seconds)
+    }
+
     /// Whether objects exist, looked up by the image's server.
     public func holdsObjects(_ request: MapRequest, in range: Range<UInt64>) throws(MappingError) -> Bool? {
         try ServerControl.holdsObjects(in: range, of: request.image, at: directory(of: request.image).control)

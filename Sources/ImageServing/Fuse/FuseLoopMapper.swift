@@ -66,21 +66,24 @@ public final class FuseLoopMapper: Sendable {
         observer: Observer = { _, _ in }
     ) throws(MappingError) -> MappedDevice {
         let directory = directory(of: image)
+        if try isServing(directory, image) { try ServerControl.refuseAnother(image, in: directory) }
         var predecessor: String?
         let node: NodeIdentity
         do throws(KernelError) {
             node = try NodeIdentity.current(name: nodeID, stateDirectory: stateDirectory)
             try KernelFile.makeDirectories(directory.path)
-            let record = MappingRecord(version: 1, image: image, sharing: sharing, mapper: .fuse)
-            if let earlier = MappingRecord.read(directory), earlier.sharing != sharing,
-                try isServed(directory)
-            {
+            var record = MappingRecord(version: 1, image: image, sharing: sharing, mapper: .fuse)
+            let earlier = MappingRecord.read(directory)
+            let isServed = try isServed(directory)
+            if let earlier, earlier.sharing != sharing, isServed {
                 throw KernelError("map", .resourceBusy, "\(image) is mapped for \(earlier.sharing) here")
             }
+            // A server that was fenced lives on, and its device with it; who stages the volume again needs another one.
+            let isKept = isServed && !server(of: directory).isFenced()
+            if isKept { record.identity = earlier?.identity }
             observer(.recordingMapping, image.description)
             try record.write(directory)
-            // A server that was fenced lives on, and its device with it; who stages the volume again needs another one.
-            if try !isServed(directory) || server(of: directory).isFenced() {
+            if !isKept {
                 predecessor = ServerRecord.read(directory)?.addresses
                 observer(.clearingRemains, image.description)
                 try clear(directory)

@@ -72,20 +72,27 @@ public final class NBDMapper: Sendable {
         observer: Observer = { _, _ in }
     ) throws(MappingError) -> MappedDevice {
         let directory = directory(of: image)
+        if try device(of: image) != nil { try ServerControl.refuseAnother(image, in: directory) }
         let node: NodeIdentity
         do throws(KernelError) {
             node = try NodeIdentity.current(name: nodeID, stateDirectory: stateDirectory)
             try KernelFile.makeDirectories(directory.path)
             let isKept = try server(of: directory).isKept()
-            if let earlier = MappingRecord.read(directory), earlier.sharing != sharing, isKept {
+            let earlier = MappingRecord.read(directory)
+            if let earlier, earlier.sharing != sharing, isKept {
                 throw KernelError("map", .resourceBusy, "\(image) is mapped for \(earlier.sharing) here")
             }
             observer(.recordingMapping, image.description)
-            try MappingRecord(version: 1, image: image, sharing: sharing, mapper: .nbd).write(directory)
+            var record = MappingRecord(version: 1, image: image, sharing: sharing, mapper: .nbd)
+            // What waits in a device that is left belongs to that image alone, with or without a server.
+            record.identity = try connectedDevice(directory) == nil ? nil : earlier?.identity
+            try record.write(directory)
             if let device = try servedDevice(directory) {
                 guard server(of: directory).isFenced() else { return try describe(device) }
                 // What still waits in it must never reach the image.
                 try NBDControl.disconnect(device)
+                record.identity = nil
+                try record.write(directory)
             }
             observer(.clearingRemains, image.description)
             if try connectedDevice(directory) != nil { try server(of: directory).refuseWithoutFiles() }

@@ -1,4 +1,5 @@
 internal import CRBD
+internal import ExactText
 internal import ImageMapping
 internal import ImageOwnership
 internal import LinuxKernel
@@ -26,6 +27,8 @@ struct ImageLock {
     let keeper: ProcessIdentity
     /// Whether a server of the same keeper ran before.
     let isSuccessor: Bool
+    /// The image that the mapping had before; nothing when that was not written down.
+    let known: ImageIdentity?
     let log: (String) -> Void
 
     private var image: ImageAddress { configuration.image }
@@ -37,19 +40,55 @@ struct ImageLock {
         claim.tally = FenceTally(stateDirectory: configuration.directory.stateDirectory)
         claim.log = log
         if configuration.sharing == .oneNode {
-            if isSuccessor { try succeed(try claim.look()) }
+            if isSuccessor {
+                try refuseAnother(try imageID())
+                try succeed(try claim.look())
+            }
             return try claim.settle()
         }
+        let id = try imageID()
+        if isSuccessor { try refuseAnother(id) }
+        guard let id else { throw MappingError(.notFound, "there is no image \(image)") }
+        return id
+    }
+
+    /// The id of the image that has the name now.
+    private func imageID() throws(MappingError) -> String? {
         do throws(RBDError) {
-            if let id = try context.idOfImage(named: image.name) { return id }
+            return try context.idOfImage(named: image.name)
         } catch {
             throw MappingError("look up image \(image)", error)
         }
-        throw MappingError(.notFound, "there is no image \(image)")
     }
 
-    /// Whether nobody has had the image since a server of this mapping died: its lock is still there.
+    private func isKnown(_ id: String?) -> Bool {
+        guard let known else { return true }
+        return id.map { ImageIdentity(poolID: context.poolID, imageID: $0) } == known
+    }
+
+    /// Refuses to go on with another image than the dead server had; one that has only lost its name may get it back.
+    private func refuseAnother(_ id: String?) throws(MappingError) {
+        guard let known, !isKnown(id) else { return }
+        let now = try ImageWhereabouts(of: known, as: image, on: context.cluster)
+        guard let change = now.change(of: image) else { return }
+        guard now.named == nil else {
+            throw MappingError(
+                .replaced,
+                "\(change): its I/O fails from now on, and what was not stable is lost; end its use on this node, then "
+                    + "stage its volume again"
+            )
+        }
+        throw MappingError(
+            .notFound,
+            "\(change): its I/O waits until it has its name again"
+                + (now.presentName.map { ": rbd mv \($0.shellWord) \("\(image)".shellWord)" } ?? "")
+        )
+    }
+
+    /// Whether nobody has had the image since a server of this mapping died: it is the same, and its lock is still there.
     func isContinuous() throws(MappingError) -> Bool {
+        // One that has only lost its name is refused later, and may get it back.
+        if known != nil, let id = try imageID(), !isKnown(id) { return false }
         guard configuration.sharing == .oneNode else { return true }
         let claim = ImageClaim(context: context, image: image, node: configuration.node)
         let dead = Set(configuration.dead)

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Glibc
 internal import ImageIO
 internal import ImageMapping
@@ -46,7 +47,7 @@ struct ImageServer {
             status =
                 switch error.kind {
                 case .inUse: ImageKeeper.refused
-                case .fenced: ImageKeeper.fenced
+                case .fenced, .replaced: ImageKeeper.fenced
                 default: 1
                 }
         }
@@ -83,13 +84,15 @@ struct ImageServer {
             process: process,
             keeper: heritage.firstKeeper,
             isSuccessor: generation > 0,
+            known: MappingRecord.read(directory)?.identity,
             log: ServerLog.say
         )
         // What waits in a device that is left must not go over what another node has written meanwhile.
         if generation == 0, heritage.leftDevice != nil, try !lock.isContinuous() { heritage.giveUp() }
         let imageID = try lock.settle()
-        let image = try open(context)
+        let image = try open(context, imageID)
         try lock.acquire(image, imageID)
+        try note(ImageIdentity(poolID: context.poolID, imageID: imageID), lock.known)
         // The dead ones are fenced; their addresses are of no more use.
         record.addresses = own
         try write(record)
@@ -195,12 +198,29 @@ struct ImageServer {
         }
     }
 
-    private func open(_ context: IOContext) throws(MappingError) -> Image {
+    private func open(_ context: IOContext, _ imageID: String) throws(MappingError) -> Image {
         do throws(RBDError) {
             let access: Image.Access = configuration.isReadOnly ? .readOnly : .readWrite
-            return try Image.open(configuration.image.name, in: context, access: access)
+            let image = try Image.open(configuration.image.name, in: context, access: access)
+            if try image.id().isExactly(imageID) { return image }
+            image.close()
         } catch {
             throw MappingError("open image \(configuration.image)", error)
+        }
+        throw MappingError(
+            .unavailable,
+            "cannot open image \(configuration.image): another image got its name a moment ago; retry"
+        )
+    }
+
+    /// Writes down which image it is: its name may be another one's when a successor starts.
+    private func note(_ identity: ImageIdentity, _ known: ImageIdentity?) throws(MappingError) {
+        guard identity != known, var record = MappingRecord.read(configuration.directory) else { return }
+        record.identity = identity
+        do throws(KernelError) {
+            try record.write(configuration.directory)
+        } catch {
+            throw MappingError("write down which image \(configuration.image) is", error)
         }
     }
 

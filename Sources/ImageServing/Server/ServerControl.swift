@@ -6,6 +6,7 @@ internal import ImageMapping
 internal import ImageOwnership
 internal import LinuxKernel
 internal import RBD
+internal import Synchronization
 
 /// Where a server answers requests: a UNIX socket; a request is a word and a line feed, an answer is a line of JSON.
 ///
@@ -15,6 +16,7 @@ internal import RBD
 /// | `grow` | `{"sizeBytes": …}`, once the device has the image's size, or `{"error": …}` |
 /// | `metadata` | `{"metadata": {…}}`: the image's metadata, or `{"error": …}` |
 /// | `change {…}` | the same, once the key of a `MetadataChange` is changed |
+/// | `image` | `{"whereabouts": …}`: which image is served and which has its name now, or `{"error": …}` |
 /// | `objects FROM TO` | `{"exist": …}`: whether the image has objects in that range, nothing if that takes long to tell, or `{"error": …}` |
 enum ServerControl {
     struct Notes: Codable {
@@ -25,6 +27,13 @@ enum ServerControl {
     struct Objects: Codable {
         var exist: Bool?
         var error: MappingError?
+    }
+
+    struct Place: Codable {
+        var whereabouts: ImageWhereabouts?
+        var error: MappingError?
+        /// Another one is being answered: while the cluster is away, one thread waits for it, not one for each question.
+        var isBusy: Bool?
     }
 
     struct Growth: Codable {
@@ -99,6 +108,67 @@ enum ServerControl {
         return answer.exist
     }
 
+    /// Asks the server of a mapping which image it has and which has its name; `nil` if it is of an earlier version.
+    ///
+    /// Which image it is goes into the mapping's record, if it is not there.
+    static func whereabouts(
+        of image: ImageAddress,
+        in directory: MappingDirectory,
+        within seconds: Int
+    ) throws(MappingError) -> ImageWhereabouts? {
+        let found = try asked(of: image, at: directory.control, within: seconds)
+        do throws(KernelError) {
+            if let found { try MappingRecord.note(found.mapped, in: directory) }
+        } catch {
+            throw MappingError("write down which image \(image) is", error)
+        }
+        return found
+    }
+
+    /// Refuses a device whose image has lost its name; one that was fenced is replaced in any case.
+    static func refuseAnother(_ image: ImageAddress, in directory: MappingDirectory) throws(MappingError) {
+        do throws(MappingError) {
+            try whereabouts(of: image, in: directory, within: 10)?.refuseChange("map image \(image)", of: image)
+        } catch  where error.isBlocklisted {
+            return
+        }
+    }
+
+    private static func asked(
+        of image: ImageAddress,
+        at path: String,
+        within seconds: Int
+    ) throws(MappingError) -> ImageWhereabouts? {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while true {
+            let left = Int((deadline - .now).components.seconds) + 1
+            guard let answer: Place = ask("image", at: path, within: left), answer.isBusy != true else {
+                guard .now < deadline else { break }
+                // Its predecessor has just died, or it is asked by another one.
+                usleep(100_000)
+                continue
+            }
+            if let error = answer.error { throw error }
+            return answer.whereabouts
+        }
+        throw MappingError(
+            .unavailable,
+            "the server of image \(image) does not say which image it has; is its cluster reachable?"
+        )
+    }
+
+    private static let isLookingUp = Atomic(false)
+
+    private static func whereabouts(_ notes: ImageNotes) -> Place {
+        guard !isLookingUp.exchange(true, ordering: .sequentiallyConsistent) else { return Place(isBusy: true) }
+        defer { isLookingUp.store(false, ordering: .sequentiallyConsistent) }
+        do throws(MappingError) {
+            return Place(whereabouts: try notes.whereabouts())
+        } catch {
+            return Place(error: error)
+        }
+    }
+
     private static func answer(to words: String, _ front: any ServerFront, _ notes: ImageNotes) -> [UInt8] {
         switch words.prefix(while: { $0 != " " }) {
         case "metadata", "change":
@@ -111,6 +181,7 @@ enum ServerControl {
             } catch {
                 return json(Notes(error: error))
             }
+        case "image": return json(whereabouts(notes))
         case "objects":
             let ends = words.parts(at: " ").compactMap { UInt64($0) }
             guard ends.count == 2, ends[0] <= ends[1] else { return json(Objects()) }

@@ -168,6 +168,22 @@ extension IOContext {
         }
     }
 
+    /// The name that the pool's directory has for an image's id, for callers that run outside of a task.
+    ///
+    /// Blocks the calling thread. Implements the class call `rbd.dir_get_name`.
+    public func nameOfImage(withID id: String) throws(RBDError) -> String? {
+        var input = Encoder()
+        input.append(id)
+        do throws(RADOSError) {
+            let answer = try call(ClassCall("rbd", "dir_get_name", input: input.bytes), on: ImageObject.directory)
+            var decoder = Decoder(answer)
+            return decoder.string()
+        } catch {
+            guard error.isNotFound else { throw RBDError(error) }
+            return nil
+        }
+    }
+
     /// The id of the image of that name, for callers that run outside of a task.
     ///
     /// Blocks the calling thread. Implements the class call `rbd.get_id`.

@@ -1,0 +1,97 @@
+import Glibc
+import ImageServing
+import LinuxKernel
+import NodeTestSupport
+import NodeVolumes
+import Testing
+import Volumes
+
+/// A node knows what it has mapped by the image itself, not by its name.
+extension NodeTests {
+    @Test("An image that was set aside and the copy that has its name are told apart", arguments: ["ext4", nil])
+    func replaced(fsType: String?) async throws {
+        let image = "aside-\(fsType ?? "block")"
+        let lab = try await NodeLab.fresh(image, megabytes: 64)
+        let service = lab.service()
+        try await service.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+        try await service.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
+        let id = try await imageID(image)
+        _ = try await rbd("mv rbd/\(image) rbd/\(image)-broken")
+        let renamed = await failure(of: "stage", service, lab, image, fsType)
+        #expect(renamed?.code == .failedPrecondition, "\(renamed?.message ?? "")")
+        #expect(renamed?.message.contains("'rbd/\(image)-broken'") == true, "\(renamed?.message ?? "")")
+
+        _ = try await rbd("cp --no-progress rbd/\(image)-broken rbd/\(image)")
+        let other = try await imageID(image)
+        // Also by a service that was started anew, which knows no user.
+        for service in [service, lab.service()] {
+            for call in ["stage", "publish", "expand"] {
+                let error = await failure(of: call, service, lab, image, fsType)
+                #expect(error?.code == .failedPrecondition, "\(call): \(error?.message ?? "it was done")")
+                for word in [id, other, "'rbd/\(image)-broken'"] {
+                    #expect(error?.message.contains(word) == true, "\(call): \(error?.message ?? "")")
+                }
+            }
+        }
+        let stats = try await service.stats(
+            StatsRequest(volumeID: lab.handle(image), volumePath: lab.targetPath(image), stagingPath: ""),
+            deadline: soon
+        )
+        #expect(stats.condition.isAbnormal && stats.condition.message.contains(other), "\(stats.condition.message)")
+
+        if fsType == nil {
+            // A successor is not given the copy, and does not say that another node has taken what none took.
+            try #require(lab.status(image)?.server).send(SIGKILL)
+            let path = "\(lab.directory)/mappings/lab~rbd~~\(image)/server.log"
+            let log = try await lab.eventually("the successor has given up") { () -> String? in
+                let log = try KernelFile.text(path)
+                return log.contains("is another one") ? log : nil
+            }
+            #expect(!log.contains("was taken from this node"), "\(log)")
+        }
+        try await lab.run("down", image, fsType, observer: nil)
+        _ = try await lab.eventually("nothing is left") { try lab.remains().isEmpty ? true : nil }
+        #expect(try await rbd("status rbd/\(image)").contains("Watchers: none"))
+        // The name is that of the copy now.
+        try await service.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+        #expect(try await rbd("status rbd/\(image)-broken").contains("Watchers: none"))
+        try await lab.run("down", image, fsType, observer: nil)
+        _ = try await rbd("rm --no-progress rbd/\(image)-broken")
+        try await lab.remove(image)
+    }
+
+    private func imageID(_ image: String) async throws -> String {
+        try await rbd("info rbd/\(image)").split(separator: "\n").compactMap { line in
+            line.hasPrefix("\tid: ") ? String(line.dropFirst(5)) : nil
+        }.first ?? "-"
+    }
+
+    private func failure(
+        of call: String,
+        _ service: NodeVolumeService,
+        _ lab: NodeLab,
+        _ image: String,
+        _ fsType: String?
+    ) async -> VolumeError? {
+        do throws(VolumeError) {
+            switch call {
+            case "stage": try await service.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+            case "publish": try await service.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
+            default:
+                _ = try await service.expand(
+                    NodeExpandRequest(
+                        volumeID: lab.handle(image),
+                        volumePath: lab.stagingPath(image),
+                        stagingPath: "",
+                        range: nil,
+                        capability: nil
+                    ),
+                    deadline: soon
+                )
+            }
+            return nil
+        } catch {
+            return error
+        }
+    }
+}
