@@ -14,7 +14,7 @@ extension XFSSuperblock {
     /// A terabyte each, and mkfs.xfs takes less only for small devices and stripes.
     private static let mostGroups: UInt64 = 4096
     private static let chunk: UInt32 = 64
-    private static let made: UInt32 = 3
+    private static let made = UInt32(madeInodes)
 
     private func isGroupUnused(_ group: UInt64, _ source: any ByteSource) -> Bool {
         guard let sectorBytes = source.bytes(at: 102, count: 2).big(UInt16.self, at: 0) else { return false }

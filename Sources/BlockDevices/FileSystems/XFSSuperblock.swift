@@ -14,6 +14,8 @@ public struct XFSSuperblock: Sendable, Hashable {
     let isInProgress: Bool
     /// The first byte after the headers of the first group, where the data area begins.
     let dataStartBytes: UInt64
+    /// `sb_icount` less `sb_ifree`: inodes in use; `nil` if more are free than there are.
+    let usedInodes: UInt64?
     /// Where its log is, in bytes; `nil` if it lies on another device.
     let log: ByteExtent?
 
@@ -45,6 +47,8 @@ public struct XFSSuperblock: Sendable, Hashable {
         self.groupBlocks = UInt64(groupBlocks)
         self.groupCount = UInt64(groupCount)
         isInProgress = head[126] != 0
+        let (inodes, free) = (head.big(UInt64.self, at: 128) ?? 0, head.big(UInt64.self, at: 136) ?? .max)
+        usedInodes = free <= inodes ? inodes - free : nil
         // The super block and the headers for free space, inodes and free list take one sector each.
         let headers = 4 * UInt64(sectorBytes)
         dataStartBytes = (headers + self.blockBytes - 1) / self.blockBytes * self.blockBytes
@@ -63,12 +67,17 @@ public struct XFSSuperblock: Sendable, Hashable {
         }
     }
 
-    /// Whether nobody has mounted it for writing.
+    /// The inodes that mkfs.xfs uses: the root directory and two for a real-time section, whether there is one or not.
+    static let madeInodes: UInt64 = 3
+
+    /// Whether nobody has mounted it for writing, and it has no files that were put there by other means.
+    ///
+    /// `mkfs.xfs -p` makes files without a mount, and xfs_copy makes the log anew: there the inodes tell.
     ///
     /// mkfs.xfs fills the log with zeros and writes one unmount record of cycle 1 at its beginning. Every mount for
     /// writing adds records after it before any file data becomes permanent.
     func isUntouched(_ source: any ByteSource) -> Bool {
-        guard let log else { return false }
+        guard let log, let usedInodes, usedInodes <= Self.madeInodes else { return false }
         let head = source.bytes(at: log.offset, count: Int(min(log.length, Self.lookedAt)))
         // The record's cycle, its position and its one operation.
         guard head.big(UInt32.self, at: 0) == 0xFEED_BABE, head.big(UInt32.self, at: 4) == 1,
