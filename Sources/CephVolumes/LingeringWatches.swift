@@ -28,23 +28,27 @@ final class LingeringWatches: Sendable {
         self.patience = patience
     }
 
-    /// Records the watches that prevent an image's deletion, and reviews them when they are old enough.
+    /// Records the watches that prevent an image's deletion, and has them reviewed when they are old enough.
+    ///
+    /// Waits for no answer: a review writes, and who is refused is to hear of it also while Ceph takes no writes.
     ///
     /// - Parameters:
     ///   - watchers: Who they are, at least one.
     ///   - imageID: The image's id.
     ///   - context: Its pool.
-    ///   - threads: For the call, which blocks.
+    ///   - threads: For the call, which blocks; not those of calls that must answer.
     func note(
         _ watchers: [Watcher],
         of imageID: String,
         in context: IOContext,
         on threads: BlockingPool
-    ) async {
+    ) {
         guard isReviewDue(Set(watchers), "\(context.label)/\(imageID)") else { return }
-        // A failure is ignored: the caller that was refused tries again.
-        try? await threads.run { () throws(RADOSError) in
-            try context.reviewWatches(of: ImageObject.header(ofID: imageID))
+        Task {
+            // A failure is ignored: the caller that was refused tries again.
+            try? await threads.run { () throws(RADOSError) in
+                try context.reviewWatches(of: ImageObject.header(ofID: imageID))
+            }
         }
     }
 

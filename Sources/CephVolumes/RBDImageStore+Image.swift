@@ -86,7 +86,7 @@ extension RBDImageStore {
         }
         try await place.beginMaking()
         do throws(VolumeError) {
-            try await place.blocking("create image", creating: layout) { (context) throws(RBDError) in
+            try await place.waiting("create image", creating: layout) { (context) throws(RBDError) in
                 try context.createImage(id.image, sizeBytes: sizeBytes, options: options)
             }
         } catch {

@@ -12,10 +12,11 @@ extension Place {
     /// waited for without end, so call `refuseIfLockedByHand` before.
     func waiting<R: Sendable>(
         _ doing: String,
+        creating layout: ImageLayout? = nil,
         _ body: @escaping @Sendable (IOContext) throws(RBDError) -> R
     ) async throws(VolumeError) -> R {
         let (context, link) = (context, link)
-        return try await trying(doing) { () async throws(RBDError) in
+        return try await trying(doing, creating: layout) { () async throws(RBDError) in
             try await link.waitingThreads.run { () throws(RBDError) in try body(context) }
         }
     }

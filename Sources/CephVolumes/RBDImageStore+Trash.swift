@@ -68,7 +68,7 @@ extension RBDImageStore {
         try await place.requireOurs("delete image", imageID, marks)
         guard let watchers = try await watchers(place, imageID) else { return nil }
         guard watchers.isEmpty else {
-            await lingering.note(watchers, of: imageID, in: place.context, on: place.link.threads)
+            lingering.note(watchers, of: imageID, in: place.context, on: place.link.waitingThreads)
             throw await inUse(place, imageID, watchers)
         }
         try await place.refuseIfTied("delete image", imageID)

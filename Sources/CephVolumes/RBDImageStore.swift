@@ -95,11 +95,10 @@ struct Place: Sendable {
     /// Runs a call that blocks on the cluster's threads; `doing` is such as `create image`.
     func blocking<R: Sendable>(
         _ doing: String,
-        creating layout: ImageLayout? = nil,
         _ body: @escaping @Sendable (IOContext) throws(RBDError) -> R
     ) async throws(VolumeError) -> R {
         let context = context
-        return try await trying(doing, creating: layout) { () async throws(RBDError) in
+        return try await trying(doing) { () async throws(RBDError) in
             try await link.threads.run { () throws(RBDError) in try body(context) }
         }
     }

@@ -22,7 +22,7 @@ extension NodeVolumeService {
             on: request.volumeID,
             fingerprint: "expand \(path) \(request.range?.requiredBytes ?? 0)",
             deadline: deadline,
-            obstacle: { await obstacle(id) }
+            obstacle: { await self.obstacle(id) }
         ) { () throws(VolumeError) in
             try await self.expand(id, path, request.range?.requiredBytes ?? 0)
         }

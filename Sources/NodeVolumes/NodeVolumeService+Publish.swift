@@ -23,7 +23,7 @@ extension NodeVolumeService {
             on: request.volumeID,
             fingerprint: "publish \(staging) \(target.description)",
             deadline: deadline,
-            obstacle: { await obstacle(id) }
+            obstacle: { await self.obstacle(id) }
         ) { () throws(VolumeError) in
             try await self.publish(id, staging, target)
         }

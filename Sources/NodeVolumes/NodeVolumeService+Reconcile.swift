@@ -68,7 +68,7 @@ extension NodeVolumeService {
                 on: volumeID,
                 fingerprint: "reconcile",
                 deadline: deadline,
-                obstacle: { await obstacle(try? VolumeID(parsing: volumeID)) }
+                obstacle: { await self.obstacle(try? VolumeID(parsing: volumeID)) }
             ) { () throws(VolumeError) in
                 let id = try VolumeID(parsing: volumeID)
                 guard let record = try await self.record(of: volumeID) else { return try await self.undoMapping(id) }

@@ -26,7 +26,7 @@ extension NodeVolumeService {
             on: request.volumeID,
             fingerprint: "stage \(path) \(usage.description) \(request.context.sorted { $0.key < $1.key })",
             deadline: deadline,
-            obstacle: { await obstacle(id) }
+            obstacle: { await self.obstacle(id) }
         ) { () throws(VolumeError) in
             do throws(VolumeError) {
                 try await self.stage(id, path, usage, request, deadline)

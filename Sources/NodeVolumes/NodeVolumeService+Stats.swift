@@ -22,7 +22,7 @@ extension NodeVolumeService {
             on: "stats \(request.volumeID) \(path)",
             fingerprint: "stats",
             deadline: deadline,
-            obstacle: { await obstacle(id) }
+            obstacle: { await self.obstacle(id) }
         ) { () throws(VolumeError) in
             try await self.stats(id, path)
         }

@@ -26,7 +26,7 @@ extension NodeVolumeService {
             on: volumeID,
             fingerprint: "unpublish \(path)",
             deadline: deadline,
-            obstacle: { await obstacle(try? VolumeID(parsing: volumeID)) }
+            obstacle: { await self.obstacle(try? VolumeID(parsing: volumeID)) }
         ) { () throws(VolumeError) in
             guard var record = try await self.record(of: volumeID),
                 let target = record.targets.first(where: { $0.path.isExactly(path) })

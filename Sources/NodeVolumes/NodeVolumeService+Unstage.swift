@@ -20,7 +20,7 @@ extension NodeVolumeService {
             on: volumeID,
             fingerprint: "unstage \(path)",
             deadline: deadline,
-            obstacle: { await obstacle(id) }
+            obstacle: { await self.obstacle(id) }
         ) { () throws(VolumeError) in
             try await self.unstage(id, path)
             self.remember(nil, of: id)

@@ -1,4 +1,5 @@
 internal import CRados
+internal import Glibc
 internal import SystemPackage
 
 extension IOContext {
@@ -56,11 +57,17 @@ extension IOContext {
     /// OSDs of 16.2.15 leave such watches; those of 18.2.7 and 20.2.4 do not (tracker.ceph.com 58120, mended by ceph/ceph pull
     /// request 50861 of 2023). There it costs some removals of nothing, and only once a watch has been in the way for long.
     ///
-    /// Blocks the calling thread. See: `PrimaryLogPG::populate_obc_watchers`.
+    /// Removals are writes: a full pool lets them through (`rados_set_pool_full_try`), a paused cluster keeps them. They are
+    /// given up at the deadline (`rados_aio_cancel`).
     ///
-    /// - Parameter object: The object's name.
-    /// - Throws: `RADOSError`; not for an object that does not exist.
-    public func reviewWatches(of object: String) throws(RADOSError) {
+    /// Blocks the calling thread, for as long as `limit`. See: `PrimaryLogPG::populate_obc_watchers`.
+    ///
+    /// - Parameters:
+    ///   - object: The object's name.
+    ///   - limit: How long Ceph may take.
+    /// - Throws: `RADOSError`, with `.timedOut` at the deadline; not for an object that does not exist.
+    public func reviewWatches(of object: String, within limit: Duration = .seconds(5)) throws(RADOSError) {
+        let deadline = ContinuousClock.now + limit
         var raw: rados_ioctx_t?
         let number = withRawContext { rados_ioctx_get_id($0) }
         let made = cluster.withRawCluster { rados_ioctx_create2($0, number, &raw) }
@@ -69,6 +76,7 @@ extension IOContext {
         defer { rados_ioctx_destroy(raw) }
         rados_ioctx_set_namespace(raw, namespace)
         rados_ioctx_locator_set_key(raw, object)
+        rados_set_pool_full_try(raw)
         var completions: [rados_completion_t] = []
         defer { for completion in completions { rados_aio_release(completion) } }
         for place in 0..<Self.crowd {
@@ -77,8 +85,14 @@ extension IOContext {
             completions.append(completion)
             try check(rados_aio_remove(raw, "nacre.absent.\(place)", completion), "rados_aio_remove", label)
         }
+        while completions.contains(where: { rados_aio_is_complete($0) == 0 }) {
+            guard .now < deadline else {
+                for completion in completions { _ = rados_aio_cancel(raw, completion) }
+                throw RADOSError(call: "rados_aio_remove", code: .timedOut, subject: "\(label)/\(object)")
+            }
+            usleep(10_000)
+        }
         for completion in completions {
-            rados_aio_wait_for_complete(completion)
             let result = rados_aio_get_return_value(completion)
             guard result != -Errno.noSuchFileOrDirectory.rawValue else { continue }
             try check(result, "rados_aio_remove", "\(label)/\(object)")

@@ -24,7 +24,7 @@ extension RBDImageStore {
         for holder in client.holders {
             guard !holder.client.locks.isEmpty else { continue }
             let place = try await place(of: holder.id, as: nil)
-            try await place.blocking("break the locks of image") { (context) throws(RBDError) in
+            try await place.waiting("break the locks of image") { (context) throws(RBDError) in
                 try context.breakLocks(of: holder.client, ofImageID: holder.imageID)
             }
         }

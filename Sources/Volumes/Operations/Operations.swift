@@ -25,6 +25,7 @@ public final class Operations: Sendable {
         let progress: OperationProgress
         let startedAt: ContinuousClock.Instant
         let outcome: Eventual<any Sendable>
+        let obstacle: @Sendable () async -> String?
     }
 
     private let running = Mutex<[ExactText: Entry]>([:])
@@ -59,7 +60,8 @@ public final class Operations: Sendable {
     ///   - key: What it works on; one operation a key.
     ///   - fingerprint: Equal for calls that ask for the same; they share one run and its result.
     ///   - deadline: When this caller stops waiting; the operation itself continues.
-    ///   - obstacle: Called when the caller stops waiting: says what the operation may be waiting for, within seconds.
+    ///   - obstacle: Called when a caller stops waiting, for this operation or for its turn behind it: says what the operation
+    ///     may be waiting for, within seconds.
     ///   - body: The operation; it runs in a task of its own.
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws; `VolumeError` with `.deadlineExceeded` that tells the step and its age,
@@ -69,24 +71,24 @@ public final class Operations: Sendable {
         on key: String,
         fingerprint: String,
         deadline: ContinuousClock.Instant,
-        obstacle: @Sendable () async -> String? = { nil },
+        obstacle: @escaping @Sendable () async -> String? = { nil },
         _ body: @escaping @Sendable () async throws(VolumeError) -> R
     ) async throws(VolumeError) -> R {
         let waitingSince = ContinuousClock.now
         while true {
-            let (entry, isOurs) = startOrFind(title, on: key, fingerprint: fingerprint, body)
+            let (entry, isOurs) = startOrFind(title, on: key, fingerprint: fingerprint, obstacle, body)
             let outcome = await entry.outcome.value(until: deadline)
             if isOurs || entry.fingerprint.isExactly(fingerprint) {
                 guard let outcome else {
                     let waited = ContinuousClock.now - waitingSince
-                    throw Self.overdue(entry, waited: waited, obstacle: await obstacle())
+                    throw await Self.overdue(entry, waited: waited)
                 }
                 guard let value = try outcome.get() as? R else {
                     throw VolumeError(.internal, "\(title) joined an operation of another kind on '\(key)'")
                 }
                 return value
             }
-            guard outcome != nil else { throw Self.busy(title, behind: entry) }
+            guard outcome != nil else { throw await Self.busy(title, behind: entry) }
         }
     }
 
@@ -111,6 +113,7 @@ public final class Operations: Sendable {
         _ title: String,
         on key: String,
         fingerprint: String,
+        _ obstacle: @escaping @Sendable () async -> String?,
         _ body: @escaping @Sendable () async throws(VolumeError) -> R
     ) -> (entry: Entry, isOurs: Bool) {
         let key = ExactText(key)
@@ -122,7 +125,8 @@ public final class Operations: Sendable {
                 fingerprint: fingerprint,
                 progress: progress,
                 startedAt: .now,
-                outcome: Eventual()
+                outcome: Eventual(),
+                obstacle: obstacle
             )
             running[key] = entry
             Task {
@@ -163,9 +167,9 @@ public final class Operations: Sendable {
         return try result.get()
     }
 
-    private static func overdue(_ entry: Entry, waited: Duration, obstacle: String?) -> VolumeError {
+    private static func overdue(_ entry: Entry, waited: Duration) async -> VolumeError {
         let progress = entry.progress.snapshot
-        let reason = obstacle.map { "; \($0)" } ?? ""
+        let reason = await reason(entry)
         return VolumeError(
             .deadlineExceeded,
             "\(entry.title) is not done after \(waited.seconds): \(progress.description) for \(progress.age.seconds)"
@@ -173,12 +177,18 @@ public final class Operations: Sendable {
         )
     }
 
-    private static func busy(_ title: String, behind entry: Entry) -> VolumeError {
+    /// What an operation may be waiting for, for the end of a sentence.
+    private static func reason(_ entry: Entry) async -> String {
+        await entry.obstacle().map { "; \($0)" } ?? ""
+    }
+
+    private static func busy(_ title: String, behind entry: Entry) async -> VolumeError {
         let progress = entry.progress.snapshot
+        let reason = await reason(entry)
         return VolumeError(
             .aborted,
             "cannot \(title) yet: \(entry.title) has been under way for \((.now - entry.startedAt).seconds), "
-                + "\(progress.description) for \(progress.age.seconds); retry when it is done"
+                + "\(progress.description) for \(progress.age.seconds)\(reason); retry when it is done"
         )
     }
 }

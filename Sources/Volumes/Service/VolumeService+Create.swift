@@ -24,7 +24,7 @@ extension VolumeService {
             fingerprint:
                 "create \(request.range) \(parameters.kept.sorted { $0.key < $1.key }) \(request.credentials.userID)",
             deadline: deadline,
-            obstacle: { await store.standstill(of: id, as: request.credentials) }
+            obstacle: { await self.store.standstill(of: id, as: request.credentials) }
         ) { () async throws(VolumeError) -> Volume in
             let madeBytes = try await self.makeImage(id, sizeBytes: sizeBytes, use, request, parameters)
             enter(VolumeStep.answering, id.imageSpec)

@@ -36,7 +36,7 @@ extension VolumeService {
             on: id.description,
             fingerprint: "delete \(credentials.userID)",
             deadline: deadline,
-            obstacle: { await store.standstill(of: id, as: credentials) }
+            obstacle: { await self.store.standstill(of: id, as: credentials) }
         ) { () async throws(VolumeError) in
             try await self.store.trashImage(id, noting: notes, credentials: credentials)
             enter(VolumeStep.answering, id.imageSpec)

@@ -20,7 +20,7 @@ extension VolumeService {
             on: id.description,
             fingerprint: "expand \(request.range) \(request.credentials.userID)",
             deadline: deadline,
-            obstacle: { await store.standstill(of: id, as: request.credentials) }
+            obstacle: { await self.store.standstill(of: id, as: request.credentials) }
         ) { () async throws(VolumeError) -> ExpandedVolume in
             enter(VolumeStep.lookingUp, id.imageSpec)
             var sizeBytes: UInt64
