@@ -22,18 +22,19 @@ extension RBDImageStore {
         try await place.refuseIfLockedByHand("grow image", imageID)
         let largest = try await largestImageBytes(place, imageID)
         let outcome = try await place.waiting("grow image") { (context) throws(RBDError) -> Growth in
-            let image = try Image.open(id.image, in: context, access: .readWrite)
-            // It may have grown since it was read; librbd would refuse to shrink it.
-            let present = try image.sizeBytes()
-            guard present < sizeBytes else { return .done(present) }
-            let head = MemorySource(sizeBytes: present, parts: [(0, try image.bytes(at: 0, count: 64 << 10))])
+            let head = try Self.head(of: id.image, in: context)
+            guard head.sizeBytes < sizeBytes else { return .done(head.sizeBytes) }
             let limit = GrowthLimit(head)
             // The least of the limits, so that a retry with what is named succeeds.
-            if let limit, sizeBytes > limit.bytes, limit.bytes <= largest { return .beyondFileSystem(limit) }
+            if let limit, !limit.allows(sizeBytes), limit.imageBytes <= largest { return .beyondFileSystem(limit) }
             if limit == nil, let blank, blank.largestBytes <= largest || sizeBytes <= largest {
                 return .beyondBlank(blank.refusal)
             }
             guard sizeBytes <= largest else { return .beyondImage }
+            let image = try Image.open(id.image, in: context, access: .readWrite)
+            // It may have grown since it was read; librbd would refuse to shrink it.
+            let present = try image.sizeBytes()
+            guard present < sizeBytes else { return .done(present) }
             try image.grow(toBytes: sizeBytes)
             return .done(sizeBytes)
         }
@@ -47,13 +48,22 @@ extension RBDImageStore {
             )
         case .beyondBlank(let refusal): throw refusal
         case .beyondFileSystem(let limit):
-            let unit = CapacityRange.granularityBytes
             throw VolumeError(
                 .outOfRange,
-                "\(what): \(limit.reason); the largest size that works is \((limit.bytes / unit * unit).inBinaryUnits); "
+                "\(what): \(limit.reason); the largest size that works is \(limit.imageBytes.inBinaryUnits); "
                     + "ask for that or less, or copy the data to a volume that is made larger"
             )
         }
+    }
+
+    /// The beginning of an image and its size.
+    ///
+    /// Read through a handle that cannot write. To read through one that can, librbd wants the exclusive lock where the
+    /// image has a journal, and a client that writes without pause does not let go of it.
+    static func head(of image: String, in context: IOContext) throws(RBDError) -> MemorySource {
+        let opened = try Image.open(image, in: context, access: .readOnly)
+        defer { opened.close() }
+        return MemorySource(sizeBytes: try opened.sizeBytes(), parts: [(0, try opened.bytes(at: 0, count: 64 << 10))])
     }
 
     private enum Growth: Sendable {

@@ -102,14 +102,13 @@ extension NodeVolumeService {
         let limit = try await kernel("read the super block of volume '\(volumeID)'") { () throws(KernelError) in
             try GrowthLimit.limit(of: device)
         }
-        guard let limit, size > limit.bytes else { return }
-        let unit = CapacityRange.granularityBytes
+        guard let limit, !limit.allows(size) else { return }
         throw VolumeError(
             .outOfRange,
             "cannot grow the file system of volume '\(volumeID)' to its image's \(size.inBinaryUnits): \(limit.reason), so "
-                + "\((limit.bytes / unit * unit).inBinaryUnits) are its limit; nothing was changed; if nothing was written "
+                + "\(limit.imageBytes.inBinaryUnits) are its limit; nothing was changed; if nothing was written "
                 + "behind its end, shrink the image: rbd resize --allow-shrink --size "
-                + "\(limit.bytes >> 20)M \(record.imageSpec.shellWord)"
+                + "\(limit.imageBytes >> 20)M \(record.imageSpec.shellWord)"
         )
     }
 

@@ -17,6 +17,8 @@ public import LinuxKernel
 /// makes four groups on a small disk, so 10,000 groups are 2,500 times the size; on large disks groups have up to 1
 /// TiB. resize2fs's own limits: e2fsprogs resize/main.c, and resize/resize2fs.c, `adjust_fs_info`.
 public struct GrowthLimit: Sendable, Hashable {
+    /// The size of the file system now, in bytes.
+    public let presentBytes: UInt64
     /// The largest size in bytes; at least the present size.
     public let bytes: UInt64
     /// In words: `its xfs has allocation groups of 64 MiB …`.
@@ -32,15 +34,34 @@ public struct GrowthLimit: Sendable, Hashable {
     public init?(_ source: any ByteSource) {
         if let found = XFSSuperblock(source) {
             let group = found.groupBlocks * found.blockBytes
+            presentBytes = found.sizeBytes
             bytes = max(found.sizeBytes, Self.times(group, Self.mostXFSGroups))
             reason =
                 "its xfs was made with allocation groups of \(group >> 20) MiB, and cannot do with more than 10,000 of "
                 + "them"
         } else if let found = ExtSuperblock(source) {
+            presentBytes = found.sizeBytes
             (bytes, reason) = Self.ext4(found)
         } else {
             return nil
         }
+    }
+
+    /// The largest image in whole MiB, as images are made and resized.
+    ///
+    /// It is the limit rounded down, but never less than the file system has: an image that is shrunk to this keeps all of
+    /// it.
+    public var imageBytes: UInt64 { max(Self.roundedUp(presentBytes), bytes / Self.mebibyte * Self.mebibyte) }
+
+    /// Whether an image may have `size` bytes: not more than the limit, or only by the rest of a MiB.
+    public func allows(_ size: UInt64) -> Bool { size <= max(bytes, imageBytes) }
+
+    private static let mebibyte: UInt64 = 1 << 20
+
+    /// A size in bytes in whole MiB, rounded up; that of the largest number is rounded down.
+    private static func roundedUp(_ bytes: UInt64) -> UInt64 {
+        let (sum, overflow) = bytes.addingReportingOverflow(mebibyte - 1)
+        return (overflow ? bytes : sum) / mebibyte * mebibyte
     }
 
     /// The least of ext4's limits.
