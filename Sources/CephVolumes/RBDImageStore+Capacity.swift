@@ -132,11 +132,13 @@ extension RBDImageStore {
             deadline: .now + .seconds(3)
         ) { () async throws(VolumeError) in
             try await place.waiting("read the beginning of image") { (context) throws(RBDError) -> String? in
-                let image = try Image.open(place.id.image, in: context, access: .readOnly)
-                let size = try image.sizeBytes()
-                let head = MemorySource(sizeBytes: size, parts: [(0, try image.bytes(at: 0, count: 64 << 10))])
-                let noted = try context.metadata(ofImageID: imageID, after: "nacre.io/")?[ImageMetadataKey.format]
-                return Self.fileSystemLost(head, noted, place.id) ?? Self.fileSystemBehind(head)
+                let head = try Self.head(of: place.id.image, in: context)
+                let notes = try context.metadata(ofImageID: imageID, after: "nacre.io/") ?? [:]
+                return Self.fileSystemLost(head, notes[ImageMetadataKey.format], place.id)
+                    ?? GrowthLimit(head)
+                    .flatMap { CutImage(imageBytes: head.sizeBytes, fileSystemBytes: $0.presentBytes) }
+                    .map { "image \($0.words(place.id, notes))" }
+                    ?? Self.fileSystemBehind(head, place.id)
             }
         }
         return fault ?? nil
@@ -154,15 +156,14 @@ extension RBDImageStore {
             + "\(id.description.shellWord), \(rescue)), or restore a backup"
     }
 
-    private static func fileSystemBehind(_ head: MemorySource) -> String? {
-        guard let limit = GrowthLimit(head), head.sizeBytes > limit.bytes else { return nil }
+    private static func fileSystemBehind(_ head: MemorySource, _ id: VolumeID) -> String? {
+        guard let limit = GrowthLimit(head), !limit.allows(head.sizeBytes) else { return nil }
         // A node does not grow an ext4 for what is less than a block group, so nothing refuses it.
         if let ext4 = ExtSuperblock(head), !ExtSuperblock.canGrow(from: ext4.sizeBytes, to: head.sizeBytes) {
             return nil
         }
-        let unit = CapacityRange.granularityBytes
         return "image has \(head.sizeBytes.inBinaryUnits), but its file system cannot have more than "
-            + "\((limit.bytes / unit * unit).inBinaryUnits): \(limit.reason); nodes do not mount it for writing until the "
-            + "image is shrunk to that: rbd resize --allow-shrink"
+            + "\(limit.imageBytes.inBinaryUnits): \(limit.reason); nodes do not mount it for writing until the "
+            + "image is shrunk to that: rbd resize --allow-shrink --size \(limit.imageBytes >> 20)M \(id.imageSpec.shellWord)"
     }
 }

@@ -63,9 +63,8 @@ extension NodeVolumeService {
                 .failedPrecondition,
                 refusal + "both ends of its image are zeros, but something was written between them, see rbd diff "
                     + "--whole-object \(record.imageSpec.shellWord); nothing was written now; to look at it: nacre volume map "
-                    + "--repair \(record.volumeID.shellWord); or, to lose all that is on it and begin anew: rbd resize "
-                    + "--allow-shrink --size 0 \(record.imageSpec.shellWord) && rbd resize --size \(device.sizeBytes >> 20)M "
-                    + "\(record.imageSpec.shellWord)"
+                    + "--repair \(record.volumeID.shellWord); or, to lose all that is on it and begin anew: "
+                    + record.wayToBeginAnew(device.sizeBytes, isNoted: false)
             )
         }
     }

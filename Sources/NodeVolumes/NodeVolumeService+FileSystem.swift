@@ -63,16 +63,13 @@ extension NodeVolumeService {
             // Nothing to check nor to grow.
             return try await format(record, device, mapped, state, making, mkfsOptions)
         }
+        try await refuseIfCut(record, device, notes, "mount volume '\(record.volumeID)'")
         guard content == .known(format: fileSystem) else {
-            let unsaying =
-                state == .none
-                ? "" : " && rbd image-meta remove \(record.imageSpec.shellWord) \(ImageMetadataKey.format)"
             throw VolumeError(
                 .failedPrecondition,
-                "cannot stage volume '\(record.volumeID)' as \(fileSystem): its image holds \(content); stage it as what "
-                    + "it is, or, to lose all that is on it and begin anew: rbd resize --allow-shrink --size 0 "
-                    + "\(record.imageSpec.shellWord) && rbd resize --size \(device.sizeBytes >> 20)M "
-                    + "\(record.imageSpec.shellWord)\(unsaying)"
+                "cannot stage volume '\(record.volumeID)' as \(fileSystem): its image holds \(content); nothing was written; "
+                    + "\(Self.wayToKeep(content, record)); or, to lose all that is on it and begin anew: "
+                    + record.wayToBeginAnew(device.sizeBytes, isNoted: state != .none)
             )
         }
         // Also what 0.1.0 made, which noted nothing: so that it is never taken for blank.

@@ -48,9 +48,7 @@ extension NodeVolumeService {
                     + "what was there was wiped, at least in part; nothing was written; first try to get it back from the "
                     + "copies of its super block: nacre volume map --repair \(record.volumeID.shellWord), \(Self.rescue(text)) on the "
                     + "device which that prints, then nacre volume unmap; or restore a backup; or, to lose all that is on "
-                    + "it and begin anew: rbd resize --allow-shrink --size 0 \(record.imageSpec.shellWord) && rbd resize --size "
-                    + "\(device.sizeBytes >> 20)M \(record.imageSpec.shellWord) && rbd image-meta remove \(record.imageSpec.shellWord) "
-                    + "\(ImageMetadataKey.format)"
+                    + "it and begin anew: \(record.wayToBeginAnew(device.sizeBytes, isNoted: true))"
             )
         case (_, .formatting(let begun, _)):
             return try await isLeftover(record, device, content, begun) ? .forced : .none

@@ -98,7 +98,11 @@ extension NodeVolumeService {
         let device = try await mapped(wanted, by: choice, deadline: deadline)
         record.device = "\(device.device)"
         if usage.isBlock {
-            if request.context[StageRequest.repair] != "true" { try await refuseFileSystem(record, wanted) }
+            if request.context[StageRequest.repair] != "true" {
+                try await refuseFileSystem(record, wanted)
+            } else if !usage.isReadOnly {
+                try await refuseIfCut(record, device, notes(wanted), "map volume '\(id)' to repair it")
+            }
             try await stageBlock(record, device)
         } else if try await !isMounted(record, device) {
             try await prepareFileSystem(&record, device, wanted, request.context["mkfsOptions"])

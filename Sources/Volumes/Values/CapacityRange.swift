@@ -11,6 +11,11 @@ public struct CapacityRange: Sendable, Hashable {
     /// The largest size: 2^60 bytes (1 EiB), where librbd's object numbers end for objects of 4 MiB.
     public static let largestBytes: UInt64 = 1 << 60
 
+    /// A size in whole MiB, as Ceph's tools and ours take it, rounded up: an image of that size holds all of `bytes`.
+    package static func mebibytes(holding bytes: UInt64) -> UInt64 {
+        bytes / granularityBytes + (bytes.isMultiple(of: granularityBytes) ? 0 : 1)
+    }
+
     /// At least this, 0 for no bound.
     public let requiredBytes: UInt64
 

@@ -1,0 +1,67 @@
+internal import BlockDevices
+internal import ExactText
+internal import ImageMapping
+internal import LinuxKernel
+internal import Volumes
+
+/// What an image may hold that is not mounted, and what a person does about it.
+extension NodeVolumeService {
+    /// Refuses an image that lacks the end of its file system, before a kernel or a checker sees it.
+    ///
+    /// - Parameter notes: Nacre's metadata of the image.
+    func refuseIfCut(
+        _ record: VolumeRecord,
+        _ device: MappedDevice,
+        _ notes: [String: String],
+        _ what: String
+    ) async throws(VolumeError) {
+        let found = try await kernel("read the super block of volume '\(record.volumeID)'") { () throws(KernelError) in
+            try GrowthLimit.limit(of: device.path)
+        }
+        guard let found, let cut = CutImage(imageBytes: device.sizeBytes, fileSystemBytes: found.presentBytes) else {
+            return
+        }
+        let id = try VolumeID(parsing: record.volumeID)
+        throw VolumeError(
+            .failedPrecondition,
+            "cannot \(what): its image \(cut.words(id, notes)); nothing was written"
+        )
+    }
+
+    /// How what an image holds is kept and used: the part of a refusal that comes first.
+    static func wayToKeep(_ content: DeviceContent, _ record: VolumeRecord) -> String {
+        let map = "nacre volume map --repair \(record.volumeID.shellWord)"
+        let (there, end) = ("on the device which that prints", "then nacre volume unmap")
+        guard case .known(let format) = content else { return "to look at it: \(map), \(end)" }
+        switch format {
+        case _ where VolumeCapability.fileSystems.contains(format): return "stage it as what it is, \(format)"
+        // The kernel's ext4 mounts both; with this it is one.
+        case "ext2", "ext3":
+            let journal = format == "ext2" ? "has_journal,extent" : "extent"
+            return "to keep all that is on it, make it an ext4: \(map), tune2fs -O \(journal) \(there), \(end)"
+        case "ext4dev":
+            return "to keep all that is on it, make it an ext4: \(map), tune2fs -E ^test_fs \(there), \(end)"
+        case "jbd":
+            return
+                "that is the journal of an ext4 elsewhere, which cannot be mounted without it: keep it until that file "
+                + "system has another (dumpe2fs -h shows whose it is: \(map), \(end))"
+        default:
+            return
+                "to keep what is on it, copy it to another volume: \(map), open or mount \(there) by what made it, \(end)"
+        }
+    }
+}
+
+extension VolumeRecord {
+    /// The commands that empty an image and give it its size again.
+    ///
+    /// - Parameters:
+    ///   - sizeBytes: What it has now; whole MiB, rounded up, are what it gets.
+    ///   - isNoted: Whether a note of the format stands on it, which speaks of what is lost then.
+    func wayToBeginAnew(_ sizeBytes: UInt64, isNoted: Bool) -> String {
+        let image = imageSpec.shellWord
+        return "rbd resize --allow-shrink --size 0 \(image) && rbd resize --size "
+            + "\(CapacityRange.mebibytes(holding: sizeBytes))M \(image)"
+            + (isNoted ? " && rbd image-meta remove \(image) \(ImageMetadataKey.format)" : "")
+    }
+}
