@@ -13,10 +13,8 @@ struct LocalPlace: Sendable, Equatable {
 extension Session {
     /// Where a volume is mounted or mapped on this machine: by this command line, or by the node service for kubelet.
     func place(of id: VolumeID, in uses: LocalUses) async throws -> LocalPlace? {
+        if let use = try uses.presentUse(of: id) { return LocalPlace(path: use.path, isBlock: use.kind == .device) }
         let mounts = try MountTable.current()
-        if let use = try uses.use(of: id), mounts.mount(at: use.path) != nil {
-            return LocalPlace(path: use.path, isBlock: use.kind == .device)
-        }
         let known = try NodeVolumeService.knownVolumes(in: uses.stateDirectory).first { $0.volumeID == "\(id)" }
         guard let known else { return nil }
         if mounts.mount(at: known.mountPath) != nil {

@@ -1,6 +1,7 @@
 import ExactText
 import FoundationEssentials
 import LinuxKernel
+import NodeVolumes
 import Volumes
 
 /// What this command line mapped and mounted on this machine: one small file for each volume, written before the action
@@ -39,6 +40,46 @@ struct LocalUses: Sendable {
         return try KernelFile.names(in: directory).compactMap { try read($0) }
     }
 
+    /// The use of a volume whose path shows that volume now; `nil` if there is none.
+    ///
+    /// A mount that ran out of time, or was killed, has a record and is at no path. What another volume or another program
+    /// has at the path is not this volume's.
+    func presentUse(of id: VolumeID) throws -> LocalUse? {
+        guard let use = try use(of: id) else { return nil }
+        return try present([use]).first
+    }
+
+    /// Those of `uses` whose paths show their volumes now, by the mounts and by what the node service has published.
+    func present(_ uses: [LocalUse]) throws -> [LocalUse] {
+        guard !uses.isEmpty else { return [] }
+        let mounts = try MountTable.current()
+        let known = try NodeVolumeService.knownVolumes(in: stateDirectory)
+        return uses.filter { use in
+            mounts.mount(at: use.path) != nil
+                && known.contains { $0.volumeID.isExactly(use.volumeID) && $0.targets.containsExactly(use.path) }
+        }
+    }
+
+    /// Whether a use may still be at its path: something is mounted there, and it is no other volume of the node service's.
+    private func holdsPath(_ use: LocalUse) throws -> Bool {
+        guard try MountTable.current().mount(at: use.path) != nil else { return false }
+        return try !NodeVolumeService.knownVolumes(in: stateDirectory).contains {
+            !$0.volumeID.isExactly(use.volumeID) && $0.targets.containsExactly(use.path)
+        }
+    }
+
+    /// Forgets the use of a volume that was deleted, and whose name another may get.
+    ///
+    /// Does nothing where another command works on the volume, or where the path shows it.
+    func forget(_ id: VolumeID) throws {
+        guard try use(of: id) != nil, let lock = try DirectoryLock.tryTake(directory(of: id)) else { return }
+        defer {
+            leave(id)
+            withExtendedLifetime(lock) {}
+        }
+        if try presentUse(of: id) == nil { try end(id) }
+    }
+
     /// Waits until no other command maps, mounts or releases the volume.
     ///
     /// Whoever has the lock is the only one to write its record, to stage and to unstage it.
@@ -69,14 +110,12 @@ struct LocalUses: Sendable {
     ///
     /// - Throws: `CommandFailure` if the volume is in use in another way.
     func begin(_ use: LocalUse, of id: VolumeID) throws {
-        if let present = try self.use(of: id), !present.isSame(as: use) {
-            guard try MountTable.current().mount(at: present.path) == nil else {
-                throw CommandFailure(
-                    .failed,
-                    "volume '\(use.title)' is in use at '\(present.path)' already; end that by: "
-                        + "\(present.kind.opposite) \(use.title.shellWord)"
-                )
-            }
+        if let present = try self.use(of: id), !present.isSame(as: use), try holdsPath(present) {
+            throw CommandFailure(
+                .failed,
+                "volume '\(use.title)' is in use at '\(present.path)' already; end that by: "
+                    + "\(present.kind.opposite) \(use.title.shellWord)"
+            )
         }
         try KernelFile.makeDirectories(stagingPath(of: id))
         try record(use, of: id)

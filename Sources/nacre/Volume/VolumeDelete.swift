@@ -1,6 +1,5 @@
 import ArgumentParser
 import ExactText
-import LinuxKernel
 import Volumes
 
 /// `nacre volume delete`.
@@ -46,7 +45,7 @@ struct VolumeDelete: AsyncParsableCommand {
         }
         let name = status.volume.facts.name ?? id.image
         session.wording.call(id, session.wording.name(of: id) == "\(id)" ? name : session.wording.name(of: id))
-        if let use = try local.uses.use(of: id), try MountTable.current().mount(at: use.path) != nil {
+        if let use = try local.uses.presentUse(of: id) {
             throw CommandFailure(
                 .failed,
                 "volume '\(name)' is in use at '\(use.path)'; end that by: \(use.kind.opposite) \(name.shellWord)"
@@ -61,6 +60,8 @@ struct VolumeDelete: AsyncParsableCommand {
         try await session.changing("deleting volume '\(name)'", "see nacre volume list") {
             try await session.backend.delete("\(id)", credentials: credentials, deadline: $0)
         }
+        // Of a mount that failed, or that another program ended: the volume that gets this name is used nowhere yet.
+        try? local.uses.forget(id)
         let backend = session.backend
         let rest = try await session.during("emptying the trash", step: { backend.purgeStep }) {
             await backend.emptyTrash(deadline: $0)

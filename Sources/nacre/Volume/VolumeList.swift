@@ -54,7 +54,7 @@ struct VolumeList: AsyncParsableCommand {
             let volumes = list.volumes.sorted { ExactText($0.title) < ExactText($1.title) }
             // Unreadable local records do not matter for a list of the clusters' volumes.
             let uses = Dictionary(
-                ((try? local.uses.all()) ?? []).map { ($0.volumeID, $0) },
+                ((try? local.uses.present(local.uses.all())) ?? []).map { ($0.volumeID, $0) },
                 uniquingKeysWith: { first, _ in first }
             )
             let reports = volumes.map { VolumeReport($0, use: uses["\($0.id)"]) }

@@ -41,7 +41,7 @@ extension Session {
     func report(_ status: VolumeStatus, in uses: LocalUses) async throws -> VolumeReport {
         let id = status.volume.id
         let place = try await place(of: id, in: uses)
-        var report = VolumeReport(status.volume, condition: status.condition, use: try uses.use(of: id))
+        var report = VolumeReport(status.volume, condition: status.condition, use: try uses.presentUse(of: id))
         guard let place, !place.isBlock else { return report }
         guard let stats = try? await backend.stats("\(id)", path: place.path, deadline: .now + .seconds(10)) else {
             return report
