@@ -165,6 +165,37 @@ struct SoundFileSystemTests {
     }
 
     @Test(
+        "An xfs with a file that mkfs.xfs itself put there is used; one with an empty root is not",
+        arguments: [0, 1]
+    )
+    func filledByMkfs(files: Int) throws {
+        let file = try ImageFile(size: Self.sizeBytes)
+        let prototype = "\(file.path).proto"
+        defer { unlink(prototype) }
+        let row = files == 0 ? "" : "host ---644 0 0 /etc/hostname\n"
+        try KernelFile.replace(prototype, with: Array("/\n0 0\nd--755 0 0\n\(row)$\n".utf8))
+        #expect(run("mkfs.xfs -q -f -p \(prototype) \(file.path)") == 0)
+        // Its own word for how many inodes are in use beyond the three of an empty one.
+        let counts = "xfs_db -r -c 'sb 0' -c 'p icount ifree' \(file.path) | tr -dc '0-9\\n'"
+        #expect(run("test $(( $(\(counts) | paste -sd-) )) = \(3 + files)") == 0)
+        #expect(try FileSystemState.state(of: file.path, "xfs") == (files == 0 ? .untouched : .used))
+    }
+
+    @Test(
+        "An image that is shrunk as far as an advice says holds all of its file system, and one of a MiB less does not"
+    )
+    func shrinks() throws {
+        let file = try ImageFile(size: 110 << 20)
+        #expect(run("mkfs.ext4 -q -F -O bigalloc \(file.path) 101952k") == 0)
+        let limit = try #require(try GrowthLimit.limit(of: file.path))
+        #expect(limit.imageBytes == 100 << 20 && limit.allows(limit.imageBytes) && !limit.allows(110 << 20))
+        for (bytes, isWhole) in [(limit.imageBytes, true), (limit.imageBytes - 1 << 20, false)] {
+            #expect(run("truncate -s \(bytes) \(file.path)") == 0)
+            #expect((run("e2fsck -f -n \(file.path)") == 0) == isWhole, "\(bytes)")
+        }
+    }
+
+    @Test(
         "How far a file system can grow follows from what mkfs made, whatever its size",
         arguments: [
             ("mkfs.xfs -q -f -d file,size=300m,name=", 75 << 20), ("mkfs.xfs -q -f -d file,size=1g,name=", 256 << 20),

@@ -73,6 +73,35 @@ struct GrowthTests {
         #expect(run("\(rbd) rm --no-progress replicapool/\(image)") == 0)
     }
 
+    @Test(
+        "An image that lacks the end of its file system is not well; grown as that says, it is",
+        arguments: ["xfs -f", "ext4"]
+    )
+    func cut(fileSystem: String) async throws {
+        let cluster = try #require(MicroCluster.current)
+        let image = "csi-vol-\(UUID().uuidString.lowercased())"
+        let file = "/tmp/\(image)"
+        let rbd = "rbd -c \(cluster.directory)/ceph.conf"
+        let format = "truncate -s 400M \(file) && mkfs.\(fileSystem) -q \(file)"
+        #expect(run("\(format) && \(rbd) import \(file) replicapool/\(image); s=$?; rm -f \(file); test $s = 0") == 0)
+        let service = cluster.lab().service
+        let id = "\(try cluster.clusterID)/replicapool//\(image)"
+        func condition() async throws -> VolumeCondition {
+            try await service.status(of: id, deadline: .now + .seconds(100)).condition
+        }
+        #expect(run("\(rbd) resize --no-progress --allow-shrink --size 390M replicapool/\(image)") == 0)
+        let cut = try await condition()
+        #expect(cut.isAbnormal && cut.message.contains("390 MiB") && cut.message.contains("400 MiB"), "\(cut)")
+        // Another program's image is grown by Ceph's tool.
+        #expect(cut.message.contains("rbd resize --size 400M replicapool/\(image)"), "\(cut)")
+        #expect(run("\(rbd) image-meta set replicapool/\(image) nacre.io/request-name cut") == 0)
+        #expect(try await condition().message.contains("nacre volume expand \(id) --size 400MiB"))
+        #expect(run("\(rbd) resize --no-progress --size 400M replicapool/\(image)") == 0)
+        let whole = try await condition()
+        #expect(!whole.isAbnormal, "\(whole)")
+        #expect(run("\(rbd) rm --no-progress replicapool/\(image)") == 0)
+    }
+
     @Test("An ext4 that does not grow is behind its image by what a node would grow it for, not by a remainder")
     func remainder() async throws {
         let cluster = try #require(MicroCluster.current)

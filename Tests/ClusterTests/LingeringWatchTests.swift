@@ -63,6 +63,41 @@ struct LingeringWatchTests {
         }
     }
 
+    @Test("In a full pool, who wants to delete a volume in use is told so each time, and keeps nobody waiting")
+    func full() async throws {
+        try await FaultyCluster.with { faulty in
+            let lab = faulty.cluster.lab(watchPatience: .milliseconds(1))
+            let bench = VolumeBehaviour.Bench(
+                service: lab.service,
+                parameters: ["clusterID": try faulty.cluster.clusterID, "pool": "rbd"],
+                credentials: try faulty.cluster.provisioner,
+                prefix: "pvc"
+            )
+            let handle = try await bench.create(bench.request(uuid)).id.description
+            let census = try PoolCensus(faulty.cluster, pool: "rbd")
+            let opened = try await census.blocking { [image] (pool) throws(RBDError) in
+                try Image.open(image, in: pool, access: .readOnly)
+            }
+            try await faulty.ceph("osd", "pool", "set-quota", "rbd", "max_objects", "1")
+            try await eventually("the pool is full", within: .seconds(60)) {
+                try await faulty.ceph("osd", "pool", "ls", "detail").contains("full_quota")
+            }
+            try await eventually("nothing can be written") {
+                do {
+                    _ = try await bench.create(bench.request(UUID().uuidString))
+                    return false
+                } catch let error as VolumeError where error.code == .resourceExhausted {
+                    return true
+                }
+            }
+            // The first sees the watch, each other has it reviewed.
+            for _ in 0..<4 { #expect(await refusal(bench, handle)?.code == .failedPrecondition) }
+            _ = try await lab.service.status(of: handle, deadline: .now + .seconds(60))
+            try await faulty.ceph("osd", "pool", "set-quota", "rbd", "max_objects", "0")
+            await census.blocking { _ in opened.close() }
+        }
+    }
+
     private func refusal(_ bench: VolumeBehaviour.Bench, _ handle: String) async -> VolumeError? {
         do {
             try await bench.delete(handle)

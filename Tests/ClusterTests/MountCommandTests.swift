@@ -184,4 +184,47 @@ struct MountCommandTests {
             #expect(try await nacre("volume delete \(name) --yes").status == 0)
         }
     }
+
+    @Test("A mounted volume with a journal grows: nothing is read through a handle that wants its lock")
+    func journal() async throws {
+        try await with { nacre, node, directory in
+            let name = "journal-\(UInt32.random(in: 0...UInt32.max))"
+            let path = "\(directory)/mnt"
+            let features = "--features exclusive-lock,journaling"
+            let made = try await nacre("volume create \(name) --pool rbd --size 400MiB --fs xfs \(features)")
+            #expect(made.status == 0, "\(made)")
+            #expect(try await node("volume mount \(name) \(path)").status == 0)
+            let before = try bytes(at: path)
+            let grown = try await nacre("volume expand \(name) --size 500MiB")
+            #expect(grown.status == 0, "\(grown)")
+            #expect(try bytes(at: path) >= before + 90 << 20)
+            #expect(try await nacre("volume unmount \(name)").status == 0)
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+        }
+    }
+
+    @Test("A volume that is not at the path of its record is not shown there, and a new one of its name has no record")
+    func staleUse() async throws {
+        try await with { nacre, node, directory in
+            let name = "stale-\(UInt32.random(in: 0...UInt32.max))"
+            let path = "\(directory)/mnt"
+            let create = "volume create \(name) --pool rbd --size 64MiB --fs ext4"
+            #expect(try await nacre(create).status == 0)
+            #expect(try await node("volume mount \(name) \(path)").status == 0)
+            #expect(try await nacre("volume list").output.contains(path))
+            // What a command leaves that ran out of time.
+            let uses = "\(directory)/state/cli"
+            let kept = "\(directory)/kept"
+            let cluster = try #require(MicroCluster.current)
+            try await cluster.execute("cp", "-a", uses, kept)
+            #expect(try await node("volume unmount \(name)").status == 0)
+            try await cluster.execute("sh", "-ec", "cp -a \(kept)/. \(uses)/; test -e \(uses)/*/use.json")
+            #expect(try await !nacre("volume list").output.contains(path))
+            #expect(try await !nacre("volume show \(name)").output.contains(path))
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+            try await cluster.execute("sh", "-ec", "! test -e \(uses)/*/use.json")
+            #expect(try await nacre(create).status == 0)
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+        }
+    }
 }

@@ -70,6 +70,35 @@ struct LocalUsesTests: ~Copyable {
         #expect(try uses.use(of: id) == third)
     }
 
+    @Test("A use whose path shows another volume, or nothing of the node service's, is at no place")
+    func isNowhere() throws {
+        try uses.begin(LocalUse(volumeID: "\(id)", kind: .mount, path: "/proc"), of: id)
+        #expect(try uses.presentUse(of: id) == nil)
+        let usage = #"{"isBlock":false,"fileSystem":"ext4","mountFlags":[],"mode":1}"#
+        func publish(_ handle: String) throws {
+            try FileManager.default.createDirectory(atPath: "\(root)/state/volumes", withIntermediateDirectories: true)
+            let record = """
+                {"version":1,"volumeID":"\(handle)","stagingPath":"\(root)/staging","isStaged":true,"usage":\(usage),\
+                "targets":[{"path":"/proc","isReadOnly":false,"usage":\(usage)}]}
+                """
+            try record.write(toFile: "\(root)/state/volumes/record.json", atomically: true, encoding: .utf8)
+        }
+        try publish("a/p//csi-vol-2")
+        #expect(try uses.presentUse(of: id) == nil)
+        // Nothing of it is there, so it begins anew elsewhere.
+        try uses.begin(LocalUse(volumeID: "\(id)", kind: .mount, path: "\(root)/elsewhere"), of: id)
+        let use = LocalUse(volumeID: "\(id)", kind: .mount, path: "/proc")
+        try uses.record(use, of: id)
+        try publish("\(id)")
+        #expect(try uses.presentUse(of: id) == use)
+        try uses.forget(id)
+        #expect(try uses.use(of: id) == use)
+        try FileManager.default.removeItem(atPath: "\(root)/state/volumes")
+        try uses.forget(id)
+        #expect(try uses.use(of: id) == nil)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(root)/state/cli").isEmpty)
+    }
+
     @Test("A note that cannot be read is an error, not an absence")
     func refusesGarbage() throws {
         try uses.begin(LocalUse(volumeID: "\(id)", kind: .mount, path: "/mnt/x"), of: id)

@@ -104,4 +104,37 @@ extension NodeTests {
         try await lab.run("down", image, "ext4", observer: nil)
         try await lab.remove(image)
     }
+
+    @Test(
+        "An ext2 or ext3 is made an ext4 by the way that the error names first, and keeps its files",
+        arguments: ["ext2", "ext3"]
+    )
+    func becomesExt4(format: String) async throws {
+        let image = "was-\(format)"
+        let lab = try await NodeLab.fresh(image, megabytes: 64)
+        let (file, files) = ("\(lab.directory)/disk", "\(lab.directory)/files")
+        try await shell(
+            "mkdir \(files) && echo row > \(files)/row && truncate -s 64M \(file) && mke2fs -q -t \(format) -d \(files) \(file)"
+        )
+        try await importImage(image, file, "layering,exclusive-lock")
+        _ = try await rbd("image-meta set rbd/\(image) nacre.io/request-name x")
+        let refusal = await #expect(throws: VolumeError.self) {
+            try await lab.service().stage(lab.stageRequest(image), deadline: soon)
+        }
+        let message = refusal?.message ?? ""
+        let keep = try #require(message.firstRange(of: "to keep all")),
+            lose = try #require(message.firstRange(of: "to lose all"))
+        #expect(keep.lowerBound < lose.lowerBound && message.contains("holds \(format)"), "\(message)")
+        let options = try #require(message.firstRange(of: "tune2fs ")).upperBound
+        var request = lab.stageRequest(image, fsType: nil)
+        request.context[StageRequest.repair] = "true"
+        try await lab.service().stage(request, deadline: soon)
+        let words = message[options...].prefix { $0 != "," }.replacing(" on the device which that prints", with: "")
+        try await shell("tune2fs \(words) \(lab.stagingPath(image))/device")
+        try await lab.run("down", image, nil, observer: nil)
+        try await lab.service().stage(lab.stageRequest(image), deadline: soon)
+        #expect(try await shell("cat \(lab.stagingPath(image))/row") == "row\n")
+        try await lab.run("down", image, "ext4", observer: nil)
+        try await lab.remove(image)
+    }
 }

@@ -216,6 +216,25 @@ extension NodeTests {
         try await lab.remove(image)
     }
 
+    @Test("A note that a format began never costs an xfs that mkfs.xfs itself filled")
+    func keepsFilled() async throws {
+        let image = "keep-filled"
+        let lab = try await NodeLab.fresh(image, megabytes: 400)
+        let file = "\(lab.directory)/partial"
+        try await shell(
+            """
+            printf '/\\n0 0\\nd--755 0 0\\nhost ---644 0 0 /etc/hostname\\n$\\n' > \(file).proto
+            truncate -s 400M \(file) && mkfs.xfs -q -p \(file).proto \(file)
+            """
+        )
+        try await replace(image, by: file, in: lab)
+        try await note(image, "formatting xfs worker-9 2026-11-29T12:00:00Z 5")
+        try await lab.service().stage(lab.stageRequest(image, fsType: "xfs"), deadline: soon)
+        try await shell("cmp /etc/hostname \(lab.stagingPath(image))/host")
+        try await lab.run("down", image, "xfs", observer: nil)
+        try await lab.remove(image)
+    }
+
     @Test("A file system that was made and never mounted is made anew, data that has no name is not")
     func provesUnused() async throws {
         let lab = try await NodeLab.fresh("unused", megabytes: 400)

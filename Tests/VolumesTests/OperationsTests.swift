@@ -107,9 +107,13 @@ struct OperationsTests {
         let gate = Gate()
         defer { gate.open() }
         let first = Task {
-            try await operations.run("expand 'a'", on: "a", fingerprint: "e", deadline: .now + .seconds(20)) {
-                () async throws(VolumeError) in await gate.pass()
-            }
+            try await operations.run(
+                "expand 'a'",
+                on: "a",
+                fingerprint: "e",
+                deadline: .now + .seconds(20),
+                obstacle: { "pool 'p' is full" }
+            ) { () async throws(VolumeError) in await gate.pass() }
         }
         while operations.underWay.isEmpty { await Task.yield() }
         await #expect {
@@ -119,6 +123,7 @@ struct OperationsTests {
         } throws: { error in
             guard let error = error as? VolumeError else { return false }
             return error.code == .aborted && error.message.contains("expand 'a' has been under way")
+                && error.message.contains("; pool 'p' is full; retry")
         }
         gate.open()
         try await first.value
