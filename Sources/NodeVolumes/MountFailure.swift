@@ -20,6 +20,14 @@ struct MountFailure: Sendable {
         }
     }
 
+    /// Whether the file system may be why: not where the kernel, this process or another holder of the device is.
+    var mayBeDamage: Bool {
+        let others: [Errno] = [
+            .resourceBusy, .permissionDenied, .notPermitted, .readOnlyFileSystem, .operationNotSupportedByDevice,
+        ]
+        return !others.contains(error.errno)
+    }
+
     /// Why, for a person: what the errno means of a mount, and the kernel's own words.
     ///
     /// - Parameters:

@@ -65,12 +65,7 @@ extension NodeVolumeService {
         }
         try await refuseIfCut(record, device, notes, "mount volume '\(record.volumeID)'")
         guard content == .known(format: fileSystem) else {
-            throw VolumeError(
-                .failedPrecondition,
-                "cannot stage volume '\(record.volumeID)' as \(fileSystem): its image holds \(content); nothing was written; "
-                    + "\(Self.wayToKeep(content, record)); or, to lose all that is on it and begin anew: "
-                    + record.wayToBeginAnew(device.sizeBytes, isNoted: state != .none)
-            )
+            throw Self.otherContent(record, device, content, state, marked: mark)
         }
         // Also what 0.1.0 made, which noted nothing: so that it is never taken for blank.
         if state.isOpen(isOurs: origin != .foreign), !record.usage.isReadOnly {
@@ -169,8 +164,8 @@ extension NodeVolumeService {
             Self.code(of: error),
             "cannot mount volume '\(record.volumeID)': \(reason)\(await holders(of: error))"
         )
-        // EUCLEAN is "structure needs cleaning", EBADMSG a wrong checksum.
-        guard [117, 74, 5, 22].contains(error.errno.rawValue) else { return plain }
+        // Damage shows as EUCLEAN, EBADMSG, ENOENT and many others.
+        guard failure.mayBeDamage else { return plain }
         enter(NodeStep.checkingFileSystem, device.path)
         let isXFS = record.usage.fileSystem == "xfs"
         let (program, flags) = isXFS ? ("xfs_repair", ["-n"]) : ("e2fsck", ["-f", "-n"])

@@ -59,6 +59,48 @@ extension NodeVolumeService {
         }
     }
 
+    /// Why a device is not mounted that holds something else than the wanted file system, and what to do.
+    ///
+    /// What Nacre formatted and nobody knows any more is a damaged file system, so its repair comes first.
+    static func otherContent(
+        _ record: VolumeRecord,
+        _ device: MappedDevice,
+        _ content: DeviceContent,
+        _ state: FormatState,
+        marked mark: String?
+    ) -> VolumeError {
+        let noted = (state.text ?? mark ?? "").parts(at: " ", omittingEmpty: true)
+        let fileSystem = VolumeCapability.fileSystems.first { noted.containsExactly($0) } ?? record.usage.fileSystem
+        let anew =
+            "or, to lose all that is on it and begin anew: \(record.wayToBeginAnew(device.sizeBytes, isNoted: state != .none))"
+        let made =
+            switch state {
+            case .formatted(let text), .formatting(_, let text): "its image says '\(text.printable)'"
+            case .none: mark.map { "it was made for the file system \($0.printable)" }
+            }
+        if case .known(let format) = content, VolumeCapability.fileSystems.contains(format) || made == nil {
+            return VolumeError(
+                .failedPrecondition,
+                "cannot stage volume '\(record.volumeID)' as \(record.usage.fileSystem): its image holds \(content); nothing "
+                    + "was written; \(wayToKeep(content, record)); \(anew)"
+            )
+        }
+        guard let made else {
+            return VolumeError(
+                .failedPrecondition,
+                "cannot stage volume '\(record.volumeID)' as \(fileSystem): its image holds \(content), and nothing "
+                    + "says that Nacre made a file system on it; nothing was written; \(wayToKeep(content, record)); \(anew)"
+            )
+        }
+        return VolumeError(
+            .failedPrecondition,
+            "cannot mount volume '\(record.volumeID)': \(made), and it holds \(content): its \(fileSystem) is damaged at its "
+                + "start, or was overwritten; nothing was written; first try to repair it by the copies of its super "
+                + "block: nacre volume map --repair \(record.volumeID.shellWord), \(rescue(state.text ?? fileSystem)) on the device "
+                + "which that prints, then nacre volume unmap; or restore a backup; \(anew)"
+        )
+    }
+
     /// What looks for the copies of a lost super block, by what the image says of its file system.
     private static func rescue(_ text: String) -> String {
         text.parts(at: " ").contains("xfs") ? "xfs_repair" : "e2fsck -f"

@@ -11,7 +11,8 @@ extension NodeVolumeService {
     ///
     /// | at the path | what is done |
     /// | --- | --- |
-    /// | the volume, by its record or its device | it is unmounted |
+    /// | the volume, by its record | it is unmounted |
+    /// | the volume, by its device, where its record is lost, or is younger and the path is a pod's | it is unmounted |
     /// | anything else that is mounted | refused, also when it is another volume's or the volume's staging path |
     /// | an empty directory or file that was the volume's target | it is removed |
     /// | any other empty directory or file | it stays |
@@ -88,6 +89,14 @@ extension NodeVolumeService {
                 "cannot \(what): '\(path.printable)' has volume '\(other.volumeID)'; name that one"
             )
         }
+        // A record that is there names all that was published, unless it was lost, and written anew by a stage since.
+        if all.contains(where: { $0.volumeID.isExactly(volumeID) }), !Self.isPodPath(path) {
+            throw VolumeError(
+                .failedPrecondition,
+                "cannot \(what): nothing was published at '\(path.printable)'; what is mounted there was mounted by something "
+                    + "else, and was left alone; end it by what mounted it, or umount"
+            )
+        }
         let image = (try? VolumeID(parsing: volumeID)).map { address(of: $0) }
         let mapper = mapper
         let devices = try await mapping { (_) throws(MappingError) in try mapper.devices(of: image) }
@@ -97,5 +106,17 @@ extension NodeVolumeService {
         }
         enter(NodeStep.removingTarget, path)
         try await removeTarget(path, what)
+    }
+
+    /// Whether kubelet gives such a path to a pod.
+    ///
+    /// `…/pods/UID/volumes/PLUGIN/NAME`, `…/plugins/kubernetes.io/csi/volumeDevices/publish/NAME/UID`.
+    private static func isPodPath(_ path: String) -> Bool {
+        let parts = path.parts(at: "/")
+        return parts.indices.contains { index in
+            let rest = parts[index...]
+            return rest.count >= 5 && parts[index] == "pods" && ["volumes", "volumeDevices"].contains(parts[index + 2])
+                || rest.count >= 4 && parts[index] == "volumeDevices" && parts[index + 1] == "publish"
+        }
     }
 }

@@ -13,10 +13,12 @@ extension NodeTests {
         arguments: [
             ("ext4", "debugfs -w -R 'clri <2>'", "e2fsck"),
             ("xfs", "dd if=/dev/zero bs=512 seek=1 count=3 conv=notrunc,fsync status=none of", "xfs_repair"),
+            // The root directory is none: the kernel answers with ENOENT.
+            ("xfs", "xfs_db -x -c 'inode 128' -c 'write -d core.mode 0'", "xfs_repair"),
         ]
     )
     func damaged(fsType: String, harm: String, tool: String) async throws {
-        let image = "damaged-\(fsType)"
+        let image = "damaged-\(fsType)-\(harm.utf8.count)"
         let lab = try await NodeLab.fresh(image, megabytes: 400)
         try await lab.run("stage", image, fsType, observer: nil)
         try await lab.run("down", image, fsType, observer: nil)
@@ -33,6 +35,42 @@ extension NodeTests {
             }
             #expect(try lab.remains() == [])
         }
+        try await lab.remove(image)
+    }
+
+    @Test(
+        "A file system of Nacre's that has lost its mark is to be repaired, not to be wiped first, and is repaired so",
+        arguments: [("ext4", 1080, "e2fsck -f", "e2fsck -f -y"), ("xfs", 0, "xfs_repair", "xfs_repair")]
+    )
+    func lostMark(fsType: String, offset: Int, advised: String, tool: String) async throws {
+        let image = "lost-mark-\(fsType)"
+        let lab = try await NodeLab.fresh(image, megabytes: 400)
+        try await lab.run("stage", image, fsType, observer: nil)
+        try await shell("echo kept > \(lab.stagingPath(image))/kept")
+        try await lab.run("down", image, fsType, observer: nil)
+        let device = "\(lab.stagingPath(image))/device"
+        try await lab.service().stage(lab.stageRequest(image, fsType: nil), deadline: soon)
+        try await shell("printf xx | dd bs=1 seek=\(offset) conv=notrunc,fsync status=none of=\(device)")
+        try await lab.run("down", image, nil, observer: nil)
+        await #expect {
+            try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+        } throws: { error in
+            let words = "\(error)"
+            guard let repair = words.firstRange(of: "map --repair"), let wipe = words.firstRange(of: "rbd resize")
+            else {
+                return false
+            }
+            return words.contains("damaged") && words.contains(advised) && words.contains("restore a backup")
+                && repair.lowerBound < wipe.lowerBound
+        }
+        #expect(try lab.remains() == [])
+        try await lab.service().stage(lab.stageRequest(image, fsType: nil), deadline: soon)
+        // e2fsck ends with 1 when it has repaired.
+        try await shell("\(tool) \(device) || [ $? = 1 ]")
+        try await lab.run("down", image, nil, observer: nil)
+        try await lab.run("stage", image, fsType, observer: nil)
+        #expect(try await shell("cat \(lab.stagingPath(image))/kept") == "kept\n")
+        try await lab.run("down", image, fsType, observer: nil)
         try await lab.remove(image)
     }
 

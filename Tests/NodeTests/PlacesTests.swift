@@ -30,6 +30,20 @@ extension NodeTests {
         try await shell("mountpoint -q \(lab.stagingPath("own")) && mountpoint -q \(lab.targetPath("own"))")
         try await shell("mountpoint -q \(other.targetPath("own-other"))")
 
+        // What somebody has bound to a path that was never published.
+        let bound = "\(lab.directory)/pods/bound"
+        try await shell("mkdir \(bound) && mount --bind \(lab.stagingPath("own")) \(bound)")
+        let bind = await code {
+            try await lab.service().unpublish(volumeID: lab.handle("own"), targetPath: bound, deadline: soon)
+        }
+        #expect(bind == .failedPrecondition)
+        try await shell("mountpoint -q \(bound) && umount \(bound) && rmdir \(bound)")
+        // A pod's path is taken back although the record was lost, and another was written by a stage since.
+        let pod = "\(lab.directory)/pods/uid/volumes/kubernetes.io~csi/own"
+        try await shell("mkdir -p \(pod) && mount --bind \(lab.stagingPath("own")) \(pod)")
+        try await lab.service().unpublish(volumeID: lab.handle("own"), targetPath: pod, deadline: soon)
+        try await shell("! mountpoint -q \(pod) && rm -r \(lab.directory)/pods/uid")
+
         // On top of the volume's own.
         try await shell("mount -t tmpfs none \(lab.targetPath("own"))")
         let top = await code {
