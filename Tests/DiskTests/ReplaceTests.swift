@@ -187,6 +187,24 @@ struct ReplaceTests {
         }
     }
 
+    @Test("What is not a new disk is not taken for one: the failed disk, its db's, another OSD's")
+    func notNew() throws {
+        let lab = try DiskLab()
+        let (data, database) = try make(lab)
+        let words = "replace \(data.loop) --include \(database.loop)"
+        for (new, reason) in [(data, "the failed disk itself"), (database, "is no new disk")] {
+            let ran = lab.nacre("\(words) --new \(new.loop)")
+            #expect(ran.status == 77 && ran.errors.contains(reason), "\(ran.errors)")
+            #expect(!ran.output.contains("ceph-volume"), "\(ran.output)")
+        }
+        // The failed disk is gone by its name, and still there under the new one's.
+        let gone = lab.nacre("replace --osd 7 --include \(database.loop) --include \(data.loop) --new \(data.loop)")
+        #expect(gone.status == 77 && gone.errors.contains("osd.7"), "\(gone.errors)")
+        let blank = try lab.disk("blank", 512 << 20)
+        let ran = lab.nacre("\(words) --new \(blank.loop)")
+        #expect(ran.status == 0 && ran.output.contains("--data \(blank.loop)"), "\(ran.errors)")
+    }
+
     @Test("An OSD that nobody knows, or a number that two clusters have, is refused with what to do")
     func unknown() throws {
         let lab = try DiskLab()

@@ -1,6 +1,6 @@
 public import BlockDevices
 internal import ExactText
-internal import LinuxKernel
+public import LinuxKernel
 
 /// What the OSD of a failed disk leaves to the OSD that takes its place: its number, its db and wal.
 ///
@@ -100,6 +100,42 @@ public struct OSDReplacement: Sendable {
             }
         )
         deviceClass = tags.compactMap { $0["ceph.crush_device_class"] }.first { !$0.isEmpty && $0 != "None" }
+    }
+
+    /// Refuses a disk that is not a new one: its data would be lost, or the OSD would be made on what has failed.
+    ///
+    /// - Parameters:
+    ///   - new: The disk that is to take the failed one's place, or a part of it.
+    ///   - failed: The failed disk by the kernel's name; `nil` if it is gone.
+    ///   - survey: All disks of the host.
+    /// - Throws: ``Refusal``.
+    public func refuse(new: BlockNode, failed: String?, _ survey: HostSurvey) throws(Refusal) {
+        let remedy = "name the disk that takes its place by --new"
+        let disks = survey.tree.disks(below: new.name)
+        let nodes = disks + disks.flatMap { survey.tree.otherPaths(of: $0.name) }
+        let own = failed.map { [$0] + survey.tree.otherPaths(of: $0).map(\.name) } ?? []
+        if nodes.contains(where: { own.contains($0.name) }) {
+            throw Refusal(.contradiction, "'\(new.path)' is on the failed disk itself", remedy: remedy)
+        }
+        // A partition or a volume may lie on a disk that others use, too.
+        guard !new.isPartition, new.mapping == nil else { return }
+        for node in nodes {
+            if let directory = survey.systemDevices[node.name] {
+                throw Refusal(.system, "'\(new.path)' carries '\(directory)' of this system", remedy: remedy)
+            }
+            guard let inspection = survey.inspections[node.name] else { continue }
+            if let place = inspection.mounts.first {
+                throw Refusal(.mounted, "'\(new.path)' is in use: mounted at '\(place.mountPoint)'", remedy: remedy)
+            }
+            let owners = (inspection.contents?.regions ?? []).flatMap(\.owners)
+            guard let found = owners.first(where: { $0.osdUUID == owner.osdUUID }) ?? owners.first else { continue }
+            throw Refusal(
+                .content,
+                "'\(new.path)' is no new disk: it has \(found.text)",
+                remedy: found.osdUUID == owner.osdUUID
+                    ? remedy : "\(remedy), or erase this one first if nobody needs that: nacre-disk zap"
+            )
+        }
     }
 
     /// The disk is of other OSDs than the one that was asked for.

@@ -1,4 +1,5 @@
 internal import BlockDevices
+internal import ExactText
 internal import LinuxKernel
 
 /// Finds and removes everything of named clusters on one host, and nothing else.
@@ -21,6 +22,8 @@ public struct NodeTeardown: Sendable {
         /// Whether it may still hold something of the cluster: it cannot be read, or holds an OSD of an unknown
         /// cluster.
         public let isUnclear: Bool
+        /// What makes it clear; nothing where it is clear.
+        public var remedy: String?
     }
 
     /// Finds everything of a cluster.
@@ -57,7 +60,7 @@ public struct NodeTeardown: Sendable {
                 continue
             }
             guard named.contains(inspection.node.name) else {
-                left += Self.remark(inspection, owners)
+                left += Self.remark(inspection, owners, system: survey.systemDevices[inspection.node.name])
                 continue
             }
             let options = ZapOptions(clusters: clusters, method: method)
@@ -100,14 +103,29 @@ public struct NodeTeardown: Sendable {
     }
 
     /// What may be the cluster's and cannot be told.
-    private static func remark(_ inspection: DiskInspection, _ owners: [OSDOwner]) -> [Left] {
+    private static func remark(
+        _ inspection: DiskInspection,
+        _ owners: [OSDOwner],
+        system: String?
+    ) -> [Left] {
         let path = inspection.node.path
         guard let contents = inspection.contents else {
             let why = inspection.failures.map { " (\($0.words))" }.joined()
-            return [Left(text: "\(path): cannot be read\(why)", isUnclear: true)]
+            let uses = (system.map { [$0] } ?? []) + inspection.mounts.map(\.mountPoint)
+            let use = uses.first.map { ", and carries '\($0)'" } ?? ""
+            let remedy =
+                uses.isEmpty
+                ? "have '\(path)' read (as root, on the host itself), or take it out of the node if it is broken"
+                : "have '\(path)' read (as root, on the host itself); it is in use, so never erase it"
+            return [Left(text: "\(path): cannot be read\(why)\(use)", isUnclear: true, remedy: remedy)]
         }
-        if owners.contains(where: { $0.clusterID == nil }) {
-            return [Left(text: "\(path): belongs to an OSD whose cluster is not known here", isUnclear: true)]
+        if let owner = owners.first(where: { $0.clusterID == nil }) {
+            let consent = owner.osdUUID.map { " --unknown-osd \($0)" } ?? ""
+            let remedy =
+                "find out whose '\(path)' is (nacre-disk inspect \(path.shellWord)); if it is this cluster's: nacre-disk zap "
+                + "\(path.shellWord)\(consent)"
+            let text = "\(path): belongs to an OSD whose cluster is not known here"
+            return [Left(text: text, isUnclear: true, remedy: remedy)]
         }
         if let other = owners.compactMap(\.clusterID).first {
             return [Left(text: "\(path): belongs to the cluster \(other)", isUnclear: false)]

@@ -54,6 +54,10 @@ struct ReplaceCommand: ParsableCommand {
         let disk = device == nil ? nil : named.first.map { $0.parent ?? $0.name }
         do throws(Refusal) {
             let found = try OSDReplacement(survey, disk: disk, osd: osd, cluster: fsid?.description.lowercased())
+            // One that is not plugged in yet is named by the path that it will have.
+            if let node = try? NamedDevice(new, in: tree).node {
+                try found.refuse(new: node, failed: disk, survey)
+            }
             output.show(found.report(tool.kind, device: new)) { _ in lines(found).joined(separator: "\n") }
         } catch {
             Console.error("cannot say how to replace it: \(error.text)")

@@ -108,7 +108,7 @@ struct TeardownCommand: ParsableCommand {
         guard !unclear.isEmpty else { return }
         Console.error(
             "nobody knows whether the cluster has left this node: \(unclear.map(\.text).joined(separator: "; ")); "
-                + "mend or erase these, then run it again"
+                + "\(unclear.compactMap(\.remedy).joined(separator: "; ")); then run it again"
         )
         throw ExitStatus.failed
     }
