@@ -78,7 +78,9 @@ extension NodeVolumeService {
             case .formatted(let text), .formatting(_, let text): "its image says '\(text.printable)'"
             case .none: mark.map { "it was made for the file system \($0.printable)" }
             }
-        if case .known(let format) = content, VolumeCapability.fileSystems.contains(format) || made == nil {
+        // Those of ext4's kind are one without some feature.
+        let kin = VolumeCapability.fileSystems + ["ext2", "ext3", "ext4dev"]
+        if case .known(let format) = content, kin.contains(format) || made == nil {
             return VolumeError(
                 .failedPrecondition,
                 "cannot stage volume '\(record.volumeID)' as \(record.usage.fileSystem): its image holds \(content); nothing "
