@@ -76,6 +76,7 @@ public final class ClusterConfiguration: Sendable {
             .invalidArgument,
             "cluster '\(clusterID.printable)' is not in \(path); it names \(known.isEmpty ? "no cluster" : known)\(nameless)"
         )
+        .ofMissingPlace()
     }
 
     private func sentence(_ broken: BrokenEntry) -> String {

@@ -80,7 +80,8 @@ extension RBDImageStore {
             }
             return ImageLimit.largestBytes(
                 hasObjectMap: header.features.contains(.objectMap),
-                objectSizeBytes: header.objectSizeBytes
+                objectSizeBytes: header.objectSizeBytes,
+                stripeCount: header.stripeCount
             )
         }
     }

@@ -118,7 +118,7 @@ extension RBDImageStore {
         do throws(RADOSError) {
             context = try await place.link.context(pool: dataPool, namespace: place.id.namespace)
         } catch {
-            throw ErrorMapping.openingPool(dataPool, of: place.id.clusterID, error, key: "dataPool")
+            throw ErrorMapping.openingPool(dataPool, of: place.id.clusterID, error)
         }
         let data = Place(
             id: try VolumeID(
@@ -157,11 +157,16 @@ extension RBDImageStore {
     }
 
     /// An image's metadata: one read of its id where that is not known, and one of its header.
+    ///
+    /// Nacre's own are all there, also behind many keys of others, which takes another read.
     public func metadata(of id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> [String: String]? {
         let place = try await place(of: id, as: credentials)
-        return try await place.trying("read the metadata of image") { () async throws(RBDError) in
-            try await found(id, place)?.metadata
+        let there = try await place.trying("read the metadata of image") { () async throws(RBDError) in
+            try await found(id, place)
         }
+        // More than one read brings: some of ours may be behind them.
+        guard let (imageID, present) = there, present.count >= 64 else { return there?.metadata }
+        return present.merging(try await place.marks(imageID) ?? [:]) { $1 }
     }
 
     /// An image's id and its metadata; an id that was remembered and leads nowhere is asked for again.

@@ -6,7 +6,8 @@ internal import Synchronization
 internal import SystemPackage
 public import Volumes
 
-/// Asks mkfs itself, by a run that writes nothing, on an empty file of the volume's size in memory.
+/// Asks mkfs itself, by a run that writes nothing, on an empty file of the volume's size in memory; and by one that makes
+/// the file system there, where that is small.
 ///
 /// See: mkfs.xfs(8), `-N`; mke2fs(8), `-n`. A file of holes takes no memory, and the runs some 20 ms.
 public final class MkfsTrial: FileSystemTrial {
@@ -76,17 +77,34 @@ public final class MkfsTrial: FileSystemTrial {
         guard let file = try? OwnedDescriptor.sharedMemory("nacre-mkfs", bytes: question.sizeBytes) else { return nil }
         // With -v mke2fs counts its groups, unless -q follows.
         let flags = question.fileSystem == "xfs" ? ["-N"] : ["-n", "-v", "-F"]
-        let outcome = try? await FileSystemProgram.run(
-            "mkfs.\(question.fileSystem)",
-            flags + question.options.words.filter { $0 != "-q" } + ["/proc/self/fd/0"],
-            "try the options of a file system",
-            input: FileDescriptor(rawValue: file.rawValue),
-            limit: .seconds(10)
-        )
-        _ = consume file
-        // Not here, not in time, or killed: the node will see.
-        guard let outcome, case .exited(let code) = outcome.status else { return nil }
-        if code == 0 { return .some(tooManyGroups(question.fileSystem, outcome.output)) }
+        func run(_ flags: [String]) async -> FileSystemProgram.Outcome? {
+            try? await FileSystemProgram.run(
+                "mkfs.\(question.fileSystem)",
+                flags + question.options.words.filter { $0 != "-q" } + ["/proc/self/fd/0"],
+                "try the options of a file system",
+                input: FileDescriptor(rawValue: file.rawValue),
+                limit: .seconds(10)
+            )
+        }
+        let outcome = await run(flags)
+        guard let reason = outcome.flatMap(refusal) else { return nil }
+        guard reason == nil, let report = outcome?.output else { return .some(reason) }
+        if let reason = tooManyGroups(question.fileSystem, report) { return .some(reason) }
+        // The dry run of mke2fs stops before it looks for room for what every file system has, such as lost+found.
+        guard question.fileSystem != "xfs", let groups = groupCount("ext4", report), groups <= mostGroupsMade else {
+            return .some(nil)
+        }
+        return await run(["-F"]).flatMap(refusal)
+    }
+
+    /// mke2fs makes a file system of up to so many groups in memory, which takes some MiB of it.
+    private static let mostGroupsMade: UInt64 = 1024
+
+    /// What a run says against the options; nothing where it has not judged them: not here, not in time, or killed. Then
+    /// the node will see.
+    private static func refusal(_ outcome: FileSystemProgram.Outcome) -> String?? {
+        guard case .exited(let code) = outcome.status else { return nil }
+        if code == 0 { return .some(nil) }
         return isOfThisMoment(outcome.complaint) || code >= 125 ? nil : .some(ToolOutput.reason(outcome.complaint))
     }
 
@@ -95,20 +113,22 @@ public final class MkfsTrial: FileSystemTrial {
     static func tooManyGroups(_ fileSystem: String, _ report: String) -> String? {
         let isXFS = fileSystem == "xfs"
         let most = isXFS ? GrowthLimit.mostXFSGroups : GrowthLimit.mostExt4Groups
-        let words = report.split { $0.isWhitespace || $0 == "," }.map(String.init)
-        let count =
-            if isXFS {
-                words.lazy.compactMap { $0.behind("agcount=").flatMap { UInt64($0) } }.first
-            } else {
-                words.indices.lazy.compactMap { index in
-                    words[index...].dropFirst().prefix(2).elementsEqual(["block", "groups"])
-                        ? UInt64(words[index]) : nil
-                }
-                .first
-            }
-        guard let count, count > most else { return nil }
+        guard let count = groupCount(fileSystem, report), count > most else { return nil }
         return
             "it would make \(count) \(isXFS ? "allocation" : "block") groups, and no node can do with more than \(most)"
+    }
+
+    private static func groupCount(_ fileSystem: String, _ report: String) -> UInt64? {
+        let words = report.split { $0.isWhitespace || $0 == "," }.map(String.init)
+        guard fileSystem != "xfs" else {
+            return words.lazy.compactMap { $0.behind("agcount=").flatMap { UInt64($0) } }.first
+        }
+        return words.indices.lazy.compactMap { index in
+            // Of one it says `1 block group`.
+            let unit = words[index...].dropFirst().prefix(2)
+            return unit.first == "block" && ["group", "groups"].contains(unit.last) ? UInt64(words[index]) : nil
+        }
+        .first
     }
 
     /// Whether a complaint is about the machine and not about the options.

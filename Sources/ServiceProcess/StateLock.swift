@@ -104,7 +104,8 @@ package struct StateLock: Sendable {
         } catch {
             throw VolumeError(
                 error.isNotAllowed ? .permissionDenied : .failedPrecondition,
-                "cannot keep volumes in state directory '\(directory)': \(error); name another one by --state-dir"
+                "cannot keep volumes in state directory '\(directory)': \(error); "
+                    + (error.isNotAllowed ? "do this as root" : "name another one by --state-dir")
             )
         }
     }

@@ -87,16 +87,15 @@ enum ErrorMapping {
     static func openingPool(
         _ pool: String,
         of clusterID: String,
-        _ error: RADOSError,
-        key: String = "pool"
+        _ error: RADOSError
     ) -> VolumeError {
         guard error.isNotFound else {
             return failing("cannot open pool '\(pool)' of cluster '\(clusterID)'", RBDError(error))
         }
         return VolumeError(
             .invalidArgument,
-            "cluster '\(clusterID)' has no pool '\(pool)' (\(error.call): \(error.code.name)); "
-                + "create it and run: rbd pool init \(pool.shellWord), or name another one by the parameter \(key)"
+            "cluster '\(clusterID)' has no pool '\(pool)' (\(error.call): \(error.code.name))"
         )
+        .ofMissingPlace()
     }
 }

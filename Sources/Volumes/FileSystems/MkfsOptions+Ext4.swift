@@ -48,7 +48,7 @@ extension MkfsOptions {
     /// See: lib/ext2fs/ext2_fs.h, `EXT4_MMP_MAX_UPDATE_INTERVAL`.
     static func refusalExt4(_ options: [ToolOptions.Option]) -> String? {
         for option in options where option.letter == "E" || option.letter == "R" {
-            guard let interval = option["mmp_update_interval"].flatMap({ UInt64($0) }), interval > 300 else { continue }
+            guard option.numbers("mmp_update_interval").contains(where: { $0.value > 300 }) else { continue }
             return "'\(option.text.printable)' has an mmp_update_interval above 300 s, which mkfs.ext4 refuses"
         }
         return nil
@@ -56,19 +56,18 @@ extension MkfsOptions {
 
     /// mke2fs needs room for at least twice the journal, whose size is given in MiB.
     static func smallestExt4(_ options: [ToolOptions.Option]) -> UInt64 {
-        let sizes = options.filter { $0.letter == "J" }.compactMap { $0["size"] }
-            .compactMap { UInt64($0.prefix(while: \.isNumber)) }
+        let sizes = options.filter { $0.letter == "J" }.flatMap { $0.numbers("size") }.compactMap(\.plain)
         guard let largest = sizes.max(), largest > 0, largest <= 10_240 * 1024 else { return 2 << 20 }
         // Half of its free blocks; the tables need space in addition.
         return max(2 << 20, (largest * 9 / 4 + 8) << 20)
     }
 
-    /// 2^20 block groups, which is 128 TiB with blocks of 4 KiB; and 2^32 blocks without 64bit.
+    /// 2^20 block groups, which is 128 TiB with blocks of 4 KiB; and 2^32 - 1 blocks without 64bit.
     ///
     /// A node grows a file system to no more than that, so none is made larger either (`GrowthLimit`).
     static func largestExt4(_ options: [ToolOptions.Option]) -> UInt64 {
         func number(_ letter: Character) -> UInt64? {
-            options.last { $0.letter == letter }?.value.flatMap { UInt64($0) }
+            options.last { $0.letter == letter }?.value.flatMap(ToolNumber.init)?.bytes(["s": 512])
         }
         // mke2fs.conf(5): two usage types have blocks of their own; what the node's says, a trial finds out.
         let types = options.filter { $0.letter == "T" }.flatMap { ($0.value ?? "").parts(at: ",") }
@@ -80,6 +79,6 @@ extension MkfsOptions {
         let byGroups = group.partialValue.multipliedReportingOverflow(by: 1 << 20)
         let limit = group.overflow || byGroups.overflow ? UInt64.max : byGroups.partialValue
         let has64Bit = features.last { $0 == "64bit" || $0 == "^64bit" || $0 == "none" } ?? "64bit"
-        return has64Bit == "64bit" ? limit : min(limit, block << 32)
+        return has64Bit == "64bit" ? limit : min(limit, block * UInt64(UInt32.max))
     }
 }

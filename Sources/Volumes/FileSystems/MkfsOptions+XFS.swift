@@ -32,14 +32,15 @@ extension MkfsOptions {
     static func smallestXFS(_ options: [ToolOptions.Option]) -> UInt64 {
         var smallest: UInt64 = 300 << 20
         let data = options.filter { $0.letter == "d" }
-        let groups = data.compactMap { $0["agcount"] }.compactMap { UInt64($0) }.max() ?? 4
-        let sizes = options.filter { $0.letter == "l" }.compactMap { $0["size"] }.compactMap(bytes)
+        let groups = data.flatMap { $0.numbers("agcount") }.compactMap(\.plain).max() ?? 4
+        let units = units(options)
+        let sizes = options.filter { $0.letter == "l" }.flatMap { $0.numbers("size") }.compactMap { $0.bytes(units) }
         // The log is in one group, and mkfs.xfs makes no log below 64 MiB by itself.
         let log = sizes.max() ?? 64 << 20
         if log < 1 << 40, !data.contains(where: { $0.names("agsize") }), groups < 1 << 20 {
             smallest = max(smallest, (log + (4 << 20)) * groups)
         }
-        if let size = data.compactMap({ $0["agsize"] }).compactMap(bytes).max(), size < 1 << 50 {
+        if let size = data.flatMap({ $0.numbers("agsize") }).compactMap({ $0.bytes(units) }).max(), size < 1 << 50 {
             // Two super blocks at least.
             smallest = max(smallest, size + (16 << 20))
         }
@@ -52,16 +53,16 @@ extension MkfsOptions {
     /// never mount. See: Documentation/admin-guide/xfs.rst, "Deprecation Roadmap".
     static func refusalXFS(_ options: [ToolOptions.Option]) -> String? {
         for option in options {
-            if option.letter == "d", let count = option["agcount"].flatMap({ UInt64($0) }), count > mostXFSGroups {
+            if option.letter == "d", option.numbers("agcount").contains(where: { $0.value > mostXFSGroups }) {
                 return
                     "'\(option.text.printable)' makes more than \(mostXFSGroups) allocation groups, which no node can do "
                     + "with"
             }
-            if option.letter == "m", option["crc"] == "0" {
+            if option.letter == "m", option.numbers("crc").contains(where: { $0.value == 0 }) {
                 return "'\(option.text.printable)' makes an xfs of version 4, without checksums, which kernels do not "
                     + "mount any more"
             }
-            if option.letter == "n", option["version"] == "ci" {
+            if option.letter == "n", option.all("version").contains(where: { $0.lowercased() == "ci" }) {
                 return
                     "'\(option.text.printable)' makes an xfs that takes names in any case, which kernels do not mount any "
                     + "more"
@@ -73,19 +74,28 @@ extension MkfsOptions {
     /// The most allocation groups that a node can do with (`GrowthLimit`).
     static let mostXFSGroups: UInt64 = 10_000
 
-    /// 10,000 allocation groups, of 1 TiB at most: a node grows a file system to no more than that (`GrowthLimit`).
+    /// 10,000 allocation groups, of a block less than 1 TiB at most: a node grows a file system to no more than that
+    /// (`GrowthLimit`). Fewer where the class says how many.
+    ///
+    /// See: xfsprogs libxfs/xfs_fs.h, `XFS_AG_MAX_BLOCKS`.
     static func largestXFS(_ options: [ToolOptions.Option]) -> UInt64 {
-        let size = options.filter { $0.letter == "d" }.compactMap { $0["agsize"] }.compactMap(bytes).max()
-        return mostXFSGroups * min(max(size ?? 1 << 40, 1 << 20), 1 << 40)
+        let data = options.filter { $0.letter == "d" }
+        let units = units(options)
+        let block = max(units["b"] ?? 4096, 512)
+        let most = ((1 << 40) - 1) / block * block
+        let size = data.flatMap { $0.numbers("agsize") }.compactMap { $0.bytes(units) }.max()
+        if size == nil, let count = data.flatMap({ $0.numbers("agcount") }).compactMap(\.plain).max() {
+            return min(max(count, 1), mostXFSGroups) * most
+        }
+        return mostXFSGroups * min(max(size ?? most, 1 << 20), most)
     }
 
-    /// A size in bytes as mkfs.xfs reads it, where it needs no size of blocks or sectors.
-    private static func bytes(_ text: String) -> UInt64? {
-        let shifts: [Character: UInt64] = ["k": 10, "m": 20, "g": 30, "t": 40]
-        if let plain = UInt64(text) { return plain }
-        guard let last = text.lowercased().last, let shift = shifts[last], let number = UInt64(text.dropLast()),
-            number < 1 << 24
-        else { return nil }
-        return number << shift
+    /// Bytes of a block and of a sector, the units that a size may have beside the binary ones.
+    private static func units(_ options: [ToolOptions.Option]) -> [String: UInt64] {
+        func size(_ letter: Character, _ names: [String], _ usual: UInt64) -> UInt64 {
+            let numbers = options.filter { $0.letter == letter }.flatMap { option in names.flatMap(option.numbers) }
+            return numbers.compactMap { $0.bytes([:]) }.last ?? usual
+        }
+        return ["b": size("b", ["size"], 4096), "s": size("s", ["size", "sectsize"], 512)]
     }
 }

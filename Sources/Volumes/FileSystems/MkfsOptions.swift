@@ -109,10 +109,15 @@ extension ToolOptions.Option {
     func names(_ name: String) -> Bool { self[name] != nil }
 
     /// The value of a sub-option; empty for one without.
-    subscript(name: String) -> String? {
-        for part in (value ?? "").parts(at: ",", omittingEmpty: true) where part.prefix(while: { $0 != "=" }) == name {
-            return String(part.drop { $0 != "=" }.dropFirst())
-        }
-        return nil
+    subscript(name: String) -> String? { all(name).first }
+
+    /// The values of a sub-option that stands there several times.
+    func all(_ name: String) -> [String] {
+        (value ?? "").parts(at: ",", omittingEmpty: true)
+            .filter { $0.prefix { $0 != "=" } == name }
+            .map { String($0.drop { $0 != "=" }.dropFirst()) }
     }
+
+    /// The numbers of a sub-option, as mkfs reads them.
+    func numbers(_ name: String) -> [ToolNumber] { all(name).compactMap(ToolNumber.init) }
 }

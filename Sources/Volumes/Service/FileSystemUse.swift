@@ -19,11 +19,26 @@ struct FileSystemUse: Sendable, CustomStringConvertible {
         )
     }
 
-    /// Reads what stands on an image.
-    init(mark: String, mkfsOptions: String?) throws(VolumeError) {
+    private init(mark: String, mkfsOptions: String?) throws(VolumeError) {
         self.mark = mark
         text = mkfsOptions ?? ""
         options = VolumeCapability.fileSystems.contains(mark) ? try MkfsOptions(text, for: mark) : nil
+    }
+
+    /// What a node will make on a blank image: what stands on the image, else what the request says, else what a node
+    /// takes.
+    ///
+    /// Options that mkfs will refuse anyway limit nothing, so the file system's own limits hold.
+    init(onImage metadata: [String: String], _ capability: VolumeCapability?) {
+        mark =
+            metadata[ImageMetadataKey.fileSystem] ?? capability?.fileSystemMark ?? MountAccess().fileSystem
+        let given = NodeParameters.mkfsOptions(in: metadata) ?? ""
+        guard VolumeCapability.fileSystems.contains(mark) else { (text, options) = (given, nil); return }
+        if let read = try? MkfsOptions(given, for: mark, isMade: true) {
+            (text, options) = (given, read)
+        } else {
+            (text, options) = ("", try? MkfsOptions("", for: mark))
+        }
     }
 
     /// What the image remembers of its use; nothing where that was left open, or said in several ways.

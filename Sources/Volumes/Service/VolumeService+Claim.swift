@@ -44,7 +44,10 @@ extension VolumeService {
         return try await operations.runAlone("look at volume '\(id)'", deadline: deadline) {
             () async throws(VolumeError) -> [String: String] in
             enter(VolumeStep.lookingUp, id.imageSpec)
-            guard let metadata = try await self.store.metadata(of: id, credentials: credentials) else {
+            let found = try await self.finding(id) { () async throws(VolumeError) in
+                try await self.store.metadata(of: id, credentials: credentials)
+            }
+            guard let metadata = found else {
                 // Throws what there is instead, if anything.
                 _ = try await self.presentImage(id, credentials: credentials)
                 throw await self.absence(of: id, credentials)
@@ -68,7 +71,9 @@ extension VolumeService {
             deadline: deadline
         ) { () async throws(VolumeError) in
             enter(VolumeStep.settingMetadata, id.imageSpec)
-            try await self.store.setMetadata(claim.metadata, of: id, credentials: credentials)
+            try await self.finding(id) { () async throws(VolumeError) in
+                try await self.store.setMetadata(claim.metadata, of: id, credentials: credentials)
+            }
         }
     }
 }

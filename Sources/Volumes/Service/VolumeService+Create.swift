@@ -21,12 +21,20 @@ extension VolumeService {
         return try await operations.run(
             "create volume '\(request.name)'",
             on: id.description,
-            fingerprint:
-                "create \(request.range) \(parameters.kept.sorted { $0.key < $1.key }) \(request.credentials.userID)",
+            // Two names can lead to one image, and one name can be wanted for two uses.
+            fingerprint: "create \(request.name.debugDescription) \(request.range) \(request.capabilities) "
+                + "\(request.parameters.sorted { $0.key < $1.key }) \(request.credentials.userID)",
             deadline: deadline,
             obstacle: { await self.store.standstill(of: id, as: request.credentials) }
         ) { () async throws(VolumeError) -> Volume in
-            let madeBytes = try await self.makeImage(id, sizeBytes: sizeBytes, use, request, parameters)
+            let madeBytes: UInt64
+            do throws(VolumeError) {
+                madeBytes = try await self.makeImage(id, sizeBytes: sizeBytes, use, request, parameters)
+            } catch {
+                guard error.isOfMissingPlace else { throw error }
+                let hint = "; name another pool, or make this one: ceph osd pool create, then rbd pool init"
+                throw .invalid(error.message + hint)
+            }
             enter(VolumeStep.answering, id.imageSpec)
             return Volume(
                 id: id,
@@ -68,7 +76,8 @@ extension VolumeService {
         metadata[ImageMetadataKey.trashRetention] = parameters.trashRetention.map { "\($0.seconds)" }
         metadata[ImageMetadataKey.fileSystem] = FileSystemUse.mark(request.capabilities, parameters)
         metadata[ImageMetadataKey.poolSizeFactor] = parameters.poolSizeFactor.map { "\($0)" }
-        metadata[ImageMetadataKey.nodeParameters] = NodeParameters.text(of: parameters.kept)
+        // Also where there are none: it tells a volume whose parameters were all written from an earlier release's.
+        metadata[ImageMetadataKey.nodeParameters] = NodeParameters.text(of: parameters.kept) ?? "{}"
         return metadata
     }
 
@@ -86,10 +95,15 @@ extension VolumeService {
             enter(VolumeStep.lookingUp, id.imageSpec)
             switch try await store.image(id, credentials: request.credentials) {
             case .present(let record):
+                guard let present = try await store.metadata(of: id, credentials: request.credentials) else { continue }
+                let repeated = RepeatedCreate(image: id.image, wanted: metadata, present: present)
+                if let difference = repeated.difference {
+                    throw VolumeError(.alreadyExists, "volume '\(request.name)' \(difference)")
+                }
                 try Self.checkFits(record, request, parameters)
-                try await checkFileSystem(id, request, metadata[ImageMetadataKey.fileSystem])
                 enter(VolumeStep.settingMetadata, id.imageSpec)
-                try await store.setMetadata(metadata, of: id, credentials: request.credentials)
+                // Also when nothing is missing: it refuses an image that is not Nacre's.
+                try await store.setMetadata(repeated.missing, of: id, credentials: request.credentials)
                 return record.sizeBytes
             case .halfMade:
                 try await mend(id, request)
@@ -134,21 +148,6 @@ extension VolumeService {
     private func mend(_ id: VolumeID, _ request: CreateVolumeRequest) async throws(VolumeError) {
         enter(VolumeStep.mendingImage, id.imageSpec)
         try await store.mendImage(id, credentials: request.credentials)
-    }
-
-    /// Refuses a repeated create with another file system than the one that the image was made for.
-    private func checkFileSystem(
-        _ id: VolumeID,
-        _ request: CreateVolumeRequest,
-        _ wanted: String?
-    ) async throws(VolumeError) {
-        guard let wanted, let present = try await store.metadata(of: id, credentials: request.credentials),
-            let made = present[ImageMetadataKey.fileSystem], made != wanted
-        else { return }
-        throw VolumeError(
-            .alreadyExists,
-            "volume '\(request.name)' exists, but it was made for \(made.printable), not for \(wanted)"
-        )
     }
 
     private static func checkFits(

@@ -24,7 +24,10 @@ extension VolumeService {
         ) { () async throws(VolumeError) -> ExpandedVolume in
             enter(VolumeStep.lookingUp, id.imageSpec)
             var sizeBytes: UInt64
-            if let found = try await self.store.sizeBytes(of: id, credentials: request.credentials) {
+            let found = try await self.finding(id) { () async throws(VolumeError) in
+                try await self.store.sizeBytes(of: id, credentials: request.credentials)
+            }
+            if let found {
                 sizeBytes = found
             } else {
                 // Throws what it is instead.
@@ -39,7 +42,7 @@ extension VolumeService {
             }
             if sizeBytes < wanted {
                 try await self.checkGrowth(id, to: wanted, request.credentials)
-                let blank = try await self.blankLimit(id, to: wanted, request.credentials)
+                let blank = try await self.blankLimit(id, to: wanted, request)
                 enter(VolumeStep.growingImage, id.imageSpec)
                 sizeBytes = try await self.store.growImage(
                     id,

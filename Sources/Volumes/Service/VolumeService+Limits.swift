@@ -1,3 +1,4 @@
+internal import ExactText
 internal import Secrets
 internal import Synchronization
 
@@ -30,9 +31,15 @@ extension VolumeService {
             refusals.append((largest, refusal))
         }
         let pool = PoolAddress(clusterID: parameters.clusterID, pool: parameters.layout.dataPool ?? parameters.pool)
-        if let found = await poolRefusal(what, sizeBytes, in: pool, parameters.poolSizeFactor, request.credentials) {
-            refusals.append(found)
-        }
+        let found = await poolRefusal(
+            what,
+            sizeBytes,
+            in: pool,
+            parameters.poolSizeFactor,
+            request.credentials,
+            otherwise: "give another poolSizeFactor (0 for no limit)"
+        )
+        if let found { refusals.append(found) }
         if let least = refusals.min(by: { $0.0 < $1.0 }) { throw least.1 }
         if let reason = await use.mkfsRefusal(sizeBytes, trial) {
             throw .invalid("cannot \(what): \(reason); correct the class")
@@ -41,16 +48,15 @@ extension VolumeService {
 
     /// What a volume whose image is blank can grow to: what could be made at once.
     ///
-    /// Nothing for a raw device, and where nobody said which file system it will have.
+    /// Nothing for a raw device, and for an image of another program, which may hold what Nacre does not know.
     func blankLimit(
         _ id: VolumeID,
         to sizeBytes: UInt64,
-        _ credentials: Credentials
+        _ request: ExpandVolumeRequest
     ) async throws(VolumeError) -> BlankLimit? {
-        let metadata = try await store.metadata(of: id, credentials: credentials) ?? [:]
-        guard let mark = metadata[ImageMetadataKey.fileSystem],
-            let use = try? FileSystemUse(mark: mark, mkfsOptions: NodeParameters.mkfsOptions(in: metadata))
-        else { return nil }
+        let metadata = try await store.metadata(of: id, credentials: request.credentials) ?? [:]
+        guard metadata[ImageMetadataKey.adopted] == nil else { return nil }
+        let use = FileSystemUse(onImage: metadata, request.capability)
         let what = "expand volume '\(id)', which has no file system yet,"
         if let refusal = use.sizeRefusal(what, sizeBytes) {
             return BlankLimit(largestBytes: use.largestBytes, refusal: refusal)
@@ -64,16 +70,29 @@ extension VolumeService {
     func checkGrowth(_ id: VolumeID, to sizeBytes: UInt64, _ credentials: Credentials) async throws(VolumeError) {
         let pool = PoolAddress(clusterID: id.clusterID, pool: id.pool)
         let what = "expand volume '\(id)'"
-        guard await poolRefusal(what, sizeBytes, in: pool, nil, credentials) != nil else { return }
-        // Its data may be in another pool, or its class may raise the limit.
+        // The factor is the image's own since it was made: another class does not change it.
+        let remedy =
+            "raise the factor (0 for no limit): rbd image-meta set \(id.imageSpec.shellWord) "
+            + "\(ImageMetadataKey.poolSizeFactor) 0"
+        guard await poolRefusal(what, sizeBytes, in: pool, nil, credentials, otherwise: remedy) != nil else { return }
+        // Its data may be in another pool, or its class may have raised the limit.
         let metadata = try await store.metadata(of: id, credentials: credentials) ?? [:]
         let factor = metadata[ImageMetadataKey.poolSizeFactor].flatMap { UInt64($0) }
         let data = try await presentImage(id, credentials: credentials).dataPool
         let dataPool = PoolAddress(clusterID: id.clusterID, pool: data ?? id.pool)
-        if let (_, refusal) = await poolRefusal(what, sizeBytes, in: dataPool, factor, credentials) { throw refusal }
+        if let (_, refusal) = await poolRefusal(
+            what,
+            sizeBytes,
+            in: dataPool,
+            factor,
+            credentials,
+            otherwise: remedy
+        ) {
+            throw refusal
+        }
     }
 
-    /// The largest volume that the pool allows; `nil` without a limit, or when Ceph does not say how large the pool is.
+    /// The largest volume that the pool allows, in whole MiB; `nil` without a limit, or when Ceph does not say how large the pool is.
     func largestBytes(
         in pool: PoolAddress,
         _ factor: UInt64?,
@@ -83,7 +102,9 @@ extension VolumeService {
         guard factor > 0, let bytes = try? await store.poolBytes(pool, as: credentials) else { return nil }
         poolSizes.withLock { $0[pool] = bytes }
         let largest = bytes.multipliedReportingOverflow(by: factor)
-        return largest.overflow ? nil : largest.partialValue
+        // Volumes are whole MiB: what is named here can be made.
+        let unit = CapacityRange.granularityBytes
+        return largest.overflow ? nil : largest.partialValue / unit * unit
     }
 
     /// The largest volume that the pool allows and the error that says so, or nothing if the size is allowed.
@@ -92,7 +113,8 @@ extension VolumeService {
         _ sizeBytes: UInt64,
         in pool: PoolAddress,
         _ factor: UInt64?,
-        _ credentials: Credentials
+        _ credentials: Credentials,
+        otherwise remedy: String
     ) async -> (UInt64, VolumeError)? {
         let multiple = factor ?? Self.usualPoolSizeFactor
         // The pool's last known size is good enough: this check only prevents absurd sizes.
@@ -105,8 +127,7 @@ extension VolumeService {
             .outOfRange,
             "cannot \(what) with \(sizeBytes.inBinaryUnits): pool '\(pool.pool)' can hold "
                 + "\((largest / multiple / unit * unit).inBinaryUnits) in all, and a volume may have \(multiple) times that, "
-                + "\((largest / unit * unit).inBinaryUnits); ask for less, or have a class with another poolSizeFactor (0 for "
-                + "no limit)"
+                + "\(largest.inBinaryUnits); ask for less, or \(remedy)"
         )
         return (largest, refusal)
     }

@@ -105,7 +105,10 @@ extension VolumeService {
         let id = try existing(volumeID)
         return try await query("get volume '\(id)'", deadline) { () async throws(VolumeError) in
             enter(VolumeStep.lookingUp, id.imageSpec)
-            switch try await self.store.image(id, credentials: nil) {
+            let state = try await self.finding(id) { () async throws(VolumeError) in
+                try await self.store.image(id, credentials: nil)
+            }
+            switch state {
             case .absent: throw await self.absence(of: id, nil)
             case .halfMade(let what):
                 let condition = VolumeCondition(

@@ -36,7 +36,10 @@ public final class VolumeService: ControllerService {
         credentials: Credentials?
     ) async throws(VolumeError) -> ImageRecord {
         enter(VolumeStep.lookingUp, id.imageSpec)
-        switch try await store.image(id, credentials: credentials) {
+        let state = try await finding(id) { () async throws(VolumeError) in
+            try await store.image(id, credentials: credentials)
+        }
+        switch state {
         case .present(let record): return record
         case .absent: throw await absence(of: id, credentials)
         case .halfMade(let what):
@@ -53,6 +56,19 @@ public final class VolumeService: ControllerService {
     func absence(of id: VolumeID, _ credentials: Credentials?) async -> VolumeError {
         let other = await store.namesake(of: id, credentials: credentials).map { "; \($0)" } ?? ""
         return VolumeError(.notFound, "volume '\(id)' does not exist: there is no image '\(id.imageSpec)'\(other)")
+    }
+
+    /// Runs calls on a volume that must exist; one in a cluster or pool that there is not is `.notFound`, as CSI has it.
+    func finding<R: Sendable>(
+        _ id: VolumeID,
+        _ body: () async throws(VolumeError) -> R
+    ) async throws(VolumeError) -> R {
+        do throws(VolumeError) {
+            return try await body()
+        } catch {
+            guard error.isOfMissingPlace else { throw error }
+            throw VolumeError(.notFound, "volume '\(id)' does not exist: \(error.message)")
+        }
     }
 
     /// Parses the handle of a volume that must exist; a handle of another form names no volume.

@@ -10,13 +10,19 @@ public enum ImageLimit {
     /// - Parameters:
     ///   - hasObjectMap: Whether it has the feature object-map.
     ///   - objectSizeBytes: The size of its objects.
+    ///   - stripeCount: Objects that a stripe spreads over; librbd counts the objects of whole stripes.
     /// - Returns: Bytes; `CapacityRange.largestBytes` at most.
-    public static func largestBytes(hasObjectMap: Bool, objectSizeBytes: UInt64) -> UInt64 {
+    public static func largestBytes(
+        hasObjectMap: Bool,
+        objectSizeBytes: UInt64,
+        stripeCount: UInt64
+    ) -> UInt64 {
         guard hasObjectMap, objectSizeBytes < CapacityRange.largestBytes / mostMappedObjects else {
             return CapacityRange.largestBytes
         }
         let unit = CapacityRange.granularityBytes
-        return mostMappedObjects * objectSizeBytes / unit * unit
+        let count = max(stripeCount, 1)
+        return mostMappedObjects / count * count * objectSizeBytes / unit * unit
     }
 }
 
@@ -26,7 +32,8 @@ extension ImageLayout {
     var largestBytes: UInt64 {
         ImageLimit.largestBytes(
             hasObjectMap: features.map { $0.contains("object-map") } ?? true,
-            objectSizeBytes: objectSizeBytes ?? Self.usualObjectSizeBytes
+            objectSizeBytes: objectSizeBytes ?? Self.usualObjectSizeBytes,
+            stripeCount: stripeCount ?? 1
         )
     }
 }

@@ -49,6 +49,9 @@ public struct VolumeError: Error, Sendable, CustomStringConvertible {
     /// Whether its cause was removed meanwhile, so that the same call may succeed at once.
     package private(set) var isMended = false
 
+    /// Whether it says that there is no such cluster, or no such pool: a volume that lies there does not exist.
+    package private(set) var isOfMissingPlace = false
+
     /// Makes an error with its sentence.
     public init(_ code: Code, _ message: String) {
         self.code = code
@@ -59,6 +62,13 @@ public struct VolumeError: Error, Sendable, CustomStringConvertible {
     package func mended() -> VolumeError {
         var error = self
         error.isMended = true
+        return error
+    }
+
+    /// The same error, marked as one of a cluster or pool that there is not.
+    package func ofMissingPlace() -> VolumeError {
+        var error = self
+        error.isOfMissingPlace = true
         return error
     }
 

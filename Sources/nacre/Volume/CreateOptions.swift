@@ -88,6 +88,46 @@ struct CreateOptions: ParsableArguments {
         }
     }
 
+    /// The parameters that have options of their own.
+    private var named: [(flag: String, key: String, value: String?)] {
+        [
+            ("--cluster", "clusterID", cluster), ("--pool", "pool", pool), ("--data-pool", "dataPool", dataPool),
+            ("--features", "imageFeatures", features),
+            ("--object-size", "objectSize", objectSize.map { "\($0.bytes)" }),
+            ("--stripe-unit", "stripeUnit", stripeUnit.map { "\($0.bytes)" }),
+            ("--stripe-count", "stripeCount", stripeCount.map { "\($0)" }),
+        ]
+    }
+
+    /// A message in the words that the user typed: options in place of parameters, and a command in place of a class.
+    func asTyped(_ message: String) -> String {
+        let given = Set(pairs.map { $0.parts(at: "=", most: 1)[0] })
+        var text = message + " "
+        for (flag, key, _) in named where !given.contains(key) {
+            // `pool` is not the beginning of `poolSizeFactor`.
+            for end in [" ", ",", ";", "'"] {
+                for before in ["the parameter \(key)", "parameter \(key)"] {
+                    text = text.replacing(before + end, with: flag + end)
+                }
+                for before in ["given without ", "and this one by "] {
+                    text = text.replacing(before + key + end, with: before + flag + end)
+                }
+            }
+        }
+        text.removeLast()
+        return
+            text
+            .replacing(
+                "give another poolSizeFactor (0 for no limit)",
+                with: "give --parameter poolSizeFactor=0 (no limit)"
+            )
+            .replacing("; correct the class", with: "; correct --parameter mkfsOptions")
+            .replacing(
+                "larger objects or no object-map in the class",
+                with: "larger --object-size, or --features without object-map"
+            )
+    }
+
     /// The StorageClass' parameters; the cluster comes from `config` if none is named.
     func parameters(config: String) throws -> [String: String] {
         var parameters: [String: String] = [:]
@@ -97,14 +137,7 @@ struct CreateOptions: ParsableArguments {
                 throw CommandFailure(.usage, "--parameter \(parts[0]) is given twice")
             }
         }
-        let options: [(flag: String, key: String, value: String?)] = [
-            ("--cluster", "clusterID", cluster), ("--pool", "pool", pool), ("--data-pool", "dataPool", dataPool),
-            ("--features", "imageFeatures", features),
-            ("--object-size", "objectSize", objectSize.map { "\($0.bytes)" }),
-            ("--stripe-unit", "stripeUnit", stripeUnit.map { "\($0.bytes)" }),
-            ("--stripe-count", "stripeCount", stripeCount.map { "\($0)" }),
-        ]
-        for (flag, key, value) in options {
+        for (flag, key, value) in named {
             guard let value else { continue }
             guard parameters.updateValue(value, forKey: key) == nil else {
                 throw CommandFailure(.usage, "\(flag) and --parameter \(key) say the same; drop one")
@@ -123,8 +156,15 @@ struct CreateOptions: ParsableArguments {
         // An invalid entry may be the one that was meant.
         let broken = configuration.entryFaults.first
         if let only = clusters.first, clusters.count == 1, broken == nil { return only }
+        if let fault = configuration.fault {
+            // No option helps against a file that cannot be read.
+            throw CommandFailure(
+                InputFile.fault(config)?.status ?? .usage,
+                "\(fault); mend it, or name another by --config"
+            )
+        }
         let reason =
-            configuration.fault ?? broken
+            broken
             ?? "'\(config)' names \(clusters.isEmpty ? "no cluster" : clusters.joined(separator: ", "))"
         throw CommandFailure(
             InputFile.fault(config)?.status ?? .usage,

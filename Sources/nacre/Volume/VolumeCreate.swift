@@ -50,7 +50,11 @@ struct VolumeCreate: AsyncParsableCommand {
         let wasThere = try await isThere(parameters, session)
         var volume = try await session.changing("creating volume '\(name)'", "see nacre volume show \(name.shellWord)")
         {
-            try await session.backend.create(request, deadline: $0)
+            do {
+                return try await session.backend.create(request, deadline: $0)
+            } catch let error as VolumeError {
+                throw VolumeError(error.code, properties.asTyped(error.message))
+            }
         }
         volume.facts.name = name
         let report = VolumeReport(volume)
