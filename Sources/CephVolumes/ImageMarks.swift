@@ -2,7 +2,7 @@ internal import RADOS
 internal import RBD
 internal import Volumes
 
-/// The marks of Nacre's images; an image without one is never changed.
+/// The marks of Nacre's images; an image without one, or with those of another image, is never changed.
 ///
 /// A plain image gets its marks together with its header. An image that librbd creates gets them a moment later. An
 /// empty object `nacre_making.NAME` exists from before the create until then, so that a kill in between leaves no image
@@ -23,12 +23,18 @@ extension Place {
     ///   - marks: Nacre's metadata of it.
     /// - Throws: `VolumeError` with `.failedPrecondition` that says what the image is.
     func requireOurs(_ doing: String, _ imageID: String, _ marks: [String: String]) async throws(VolumeError) {
-        guard marks[ImageMetadataKey.requestName] == nil, marks[ImageMetadataKey.adopted] == nil else { return }
-        guard try await isBeingMade() else { throw try await notOurs(doing, imageID) }
+        let origin = ImageOrigin(marks, of: id)
+        guard !origin.isOurs else { return }
+        guard origin == .foreign, try await isBeingMade() else { throw try await notOurs(doing, imageID, marks) }
         try await trying("mark image") { () async throws(RBDError) in
-            try await context.setMetadata([ImageMetadataKey.requestName: id.image], ofImageID: imageID)
+            try await context.setMetadata(placed([ImageMetadataKey.requestName: id.image]), ofImageID: imageID)
         }
         try await endMaking()
+    }
+
+    /// The metadata of a volume's image, with the image that it is for.
+    func placed(_ metadata: [String: String]) -> [String: String] {
+        metadata.merging([ImageMetadataKey.image: id.imageSpec]) { $1 }
     }
 
     /// Records that librbd creates the image for Nacre.
@@ -65,17 +71,23 @@ extension Place {
 
     private var making: String { "nacre_making.\(id.image)" }
 
-    private func notOurs(_ doing: String, _ imageID: String) async throws(VolumeError) -> VolumeError {
+    private func notOurs(
+        _ doing: String,
+        _ imageID: String,
+        _ marks: [String: String]
+    ) async throws(VolumeError) -> VolumeError {
         let (header, claim) = try await trying("look up image") { () async throws(RBDError) in
             let header = try await context.imageHeader(id: imageID)
             return (header, try await context.metadata(ofImageID: imageID, prefix: "csi.storage.k8s.io/"))
         }
         var what = header.map { "an image of \($0.sizeBytes.inBinaryUnits)" } ?? "an image"
-        if let name = claim?["csi.storage.k8s.io/pvc/name"] {
+        if ImageOrigin(marks, of: id) == .copied {
+            what += " that is not a volume's"
+        } else if let name = claim?["csi.storage.k8s.io/pvc/name"] {
             what += " that ceph-csi made for claim '\(claim?["csi.storage.k8s.io/pvc/namespace"] ?? "")/\(name)'"
         } else {
             what += " that another program made"
         }
-        return .notOurs(doing, id.imageSpec, what)
+        return .notOurs(doing, id.imageSpec, what, marks)
     }
 }

@@ -96,11 +96,21 @@ extension RBDImageStore {
         guard let found else { throw VolumeError(.notFound, "image '\(id.imageSpec)' does not exist") }
         let clients = found.clients.filter { $0.clientID != place.context.cluster.instanceID }
         let use = clients.isEmpty ? "not in use" : "in use by \(clients.map(\.description).joined(separator: ", "))"
+        // Such a lock is nobody's to fence: nodes refuse the volume.
+        if let owner = clients.lazy.compactMap({ $0.locks[.exclusive] }).first(where: { !$0.isAutomatic }) {
+            return VolumeCondition(
+                isAbnormal: true,
+                message: "nobody can mount, grow or delete it: \(place.lockedByHand(owner)); \(use)"
+            )
+        }
         if let silent = clients.first(where: { !$0.locks.isEmpty && !$0.isWatching }) {
             return VolumeCondition(
                 isAbnormal: true,
                 message: "\(silent) has the volume and was not heard of for 30 s; the next node that takes it fences it"
             )
+        }
+        if let fault = try await markFault(place, imageID) {
+            return VolumeCondition(isAbnormal: true, message: "\(fault); \(use)")
         }
         let available = try await availableBytes(
             in: PoolAddress(clusterID: id.clusterID, pool: id.pool),
@@ -113,6 +123,25 @@ extension RBDImageStore {
             return VolumeCondition(isAbnormal: true, message: "\(fault); \(use)")
         }
         return VolumeCondition(isAbnormal: false, message: "image is whole, \(use)")
+    }
+
+    /// What is wrong with what stands on the image, in words.
+    private func markFault(_ place: Place, _ imageID: String) async throws(VolumeError) -> String? {
+        guard let marks = try await place.marks(imageID) else { return nil }
+        if ImageOrigin(marks, of: place.id) == .copied {
+            return
+                "image is no volume's, so Nacre does not change it: it \(VolumeError.lack(marks)); if it is to be one, "
+                + VolumeError.adoption(place.id.imageSpec)
+        }
+        if let text = marks[ImageMetadataKey.trashRetention], TrashRetention(parsing: text) == nil {
+            return
+                "volume cannot be deleted: its '\(ImageMetadataKey.trashRetention)' says '\(text.printable)', which is not "
+                + "a time of at most ten years, such as 72h or 7d"
+        }
+        if let text = marks[ImageMetadataKey.poolSizeFactor], UInt64(text) == nil {
+            return "its '\(ImageMetadataKey.poolSizeFactor)' says '\(text.printable)', which is not a whole number"
+        }
+        return NodeParameters.fault(in: marks)
     }
 
     /// What its first bytes say against an image, in words.

@@ -76,7 +76,7 @@ extension RBDImageStore {
                 id.image,
                 sizeBytes: sizeBytes,
                 options: options,
-                metadata: metadata,
+                metadata: place.placed(metadata),
                 named: { enter(VolumeStep.writingHeader, id.imageSpec) }
             )
         }
@@ -199,8 +199,13 @@ extension RBDImageStore {
         }
         var marks = present
         // Behind many keys of others, ours are not among the first that were read.
-        if marks[ImageMetadataKey.requestName] == nil { marks = try await place.marks(imageID) ?? [:] }
+        if !ImageOrigin(marks, of: id).isOurs { marks = try await place.marks(imageID) ?? [:] }
         try await place.requireOurs("use image", imageID, marks)
+        var metadata = metadata
+        // What an image was adopted for, and what an earlier release made, it stays.
+        if metadata[ImageMetadataKey.requestName] != nil, ImageOrigin(marks, of: id) == .made {
+            metadata = place.placed(metadata)
+        }
         ids.remember(imageID, of: id)
         guard !metadata.allSatisfy({ present[$0.key]?.isExactly($0.value) == true }) else { return }
         try await place.trying("set metadata of image") { () async throws(RBDError) in

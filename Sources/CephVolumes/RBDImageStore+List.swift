@@ -171,7 +171,7 @@ extension RBDImageStore {
             case .success(let summary?):
                 // An image whose name is too long for a handle cannot be Nacre's.
                 guard let id = try? place.id.sibling(name.name) else { continue }
-                let facts = VolumeFacts(summary, ours: context.cluster.instanceID)
+                let facts = VolumeFacts(summary, of: id, ours: context.cluster.instanceID)
                 images.append(ListedImage(id: id, sizeBytes: summary.sizeBytes, facts: facts))
             case .failure(let error):
                 throw await place.failure("cannot read image '\(context.label)/\(name.name)'", error)
@@ -189,8 +189,11 @@ extension RBDImageStore {
             return try await place.context.summary(ofImageID: imageID)
         }
         guard let summary else { throw VolumeError(.notFound, "image '\(id.imageSpec)' does not exist") }
-        var facts = VolumeFacts(summary, ours: place.context.cluster.instanceID)
-        facts.trashSeconds = facts.trashSeconds ?? retention.components.seconds
+        var facts = VolumeFacts(summary, of: id, ours: place.context.cluster.instanceID)
+        // One that is written there and cannot be read is not the service's.
+        if summary.metadata[ImageMetadataKey.trashRetention] == nil {
+            facts.trashSeconds = retention.components.seconds
+        }
         return facts
     }
 
@@ -222,12 +225,15 @@ extension RBDImageStore {
 
 extension VolumeFacts {
     /// Summarises an image; this process's own watch, of an operation under way, does not count as use.
-    init(_ summary: ImageSummary, ours: UInt64) {
+    ///
+    /// What the marks of another image say does not count for its copy.
+    init(_ summary: ImageSummary, of id: VolumeID, ours: UInt64) {
         let nodes = Set(summary.holders.map(\.node))
         let known = Set(summary.holders.map(\.address))
         let others = summary.watchers.filter { $0.clientID != ours && !known.contains($0.address) }
         self.init(
-            metadata: summary.metadata,
+            metadata: ImageOrigin(summary.metadata, of: id) == .copied
+                ? summary.metadata.filter { $0.key.isExactly(ImageMetadataKey.format) } : summary.metadata,
             createdAt: summary.createdAt,
             users: nodes.sorted() + Set(others.map(\.address)).sorted()
         )

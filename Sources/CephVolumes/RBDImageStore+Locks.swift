@@ -21,6 +21,12 @@ extension Place {
         }
     }
 
+    /// Who has the image's lock by `rbd lock add`, and how it is taken away.
+    func lockedByHand(_ owner: LockOwner) -> String {
+        "\(owner) has its lock '\(ImageLockName.exclusive.rawValue)', taken by hand as \(owner.cookie.shellWord); when nobody "
+            + "needs it: rbd lock rm \(id.imageSpec.shellWord) \(owner.cookie.shellWord) \(owner.client)"
+    }
+
     /// Throws if the image's lock was taken by `rbd lock add`, because librbd does not ask such an owner to release it.
     ///
     /// Any other owner is recorded in the operation's step, for callers that wait.
@@ -36,9 +42,7 @@ extension Place {
         guard owner.isAutomatic else {
             throw VolumeError(
                 .failedPrecondition,
-                "cannot \(doing) '\(id.imageSpec)': \(owner) has its lock '\(ImageLockName.exclusive.rawValue)', taken by "
-                    + "hand as \(owner.cookie.shellWord); when nobody needs it: "
-                    + "rbd lock rm \(id.imageSpec.shellWord) \(owner.cookie.shellWord) \(owner.client)"
+                "cannot \(doing) '\(id.imageSpec)': \(lockedByHand(owner))"
             )
         }
         enter(VolumeStep.waitingForLock, "\(id.imageSpec)' of \(owner) for '\(doing)")

@@ -24,9 +24,10 @@ extension RBDImageStore {
     func mend(_ id: VolumeID, credentials: Credentials, isDeletion: Bool) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
         guard let imageID = try await imageID(place) else {
-            try await refuseListedStranger(place, isDeletion: isDeletion)
+            let now = Duration.sinceEpoch
+            try await refuseListedStranger(place, isDeletion: isDeletion, at: now)
             return try await place.trying("mend image") { () async throws(RBDError) in
-                try await place.context.mendListing(of: id.image)
+                try await place.context.mendListing(of: id.image, at: now)
             }
         }
         guard let parts = try await settledParts(place, imageID) else { return }
@@ -75,7 +76,11 @@ extension RBDImageStore {
     /// Throws if the pool's directory lists the name, which has no id object, for an image that is not Nacre's.
     ///
     /// For a deletion, it writes the trash mark on an image of Nacre's, because the image goes to the trash.
-    private func refuseListedStranger(_ place: Place, isDeletion: Bool) async throws(VolumeError) {
+    private func refuseListedStranger(
+        _ place: Place,
+        isDeletion: Bool,
+        at now: Duration
+    ) async throws(VolumeError) {
         let listed = try await place.trying("look up image") { () async throws(RBDError) -> String? in
             guard let listed = try await place.context.listedID(of: place.id.image),
                 try await place.context.trashRecord(ofID: listed) == nil
@@ -85,10 +90,7 @@ extension RBDImageStore {
         guard let listed, let marks = try await place.marks(listed) else { return }
         try await place.requireOurs("mend image", listed, marks)
         guard isDeletion else { return }
-        let mark = TrashMark(time: .sinceEpoch, user: place.credentials.entityName)
-        try await place.trying("mark image") { () async throws(RBDError) in
-            try await place.context.setMetadata([ImageMetadataKey.trashed: mark.text], ofImageID: listed)
-        }
+        _ = try await remark(place, listed, at: now)
     }
 
     func imageID(_ place: Place) async throws(VolumeError) -> String? {

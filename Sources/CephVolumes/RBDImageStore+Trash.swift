@@ -1,3 +1,4 @@
+internal import ExactText
 internal import RADOS
 internal import RBD
 public import Secrets
@@ -39,8 +40,7 @@ extension RBDImageStore {
                 try await place.context.endRenaming(of: id.image, id: imageID)
             }
             guard !isRenamed else { continue }
-            let retention = marks[ImageMetadataKey.trashRetention].flatMap(Int64.init).map(Duration.seconds)
-            let kept = retention ?? self.retention
+            let kept = try Self.retention(marks, place) ?? self.retention
             let mark = try await mark(place, imageID, kept > .zero ? notes : [:])
             enter(VolumeStep.movingToTrash, id.imageSpec)
             try await move(place, imageID, at: mark.time, keptFor: kept)
@@ -55,6 +55,25 @@ extension RBDImageStore {
         throw VolumeError(
             .aborted,
             "cannot delete image '\(id.imageSpec)': it appears and disappears, another program works on it; retry later"
+        )
+    }
+
+    /// How long the image is to be kept, by its own metadata; nothing where that does not say so.
+    ///
+    /// What cannot be read was meant to keep it.
+    private static func retention(
+        _ marks: [String: String],
+        _ place: Place
+    ) throws(VolumeError) -> Duration? {
+        guard let text = marks[ImageMetadataKey.trashRetention] else { return nil }
+        if let retention = TrashRetention(parsing: text) { return retention.duration }
+        let (key, image) = (ImageMetadataKey.trashRetention, place.id.imageSpec)
+        throw VolumeError(
+            .failedPrecondition,
+            "cannot delete image '\(image)': its metadata '\(key)' says '\(text.printable)', which is not a time of at most "
+                + "ten years, such as 72h or 7d, so nobody knows for how long it is to be kept; correct it: rbd image-meta "
+                + "set \(image.shellWord) \(key) 7d; or, for the service's own --trash-retention: rbd image-meta remove "
+                + "\(image.shellWord) \(key)"
         )
     }
 
@@ -82,16 +101,17 @@ extension RBDImageStore {
         _ notes: [String: String]
     ) async throws(VolumeError) -> TrashMark {
         let entry = try await entry(place, imageID)
-        return try await remark(place, imageID, at: entry?.deletedAt ?? .sinceEpoch, notes)
+        return try await remark(place, imageID, at: entry?.deletedAt ?? .sinceEpoch, isMoving: false, notes)
     }
 
-    private func remark(
+    func remark(
         _ place: Place,
         _ imageID: String,
         at time: Duration,
+        isMoving: Bool = false,
         _ notes: [String: String] = [:]
     ) async throws(VolumeError) -> TrashMark {
-        let mark = TrashMark(time: time, user: place.credentials.entityName)
+        let mark = TrashMark(time: time, user: place.credentials.entityName, isMoving: isMoving)
         try await place.trying("mark image") { () async throws(RBDError) in
             try await place.context.setMetadata(
                 notes.merging([ImageMetadataKey.trashed: mark.text]) { $1 },
@@ -101,9 +121,9 @@ extension RBDImageStore {
         return mark
     }
 
-    /// Lets the mark agree with the entry, where librbd went on with one that it had begun long ago.
-    private func complete(_ mark: TrashMark, _ place: Place, _ imageID: String) async throws(VolumeError) {
-        guard let entry = try await entry(place, imageID), !mark.covers(entry) else { return }
+    /// Gives the mark the time of the entry, which librbd chose, or another process that deletes the same volume.
+    private func complete(_ place: Place, _ imageID: String) async throws(VolumeError) {
+        guard let entry = try await entry(place, imageID) else { return }
         _ = try await remark(place, imageID, at: entry.deletedAt)
     }
 
@@ -123,19 +143,23 @@ extension RBDImageStore {
         keptFor retention: Duration
     ) async throws(VolumeError) {
         let image = place.id.image
-        let isMovedUnopened = try await place.trying("move to the trash image") { () async throws(RBDError) in
-            guard place.allows(objectCalls) else { return false }
+        let movedAt = try await place.trying("move to the trash image") { () async throws(RBDError) -> Duration? in
+            guard place.allows(objectCalls) else { return nil }
             return try await place.context.moveToTrash(image, unopenedWithID: imageID, at: time, keptFor: retention)
         }
-        guard !isMovedUnopened else { return }
+        if let movedAt {
+            // Of two processes that delete it at once, one made the entry, and the other may have written the mark.
+            guard movedAt != time else { return }
+            return _ = try await remark(place, imageID, at: movedAt)
+        }
         try await place.refuseIfLockedByHand("delete image", imageID)
         for _ in 0..<2 {
             // librbd writes the entry's time itself: what was written before may be long ago by then.
-            let mark = try await remark(place, imageID, at: .sinceEpoch)
+            _ = try await remark(place, imageID, at: .sinceEpoch, isMoving: true)
             let isMoved = try await place.waiting("move to the trash image") { (context) throws(RBDError) in
                 try Self.move(image, imageID, context, retention)
             }
-            guard !isMoved else { return try await complete(mark, place, imageID) }
+            guard !isMoved else { return try await complete(place, imageID) }
             let named = try await place.trying("look up image") { () async throws(RBDError) in
                 try await place.context.imageID(named: image)
             }

@@ -4,25 +4,35 @@ internal import RBD
 /// The mark that Nacre writes on an image just before it moves it to the trash: `1764453000.123456789
 /// client.csi-rbd-provisioner`.
 ///
-/// Nacre removes an image from the trash only if the entry has the same time as the mark. If a person restores the
-/// image and later moves it to the trash by hand, the entry has another time.
+/// Nacre removes an image from the trash only if the entry has the same time as the mark, to the nanosecond.
+/// `rbd trash restore` leaves the mark on the image; if a person then moves the image to the trash, the entry has another
+/// time, and is theirs.
+///
+/// librbd chooses an entry's time itself. Where it moves the image, the mark begins with `moving` until the entry is there
+/// and the mark gets its time.
 struct TrashMark: Sendable, Hashable {
     /// When, since 1970.
     let time: Duration
     /// Who.
     let user: String
+    /// Whether the entry's time is not known yet.
+    let isMoving: Bool
 
-    /// librbd makes the entry a moment after the mark is written.
+    /// For how long an entry may be that of a move which was killed before its mark got the time.
     private static let longestMove = Duration.seconds(120)
+    private static let moving = "moving "
 
-    init(time: Duration, user: String) {
+    init(time: Duration, user: String, isMoving: Bool = false) {
         self.time = time
         self.user = user
+        self.isMoving = isMoving
     }
 
     /// Reads one; `nil` if it is none.
     init?(parsing text: String) {
-        let words = text.parts(at: " ", most: 1, omittingEmpty: true)
+        isMoving = text.startsExactly(with: Self.moving)
+        let rest = isMoving ? String(text.dropFirst(Self.moving.count)) : text
+        let words = rest.parts(at: " ", most: 1, omittingEmpty: true)
         let parts = words.first.map { $0.parts(at: ".", omittingEmpty: true) } ?? []
         guard parts.count == 2, let seconds = Int64(parts[0]), parts[1].count == 9, let nanoseconds = Int64(parts[1])
         else { return nil }
@@ -34,11 +44,13 @@ struct TrashMark: Sendable, Hashable {
     var text: String {
         let (seconds, attoseconds) = time.components
         let digits = String(attoseconds / 1_000_000_000)
-        return "\(seconds).\(String(repeating: "0", count: 9 - digits.count))\(digits) \(user)"
+        return
+            "\(isMoving ? Self.moving : "")\(seconds).\(String(repeating: "0", count: 9 - digits.count))\(digits) \(user)"
     }
 
     /// Whether it was written for this entry.
     func covers(_ entry: TrashRecord) -> Bool {
+        guard isMoving else { return entry.deletedAt == time }
         let later = entry.deletedAt - time
         return later >= .zero && later <= Self.longestMove
     }

@@ -121,7 +121,14 @@ extension RBDImageStore {
         guard let marks = try await place.context.metadata(ofImageID: entry.id, prefix: ImageMetadataKey.prefix) else {
             return entry.state == .removing && ImageName.endsInUUID(entry.name) ? .ours : .nobody
         }
-        if let mark = marks[ImageMetadataKey.trashed].flatMap(TrashMark.init), mark.covers(entry) { return .ours }
+        if let mark = marks[ImageMetadataKey.trashed].flatMap(TrashMark.init), mark.covers(entry) {
+            if mark.isMoving {
+                // The move was killed before the mark got the time, or is about to give it the same.
+                let known = TrashMark(time: entry.deletedAt, user: mark.user)
+                try await place.context.setMetadata([ImageMetadataKey.trashed: known.text], ofImageID: entry.id)
+            }
+            return .ours
+        }
         let isOfOurMaking = (marks[ImageMetadataKey.requestName] ?? marks[ImageMetadataKey.adopted]) != nil
         return isOfOurMaking ? .others : .nobody
     }

@@ -30,8 +30,9 @@ extension NodeVolumeService {
         }
         let state = FormatState(notes[ImageMetadataKey.format])
         let mark = notes[ImageMetadataKey.fileSystem]
-        let origin = ImageOrigin(notes)
+        let origin = try ImageOrigin(notes, of: VolumeID(parsing: record.volumeID))
         // A PersistentVolume that was written by hand may not say what its volume was made for.
+        let isAsked = mkfsOptions != nil
         let mkfsOptions = mkfsOptions ?? NodeParameters.mkfsOptions(in: notes)
         let making = try await making(
             record,
@@ -53,13 +54,17 @@ extension NodeVolumeService {
             try await save(record)
         }
         guard making == .none else {
+            try refuseUnreadable(record, notes, isAsked: isAsked)
             guard !record.usage.isReadOnly else {
                 throw VolumeError(
                     .failedPrecondition,
                     "cannot mount volume '\(record.volumeID)' read-only: there is no file system on its image yet"
                 )
             }
-            if state == .none, making == .plain { try await refuseUnlessEmpty(record, device, mapped, origin) }
+            // The note of a copy is that of another image's holder.
+            if (state == .none && making == .plain) || !origin.isOurs {
+                try await refuseUnlessEmpty(record, device, mapped, origin, notes)
+            }
             // Nothing to check nor to grow.
             return try await format(record, device, mapped, state, making, mkfsOptions)
         }
@@ -68,7 +73,7 @@ extension NodeVolumeService {
             throw Self.otherContent(record, device, content, state, marked: mark)
         }
         // Also what 0.1.0 made, which noted nothing: so that it is never taken for blank.
-        if state.isOpen(isOurs: origin != .foreign), !record.usage.isReadOnly {
+        if state.isOpen(isOurs: origin.isOurs), !record.usage.isReadOnly {
             enter(NodeStep.recordingFormatted, record.volumeID)
             try await note(.ended(fileSystem), after: state, mapped)
         }

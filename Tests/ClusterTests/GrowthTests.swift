@@ -28,7 +28,7 @@ struct GrowthTests {
                     + "; s=$?; rm -f \(file); test $s = 0"
             ) == 0
         )
-        #expect(run("\(rbd) image-meta set replicapool/\(image) nacre.io/request-name grown") == 0)
+        #expect(run("\(rbd) image-meta set replicapool/\(image) nacre.io/request-name \(image)") == 0)
         #expect(run("\(rbd) image-meta set replicapool/\(image) nacre.io/pool-size-factor 0") == 0)
         let service = cluster.lab().service
         let credentials = try cluster.provisioner
@@ -111,7 +111,7 @@ struct GrowthTests {
         // Clusters of 4 MiB: the file system has whole ones, 400 MiB.
         let format = "truncate -s 403M \(file) && mkfs.ext4 -q -O bigalloc -C 4M \(file)"
         #expect(run("\(format) && \(rbd) import \(file) replicapool/\(image); s=$?; rm -f \(file); test $s = 0") == 0)
-        #expect(run("\(rbd) image-meta set replicapool/\(image) nacre.io/request-name remainder") == 0)
+        #expect(run("\(rbd) image-meta set replicapool/\(image) nacre.io/request-name \(image)") == 0)
         let service = cluster.lab().service
         let id = "\(try cluster.clusterID)/replicapool//\(image)"
         for (size, isBehind) in [("403M", false), ("500M", true)] {

@@ -24,6 +24,10 @@ struct HeldLockTests {
         let cookie = "mine'; touch \(trap); '$(touch \(trap))`touch \(trap)`"
         let quoted = cookie.replacing("'", with: "'\"'\"'")
         try await cluster.execute("sh", "-ec", "for image in \(specs); do rbd lock add $image '\(quoted)'; done")
+        let id = try #require(volumes.first).id
+        let condition = try await bench.service.status(of: id.description, deadline: .now + .seconds(100)).condition
+        #expect(condition.isAbnormal && condition.message.contains("rbd lock rm"), "\(condition)")
+        #expect(!condition.message.contains("fences"), "\(condition)")
         let messages = await withTaskGroup(of: String.self) { group in
             for volume in volumes {
                 group.addTask {

@@ -174,7 +174,7 @@ struct MakersAtOnceTests {
         try await pool.makeImage("\(image)-a", id: id, layout: layout, metadata: [:])
         // Listed late, as by a creator that was stopped: the deleting process has seen it unlisted.
         try await pool.unlistImage("\(image)-a", id: id)
-        #expect(try await pool.moveToTrash("\(image)-a", unopenedWithID: id))
+        #expect(try await pool.moveToTrash("\(image)-a", unopenedWithID: id) != nil)
         try await pool.listImage("\(image)-a", id: id)
         try await pool.removeUnreachable(id, wasNamed: "\(image)-a")
         #expect(try await pool.listedID(of: "\(image)-a") == nil)
@@ -198,7 +198,7 @@ struct MakersAtOnceTests {
     func listedImage() async throws {
         let id = Self.newID()
         let pool = census.pool
-        try await pool.makeImage(image, id: id, layout: layout(), metadata: [ImageMetadataKey.requestName: uuid])
+        try await pool.makeImage(image, id: id, layout: layout(), metadata: [ImageMetadataKey.requestName: image])
         try await census.removeObject(ImageObject.id(ofName: image))
         try await cluster.lab().store.mendImage(handle(image), credentials: cluster.provisioner)
         #expect(try await census.hasNoTrace(of: image))
@@ -214,7 +214,7 @@ struct MakersAtOnceTests {
         try await cluster.execute("rbd", "rename", "rbd/\(image)", "rbd/kept-\(uuid)")
         try await maker.delete(handle(image).description)
         // As a process that checked before the image was renamed.
-        #expect(try await census.pool.moveToTrash(image, unopenedWithID: id))
+        #expect(try await census.pool.moveToTrash(image, unopenedWithID: id) != nil)
         #expect(try await census.isWhole("kept-\(uuid)"))
         #expect(try await census.pool.trashRecord(ofID: id) == nil)
         try await cluster.execute("rbd", "rm", "--no-progress", "rbd/kept-\(uuid)")
@@ -239,7 +239,7 @@ struct MakersAtOnceTests {
         // The id belongs to another name, so it cannot be listed.
         try await pool.listImage("\(image)-other", id: id)
         await #expect {
-            try await pool.makeImage(image, id: id, layout: layout, metadata: [ImageMetadataKey.requestName: uuid])
+            try await pool.makeImage(image, id: id, layout: layout, metadata: [ImageMetadataKey.requestName: image])
         } throws: {
             ($0 as? RBDError)?.code == .badFileDescriptor
         }

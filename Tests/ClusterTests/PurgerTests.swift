@@ -52,7 +52,7 @@ struct PurgerTests {
                 try Image.open(image, in: pool, access: .readWrite)
             }
             // By librbd, which does not check for watchers; Delete would.
-            try await scene.census.markAsTrashed(id, at: Int64(Date().timeIntervalSince1970))
+            try await scene.census.markAsTrashed(id, at: Int64(Date().timeIntervalSince1970), isMoving: true)
             try await scene.census.blocking { (pool) throws(RBDError) in try pool.moveToTrash(image) }
             _ = try await lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
             let name = "client.\(other.pool.cluster.instanceID) at "
@@ -74,7 +74,7 @@ struct PurgerTests {
             let (_, id) = try await scene.create()
             try await scene.cluster.execute("rbd", "snap", "create", "--no-progress", "rbd/\(scene.image)@nightly")
             // Delete would refuse it; this one was taken during the move.
-            try await scene.census.markAsTrashed(id, at: Int64(Date().timeIntervalSince1970))
+            try await scene.census.markAsTrashed(id, at: Int64(Date().timeIntervalSince1970), isMoving: true)
             try await scene.cluster.execute("rbd", "trash", "mv", "rbd/\(scene.image)")
             _ = try await lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
             try await eventually("the snapshot is named") {
@@ -133,6 +133,61 @@ struct PurgerTests {
             #expect(try await scene.isInTrash(id))
             try await scene.cluster.execute("rbd", "trash", "restore", "rbd/\(id)")
             #expect(try await scene.census.isWhole(scene.image))
+        }
+    }
+
+    @Test(
+        "A deleted volume that a person restored and moved to the trash is theirs, however soon and whoever moved it before",
+        arguments: [ObjectCalls.onTestedReleases, .never]
+    )
+    func movedAgain(calls: ObjectCalls) async throws {
+        try await FaultyCluster.with { faulty in
+            let scene = try Scene(faulty.cluster)
+            let lab = scene.cluster.lab(objectCalls: calls)
+            let bench = VolumeBehaviour.Bench(
+                service: lab.service,
+                parameters: scene.bench.parameters.merging(["trashRetention": "1h"]) { $1 },
+                credentials: scene.bench.credentials,
+                prefix: "pvc"
+            )
+            let volume = try await bench.create(bench.request(scene.uuid))
+            let id = try #require(try await scene.census.pool.imageID(named: scene.image))
+            try await bench.delete(volume.id.description)
+            #expect(try await lab.store.adoptTrash(ofCluster: volume.id.clusterID).kept == 1)
+            let mark = try await scene.census.pool.metadata(ofImageID: id, prefix: "nacre.io/trashed")?.values.first
+            #expect(mark?.hasPrefix("moving") == false, "\(mark ?? "")")
+            try await scene.cluster.execute(
+                "sh",
+                "-ec",
+                "rbd trash restore rbd/\(id); rbd trash mv rbd/\(scene.image)"
+            )
+            let look = try await lab.store.adoptTrash(ofCluster: volume.id.clusterID)
+            #expect(look.due == 0 && look.kept == 0 && look.others == 1, "\(look)")
+            // Nor by a remover that was told of it before.
+            let image = TrashedImage(id: volume.id, imageID: id, credentials: bench.credentials)
+            _ = await ImageRemover(connections: lab.connections).remove(image) { _, _ in }
+            #expect(try await scene.isInTrash(id))
+            try await scene.cluster.execute("rbd", "trash", "restore", "rbd/\(id)")
+            #expect(try await scene.census.isWhole(scene.image))
+        }
+    }
+
+    @Test("A move of librbd's that was killed before the mark got its time is ended, and the mark gets it")
+    func killedMove() async throws {
+        try await FaultyCluster.with { faulty in
+            let scene = try Scene(faulty.cluster)
+            let (_, id) = try await scene.create()
+            try await scene.census.markAsTrashed(id, at: Int64(Date().timeIntervalSince1970), isMoving: true)
+            let until = "$(date -u -d '1 hour' '+%F %T')"
+            try await scene.cluster.execute(
+                "sh",
+                "-ec",
+                "export TZ=UTC; rbd trash mv --expires-at \"\(until)\" rbd/\(scene.image)"
+            )
+            #expect(try await scene.lab.store.adoptTrash(ofCluster: scene.cluster.clusterID).kept == 1)
+            try await scene.cluster.execute("sh", "-ec", "rbd trash restore rbd/\(id); rbd trash mv rbd/\(scene.image)")
+            let look = try await scene.lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
+            #expect(look.due == 0 && look.others == 1, "\(look)")
         }
     }
 

@@ -139,7 +139,7 @@ struct ReleaseTwinTests {
             for pool in pools { try await release("rbd image-meta set $image opened once", in: pool) }
             let id = try #require(try await census.pool.imageID(named: "one"))
             try #require(
-                try await census.pool.moveToTrash("one", unopenedWithID: id, keptFor: .seconds(retention)),
+                try await census.pool.moveToTrash("one", unopenedWithID: id, keptFor: .seconds(retention)) != nil,
                 "not moved by class calls"
             )
             let until = retention > 0 ? "--expires-at \"$(date -u -d '\(retention) seconds' '+%F %T')\"" : ""

@@ -39,7 +39,7 @@ struct RemovalTests {
         try await cluster.execute(
             "sh",
             "-ec",
-            "rbd create \(options) rbd/\(image); rbd image-meta set rbd/\(image) nacre.io/request-name pvc-\(image)"
+            "rbd create \(options) rbd/\(image); rbd image-meta set rbd/\(image) nacre.io/request-name \(image)"
         )
         return image
     }
@@ -100,7 +100,7 @@ struct RemovalTests {
                 rbd bench --io-type write --io-size 4K --io-total 64K rbd/parent
                 rbd snap create --no-progress rbd/parent@base
                 rbd clone --rbd-default-clone-format 2 rbd/parent@base rbd/\(clone)
-                rbd image-meta set rbd/\(clone) nacre.io/request-name pvc-clone
+                rbd image-meta set rbd/\(clone) nacre.io/request-name \(clone)
                 """
             )
             try await write(clone, at: places, in: cluster)
@@ -174,7 +174,7 @@ struct RemovalTests {
                 let image = try await make("--size 1T \(round == 1 ? Self.bare : Self.all)", in: cluster)
                 try await write(image, at: (0..<400).map { UInt64($0) << 24 }, in: cluster)
                 let id = try #require(try await scene.census.pool.imageID(named: image))
-                try await scene.census.markAsTrashed(id, at: Int64(Date().timeIntervalSince1970))
+                try await scene.census.markAsTrashed(id, at: Int64(Date().timeIntervalSince1970), isMoving: true)
                 try await cluster.execute("rbd", "trash", "mv", "rbd/\(image)")
                 for lab in labs { _ = try await lab.store.adoptTrash(ofCluster: cluster.clusterID) }
                 try await eventually("one removes") { !processes.flatMap(\.processIDs).isEmpty }

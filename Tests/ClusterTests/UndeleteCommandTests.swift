@@ -74,7 +74,21 @@ struct UndeleteCommandTests {
                 #expect(again.status == 0 && again.output == "" && again.notes.contains("is there"), "\(again)")
             }
             #expect(try await run("volume delete replicapool/data --yes").status == 0)
-            let shown = try await run("volume show data")
+            // The one of before is not the one that was deleted last.
+            let first = try await cluster.execute("rbd", "info", image).split(separator: "\n")
+            let firstID = try #require(first.first { $0.contains("id: ") }?.split(separator: " ").last)
+            #expect(try await run("volume delete rbd/data --yes").status == 0)
+            #expect(try await run("volume create data --pool rbd --size 64MiB").status == 0)
+            #expect(try await run("volume delete rbd/data --yes").status == 0)
+            let both = try await run("volume undelete rbd/data")
+            #expect(both.status == 64 && both.notes.contains("--image-id"), "\(both)")
+            #expect(both.notes.contains(firstID), "\(both)")
+            let none2 = try await run("volume undelete rbd/data --image-id 1")
+            #expect(none2.status != 0 && none2.notes.contains(firstID), "\(none2)")
+            let chosen = try await run("volume undelete rbd/data --image-id \(firstID)")
+            #expect(chosen.status == 0, "\(chosen)")
+            #expect(try await cluster.execute("sh", "-ec", sum) == before)
+            let shown = try await run("volume show rbd/data")
             #expect(shown.status == 0, "\(shown)")
             #expect(try await process.stop() == .exited(0))
         }

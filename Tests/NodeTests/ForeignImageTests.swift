@@ -39,6 +39,11 @@ extension NodeTests {
         #expect(try await rbd("image-meta ls rbd/\(image)").contains("nacre") == false)
         for mark in ["nacre.io/adopted", "nacre.io/request-name"] {
             _ = try await rbd("image-meta set rbd/\(image) \(mark) x")
+            try await expectRefused(lab, image, "nacre.io/adopted rbd/\(image)")
+            _ = try await rbd("image-meta remove rbd/\(image) \(mark)")
+        }
+        for (mark, value) in [("nacre.io/adopted", "rbd/\(image)"), ("nacre.io/request-name", image)] {
+            _ = try await rbd("image-meta set rbd/\(image) \(mark) \(value)")
             try await expectRefused(lab, image, "between", "rbd resize --size 100M rbd/\(image)")
         }
         let export = "rbd -c \(NodeLab.clusterDirectory ?? "")/ceph.conf export --no-progress rbd/\(image) -"
@@ -60,7 +65,7 @@ extension NodeTests {
         try await importImage(image, file, "layering")
         try await expectRefused(lab, image, "another program", "nacre.io/adopted", "mkfs")
         #expect(try await rbd("image-meta ls rbd/\(image)").contains("nacre") == false)
-        _ = try await rbd("image-meta set rbd/\(image) nacre.io/adopted x")
+        _ = try await rbd("image-meta set rbd/\(image) nacre.io/adopted rbd/\(image)")
         try await lab.service().stage(lab.stageRequest(image, fsType: ""), deadline: soon)
         #expect(try await rbd("image-meta get rbd/\(image) nacre.io/format") == "formatted ext4\n")
         try await lab.run("down", image, "", observer: nil)

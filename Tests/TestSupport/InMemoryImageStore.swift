@@ -163,9 +163,9 @@ public final class InMemoryImageStore: ImageStore {
 
     private func refuseIfNotOurs(_ doing: String, _ id: VolumeID) throws(VolumeError) {
         guard let entry = images[id], case .present = entry.state,
-            entry.metadata[ImageMetadataKey.requestName] == nil, entry.metadata[ImageMetadataKey.adopted] == nil
+            !ImageOrigin(entry.metadata, of: id).isOurs
         else { return }
-        throw .notOurs(doing, id.imageSpec, "an image that another program made")
+        throw .notOurs(doing, id.imageSpec, "an image that another program made", entry.metadata)
     }
 
     /// A page of images.

@@ -99,9 +99,11 @@ extension PoolCensus {
     /// - Parameters:
     ///   - id: The image's id.
     ///   - seconds: When, in seconds since 1970; 0 fits entries of `addToTrash`.
+    ///   - isMoving: Whether librbd is to move it, which chooses the entry's time.
     /// - Throws: The error of Ceph.
-    public func markAsTrashed(_ id: String, at seconds: Int64) async throws {
-        try await pool.setMetadata(["nacre.io/trashed": "\(seconds).000000000 client.test"], ofImageID: id)
+    public func markAsTrashed(_ id: String, at seconds: Int64, isMoving: Bool = false) async throws {
+        let mark = "\(isMoving ? "moving " : "")\(seconds).000000000 client.test"
+        try await pool.setMetadata(["nacre.io/trashed": mark], ofImageID: id)
     }
 
     /// Removes a name from the directory, and nothing else.

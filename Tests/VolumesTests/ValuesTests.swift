@@ -102,4 +102,33 @@ struct ValuesTests {
             _ = try CapacityRange(requiredBytes: required, limitBytes: limit).newSizeBytes()
         } throws: { ($0 as? VolumeError)?.code == code }
     }
+
+    /// Marks, and what an image `p/csi-vol-9a7ea1f3-0d42-4b7e-9a1c-6f2b8d90e4aa` with them is.
+    static let origins: [([String: String], ImageOrigin)] = {
+        let uuid = "9a7ea1f3-0d42-4b7e-9a1c-6f2b8d90e4aa"
+        let (name, image, adopted) = ("nacre.io/request-name", "nacre.io/image", "nacre.io/adopted")
+        return [
+            ([:], .foreign),
+            ([image: "p/csi-vol-\(uuid)"], .foreign),
+            ([name: "pvc-\(uuid)", image: "p/csi-vol-\(uuid)"], .made),
+            ([name: "data", image: "p/csi-vol-\(uuid)"], .made),
+            ([name: "pvc-\(uuid)", image: "q/csi-vol-\(uuid)"], .copied),
+            ([name: "pvc-\(uuid)", image: "p/n/csi-vol-\(uuid)"], .copied),
+            ([name: "pvc-\(uuid)", image: "p/x-csi-vol-\(uuid)"], .copied),
+            ([name: "pvc-\(uuid)"], .made),
+            ([name: "csi-vol-\(uuid)"], .made),
+            ([name: "data"], .copied),
+            ([adopted: "p/csi-vol-\(uuid)"], .adopted),
+            ([adopted: "p/csi-vol-\(uuid)", name: "data", image: "p/other"], .adopted),
+            ([adopted: "Mon Nov 30 10:00:00 UTC 2026"], .copied),
+            ([adopted: "p/other"], .copied),
+            ([adopted: "p/other", name: "pvc-\(uuid)"], .made),
+        ]
+    }()
+
+    @Test("An image is a volume's only if its marks were written for it", arguments: origins)
+    func origin(marks: [String: String], expected: ImageOrigin) throws {
+        let id = try VolumeID(parsing: "c/p//csi-vol-9a7ea1f3-0d42-4b7e-9a1c-6f2b8d90e4aa")
+        #expect(ImageOrigin(marks, of: id) == expected)
+    }
 }

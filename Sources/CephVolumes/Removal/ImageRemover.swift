@@ -106,6 +106,13 @@ public final class ImageRemover: ImageRemoving {
         _ progress: @escaping RemovalProgress
     ) async throws(RBDError) {
         let (id, context) = (image.imageID, place.context)
+        // While it waited, a person may have restored it and moved it to the trash again: it is theirs then.
+        if let record = try await context.trashRecord(ofID: id), record.state == .normal,
+            let marks = try await context.metadata(ofImageID: id, prefix: ImageMetadataKey.trashed),
+            marks[ImageMetadataKey.trashed].flatMap(TrashMark.init)?.covers(record) != true
+        {
+            throw RBDError(call: "rbd.trash_get", code: .noSuchFileOrDirectory, subject: "\(context.label)/\(id)")
+        }
         let emptying = ImageEmptying(context, permits: tools.permits, threads: tools.lists)
         observer?(RemovalStep.emptying)
         var outcome = ImageEmptying.Outcome.leftToLibrbd

@@ -95,6 +95,10 @@ final class GarbageScan: Sendable {
         for handle in handles {
             do throws(VolumeError) {
                 let metadata = try await shop.service.metadata(of: handle, credentials: nil, deadline: shop.deadline)
+                // What is written on a copy is of the image that it is a copy of.
+                guard let id = try? VolumeID(parsing: handle), ImageOrigin(metadata, of: id) != .copied else {
+                    continue
+                }
                 if metadata[ImageMetadataKey.kubernetesCluster] == cluster { ours.insert(handle) }
             } catch {
                 guard error.code == .notFound else { throw error }

@@ -63,14 +63,14 @@ extension IOContext {
     /// Removes a name from the pool's directory that has no id object.
     ///
     /// If the listed id has a header, the image is moved to the trash, because it may hold data.
-    public func mendListing(of name: String) async throws(RBDError) {
+    public func mendListing(of name: String, at now: Duration = .sinceEpoch) async throws(RBDError) {
         guard let id = try await listedID(of: name), try await imageID(named: name) == nil else { return }
         let hasHeader = try await imageHeader(id: id) != nil
         let isInTrash = try await trashRecord(ofID: id) != nil
         do throws(RADOSError) {
             if hasHeader, !isInTrash {
                 do throws(RADOSError) {
-                    try await execute(trashAdd(name, id, .normal), on: ImageObject.trash)
+                    try await execute(trashAdd(name, id, .normal, at: now), on: ImageObject.trash)
                 } catch {
                     guard error.isAlreadyThere else { throw error }
                 }

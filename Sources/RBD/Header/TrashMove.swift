@@ -16,7 +16,7 @@ extension IOContext {
     /// | `rbd.trash_state_set` | the entry can be removed or restored |
     ///
     /// librbd does more for images that are not plain: it disables their mirroring, refuses them during a migration,
-    /// and breaks a dead client's lock. For such images this method does nothing and returns false. librbd also
+    /// and breaks a dead client's lock. For such images this method does nothing and returns `nil`. librbd also
     /// notifies rbd-mirror of the entry; rbd-mirror uses that only for its own entries.
     ///
     /// Like `rbd_trash_move` it also moves an image that another client has open: ask `watchers` first.
@@ -26,18 +26,20 @@ extension IOContext {
     ///   - id: Its id.
     ///   - now: The deletion time for the entry, since 1970.
     ///   - retention: How long the image cannot be removed without force.
-    /// - Returns: Whether the image was moved; false if nothing was done and librbd must move it.
+    /// - Returns: The deletion time that the entry has, which another process may have made; `nil` if nothing was done and
+    ///   librbd must move the image.
     /// - Throws: `RBDError` with `.resourceBusy` while the image is being restored; steps that were done stay done.
     public func moveToTrash(
         _ name: String,
         unopenedWithID id: String,
         at now: Duration = .sinceEpoch,
         keptFor retention: Duration = .zero
-    ) async throws(RBDError) -> Bool {
-        guard try await isPlainAndUnlocked(id) else { return false }
+    ) async throws(RBDError) -> Duration? {
+        guard try await isPlainAndUnlocked(id) else { return nil }
         // The second round is for an image that another process restored while this one was paused.
         for _ in 0..<2 {
             var isOurEntry = true
+            var time = now
             do throws(RADOSError) {
                 // Allowed in a full pool: the first entry creates the object, and a delete frees space.
                 let entry = trashAdd(name, id, .moving, at: now, keptFor: retention)
@@ -45,26 +47,27 @@ extension IOContext {
             } catch {
                 guard error.isAlreadyThere else { throw RBDError(error) }
                 // Another process was killed while moving it, or is moving it now; the next steps are the same for all.
-                guard try await trashRecord(ofID: id)?.state == .moving else { return false }
+                guard let record = try await trashRecord(ofID: id), record.state == .moving else { return nil }
                 isOurEntry = false
+                time = record.deletedAt
             }
             do throws(RADOSError) {
                 let hadTheName = try await unname(name, id: id)
                 if !hadTheName, try await isNamedOtherwise(id, than: name) {
                     // The image was renamed; an existing entry may be another process's, for the present name.
                     if isOurEntry { try await forgetTrash(id) }
-                    return true
+                    return time
                 }
                 try await unlistImage(name, id: id)
                 if try await isNamedOtherwise(id, than: name) {
                     // It was renamed between the looks: the name was the old one, and the entry is for it.
                     try await forgetTrash(id)
-                    return true
+                    return time
                 }
             } catch {
                 throw RBDError(error)
             }
-            if try await endMove(id) { return true }
+            if try await endMove(id) { return time }
         }
         throw RBDError(call: "rbd.trash_state_set", code: .resourceBusy, subject: "\(label)/\(name)")
     }

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import FoundationEssentials
 
 /// The parameters that only the node reads, on the image: a PersistentVolume has them, a volume of the command line does
@@ -20,6 +21,14 @@ public enum NodeParameters {
     /// The `mkfsOptions` that an image's metadata say; `nil` if none were given.
     public static func mkfsOptions(in metadata: [String: String]) -> String? {
         parameters(in: metadata[ImageMetadataKey.nodeParameters])[ParameterKey.mkfsOptions.rawValue]
+    }
+
+    /// What is wrong with the parameters of an image's metadata; `nil` if they can be read, or there are none.
+    public static func fault(in metadata: [String: String]) -> String? {
+        let key = ImageMetadataKey.nodeParameters
+        guard let text = metadata[key] else { return nil }
+        guard (try? JSONDecoder().decode([String: String].self, from: Data(text.utf8))) == nil else { return nil }
+        return "its image's metadata '\(key)' is not a JSON object of texts: '\(text.printable)'"
     }
 
     /// What `text` was made from; empty for anything else, and without keys that a node does not read.

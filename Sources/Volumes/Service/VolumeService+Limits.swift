@@ -58,6 +58,14 @@ extension VolumeService {
         guard metadata[ImageMetadataKey.adopted] == nil else { return nil }
         let use = FileSystemUse(onImage: metadata, request.capability)
         let what = "expand volume '\(id)', which has no file system yet,"
+        if let reason = NodeParameters.fault(in: metadata) {
+            let key = ImageMetadataKey.nodeParameters
+            let refusal = VolumeError(
+                .failedPrecondition,
+                "cannot \(what): \(reason); correct or remove it: rbd image-meta remove \(id.imageSpec.shellWord) \(key)"
+            )
+            return BlankLimit(largestBytes: 0, refusal: refusal)
+        }
         if let refusal = use.sizeRefusal(what, sizeBytes) {
             return BlankLimit(largestBytes: use.largestBytes, refusal: refusal)
         }
@@ -77,7 +85,18 @@ extension VolumeService {
         guard await poolRefusal(what, sizeBytes, in: pool, nil, credentials, otherwise: remedy) != nil else { return }
         // Its data may be in another pool, or its class may have raised the limit.
         let metadata = try await store.metadata(of: id, credentials: credentials) ?? [:]
-        let factor = metadata[ImageMetadataKey.poolSizeFactor].flatMap { UInt64($0) }
+        var factor: UInt64?
+        if let text = metadata[ImageMetadataKey.poolSizeFactor] {
+            factor = UInt64(text)
+            let (key, image) = (ImageMetadataKey.poolSizeFactor, id.imageSpec.shellWord)
+            guard factor != nil else {
+                throw VolumeError(
+                    .failedPrecondition,
+                    "cannot \(what): its image's metadata '\(key)' says '\(text.printable)', which is not a whole number; "
+                        + "correct it: rbd image-meta set \(image) \(key) \(Self.usualPoolSizeFactor) (0 for no limit)"
+                )
+            }
+        }
         let data = try await presentImage(id, credentials: credentials).dataPool
         let dataPool = PoolAddress(clusterID: id.clusterID, pool: data ?? id.pool)
         if let (_, refusal) = await poolRefusal(

@@ -4,7 +4,9 @@
 public enum ImageMetadataKey {
     /// The name under which the volume was requested; it is written when the image is created and is also Nacre's mark.
     public static let requestName = "nacre.io/request-name"
-    /// The mark of an image that another program made and that Nacre manages now.
+    /// The image that the marks were written for, `pool/image` or `pool/namespace/image`; a copy has another place.
+    public static let image = "nacre.io/image"
+    /// The mark of an image that another program made and that Nacre manages now: that image, as in `image`.
     public static let adopted = "nacre.io/adopted"
     /// The file system that was requested: `ext4`, `xfs`, or `block` for none.
     public static let fileSystem = "nacre.io/file-system"
@@ -20,7 +22,7 @@ public enum ImageMetadataKey {
     public static let kubernetesCluster = "nacre.io/kubernetes-cluster"
     /// When and by whom the image was moved to the trash; only images with this mark are removed from there.
     public static let trashed = "nacre.io/trashed"
-    /// How long the deleted image stays in the trash, in seconds; without it the service's own setting applies.
+    /// How long the deleted image stays in the trash, as a class says it; without it the service's own setting applies.
     public static let trashRetention = "nacre.io/trash-retention"
     /// The PersistentVolume that the volume had when it was deleted, as JSON; kept with the image.
     public static let persistentVolume = "nacre.io/persistent-volume"

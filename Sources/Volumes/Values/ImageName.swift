@@ -36,6 +36,13 @@ public enum ImageName {
         isUUID(name.utf8.suffix(36))
     }
 
+    /// Whether an image of that name was made for a request, whatever the prefix was.
+    ///
+    /// An image whose mark was written later has its own name as the request name.
+    static func isMade(_ name: String, forRequest request: String) -> Bool {
+        name.isExactly(request) || name.endsExactly(with: uuid(forRequest: request))
+    }
+
     private static func uuid(forRequest requestName: String) -> String {
         let parts = requestName.utf8.dropFirst(4)
         if requestName.startsExactly(with: "pvc-"), isUUID(parts) {

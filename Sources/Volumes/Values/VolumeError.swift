@@ -84,13 +84,36 @@ public struct VolumeError: Error, Sendable, CustomStringConvertible {
     ///   - doing: What is refused: `delete image`.
     ///   - imageSpec: `pool/image`.
     ///   - what: What the image is: `an image of 10 GiB that another program made`.
+    ///   - marks: Nacre's metadata of it.
     /// - Returns: The refusal, with `.failedPrecondition`.
-    public static func notOurs(_ doing: String, _ imageSpec: String, _ what: String) -> VolumeError {
+    public static func notOurs(
+        _ doing: String,
+        _ imageSpec: String,
+        _ what: String,
+        _ marks: [String: String]
+    ) -> VolumeError {
         VolumeError(
             .failedPrecondition,
-            "cannot \(doing) '\(imageSpec)': it is \(what), for it lacks the metadata '\(ImageMetadataKey.requestName)'; "
-                + "if it really is what you mean, let Nacre have it: rbd image-meta set \(imageSpec.shellWord) "
-                + "\(ImageMetadataKey.adopted) \"$(date)\"; or, if nothing on it is needed: rbd rm \(imageSpec.shellWord)"
+            "cannot \(doing) '\(imageSpec)': it is \(what), for it \(lack(marks)); if it really is what you mean, "
+                + "\(adoption(imageSpec)); or, if nothing on it is needed: rbd rm \(imageSpec.shellWord)"
         )
+    }
+
+    /// What an image lacks that is not Nacre's: `lacks the metadata 'nacre.io/request-name'`.
+    public static func lack(_ marks: [String: String]) -> String {
+        let name = marks[ImageMetadataKey.requestName]
+        if let other = marks[ImageMetadataKey.image], name != nil {
+            return "has the marks of image '\(other.printable)', of which it is a copy, or which it was once"
+        }
+        if let name { return "has the marks of volume '\(name.printable)', whose image has another name" }
+        if let other = marks[ImageMetadataKey.adopted] {
+            return "was not adopted itself: its '\(ImageMetadataKey.adopted)' says '\(other.printable)'"
+        }
+        return "lacks the metadata '\(ImageMetadataKey.requestName)'"
+    }
+
+    /// How a person lets Nacre have an image.
+    public static func adoption(_ imageSpec: String) -> String {
+        "let Nacre have it: rbd image-meta set \(imageSpec.shellWord) \(ImageMetadataKey.adopted) \(imageSpec.shellWord)"
     }
 }

@@ -31,7 +31,7 @@ public struct VolumeFacts: Sendable, Hashable {
         fileSystem = metadata[ImageMetadataKey.fileSystem] ?? metadata[ImageMetadataKey.format].flatMap(Self.made)
         nodeParameters = NodeParameters.parameters(in: metadata[ImageMetadataKey.nodeParameters])
         kubernetesCluster = metadata[ImageMetadataKey.kubernetesCluster]
-        trashSeconds = metadata[ImageMetadataKey.trashRetention].flatMap(Int64.init)
+        trashSeconds = metadata[ImageMetadataKey.trashRetention].flatMap(TrashRetention.init).map { Int64($0.seconds) }
         self.createdAt = createdAt ?? metadata[Self.createdKey].flatMap(Int64.init)
         self.users = users
     }

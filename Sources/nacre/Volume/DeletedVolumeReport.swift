@@ -40,14 +40,14 @@ struct DeletedVolumeReport: Encodable {
     /// Many for a person, a volume a line.
     static func table(_ volumes: [DeletedVolume], _ terminal: Terminal) -> [String] {
         let now = ThisMachine.now
-        var table = Table("NAME", "DELETED", "KEPT FOR", "CLAIM", "VOLUME-ID")
+        var table = Table("NAME", "DELETED", "KEPT FOR", "CLAIM", "IMAGE-ID", "VOLUME-ID")
         table.rows = volumes.map { volume in
             let report = DeletedVolumeReport(volume)
             let left = Age(of: now, at: volume.keptUntil.components.seconds)
             return [
                 (report.name ?? volume.id.image).onOneLine,
                 "\(Age(of: volume.deletedAt.components.seconds, at: now)) ago", "\(left)", report.claim ?? "-",
-                report.volumeId,
+                volume.imageID, report.volumeId,
             ]
         }
         return table.lines { terminal.colored($0, .bold) }

@@ -39,6 +39,14 @@ struct VolumeUndelete: AsyncParsableCommand {
     @Option(help: "The cluster's clusterID in config.json; all without.", completion: Completion.clusters)
     var cluster: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Which one, by its IMAGE-ID, where volumes of that name were deleted more than once.",
+            valueName: "id"
+        )
+    )
+    var imageID: String?
+
     @Flag(help: "Show what would be made, and stop.")
     var plan = false
 
@@ -61,6 +69,7 @@ struct VolumeUndelete: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     mutating func validate() throws {
+        guard imageID == nil || volume != nil else { throw ValidationError("--image-id goes with a volume") }
         guard !imageOnly || (claim == nil && kubeconfig == nil && context == nil) else {
             throw ValidationError("--image-only goes with neither --claim nor --kubeconfig nor --context")
         }
@@ -130,14 +139,29 @@ struct VolumeUndelete: AsyncParsableCommand {
         _ backend: DirectBackend,
         _ credentials: Credentials
     ) async throws -> Found {
-        let found = all.filter { volume.names($0.id, called: $0.metadata[ImageMetadataKey.requestName]) }
+        let named = all.filter { volume.names($0.id, called: $0.metadata[ImageMetadataKey.requestName]) }
             .sorted { $0.deletedAt > $1.deletedAt }
+        let found = named.filter { imageID?.isExactly($0.imageID) ?? true }
         if let newest = found.first {
             if let other = found.dropFirst().first(where: { $0.id != newest.id }) {
                 throw CommandFailure(.usage, "'\(volume)' may be '\(newest.id)' or '\(other.id)'; name one of them")
             }
+            guard found.count == 1 else {
+                throw CommandFailure(
+                    .usage,
+                    "'\(volume)' was deleted \(found.count) times; choose one by --image-id:\(Self.choice(found))"
+                )
+            }
             if let missing { session.note("took '\(newest.id)', but not everywhere was looked: \(missing.message)") }
             return Found(id: newest.id, deleted: newest, metadata: newest.metadata)
+        }
+        if let imageID {
+            throw CommandFailure(
+                .notFound,
+                "there is no deleted volume '\(volume)' with image id '\(imageID)' in the trash\(scope); "
+                    + (named.isEmpty
+                        ? "nacre volume undelete shows those there are" : "there are:\(Self.choice(named))")
+            )
         }
         let list = try await session.during("looking for volume '\(volume)'") { deadline in
             try await session.volumes(limit: nil, deadline: deadline)
@@ -174,6 +198,16 @@ struct VolumeUndelete: AsyncParsableCommand {
         if let missing { session.note("took '\(id)', but not everywhere was looked: \(missing.message)") }
         let metadata = try await backend.store.metadata(of: id, credentials: credentials) ?? [:]
         return Found(id: id, deleted: nil, metadata: metadata)
+    }
+
+    /// Deleted volumes of one name, each on a line.
+    private static func choice(_ volumes: [DeletedVolume]) -> String {
+        let now = ThisMachine.now
+        return volumes.map { volume in
+            let since = Age(of: volume.deletedAt.components.seconds, at: now)
+            return
+                "\n  \(volume.imageID)  deleted \(since) ago at \(HolderRecord.time(volume.deletedAt.components.seconds))"
+        }.joined()
     }
 
     /// What its image keeps of Kubernetes; nothing for a volume that had no PersistentVolume, unless a Kubernetes was named.

@@ -67,6 +67,8 @@ struct Orphan {
         case stranger = "another cluster"
         /// It does not say.
         case unknown
+        /// What it says is of the image that it is a copy of.
+        case copy = "a copy"
     }
 
     let volume: Volume
@@ -75,11 +77,18 @@ struct Orphan {
     let cluster: String?
     /// The claim that had it.
     let claim: ClaimName?
+    /// The image's metadata.
+    let metadata: [String: String]
 
     init(volume: Volume, metadata: [String: String], ours: String?) {
         self.volume = volume
+        self.metadata = metadata
         cluster = metadata[ImageMetadataKey.kubernetesCluster]
         claim = ClaimName(metadata: metadata)
+        guard ImageOrigin(metadata, of: volume.id) != .copied else {
+            origin = .copy
+            return
+        }
         origin = cluster == nil ? .unknown : cluster == ours ? .ours : .stranger
     }
 
@@ -89,6 +98,8 @@ struct Orphan {
         case .ours: nil
         case .stranger:
             "image '\(volume.id.image)' is of another Kubernetes cluster, \(cluster ?? ""), which may use it; remove it there"
+        case .copy:
+            "image '\(volume.id.image)' is no volume's: it \(VolumeError.lack(metadata)); whoever made it knows what it is for"
         case .unknown:
             "image '\(volume.id.image)' does not say which cluster it is of, so it may be anybody's; if it is yours, "
                 + "nacre volume delete removes it"

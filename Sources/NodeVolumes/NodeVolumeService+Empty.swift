@@ -4,23 +4,29 @@ internal import ImageMapping
 internal import NodeMapping
 internal import Volumes
 
-/// Whose image it is, by its marks.
-enum ImageOrigin: Sendable, Hashable {
-    /// Nacre made it.
-    case made
-    /// Another program made it, and a person let Nacre have it.
-    case adopted
-    /// Another program's; nothing on it is changed unasked.
-    case foreign
-
-    init(_ notes: [String: String]) {
-        self =
-            notes[ImageMetadataKey.requestName] != nil
-            ? .made : notes[ImageMetadataKey.adopted] != nil ? .adopted : .foreign
-    }
-}
-
 extension NodeVolumeService {
+    /// Refuses to make a file system by options that stand on the image and cannot be read.
+    ///
+    /// - Parameters:
+    ///   - record: The volume.
+    ///   - notes: Nacre's metadata of its image.
+    ///   - isAsked: Whether the request says the options.
+    /// - Throws: `VolumeError` with `.failedPrecondition`.
+    func refuseUnreadable(
+        _ record: VolumeRecord,
+        _ notes: [String: String],
+        isAsked: Bool
+    ) throws(VolumeError) {
+        guard !isAsked, let reason = NodeParameters.fault(in: notes) else { return }
+        let (image, key) = (record.imageSpec.shellWord, ImageMetadataKey.nodeParameters)
+        throw VolumeError(
+            .failedPrecondition,
+            "cannot make a file system on volume '\(record.volumeID)': \(reason), so nobody knows with which mkfsOptions; "
+                + "correct it: rbd image-meta set \(image) \(key) '{\"mkfsOptions\":\"...\"}'; or, to make it without: rbd "
+                + "image-meta remove \(image) \(key)"
+        )
+    }
+
     /// Refuses to make a file system on an image that seems blank, unless it is Nacre's and nothing lies between its ends.
     ///
     /// Both ends are known to be zeros. Objects between them are somebody's, such as those of a virtual machine's disk.
@@ -29,19 +35,20 @@ extension NodeVolumeService {
         _ record: VolumeRecord,
         _ device: MappedDevice,
         _ mapped: MapRequest,
-        _ origin: ImageOrigin
+        _ origin: ImageOrigin,
+        _ notes: [String: String]
     ) async throws(VolumeError) {
         let byHand =
             "make the file system by hand: nacre volume map --repair \(record.volumeID.shellWord), mkfs on the device which that "
             + "prints, then nacre volume unmap"
         let refusal = "cannot make a file system on volume '\(record.volumeID)': "
-        guard origin != .foreign else {
+        guard origin.isOurs else {
+            let whose = origin == .foreign ? "that another program made" : "that is not a volume's"
             throw VolumeError(
                 .failedPrecondition,
-                refusal + "it is an image of \(device.sizeBytes.inBinaryUnits) that another program made, for it lacks "
-                    + "the metadata '\(ImageMetadataKey.requestName)'; nothing was written; if it really is blank and "
-                    + "what you mean, \(byHand); or let Nacre have it: rbd image-meta set \(record.imageSpec.shellWord) "
-                    + "\(ImageMetadataKey.adopted) \"$(date)\""
+                refusal + "it is an image of \(device.sizeBytes.inBinaryUnits) \(whose), for it "
+                    + "\(VolumeError.lack(notes)); nothing was written; if it really is blank and what you mean, "
+                    + "\(byHand); or \(VolumeError.adoption(record.imageSpec))"
             )
         }
         let edge = ContentProbe.edgeBytes
