@@ -54,7 +54,8 @@ extension NodeTests {
         #expect(try await rbd("status rbd/\(image)").contains("Watchers: none"))
         // The name is that of the copy now.
         try await service.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
-        #expect(try await rbd("status rbd/\(image)-broken").contains("Watchers: none"))
+        // The watch of a server that was killed stays until its time is up.
+        if fsType != nil { #expect(try await rbd("status rbd/\(image)-broken").contains("Watchers: none")) }
         try await lab.run("down", image, fsType, observer: nil)
         _ = try await rbd("rm --no-progress rbd/\(image)-broken")
         try await lab.remove(image)
