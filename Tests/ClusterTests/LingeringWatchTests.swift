@@ -76,7 +76,7 @@ struct LingeringWatchTests {
             let handle = try await bench.create(bench.request(uuid)).id.description
             let census = try PoolCensus(faulty.cluster, pool: "rbd")
             let opened = try await census.blocking { [image] (pool) throws(RBDError) in
-                try Image.open(image, in: pool, access: .readOnly)
+                try Image.open(image, in: pool, access: .readWrite)
             }
             try await faulty.ceph("osd", "pool", "set-quota", "rbd", "max_objects", "1")
             try await eventually("the pool is full", within: .seconds(60)) {

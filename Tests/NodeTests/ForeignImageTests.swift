@@ -134,8 +134,8 @@ extension NodeTests {
         var request = lab.stageRequest(image, fsType: nil)
         request.context[StageRequest.repair] = "true"
         try await lab.service().stage(request, deadline: soon)
-        let words = message[options...].prefix { $0 != "," }.replacing(" on the device which that prints", with: "")
-        try await shell("tune2fs \(words) \(lab.stagingPath(image))/device")
+        let end = try #require(message[options...].firstRange(of: " on the device")).lowerBound
+        try await shell("tune2fs \(message[options..<end]) \(lab.stagingPath(image))/device")
         try await lab.run("down", image, nil, observer: nil)
         try await lab.service().stage(lab.stageRequest(image), deadline: soon)
         #expect(try await shell("cat \(lab.stagingPath(image))/row") == "row\n")
