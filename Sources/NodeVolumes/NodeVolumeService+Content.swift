@@ -8,7 +8,12 @@ internal import Volumes
 extension NodeVolumeService {
     /// Refuses an image that lacks the end of its file system, before a kernel or a checker sees it.
     ///
-    /// - Parameter notes: Nacre's metadata of the image.
+    /// - Parameters:
+    ///   - record: The volume.
+    ///   - device: Its device.
+    ///   - notes: Nacre's metadata of the image.
+    ///   - what: What is refused, without `cannot`.
+    /// - Throws: `VolumeError` with `.failedPrecondition` that tells both sizes and the growth that helps.
     func refuseIfCut(
         _ record: VolumeRecord,
         _ device: MappedDevice,
@@ -58,6 +63,7 @@ extension VolumeRecord {
     /// - Parameters:
     ///   - sizeBytes: What it has now; whole MiB, rounded up, are what it gets.
     ///   - isNoted: Whether a note of the format stands on it, which speaks of what is lost then.
+    /// - Returns: One line for a shell.
     func wayToBeginAnew(_ sizeBytes: UInt64, isNoted: Bool) -> String {
         let image = imageSpec.shellWord
         return "rbd resize --allow-shrink --size 0 \(image) && rbd resize --size "

@@ -18,6 +18,7 @@ package struct CutImage: Sendable, Hashable {
     /// - Parameters:
     ///   - id: The volume.
     ///   - notes: Nacre's metadata of the image; a foreign one is grown by Ceph's own tool.
+    /// - Returns: Both sizes, and the commands.
     package func words(_ id: VolumeID, _ notes: [String: String]) -> String {
         let isOurs = notes[ImageMetadataKey.requestName] != nil || notes[ImageMetadataKey.adopted] != nil
         let needed = CapacityRange.mebibytes(holding: fileSystemBytes)
