@@ -100,8 +100,9 @@ public final class MkfsTrial: FileSystemTrial {
     /// mke2fs makes a file system of up to so many groups in memory, which takes some MiB of it.
     private static let mostGroupsMade: UInt64 = 1024
 
-    /// What a run says against the options; nothing where it has not judged them: not here, not in time, or killed. Then
-    /// the node will see.
+    /// What a run says against the options; nothing where it has not judged them.
+    ///
+    /// It is not here, was not done in time, or was killed. Then the node will see.
     private static func refusal(_ outcome: FileSystemProgram.Outcome) -> String?? {
         guard case .exited(let code) = outcome.status else { return nil }
         if code == 0 { return .some(nil) }

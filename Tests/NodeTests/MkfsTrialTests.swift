@@ -32,6 +32,8 @@ struct MkfsTrialTests {
         "-O meta_bg,^resize_inode", "-O project -I 128", "-O inline_data -I 128", "-E encoding=foo", "-E stride=foo",
         "-E stride=16,stripe_width=64", "-E resize=1", "-E quotatype=foo", "-E num_backup_sb=5", "-E hash_seed=foo",
         "-E encoding_flags=strict", "-m0",
+        // What a dry run does not get to.
+        "-O bigalloc -C 268435456", "-O bigalloc -C 512m", "-O bigalloc -C 0x100000",
     ]
     static let cases =
         xfs.map { Case(fileSystem: "xfs", options: $0) } + ext4.map { Case(fileSystem: "ext4", options: $0) }
@@ -75,6 +77,24 @@ struct MkfsTrialTests {
             sizeBytes: (asked.sizeBytes / (10 << 20)) << 20
         )
         #expect(tenth == nil || asked.options.contains("agcount"), "\(tenth ?? "")")
+    }
+
+    @Test(
+        "mkfs takes the largest size that is named, and makes no more groups than a node can do with",
+        arguments: [
+            Case(fileSystem: "xfs", options: "-K"), Case(fileSystem: "xfs", options: "-b size=1024"),
+            Case(fileSystem: "xfs", options: "-d agcount=3"), Case(fileSystem: "xfs", options: "-d agsize=0x40000000"),
+            Case(fileSystem: "ext4", options: "-O ^64bit"), Case(fileSystem: "ext4", options: "-O ^64bit -b 1024"),
+        ]
+    )
+    func largest(asked: Case) async throws {
+        let options = try MkfsOptions(asked.options, for: asked.fileSystem)
+        let largest = options.largestBytes
+        let trial = MkfsTrial()
+        let reason = await trial.refusal(of: asked.fileSystem, options, sizeBytes: largest)
+        #expect(reason == nil, "\(reason ?? "")")
+        let beyond = await trial.refusal(of: asked.fileSystem, options, sizeBytes: largest / 100 * 101)
+        #expect(beyond != nil)
     }
 
     @Test(

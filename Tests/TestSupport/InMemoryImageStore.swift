@@ -183,11 +183,11 @@ public final class InMemoryImageStore: ImageStore {
         return ImagePage(Array(images))
     }
 
-    /// A fixed number.
+    /// A fixed number, which is no whole number of MiB, as a pool's is not.
     public func availableBytes(in pool: PoolAddress?, as credentials: Credentials?) async throws(VolumeError) -> UInt64
     {
         guard pool?.pool != "missing" else { throw .invalid("there is no pool 'missing'") }
-        return 10 << 30
+        return (10 << 30) + 471_100
     }
 
     /// What its metadata says.

@@ -69,6 +69,50 @@ extension VolumeBehaviour {
                 }
             }
         },
+        VolumeBehaviour("a repeated create that asks for something else is refused, and changes nothing") { bench in
+            let given = ["trashRetention": "7d", "mkfsOptions": "-m1", "poolSizeFactor": "3"]
+            let xfs = VolumeCapability(.mount(MountAccess(fsType: "xfs")), mode: .singleNodeWriter)
+            for (name, made, others) in [
+                (
+                    "given", given,
+                    [
+                        ["trashRetention": "0"], ["trashRetention": nil], ["mkfsOptions": "-m2"], ["mkfsOptions": nil],
+                        ["poolSizeFactor": "0"], ["mounter": "rbd-nbd"],
+                    ]
+                ),
+                ("none", [:], [["trashRetention": "0"], ["mkfsOptions": "-m2"], ["poolSizeFactor": "0"]]),
+            ] as [(String, [String: String], [[String: String?]])] {
+                let request = try bench.request("again-\(name)", adding: made)
+                let volume = try await bench.create(request)
+                let before = try await bench.metadata(volume.id)
+                for other in others {
+                    var adding = made
+                    for (key, value) in other { adding[key] = value }
+                    await bench.expect(.alreadyExists) {
+                        _ = try await bench.create(bench.request("again-\(name)", adding: adding))
+                    }
+                }
+                await bench.expect(.alreadyExists) {
+                    _ = try await bench.create(
+                        bench.request("again-\(name)", required: 300 << 20, adding: made, capability: xfs)
+                    )
+                }
+                #expect(try await bench.create(request) == volume)
+                #expect(try await bench.metadata(volume.id) == before)
+            }
+        },
+        VolumeBehaviour("two names that lead to one image are two volumes: the second is refused") { bench in
+            let request = try bench.request("orders")
+            let volume = try await bench.create(request)
+            var other = request
+            other.name = "pvc-\(volume.id.image.suffix(36))"
+            await #expect {
+                _ = try await bench.create(other)
+            } throws: {
+                ($0 as? VolumeError)?.code == .alreadyExists && "\($0)".contains("'\(request.name)'")
+            }
+            #expect(try await bench.metadata(volume.id)[ImageMetadataKey.requestName] == request.name)
+        },
         VolumeBehaviour(
             "a size that its pool is far from is refused with the largest that works, unless the class lifts it"
         ) { bench in
@@ -223,6 +267,17 @@ extension VolumeBehaviour {
                 #expect(try await bench.expand(volume.id, 256 << 20).capacityBytes == 256 << 20)
             }
         },
+        VolumeBehaviour("a volume whose file system nobody named grows as far as the node's, or the request's, can") {
+            bench in
+            let given = ["poolSizeFactor": "0"]
+            let volume = try await bench.create(bench.request("open", adding: given))
+            await bench.expect(.outOfRange) { _ = try await bench.expand(volume.id, 200 << 40) }
+            await bench.expect(.outOfRange) { _ = try await bench.expand(volume.id, 200 << 40, for: "ext4") }
+            let small = given.merging(["mkfsOptions": "-O ^64bit"]) { $1 }
+            let old = try await bench.create(bench.request("old", adding: small))
+            await bench.expect(.outOfRange) { _ = try await bench.expand(old.id, 16 << 40) }
+            #expect(try await bench.expand(old.id, 256 << 20).capacityBytes == 256 << 20)
+        },
         VolumeBehaviour("a volume never shrinks") { bench in
             let volume = try await bench.create(bench.request("shrink", required: 128 << 20))
             let grown = try await bench.expand(volume.id, 64 << 20)
@@ -257,6 +312,18 @@ extension VolumeBehaviour {
                 case .confirmed: #expect(mode != .multiNodeMultiWriter && mode != .multiNodeSingleWriter)
                 case .refused(let why): #expect(!why.isEmpty)
                 }
+            }
+        },
+        VolumeBehaviour("a volume in a cluster that there is not is not found") { bench in
+            let id = try await bench.create(bench.request("place")).id
+            let elsewhere = try VolumeID(
+                clusterID: "nowhere",
+                pool: id.pool,
+                namespace: id.namespace,
+                image: id.image
+            )
+            await bench.expect(.notFound) {
+                _ = try await bench.service.status(of: "\(elsewhere)", deadline: bench.deadline)
             }
         },
         VolumeBehaviour("a list in pages names every volume once") { bench in

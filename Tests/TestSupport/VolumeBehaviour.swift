@@ -59,12 +59,24 @@ public struct VolumeBehaviour: Sendable, CustomTestStringConvertible {
             try await service.createVolume(request, deadline: deadline)
         }
 
-        func expand(_ id: VolumeID, _ required: Int64, limit: Int64 = 0) async throws -> ExpandedVolume {
+        /// What stands on its image.
+        func metadata(_ id: VolumeID) async throws -> [String: String] {
+            try await service.metadata(of: id.description, credentials: credentials, deadline: deadline)
+        }
+
+        func expand(
+            _ id: VolumeID,
+            _ required: Int64,
+            limit: Int64 = 0,
+            for fileSystem: String? = nil
+        ) async throws -> ExpandedVolume {
             try await service.expandVolume(
                 ExpandVolumeRequest(
                     volumeID: id.description,
                     range: CapacityRange(requiredBytes: required, limitBytes: limit),
-                    capability: nil,
+                    capability: fileSystem.map {
+                        VolumeCapability(.mount(MountAccess(fsType: $0)), mode: .singleNodeWriter)
+                    },
                     credentials: credentials
                 ),
                 deadline: deadline

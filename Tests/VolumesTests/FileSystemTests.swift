@@ -68,7 +68,11 @@ struct FileSystemTests {
         "Options whose file system no node could use are refused for a new volume, and pass for one that is made",
         arguments: [
             ("xfs", "-m crc=0"), ("xfs", "-m crc=0,finobt=0"), ("xfs", "-n version=ci"), ("xfs", "-d agcount=20000"),
-            ("ext4", "-O mmp -E mmp_update_interval=99999"),
+            ("ext4", "-O mmp -E mmp_update_interval=99999"), ("xfs", "-m crc=00"), ("xfs", "-m crc=0x0"),
+            ("xfs", "-m finobt=0,crc=+0"), ("xfs", "-n version=CI"), ("xfs", "-n version=Ci"),
+            ("xfs", "-d agcount=0x4e20"), ("xfs", "-d agcount=047040"),
+            ("ext4", "-O mmp -E mmp_update_interval=0x200"), ("ext4", "-O mmp -E mmp_update_interval=0777"),
+            ("ext4", "-O mmp -E mmp_update_interval=5,mmp_update_interval=0X200"),
         ]
     )
     func useless(fileSystem: String, text: String) throws {
@@ -86,10 +90,38 @@ struct FileSystemTests {
     }
 
     @Test(
+        "A number means the same however it is written",
+        arguments: [
+            ("ext4", ["-O bigalloc -C 65536", "-O bigalloc -C 0x10000", "-O bigalloc -C 64K", "-O bigalloc -C 128s"]),
+            ("ext4", ["-g 1024", "-g 0x400", "-g 02000"]), ("ext4", ["-J size=64", "-J size=0x40", "-J size=0100"]),
+            ("xfs", ["-d agcount=64", "-d agcount=0x40", "-d agcount=0100"]),
+            (
+                "xfs",
+                ["-d agsize=1g", "-d agsize=1G", "-d agsize=0x40000000", "-d agsize=262144b", "-d agsize=2097152s"]
+            ),
+        ]
+    )
+    func numbers(fileSystem: String, texts: [String]) throws {
+        let limits = try Set(
+            texts.map { text in
+                let options = try MkfsOptions(text, for: fileSystem)
+                return [options.smallestBytes, options.largestBytes]
+            }
+        )
+        #expect(limits.count == 1, "\(limits)")
+        #expect(
+            try limits != [
+                [MkfsOptions("", for: fileSystem).smallestBytes, MkfsOptions("", for: fileSystem).largestBytes]
+            ]
+        )
+    }
+
+    @Test(
         "The least size is what mkfs itself takes",
         arguments: [
-            ("xfs", ""), ("xfs", "-d agcount=64"), ("xfs", "-l size=128m"), ("ext4", ""), ("ext4", "-b 4096"),
-            ("ext4", "-J size=64"),
+            ("xfs", ""), ("xfs", "-d agcount=64"), ("xfs", "-l size=128m"), ("xfs", "-d agcount=0x40"), ("ext4", ""),
+            ("ext4", "-b 4096"),
+            ("ext4", "-J size=64"), ("ext4", "-J size=0x40"),
         ]
     )
     func least(fileSystem: String, text: String) throws {

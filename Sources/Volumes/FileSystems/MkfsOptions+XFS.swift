@@ -74,8 +74,9 @@ extension MkfsOptions {
     /// The most allocation groups that a node can do with (`GrowthLimit`).
     static let mostXFSGroups: UInt64 = 10_000
 
-    /// 10,000 allocation groups, of a block less than 1 TiB at most: a node grows a file system to no more than that
-    /// (`GrowthLimit`). Fewer where the class says how many.
+    /// 10,000 allocation groups, each a block short of 1 TiB at most, or as many as the class says.
+    ///
+    /// A node grows a file system to no more than that (`GrowthLimit`).
     ///
     /// See: xfsprogs libxfs/xfs_fs.h, `XFS_AG_MAX_BLOCKS`.
     static func largestXFS(_ options: [ToolOptions.Option]) -> UInt64 {

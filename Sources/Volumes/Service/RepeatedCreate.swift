@@ -62,12 +62,15 @@ struct RepeatedCreate: Sendable {
             }
         }
         // Every release that knows this one has written it, so without it nobody asked for it.
-        let retention = Self.difference(
+        let retention = { (metadata: [String: String]) in
+            metadata[ImageMetadataKey.trashRetention].map { TrashRetention(parsing: $0)?.description ?? $0 }
+        }
+        let difference = Self.difference(
             ParameterKey.trashRetention.rawValue,
-            present[ImageMetadataKey.trashRetention].map { "\($0)s" },
-            wanted[ImageMetadataKey.trashRetention].map { "\($0)s" }
+            retention(present),
+            retention(wanted)
         )
-        if let retention { return retention }
+        if let difference { return difference }
         let key = ImageMetadataKey.poolSizeFactor
         guard isWhole || present[key] != nil else { return nil }
         return Self.difference(ParameterKey.poolSizeFactor.rawValue, present[key], wanted[key])

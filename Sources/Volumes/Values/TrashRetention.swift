@@ -1,6 +1,6 @@
 /// How long a deleted volume stays in Ceph's trash before it is removed: `0`, `90s`, `30m`, `72h`, `7d`; a number alone
 /// is seconds.
-public struct TrashRetention: Sendable, Hashable {
+public struct TrashRetention: Sendable, Hashable, CustomStringConvertible {
     /// Seconds, 0 to ten years.
     public let seconds: UInt64
 
@@ -21,6 +21,13 @@ public struct TrashRetention: Sendable, Hashable {
     public static let none = TrashRetention(seconds: 0)
 
     private init(seconds: UInt64) { self.seconds = seconds }
+
+    /// In the largest unit that it is a whole number of: `7d`, `36h`, `0`.
+    public var description: String {
+        let units: [(seconds: UInt64, letter: String)] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")]
+        guard seconds > 0, let unit = units.first(where: { seconds % $0.seconds == 0 }) else { return "0" }
+        return "\(seconds / unit.seconds)\(unit.letter)"
+    }
 
     /// The same as a duration.
     public var duration: Duration { .seconds(Int64(seconds)) }
