@@ -14,9 +14,9 @@ final class Connections: Sendable {
         var headSince: ContinuousClock.Instant?
         /// Whether a task checks that this does not take too long.
         var isTimed = false
-        /// Requests between the end of their head and the end of their answer; several if a client does not wait for
-        /// answers.
-        var requests = 0
+        /// When the requests came that are between the end of their head and the end of their answer; several if a
+        /// client does not wait for answers.
+        var requests: [ContinuousClock.Instant] = []
         /// Since when no complete request is under way; `nil` while one is.
         var idleSince: ContinuousClock.Instant? = .now
     }
@@ -49,7 +49,7 @@ final class Connections: Sendable {
     /// Records that bytes arrived; returns whether a task must start to `check` the connection.
     func receives(_ channel: any Channel) -> Bool {
         entries.withLock { entries in
-            guard var entry = entries[ObjectIdentifier(channel)], entry.requests == 0 else { return false }
+            guard var entry = entries[ObjectIdentifier(channel)], entry.requests.isEmpty else { return false }
             defer { entries[ObjectIdentifier(channel)] = entry }
             entry.headSince = entry.headSince ?? .now
             guard !entry.isTimed else { return false }
@@ -76,14 +76,22 @@ final class Connections: Sendable {
     /// Says that a request's head is complete.
     func begin(_ channel: any Channel) {
         entries.withLock { entries in
-            entries[ObjectIdentifier(channel)]?.requests += 1
+            entries[ObjectIdentifier(channel)]?.requests.append(.now)
             entries[ObjectIdentifier(channel)]?.headSince = nil
         }
     }
 
     /// Says that a request is answered.
     func end(_ channel: any Channel) {
-        entries.withLock { $0[ObjectIdentifier(channel)]?.requests -= 1 }
+        entries.withLock { entries in
+            let isLate = entries[ObjectIdentifier(channel)]?.requests.isEmpty ?? true
+            if !isLate { entries[ObjectIdentifier(channel)]?.requests.removeFirst() }
+        }
+    }
+
+    /// When the request came that a connection is answered now; `nil` for one that is closed for others.
+    func arrival(on channel: any Channel) -> ContinuousClock.Instant? {
+        entries.withLock { $0[ObjectIdentifier(channel)]?.requests.first }
     }
 
     /// Runs `body` while the connection's request is under way.

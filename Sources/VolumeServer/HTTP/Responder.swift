@@ -24,6 +24,8 @@ final class Responder: Sendable {
     private let inFlight: MetricsRegistry.Value
     /// The look at everything that is under way; who asks meanwhile gets its result.
     private let look = Mutex<Task<Health, Never>?>(nil)
+    /// The metrics as they were written last, and when that began.
+    private let written = Mutex<(since: ContinuousClock.Instant, text: String)?>(nil)
     let connections: Connections
 
     /// How long a client may take to read its answer.
@@ -61,7 +63,7 @@ final class Responder: Sendable {
             switch path {
             case "/healthz": await healthz(request)
             case "/livez": livez(request)
-            case "/metrics": metricsText(request)
+            case "/metrics": metricsText(request, on: channel)
             default: await call(path, request, body)
             }
         }
@@ -240,8 +242,17 @@ final class Responder: Sendable {
         return .plain(lines, status: .serviceUnavailable, headers: [:])
     }
 
-    private func metricsText(_ request: Request) -> Response {
+    /// Written once for all requests that wait for it: many that come at once do not keep others out.
+    private func metricsText(_ request: Request, on channel: any Channel) -> Response {
         guard request.method == .get else { return .onlyGet }
-        return .text(metrics.text, type: "text/plain; version=0.0.4; charset=utf-8")
+        let arrival = connections.arrival(on: channel)
+        let text = written.withLock { written in
+            if let written, arrival.map({ written.since >= $0 }) ?? true { return written.text }
+            let since = ContinuousClock.now
+            let text = metrics.text
+            written = (since, text)
+            return text
+        }
+        return .text(text, type: "text/plain; version=0.0.4; charset=utf-8")
     }
 }
