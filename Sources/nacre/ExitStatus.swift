@@ -10,6 +10,8 @@ enum ExitStatus: Int32, Sendable, CaseIterable {
     case alreadyExists = 73
     case tryAgain = 75
     case notPermitted = 77
+    /// What a shell makes of SIGINT, by which an interrupted command ends.
+    case interrupted = 130
 
     /// The exit code for a volume's error.
     init(_ code: VolumeError.Code) {
@@ -28,13 +30,14 @@ enum ExitStatus: Int32, Sendable, CaseIterable {
     var meaning: String {
         switch self {
         case .done: "done, or already so"
-        case .failed: "failed: in use, full, not supported, not confirmed"
-        case .usage: "wrong usage, or a value that can never be right (EX_USAGE)"
+        case .failed: "failed: in use, full, not supported, not agreed to when it asked"
+        case .usage: "wrong usage, --yes left out, a value that can never be right (EX_USAGE)"
         case .notFound: "there is no such volume, node, path or file (EX_NOINPUT)"
         case .serviceUnreachable: "no service at the socket (EX_UNAVAILABLE)"
         case .alreadyExists: "there is another volume of that name (EX_CANTCREAT)"
         case .tryAgain: "not done in time, or no cluster; the same again goes on (EX_TEMPFAIL)"
         case .notPermitted: "Ceph refuses the user, or a file or socket may not be used (EX_NOPERM)"
+        case .interrupted: "interrupted by Ctrl-C; the same again goes on"
         }
     }
 
