@@ -71,13 +71,19 @@ extension NodeVolumeService {
             throw VolumeError(
                 .failedPrecondition,
                 "image and device of volume '\(id)' have grown, its ext4 cannot while it is mounted: this host's root "
-                    + "lacks CAP_SYS_RESOURCE (\(error.call): \(error.errnoName)); restart its pod or mount it anew, "
+                    + "lacks CAP_SYS_RESOURCE (\(error.call): \(error.errnoName)); \(Self.anew(record)), "
                     + "which grows it before mounting, or use xfs"
             )
         } catch {
             throw VolumeError(Self.code(of: error), "cannot grow the file system of volume '\(id)': \(error)")
         }
         return size
+    }
+
+    /// What mounts a volume anew: a pod's path is kubelet's, and all others are of `nacre volume mount`.
+    static func anew(_ record: VolumeRecord) -> String {
+        record.targets.contains { isPodPath($0.path) }
+            ? "restart its pod" : "end its use here and mount it again (nacre volume unmount, nacre volume mount)"
     }
 
     /// The volume with this handle on this node, and the requested path.

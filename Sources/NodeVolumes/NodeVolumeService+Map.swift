@@ -28,7 +28,9 @@ extension NodeVolumeService {
             switch result {
             case .success(let device): return device
             case .failure(let error):
-                guard error.holderIsSilent, .now + Self.holderPause < end else { throw VolumeError(error) }
+                guard error.holderIsSilent, .now + Self.holderPause < end else {
+                    throw await explained(error, request.image)
+                }
                 enter(NodeStep.waitingForHolder, error.message)
                 guard (try? await Task.sleep(for: Self.holderPause)) != nil else { throw VolumeError(error) }
             }

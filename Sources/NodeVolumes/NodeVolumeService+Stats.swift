@@ -36,15 +36,16 @@ extension NodeVolumeService {
         }
         let address = address(of: id)
         let mapper = mapper
+        let anew = Self.anew(record)
         guard let device = try await mapping({ (_) throws(MappingError) in try mapper.device(of: address) }) else {
-            return Self.abnormal("the image server of the volume is gone: all its I/O fails; restart its pod")
+            return Self.abnormal("the image server of the volume is gone: all its I/O fails; \(anew)")
         }
         let server = await pool.run { mapper.serverStatus(of: address) }
         if let stall = server?.stall { return Self.abnormal(stall) }
         if let failure = server?.failure {
             return Self.abnormal(
                 "a write that was acknowledged could not be stored (\(KernelError.name(of: failure))): every flush fails "
-                    + "since, and what was written last may be lost; restart the pod, which maps the volume anew"
+                    + "since, and what was written last may be lost; \(anew), which maps the volume anew"
             )
         }
         // Only a server is asked, for it answers in seconds or not at all; a cluster that is away is no news here.
@@ -71,19 +72,19 @@ extension NodeVolumeService {
             )
         }
         guard mount.device == device.device else {
-            return Self.abnormal("the mount at '\(path)' is on a dead device; restart the pod")
+            return Self.abnormal("the mount at '\(path)' is on a dead device; \(anew)")
         }
         if mount.superOptions.contains(where: { $0 == "shutdown" || $0 == "emergency_ro" }) {
-            return Self.abnormal("the file system has shut itself down after an I/O error; restart the pod")
+            return Self.abnormal("the file system has shut itself down after an I/O error; \(anew)")
         }
         if mount.superOptions.contains("ro"), !record.usage.isReadOnly {
             return Self.abnormal(
-                "the file system has become read-only after an error; restart the pod, which checks it"
+                "the file system has become read-only after an error; \(anew), which checks it"
             )
         }
         let errors = "/sys/fs/ext4/\(device.path.dropFirst("/dev/".count))/errors_count"
         if let count = KernelFile.firstLine(errors).flatMap(Int.init), count > 0 {
-            return Self.abnormal("the file system has noted \(count) errors; restart the pod, which checks it")
+            return Self.abnormal("the file system has noted \(count) errors; \(anew), which checks it")
         }
         do throws(KernelError) {
             let usage = try await pool.run { () throws(KernelError) in try FileSystemUsage(of: place) }
@@ -101,7 +102,7 @@ extension NodeVolumeService {
                 condition: healthy
             )
         } catch {
-            return Self.abnormal("the file system cannot be read: \(error); restart the pod")
+            return Self.abnormal("the file system cannot be read: \(error); \(anew)")
         }
     }
 

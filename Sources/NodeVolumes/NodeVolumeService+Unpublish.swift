@@ -34,7 +34,7 @@ extension NodeVolumeService {
             else { return try await self.unpublishUnrecorded(volumeID, path) }
             let own = await self.ownMount(record, target.device)
             let what = "unpublish volume '\(volumeID.printable)'"
-            try await self.takeDown(path, what, step: .unmountingTarget) { own.matches($0, $1) }
+            try await self.takeDown(path, what, step: .unmountingTarget, of: volumeID) { own.matches($0, $1) }
             enter(NodeStep.removingTarget, path)
             try await self.removeTarget(path, what)
             enter(NodeStep.forgettingTarget, path)
@@ -100,7 +100,7 @@ extension NodeVolumeService {
         let image = (try? VolumeID(parsing: volumeID)).map { address(of: $0) }
         let mapper = mapper
         let devices = try await mapping { (_) throws(MappingError) in try mapper.devices(of: image) }
-        try await takeDown(path, what, step: .unmountingTarget) { mount, kind in
+        try await takeDown(path, what, step: .unmountingTarget, of: volumeID) { mount, kind in
             if case .blockDevice(let device)? = kind { return devices.contains(device) }
             return mount.root == "/" && devices.contains(mount.device)
         }
@@ -111,7 +111,7 @@ extension NodeVolumeService {
     /// Whether kubelet gives such a path to a pod.
     ///
     /// `…/pods/UID/volumes/PLUGIN/NAME`, `…/plugins/kubernetes.io/csi/volumeDevices/publish/NAME/UID`.
-    private static func isPodPath(_ path: String) -> Bool {
+    static func isPodPath(_ path: String) -> Bool {
         let parts = path.parts(at: "/")
         return parts.indices.contains { index in
             let rest = parts[index...]

@@ -47,7 +47,7 @@ extension NodeVolumeService {
                 )
             }
             let own = await ownMount(record, record.device)
-            try await takeDown(record.stagedMount, "unstage volume '\(id)'", step: .unmountingStage) {
+            try await takeDown(record.stagedMount, "unstage volume '\(id)'", step: .unmountingStage, of: "\(id)") {
                 own.matches($0, $1)
             }
             if record.usage.isBlock { try await removeTarget(record.stagedDevice, "unstage volume '\(id)'") }
@@ -82,11 +82,11 @@ extension NodeVolumeService {
                     + "unmount it there first"
             )
         }
-        try await takeDown(path, what, step: .unmountingStage) { mount, _ in
+        try await takeDown(path, what, step: .unmountingStage, of: "\(id)") { mount, _ in
             mount.root == "/" && devices.contains(mount.device)
         }
         guard try await mountTable().mount(at: device) != nil else { return }
-        try await takeDown(device, what, step: .unmountingStage) { _, kind in
+        try await takeDown(device, what, step: .unmountingStage, of: "\(id)") { _, kind in
             if case .blockDevice(let found)? = kind { devices.contains(found) } else { false }
         }
         try await removeTarget(device, what)

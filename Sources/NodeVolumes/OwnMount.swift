@@ -105,11 +105,18 @@ extension NodeVolumeService {
 
     /// Takes away what is mounted at a path, one mount after the other, as long as each is the volume's.
     ///
+    /// - Parameters:
+    ///   - path: Where.
+    ///   - what: What it is done for, for errors.
+    ///   - step: The present step.
+    ///   - volumeID: The volume's handle, as it was given.
+    ///   - isOurs: Whether a mount is the volume's.
     /// - Throws: `VolumeError` with `.failedPrecondition` when something else is mounted there, or who uses it.
     func takeDown(
         _ path: String,
         _ what: String,
         step: NodeStep,
+        of volumeID: String,
         ifOurs isOurs: @escaping @Sendable (MountTable.Mount, FileKind?) -> Bool
     ) async throws(VolumeError) {
         while try await mountTable().mount(at: path) != nil {
@@ -129,6 +136,10 @@ extension NodeVolumeService {
             case .unmounted: continue
             case .nothing: return
             case .foreign(let mount):
+                let image = (try? VolumeID(parsing: volumeID)).map { address(of: $0) }
+                if OwnMount.couldBeOurs(mount.device), let other = await elsewhere(image) {
+                    throw VolumeError(.failedPrecondition, "cannot \(what) at '\(path.printable)': \(other)")
+                }
                 throw VolumeError(
                     .failedPrecondition,
                     "cannot \(what): '\(path.printable)' has a mount that is not the volume's, \(mount.source) "

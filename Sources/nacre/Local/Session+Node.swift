@@ -102,6 +102,7 @@ extension Session {
             return []
         }
         guard let next = left.first else {
+            try refuseLeft(use, of: id, in: uses)
             try uses.end(id)
             return []
         }
@@ -109,6 +110,23 @@ extension Session {
         rest.path = next
         try uses.record(rest, of: id)
         return left
+    }
+
+    /// Refuses to forget a use that another service than the one that answered still has.
+    private func refuseLeft(_ use: LocalUse, of id: VolumeID, in uses: LocalUses) throws {
+        guard let other = OtherService.stateDirectory(having: id, besides: nil) else { return }
+        let staging = uses.stagingPath(of: id)
+        guard
+            try NodeVolumeService.knownVolumes(in: other).contains(where: { known in
+                known.volumeID.isExactly("\(id)") && known.stagingPath.isExactly(staging)
+            })
+        else { return }
+        throw CommandFailure(
+            .failed,
+            "volume '\(use.title)' is still mapped on this machine, by a service with the state directory '\(other)', "
+                + "which the one that answered does not have: start the service with --state-dir \(other.shellWord), "
+                + "then repeat this"
+        )
     }
 
     /// Where the node service has a volume that this command line staged, whether the record here says so or not.

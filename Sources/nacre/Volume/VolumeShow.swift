@@ -41,7 +41,20 @@ extension Session {
     func report(_ status: VolumeStatus, in uses: LocalUses) async throws -> VolumeReport {
         let id = status.volume.id
         let place = try await place(of: id, in: uses)
-        var report = VolumeReport(status.volume, condition: status.condition, use: try uses.presentUse(of: id))
+        let use = try uses.use(of: id)
+        let isThere = try uses.presentUse(of: id) != nil
+        var report = VolumeReport(status.volume, condition: status.condition, use: isThere ? use : nil)
+        if let use, !isThere, report.volumeCondition?.abnormal != true {
+            let again = "nacre volume \(use.kind == .mount ? "mount" : "map") \(use.title.shellWord)"
+            report.volumeCondition = VolumeReport.Condition(
+                abnormal: true,
+                message:
+                    "it is not at '\(use.path)' any more, where this command line put it: it was unmounted by hand, the "
+                    + "mount was not done, or the machine was booted; to take back the rest: \(use.kind.opposite) "
+                    + "\(use.title.shellWord); to have it there again: \(again)"
+                    + (use.kind == .mount ? " \(use.path.shellWord)" : "")
+            )
+        }
         guard let place, !place.isBlock else { return report }
         guard let stats = try? await backend.stats("\(id)", path: place.path, deadline: .now + .seconds(10)) else {
             return report
@@ -64,6 +77,9 @@ extension Session {
                 message: "its file system at '\(place.path)' has \(total.inShort) of the image's "
                     + "\(status.volume.capacityBytes.asWritten); grow it by "
                     + "nacre volume expand \(wording.name(of: id).shellWord) --size \(status.volume.capacityBytes.asWritten)"
+                    + "; if it cannot grow while it is mounted, "
+                    + (isThere
+                        ? "nacre volume unmount and mount it again, which grows it" : "restart its pod, which grows it")
             )
         }
         return report
