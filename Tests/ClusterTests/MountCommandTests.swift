@@ -74,6 +74,64 @@ struct MountCommandTests {
         }
     }
 
+    @Test("A volume that was unmounted by hand is not shown where it was, and is mounted there again")
+    func unmountedByHand() async throws {
+        try await with { nacre, node, directory in
+            let name = "by-hand-\(UInt32.random(in: 0...UInt32.max))"
+            let path = "\(directory)/mnt"
+            #expect(try await nacre("volume create \(name) --pool rbd --size 64MiB --fs ext4").status == 0)
+            #expect(try await node("volume mount \(name) \(path)").status == 0)
+            #expect(try await nacre("volume show \(name)").output.contains("worker-7:\(path)"))
+            try await MicroCluster.current?.execute("umount", path)
+            let shown = try await nacre("volume show \(name)")
+            #expect(shown.output.contains("worker-7") && !shown.output.contains("worker-7:\(path)"), "\(shown)")
+            #expect(shown.output.contains("abnormal: it is not at '\(path)' any more"), "\(shown)")
+            #expect(shown.output.contains("nacre volume mount \(name) \(path)"), "\(shown)")
+            #expect(try await !nacre("volume list").output.contains("worker-7:\(path)"))
+            #expect(try await node("volume mount \(name) \(path)").status == 0)
+            let again = try await nacre("volume show \(name)")
+            #expect(again.output.contains("worker-7:\(path)") && again.output.contains("well"), "\(again)")
+            #expect(try await nacre("volume unmount \(name)").status == 0)
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+        }
+    }
+
+    @Test("A volume that a service with another state directory has is said to be there, not to be fenced nor released")
+    func otherStateDirectory() async throws {
+        let cluster = try #require(MicroCluster.current)
+        let service = try NacreProcess(cluster)
+        let flags = ["--node-id", "worker-7", "--mounter", "fuse"]
+        var node = NacreCommand(service, cluster: cluster)
+        node.environment["NACRE_SECRET_DIR"] = cluster.nodeSecret
+        let name = "elsewhere-\(UInt32.random(in: 0...UInt32.max))"
+        let (path, state) = ("\(service.directory)/mnt", "\(service.directory)/state")
+
+        let first = try await service.start(flags)
+        #expect(
+            try await NacreCommand(service, cluster: cluster)("volume create \(name) --pool rbd --size 64MiB").status
+                == 0
+        )
+        #expect(try await node("volume mount \(name) \(path)").status == 0)
+        #expect(try await first.stop() == .exited(0))
+
+        let other = try await service.start(flags + ["--state-dir", "\(service.directory)/other"])
+        let refused = try await node("volume unmount \(name)")
+        #expect(refused.status == 1 && refused.notes.contains("state directory '\(state)'"), "\(refused)")
+        #expect(try fileSystem(at: path) == "ext4")
+        try await cluster.execute("sh", "-c", "umount \(path); umount \(state)/cli/*/staging")
+        let left = try await node("volume unmount \(name)")
+        #expect(left.status == 1 && left.notes.contains("still mapped"), "\(left)")
+        let mounted = try await node("volume mount \(name) \(path)")
+        #expect(mounted.status == 1 && mounted.notes.contains("state directory '\(state)'"), "\(mounted)")
+        #expect(!mounted.notes.contains("fence"), "\(mounted)")
+        #expect(try await other.stop() == .exited(0))
+
+        let again = try await service.start(flags)
+        #expect(try await node("volume unmount \(name)").status == 0)
+        #expect(try await NacreCommand(service, cluster: cluster)("volume delete \(name) --yes").status == 0)
+        #expect(try await again.stop() == .exited(0))
+    }
+
     @Test("An image that has grown and its file system has not is shown so, with both sizes and the remedy")
     func leftBehind() async throws {
         try await with { nacre, node, directory in

@@ -169,6 +169,24 @@ struct LimitTests {
         }
     }
 
+    @Test("The metrics are written once for all requests that wait for them, and anew for one that comes later")
+    func metricsAtOnce() async throws {
+        try await Fixture.with { fixture in
+            let count = WritingCount()
+            fixture.metrics.registerGauge("test_writings", "How often they were written.") { count.next() }
+            let request = "GET /metrics HTTP/1.1\r\nHost: x\r\n"
+            let last = request + "Connection: close\r\n\r\n"
+            let requests = String(repeating: request + "\r\n", count: 99) + last
+            let answer = try await UnixSocket.exchange(fixture.socketPath, [requests])
+            #expect(answer.ranges(of: "HTTP/1.1 200").count == 100)
+            // They come in a few parts, each of which is new.
+            #expect(count.value < 50, "\(count.value)")
+            let before = count.value
+            expect(200, try await fixture.get("/metrics"))
+            #expect(count.value == before + 1)
+        }
+    }
+
     @Test(
         "A connection with too many requests that wait for their answers is closed, and what else it sent is left alone",
         arguments: ["GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", head + "Content-Length: 2\r\n\r\n{}"]
@@ -306,5 +324,19 @@ struct LimitTests {
     private func residentBytes(_ text: String) -> Int {
         text.split(separator: "\n").first { $0.hasPrefix("process_resident_memory_bytes") }
             .flatMap { $0.split(separator: " ").last }.flatMap { Int($0) } ?? 0
+    }
+}
+
+/// How often the metrics were written.
+private final class WritingCount: Sendable {
+    private let number = Mutex(0)
+
+    var value: Int { number.withLock { $0 } }
+
+    func next() -> Double {
+        number.withLock { number in
+            number += 1
+            return Double(number)
+        }
     }
 }
