@@ -15,6 +15,8 @@ enum TextRule: Sendable {
     case anyHandle
     /// An absolute path below `/` without `.` and `..`, at most 4095 bytes (PATH_MAX with its zero), no control characters.
     case path
+    /// The path of what is to be taken back: as `path`, but with any characters, for an earlier release may have made it.
+    case recordedPath
     /// A path to look up a volume by: at most as long as a path. At a path that cannot exist, there is no volume.
     case anyPath
     /// Text that Nacre wrote itself, and answers: anything.
@@ -25,20 +27,22 @@ enum TextRule: Sendable {
         guard !string.isEmpty, self != .opaque else { return nil }
         let limit =
             switch self {
-            case .path, .anyPath: 4095
+            case .path, .recordedPath, .anyPath: 4095
             case .line: Int.max
             default: 128
             }
         let count = string.utf8.count
         guard count <= limit else { return "\(count) bytes, the limit is \(limit)" }
         guard self != .anyHandle else { return nil }
-        guard !string.unicodeScalars.contains(where: \.isControl) else { return "holds control characters" }
-        guard self == .path || self == .handle else { return nil }
+        guard self == .recordedPath || !string.unicodeScalars.contains(where: \.isControl) else {
+            return "holds control characters"
+        }
+        guard self == .path || self == .recordedPath || self == .handle else { return nil }
         let parts = string.parts(at: "/", omittingEmpty: true)
         guard !parts.containsExactly("."), !parts.containsExactly("..") else {
             return "'\(Self.short(string))' holds a part '.' or '..'"
         }
-        guard self == .path else { return nil }
+        guard self != .handle else { return nil }
         guard string.utf8.first == UInt8(ascii: "/") else { return "'\(Self.short(string))' is not an absolute path" }
         guard !parts.isEmpty else { return "'/' is not a path that a volume may have" }
         return nil

@@ -57,7 +57,7 @@ extension CSI.Node {
             /// CSI: NodeUnpublishVolumeRequest.
             package static let fields: [Field<Self>] = [
                 .string("volumeId", \.volumeID, .anyHandle, required: true),
-                .string("targetPath", \.targetPath, .path, required: true),
+                .string("targetPath", \.targetPath, .recordedPath, required: true),
             ]
         }
 

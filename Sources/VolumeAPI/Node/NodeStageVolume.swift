@@ -51,7 +51,7 @@ extension CSI.Node {
             /// CSI: NodeUnstageVolumeRequest.
             package static let fields: [Field<Self>] = [
                 .string("volumeId", \.volumeID, .anyHandle, required: true),
-                .string("stagingTargetPath", \.stagingTargetPath, .path, required: true),
+                .string("stagingTargetPath", \.stagingTargetPath, .recordedPath, required: true),
             ]
         }
 
