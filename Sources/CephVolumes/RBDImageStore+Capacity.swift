@@ -112,6 +112,12 @@ extension RBDImageStore {
         if let fault = try await markFault(place, imageID) {
             return VolumeCondition(isAbnormal: true, message: "\(fault); \(use)")
         }
+        let header = try await place.trying("look at image") { () async throws(RBDError) in
+            try await place.context.imageHeader(id: imageID)
+        }
+        if let header, let unfit = Explanation(unfit: id, header.features) {
+            return VolumeCondition(isAbnormal: true, message: "\(unfit.words); \(use)")
+        }
         let available = try await availableBytes(
             in: PoolAddress(clusterID: id.clusterID, pool: id.pool),
             as: nil
@@ -122,7 +128,12 @@ extension RBDImageStore {
         if let fault = await beginningFault(place, imageID) {
             return VolumeCondition(isAbnormal: true, message: "\(fault); \(use)")
         }
-        return VolumeCondition(isAbnormal: false, message: "image is whole, \(use)")
+        let ties = try? await place.trying("read the snapshots of image") { () async throws(RBDError) in
+            try await place.context.ties(ofImageID: imageID)
+        }
+        let image = id.imageSpec.shellWord
+        let tied = ties?.words(of: image, named: image).map { "; it cannot be deleted: \($0)" } ?? ""
+        return VolumeCondition(isAbnormal: false, message: "image is whole, \(use)\(tied)")
     }
 
     /// What is wrong with what stands on the image, in words.

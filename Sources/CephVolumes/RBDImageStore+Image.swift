@@ -7,13 +7,21 @@ public import Volumes
 
 extension RBDImageStore {
     /// What there is under a name: one read, three at once, and one; the image is not opened.
+    ///
+    /// A question without credentials, of somebody who looks at a volume, also tells of an image that the pool's directory
+    /// lists and whose id object is gone.
     public func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState {
         let place = try await place(of: id, as: credentials)
         let found = try await place.trying("look up image") { () async throws(RBDError) -> ImageState? in
             guard let imageID = try await place.context.imageID(named: id.image) else {
                 // Another process deleted it: the id must not lead what follows to the old image in the trash.
                 ids.forget(id)
-                return .absent
+                guard credentials == nil, let listed = try await place.context.listedID(of: id.image),
+                    try await place.context.trashRecord(ofID: listed) == nil
+                else { return .absent }
+                return .halfMade(
+                    "the pool's directory lists it as '\(listed)', but its object rbd_id.\(id.image) is gone"
+                )
             }
             let parts = try await place.context.imageParts(named: id.image, id: imageID)
             guard let header = parts.header else { return .halfMade("it has an id but no header") }

@@ -13,10 +13,11 @@ extension RBDImageStore {
         // Without the service's own user nothing can be listed anywhere.
         _ = try service.read()
         var page = ImagePage([], missing: cursor?.missing ?? [])
+        let passedOver = page.missing
         let clusters = configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }
             .filter { cluster in
                 cursor.map { ExactText(cluster.clusterID) >= ExactText($0.clusterID) } ?? true
-                    && !page.missing.containsExactly(cluster.clusterID)
+                    && !passedOver.containsExactly(cluster.clusterID)
             }
         let answers = await asking(clusters) { (cluster) throws(VolumeError) in
             try await self.pools(of: cluster.clusterID)
@@ -24,42 +25,73 @@ extension RBDImageStore {
         for (cluster, answer) in zip(clusters, answers) {
             guard page.images.count < limit else {
                 // Its absence is known now; the next page would wait for it once more.
-                if case .failure(let error) = answer, !error.isMended { note(error, of: cluster, in: &page) }
+                if case .failure(let error) = answer, !error.isMended {
+                    note(error, of: Absence(clusterID: cluster.clusterID), in: &page)
+                }
                 continue
             }
             do throws(VolumeError) {
-                let before = page.images.count
+                let before = page
                 do throws(VolumeError) {
-                    try await list(try answer.get(), of: cluster, after: cursor, limit: limit, onto: &page.images)
+                    try await list(try answer.get(), of: cluster, after: cursor, limit: limit, onto: &page)
                 } catch {
                     // Ceph had blocklisted the client: the next call has another.
                     guard error.isMended else { throw error }
-                    page.images.removeSubrange(before...)
+                    page = before
                     let pools = try await pools(of: cluster.clusterID)
-                    try await list(pools, of: cluster, after: cursor, limit: limit, onto: &page.images)
+                    try await list(pools, of: cluster, after: cursor, limit: limit, onto: &page)
                 }
             } catch {
-                note(error, of: cluster, in: &page)
+                note(error, of: Absence(clusterID: cluster.clusterID), in: &page)
             }
         }
-        guard page.images.isEmpty, let missing = page.missing.first else { return page }
-        throw absence(of: page.missing, as: absences.withLock { $0[ExactText(missing)] })
+        guard page.images.isEmpty, !page.missing.isEmpty else { return page }
+        throw absence(of: page.missing)
     }
 
-    /// Records that a list goes on without a cluster.
-    private func note(_ error: VolumeError, of cluster: ClusterEntry, in page: inout ImagePage) {
-        absences.withLock { $0[ExactText(cluster.clusterID)] = error }
-        page.missing.append(cluster.clusterID)
+    /// A cluster, or one of its pools, that a list goes on without.
+    private struct Absence {
+        let clusterID: String
+        var pool: String?
+
+        /// `clusterID`, or `clusterID@pool`, for no handle contains an `@`.
+        var key: String { [clusterID, pool].compactMap(\.self).joined(separator: "@") }
+
+        init(clusterID: String, pool: String? = nil) {
+            self.clusterID = clusterID
+            self.pool = pool
+        }
+
+        init(key: String) {
+            let parts = key.parts(at: "@")
+            self.init(clusterID: parts[0], pool: parts.count > 1 ? parts[1] : nil)
+        }
+
+        var words: String {
+            let cluster = "cluster '\(clusterID.printable)'"
+            return pool.map { "pool '\($0.printable)' of \(cluster)" } ?? cluster
+        }
     }
 
-    /// What a list ends with that lacks clusters.
-    private func absence(of clusters: [String], as error: VolumeError?) -> VolumeError {
-        let names = clusters.map { "'\($0.printable)'" }.joined(separator: ", ")
-        let what = "cannot list the volumes of cluster\(clusters.count == 1 ? "" : "s") \(names)"
-        guard let error else { return VolumeError(.unavailable, "\(what): list them again") }
+    /// Records that a list goes on without a cluster or a pool.
+    private func note(_ error: VolumeError, of absence: Absence, in page: inout ImagePage) {
+        absences.withLock { $0[ExactText(absence.key)] = error }
+        page.missing.append(absence.key)
+    }
+
+    /// What a list ends with that lacks clusters or pools.
+    private func absence(of missing: [String]) -> VolumeError {
+        let names = missing.map { Absence(key: $0).words }.joined(separator: ", ")
+        let what = "cannot list the volumes of \(names)"
+        let errors = absences.withLock { absences in missing.compactMap { absences[ExactText($0)] } }
+        guard let first = errors.first else { return VolumeError(.unavailable, "\(what): list them again") }
         // What is wrong is in config.json, not in the request.
-        let code = error.code == .invalidArgument ? VolumeError.Code.unavailable : error.code
-        return VolumeError(code, "\(what): \(error.message)")
+        let code = first.code == .invalidArgument ? VolumeError.Code.unavailable : first.code
+        let reasons = errors.reduce(into: [String]()) { reasons, error in
+            if !reasons.containsExactly(error.message) { reasons.append(error.message) }
+        }
+        let more = reasons.count > 4 ? "; and \(reasons.count - 4) more" : ""
+        return VolumeError(code, "\(what): \(reasons.prefix(4).joined(separator: "; "))\(more)")
     }
 
     /// Asks clusters at once: those that do not answer delay the others together by one time limit, in every call.
@@ -67,26 +99,7 @@ extension RBDImageStore {
         _ clusters: [ClusterEntry],
         _ body: @escaping @Sendable (ClusterEntry) async throws(VolumeError) -> R
     ) async -> [Result<R, VolumeError>] {
-        let found = await withTaskGroup(of: Answer<R>.self) { group in
-            for (index, cluster) in clusters.enumerated() {
-                group.addTask {
-                    let outcome: Result<R, VolumeError>
-                    do throws(VolumeError) {
-                        outcome = .success(try await body(cluster))
-                    } catch {
-                        outcome = .failure(error)
-                    }
-                    return Answer(index: index, outcome: outcome)
-                }
-            }
-            return await group.reduce(into: []) { $0.append($1) }
-        }
-        return found.sorted { $0.index < $1.index }.map(\.outcome)
-    }
-
-    private struct Answer<R: Sendable>: Sendable {
-        let index: Int
-        let outcome: Result<R, VolumeError>
+        await atOnce(clusters, body)
     }
 
     private func list(
@@ -94,53 +107,70 @@ extension RBDImageStore {
         of cluster: ClusterEntry,
         after cursor: ImageCursor?,
         limit: Int,
-        onto images: inout [ListedImage]
+        onto page: inout ImagePage
     ) async throws(VolumeError) {
-        let isFirstCluster = cursor.map { cluster.clusterID.isExactly($0.clusterID) } ?? false
-        for pool in pools {
-            guard images.count < limit else { return }
-            if isFirstCluster, let cursor, ExactText(pool) < ExactText(cursor.pool) { continue }
-            let isFirstPool = isFirstCluster && cursor.map { pool.isExactly($0.pool) } ?? false
-            let start = isFirstPool ? cursor?.image ?? "" : ""
-            images += try await self.images(in: pool, of: cluster, after: start, limit: limit - images.count)
+        let position = cursor.flatMap { cluster.clusterID.isExactly($0.clusterID) ? $0 : nil }
+        let passedOver = page.missing
+        let pools = pools.filter { pool in
+            position.map { ExactText(pool) >= ExactText($0.pool) } ?? true
+                && !passedOver.containsExactly(Absence(clusterID: cluster.clusterID, pool: pool).key)
+        }
+        // The directories first and together, so that all pools that do not answer cost one time limit.
+        let answers = await looking(intoEach: pools, of: cluster) { (pool, place) throws(VolumeError) in
+            let start = position.map { pool.isExactly($0.pool) ? $0.image : "" } ?? ""
+            return Directory(place: place, after: start, names: try await self.names(in: place, after: start))
+        }
+        for (pool, answer) in zip(pools, answers) {
+            do throws(VolumeError) {
+                guard let directory = try answer.get(), page.images.count < limit else { continue }
+                try await list(directory, of: cluster, limit: limit, onto: &page.images)
+            } catch {
+                guard !error.isMended else { throw error }
+                // What this user may not read is told by `refusedPools`, and no fault of the list.
+                if error.code == .permissionDenied { continue }
+                note(error, of: Absence(clusterID: cluster.clusterID, pool: pool), in: &page)
+            }
         }
     }
 
-    private func images(
-        in pool: String,
-        of cluster: ClusterEntry,
-        after start: String,
-        limit: Int
-    ) async throws(VolumeError) -> [ListedImage] {
-        // A pool whose name cannot stand in a handle has no volumes.
-        guard let anchor = VolumeID(anyIn: pool, of: cluster) else { return [] }
+    /// A part of a pool's directory.
+    private struct Directory: Sendable {
         let place: Place
-        do throws(VolumeError) {
-            place = try await self.place(of: anchor, as: nil)
+        let after: String
+        let names: [(name: String, id: String)]
+    }
+
+    private func names(in place: Place, after name: String) async throws(VolumeError) -> [(name: String, id: String)] {
+        do throws(RBDError) {
+            return try await place.context.images(after: name, limit: 256)
         } catch {
-            // A pool that was removed since it was listed has no images.
-            guard error.code != .invalidArgument else { return [] }
-            throw error
+            throw await place.failure("cannot list pool '\(place.id.pool)'", error)
         }
-        var images: [ListedImage] = []
-        var last = start
-        while images.count < limit {
-            let names: [(name: String, id: String)]
-            do throws(RBDError) {
-                names = try await place.context.images(after: last, limit: 256)
-            } catch {
-                // Pools of other applications, which this user may not read, hold no volumes of Nacre's.
-                guard error.code != .notPermitted, error.code != .permissionDenied else { return images }
-                throw await place.failure("cannot list pool '\(pool)'", error)
-            }
-            guard let final = names.last else { break }
+    }
+
+    private func list(
+        _ directory: Directory,
+        of cluster: ClusterEntry,
+        limit: Int,
+        onto images: inout [ListedImage]
+    ) async throws(VolumeError) {
+        let pool = directory.place.id.pool
+        var names = directory.names
+        while let final = names.last {
             let ours = names.filter { ImageName.endsInUUID($0.name) }
-            let wanted = ours.prefix(limit - images.count)
-            images += try await summaries(of: Array(wanted), in: place)
+            let wanted = Array(ours.prefix(limit - images.count))
+            images +=
+                try await looking(into: pool, of: cluster) { (place) throws(VolumeError) in
+                    try await self.summaries(of: wanted, in: place)
+                } ?? []
+            guard images.count < limit else { return }
             // One of them may have no header and be omitted: what was not looked at must not be passed over then.
-            last = wanted.count < ours.count ? wanted.last?.name ?? final.name : final.name
+            let last = wanted.count < ours.count ? wanted.last?.name ?? final.name : final.name
+            names =
+                try await looking(into: pool, of: cluster) { (place) throws(VolumeError) in
+                    try await self.names(in: place, after: last)
+                } ?? []
         }
-        return images
     }
 
     /// The summaries of images, all read at once; an image without a header is omitted.
@@ -213,10 +243,12 @@ extension RBDImageStore {
     /// The pools of a cluster, in the order of their names, without Ceph's own.
     func pools(of clusterID: String, as credentials: Credentials? = nil) async throws(VolumeError) -> [String] {
         let user = if let credentials { credentials } else { try service.read() }
-        let link = try await connections.link(to: clusterID, as: user)
+        let link = try await reach(clusterID, as: user)
         do throws(RADOSError) {
             let names = try await link.asking { (cluster) throws(RADOSError) in try cluster.poolNames() }
-            return names.filter { !$0.startsExactly(with: ".") }.sortedExactly()
+                .filter { !$0.startsExactly(with: ".") }.sortedExactly()
+            if credentials == nil { forgetRefusals(ofCluster: clusterID, except: names) }
+            return names
         } catch {
             throw ErrorMapping.failing("cannot list the pools of cluster '\(clusterID)'", RBDError(error))
         }

@@ -25,10 +25,10 @@ extension RBDImageStore {
     ///
     /// - Parameters:
     ///   - clusterID: The cluster's key in config.json; `nil` for all.
-    ///   - pool: The pool; `nil` for all that this user may read.
+    ///   - pool: The pool; `nil` for all.
     ///   - credentials: As whom the trash is read.
-    /// - Returns: The volumes, and why others may be missing: a cluster that does not answer is a failure beside what
-    ///   the others have.
+    /// - Returns: The volumes, and why others may be missing: a cluster or pool that does not answer, or that the user may
+    ///   not read, is a failure beside what the others have.
     /// - Throws: `VolumeError`, with `.invalidArgument` for a cluster that is not in config.json, and for a pool that no
     ///   cluster has.
     public func deletedVolumes(
@@ -42,18 +42,28 @@ extension RBDImageStore {
         }
         let trashes = answers.compactMap { try? $0.get() }
         // A cluster that does not answer may have the pool.
-        if let pool, trashes.count == answers.count,
-            !trashes.contains(where: { $0.pools.containsExactly(pool) })
-        {
-            let names = Set(trashes.flatMap(\.pools).map(ExactText.init)).sorted().map(\.text).joined(separator: ", ")
-            throw .invalid("there is no pool '\(pool.printable)'; there are \(names.isEmpty ? "none" : names)")
-        }
+        if let pool, trashes.count == answers.count { try Self.require(pool, among: trashes.flatMap(\.pools)) }
         return answers.flatMap { answer -> [Result<[DeletedVolume], VolumeError>] in
             switch answer {
-            case .success(let trash): [.success(trash.volumes)] + (trash.failure.map { [.failure($0)] } ?? [])
+            case .success(let trash): [.success(trash.volumes)] + trash.failures.map { .failure($0) }
             case .failure(let error): [.failure(error)]
             }
         }
+    }
+
+    /// Throws `.invalidArgument` if no cluster has such a pool, and none of them is silent.
+    public func requirePool(_ pool: String) async throws(VolumeError) {
+        let answers = await asking(configuration.clusters) { (cluster) throws(VolumeError) in
+            try await self.pools(of: cluster.clusterID)
+        }
+        let found = answers.compactMap { try? $0.get() }
+        if found.count == answers.count { try Self.require(pool, among: found.flatMap(\.self)) }
+    }
+
+    private static func require(_ pool: String, among pools: [String]) throws(VolumeError) {
+        guard !pools.containsExactly(pool) else { return }
+        let names = Set(pools.map(ExactText.init)).sorted().map(\.text.printable).joined(separator: ", ")
+        throw .invalid("there is no pool '\(pool.printable)'; there are \(names.isEmpty ? "none" : names)")
     }
 
     /// What a cluster has in its trash.
@@ -62,7 +72,7 @@ extension RBDImageStore {
         let pools: [String]
         var volumes: [DeletedVolume] = []
         /// Why not all pools were read.
-        var failure: VolumeError?
+        var failures: [VolumeError] = []
     }
 
     private func trash(
@@ -70,30 +80,23 @@ extension RBDImageStore {
         ofCluster clusterID: String,
         _ credentials: Credentials
     ) async throws(VolumeError) -> ClusterTrash {
+        let cluster = try configuration.cluster(clusterID)
         var trash = ClusterTrash(pools: try await pools(of: clusterID, as: credentials))
-        for name in trash.pools where pool?.isExactly(name) ?? true {
-            do throws(VolumeError) {
-                trash.volumes += try await deletedVolumes(in: name, ofCluster: clusterID, credentials)
-            } catch {
-                // A pool of another application, which this user may not read, one whose name cannot stand in a handle and
-                // one that was just removed hold no volumes of Nacre's.
-                if pool == nil, [.permissionDenied, .invalidArgument].contains(error.code) { continue }
-                trash.failure = error
-                break
+        let wanted = trash.pools.filter { pool?.isExactly($0) ?? true }
+        let answers = await looking(intoEach: wanted, of: cluster, as: credentials) { (_, place) throws(VolumeError) in
+            try await self.deletedVolumes(in: place)
+        }
+        for answer in answers {
+            switch answer {
+            case .success(let found): trash.volumes += found ?? []
+            case .failure(let error): trash.failures.append(error)
             }
         }
         return trash
     }
 
-    private func deletedVolumes(
-        in pool: String,
-        ofCluster clusterID: String,
-        _ credentials: Credentials
-    ) async throws(VolumeError) -> [DeletedVolume] {
-        let namespace = try configuration.cluster(clusterID).radosNamespace
-        let anchor = try VolumeID(clusterID: clusterID, pool: pool, namespace: namespace, image: "trash")
-        let place = try await place(of: anchor, as: credentials)
-        return try await place.trying("read the trash of") { () async throws(RBDError) in
+    private func deletedVolumes(in place: Place) async throws(VolumeError) -> [DeletedVolume] {
+        try await place.trying("read the trash of") { () async throws(RBDError) in
             var found: [DeletedVolume] = []
             for entry in try await trash(of: place) where entry.state == .normal || entry.state == .restoring {
                 guard

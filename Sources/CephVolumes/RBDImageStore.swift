@@ -23,8 +23,11 @@ public final class RBDImageStore: ImageStore {
     /// Internal requests, so that simultaneous callers share one.
     let looks = Operations()
 
-    /// Why clusters could not be listed last.
+    /// Why clusters and pools could not be listed last.
     let absences = Mutex<[ExactText: VolumeError]>([:])
+
+    /// The pools that the service's user was not let look into last.
+    let refusals = Mutex<[PoolAddress: RefusedPool]>([:])
 
     /// The last user for each pool, as whom the pool's trash can be read.
     private let callers = Mutex<[PoolAddress: PoolUser]>([:])

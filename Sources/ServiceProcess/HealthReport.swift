@@ -37,6 +37,10 @@ package struct HealthReport: Sendable {
             }
             for await found in group { parts += found }
         }
+        // Users may be meant to see some pools only; nacre volume list tells of the others.
+        parts += stack.store.refusedPools.map { refused in
+            Health.Part("cluster/\(refused.clusterID)/pool/\(refused.pool)", isWell: true, message: refused.message)
+        }
         parts.append(operations)
         if let trash { parts.append(part(of: trash)) }
         return Health(parts.sorted { $0.name < $1.name })

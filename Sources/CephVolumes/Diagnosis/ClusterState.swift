@@ -8,6 +8,7 @@ struct ClusterState: Sendable {
     struct Pool: Decodable, Sendable {
         private enum CodingKeys: String, CodingKey {
             case name = "pool_name"
+            case number = "pool_id"
             case type
             case flagNames = "flags_names"
             case quotaBytes = "quota_max_bytes"
@@ -18,6 +19,8 @@ struct ClusterState: Sendable {
         private struct Nothing: Decodable {}
 
         let name: String
+        /// The pool's id, with which the ids of its placement groups begin.
+        let number: Int?
         private let type: Int
         private let flagNames: String
         let quotaBytes: UInt64?
@@ -43,10 +46,10 @@ struct ClusterState: Sendable {
 
     /// Asks for it.
     ///
-    /// Blocks the calling thread. Similar to: ceph osd pool ls detail, ceph health.
+    /// Blocks the calling thread. Similar to: ceph osd pool ls detail, ceph health detail.
     init(askedOf cluster: Cluster) throws(RADOSError) {
         let pools = try cluster.monitorCommand(#"{"prefix":"osd pool ls","detail":"detail","format":"json"}"#)
-        let health = try cluster.monitorCommand(#"{"prefix":"health","format":"json"}"#)
+        let health = try cluster.monitorCommand(#"{"prefix":"health","detail":"detail","format":"json"}"#)
         // Of another form, it explains nothing.
         self.pools = (try? JSONDecoder().decode([Pool].self, from: Data(pools))) ?? []
         checks = (try? JSONDecoder().decode(HealthChecks.self, from: Data(health)))?.all ?? []
@@ -57,10 +60,24 @@ struct ClusterState: Sendable {
     /// Why I/O to a pool, or to the pool of its images' data, is not answered; `nil` if no reason is known.
     func standstill(ofPools names: [String]) -> String? {
         let full = names.compactMap { pool($0) }.compactMap(\.lackOfRoom)
+        let groups = names.compactMap { pool($0) }.compactMap(standstill(ofGroupsOf:))
         // Other pools' fullness is no reason here.
-        let others = checks.filter { $0.code != "POOL_FULL" }.compactMap(\.standstill)
-        let reasons = full + others
+        let others = checks.filter { $0.code != "POOL_FULL" && ($0.code != "PG_AVAILABILITY" || groups.isEmpty) }
+            .compactMap(\.standstill)
+        let reasons = full + groups + others
         return reasons.isEmpty ? nil : reasons.joined(separator: "; ")
+    }
+
+    /// What the monitors say of a pool's placement groups that serve nobody: `pg 2.1a is stuck inactive for 5m, …`.
+    private func standstill(ofGroupsOf pool: Pool) -> String? {
+        guard let number = pool.number else { return nil }
+        let stuck = checks.filter { $0.code == "PG_AVAILABILITY" }.flatMap(\.details)
+            .filter { $0.startsExactly(with: "pg \(number).") }
+        guard let first = stuck.first else { return nil }
+        let more = stuck.count > 1 ? ", and \(stuck.count - 1) more" : ""
+        return
+            "I/O to placement groups of pool '\(pool.name)' waits (\(first)\(more)); start the OSDs that are down, see "
+            + "'ceph health detail'"
     }
 }
 
@@ -69,10 +86,17 @@ extension ClusterState.Pool {
     var lackOfRoom: String? {
         if isAtQuota {
             var quotas: [String] = []
-            if let quotaBytes, quotaBytes > 0 { quotas.append("max_bytes \(quotaBytes)") }
-            if let quotaObjects, quotaObjects > 0 { quotas.append("max_objects \(quotaObjects)") }
-            return "the quota of pool '\(name)' is used up (\(quotas.joined(separator: ", "))); "
-                + "delete data, or raise it: ceph osd pool set-quota \(name.shellWord)"
+            var raised: [String] = []
+            for (key, quota) in [("max_bytes", quotaBytes ?? 0), ("max_objects", quotaObjects ?? 0)] where quota > 0 {
+                quotas.append("\(key) \(quota)")
+                let twice = quota.multipliedReportingOverflow(by: 2)
+                raised.append(
+                    "ceph osd pool set-quota \(name.shellWord) \(key) \(twice.overflow ? 0 : twice.partialValue)"
+                )
+            }
+            return
+                "the quota of pool '\(name)' is used up (\(quotas.joined(separator: ", "))); delete data, or raise it, as "
+                + "by: \(raised.joined(separator: " && "))"
         }
         return isFull ? "pool '\(name)' is full; add OSDs or delete data, see 'ceph df'" : nil
     }

@@ -41,6 +41,12 @@ struct Explanation: Sendable {
         self = found
     }
 
+    /// Why nothing can be done with an image of these features; `nil` if they are no reason.
+    init?(unfit id: VolumeID, _ features: ImageFeatures) {
+        guard let found = Self.unfitImage(id, features) else { return nil }
+        self = found
+    }
+
     private init(_ code: VolumeError.Code, _ words: String) {
         self.code = code
         self.words = words

@@ -13,6 +13,8 @@ struct HealthCheck: Sendable {
     let summary: String
     /// Whether an administrator has muted it.
     let isMuted: Bool
+    /// Ceph's sentences about single parts, where they were asked for.
+    let details: [String]
 
     /// What it means for volumes and what to do; `nil` for a check that does not stop I/O.
     var standstill: String? {
@@ -63,6 +65,7 @@ struct HealthChecks: Decodable, Sendable {
         var severity: String
         var summary: Summary
         var muted: Bool?
+        var detail: [Summary]?
     }
 
     /// `HEALTH_OK`, `HEALTH_WARN` or `HEALTH_ERR`.
@@ -83,7 +86,8 @@ struct HealthChecks: Decodable, Sendable {
                 code: code,
                 severity: check.severity,
                 summary: check.summary.message,
-                isMuted: check.muted ?? false
+                isMuted: check.muted ?? false,
+                details: (check.detail ?? []).map(\.message)
             )
         }
     }

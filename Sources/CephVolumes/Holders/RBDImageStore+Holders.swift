@@ -11,17 +11,22 @@ extension RBDImageStore {
     ///
     /// Reads headers alone and opens nothing.
     ///
-    /// - Returns: For each cluster one holder for each client and image, or why that cluster cannot be read, in the order
-    ///   of the volumes' handles.
+    /// - Returns: One holder for each client and image, in the order of the volumes' handles; and why clusters and pools
+    ///   could not be looked at, with `.permissionDenied` for a pool of images that this user may not read.
     public func holders() async -> [Result<[VolumeHolder], VolumeError>] {
-        await asking(configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }) {
-            (cluster) throws(VolumeError) in
-            var holders: [VolumeHolder] = []
+        let clusters = configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }
+        let answers = await asking(clusters) { (cluster) throws(VolumeError) in
+            let pools = try await self.pools(of: cluster.clusterID)
             let refused = try await self.blocklist(ofCluster: cluster.clusterID)
-            for pool in try await self.pools(of: cluster.clusterID) {
-                holders += try await self.holders(in: pool, of: cluster, refused)
+            return await self.atOnce(pools) { (pool) throws(VolumeError) in
+                try await self.holders(in: pool, of: cluster, refused)
             }
-            return holders
+        }
+        return answers.flatMap { answer -> [Result<[VolumeHolder], VolumeError>] in
+            switch answer {
+            case .success(let pools): pools
+            case .failure(let error): [.failure(error)]
+            }
         }
     }
 
@@ -62,31 +67,32 @@ extension RBDImageStore {
         of cluster: ClusterEntry,
         _ refused: [String: String]
     ) async throws(VolumeError) -> [VolumeHolder] {
-        // A pool whose name cannot stand in a handle has no volumes.
-        guard let anchor = VolumeID(anyIn: pool, of: cluster) else { return [] }
-        let place: Place
-        do throws(VolumeError) {
-            place = try await self.place(of: anchor, as: nil)
-        } catch {
-            // A pool that was removed since it was listed has no images.
-            guard error.code != .invalidArgument else { return [] }
-            throw error
-        }
         var holders: [VolumeHolder] = []
         var last = ""
         while true {
-            let names: [(name: String, id: String)]
-            do throws(RBDError) {
-                names = try await place.context.images(after: last, limit: 256)
-            } catch {
-                // Pools of other applications, which this user may not read, hold no images of Nacre's.
-                guard error.code != .notPermitted, error.code != .permissionDenied else { return holders }
-                throw ErrorMapping.failing("cannot list pool '\(pool)'", error)
+            let start = last
+            let part = try await looking(into: pool, of: cluster) { (place) throws(VolumeError) -> HolderPage in
+                let names: [(name: String, id: String)]
+                do throws(RBDError) {
+                    names = try await place.context.images(after: start, limit: 256)
+                } catch {
+                    throw await place.failure("cannot list pool '\(pool)'", error)
+                }
+                return HolderPage(
+                    holders: try await self.holders(of: names, in: place, refused),
+                    last: names.last?.name
+                )
             }
-            guard let final = names.last else { return holders }
-            holders += try await self.holders(of: names, in: place, refused)
-            last = final.name
+            guard let part, let final = part.last else { return holders }
+            holders += part.holders
+            last = final
         }
+    }
+
+    /// A part of a pool's holders, and the last image looked at.
+    private struct HolderPage: Sendable {
+        let holders: [VolumeHolder]
+        let last: String?
     }
 
     /// Who uses these images; all are read at once on the cluster's threads.
@@ -137,7 +143,7 @@ extension RBDImageStore {
         _ body: @escaping @Sendable (Cluster) throws(RADOSError) -> R
     ) async throws(VolumeError) -> R {
         let user = try service.read()
-        let link = try await connections.link(to: clusterID, as: user)
+        let link = try await reach(clusterID, as: user)
         do throws(RADOSError) {
             return try await link.threads.run { () throws(RADOSError) in try body(link.connection) }
         } catch {

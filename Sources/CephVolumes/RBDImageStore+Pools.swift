@@ -1,0 +1,177 @@
+internal import ExactText
+internal import RADOS
+internal import RBD
+internal import Secrets
+internal import Synchronization
+internal import Volumes
+
+/// A pool for images that Ceph does not let the service's user look into.
+public struct RefusedPool: Sendable, Hashable {
+    /// The cluster's key in config.json.
+    public let clusterID: String
+    /// The pool.
+    public let pool: String
+    /// Who is refused, and which caps he must have.
+    public let message: String
+
+    /// Describes a refusal.
+    public init(clusterID: String, pool: String, message: String) {
+        self.clusterID = clusterID
+        self.pool = pool
+        self.message = message
+    }
+}
+
+extension RBDImageStore {
+    /// How long a look through pools waits for one of them, so that the others are told of within seconds.
+    static let poolPatience = Duration.seconds(4)
+    /// The same for a cluster, where there are several.
+    static let clusterPatience = Duration.seconds(5)
+
+    /// The pools that the last looks of the service's user were refused, in the order of their names.
+    ///
+    /// A pool of another application, without volumes of Nacre's, is not among them.
+    public var refusedPools: [RefusedPool] {
+        refusals.withLock { Array($0.values) }.sorted { one, other in
+            (ExactText(one.clusterID), ExactText(one.pool)) < (ExactText(other.clusterID), ExactText(other.pool))
+        }
+    }
+
+    /// Forgets refusals of pools that are gone.
+    func forgetRefusals(ofCluster clusterID: String, except pools: [String]) {
+        refusals.withLock { refusals in
+            refusals = refusals.filter { !$0.key.clusterID.isExactly(clusterID) || pools.containsExactly($0.key.pool) }
+        }
+    }
+
+    /// A connection for a look through clusters: where there are several, one that does not answer is soon given up.
+    func reach(_ clusterID: String, as user: Credentials) async throws(VolumeError) -> ClusterLink {
+        guard configuration.clusters.count > 1 else { return try await connections.link(to: clusterID, as: user) }
+        do throws(VolumeError) {
+            return try await looks.runAlone(
+                "connect to cluster '\(clusterID)'",
+                deadline: .now + Self.clusterPatience
+            ) { () async throws(VolumeError) in try await self.connections.link(to: clusterID, as: user) }
+        } catch {
+            guard error.code == .deadlineExceeded else { throw error }
+            let monitors = try configuration.cluster(clusterID).monitors.joined(separator: ", ")
+            throw VolumeError(
+                .unavailable,
+                "cluster '\(clusterID)' did not answer within \(Self.clusterPatience.seconds); see whether its monitors run "
+                    + "at \(monitors), then repeat this"
+            )
+        }
+    }
+
+    /// Does something in a pool that others must not wait for.
+    ///
+    /// - Parameters:
+    ///   - pool: The pool.
+    ///   - cluster: Its cluster.
+    ///   - credentials: As whom; the service's own user without.
+    ///   - body: What is done; it changes nothing, and goes on by itself when it takes too long.
+    /// - Returns: What `body` returns; `nil` for a pool that cannot have volumes: its name stands in no handle, it was just
+    ///   removed, its kind holds no images, or it is another application's and the user may not read it.
+    /// - Throws: `VolumeError`, with `.permissionDenied` for a pool of images that the user may not read, and
+    ///   `.unavailable` for one that does not answer.
+    func looking<R: Sendable>(
+        into pool: String,
+        of cluster: ClusterEntry,
+        as credentials: Credentials? = nil,
+        _ body: @escaping @Sendable (Place) async throws(VolumeError) -> R
+    ) async throws(VolumeError) -> R? {
+        guard let anchor = VolumeID(anyIn: pool, of: cluster) else { return nil }
+        let address = PoolAddress(clusterID: cluster.clusterID, pool: pool)
+        do throws(VolumeError) {
+            let found = try await looks.runAlone(
+                "look into pool '\(pool)'",
+                deadline: .now + Self.poolPatience
+            ) { () async throws(VolumeError) in
+                try await body(try await self.place(of: anchor, as: credentials))
+            }
+            if credentials == nil { refusals.withLock { $0[address] = nil } }
+            return found
+        } catch {
+            guard !error.isMended else { throw error }
+            switch error.code {
+            case .invalidArgument: return nil
+            case .permissionDenied:
+                let state = await state(ofCluster: cluster.clusterID, as: credentials)
+                if let there = state?.pool(pool), !there.applicationNames.contains("rbd") { return nil }
+                if credentials == nil {
+                    let refused = RefusedPool(clusterID: cluster.clusterID, pool: pool, message: error.message)
+                    refusals.withLock { $0[address] = refused }
+                }
+                throw error
+            case .deadlineExceeded:
+                let state = await state(ofCluster: cluster.clusterID, as: credentials)
+                // Images' directories cannot be in such a pool.
+                if let there = state?.pool(pool), there.isErasureCoded { return nil }
+                let reason = state?.standstill(ofPools: [pool])
+                throw VolumeError(
+                    .unavailable,
+                    "pool '\(pool)' of cluster '\(cluster.clusterID)' did not answer within \(Self.poolPatience.seconds): "
+                        + (reason ?? "the monitors say no reason; see 'ceph health detail'")
+                )
+            default: throw error
+            }
+        }
+    }
+
+    /// What the monitors say, within seconds; nothing where they say nothing.
+    private func state(ofCluster clusterID: String, as credentials: Credentials?) async -> ClusterState? {
+        try? await looks.runAlone(
+            "ask the monitors of cluster '\(clusterID)'",
+            deadline: .now + .seconds(2)
+        ) { () async throws(VolumeError) in
+            let user = if let credentials { credentials } else { try self.service.read() }
+            let link = try await self.connections.link(to: clusterID, as: user)
+            do throws(RADOSError) {
+                return try await link.asking { (cluster) throws(RADOSError) in try ClusterState(askedOf: cluster) }
+            } catch {
+                throw ErrorMapping.failing("cannot read the state of cluster '\(clusterID)'", RBDError(error))
+            }
+        }
+    }
+
+    /// Looks into pools at once; those that do not answer delay the others together by one time limit.
+    func looking<R: Sendable>(
+        intoEach pools: [String],
+        of cluster: ClusterEntry,
+        as credentials: Credentials? = nil,
+        _ body: @escaping @Sendable (String, Place) async throws(VolumeError) -> R
+    ) async -> [Result<R?, VolumeError>] {
+        await atOnce(pools) { (pool) throws(VolumeError) in
+            try await self.looking(into: pool, of: cluster, as: credentials) { (place) throws(VolumeError) in
+                try await body(pool, place)
+            }
+        }
+    }
+
+    /// Does the same for each of many, all at once; the outcomes are in the order of what they are for.
+    func atOnce<T: Sendable, R: Sendable>(
+        _ all: [T],
+        _ body: @escaping @Sendable (T) async throws(VolumeError) -> R
+    ) async -> [Result<R, VolumeError>] {
+        let found = await withTaskGroup(of: Answer<R>.self) { group in
+            for (index, one) in all.enumerated() {
+                group.addTask {
+                    let outcome: Result<R, VolumeError>
+                    do throws(VolumeError) {
+                        outcome = .success(try await body(one))
+                    } catch {
+                        outcome = .failure(error)
+                    }
+                    return Answer(index: index, outcome: outcome)
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        return found.sorted { $0.index < $1.index }.map(\.outcome)
+    }
+
+    private struct Answer<R: Sendable>: Sendable {
+        let index: Int
+        let outcome: Result<R, VolumeError>
+    }
+}
