@@ -29,6 +29,17 @@ struct DirectBackend: VolumeBackend {
 
     func configurationFaults() async -> [String] { configuration.shortcomings }
 
+    func refusedPools() async -> [RefusedPool] { store.refusedPools }
+
+    func absence(ofPool pool: String, deadline: ContinuousClock.Instant) async -> VolumeError? {
+        do throws(VolumeError) {
+            try await store.requirePool(pool)
+            return nil
+        } catch {
+            return error.code == .invalidArgument ? error : nil
+        }
+    }
+
     var step: String? { operations.underWay.first?.progress.description ?? nodeSteps.phrase }
 
     func create(_ request: CreateVolumeRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> Volume {

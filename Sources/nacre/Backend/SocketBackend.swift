@@ -1,4 +1,5 @@
 import Blocking
+import CephVolumes
 import Curl
 import ExactText
 import FoundationEssentials
@@ -63,14 +64,47 @@ struct SocketBackend: VolumeBackend {
 
     /// As the service itself sees its config.json; that it does not say so in time is a fault too.
     func configurationFaults() async -> [String] {
-        let request = HTTPRequest(unixSocket: client.socketPath, path: "/healthz", timeout: .seconds(6))
-        guard let answer = try? await http.send(request),
-            let health = try? JSONDecoder().decode(HealthAnswer.self, from: Data(answer.body)),
+        guard let health = await health(),
             let part = health.parts.first(where: { $0.name == "configuration" })
         else { return ["the service does not say which clusters it can use"] }
         guard part.ok else { return [part.message] }
         guard !health.parts.contains(where: { $0.name.startsExactly(with: "cluster/") }) else { return [] }
         return ["the service's config.json names no cluster"]
+    }
+
+    /// As the service was refused them.
+    func refusedPools() async -> [RefusedPool] {
+        (await health()?.parts ?? []).compactMap { part in
+            // cluster/CLUSTER/pool/POOL
+            let words = part.name.parts(at: "/")
+            guard words.count == 4, words[0].isExactly("cluster"), words[2].isExactly("pool") else { return nil }
+            return RefusedPool(clusterID: words[1], pool: words[3], message: part.message)
+        }
+    }
+
+    /// Asks for the room in such a pool of each cluster that the service knows.
+    func absence(ofPool pool: String, deadline: ContinuousClock.Instant) async -> VolumeError? {
+        let names = (await health()?.parts ?? []).map { $0.name.parts(at: "/") }
+            .filter { $0.count > 2 && $0[0].isExactly("cluster") }.map { $0[1] }
+        var absence: VolumeError?
+        for cluster in Set(names.map(ExactText.init)).sorted().map(\.text) {
+            var message = CSI.Controller.GetCapacity.Request()
+            message.parameters = ["clusterID": cluster, "pool": pool]
+            do throws(VolumeError) {
+                _ = try await call(CSI.Controller.GetCapacity.self, message, deadline)
+                return nil
+            } catch {
+                guard error.code == .invalidArgument else { return nil }
+                absence = error
+            }
+        }
+        return absence
+    }
+
+    private func health() async -> HealthAnswer? {
+        let request = HTTPRequest(unixSocket: client.socketPath, path: "/healthz", timeout: .seconds(6))
+        guard let answer = try? await http.send(request) else { return nil }
+        return try? JSONDecoder().decode(HealthAnswer.self, from: Data(answer.body))
     }
 
     /// What `/healthz` says.

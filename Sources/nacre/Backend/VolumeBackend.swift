@@ -1,3 +1,4 @@
+import CephVolumes
 import Secrets
 import Volumes
 
@@ -11,6 +12,12 @@ protocol VolumeBackend: Sendable {
 
     /// What of config.json cannot be used, a sentence each: volumes of those clusters are in no list.
     func configurationFaults() async -> [String]
+
+    /// The pools of images that Ceph did not let the last list look into: volumes there are in no list.
+    func refusedPools() async -> [RefusedPool]
+
+    /// Why no cluster has a pool of that name, where all of them say so; `nil` if one has it, or does not answer.
+    func absence(ofPool pool: String, deadline: ContinuousClock.Instant) async -> VolumeError?
 
     /// CSI: CreateVolume.
     func create(_ request: CreateVolumeRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> Volume

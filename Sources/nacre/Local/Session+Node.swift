@@ -95,7 +95,9 @@ extension Session {
         let deed = use.kind == .mount ? "unmounting" : "unmapping"
         let left = try await changing("\(deed) volume '\(use.title)'", "the same command again ends what it left") {
             deadline -> [String] in
-            for path in paths { try await backend.unpublish(use.volumeID, targetPath: path, deadline: deadline) }
+            for path in paths where try isTaken(path, by: use, id, in: uses) {
+                try await backend.unpublish(use.volumeID, targetPath: path, deadline: deadline)
+            }
             let left = try targets(of: id, in: uses).filter { !paths.containsExactly($0) }
             guard left.isEmpty else { return left }
             try await backend.unstage(use.volumeID, stagingPath: uses.stagingPath(of: id), deadline: deadline)
@@ -127,6 +129,17 @@ extension Session {
                 + "which the one that answered does not have: start the service with --state-dir \(other.shellWord), "
                 + "then repeat this"
         )
+    }
+
+    /// Whether there may be something to take back from a path.
+    ///
+    /// A path that no service takes was recorded by a release that did not look at it; nothing came to be there, unless
+    /// the node service says so.
+    private func isTaken(_ path: String, by use: LocalUse, _ id: VolumeID, in uses: LocalUses) throws -> Bool {
+        guard use.kind == .mount, LocalPath.fault(path) != nil || (try? KernelFile.canonical(path)) == nil else {
+            return true
+        }
+        return try staged(in: uses).contains { $0.volumeID.isExactly("\(id)") && $0.targets.containsExactly(path) }
     }
 
     /// Where the node service has a volume that this command line staged, whether the record here says so or not.
@@ -219,6 +232,9 @@ extension Session {
     /// Says what became of a use.
     func show(_ use: LocalUse, inUse: Bool) throws {
         let report = UseReport(volumeId: use.volumeID, path: use.path, kind: use.kind.rawValue, inUse: inUse)
-        try show(report, lines: isQuiet && !inUse ? [] : [inUse ? use.path : "released \(use.title)"])
+        try show(
+            report,
+            lines: isQuiet && !inUse ? [] : [inUse ? use.path.onOneLine : "released \(use.title.onOneLine)"]
+        )
     }
 }

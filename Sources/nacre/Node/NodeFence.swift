@@ -45,7 +45,7 @@ struct NodeFence: AsyncParsableCommand {
                 "no volume is with a client at '\(target)' or on a node of that name; see nacre node locks"
             )
         }
-        if let missing { session.note("a cluster is left out: \(missing.message)") }
+        if let missing { session.note("not everywhere was looked: \(missing.message)") }
         let names = await VolumeNames(session)
         let plan = FenceReport.plan(fence, names)
         guard !confirmation.plan else { return try session.show(FenceReport(fence, names), lines: plan) }

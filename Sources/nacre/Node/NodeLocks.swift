@@ -37,6 +37,6 @@ struct NodeLocks: AsyncParsableCommand {
             holders.map { HolderReport($0, names) },
             lines: output.quiet ? holders.map(\.client.address) : HolderReport.lines(holders, names, session.terminal)
         )
-        if let missing { throw missing }
+        if let missing { try session.tell(missing, besides: !holders.isEmpty) }
     }
 }

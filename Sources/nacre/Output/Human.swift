@@ -55,6 +55,9 @@ extension UInt64 {
 }
 
 extension String {
+    /// Whether it holds characters that would break a line, or turn it round.
+    var isOddlyWritten: Bool { unicodeScalars.contains { $0.isControl || $0.isDirectional } }
+
     /// The text without characters that would break a table's line, or turn it round.
     var onOneLine: String {
         String(String.UnicodeScalarView(unicodeScalars.map { $0.isControl || $0.isDirectional ? "?" : $0 }))

@@ -9,6 +9,8 @@ struct Table {
 
     /// The lines, headings first; the last column is not padded.
     func lines(heading: (String) -> String = { $0 }) -> [String] {
+        // Whatever a cell repeats, it is one cell of one line.
+        let rows = rows.map { $0.map(\.onOneLine) }
         let widths = headings.indices.map { column in
             ([headings] + rows).map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
         }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CephVolumes
 import ExactText
 import Glibc
 import Volumes
@@ -64,7 +65,18 @@ struct VolumeList: AsyncParsableCommand {
             if list.isCut { session.note("there are more volumes than --max \(volumes.count)") }
             let unseen = await faults
             for fault in unseen { session.note("not looked at: \(fault)") }
-            if volumes.isEmpty, unseen.isEmpty, list.missing == nil, !watch {
+            let refused = await session.backend.refusedPools().filter { pool?.isExactly($0.pool) ?? true }
+            let refusal = Session.refusal(refused)
+            if volumes.isEmpty, let refusal, list.missing == nil, !watch {
+                throw CommandFailure(.notPermitted, refusal)
+            }
+            if let refusal { session.note("not looked at: \(refusal)") }
+            if volumes.isEmpty, unseen.isEmpty, refusal == nil, list.missing == nil, !watch {
+                if let pool,
+                    let absence = await session.backend.absence(ofPool: pool, deadline: .now + .seconds(5))
+                {
+                    throw absence
+                }
                 session.note(
                     "there are no volumes\(pool.map { " in pool '\($0)'" } ?? ""); make one by nacre volume create"
                 )

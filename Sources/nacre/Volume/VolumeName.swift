@@ -1,4 +1,5 @@
 import ArgumentParser
+import CephVolumes
 import CommandNames
 internal import ExactText
 import Volumes
@@ -71,10 +72,16 @@ extension Session {
             throw CommandFailure(.usage, "'\(name)' is the name of \(found.count) volumes; name one of\(candidates)")
         }
         guard let volume = found.first else {
-            guard let missing = list.missing else { return nil }
+            guard let missing = list.missing else {
+                guard let refusal = Self.refusal(await backend.refusedPools()) else { return nil }
+                throw CommandFailure(
+                    .notPermitted,
+                    "no volume '\(name)' was found, but not everywhere was looked: \(refusal)\(nearest(name, list))"
+                )
+            }
             throw CommandFailure(
                 ExitStatus(missing.code),
-                "no volume '\(name)' was found, but not everywhere was looked: \(missing.message)"
+                "no volume '\(name)' was found, but not everywhere was looked: \(missing.message)\(nearest(name, list))"
             )
         }
         if let missing = list.missing {
@@ -89,6 +96,31 @@ extension Session {
         }
         wording.call(volume.id, volume.facts.name ?? name.description)
         return volume.id
+    }
+
+    /// What pools were not looked into, and why; `nil` if there are none.
+    static func refusal(_ pools: [RefusedPool]) -> String? {
+        guard let first = pools.first else { return nil }
+        let others = pools.dropFirst().prefix(8).map { "'\($0.pool.printable)'" }.joined(separator: ", ")
+        let more = pools.count > 9 ? ", and \(pools.count - 9) more" : ""
+        return first.message + (others.isEmpty ? "" : "; and so it is with \(others)\(more)")
+    }
+
+    /// Tells what was not looked at beside a list.
+    ///
+    /// - Parameters:
+    ///   - missing: Why; pools that this user may not read are no fault of a list that has something.
+    ///   - hasFound: Whether the list has something.
+    ///   - pool: The only pool that is meant.
+    /// - Throws: `missing`, unless it is only noted.
+    func tell(_ missing: VolumeError, besides hasFound: Bool, pool: String? = nil) throws {
+        guard missing.code == .permissionDenied, hasFound, pool == nil else { throw missing }
+        note("not looked at: \(missing.message)")
+    }
+
+    private func nearest(_ name: VolumeName, _ list: VolumeListing) -> String {
+        let near = CommandNames.nearest(to: name.description, of: list.volumes.compactMap(\.facts.name))
+        return near.map { "; or did you mean '\($0.onOneLine)'?" } ?? ""
     }
 
     /// What to do about a name that no volume has.
@@ -140,16 +172,25 @@ struct VolumeListing: Sendable {
 }
 
 extension Session {
-    /// What clusters answered that could be asked, and why the first other one could not.
+    /// What clusters and pools answered that could be asked, and why the others could not.
+    ///
+    /// The error has `.permissionDenied` only if nothing but the user's caps is in the way.
     static func gathered<R>(_ answers: [Result<[R], VolumeError>]) -> (found: [R], missing: VolumeError?) {
         var found: [R] = []
-        var missing: VolumeError?
+        var failures: [VolumeError] = []
         for answer in answers {
             switch answer {
             case .success(let part): found += part
-            case .failure(let error): missing = missing ?? error
+            case .failure(let error): failures.append(error)
             }
         }
-        return (found, missing)
+        guard let first = failures.first(where: { $0.code != .permissionDenied }) ?? failures.first else {
+            return (found, nil)
+        }
+        let messages = failures.map(\.message).reduce(into: [String]()) { messages, message in
+            if !messages.containsExactly(message) { messages.append(message) }
+        }
+        let more = messages.count > 8 ? "; and \(messages.count - 8) more" : ""
+        return (found, VolumeError(first.code, messages.prefix(8).joined(separator: "; ") + more))
     }
 }

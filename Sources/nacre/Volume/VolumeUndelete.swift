@@ -80,15 +80,20 @@ struct VolumeUndelete: AsyncParsableCommand {
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
         let answers = try await session.during("reading the trash") { _ in
-            try await backend.store.deletedVolumes(clusterID: cluster, pool: pool, credentials: credentials)
+            // A handle says where to look, and that nothing else is meant.
+            try await backend.store.deletedVolumes(
+                clusterID: cluster ?? volume?.handle?.clusterID,
+                pool: pool ?? volume?.handle?.pool,
+                credentials: credentials
+            )
         }
         let (all, missing) = Session.gathered(answers)
         guard let volume else {
             let lines = all.isEmpty ? [] : DeletedVolumeReport.table(all, session.terminal)
             try session.show(all.map { DeletedVolumeReport($0) }, lines: output.quiet ? all.map { "\($0.id)" } : lines)
             await session.noteConfigurationFaults()
-            if let missing { throw missing }
-            if all.isEmpty { session.note("there is no deleted volume that can be had back\(scope)") }
+            if let missing { try session.tell(missing, besides: !all.isEmpty, pool: pool) }
+            if missing == nil, all.isEmpty { session.note("there is no deleted volume that can be had back\(scope)") }
             return
         }
         let found = try await find(volume, all, missing, session, backend, credentials)
@@ -177,7 +182,8 @@ struct VolumeUndelete: AsyncParsableCommand {
                 "'\(volume)' is the name of \(present.count) volumes; name one of\(candidates)"
             )
         }
-        let unseen = missing ?? (cluster == nil ? list.missing : nil)
+        let refusal = Self.refused(await session.backend.refusedPools(), pool, cluster)
+        let unseen = missing ?? (cluster == nil ? list.missing : nil) ?? refusal
         guard let id = present.first?.id else {
             if let unseen {
                 throw CommandFailure(
@@ -208,6 +214,12 @@ struct VolumeUndelete: AsyncParsableCommand {
             return
                 "\n  \(volume.imageID)  deleted \(since) ago at \(HolderRecord.time(volume.deletedAt.components.seconds))"
         }.joined()
+    }
+
+    /// Why pools that are meant could not be looked into.
+    private static func refused(_ pools: [RefusedPool], _ pool: String?, _ cluster: String?) -> VolumeError? {
+        let meant = pools.filter { pool?.isExactly($0.pool) ?? true && cluster?.isExactly($0.clusterID) ?? true }
+        return Session.refusal(meant).map { VolumeError(.permissionDenied, $0) }
     }
 
     /// What its image keeps of Kubernetes; nothing for a volume that had no PersistentVolume, unless a Kubernetes was named.

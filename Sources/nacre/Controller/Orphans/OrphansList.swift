@@ -1,4 +1,6 @@
 import ArgumentParser
+import CephVolumes
+import ExactText
 
 /// `nacre controller orphans list`.
 struct OrphansList: AsyncParsableCommand {
@@ -24,6 +26,11 @@ struct OrphansList: AsyncParsableCommand {
         let session = Session(backend, ceph, output)
         let plan = OrphanPlan(try await OrphanSearch(options, session, backend, pool: pool).orphans())
         await session.noteConfigurationFaults()
+        let refused = await backend.refusedPools().filter { pool?.isExactly($0.pool) ?? true }
+        if let refusal = Session.refusal(refused) {
+            guard !plan.images.isEmpty else { throw CommandFailure(.notPermitted, refusal) }
+            session.note("not looked at: \(refusal)")
+        }
         try session.show(plan, lines: output.quiet ? plan.images.map(\.volumeId) : plan.lines)
     }
 }
