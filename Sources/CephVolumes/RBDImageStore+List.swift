@@ -115,6 +115,7 @@ extension RBDImageStore {
             position.map { ExactText(pool) >= ExactText($0.pool) } ?? true
                 && !passedOver.containsExactly(Absence(clusterID: cluster.clusterID, pool: pool).key)
         }
+        enter(VolumeStep.listing)
         // The directories first and together, so that all pools that do not answer cost one time limit.
         let answers = await looking(intoEach: pools, of: cluster) { (pool, place) throws(VolumeError) in
             let start = position.map { pool.isExactly($0.pool) ? $0.image : "" } ?? ""

@@ -97,7 +97,10 @@ extension RBDImageStore {
             case .invalidArgument: return nil
             case .permissionDenied:
                 let state = await state(ofCluster: cluster.clusterID, as: credentials)
-                if let there = state?.pool(pool), !there.applicationNames.contains("rbd") { return nil }
+                // Images' directories can be in no other pool.
+                if let there = state?.pool(pool), there.isErasureCoded || !there.applicationNames.contains("rbd") {
+                    return nil
+                }
                 if credentials == nil {
                     let refused = RefusedPool(clusterID: cluster.clusterID, pool: pool, message: error.message)
                     refusals.withLock { $0[address] = refused }

@@ -96,7 +96,7 @@ extension RBDImageStore {
     }
 
     private func deletedVolumes(in place: Place) async throws(VolumeError) -> [DeletedVolume] {
-        try await place.trying("read the trash of") { () async throws(RBDError) in
+        do throws(RBDError) {
             var found: [DeletedVolume] = []
             for entry in try await trash(of: place) where entry.state == .normal || entry.state == .restoring {
                 guard
@@ -115,6 +115,8 @@ extension RBDImageStore {
                 )
             }
             return found
+        } catch {
+            throw await place.failure("cannot read the trash of pool '\(place.id.pool)'", error)
         }
     }
 
