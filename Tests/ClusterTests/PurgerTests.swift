@@ -154,7 +154,7 @@ struct PurgerTests {
             let id = try #require(try await scene.census.pool.imageID(named: scene.image))
             try await bench.delete(volume.id.description)
             #expect(try await lab.store.adoptTrash(ofCluster: volume.id.clusterID).kept == 1)
-            let mark = try await scene.census.pool.metadata(ofImageID: id, prefix: "nacre.io/trashed")?.values.first
+            let mark = try await scene.census.pool.metadata(ofImageID: id, prefix: "nacre.io/")?["nacre.io/trashed"]
             #expect(mark?.hasPrefix("moving") == false, "\(mark ?? "")")
             try await scene.cluster.execute(
                 "sh",
@@ -278,7 +278,8 @@ struct PurgerTests {
             #expect(try await scene.census.isWhole(scene.image))
             #expect(try await scene.census.rawTrash().isEmpty)
             #expect(try await scene.cluster.execute("sh", "-ec", sum) == before)
-            #expect(try await scene.census.pool.metadata(ofImageID: id, prefix: "nacre.io/trashed")?.isEmpty == true)
+            let marks = try #require(try await scene.census.pool.metadata(ofImageID: id, prefix: "nacre.io/"))
+            #expect(marks["nacre.io/trashed"] == nil && !marks.isEmpty)
             try await scene.cluster.execute("rbd", "rm", "--no-progress", "rbd/\(scene.image)")
         }
     }

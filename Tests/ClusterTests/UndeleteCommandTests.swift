@@ -38,7 +38,7 @@ struct UndeleteCommandTests {
                     String.init
                 )
                 #expect(words.first == "data" && words.last == handle, "\(listed)")
-                #expect(words.contains { ["57m", "58m", "59m"].contains($0) }, "\(listed)")
+                #expect(words.contains { ["57m", "58m", "59m", "60m"].contains($0) }, "\(listed)")
             }
             let json = try await run("volume undelete --output json")
             let object = try #require(

@@ -108,7 +108,7 @@ public final class ImageRemover: ImageRemoving {
         let (id, context) = (image.imageID, place.context)
         // While it waited, a person may have restored it and moved it to the trash again: it is theirs then.
         if let record = try await context.trashRecord(ofID: id), record.state == .normal,
-            let marks = try await context.metadata(ofImageID: id, prefix: ImageMetadataKey.trashed),
+            let marks = try await context.metadata(ofImageID: id, prefix: ImageMetadataKey.prefix),
             marks[ImageMetadataKey.trashed].flatMap(TrashMark.init)?.covers(record) != true
         {
             throw RBDError(call: "rbd.trash_get", code: .noSuchFileOrDirectory, subject: "\(context.label)/\(id)")
