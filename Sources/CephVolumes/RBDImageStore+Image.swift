@@ -126,7 +126,7 @@ extension RBDImageStore {
         do throws(RADOSError) {
             context = try await place.link.context(pool: dataPool, namespace: place.id.namespace)
         } catch {
-            throw ErrorMapping.openingPool(dataPool, of: place.id.clusterID, error)
+            throw ErrorMapping.openingPool(dataPool, of: place.id.clusterID, error, namedBy: "dataPool")
         }
         let data = Place(
             id: try VolumeID(

@@ -87,14 +87,16 @@ enum ErrorMapping {
     static func openingPool(
         _ pool: String,
         of clusterID: String,
-        _ error: RADOSError
+        _ error: RADOSError,
+        namedBy key: String? = nil
     ) -> VolumeError {
         guard error.isNotFound else {
             return failing("cannot open pool '\(pool)' of cluster '\(clusterID)'", RBDError(error))
         }
         return VolumeError(
             .invalidArgument,
-            "cluster '\(clusterID)' has no pool '\(pool)' (\(error.call): \(error.code.name))"
+            "cluster '\(clusterID)' has no pool '\(pool)'\(key.map { ", which the parameter \($0) names" } ?? "") "
+                + "(\(error.call): \(error.code.name))"
         )
         .ofMissingPlace()
     }
