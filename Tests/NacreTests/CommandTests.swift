@@ -80,7 +80,8 @@ struct CommandTests {
             try command.properties.parameters(config: "/nonexistent/config.json")
         }
         #expect(failure?.status == .notFound)
-        #expect(failure?.message.contains("--cluster") == true)
+        #expect(failure?.message.contains("'/nonexistent/config.json'") == true, "\(failure?.message ?? "")")
+        #expect(failure?.message.contains("--config") == true)
     }
 
     @Test(

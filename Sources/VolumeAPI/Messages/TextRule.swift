@@ -15,7 +15,8 @@ enum TextRule: Sendable {
     case anyHandle
     /// An absolute path below `/` without `.` and `..`, at most 4095 bytes (PATH_MAX with its zero), no control characters.
     case path
-    /// The path of what is to be taken back: as `path`, but with any characters, for an earlier release may have made it.
+    /// The path of what is to be taken back: as `path`, but with any characters that a path can have, for an earlier release
+    /// may have made it.
     case recordedPath
     /// A path to look up a volume by: at most as long as a path. At a path that cannot exist, there is no volume.
     case anyPath
@@ -34,6 +35,8 @@ enum TextRule: Sendable {
         let count = string.utf8.count
         guard count <= limit else { return "\(count) bytes, the limit is \(limit)" }
         guard self != .anyHandle else { return nil }
+        // For the kernel the path would end there: another path, which is not to be taken back.
+        guard self != .recordedPath || !string.utf8.contains(0) else { return "holds a zero byte" }
         guard self == .recordedPath || !string.unicodeScalars.contains(where: \.isControl) else {
             return "holds control characters"
         }
