@@ -50,7 +50,7 @@ struct ExitCodeTests {
         Case("volume expand there --size 20", 64, "10GiB"),
         Case("volume create x\u{202E}y --pool rbd", 64, "direction"),
         Case("volume create x\u{FFFD} --pool rbd", 64, "UTF-8"),
-        Case("volume list --pool none", 0, "no volumes in pool 'none'"), Case("volume list --pool rbd", 0, "there"),
+        Case("volume list --pool none", 64, "there is no pool 'none'"), Case("volume list --pool rbd", 0, "there"),
         Case("volume list --direct --config D/nothing.json", 0, "names no cluster"),
         Case("volume list --direct --config D/hollow.json", 0, "has no monitors"),
         Case("volume show gone --direct --config D/hollow.json", 66, "has no monitors"),

@@ -78,11 +78,11 @@ struct SocketSanityTests {
     @Test("CreateVolume: a mount and a block volume, each of a single writer, get an id and the capacity asked for")
     func createSimple() async throws {
         try await withDriver { driver in
-            for access in [#""mount":{}"#, #""block":{}"#] {
+            for access in ["mount", "block"] {
                 let answer = try await driver.create(
-                    "simple\(access.count)",
+                    "simple-\(access)",
                     changing: "volumeCapabilities",
-                    to: "[{\(access),\"accessMode\":{\"mode\":\"SINGLE_NODE_WRITER\"}}]"
+                    to: "[{\"\(access)\":{},\"accessMode\":{\"mode\":\"SINGLE_NODE_WRITER\"}}]"
                 )
                 #expect(answer.isOK && !answer.text("volume", "volumeId").isEmpty, "\(answer)")
                 let bytes = Int64(answer.text("volume", "capacityBytes")) ?? -1

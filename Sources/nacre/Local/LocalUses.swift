@@ -117,14 +117,26 @@ struct LocalUses: Sendable {
                     + "\(present.kind.opposite) \(use.title.shellWord)"
             )
         }
-        try KernelFile.makeDirectories(stagingPath(of: id))
-        try record(use, of: id)
+        let record = try Array(JSONEncoder().encode(use))
+        do throws(KernelError) {
+            try KernelFile.makeDirectories(stagingPath(of: id))
+            try KernelFile.replace(recordPath(of: id), with: record)
+        } catch {
+            throw CommandFailure(
+                error.isNotAllowed ? .notPermitted : .failed,
+                "cannot \(use.kind == .mount ? "mount" : "map") volume '\(use.title)': the state directory "
+                    + "'\(stateDirectory)' cannot take its record: \(error.words); nothing was done; mend that (df, ls -ld), then "
+                    + "repeat this"
+            )
+        }
     }
 
     /// Writes the record of a use.
     func record(_ use: LocalUse, of id: VolumeID) throws {
-        try KernelFile.replace("\(directory(of: id))/use.json", with: Array(JSONEncoder().encode(use)))
+        try KernelFile.replace(recordPath(of: id), with: Array(JSONEncoder().encode(use)))
     }
+
+    private func recordPath(of id: VolumeID) -> String { "\(directory(of: id))/use.json" }
 
     /// Forgets a use that has ended.
     ///
