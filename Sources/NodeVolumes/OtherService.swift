@@ -48,7 +48,7 @@ extension NodeVolumeService {
 
     /// Why an image cannot be mapped; one that this node has by another service is not to be fenced.
     func explained(_ error: MappingError, _ image: ImageAddress) async -> VolumeError {
-        guard error.kind == .inUse, error.message.contains("'\(info.nodeID)'"),
+        guard error.kind == .inUse, error.message.contains("'\(info.nodeID)'"), error.message.contains("node fence"),
             let other = await elsewhere(image)
         else { return VolumeError(error) }
         return VolumeError(.failedPrecondition, "cannot map image \(image): \(other)")
