@@ -57,6 +57,7 @@ extension NodeTests {
                 try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
             } throws: { ($0 as? VolumeError)?.code == .failedPrecondition }
         }
+        _ = try await rbd("image-meta set rbd/\(image) nacre.io/request-name \(image)")
         try await note(image, "formatting \(fsType) worker-9 2026-11-29T12:00:00Z 5")
         try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
         try await shell("echo x > \(lab.stagingPath(image))/f && sync -f \(lab.stagingPath(image))")
