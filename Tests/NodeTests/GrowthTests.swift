@@ -16,7 +16,7 @@ extension NodeTests {
         request.context["mkfsOptions"] = "-O ^64bit,^metadata_csum"
         await #expect { try await lab.service().stage(request, deadline: soon) } throws: {
             ($0 as? VolumeError)?.code == .outOfRange && "\($0)".contains("nothing was written")
-                && "\($0)".contains("rbd resize --allow-shrink --size 16777216M rbd/toolarge")
+                && "\($0)".contains("rbd resize --allow-shrink --size 16777215M rbd/toolarge")
         }
         #expect(try lab.remains() == [])
         _ = try await rbd("resize --no-progress --allow-shrink rbd/toolarge --size 64M")
