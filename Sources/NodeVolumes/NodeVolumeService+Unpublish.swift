@@ -89,8 +89,8 @@ extension NodeVolumeService {
                 "cannot \(what): '\(path.printable)' has volume '\(other.volumeID)'; name that one"
             )
         }
-        // A record that is there names all that was published, unless it was lost, and written anew by a stage since.
-        if all.contains(where: { $0.volumeID.isExactly(volumeID) }), !Self.isPodPath(path) {
+        // A record of a stage names all that was published, unless it was lost, and written anew by another stage since.
+        if all.contains(where: { $0.isStaged && $0.volumeID.isExactly(volumeID) }), !Self.isPodPath(path) {
             throw VolumeError(
                 .failedPrecondition,
                 "cannot \(what): nothing was published at '\(path.printable)'; what is mounted there was mounted by something "
