@@ -182,6 +182,21 @@ struct SoundFileSystemTests {
     }
 
     @Test(
+        "An ext4 that mke2fs itself filled is used, whatever inodes its features take",
+        arguments: ["-O ^orphan_file", "-O orphan_file", "-O project,quota"],
+        [false, true]
+    )
+    func ext4FilledByMkfs(options: String, isFilled: Bool) throws {
+        let file = try ImageFile(size: 64 << 20)
+        let folder = "\(file.path).d"
+        defer { _ = run("rm -rf \(folder)") }
+        #expect(run("mkdir \(folder) && echo kept > \(folder)/file") == 0)
+        #expect(run("mkfs.ext4 -qF \(options) \(isFilled ? "-d \(folder)" : "") \(file.path)") == 0)
+        #expect((run("debugfs -R 'stat /file' \(file.path) 2>&1 | grep -q 'Type: regular'") == 0) == isFilled)
+        #expect(try FileSystemState.state(of: file.path, "ext4") == (isFilled ? .used : .untouched))
+    }
+
+    @Test(
         "An image that is shrunk as far as an advice says holds all of its file system, and one of a MiB less does not"
     )
     func shrinks() throws {

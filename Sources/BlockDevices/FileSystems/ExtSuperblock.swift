@@ -34,6 +34,9 @@ public struct ExtSuperblock: Sendable, Hashable {
     let mountTime: UInt64
     /// Inodes in use.
     let usedInodes: UInt64
+    /// How many inodes mke2fs itself uses beside the reserved ones and `lost+found`: those of the features orphan_file and
+    /// project.
+    let ownInodes: UInt64
     /// `s_first_ino`: the first that files get; `lost+found` has it.
     let firstInode: UInt64
 
@@ -79,15 +82,16 @@ public struct ExtSuperblock: Sendable, Hashable {
         mountCount = block.little(UInt16.self, at: 0x34) ?? 0
         mountTime = UInt64(block.little(UInt32.self, at: 0x2C) ?? 0) | UInt64(block[0x275]) << 32
         usedInodes = UInt64(inodes - free)
+        let compatible = block.little(UInt32.self, at: 0x5C) ?? 0
+        ownInodes = (compatible & 0x1000 != 0 ? 1 : 0) + (readOnly & 0x2000 != 0 ? 1 : 0)
         firstInode = UInt64(block.little(UInt32.self, at: 0x54) ?? 11)
     }
 
     /// Whether it was never mounted for writing and has no files that were added by other means.
     ///
     /// The kernel writes mount time and count into the super block before a mount for writing returns. A program that
-    /// writes without a mount, such as debugfs, allocates inodes: mke2fs itself uses the reserved ones, `lost+found`
-    /// and at most one more.
-    var isUntouched: Bool { mountCount == 0 && mountTime == 0 && usedInodes <= firstInode + 1 }
+    /// writes without a mount, such as debugfs or `mke2fs -d`, allocates inodes.
+    var isUntouched: Bool { mountCount == 0 && mountTime == 0 && usedInodes <= firstInode + ownInodes }
 
     /// The size in bytes of the ext file system on a device.
     public static func sizeBytes(of path: String) throws(KernelError) -> UInt64 {
