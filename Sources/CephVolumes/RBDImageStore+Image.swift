@@ -19,9 +19,7 @@ extension RBDImageStore {
                 guard credentials == nil, let listed = try await place.context.listedID(of: id.image),
                     try await place.context.trashRecord(ofID: listed) == nil
                 else { return .absent }
-                return .halfMade(
-                    "the pool's directory lists it as '\(listed)', but its object rbd_id.\(id.image) is gone"
-                )
+                return .halfMade(Self.lostName(id, listed))
             }
             let parts = try await place.context.imageParts(named: id.image, id: imageID)
             guard let header = parts.header else { return .halfMade("it has an id but no header") }
@@ -39,6 +37,16 @@ extension RBDImageStore {
         }
         if let found { return found }
         return try await imageWithDataPool(place)
+    }
+
+    /// What is said of an image whose id object is gone; all else of it may be there.
+    private static func lostName(_ id: VolumeID, _ imageID: String) -> String {
+        // An encoded string: its length in four bytes, then its bytes.
+        let length = String(imageID.utf8.count, radix: 8)
+        let place = "-p \(id.pool.shellWord)" + (id.namespace.isEmpty ? "" : " -N \(id.namespace.shellWord)")
+        return "the pool's directory lists it as '\(imageID)', but its object rbd_id.\(id.image) is gone; to have it "
+            + "back with its data: printf '\\\(length)\\0\\0\\0%s' \(imageID.shellWord) | rados \(place) put "
+            + "rbd_id.\(id.image.shellWord) -"
     }
 
     /// An image's size: two reads.

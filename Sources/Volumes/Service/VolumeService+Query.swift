@@ -113,7 +113,8 @@ extension VolumeService {
             case .halfMade(let what):
                 let condition = VolumeCondition(
                     isAbnormal: true,
-                    message: "\(Self.halfMade(id, what)); create the volume again to mend it"
+                    message: "\(Self.halfMade(id, what)); where nothing of it is needed, create the volume again to "
+                        + "mend it"
                 )
                 return VolumeStatus(volume: Volume(id: id, capacityBytes: 0), condition: condition)
             case .present(let record):
