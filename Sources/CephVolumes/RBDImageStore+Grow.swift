@@ -63,7 +63,8 @@ extension RBDImageStore {
     static func head(of image: String, in context: IOContext) throws(RBDError) -> MemorySource {
         let opened = try Image.open(image, in: context, access: .readOnly)
         defer { opened.close() }
-        return MemorySource(sizeBytes: try opened.sizeBytes(), parts: [(0, try opened.bytes(at: 0, count: 64 << 10))])
+        let size = try opened.sizeBytes()
+        return MemorySource(sizeBytes: size, parts: [(0, try opened.bytes(at: 0, count: Int(min(size, 64 << 10))))])
     }
 
     private enum Growth: Sendable {

@@ -259,14 +259,23 @@ extension RBDImageStore {
 extension VolumeFacts {
     /// Summarises an image; this process's own watch, of an operation under way, does not count as use.
     ///
-    /// What the marks of another image say does not count for its copy.
+    /// What the marks of another image say does not count for its copy, and one that was adopted has its own name.
     init(_ summary: ImageSummary, of id: VolumeID, ours: UInt64) {
         let nodes = Set(summary.holders.map(\.node))
         let known = Set(summary.holders.map(\.address))
         let others = summary.watchers.filter { $0.clientID != ours && !known.contains($0.address) }
+        var metadata = summary.metadata
+        switch ImageOrigin(metadata, of: id) {
+        case .copied: metadata = metadata.filter { $0.key.isExactly(ImageMetadataKey.format) }
+        case .adopted:
+            let own = metadata.filter { !$0.key.isExactly(ImageMetadataKey.adopted) }
+            if metadata[ImageMetadataKey.requestName] != nil, ImageOrigin(own, of: id) != .made {
+                metadata[ImageMetadataKey.requestName] = id.image
+            }
+        case .made, .foreign: break
+        }
         self.init(
-            metadata: ImageOrigin(summary.metadata, of: id) == .copied
-                ? summary.metadata.filter { $0.key.isExactly(ImageMetadataKey.format) } : summary.metadata,
+            metadata: metadata,
             createdAt: summary.createdAt,
             users: nodes.sorted() + Set(others.map(\.address)).sorted()
         )
