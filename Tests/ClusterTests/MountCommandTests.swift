@@ -288,4 +288,53 @@ struct MountCommandTests {
             #expect(try await nacre("volume delete \(name) --yes").status == 0)
         }
     }
+
+    @Test(
+        "What was mounted by its handle is unmounted by its name; a copy takes no name; a lost name comes back as shown"
+    )
+    func namesAndHandles() async throws {
+        try await with { nacre, node, directory in
+            let cluster = try #require(MicroCluster.current)
+            let name = "handle-\(UInt32.random(in: 0...UInt32.max))"
+            let path = "\(directory)/mnt"
+            let made = try await nacre("volume create \(name) --pool rbd --size 64MiB --fs ext4 -q")
+            let handle = made.output.trimmingCharacters(in: .whitespacesAndNewlines)
+            let image = String(handle.split(separator: "/").last ?? "")
+            #expect(try await node("volume mount \(handle) \(path)").status == 0)
+            try await cluster.execute("sh", "-ec", "echo kept > \(path)/file && sync \(path)/file")
+            #expect(try await node("volume unmount \(name)").status == 0)
+            #expect(try MountTable.current().mount(at: path) == nil)
+
+            // It keeps the end of the image's name.
+            try await cluster.execute("rbd", "cp", "--no-progress", "rbd/\(image)", "rbd/old-\(image)")
+            let shown = try await nacre("volume show \(name)")
+            #expect(shown.status == 0 && shown.output.contains(handle), "\(shown)")
+            // Adopted, it is a volume of its own name.
+            let adopt = "rbd image-meta set rbd/old-\(image) nacre.io/adopted rbd/old-\(image)"
+            try await cluster.execute("sh", "-ec", adopt)
+            #expect(try await nacre("volume show \(name)").output.contains(handle))
+
+            try await cluster.execute("rados", "-p", "rbd", "rm", "rbd_id.\(image)")
+            let lost = try await nacre("volume show \(handle)").output
+            let told = lost.firstMatch(of: /to have it back with its data: (printf [^;]+ -)\);/)
+            let command = try #require(told?.output.1, "\(lost)")
+            try await cluster.execute("sh", "-ec", String(command))
+            #expect(try await node("volume mount \(name) \(path)").status == 0)
+            let file = try await cluster.execute("cat", "\(path)/file")
+            #expect(file == "kept\n")
+            #expect(try await node("volume unmount \(name)").status == 0)
+
+            // An empty image grows, as an advice to begin anew has it.
+            try await cluster.execute(
+                "sh",
+                "-ec",
+                "rbd resize --no-progress --allow-shrink --size 0 rbd/old-\(image)"
+            )
+            #expect(try await nacre("volume expand rbd/old-\(image) --size 16MiB").status == 0)
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+            // Not the one that was adopted.
+            #expect(try await nacre("volume delete \(name) --yes").notes.contains("nothing was deleted"))
+            #expect(try await nacre("volume delete rbd/old-\(image) --yes").status == 0)
+        }
+    }
 }

@@ -29,7 +29,9 @@ struct LocalUses: Sendable {
     func use(of name: VolumeName) throws -> LocalUse? {
         try all().first { use in
             guard let id = try? VolumeID(parsing: use.volumeID) else { return false }
-            return use.name?.isExactly(name.description) == true || name.names(id, called: use.name)
+            // It may have been named by its handle or image.
+            let isImage = use.name.map { [id.image, id.imageSpec, "\(id)"].containsExactly($0) } ?? true
+            return use.name?.isExactly(name.description) == true || name.names(id, called: isImage ? nil : use.name)
         }
     }
 

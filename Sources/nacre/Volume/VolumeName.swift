@@ -21,8 +21,9 @@ struct VolumeName: ExpressibleByArgument, Sendable, CustomStringConvertible {
     /// - Parameters:
     ///   - id: The volume's handle.
     ///   - name: The name that it was created with, where that is known.
+    ///   - guessing: Whether an image of no known name counts if its name may be made from this one.
     /// - Returns: Whether it does.
-    func names(_ id: VolumeID, called name: String? = nil) -> Bool {
+    func names(_ id: VolumeID, called name: String? = nil, guessing: Bool = true) -> Bool {
         if [id.image, id.imageSpec, "\(id)"].containsExactly(description) { return true }
         let place = id.namespace.isEmpty ? id.pool : "\(id.pool)/\(id.namespace)"
         for word in [description, description.behind("\(place)/")].compactMap(\.self) {
@@ -31,7 +32,8 @@ struct VolumeName: ExpressibleByArgument, Sendable, CustomStringConvertible {
                 continue
             }
             // The name is not known, but the image's is made from it.
-            if let uuid = try? ImageName.image(forRequest: word, prefix: ""), id.image.endsExactly(with: uuid) {
+            if guessing, let uuid = try? ImageName.image(forRequest: word, prefix: ""), id.image.endsExactly(with: uuid)
+            {
                 return true
             }
         }
@@ -66,14 +68,18 @@ extension Session {
     func find(_ name: VolumeName, everywhere: Bool = false) async throws -> VolumeID? {
         if let handle = name.handle { return handle }
         let list = try await during("looking for volume '\(name)'") { try await volumes(limit: nil, deadline: $0) }
-        let found = list.volumes.filter { name.names($0.id, called: $0.facts.name) }
+        // What has the name comes before what may have had it: a copy keeps the end of the image's name.
+        let named = list.volumes.filter { name.names($0.id, called: $0.facts.name, guessing: false) }
+        let found = named.isEmpty ? list.volumes.filter { name.names($0.id, called: $0.facts.name) } : named
         guard found.count < 2 else {
             let candidates = found.map { "\n  \($0.id)" }.joined()
             throw CommandFailure(.usage, "'\(name)' is the name of \(found.count) volumes; name one of\(candidates)")
         }
         guard let volume = found.first else {
             guard let missing = list.missing else {
-                guard let refusal = Self.refusal(await backend.refusedPools()) else { return nil }
+                guard let refusal = Self.refusal(await pools(await backend.refusedPools(), meantBy: name)) else {
+                    return nil
+                }
                 throw CommandFailure(
                     .notPermitted,
                     "no volume '\(name)' was found, but not everywhere was looked: \(refusal)\(nearest(name, list))"
@@ -96,6 +102,15 @@ extension Session {
         }
         wording.call(volume.id, volume.facts.name ?? name.description)
         return volume.id
+    }
+
+    /// Those of pools that a name may be in: one that begins with the name of a pool is in no other.
+    private func pools(_ pools: [RefusedPool], meantBy name: VolumeName) async -> [RefusedPool] {
+        let parts = name.description.parts(at: "/", most: 1)
+        guard !pools.isEmpty, parts.count == 2,
+            await backend.absence(ofPool: parts[0], deadline: .now + .seconds(5)) == nil
+        else { return pools }
+        return pools.filter { $0.pool.isExactly(parts[0]) }
     }
 
     /// What pools were not looked into, and why; `nil` if there are none.
