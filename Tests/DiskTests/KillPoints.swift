@@ -9,6 +9,13 @@ struct KillPoint: Sendable, Hashable, CustomStringConvertible {
     var description: String { "\(call) \(number)" }
 }
 
+/// A call that changed a place of a device.
+struct DeviceChange: Sendable, Hashable {
+    let point: KillPoint
+    let offset: UInt64
+    let length: UInt64
+}
+
 extension DiskLab {
     /// Runs a command and lists every call that changed or flushed a device.
     ///
@@ -34,6 +41,33 @@ extension DiskLab {
             }
         }
         return points
+    }
+
+    /// Runs a command and lists what it wrote to a device or had the device make zeros of, in order.
+    func changes(of command: String, on device: String, status: Int32 = 0) throws -> [DeviceChange] {
+        let trace = "\(directory)/changes"
+        let ran = Self.run(
+            "strace -f -qq -s 0 -P \(device) -e trace=pwrite64,ioctl -o \(trace) \(command)",
+            limit: 120
+        )
+        try #require(ran.status == status, "\(command): \(ran)")
+        var counts: [String: Int] = [:]
+        return try sh("cat \(trace)").split(separator: "\n").compactMap { line in
+            guard let call = line.firstMatch(of: /^(\d+) +(pwrite64|ioctl)\(/) else { return nil }
+            let number = counts["\(call.1) \(call.2)", default: 0] + 1
+            counts["\(call.1) \(call.2)"] = number
+            let point = KillPoint(call: String(call.2), number: number)
+            if let place = line.firstMatch(of: /BLKZEROOUT, \[(\d+), (\d+)\]/) {
+                return UInt64(place.1).flatMap { offset in
+                    UInt64(place.2).map { DeviceChange(point: point, offset: offset, length: $0) }
+                }
+            }
+            return line.firstMatch(of: /pwrite64\(\d+, ""\.\.\., (\d+), (\d+)/).flatMap { place in
+                UInt64(place.2).flatMap { offset in
+                    UInt64(place.1).map { DeviceChange(point: point, offset: offset, length: $0) }
+                }
+            }
+        }
     }
 
     /// Runs a command and kills it at that point, before the call.

@@ -45,28 +45,31 @@ struct Eraser {
     /// Puts the marker on the medium.
     ///
     /// One that goes on after a kill keeps how far the overwriting got.
-    func writeMarker() throws(KernelError) {
-        guard let marker, let block = record.block else { return }
+    func writeMarker() throws(KernelError) { try writeMarker(isKept: plan.isResumed) }
+
+    private func writeMarker(isKept: Bool, hasNoise: Bool = false) throws(KernelError) {
+        guard let marker, let block = record(hasNoise: hasNoise).block else { return }
         let buffer = AlignedBuffer(count: block.count)
         buffer.replace(with: block)
-        let isKept = plan.isResumed && checkpoint != nil
+        let isKept = isKept && checkpoint != nil
         let count = block.count - (isKept ? ZapCheckpoint.bytes : 0)
         try disk.io.descriptor.writeBlocks(from: buffer, count: count, at: marker.offset)
         try disk.io.synchronize()
     }
 
-    private var record: ZapMarkerRecord {
+    private func record(hasNoise: Bool) -> ZapMarkerRecord {
         ZapMarkerRecord(
             sizeBytes: plan.identity.sizeBytes,
             ranges: plan.ranges,
             clusters: plan.clusters,
-            parts: plan.parts
+            parts: plan.parts,
+            hasNoise: hasNoise || plan.hasNoise
         )
     }
 
     /// Where is written how far it got; only where that takes long, and where the marker leaves room for it.
     private var checkpoint: ByteExtent? {
-        guard let marker, plan.method.isOfWholeDevice, let block = record.block else { return nil }
+        guard let marker, plan.method.isOfWholeDevice, let block = record(hasNoise: true).block else { return nil }
         let isFree = block.suffix(ZapCheckpoint.bytes).allSatisfy { $0 == 0 }
         return isFree ? ZapCheckpoint.place(in: marker) : nil
     }
@@ -90,7 +93,9 @@ struct Eraser {
         var discarded: UInt64 = 0
         if case .discard = plan.method { discarded = try discard() }
         let checkpoint = checkpoint
-        let begun = try checkpoint.flatMap(progressSoFar) ?? ZapCheckpoint(method: plan.method.name)
+        let begun =
+            try checkpoint.flatMap { try progressSoFar(at: $0, units: units.count) }
+            ?? ZapCheckpoint(method: plan.method.name)
         let done = UInt64(begun.passes) * bytes + units.prefix(begun.units).reduce(0) { $0 + $1.length }
         progress.begin("erasing", total: bytes * UInt64(fills.count), done: done)
         var offload = Offload(isOn: plan.inspection.node.queue.writeZeroesMaxBytes > 0)
@@ -98,7 +103,10 @@ struct Eraser {
             let first = pass == begun.passes ? begun.units : 0
             for (number, unit) in units.enumerated() where number >= first {
                 switch fill {
-                case .noise: try writeNoise(unit)
+                case .noise:
+                    // The last unit is the first bytes; the next zap has to know that what it finds there is nobody's.
+                    if number + 1 == units.count, pass == 0 { try writeMarker(isKept: true, hasNoise: true) }
+                    try writeNoise(unit)
                 case .zeros: try write([unit]) { zeros }
                 case .fastZeros: try zero(unit, &offload)
                 }
@@ -124,12 +132,17 @@ struct Eraser {
         try disk.io.synchronize()
     }
 
-    private func progressSoFar(at place: ByteExtent) throws(KernelError) -> ZapCheckpoint? {
-        guard plan.isResumed else { return nil }
+    /// How far the zap by this method got that was killed; `nil` if there was none, or the disk was used since.
+    private func progressSoFar(at place: ByteExtent, units: Int) throws(KernelError) -> ZapCheckpoint? {
+        guard plan.isResumed, let device = plan.inspection.contents?.regions.first else { return nil }
         let buffer = AlignedBuffer(count: ZapCheckpoint.bytes)
         let count = try disk.io.descriptor.readBlocks(into: buffer, count: ZapCheckpoint.bytes, at: place.offset)
-        guard count == ZapCheckpoint.bytes, let found = ZapCheckpoint(block: buffer.copy(0..<count)) else { return nil }
-        return found.method == plan.method.name ? found : nil
+        guard count == ZapCheckpoint.bytes, let found = ZapCheckpoint(block: buffer.copy(0..<count)),
+            found.method == plan.method.name, found.isPossible(fills: plan.method.fills.count, units: units)
+        else { return nil }
+        // A pass leaves no mark but the marker: with any other, somebody has used the disk since.
+        let isAsLeft = device.owners.isEmpty && device.signatures.allSatisfy { $0.format == "nacre_zap" }
+        return found.passes == 0 || isAsLeft ? found : nil
     }
 
     /// Writes down how far it got, when all of that is on the medium.
@@ -153,8 +166,7 @@ struct Eraser {
     /// Erases the marker, when no mark is left.
     func eraseMarker() throws(KernelError) {
         guard let marker else { return }
-        // A write of several blocks may be cut off: what is behind the marker goes before that.
-        try forgetProgress()
+        // With how far it got, in one write: a kill between two would have all passes done once more.
         try disk.io.descriptor.writeBlocks(from: zeros, count: Int(marker.length), at: marker.offset)
         try disk.io.synchronize()
     }

@@ -4,9 +4,9 @@ internal import ExactText
 /// The marker that a zap writes to the disk before it erases anything: which places are to be erased.
 ///
 /// Text with one fact in each line, padded with zeros: the magic, `size N`, `range OFFSET+LENGTH` each, `cluster FSID`
-/// each, `part NAME` each, then `end HASH` with the hash of everything before. With it the next zap finishes one that
-/// was killed, even if the structures that give the places or the owner are gone. It is erased last, after the rest was
-/// verified.
+/// each, `part NAME` each, `noise first` where that is so, then `end HASH` with the hash of everything before. With it the
+/// next zap finishes one that was killed, even if the structures that give the places or the owner are gone. It is erased
+/// last, after the rest was verified.
 public struct ZapMarkerRecord: Sendable, Hashable {
     /// The size of the device it was written on.
     public let sizeBytes: UInt64
@@ -16,13 +16,22 @@ public struct ZapMarkerRecord: Sendable, Hashable {
     public let clusters: [String]
     /// The parts that the disk had, as ``names(of:)`` returns them: their erasure was confirmed.
     public let parts: [String]
+    /// Whether the device's first bytes may have been overwritten with random data; it is written down before that is done.
+    public let hasNoise: Bool
 
     /// What a zap is about to erase.
-    public init(sizeBytes: UInt64, ranges: [ByteExtent], clusters: [String] = [], parts: [String] = []) {
+    public init(
+        sizeBytes: UInt64,
+        ranges: [ByteExtent],
+        clusters: [String] = [],
+        parts: [String] = [],
+        hasNoise: Bool = false
+    ) {
         self.sizeBytes = sizeBytes
         self.ranges = ranges
         self.clusters = clusters
         self.parts = parts
+        self.hasNoise = hasNoise
     }
 
     /// Unique names of a part that outlive its content: the UUID of a partition or of a physical volume.
@@ -48,7 +57,7 @@ public struct ZapMarkerRecord: Sendable, Hashable {
     /// The block to write; `nil` if there are more ranges than it can hold.
     var block: [UInt8]? {
         let facts = ranges.map { "range \($0)" } + clusters.map { "cluster \($0)" } + parts.map { "part \($0)" }
-        let lines = ["size \(sizeBytes)"] + facts
+        let lines = ["size \(sizeBytes)"] + facts + (hasNoise ? ["noise first"] : [])
         let text = ZapMarker.magic + lines.map { $0 + "\n" }.joined()
         let bytes = Array((text + "end \(SHA256.hexadecimal(text))\n").utf8)
         guard bytes.count <= ZapMarker.bytes else { return nil }
@@ -64,6 +73,7 @@ public struct ZapMarkerRecord: Sendable, Hashable {
         var ranges: [ByteExtent] = []
         var clusters: [String] = []
         var parts: [String] = []
+        var hasNoise = false
         for line in covered.dropFirst(ZapMarker.magic.count).parts(at: "\n", omittingEmpty: true) {
             let words = line.parts(at: " ", omittingEmpty: true)
             guard words.count == 2 else { return nil }
@@ -79,11 +89,15 @@ public struct ZapMarkerRecord: Sendable, Hashable {
                 parts.append(String(words[1]))
                 continue
             }
+            if words[0] == "noise" {
+                hasNoise = true
+                continue
+            }
             let numbers = words[1].parts(at: "+", omittingEmpty: true).compactMap { UInt64($0) }
             guard words[0] == "range", numbers.count == 2, numbers[0] < sizeBytes, numbers[1] <= sizeBytes - numbers[0]
             else { return nil }
             ranges.append(ByteExtent(offset: numbers[0], length: numbers[1]))
         }
-        self.init(sizeBytes: sizeBytes, ranges: ranges, clusters: clusters, parts: parts)
+        self.init(sizeBytes: sizeBytes, ranges: ranges, clusters: clusters, parts: parts, hasNoise: hasNoise)
     }
 }

@@ -29,6 +29,8 @@ public struct ZapPlan: Sendable {
     public let clusters: [String]
     /// The names of its partitions and physical volumes, including those that it had when an earlier zap began.
     let parts: [String]
+    /// Whether an earlier zap may have overwritten the first bytes with random data.
+    let hasNoise: Bool
 
     /// Who the device is.
     public var identity: DiskIdentity { inspection.identity }

@@ -58,11 +58,11 @@ extension ZapPlanner {
         return !Set(ZapMarkerRecord.names(of: region, in: contents)).isDisjoint(with: marker.parts)
     }
 
-    /// Whether unknown data cannot be what a zap left: it changes the first bytes last, and at once, to zeros.
-    private func isNew(_ region: Region) -> Bool {
-        guard case .device = region.kind, let offset = region.strayOffset else { return false }
-        if case .shred = options.method { return false }
-        return offset < Eraser.firstBytes
+    /// Whether unknown data cannot be what the unfinished zap left: the first bytes change last, and to zeros unless its
+    /// marker says that they were overwritten with random data.
+    private func isNew(_ region: Region, _ marker: ZapMarkerRecord?) -> Bool {
+        guard case .device = region.kind, let offset = region.strayOffset, let marker else { return false }
+        return offset < Eraser.firstBytes && !marker.hasNoise
     }
 
     /// Everything that is not Ceph's.
@@ -71,7 +71,7 @@ extension ZapPlanner {
             var agreed = options.contents
             if isBegun(region, in: contents, marker) {
                 agreed.formUnion(["LVM2_member", "lvm2_metadata", "partition"])
-                if !isNew(region) { agreed.insert("unknown") }
+                if !isNew(region, marker) { agreed.insert("unknown") }
             }
             return strangeContents(region).filter { !agreed.contains($0) }.map { format in
                 Refusal(

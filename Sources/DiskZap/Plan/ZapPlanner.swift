@@ -98,7 +98,8 @@ public struct ZapPlanner: Sendable {
             warnings: warnings(inspection, owners),
             isResumed: marker != nil,
             clusters: Set(owners.compactMap(\.clusterID) + (marker?.clusters ?? [])).sorted(),
-            parts: (parts + (marker?.parts ?? [])).uniqued()
+            parts: (parts + (marker?.parts ?? [])).uniqued(),
+            hasNoise: marker?.hasNoise ?? false
         )
     }
 
