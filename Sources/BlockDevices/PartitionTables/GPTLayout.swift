@@ -184,6 +184,13 @@ public struct GPTLayout: Sendable, Hashable {
             + [(0, protectiveMBR + primaryHeader + encodedEntries)]
     }
 
+    /// Where ``writes`` go.
+    public var places: [ByteExtent] {
+        let copy = Self.copyBytes(sectorBytes)
+        let head = ByteExtent(offset: 0, length: sectorBytes + copy)
+        return [head] + obsolete + [ByteExtent(offset: blocks * sectorBytes - copy, length: copy)]
+    }
+
     private var protectiveMBR: [UInt8] {
         let record = MBR.protective(blocks: blocks, sectorBytes: Int(sectorBytes))
         let kept = bootCode ?? []

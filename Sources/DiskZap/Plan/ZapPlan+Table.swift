@@ -2,49 +2,85 @@ public import BlockDevices
 
 /// What a partition table must not be written over.
 extension ZapPlan {
-    /// Why a table may not be written: content that is in no partition, and what another table divides.
+    /// Why a table may not be written: content where it has to be, and what another table or use divides.
     ///
-    /// What lies in the disk's own partitions is no obstacle, since none of its bytes change. A table of which only the
-    /// backup is left proves nothing: it may be what another use of the disk left at its end.
+    /// What lies elsewhere is no obstacle where the disk has that table already and its first copy is whole: none of its
+    /// bytes change. A member of a RAID is one, since its table is mostly the array's. A table of which only the backup is
+    /// left proves nothing: it may be what another use of the disk left at its end. Then all that is in none of its
+    /// partitions has to be named.
     ///
     /// - Parameters:
     ///   - layout: The table.
     ///   - isEdited: Whether it is the disk's own, changed; otherwise all that a zap would want to be named is asked for,
     ///     unless the disk has that table already.
     ///   - contents: What may be lost, by format names; `unknown` for unrecognised data.
-    /// - Returns: Why not; each is lifted by naming the content, but for a label of Ceph's.
+    /// - Returns: Why not; each is lifted by naming the content, but for a mark of Ceph's that would be written over.
     public func tableRefusals(_ layout: GPTLayout, isEdited: Bool, losing contents: Set<String>) -> [Refusal] {
         guard let found = inspection.contents, let device = found.regions.first else { return [] }
         let isSame = isEdited || found.gpt?.current?.header?.diskGUID == layout.diskGUID
         let others = isSame ? [] : refusals.filter(\.canBeNamed)
-        var known: [ByteExtent] = []
-        if let gpt = found.gpt, gpt.primary.isValid || gpt.primary.isOfLargerDisk {
-            known = gpt.partitions.compactMap { gpt.extent(of: $0.entry) }
-        }
+        guard others.isEmpty else { return others }
+        let isWhole = isSame && found.gpt?.primary.isValid ?? false
+        var written = layout.places
+        if isWhole { written = found.tablePlaces.reduce(written) { rest, own in rest.flatMap { $0.without(own) } } }
         let marks = device.signatures.filter { signature in
-            let place = ByteExtent(offset: signature.mark.offset, length: UInt64(signature.mark.length))
-            return !["gpt", "PMBR", "dos", "nacre_zap"].contains(signature.format)
-                && !known.contains { $0.intersection(place) != nil }
+            guard !["gpt", "PMBR", "dos", "nacre_zap"].contains(signature.format) else { return false }
+            if signature.isIn(written) { return true }
+            // What else there is a zap would want to be named, and nothing was.
+            guard isSame else { return false }
+            return isWhole ? signature.usage == .raid : !signature.isIn(found.gpt?.partitions(around: signature) ?? [])
         }
-        var strange = marks.filter { !contents.contains($0.format) }.map { signature in
+        let strange = marks.compactMap { signature in
+            refusal(signature, isOver: signature.isIn(written), losing: contents)
+        }
+        guard marks.isEmpty, let offset = device.strayTableOffset, !contents.contains("unknown") else { return strange }
+        return [
             Refusal(
                 .content,
-                "the disk holds \(signature.format) (at byte \(signature.mark.offset)), which is in no partition: a table "
-                    + "would damage it",
-                remedy: signature.usage == .ceph
-                    ? "erase it with nacre-disk zap first, if it may be lost"
-                    : "name it with --content \(signature.format) if it may be lost"
+                "the disk holds data of an unknown kind where the table has to be (at byte \(offset))",
+                remedy: "name it with --content unknown if it may be lost"
+            )
+        ]
+    }
+
+    private func refusal(_ signature: FoundSignature, isOver: Bool, losing contents: Set<String>) -> Refusal? {
+        let (format, mark) = (signature.format, "\(signature.format) (at byte \(signature.mark.offset))")
+        if isOver, signature.usage == .ceph {
+            return Refusal(
+                .content,
+                "the disk holds \(mark) where the table has to be",
+                remedy: "erase it with nacre-disk zap first, if it may be lost"
             )
         }
-        if marks.isEmpty, let offset = device.strayTableOffset, !contents.contains("unknown") {
-            strange.append(
-                Refusal(
-                    .content,
-                    "the disk holds data of an unknown kind where the table has to be (at byte \(offset))",
-                    remedy: "name it with --content unknown if it may be lost"
-                )
+        guard !contents.contains(format) else { return nil }
+        return isOver
+            ? Refusal(
+                .content,
+                "the disk holds \(mark) where the table has to be",
+                remedy: "name it with --content \(format) if it may be lost"
             )
-        }
-        return others.isEmpty ? strange : others
+            : Refusal(
+                .content,
+                "the disk holds \(mark), which is in no partition that is proven: the table may be left from before that",
+                remedy: "name it with --content \(format) if the table is the disk's, and that is not used"
+            )
+    }
+}
+
+extension FoundSignature {
+    /// Whether any byte of its mark lies in one of these places.
+    fileprivate func isIn(_ places: [ByteExtent]) -> Bool {
+        let place = ByteExtent(offset: mark.offset, length: UInt64(mark.length))
+        return places.contains { $0.intersection(place) != nil }
+    }
+}
+
+extension GPT {
+    /// Where partitions lie that prove that a mark is theirs.
+    ///
+    /// Those of a backup alone prove it of copies of a BlueStore label: an OSD on the whole disk has its first label, too.
+    fileprivate func partitions(around signature: FoundSignature) -> [ByteExtent] {
+        guard primary.isValid || primary.isOfLargerDisk || signature.format == "ceph_bluestore_copy" else { return [] }
+        return partitions.compactMap { extent(of: $0.entry) }
     }
 }
