@@ -183,7 +183,7 @@ struct SoundFileSystemTests {
 
     @Test(
         "An ext4 that mke2fs itself filled is used, whatever inodes its features take",
-        arguments: ["-O ^orphan_file", "-O orphan_file", "-O project,quota"],
+        arguments: ["-O ^orphan_file", "-O orphan_file", "-O project,quota", "-O project,^quota"],
         [false, true]
     )
     func ext4FilledByMkfs(options: String, isFilled: Bool) throws {

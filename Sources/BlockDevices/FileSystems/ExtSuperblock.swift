@@ -34,8 +34,8 @@ public struct ExtSuperblock: Sendable, Hashable {
     let mountTime: UInt64
     /// Inodes in use.
     let usedInodes: UInt64
-    /// How many inodes mke2fs itself uses beside the reserved ones and `lost+found`: those of the features orphan_file and
-    /// project.
+    /// How many inodes mke2fs itself uses beside the reserved ones and `lost+found`: the orphan file's and that of the
+    /// projects' quota, which `project` without `quota` does not have.
     let ownInodes: UInt64
     /// `s_first_ino`: the first that files get; `lost+found` has it.
     let firstInode: UInt64
@@ -82,8 +82,8 @@ public struct ExtSuperblock: Sendable, Hashable {
         mountCount = block.little(UInt16.self, at: 0x34) ?? 0
         mountTime = UInt64(block.little(UInt32.self, at: 0x2C) ?? 0) | UInt64(block[0x275]) << 32
         usedInodes = UInt64(inodes - free)
-        let compatible = block.little(UInt32.self, at: 0x5C) ?? 0
-        ownInodes = (compatible & 0x1000 != 0 ? 1 : 0) + (readOnly & 0x2000 != 0 ? 1 : 0)
+        // s_orphan_file_inum, s_prj_quota_inum.
+        ownInodes = [0x280, 0x26C].reduce(0) { $0 + (block.little(UInt32.self, at: $1) ?? 0 == 0 ? 0 : 1) }
         firstInode = UInt64(block.little(UInt32.self, at: 0x54) ?? 11)
     }
 
