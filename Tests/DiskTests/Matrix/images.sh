@@ -75,7 +75,9 @@ others() {
         image "md-$version" 64M "dd if=$fixtures/md-$version.bin of=\$f bs=512 seek=$((at / 512)) conv=notrunc"
     done
     # zpool needs a kernel with ZFS, or a daemon of FUSE.
-    image zfs 1M "python3 -c 'import lzma, sys; sys.stdout.buffer.write(lzma.open(sys.argv[1]).read())' $fixtures/zfs.img.xz > \$f"
+    for recorded in zfs reiserfs-journal-apart; do
+        image "$recorded" 1M "python3 -c 'import lzma, sys; sys.stdout.buffer.write(lzma.open(sys.argv[1]).read())' $fixtures/$recorded.img.xz > \$f"
+    done
     image lvm2 1M "dd if=$fixtures/lvm.bin of=\$f conv=notrunc && truncate -s 64M \$f"
     image bluestore 1M "dd if=$fixtures/bluestore-single.bin of=\$f conv=notrunc && truncate -s 64M \$f"
 }

@@ -128,8 +128,8 @@ def bitlocker(head, field):
     return [(0, fields(512, (0, head), (field, le(65536, 8)))), (65536, fields(128, (0, b"-FVE-FS-"), (8, le(64, 2))))]
 
 
-def reiserfs(magic, at, journal=18):
-    return [(at, fields(128, (12, le(journal)), (44, le(4096, 2)), (52, magic)))]
+def reiserfs(magic, at):
+    return [(at, fields(128, (12, le(18)), (44, le(4096, 2)), (52, magic)))]
 
 
 def swap(end, magic):
@@ -186,7 +186,6 @@ RECORDS = {
     "reiserfs35-old": reiserfs(b"ReIsErFs", 8192),
     "reiserfs36": reiserfs(b"ReIsEr2Fs", 65536),
     "reiserfs-journal": reiserfs(b"ReIsEr3Fs", 65536),
-    "reiserfs-journal-apart": reiserfs(b"ReIsEr3Fs", 65536, journal=0),
     "reiser4": [(65536, fields(64, (0, b"ReIsEr4"), (19, b"\x10")))],
     "lvm1": [(0, b"HM" + le(1, 2))],
     "snapshot": [(0, b"SnAp" + le(1))],
