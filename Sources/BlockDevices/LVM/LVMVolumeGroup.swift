@@ -64,6 +64,8 @@ public struct LVMLogicalVolume: Sendable, Hashable {
     public let id: String
     /// Its tags, secrets left out.
     public let tags: [String: String]
+    /// The names of its tags that hold a secret, such as `ceph.cephx_lockbox_secret` of an encrypted OSD.
+    public let secrets: Set<String>
     /// Its parts in order.
     public let segments: [Segment]
 
@@ -90,7 +92,9 @@ public struct LVMLogicalVolume: Sendable, Hashable {
     init(name: String, _ value: LVMValue) {
         self.name = name
         id = (value["id"]?.text ?? "").filter { $0 != "-" }
-        tags = Self.tags(value["tags"]?.list.compactMap(\.text) ?? [])
+        let all = Self.tags(value["tags"]?.list.compactMap(\.text) ?? [])
+        tags = all.filter { !Self.isSecret($0.key) }
+        secrets = Set(all.filter { Self.isSecret($0.key) && !$0.value.isEmpty }.keys)
         segments = value.section.filter { $0.key.startsExactly(with: "segment") && $0.key != "segment_count" }
             .compactMap { Self.segment($0.value) }
             .sorted { $0.startExtent < $1.startExtent }
@@ -106,14 +110,15 @@ public struct LVMLogicalVolume: Sendable, Hashable {
         return Segment(type: value["type"]?.text ?? "", startExtent: start, extentCount: count, stripes: stripes)
     }
 
+    /// Whether a tag's value is not passed on: the lockbox secret gives access to the OSD's key.
+    private static func isSecret(_ key: String) -> Bool { key.contains("secret") }
+
     /// Tags as ceph-volume makes them: `key=value`.
-    ///
-    /// The lockbox secret gives access to the OSD's key, so it is not passed on.
     private static func tags(_ list: [String]) -> [String: String] {
         var tags: [String: String] = [:]
         for tag in list {
             let pair = tag.parts(at: "=", most: 1)
-            if !pair[0].contains("secret") { tags[pair[0]] = pair.count > 1 ? pair[1] : "" }
+            tags[pair[0]] = pair.count > 1 ? pair[1] : ""
         }
         return tags
     }

@@ -10,6 +10,8 @@ struct OSDKeys {
         let role: String
         let place: String
         let tags: [String: String]
+        /// Names of tags that hold a secret.
+        let secrets: Set<String>
         let luks: LUKSHeader?
         /// Whether its content could be read.
         let isReadable: Bool
@@ -35,7 +37,7 @@ struct OSDKeys {
 
     /// ceph-volume asks for the key as the lockbox's user, whose own key it left in a tag.
     private var lockbox: [String] {
-        guard !isSealed, !volumes.contains(where: { !($0.tags["ceph.cephx_lockbox_secret"] ?? "").isEmpty }) else {
+        guard !isSealed, !volumes.contains(where: { $0.secrets.contains("ceph.cephx_lockbox_secret") }) else {
             return []
         }
         let user = "client.osd-lockbox.\(osdUUID)"

@@ -88,12 +88,13 @@ public struct OSDReplacement: Sendable {
             osdUUID: uuid,
             volumes: parts.compactMap { part in
                 guard let owner = part.owners.first(where: { $0.osdUUID == uuid }),
-                    let tags = part.region.logicalVolume?.tags
+                    let volume = part.region.logicalVolume
                 else { return nil }
                 return OSDKeys.Volume(
                     role: owner.role,
                     place: part.place ?? part.path,
-                    tags: tags,
+                    tags: volume.tags,
+                    secrets: volume.secrets,
                     luks: part.region.luks,
                     isReadable: part.isReadable
                 )
