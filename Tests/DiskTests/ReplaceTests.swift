@@ -205,6 +205,28 @@ struct ReplaceTests {
         #expect(ran.status == 0 && ran.output.contains("--data \(blank.loop)"), "\(ran.errors)")
     }
 
+    @Test("A partition that holds something is not taken for new, whatever its disk has besides; a blank one is")
+    func partition() throws {
+        let lab = try DiskLab()
+        let (data, database) = try make(lab)
+        let words = "replace \(data.loop) --include \(database.loop) --new"
+        let disk = try lab.disk("new", 512 << 20)
+        let part = try lab.partition(disk)
+        let blank = lab.nacre("\(words) \(part)")
+        #expect(blank.status == 0 && blank.output.contains("--data \(part)"), "\(blank)")
+        try lab.sh("mkfs.ext4 -qF \(part)")
+        try disk.flush()
+        let used = lab.nacre("\(words) \(part)")
+        #expect(used.status == 77 && used.errors.contains("no new disk: it has ext4"), "\(used)")
+        let whole = lab.nacre("\(words) \(disk.loop)")
+        #expect(whole.status == 77 && whole.errors.contains("no new disk"), "\(whole)")
+        let place = "\(lab.directory)/place"
+        try lab.sh("mkdir \(place) && mount \(part) \(place)")
+        lab.atEnd { _ = DiskLab.run("umount \(place)", limit: 20) }
+        let mounted = lab.nacre("\(words) \(part)")
+        #expect(mounted.status == 77 && mounted.errors.contains("mounted at '\(place)'"), "\(mounted)")
+    }
+
     @Test("An OSD that nobody knows, or a number that two clusters have, is refused with what to do")
     func unknown() throws {
         let lab = try DiskLab()

@@ -118,22 +118,29 @@ public struct OSDReplacement: Sendable {
         if nodes.contains(where: { own.contains($0.name) }) {
             throw Refusal(.contradiction, "'\(new.path)' is on the failed disk itself", remedy: remedy)
         }
-        // A partition or a volume may lie on a disk that others use, too.
-        guard !new.isPartition, new.mapping == nil else { return }
-        for node in nodes {
+        // The rest of the disk that a partition or a volume lies on may have other uses.
+        let isPart = new.isPartition || new.mapping != nil
+        for node in isPart ? [new] : nodes {
             if let directory = survey.systemDevices[node.name] {
                 throw Refusal(.system, "'\(new.path)' carries '\(directory)' of this system", remedy: remedy)
             }
-            guard let inspection = survey.inspections[node.name] else { continue }
+            let inspection =
+                survey.inspections[node.name] ?? survey.host.inspect(node, in: survey.tree, use: survey.use)
             if let place = inspection.mounts.first {
                 throw Refusal(.mounted, "'\(new.path)' is in use: mounted at '\(place.mountPoint)'", remedy: remedy)
             }
-            let owners = (inspection.contents?.regions ?? []).flatMap(\.owners)
-            guard let found = owners.first(where: { $0.osdUUID == owner.osdUUID }) ?? owners.first else { continue }
+            if let swap = inspection.swaps.first {
+                throw Refusal(.swap, "'\(new.path)' is in use: '\(swap)' is swap space", remedy: remedy)
+            }
+            guard let contents = inspection.contents, !contents.isBlank else { continue }
+            let owners = contents.regions.flatMap(\.owners)
+            let found = owners.first { $0.osdUUID == owner.osdUUID } ?? owners.first
+            let formats = contents.regions.flatMap(\.signatures).map(\.format).uniqued()
+            let content = formats.isEmpty ? "data of an unknown kind" : formats.joined(separator: ", ")
             throw Refusal(
                 .content,
-                "'\(new.path)' is no new disk: it has \(found.text)",
-                remedy: found.osdUUID == owner.osdUUID
+                "'\(new.path)' is no new disk: it has \(found?.text ?? content)",
+                remedy: found?.osdUUID == owner.osdUUID
                     ? remedy : "\(remedy), or erase this one first if nobody needs that: nacre-disk zap"
             )
         }
