@@ -1,6 +1,6 @@
-internal import ArgumentParser
+public import ArgumentParser
 internal import BlockDevices
-internal import DiskZap
+public import DiskZap
 internal import LinuxKernel
 
 /// What the OSD of a failed disk leaves, and how the next one takes it.
@@ -22,22 +22,9 @@ struct ReplaceCommand: ParsableCommand {
     @Option(help: "The OSD's number.") var osd: Int?
     @Option(help: "Its cluster.", transform: uuidArgument) var fsid: GUID?
     @Option(help: "The new disk.", completion: Completion.disks) var new: String = "NEW-DISK"
-    @Option(help: "Who makes OSDs: ceph-volume, cephadm or rook.") var tool: Tool = .cephVolume
+    @Option(help: "Who makes OSDs: ceph-volume, cephadm or rook.") var tool: OSDReplacement.Tool = .cephVolume
     @OptionGroup var include: IncludeOptions
     @OptionGroup var output: OutputOptions
-
-    enum Tool: String, ExpressibleByArgument, CaseIterable {
-        case cephVolume = "ceph-volume"
-        case cephadm, rook
-
-        var kind: OSDReplacement.Tool {
-            switch self {
-            case .cephVolume: .cephVolume
-            case .cephadm: .cephadm
-            case .rook: .rook
-            }
-        }
-    }
 
     func validate() throws {
         if device == nil, osd == nil { throw ValidationError("name the failed disk, or the OSD's number with --osd") }
@@ -58,7 +45,7 @@ struct ReplaceCommand: ParsableCommand {
             if let node = try? NamedDevice(new, in: tree).node {
                 try found.refuse(new: node, failed: disk, survey)
             }
-            output.show(found.report(tool.kind, device: new)) { _ in lines(found).joined(separator: "\n") }
+            output.show(found.report(tool, device: new)) { _ in lines(found).joined(separator: "\n") }
         } catch {
             Console.error("cannot say how to replace it: \(error.text)")
             throw ExitStatus.refused
@@ -71,7 +58,9 @@ struct ReplaceCommand: ParsableCommand {
         if let deviceClass = found.deviceClass { lines.append("  class     \(deviceClass)") }
         if found.isEncrypted { lines.append("  encrypted") }
         lines += found.warnings.map { "  note      \($0)" }
-        for step in found.steps(tool.kind, device: new) { lines += ["# \(step.purpose)", step.command] }
+        for step in found.steps(tool, device: new) { lines += ["# \(step.purpose)", step.command] }
         return lines
     }
 }
+
+extension OSDReplacement.Tool: ExpressibleByArgument {}
