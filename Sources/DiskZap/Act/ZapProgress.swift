@@ -29,13 +29,28 @@ public final class ZapProgress: Sendable {
         }
     }
 
-    private let state = Mutex<(snapshot: Snapshot, isStopped: Bool)>((Snapshot(), false))
+    private struct State {
+        var snapshot = Snapshot()
+        var begun = [Snapshot()]
+        var isStopped = false
+    }
+
+    private let state = Mutex(State())
 
     /// Nothing done yet.
     public init() {}
 
     /// This moment.
     public var now: Snapshot { state.withLock(\.snapshot) }
+
+    /// The phases that began since this was last asked, in order, each as it was then: a quick one is over before anybody
+    /// looks.
+    public func takeBegun() -> [Snapshot] {
+        state.withLock { state in
+            defer { state.begun = [] }
+            return state.begun
+        }
+    }
 
     /// Asks to stop after the present chunk; the next zap continues.
     public func stop() { state.withLock { $0.isStopped = true } }
@@ -44,7 +59,10 @@ public final class ZapProgress: Sendable {
     public var isStopped: Bool { state.withLock(\.isStopped) }
 
     func begin(_ phase: String, total: UInt64, done: UInt64 = 0) {
-        state.withLock { $0.snapshot = Snapshot(phase: phase, done: done, before: done, total: total) }
+        state.withLock { state in
+            state.snapshot = Snapshot(phase: phase, done: done, before: done, total: total)
+            state.begun.append(state.snapshot)
+        }
     }
 
     func advance(_ bytes: UInt64) { state.withLock { $0.snapshot.done += bytes } }

@@ -21,7 +21,6 @@ struct ProgressReporter: Sendable {
     func run() {
         let isTerminal = Console.isTerminal && form == .text
         var drawn = 0
-        var phases: [String: String] = [:]
         var next = ContinuousClock.now + (isTerminal ? .zero : Self.pace)
         while true {
             if Interruption.came { disks.forEach { $0.progress.stop() } }
@@ -33,10 +32,13 @@ struct ProgressReporter: Sendable {
                 drawn = moments.count
             } else {
                 let isTime = !isOver && .now >= next
-                for (path, moment) in moments {
-                    // Programs are told of each phase when it begins; its end too.
-                    let isNew = form == .json && phases.updateValue(moment.phase, forKey: path) != moment.phase
-                    guard isNew || isTime && moment.phase != "done" else { continue }
+                // Programs are told of each phase, also of one that is over by now, and of the end.
+                for (path, progress) in disks where form == .json {
+                    for moment in progress.takeBegun() { Console.note(Self.report(path, moment)) }
+                }
+                for (path, progress) in disks where isTime {
+                    let moment = progress.now
+                    guard moment.phase != "done" else { continue }
                     Console.note(form == .json ? Self.report(path, moment) : Self.line(path, moment))
                 }
                 if isTime { next = .now + Self.pace }
