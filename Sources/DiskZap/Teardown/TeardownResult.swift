@@ -9,9 +9,9 @@ public struct TeardownResult: Sendable {
     /// Stale names of the cluster below `/dev` that are gone.
     public let links: [String]
     /// The cluster's directories that are gone.
-    public let directories: [String]
+    public var directories: [String] = []
     /// The cluster's directories that are still there.
-    public let directoriesLeft: [String]
+    public var directoriesLeft: [String]
 
     /// What was done, and what is left.
     public init(
@@ -19,21 +19,21 @@ public struct TeardownResult: Sendable {
         outcomes: [ZapOutcome],
         waiting: [ZapPlan],
         links: [String],
-        directories: [String],
         directoriesLeft: [String]
     ) {
         self.teardown = teardown
         self.outcomes = outcomes
         self.waiting = waiting
         self.links = links
-        self.directories = directories
         self.directoriesLeft = directoriesLeft
     }
 
+    /// Whether every disk that is known to be the cluster's is clean.
+    public var isFreed: Bool { outcomes.allSatisfy(\.isClean) && teardown.refused.isEmpty && waiting.isEmpty }
+
     /// Whether nothing of the cluster is left, as far as anybody can tell.
     public var isComplete: Bool {
-        outcomes.allSatisfy(\.isClean) && teardown.refused.isEmpty && waiting.isEmpty && directoriesLeft.isEmpty
-            && !teardown.left.contains(where: \.isUnclear)
+        isFreed && directoriesLeft.isEmpty && !teardown.left.contains(where: \.isUnclear)
     }
 
     /// One sentence, for people.

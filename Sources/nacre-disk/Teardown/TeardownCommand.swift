@@ -76,21 +76,19 @@ struct TeardownCommand: ParsableCommand {
         for outcome in outcomes { Console.note(outcome.line) }
         let stale = StaleLinks().removeCephLeftovers(isDryRun: false)
         for name in stale { Console.note("removed \(name)") }
-        let isClean = outcomes.allSatisfy(\.isClean) && teardown.refused.isEmpty && waiting.isEmpty
-        var removed: [String] = []
-        if isClean, let directory, let dataDir {
-            removed = removeDirectories(directory, in: RookDirectory(path: dataDir))
-        }
-        let isEmptied = !isClean || removed.count == directory?.own.count ?? 0
-        let result = TeardownResult(
+        var result = TeardownResult(
             teardown: teardown,
             outcomes: outcomes,
             waiting: waiting,
             links: stale,
-            directories: removed,
-            directoriesLeft: (directory?.own ?? []).filter { !removed.containsExactly($0) }
+            directoriesLeft: directory?.own ?? []
         )
+        if result.isFreed, let directory, let dataDir {
+            result.directories = removeDirectories(directory, in: RookDirectory(path: dataDir))
+            result.directoriesLeft.removeAll { result.directories.containsExactly($0) }
+        }
         output.show(result.report) { _ in result.summary }
+        if result.isComplete { return }
         let isChanged = !stale.isEmpty || outcomes.contains(where: \.isChanged)
         if let status = outcomes.exitStatus {
             throw status == ExitStatus.refused && isChanged ? ExitStatus.failed : status
@@ -98,7 +96,7 @@ struct TeardownCommand: ParsableCommand {
         if !teardown.refused.isEmpty || !waiting.isEmpty {
             throw isChanged ? ExitStatus.failed : ExitStatus.refused
         }
-        if !isEmptied { throw ExitStatus.failed }
+        if !result.directoriesLeft.isEmpty { throw ExitStatus.failed }
         try refuseUnclear(teardown)
     }
 
