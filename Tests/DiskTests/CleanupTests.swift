@@ -120,10 +120,13 @@ struct CleanupTests {
     )
     func confirmed(method: String) throws {
         let disk = try makeOSD("osd")
+        // Far from all that marks a disk as used.
+        try disk.write("somebody's data", at: 256 << 20)
         let ran = nacre(words("--confirm=\(DiskLab.cluster) --method \(method) -o json", disk))
         #expect(ran.status == done, "\(ran)")
         try disk.flush()
         #expect(disk.magics.isEmpty && disk.isZero(0, 100 << 20))
+        #expect(disk.isZero(0, 512 << 20) == (method != "quick"))
         #expect(DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 30).status != 0)
         #expect(lab.makeOSD(disk, cluster: DiskLab.osd).status == 0, "the next OSD takes the disk")
         #expect(event("CleanupPlanned") != nil && event("CleanupProgress")?.message.contains("one disk") ?? false)
