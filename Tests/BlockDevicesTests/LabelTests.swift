@@ -100,7 +100,7 @@ struct LabelTests {
         label.replaceSubrange((offset + 7)..., with: [UInt8](repeating: 0xFF, count: 4096 - offset - 7))
         let masked = SecretMask.masked(label)
         let secret = min(offset + 11, 4096)
-        // The last place is one byte before the end: nothing of a value can be behind it.
+        // The last name ends where the block does: nothing of a value can be behind it.
         #expect(Array(masked[offset..<secret]) == Array(label[offset..<secret]))
         #expect(masked[secret...].allSatisfy { $0 == 0 })
     }
