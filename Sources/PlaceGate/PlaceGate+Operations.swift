@@ -42,9 +42,6 @@ extension PlaceGate {
 }
 
 private func lend(_ request: fuse_req_t, _ body: (PlaceGate) -> Void) {
-    guard let context = fuse_req_userdata(request) else {
-        fuse_reply_err(request, EIO)
-        return
-    }
+    guard let context = cfuse_context(request) else { return }
     Unmanaged<PlaceGate>.fromOpaque(context)._withUnsafeGuaranteedRef(body)
 }

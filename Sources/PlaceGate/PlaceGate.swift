@@ -82,38 +82,34 @@ public final class PlaceGate: @unchecked Sendable {
     /// Mounts it at `path` and serves until it is unmounted.
     ///
     /// - Parameters:
-    ///   - path: An empty directory.
+    ///   - path: A directory, which is made where it is missing; it takes the place of a symbolic link.
     ///   - isReady: Called once when it is mounted.
-    /// - Throws: `KernelError` if it cannot be mounted.
+    /// - Throws: `KernelError` if it cannot be mounted; without `/dev/fuse` a link is still there then.
     public func serve(at path: String, isReady: () -> Void) throws(KernelError) {
         let connection = try OwnedDescriptor(opening: "/dev/fuse", O_RDWR)
         var operations = Self.operations()
-        let name = strdup("nacre-gate")
-        defer { free(name) }
-        var words = [name]
-        let session = words.withUnsafeMutableBufferPointer { words in
-            var arguments = fuse_args(argc: 1, argv: words.baseAddress, allocated: 0)
-            return fuse_session_new(
-                &arguments,
-                &operations,
-                MemoryLayout<fuse_lowlevel_ops>.size,
-                Unmanaged.passUnretained(self).toOpaque()
-            )
-        }
+        let session = cfuse_session("nacre-gate", &operations, Unmanaged.passUnretained(self).toOpaque())
         guard let session else { throw KernelError("fuse_session_new", .ioError, path) }
-        // Without allow_other: of all users only root, as which kubelet runs, may wait here.
-        var options = MountOptions(["ro", "nosuid", "nodev", "noexec"])
-        options.data = "fd=\(connection.rawValue),rootmode=40000,user_id=0,group_id=0"
-        try Mounting.mount("nacre-gate", at: path, fileSystem: Self.fileSystem, options: options)
-        // libfuse closes the descriptor at its end.
-        let descriptor = dup(connection.rawValue)
-        guard descriptor >= 0, fuse_session_mount(session, "/dev/fd/\(descriptor)") == 0 else {
-            try Mounting.detach(path)
-            throw KernelError("fuse_session_mount", .ioError, path)
-        }
+        try Self.mount(connection.rawValue, for: session, at: path)
         startThread { [self] in attend() }
         isReady()
         fuse_session_loop(session)
+    }
+
+    private static func mount(_ connection: CInt, for session: OpaquePointer, at path: String) throws(KernelError) {
+        let path = try KernelFile.canonical(path)
+        if try FileKind.of(path) == .symbolicLink { try KernelFile.remove(path) }
+        // A mount that followed a link would be over the volumes, and the gate would wait for itself.
+        let place = try MountPlace(path, makingParents: 0o700)
+        try place.makeDirectory(mode: 0o700)
+        // Without allow_other: of all users only root, as which kubelet runs, may wait here.
+        var options = MountOptions(["ro", "nosuid", "nodev", "noexec"])
+        options.data = "fd=\(connection),rootmode=40000,user_id=0,group_id=0"
+        try place.mount("nacre-gate", fileSystem: fileSystem, options: options)
+        guard cfuse_speak(session, connection) == 0 else {
+            try place.detach()
+            throw KernelError("fuse_session_mount", .ioError, path)
+        }
     }
 
     private static func checked(_ call: String, _ subject: String, _ result: CInt) throws(KernelError) -> CInt {

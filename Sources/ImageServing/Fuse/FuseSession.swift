@@ -32,18 +32,7 @@ final class FuseSession: @unchecked Sendable {
         self.memory = memory
         self.connection = connection
         var operations = ImageFileSystem.operations()
-        let name = strdup("nacre")
-        defer { free(name) }
-        var words = [name]
-        let session = words.withUnsafeMutableBufferPointer { words in
-            var arguments = fuse_args(argc: 1, argv: words.baseAddress, allocated: 0)
-            return fuse_session_new(
-                &arguments,
-                &operations,
-                MemoryLayout<fuse_lowlevel_ops>.size,
-                Unmanaged.passUnretained(system).toOpaque()
-            )
-        }
+        let session = cfuse_session("nacre", &operations, Unmanaged.passUnretained(system).toOpaque())
         guard let session else { throw MappingError(.other, "cannot start a FUSE session (fuse_session_new)") }
         self.session = session
     }
@@ -101,9 +90,7 @@ final class FuseSession: @unchecked Sendable {
     }
 
     private func speak(at mountPoint: String) throws(KernelError) {
-        // libfuse closes the descriptor at its end.
-        let descriptor = dup(connection)
-        guard descriptor >= 0, fuse_session_mount(session, "/dev/fd/\(descriptor)") == 0 else {
+        guard cfuse_speak(session, connection) == 0 else {
             throw KernelError("fuse_session_mount", .ioError, mountPoint)
         }
     }

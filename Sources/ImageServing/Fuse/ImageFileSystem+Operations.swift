@@ -71,9 +71,6 @@ extension ImageFileSystem {
 }
 
 private func lend(_ request: fuse_req_t, _ body: (ImageFileSystem) -> Void) {
-    guard let context = fuse_req_userdata(request) else {
-        fuse_reply_err(request, EIO)
-        return
-    }
+    guard let context = cfuse_context(request) else { return }
     Unmanaged<ImageFileSystem>.fromOpaque(context)._withUnsafeGuaranteedRef(body)
 }
