@@ -2,6 +2,7 @@ import Glibc
 import LinuxKernel
 import NodeTestSupport
 import Synchronization
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -10,49 +11,9 @@ import Testing
 /// Where kubelet finds file systems, with a tmpfs for a volume.
 @Suite("The place of a mounted directory", .enabled(if: NodeLab.isAvailable, Comment(rawValue: NodeLab.lack)))
 struct DirectoryPlaceTests {
-    /// A place, and a "volume" staged for it.
-    private final class Lab: Sendable {
-        let directory: String
-        let place: DirectoryPlace
-        let staging: String
-        let isOver = Atomic(false)
-        let bound = Atomic(0)
-
-        init() async throws {
-            directory = "/tmp/nacre-place-\(UInt32.random(in: 0...UInt32.max))"
-            place = DirectoryPlace(root: "\(directory)/run", gate: "\(directory)/gate", name: "pvc-1")
-            staging = "\(directory)/plugins\(place.seenPath)"
-            try KernelFile.makeDirectories(staging)
-            try await shell("mount -t tmpfs volume \(staging) && touch \(staging)/volume")
-        }
-
-        func show() throws -> Bool { try place.show(staging) { _ in } }
-
-        func withdraw(unless isUsed: Bool = false) throws -> Bool {
-            try place.withdraw(unless: { _ in isUsed }) { _ in }
-        }
-
-        func end() async throws {
-            try await shell(
-                "awk '{print $5}' /proc/self/mountinfo | grep '^\(directory)' | tac | xargs -rn1 umount -l; "
-                    + "rm -rf --one-file-system \(directory)"
-            )
-        }
-    }
-
-    private func inLab(_ body: (Lab) async throws -> Void) async throws {
-        let lab = try await Lab()
-        do {
-            try await body(lab)
-        } catch {
-            Issue.record("\(error)")
-        }
-        try await lab.end()
-    }
-
     @Test("It appears with the volume and goes with all that was made for it; both may be repeated")
     func life() async throws {
-        try await inLab { lab in
+        try await PlaceLab.run { lab in
             #expect(try lab.show())
             #expect(try !lab.show())
             try await shell("test -e \(lab.place.path)/volume")
@@ -85,7 +46,7 @@ struct DirectoryPlaceTests {
     @Test("From whatever a killed agent left, it is shown, and taken away", arguments: leftovers)
     func remains(line: String) async throws {
         for isWanted in [true, false] {
-            try await inLab { lab in
+            try await PlaceLab.run { lab in
                 try KernelFile.makeDirectories(lab.place.root)
                 try await shell("V=\(lab.staging); cd \(lab.place.root) && \(line)")
                 if isWanted {
@@ -105,23 +66,23 @@ struct DirectoryPlaceTests {
         arguments: [false, true]
     )
     func races(isAtGate: Bool) async throws {
-        try await inLab { lab in
+        try await PlaceLab.run { lab in
             let target = "\(lab.directory)/pod"
             try KernelFile.makeDirectories(target)
-            let command = [NacreProcess.program, PlaceGateCommand.name]
-            if isAtGate {
-                _ = try GateProcess(path: lab.place.gate, places: lab.place.root, command: command).attend()
-            }
+            if isAtGate { _ = try lab.gate().attend() }
+            let isOver = Atomic(false)
+            let bound = Atomic(0)
             let path = isAtGate ? lab.place.seenPath : lab.place.path
-            let watcher = Task.detached { () -> Int in
+            defer { isOver.store(true, ordering: .relaxed) }
+            let watcher = lab.onThread { () -> Int in
                 var bare = 0
-                while !lab.isOver.load(ordering: .relaxed) {
+                while !isOver.load(ordering: .relaxed) {
                     var status = stat()
                     // The bare directory has no rights, the volume's root has.
                     if stat(path, &status) == 0, status.st_mode & 0o777 == 0 { bare += 1 }
                     guard mount(path, target, nil, 4096, nil) == 0 else { continue }
                     if access("\(target)/volume", F_OK) == 0 {
-                        lab.bound.add(1, ordering: .relaxed)
+                        bound.add(1, ordering: .relaxed)
                     } else {
                         bare += 1
                     }
@@ -131,13 +92,23 @@ struct DirectoryPlaceTests {
             }
             for round in 0..<2000 {
                 _ = try lab.show()
-                while try !lab.withdraw(unless: round % 3 == 0) { if round % 3 == 0 { break } }
+                let isUsed = round % 3 == 0
+                while try !gone(lab, unless: isUsed), !isUsed {}
             }
             // It may wait at the gate, and may have come too late each time.
             _ = try lab.show()
-            try await eventually("it is bound") { lab.bound.load(ordering: .relaxed) > 0 }
-            lab.isOver.store(true, ordering: .relaxed)
+            try await eventually("it is bound") { bound.load(ordering: .relaxed) > 0 }
+            isOver.store(true, ordering: .relaxed)
             #expect(await watcher.value == 0)
+        }
+    }
+
+    /// Whether it is withdrawn; not while somebody is in the middle of a look or a bind, which makes it busy.
+    private func gone(_ lab: PlaceLab, unless isUsed: Bool) throws -> Bool {
+        do {
+            return try lab.withdraw(unless: isUsed)
+        } catch let error as KernelError where error.errno == .resourceBusy {
+            return false
         }
     }
 }

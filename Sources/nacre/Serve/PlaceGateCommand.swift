@@ -6,8 +6,10 @@ import PlaceGate
 /// The process behind the paths of volumes for kubelet; started by the node's agent, not by hand.
 struct PlaceGateCommand: ParsableCommand {
     static let name = "place-gate"
-    /// What it says once it serves.
-    static let ready = "ready\n"
+    /// The line that it says once it serves.
+    static let ready = "ready"
+    /// What stands before its number in the lock.
+    static let owner = "process "
 
     static let configuration = CommandConfiguration(
         commandName: name,
@@ -29,14 +31,14 @@ struct PlaceGateCommand: ParsableCommand {
         _ = Cgroups.moveToRoot(getpid())
         try? ProcessControl.setOutOfMemoryScore(-1000)
         do throws(KernelError) {
-            // A gate that was unmounted just now has it for another moment.
+            // An agent that looks has it for a moment.
             var lock: FileLock?
             try Waiting.wait(.seconds(5), "flock", Self.lock(path)) { () throws(KernelError) in
-                lock = try FileLock.tryTake(Self.lock(path), for: "process \(getpid())")
+                lock = try FileLock.tryTake(Self.lock(path), for: "\(Self.owner)\(getpid())")
                 return lock != nil
             }
             try PlaceGate(to: places).serve(at: path) {
-                _ = try? OwnedDescriptor(adopting: dup(1), subject: "pipe").writeAll(Array(Self.ready.utf8))
+                _ = try? OwnedDescriptor(adopting: dup(1), subject: "pipe").writeAll(Array("\(Self.ready)\n".utf8))
                 for output in [CInt(1), 2] { dup2(0, output) }
             }
             withExtendedLifetime(lock) {}

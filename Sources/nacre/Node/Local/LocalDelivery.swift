@@ -122,13 +122,11 @@ final class LocalDelivery: Service {
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
-            let wait = await self.attendGate()
             await withTaskGroup { group in
-                group.addTask { [wait] in
-                    var wait = wait
+                group.addTask {
                     while !Task.isCancelled {
+                        let wait = await self.attendGate()
                         try? await Task.sleep(for: wait)
-                        wait = await self.attendGate()
                     }
                 }
                 group.addTask { await self.reflector.run() }
