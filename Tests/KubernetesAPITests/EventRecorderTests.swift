@@ -73,4 +73,23 @@ struct EventRecorderTests {
         }
         #expect(bodies.count == 25)
     }
+
+    @Test("What was refused, and what still waited at the end, is counted as not sent")
+    func lost() async throws {
+        let server = try ScriptedServer { request, connection in
+            // Of trouble, nothing is answered at all.
+            while request.body.contains("trouble"), !connection.isClosed { connection.pause(milliseconds: 20) }
+            connection.answer(403, #"{"kind":"Status","code":403,"reason":"Forbidden","message":"no"}"#)
+        }
+        let recorder = EventRecorder(try scriptedClient(server), component: "test", instance: "pod-1")
+        let running = Task { await recorder.run() }
+        for number in 0..<3 { recorder.record(.normal, "Provisioned", "well \(number)", on: claim) }
+        try await eventually("the refused are counted") { recorder.dropped == 3 }
+        for number in 0..<5 { recorder.record(.warning, "ProvisioningFailed", "trouble \(number)", on: claim) }
+        try await eventually("one waits for its answer") { server.requests.contains { $0.body.contains("trouble") } }
+        #expect(recorder.dropped == 3)
+        running.cancel()
+        await running.value
+        #expect(recorder.dropped == 8)
+    }
 }

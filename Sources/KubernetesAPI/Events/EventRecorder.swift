@@ -77,6 +77,8 @@ package final class EventRecorder: Sendable {
         var known: [Key: Known] = [:]
         var budgets: [String: Budget] = [:]
         var dropped = 0
+        /// Those that were taken and are not sent yet.
+        var waiting = 0
 
         /// Takes one event from an object's budget, if there is one left.
         mutating func allows(_ uid: String) -> Bool {
@@ -121,7 +123,7 @@ package final class EventRecorder: Sendable {
         self.instance = instance
     }
 
-    /// Events that were not sent.
+    /// Events that were not sent, and will not be.
     package var dropped: Int { state.withLock { $0.dropped } }
 
     /// Tells of something; returns at once.
@@ -131,7 +133,12 @@ package final class EventRecorder: Sendable {
         }
         let event = Event(object: object, kind: kind, reason: reason, message: Self.shortened(CephKey.masked(message)))
         let lane = kind == .warning ? urgent : patient
-        if case .dropped = lane.entrance.yield(event) { state.withLock { $0.dropped += 1 } }
+        state.withLock { $0.waiting += 1 }
+        if case .enqueued = lane.entrance.yield(event) { return }
+        state.withLock { state in
+            state.waiting -= 1
+            state.dropped += 1
+        }
     }
 
     /// Takes no more events; `run` returns when those that wait are sent.
@@ -158,16 +165,21 @@ package final class EventRecorder: Sendable {
                 }
             }
         }
+        state.withLock { state in
+            state.dropped += state.waiting
+            state.waiting = 0
+        }
     }
 
     private func send(_ event: Event) async {
+        defer { state.withLock { $0.waiting -= 1 } }
         var backoff = Backoff(first: .milliseconds(500), longest: .seconds(10))
         while backoff.count < 5, !Task.isCancelled {
             do throws(KubernetesError) {
                 return try await sendOnce(event)
             } catch {
                 // If the namespace is being deleted or rights are missing, a later try would fail too.
-                if error.isDefinite { return }
+                if error.isDefinite { break }
                 try? await Task.sleep(for: backoff.next())
             }
         }
