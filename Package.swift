@@ -295,7 +295,11 @@ let package = Package(
         ),
         tests(
             "NacreTests",
-            ["nacre", "ServiceProcess", "KubernetesAPI", "Provisioner", "JSON", "VolumeAPI", "Volumes", argumentParser]
+            [
+                "nacre", "ServiceProcess", "KubernetesAPI", "Provisioner", "JSON", "VolumeAPI", "Volumes",
+                "TestSupport",
+                argumentParser,
+            ]
         ),
         tests("ImageIOTests", ["ImageIO", "CRBD", "LinuxKernel", system]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),

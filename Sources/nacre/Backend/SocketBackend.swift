@@ -14,7 +14,7 @@ import Volumes
 /// The service behind its socket.
 struct SocketBackend: VolumeBackend {
     private let client: VolumeClient
-    private let http: HTTPClient
+    private let health: ServiceHealth
 
     /// The service knows the step, but a caller learns of it only at the end of the call.
     var step: String? { nil }
@@ -59,22 +59,22 @@ struct SocketBackend: VolumeBackend {
             throw CommandFailure(.tryAgain, error.description)
         }
         client = VolumeClient(socketPath: path, pool: pool)
-        http = HTTPClient(pool: pool)
+        health = ServiceHealth(socket: path, HTTPClient(pool: pool))
     }
 
     /// As the service itself sees its config.json; that it does not say so in time is a fault too.
     func configurationFaults() async -> [String] {
-        guard let health = await health(),
-            let part = health.parts.first(where: { $0.name == "configuration" })
+        let parts = await health.parts()
+        guard let part = parts.first(where: { $0.name == "configuration" })
         else { return ["the service does not say which clusters it can use"] }
         guard part.ok else { return [part.message] }
-        guard !health.parts.contains(where: { $0.name.startsExactly(with: "cluster/") }) else { return [] }
+        guard !parts.contains(where: { $0.name.startsExactly(with: "cluster/") }) else { return [] }
         return ["the service's config.json names no cluster"]
     }
 
     /// As the service was refused them.
     func refusedPools() async -> [RefusedPool] {
-        (await health()?.parts ?? []).compactMap { part in
+        await health.parts().compactMap { part in
             // cluster/CLUSTER/pool/POOL
             let words = part.name.parts(at: "/")
             guard words.count == 4, words[0].isExactly("cluster"), words[2].isExactly("pool") else { return nil }
@@ -84,7 +84,7 @@ struct SocketBackend: VolumeBackend {
 
     /// Asks for the room in such a pool of each cluster that the service knows.
     func absence(ofPool pool: String, deadline: ContinuousClock.Instant) async -> VolumeError? {
-        let names = (await health()?.parts ?? []).map { $0.name.parts(at: "/") }
+        let names = await health.parts(until: deadline).map { $0.name.parts(at: "/") }
             .filter { $0.count > 2 && $0[0].isExactly("cluster") }.map { $0[1] }
         var absence: VolumeError?
         for cluster in Set(names.map(ExactText.init)).sorted().map(\.text) {
@@ -99,23 +99,6 @@ struct SocketBackend: VolumeBackend {
             }
         }
         return absence
-    }
-
-    private func health() async -> HealthAnswer? {
-        let request = HTTPRequest(unixSocket: client.socketPath, path: "/healthz", timeout: .seconds(6))
-        guard let answer = try? await http.send(request) else { return nil }
-        return try? JSONDecoder().decode(HealthAnswer.self, from: Data(answer.body))
-    }
-
-    /// What `/healthz` says.
-    private struct HealthAnswer: Decodable {
-        struct Part: Decodable {
-            let name: String
-            let ok: Bool
-            let message: String
-        }
-
-        let parts: [Part]
     }
 
     /// What stands before the socket.

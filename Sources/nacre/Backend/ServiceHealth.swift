@@ -1,0 +1,65 @@
+import Curl
+import FoundationEssentials
+
+/// What the service says at `/healthz`, which may take it seconds: a command that looks at several parts asks once.
+actor ServiceHealth {
+    struct Part: Decodable, Sendable {
+        let name: String
+        let ok: Bool
+        let message: String
+    }
+
+    private struct Answer: Decodable {
+        let parts: [Part]
+    }
+
+    private let socket: String
+    private let http: HTTPClient
+    private var last: (parts: [Part], at: ContinuousClock.Instant)?
+    private var asking: Task<[Part], Never>?
+
+    /// The service gives itself five seconds.
+    private static let limit = Duration.seconds(6)
+    /// What looks again and again hears of a change that soon.
+    private static let age = Duration.seconds(5)
+
+    init(socket: String, _ http: HTTPClient) {
+        self.socket = socket
+        self.http = http
+    }
+
+    /// Its parts, as they were at most five seconds ago.
+    ///
+    /// - Parameter deadline: When to stop waiting; six seconds from now unless given.
+    /// - Returns: None where it does not answer in time.
+    func parts(until deadline: ContinuousClock.Instant = .now + ServiceHealth.limit) async -> [Part] {
+        if let last, last.at.duration(to: .now) < Self.age { return last.parts }
+        // One question, and each who waits for it has a deadline of its own.
+        let (answers, entrance) = AsyncStream.makeStream(of: [Part].self)
+        let answer = Task { [weak self] in
+            if let parts = await self?.answer() { entrance.yield(parts) }
+        }
+        let timer = Task {
+            try? await Task.sleep(until: deadline, clock: .continuous)
+            entrance.finish()
+        }
+        defer {
+            timer.cancel()
+            answer.cancel()
+        }
+        return await answers.first { _ in true } ?? []
+    }
+
+    private func answer() async -> [Part] {
+        if let asking { return await asking.value }
+        let request = HTTPRequest(unixSocket: socket, path: "/healthz", timeout: Self.limit)
+        let asking = Task { [http] in
+            guard let answer = try? await http.send(request) else { return [Part]() }
+            return (try? JSONDecoder().decode(Answer.self, from: Data(answer.body)))?.parts ?? []
+        }
+        self.asking = asking
+        let parts = await asking.value
+        (self.asking, last) = (nil, (parts, .now))
+        return parts
+    }
+}

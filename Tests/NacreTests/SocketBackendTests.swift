@@ -1,0 +1,74 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import nacre
+
+/// How often and how long a command waits for what the service says of itself.
+@Suite("A service behind its socket")
+struct SocketBackendTests {
+    /// A service that knows one cluster, notes each look at `/healthz`, and answers it after so many seconds.
+    private static let script = """
+        import http.server, socketserver, sys, time
+        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer): daemon_threads = True
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *words): pass
+            def answer(self, text):
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.answer(b"{}")
+            def do_GET(self):
+                print(self.path, flush=True)
+                time.sleep(float(sys.argv[2]))
+                self.answer(b'{"parts":[{"name":"configuration","ok":true,"message":""},{"name":"cluster/a/pool/shut",'
+                            b'"ok":false,"message":"client.x may not read it"}]}')
+        Server(sys.argv[1], Handler).serve_forever()
+        """
+
+    private func with(delay: Double, _ body: (SocketBackend) async throws -> Void) async throws -> Int {
+        let path = "/tmp/nacre-h\(UInt32.random(in: 0...UInt32.max))"
+        let server = try ChildProcess(
+            "/usr/bin/python3",
+            ["-c", Self.script, "\(path).sock", "\(delay)"],
+            log: "\(path).log"
+        )
+        defer {
+            server.send(SIGKILL)
+            for part in ["sock", "log"] { try? FileManager.default.removeItem(atPath: "\(path).\(part)") }
+        }
+        try await eventually("the service answers") { (try? await SocketBackend(path: "\(path).sock")) != nil }
+        try await body(try await SocketBackend(path: "\(path).sock"))
+        return try String(contentsOfFile: "\(path).log", encoding: .utf8).filter { $0 == "\n" }.count
+    }
+
+    @Test("Whoever asks for its health meanwhile, and soon after, gets one answer to one question")
+    func once() async throws {
+        let looks = try await with(delay: 0.5) { backend in
+            async let faults = backend.configurationFaults()
+            async let refused = backend.refusedPools()
+            let (first, second) = await (faults, refused)
+            #expect(first == [] && second.count == 1)
+            let again = await backend.refusedPools()
+            #expect(again.count == 1)
+        }
+        #expect(looks == 1)
+    }
+
+    @Test("A look at a pool ends at its deadline, though the health is not told yet")
+    func deadline() async throws {
+        _ = try await with(delay: 600) { backend in
+            async let faults = backend.configurationFaults()
+            let start = ContinuousClock.now
+            let absence = await backend.absence(ofPool: "p", deadline: .now + .milliseconds(300))
+            #expect(absence == nil)
+            // Who has no deadline of his own waits six seconds.
+            #expect(.now - start < .seconds(5))
+            let told = await faults
+            #expect(told == ["the service does not say which clusters it can use"])
+        }
+    }
+}
