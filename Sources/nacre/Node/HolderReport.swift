@@ -62,9 +62,21 @@ struct VolumeNames: Sendable {
         return (id.namespace.isEmpty ? "\(id.pool)/\(name)" : "\(id.pool)/\(id.namespace)/\(name)").onOneLine
     }
 
-    /// Reads them; what cannot be read within two seconds has no names, for nobody who fences a node may have to wait.
+    /// None.
+    init() {}
+
+    /// Reads them, for ten seconds at most, and tells a person that some are missing.
+    ///
+    /// A silent pool takes four seconds of them, and keeps no names of others away.
     init(_ session: Session) async {
-        let found = try? await session.volumes(limit: nil, deadline: .now + .seconds(2)).volumes
-        for volume in found ?? [] { names[volume.id] = volume.facts.name }
+        var fault: String?
+        do {
+            let list = try await session.volumes(limit: nil, deadline: .now + .seconds(10))
+            for volume in list.volumes { names[volume.id] = volume.facts.name }
+            fault = list.missing?.message
+        } catch {
+            fault = "\(error)"
+        }
+        if let fault { session.note("names of volumes could not be read, so images are named instead: \(fault)") }
     }
 }
