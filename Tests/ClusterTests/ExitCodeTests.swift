@@ -101,6 +101,11 @@ struct ExitCodeTests {
         Case("volume list --direct --secret-dir D/shut", 77, "userID"),
         Case("volume list --direct --secret-dir D/wrong --config D/shut/config.json", 77, "config.json"),
         Case("volume create x --cluster c --pool rbd --secret-dir D/shut", 77, "userID"),
+        Case(
+            "volume expand there --size 128MiB --direct --secret-dir D/wrong --config D/config.json --state-dir D/shut",
+            77,
+            "run the command as root"
+        ),
         Case("controller run --kubeconfig D/shut/kubeconfig", 77), Case("node run --kubeconfig D/shut/kubeconfig", 77),
         Case("controller orphans list --secret-dir D/wrong --config D/config.json --kubeconfig D/shut/kubeconfig", 77),
     ]

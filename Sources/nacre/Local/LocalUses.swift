@@ -38,8 +38,10 @@ struct LocalUses: Sendable {
     /// All uses.
     func all() throws -> [LocalUse] {
         let directory = "\(stateDirectory)/cli"
-        guard try FileKind.of(directory) != nil else { return [] }
-        return try KernelFile.names(in: directory).compactMap { try read($0) }
+        let names: [String] = try looking { () throws(KernelError) in
+            try FileKind.of(directory) == nil ? [] : KernelFile.names(in: directory)
+        }
+        return try names.compactMap { try read($0) }
     }
 
     /// The use of a volume whose path shows that volume now; `nil` if there is none.
@@ -164,10 +166,25 @@ struct LocalUses: Sendable {
 
     private func read(_ name: String) throws -> LocalUse? {
         let path = "\(stateDirectory)/cli/\(name)/use.json"
-        guard try FileKind.of(path) != nil else { return nil }
-        guard let use = try? JSONDecoder().decode(LocalUse.self, from: Data(KernelFile.bytes(path))) else {
+        let record: [UInt8]? = try looking { () throws(KernelError) in try FileKind.of(path) == nil ? nil : KernelFile.bytes(path)
+        }
+        guard let record else { return nil }
+        guard let use = try? JSONDecoder().decode(LocalUse.self, from: Data(record)) else {
             throw CommandFailure(.failed, "'\(path)' cannot be read; remove it if no volume of that name is mounted")
         }
         return use
+    }
+
+    /// Reads of the records; what may not be read is root's.
+    private func looking<R>(_ body: () throws(KernelError) -> R) throws(CommandFailure) -> R {
+        do throws(KernelError) {
+            return try body()
+        } catch {
+            throw CommandFailure(
+                error.isNotAllowed ? .notPermitted : .failed,
+                "cannot read what this machine has mounted and mapped, in state directory '\(stateDirectory)': "
+                    + "\(error.words); \(error.isNotAllowed ? "run the command as root" : "mend that, then repeat this")"
+            )
+        }
     }
 }
