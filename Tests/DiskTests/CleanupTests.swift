@@ -11,7 +11,7 @@ import Testing
     .enabled(if: OracleTests.has("ceph-osd"), "needs ceph-osd")
 )
 struct CleanupTests {
-    private let lab: DiskLab
+    let lab: DiskLab
     private let server: ScriptedServer
     private let kubeconfig: String
     private let isClear: Bool
@@ -64,13 +64,13 @@ struct CleanupTests {
         return disk
     }
 
-    private func words(_ words: String, _ disks: Disk...) -> String {
+    func words(_ words: String, _ disks: Disk..., program: String = DiskLab.program) -> String {
         let included = disks.map { "--include \($0.loop)" }.joined(separator: " ")
         return "node cleanup --node-name worker-1 --fsid=\(DiskLab.cluster) --foreign-fsid \"\" "
-            + "--kubeconfig \(kubeconfig) --program \(DiskLab.program) --summary-file \(lab.directory)/summary \(included) \(words)"
+            + "--kubeconfig \(kubeconfig) --program \(program) --summary-file \(lab.directory)/summary \(included) \(words)"
     }
 
-    private func nacre(_ words: String, prefix: String = "") -> Ran {
+    func nacre(_ words: String, prefix: String = "") -> Ran {
         let pod = "POD_NAMESPACE=nacre-cleanup POD_NAME=nacre-cleanup-worker-1-x POD_UID=u1"
         return DiskLab.run("\(pod) \(prefix) \(NacreProcess.program) \(words)", limit: 300)
     }
@@ -78,7 +78,7 @@ struct CleanupTests {
     /// What a Job that did all it could ends with.
     private var done: Int32 { isClear ? 0 : 1 }
 
-    private struct Event: Decodable {
+    struct Event: Decodable {
         struct Object: Decodable {
             let kind: String
             let name: String
@@ -90,7 +90,16 @@ struct CleanupTests {
         let involvedObject: Object
     }
 
-    private var events: [Event] {
+    private struct Report: Decodable {
+        struct Disk: Decodable {
+            let path: String
+            let state: String
+        }
+        let disks: [Disk]
+        let errors: [String]
+    }
+
+    var events: [Event] {
         server.requests.compactMap { try? JSONDecoder().decode(Event.self, from: Data($0.body.utf8)) }
     }
 
@@ -101,16 +110,27 @@ struct CleanupTests {
         let disk = try makeOSD("osd")
         let before = try disk.fingerprint()
         let ran = nacre(words("--confirm \"\"", disk))
-        #expect(ran.status == 1, "\(ran)")
+        #expect(ran.status == 64, "\(ran)")
         #expect(try disk.fingerprint() == before)
-        #expect(ran.errors.contains("no fsid is confirmed; nothing was written"), "\(ran.errors)")
+        let refusal = "no fsid is confirmed; nothing was written"
+        #expect("\(ran)".components(separatedBy: refusal).count == 2, "told once: \(ran)")
+        #expect(try KernelFile.text("\(lab.directory)/summary").contains(refusal))
         let planned = try #require(event("CleanupPlanned"))
         #expect(planned.type == "Normal" && planned.message.contains("node worker-1: 1 disk of the cluster"))
         #expect(planned.message.contains(disk.loop) && planned.message.contains("(quick)"), "\(planned.message)")
         #expect(planned.involvedObject.kind == "Pod" && planned.involvedObject.uid == "u1")
         #expect(event("CleanupFailed")?.type == "Warning")
-        let wrong = nacre(words("--confirm=\(DiskLab.osd)", disk))
-        #expect(wrong.status == 1 && wrong.errors.contains("--confirm gave '\(DiskLab.osd)'"), "\(wrong)")
+        let asked = nacre(words("--confirm \"\" -o json", disk))
+        let report = try JSONDecoder().decode(Report.self, from: Data(asked.output.utf8))
+        #expect(asked.status == 64 && report.disks.map(\.path) == [disk.loop], "\(asked)")
+        #expect(report.disks.first?.state == "planned" && !report.errors.contains { $0.contains(refusal) }, "\(asked)")
+        let wrong = nacre(words("--confirm=\(DiskLab.osd) -q", disk))
+        #expect(wrong.status == 77 && wrong.output.isEmpty, "\(wrong)")
+        // One line: that nothing was written, and no advice to go on with it.
+        #expect(
+            wrong.errors.contains("--confirm gave '\(DiskLab.osd)'") && wrong.errors.hasSuffix("nothing was written\n")
+        )
+        #expect(wrong.errors.filter { $0 == "\n" }.count == 1, "\(wrong.errors)")
         #expect(try disk.fingerprint() == before)
     }
 
@@ -151,8 +171,11 @@ struct CleanupTests {
         try free.flush()
         #expect(free.magics.isEmpty)
         #expect(try held.fingerprint() == before)
-        let warnings = events.filter { $0.type == "Warning" }.map(\.message)
-        #expect(warnings.contains { $0.contains(held.loop) && $0.contains("claimed") }, "\(warnings)")
+        // Each disk that stays has an Event, and the last one says all of it.
+        for reason in ["DiskNotErased", "CleanupFailed"] {
+            let warning = events.first { $0.type == "Warning" && $0.reason == reason }?.message ?? "none"
+            #expect(warning.contains(held.loop) && warning.contains("claimed"), "\(reason): \(warning)")
+        }
         let summary = try KernelFile.text("\(lab.directory)/summary")
         #expect(summary.contains("1 disk freed, 1 of the cluster's left"), "\(summary)")
         #expect(summary.contains("\(held.loop) (\(held.file)) refused"), "\(summary)")
@@ -189,6 +212,7 @@ struct CleanupTests {
         #expect(ran.status == done, "\(ran)")
         try disk.flush()
         #expect(disk.magics.isEmpty && !deaf.requests.isEmpty)
+        #expect(ran.errors.contains("\(deaf.requests.count) Events could not be sent"), "\(ran.errors)")
     }
 
     @Test(

@@ -34,15 +34,24 @@ struct CleanupProgram {
     /// Its largest answer: a plan for some hundreds of disks.
     private static let longestAnswer = 64 << 20
 
-    /// Runs it to its end; what it says goes to standard error, and a wish to stop goes to it.
+    /// Runs it to its end; what it says but for errors goes to standard error, and a wish to stop goes to it.
     ///
     /// - Parameters:
     ///   - words: Its arguments.
+    ///   - remedy: What to say where it had begun and its end was not seen.
+    ///   - isQuiet: Whether nothing that it says is passed on.
     ///   - hear: Told of the progress.
     /// - Returns: How it ended.
-    /// - Throws: `CommandFailure` when it cannot be run.
-    func run(_ words: [String], hear: (Moment) -> Void) async throws(CommandFailure) -> Outcome {
+    /// - Throws: `CommandFailure` when it cannot be run, or its answer cannot be read.
+    func run(
+        _ words: [String],
+        ifLost remedy: String,
+        isQuiet: Bool,
+        hear: (Moment) -> Void
+    ) async throws(CommandFailure) -> Outcome {
         let signals = await UnixSignalsSequence(trapping: [.sigint, .sigterm, .sighup])
+        var hasBegun = false
+        var errors: [String] = []
         do {
             let result = try await Subprocess.run(
                 .path(.init(path)),
@@ -51,21 +60,25 @@ struct CleanupProgram {
                 output: .string(limit: Self.longestAnswer),
                 error: .sequence
             ) { execution in
+                hasBegun = true
                 let passing = Task {
                     // It stops after the present chunk, and the next one goes on.
                     for await _ in signals { try? execution.send(signal: .terminate) }
                 }
                 defer { passing.cancel() }
-                var errors: [String] = []
-                for try await line in execution.standardError.strings() {
+                // A line names all disks of a plan.
+                for try await line in execution.standardError.strings(bufferingPolicy: .unbounded) {
                     if let moment = Self.moment(line) {
                         hear(moment)
                         continue
                     }
-                    Terminal.say(line + "\n")
-                    if let error = line.behind("nacre-disk: ") { errors.append(error) }
+                    // The failure of this command says them, once.
+                    if let error = line.behind("nacre-disk: ") {
+                        errors.append(error)
+                    } else if !isQuiet {
+                        Terminal.say(line + "\n")
+                    }
                 }
-                return errors
             }
             let status: Int32 =
                 switch result.terminationStatus {
@@ -73,8 +86,15 @@ struct CleanupProgram {
                 case .signaled(let signal): 128 + signal
                 }
             let report = try? JSONValue(parsing: Array(result.standardOutput.utf8))
-            return Outcome(status: status, report: report, errors: result.closureResult)
+            return Outcome(status: status, report: report, errors: errors)
         } catch {
+            guard !hasBegun else {
+                let said = errors.isEmpty ? "" : ": \(errors.joined(separator: "; "))"
+                throw CommandFailure(
+                    .tryAgain,
+                    "'\(path)' was running, and its answer cannot be read (\(error))\(said); \(remedy)"
+                )
+            }
             throw CommandFailure(
                 .failed,
                 "cannot run '\(path)' (\(error)); nothing was written by it. Nacre's image has it; name it by --program"
@@ -86,13 +106,24 @@ struct CleanupProgram {
     ///
     /// - Parameters:
     ///   - outcome: How it ended.
-    ///   - advice: What to do.
+    ///   - advice: What to do, unless it wrote nothing and says itself why.
     /// - Returns: The failure of the command.
     func failure(_ outcome: Outcome, _ advice: String) -> CommandFailure {
-        // 130: it was asked to stop.
-        let status: ExitStatus = outcome.status == 64 ? .usage : outcome.status > 128 ? .tryAgain : .failed
-        let reasons = outcome.errors.isEmpty ? "" : ": \(outcome.errors.joined(separator: "; "))"
-        return CommandFailure(status, "nacre-disk teardown ended with exit code \(outcome.status)\(reasons); \(advice)")
+        let status: ExitStatus =
+            switch outcome.status {
+            case 64: .usage
+            case 66: .notFound
+            case 77: .notPermitted
+            // 130: it was asked to stop.
+            case 129...: .tryAgain
+            default: .failed
+            }
+        let reasons = outcome.errors.joined(separator: "; ")
+        guard reasons.isEmpty || ![.usage, .notPermitted].contains(status) else {
+            return CommandFailure(status, reasons)
+        }
+        let words = "nacre-disk teardown ended with exit code \(outcome.status)\(reasons.isEmpty ? "" : ": \(reasons)")"
+        return CommandFailure(status, "\(words); \(advice)")
     }
 
     /// A line of `--progress json`.

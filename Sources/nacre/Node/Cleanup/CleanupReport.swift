@@ -16,6 +16,9 @@ struct CleanupDisk: Encodable, Sendable, Hashable {
     /// For people: `/dev/sdb (S3R1AL)`.
     var name: String { "\(path) (\(serial))" }
 
+    /// For people: why it stays.
+    var whyItStays: String { "\(name) \(state): \(reasons.joined(separator: "; "))" }
+
     /// Reads an element of a plan, of the outcomes, or of the refused.
     init?(_ value: JSONValue, state: String? = nil) {
         guard let path = value["path"]?.string else { return nil }
@@ -59,7 +62,7 @@ struct CleanupReport: Encodable, Sendable {
 
     /// A node of which nothing is known.
     init(node: String, failure: String) {
-        self.init(node, "", JSONValue([:]), complete: false, errors: [failure], summary: failure)
+        self.init(node, "", JSONValue([:]), complete: false, summary: failure)
     }
 
     /// What would be done.
@@ -68,7 +71,8 @@ struct CleanupReport: Encodable, Sendable {
     ///   - node: The node.
     ///   - method: As ``method``.
     ///   - plan: The answer of `teardown --plan`.
-    init(node: String, method: String, plan: JSONValue) {
+    ///   - errors: What it said of errors.
+    init(node: String, method: String, plan: JSONValue, errors: [String]) {
         let disks = (plan["plans"]?.elements ?? []).compactMap { CleanupDisk($0) }
         let (refused, planned) = (disks.filter { $0.state == "refused" }, disks.filter { $0.state != "refused" })
         let unclear = Self.unclear(plan)
@@ -87,6 +91,7 @@ struct CleanupReport: Encodable, Sendable {
             plan,
             complete: false,
             disks: disks,
+            errors: errors,
             summary: parts.compactMap(\.self).joined(separator: "; ")
         )
     }
@@ -137,11 +142,14 @@ struct CleanupReport: Encodable, Sendable {
     /// The disks that stay although they are the cluster's.
     var left: [CleanupDisk] { disks.filter { !["clean", "planned"].contains($0.state) } }
 
-    /// For the pod's termination message: the sentence, and why what is left is left.
-    var lines: [String] {
-        ["\(node): \(summary)"] + left.map { "\($0.name) \($0.state): \($0.reasons.joined(separator: "; "))" }
-            + unclear.map { "unclear: \($0)" } + errors
+    /// Why what is left is left, but for what the errors say.
+    var reasons: [String] {
+        let untold = unclear.filter { text in !errors.contains { $0.contains(text) } }
+        return left.map(\.whyItStays) + untold.map { "unclear: \($0)" }
     }
+
+    /// For a person: the sentence, and ``reasons``. Errors stand on standard error.
+    var lines: [String] { ["\(node): \(summary)"] + reasons }
 
     private static func list(_ disks: [CleanupDisk]) -> String { disks.map(\.name).joined(separator: ", ") }
 

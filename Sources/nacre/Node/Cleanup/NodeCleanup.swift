@@ -77,16 +77,22 @@ struct NodeCleanup: AsyncParsableCommand {
         let sending = Task { await events.run() }
         let report: CleanupReport
         var failure: CommandFailure?
+        var lines: [String] = []
         do throws(CommandFailure) {
             (report, failure) = try await clean(node, events)
+            lines = report.lines
         } catch {
             (report, failure) = (CleanupReport(node: node, failure: error.message), error)
             events.warn("CleanupFailed", error.message)
         }
         await events.end(sending)
-        // What kubelet shows of a pod that has ended; it reads 4096 bytes.
-        if let summaryFile { write(report.lines, to: summaryFile) }
-        print(try output.output.text(report) ?? report.lines.joined(separator: "\n"))
+        // What kubelet shows of a pod that has ended; it reads 4096 bytes, which a list of many disks may fill.
+        if let summaryFile { write((failure.map { ["\(node): \($0.message)"] } ?? []) + lines, to: summaryFile) }
+        if let text = try output.output.text(report) {
+            print(text)
+        } else if !output.quiet {
+            for line in lines { print(line) }
+        }
         if let failure { throw failure }
     }
 
@@ -96,27 +102,39 @@ struct NodeCleanup: AsyncParsableCommand {
         _ events: CleanupEvents
     ) async throws(CommandFailure) -> (CleanupReport, CommandFailure?) {
         let disk = CleanupProgram(path: program ?? Self.programBesideThis)
-        let planned = try await disk.run(words + ["--plan", "--output", "json"]) { _ in }
-        guard let answer = planned.report else { throw disk.failure(planned, "no plan was made; nothing was written") }
-        let plan = CleanupReport(node: node, method: way, plan: answer)
+        let none = "no plan was made; nothing was written"
+        let planned = try await disk.run(
+            words + ["--plan", "--output", "json"],
+            ifLost: none,
+            isQuiet: output.quiet
+        ) { _ in }
+        guard let answer = planned.report else { throw disk.failure(planned, none) }
+        let plan = CleanupReport(node: node, method: way, plan: answer, errors: planned.errors)
         events.planned(plan)
         guard !self.plan else { return (plan, planned.status == 0 ? nil : disk.failure(planned, "see the plan")) }
         guard !confirmed.isEmpty else {
-            throw CommandFailure(
-                .failed,
+            let refusal = CommandFailure(
+                .usage,
                 "refusing to clean node '\(node)' unasked: no fsid is confirmed; nothing was written. See whether the plan is "
-                    + "right, then give every fsid once more with --confirm. \(plan.summary)"
+                    + "right, then give every fsid once more with --confirm"
             )
+            events.warn("CleanupFailed", refusal.message)
+            return (plan, refusal)
         }
         let proofs = confirmed.flatMap { ["--confirm", $0] }
         var progress = CleanupProgress()
-        let done = try await disk.run(words + proofs + ["--progress", "json", "--output", "json"]) { moment in
+        let again = "run it again: it goes on where it was"
+        let done = try await disk.run(
+            words + proofs + ["--progress", "json", "--output", "json"],
+            ifLost: again,
+            isQuiet: output.quiet
+        ) { moment in
             if let message = progress.news(moment) { events.tell("CleanupProgress", message) }
         }
-        guard let answer = done.report else { throw disk.failure(done, "run it again: it goes on where it was") }
+        guard let answer = done.report else { throw disk.failure(done, again) }
         let report = CleanupReport(node: node, method: way, result: answer, errors: done.errors)
         let failure = done.status == 0 ? nil : disk.failure(done, "mend what is told above, then run it again")
-        events.ended(report, failure?.status ?? .done)
+        events.ended(report, failure?.status ?? .done, after: plan)
         return (report, failure)
     }
 
