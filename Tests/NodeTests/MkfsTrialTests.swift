@@ -80,6 +80,20 @@ struct MkfsTrialTests {
     }
 
     @Test(
+        "Groups that no machine has the memory for a dry run with are refused all the same, and large sizes with few are taken",
+        arguments: [
+            ("-b 1024 -g 256", "536870912 block groups"),
+            ("-b 1024 -g 512 -N 4000000000 -J size=4096", "268435456 block groups"),
+            ("-O bigalloc -b 1024 -C 2048 -g 2048", "33554432 block groups"), ("-i 1024", nil), ("-N 4000000000", nil),
+        ]
+    )
+    func endless(options: String, words: String?) async throws {
+        let options = try MkfsOptions(options, for: "ext4", isMade: true)
+        let reason = await MkfsTrial().refusal(of: "ext4", options, sizeBytes: 128 << 40)
+        #expect(words.map { reason?.contains($0) == true } ?? (reason == nil), "\(reason ?? "taken")")
+    }
+
+    @Test(
         "mkfs takes the largest size that is named, and makes no more groups than a node can do with",
         arguments: [
             Case(fileSystem: "xfs", options: "-K"), Case(fileSystem: "xfs", options: "-b size=1024"),
