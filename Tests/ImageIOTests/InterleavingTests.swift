@@ -69,7 +69,7 @@ struct InterleavingTests {
 
     @Test(
         "Nor with two threads, nor where writes are held or joined",
-        .enabled(if: getenv("NACRE_EVERY_ORDER") != nil, "takes minutes: set NACRE_EVERY_ORDER=1"),
+        .enabled(if: getenv("NACRE_EVERY_ORDER") != nil, "takes minutes: tools/test races runs it"),
         arguments: cases.dropFirst(4) + joined
     )
     func everyOrderOfMany(_ each: Case) throws { try explore(each) }
