@@ -20,10 +20,12 @@ struct MountFailure: Sendable {
         }
     }
 
-    /// Whether the file system may be why: not where the kernel, this process or another holder of the device is.
+    /// Whether the file system may be why: not where the kernel, this process, the cluster or another holder of the
+    /// device is.
     var mayBeDamage: Bool {
         let others: [Errno] = [
             .resourceBusy, .permissionDenied, .notPermitted, .readOnlyFileSystem, .operationNotSupportedByDevice,
+            .noMemory, .interrupted, .timedOut,
         ]
         return !others.contains(error.errno)
     }

@@ -2,35 +2,76 @@ internal import BlockDevices
 internal import ExactText
 internal import ImageMapping
 internal import LinuxKernel
+internal import Logging
 internal import Volumes
 
 /// What an image may hold that is not mounted, and what a person does about it.
 extension NodeVolumeService {
-    /// Refuses an image that lacks the end of its file system, before a kernel or a checker sees it.
+    /// Refuses to mount an image that lacks the end of its file system, before a kernel or a checker sees it.
     ///
     /// - Parameters:
     ///   - record: The volume.
     ///   - device: Its device.
     ///   - notes: Nacre's metadata of the image.
-    ///   - what: What is refused, without `cannot`.
     /// - Throws: `VolumeError` with `.failedPrecondition` that tells both sizes and the growth that helps.
     func refuseIfCut(
         _ record: VolumeRecord,
         _ device: MappedDevice,
-        _ notes: [String: String],
-        _ what: String
+        _ notes: [String: String]
     ) async throws(VolumeError) {
-        let found = try await kernel("read the super block of volume '\(record.volumeID)'") { () throws(KernelError) in
-            try GrowthLimit.limit(of: device.path)
-        }
-        guard let found, let cut = CutImage(imageBytes: device.sizeBytes, fileSystemBytes: found.presentBytes) else {
-            return
-        }
-        let id = try VolumeID(parsing: record.volumeID)
+        guard let (cut, isProven) = try await cut(record, device) else { return }
+        let doubt =
+            isProven
+            ? ""
+            : "; or its super block is damaged, for neither a checksum nor a second super block proves that size: then repair "
+                + "it by another one (nacre volume map --repair \(record.volumeID.shellWord), e2fsck -b or xfs_repair on the "
+                + "device which that prints)"
         throw VolumeError(
             .failedPrecondition,
-            "cannot \(what): its image \(cut.words(id, notes)); nothing was written"
+            "cannot mount volume '\(record.volumeID)': its image \(cut.words(try VolumeID(parsing: record.volumeID), notes))"
+                + "\(doubt); nothing was written"
         )
+    }
+
+    /// Refuses to let a checker at an image that lacks the end of its file system.
+    ///
+    /// Where nothing proves the size, the super block may be what has to be repaired: then it only warns.
+    ///
+    /// - Parameters:
+    ///   - record: The volume.
+    ///   - device: Its device.
+    ///   - mapped: How it was mapped.
+    /// - Throws: `VolumeError` with `.failedPrecondition` that tells both sizes and the growth that helps.
+    func refuseIfCut(
+        _ record: VolumeRecord,
+        _ device: MappedDevice,
+        _ mapped: MapRequest
+    ) async throws(VolumeError) {
+        guard let (cut, isProven) = try await cut(record, device) else { return }
+        let words = cut.words(try VolumeID(parsing: record.volumeID), try await notes(mapped))
+        guard isProven else {
+            logger.warning(
+                "an image is smaller than its file system, or its super block is damaged; nothing proves which",
+                metadata: ["volume": "\(record.volumeID)", "if it is smaller": "its image \(words)"]
+            )
+            return
+        }
+        throw VolumeError(
+            .failedPrecondition,
+            "cannot map volume '\(record.volumeID)' to repair it: its image \(words); nothing was written"
+        )
+    }
+
+    private func cut(
+        _ record: VolumeRecord,
+        _ device: MappedDevice
+    ) async throws(VolumeError) -> (CutImage, isProven: Bool)? {
+        try await kernel("read the super block of volume '\(record.volumeID)'") { () throws(KernelError) in
+            guard let found = try GrowthLimit.limit(of: device.path),
+                let cut = CutImage(imageBytes: device.sizeBytes, fileSystemBytes: found.presentBytes)
+            else { return nil }
+            return (cut, try GrowthLimit.isSizeProven(on: device.path))
+        }
     }
 
     /// How what an image holds is kept and used: the part of a refusal that comes first.

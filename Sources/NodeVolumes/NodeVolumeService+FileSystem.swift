@@ -68,7 +68,7 @@ extension NodeVolumeService {
             // Nothing to check nor to grow.
             return try await format(record, device, mapped, state, making, mkfsOptions)
         }
-        try await refuseIfCut(record, device, notes, "mount volume '\(record.volumeID)'")
+        try await refuseIfCut(record, device, notes)
         guard content == .known(format: fileSystem) else {
             throw Self.otherContent(record, device, content, state, marked: mark)
         }
@@ -182,19 +182,29 @@ extension NodeVolumeService {
             ),
             case .exited(let code) = status.status
         else { return plain }
+        let refused = failure.refusedByKernel(
+            record.usage.fileSystem,
+            record.usage.mountFlags,
+            mkfsOptions,
+            device.path
+        )
+        if ToolOutput.hasUnreplayedLog(status.output) {
+            let isRefused = error.errno == .invalidArgument
+            return VolumeError(
+                isRefused ? .failedPrecondition : plain.code,
+                "\(isRefused ? "cannot mount volume '\(record.volumeID)': \(refused)" : plain.message); "
+                    + Self.wayToReplay(record)
+            )
+        }
         guard code != 0 else {
             guard error.errno == .invalidArgument else { return plain }
             return VolumeError(
                 .failedPrecondition,
-                "cannot mount volume '\(record.volumeID)': its \(record.usage.fileSystem) is sound, but "
-                    + failure.refusedByKernel(
-                        record.usage.fileSystem,
-                        record.usage.mountFlags,
-                        mkfsOptions,
-                        device.path
-                    )
+                "cannot mount volume '\(record.volumeID)': its \(record.usage.fileSystem) is sound, but \(refused)"
             )
         }
+        // e2fsck's 4 is damage, and its 8 that it could not look.
+        guard isXFS || code & 4 != 0 else { return plain }
         return VolumeError(
             .failedPrecondition,
             "cannot mount volume '\(record.volumeID)' (\(error)): its \(record.usage.fileSystem) is damaged (\(program) "
@@ -202,6 +212,20 @@ extension NodeVolumeService {
                 + "\(ToolOutput.Check(status.output).description(hasChanged: false))); "
                 + Self.wayToRepair(record, isXFS ? program : "e2fsck -f")
         )
+    }
+
+    /// What a person does about a file system with changes in its log: no repair comes before they are written.
+    private static func wayToReplay(_ record: VolumeRecord) -> String {
+        let isXFS = record.usage.fileSystem == "xfs"
+        let last =
+            isXFS
+            ? "if no kernel does, only xfs_repair -L is left, which throws those changes away: copy the image before that (rbd "
+                + "cp \(record.imageSpec.shellWord) ...)"
+            : "if no kernel does, e2fsck replays it too: nacre volume map --repair \(record.volumeID.shellWord), e2fsck on the "
+                + "device which that prints, then nacre volume unmap"
+        return
+            "whether its \(record.usage.fileSystem) is damaged cannot be told yet: its log has changes that are not in their "
+            + "places, and a mount for writing replays them, without the option or by a newer kernel; \(last)"
     }
 
     private func format(

@@ -101,7 +101,7 @@ extension NodeVolumeService {
             if request.context[StageRequest.repair] != "true" {
                 try await refuseFileSystem(record, wanted)
             } else if !usage.isReadOnly {
-                try await refuseIfCut(record, device, notes(wanted), "map volume '\(id)' to repair it")
+                try await refuseIfCut(record, device, wanted)
             }
             try await stageBlock(record, device)
         } else if try await !isMounted(record, device) {

@@ -21,6 +21,13 @@ enum ToolOutput {
         output.contains("Device size reported to be zero") || output.contains("size 0 of data subvolume is too small")
     }
 
+    /// Whether a check that writes nothing found changes in the log which no mount has written to their places yet.
+    ///
+    /// It takes each of them for damage, so what else it says tells nothing.
+    static func hasUnreplayedLog(_ output: String) -> Bool {
+        ["valuable metadata changes in a log", "skipping journal recovery"].contains { output.contains($0) }
+    }
+
     /// What a check found and did.
     struct Check: Sendable, Hashable {
         /// The problems that were not repaired, in the order in which they were found.

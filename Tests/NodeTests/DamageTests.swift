@@ -2,9 +2,11 @@ import Glibc
 import LinuxKernel
 import NodeMapping
 import NodeTestSupport
-import NodeVolumes
+import SystemPackage
 import Testing
 import Volumes
+
+@testable import NodeVolumes
 
 /// File systems that are damaged, options that would do harm, mounts that somebody uses.
 extension NodeTests {
@@ -177,6 +179,94 @@ extension NodeTests {
         try await lab.run("down", image, fsType, observer: nil)
         #expect(try lab.remains() == [])
         try await lab.remove(image)
+    }
+
+    @Test(
+        "Changes in a log that no mount has written to their places are no damage, and nobody is told to throw them away first",
+        arguments: [("ext4", "commit=soon"), ("xfs", "logbsize=17")]
+    )
+    func unreplayedLog(fsType: String, option: String) async throws {
+        let image = "unreplayed-\(fsType)"
+        let lab = try await NodeLab.fresh(image, megabytes: 400)
+        let place = lab.stagingPath(image)
+        try await lab.run("stage", image, fsType, observer: nil)
+        // What is in the log only: the file system is as after a power cut.
+        try await shell(
+            "mkdir \(place)/d && echo kept > \(place)/d/kept && sync -f \(place)/d/kept && mv \(place)/d/kept \(place)/kept "
+                + "&& rmdir \(place)/d && xfs_io -x -c 'shutdown -f' \(place)"
+        )
+        try await lab.run("down", image, fsType, observer: nil)
+        // e2fsck -p comes before a mount for writing, and replays the journal.
+        let mode = fsType == "xfs" ? VolumeCapability.Mode.singleNodeWriter : .singleNodeReaderOnly
+        let refusal = await #expect(throws: VolumeError.self) {
+            try await lab.service().stage(
+                lab.stageRequest(image, fsType: fsType, mode: mode, flags: [option]),
+                deadline: soon
+            )
+        }
+        let message = refusal?.message ?? ""
+        #expect(refusal?.code == .failedPrecondition && message.contains("'\(option)'"), "\(message)")
+        #expect(!message.contains("is damaged (") && message.contains("its log has changes"), "\(message)")
+        if let last = message.firstRange(of: "xfs_repair -L") {
+            let replay = try #require(message.firstRange(of: "a mount for writing replays them"), "\(message)")
+            #expect(replay.lowerBound < last.lowerBound)
+        }
+        #expect(try lab.remains() == [])
+        try await lab.run("stage", image, fsType, observer: nil)
+        #expect(try await shell("cat \(place)/kept") == "kept\n")
+        try await lab.run("down", image, fsType, observer: nil)
+        try await lab.remove(image)
+    }
+
+    @Test(
+        "A size that neither a checksum nor a second super block proves is no reason to keep a repair out; a proven one is"
+    )
+    func unprovenSize() async throws {
+        let lab = try await NodeLab.fresh("unproven", megabytes: 64)
+        let place = lab.stagingPath("unproven")
+        var request = lab.stageRequest("unproven")
+        request.context["mkfsOptions"] = "-O ^metadata_csum"
+        try await lab.service().stage(request, deadline: soon)
+        try await shell("echo kept > \(place)/kept")
+        try await lab.run("down", "unproven", "ext4", observer: nil)
+        var repair = lab.stageRequest("unproven", fsType: nil)
+        repair.context[StageRequest.repair] = "true"
+        let device = "\(place)/device"
+
+        // It is cut: all super blocks say so.
+        _ = try await rbd("resize --no-progress --allow-shrink rbd/unproven --size 48M")
+        await #expect { try await lab.service().stage(repair, deadline: soon) } throws: {
+            ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains("64 MiB")
+        }
+        _ = try await rbd("resize --no-progress rbd/unproven --size 64M")
+
+        // Its first super block is damaged: four times as many blocks.
+        try await lab.service().stage(repair, deadline: soon)
+        try await shell("printf '\\000\\000\\004\\000' | dd of=\(device) bs=1 seek=1028 conv=notrunc,fsync status=none")
+        try await lab.run("down", "unproven", nil, observer: nil)
+        await #expect { try await lab.service().stage(lab.stageRequest("unproven"), deadline: soon) } throws: {
+            ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains("its super block is damaged")
+                && "\($0)".contains("nacre volume map --repair") && "\($0)".contains("e2fsck -b")
+        }
+        #expect(try lab.remains() == [])
+        try await lab.service().stage(repair, deadline: soon)
+        try await shell("e2fsck -y -b 8193 -B 1024 \(device) || [ $? = 1 ]")
+        try await lab.run("down", "unproven", nil, observer: nil)
+        try await lab.service().stage(lab.stageRequest("unproven"), deadline: soon)
+        #expect(try await shell("cat \(place)/kept") == "kept\n")
+        try await lab.run("down", "unproven", "ext4", observer: nil)
+        try await lab.remove("unproven")
+    }
+
+    @Test("What the kernel lacks, who stops the caller and a cluster that is late make no file system damaged")
+    func noDamage() {
+        func failure(_ errno: Errno) -> MountFailure {
+            MountFailure(error: KernelError("mount", errno, "/x"), messages: [])
+        }
+        for errno in [Errno.noMemory, .interrupted, .timedOut, .resourceBusy] { #expect(!failure(errno).mayBeDamage) }
+        for errno in [Errno(rawValue: EUCLEAN), .badMessage, .noSuchFileOrDirectory, .ioError, .invalidArgument] {
+            #expect(failure(errno).mayBeDamage)
+        }
     }
 
     @Test("A mkfs that fails names the class's options and its reason")

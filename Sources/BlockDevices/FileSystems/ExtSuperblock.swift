@@ -40,6 +40,9 @@ public struct ExtSuperblock: Sendable, Hashable {
     /// `s_first_ino`: the first that files get; `lost+found` has it.
     let firstInode: UInt64
 
+    /// Whether a checksum is over it, which was compared.
+    let hasChecksum: Bool
+
     /// Its size in bytes.
     public var sizeBytes: UInt64 { blockCount.multipliedReportingOverflow(by: blockBytes).partialValue }
 
@@ -66,7 +69,8 @@ public struct ExtSuperblock: Sendable, Hashable {
         blockCount = UInt64(low) | (is64Bit ? UInt64(high) << 32 : 0)
         guard blockCount > 0, blockCount <= UInt64.max / blockBytes, firstDataBlock <= 1 else { return nil }
         // The crc32c of everything before it; RO_COMPAT_METADATA_CSUM.
-        if readOnly & 0x400 != 0 {
+        hasChecksum = readOnly & 0x400 != 0
+        if hasChecksum {
             guard block.little(UInt32.self, at: 0x3FC) == CRC32.ceph(block.prefix(0x3FC)) else { return nil }
         }
         // A value on a disk can be arbitrary; a descriptor is never larger than a block.

@@ -111,6 +111,38 @@ public struct GrowthLimit: Sendable, Hashable {
         return MemorySource(sizeBytes: size, parts: [(0, buffer.copy(0..<count))])
     }
 
+    /// Whether the size of the file system on a device can be believed: a checksum is over its super block, or the second
+    /// super block says the same.
+    ///
+    /// Without a checksum a damaged super block can say any size. The second one is that of the second group; a device
+    /// that ends before it has none.
+    public static func isSizeProven(on path: String) throws(KernelError) -> Bool {
+        let head = try head(of: path)
+        let (offset, isSame): (UInt64, ([UInt8]) -> Bool)
+        if let found = XFSSuperblock(head) {
+            guard !found.hasChecksum else { return true }
+            let first = head.bytes(at: 0, count: 16)
+            (offset, isSame) = (times(found.groupBlocks, found.blockBytes), { Array($0.prefix(16)) == first })
+        } else if let found = ExtSuperblock(head) {
+            guard !found.hasChecksum else { return true }
+            let first = head.bytes(at: ExtSuperblock.offset, count: 1024)
+            offset = times(found.firstDataBlock + found.groupBlocks, found.blockBytes)
+            // Its size, its magic number and its UUID.
+            isSame = { second in
+                [0x4..<0x8, 0x38..<0x3A, 0x68..<0x78, 0x150..<0x154].allSatisfy { first[$0] == second[$0] }
+            }
+        } else {
+            return false
+        }
+        let descriptor = try ContentProbe.openUncached(path)
+        let start = offset & ~4095
+        guard try descriptor.endOffset() >= start &+ 8192, start < .max - 8192 else { return false }
+        let buffer = AlignedBuffer(count: 8192)
+        guard try descriptor.readBlocks(into: buffer, count: 8192, at: start) == 8192 else { return false }
+        let skipped = Int(offset - start)
+        return isSame(Array(buffer.copy(skipped..<skipped + 1024)))
+    }
+
     /// That of the file system on a device.
     public static func limit(of path: String) throws(KernelError) -> GrowthLimit? {
         GrowthLimit(try Self.head(of: path))

@@ -19,6 +19,9 @@ public struct XFSSuperblock: Sendable, Hashable {
     /// Where its log is, in bytes; `nil` if it lies on another device.
     let log: ByteExtent?
 
+    /// Whether a checksum is over it, which was compared.
+    let hasChecksum: Bool
+
     /// Its size in bytes.
     public var sizeBytes: UInt64 { blockCount.multipliedReportingOverflow(by: blockBytes).partialValue }
 
@@ -36,7 +39,8 @@ public struct XFSSuperblock: Sendable, Hashable {
             let sectorBytes = head.big(UInt16.self, at: 102), sectorBytes.nonzeroBitCount == 1,
             (512...32768).contains(sectorBytes), blockCount <= UInt64.max / UInt64(blockBytes)
         else { return nil }
-        if version & 0xF == 5 {
+        hasChecksum = version & 0xF == 5
+        if hasChecksum {
             var sector = source.bytes(at: 0, count: Int(sectorBytes))
             guard sector.count == Int(sectorBytes), let sum = sector.little(UInt32.self, at: 224) else { return nil }
             sector.replaceSubrange(224..<228, with: [0, 0, 0, 0])
