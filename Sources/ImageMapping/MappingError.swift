@@ -45,14 +45,24 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
     package var holderIsSilent: Bool { silentHolder ?? false }
     private var silentHolder: Bool?
 
+    /// The node that has the image; nothing where no node has made a note, or where that is not why.
+    package private(set) var holder: String?
+
     private enum CodingKeys: CodingKey {
-        case kind, message, silentHolder, blocklisted
+        case kind, message, silentHolder, blocklisted, holder
     }
 
     /// Makes an error with its sentence.
     public init(_ kind: Kind, _ message: String) {
         self.kind = kind
         self.message = message
+    }
+
+    /// The same, of an image that a node has.
+    package func of(holder: String) -> Self {
+        var error = self
+        error.holder = holder
+        return error
     }
 
     /// The same, of an image whose holder does not answer.

@@ -216,6 +216,7 @@ package struct ImageClaim {
             .inUse,
             "image \(image) is in use on \(client), mapped by \(record.mapper); unmap it there first, or \(fence)"
         )
+        .of(holder: record.node)
     }
 
     private static func double(_ image: ImageAddress, _ client: ImageClient, _ node: NodeIdentity) -> MappingError {

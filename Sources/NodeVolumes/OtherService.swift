@@ -27,9 +27,13 @@ public enum OtherService {
         let place = "/mappings/\(image.fileName)/mount"
         let own = own.map { (try? KernelFile.canonical($0)) ?? $0 }
         let mounts = (try? MountTable.current().mounts) ?? []
-        return mounts.map(\.mountPoint).filter { $0.endsExactly(with: place) }
-            .map { String(decoding: $0.utf8.dropLast(place.utf8.count), as: UTF8.self) }
-            .first { directory in own.map { !$0.isExactly(directory) } ?? true }
+        let found = mounts.filter { $0.mountPoint.endsExactly(with: place) }
+        // A state directory that is bound elsewhere shows its mounts there too.
+        let ours = Set(
+            found.filter { mount in own.map { mount.mountPoint.isExactly($0 + place) } ?? false }.map(\.device)
+        )
+        return found.first { !ours.contains($0.device) }
+            .map { String(decoding: $0.mountPoint.utf8.dropLast(place.utf8.count), as: UTF8.self) }
     }
 }
 
@@ -48,9 +52,9 @@ extension NodeVolumeService {
 
     /// Why an image cannot be mapped; one that this node has by another service is not to be fenced.
     func explained(_ error: MappingError, _ image: ImageAddress) async -> VolumeError {
-        guard error.kind == .inUse, error.message.contains("'\(info.nodeID)'"), error.message.contains("node fence"),
-            let other = await elsewhere(image)
-        else { return VolumeError(error) }
+        guard error.holder.map({ $0.isExactly(info.nodeID) }) ?? false, let other = await elsewhere(image) else {
+            return VolumeError(error)
+        }
         return VolumeError(.failedPrecondition, "cannot map image \(image): \(other)")
     }
 }
