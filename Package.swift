@@ -167,7 +167,7 @@ let package = Package(
         room(
             "VolumeServer",
             [
-                "VolumeAPI", "JSON", "Volumes", "Secrets", "ExactText",
+                "VolumeAPI", "JSON", "Volumes", "Blocking", "Secrets", "ExactText",
                 collections, coreMetrics, httpTypes, hummingbirdCore, logging, nioCore, nioHTTP1, nioPosix,
                 serviceLifecycle,
             ],
@@ -259,8 +259,9 @@ let package = Package(
             "NodeTests",
             [
                 "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "ImageServing", "ImageOwnership",
-                "KernelMapping", "ImageMapping", "PlaceGate", "LinuxKernel", "RBD", "Volumes", "TestSupport", "nacre",
-                logging, subprocess, system,
+                "KernelMapping", "ImageMapping", "PlaceGate", "LinuxKernel", "Blocking", "RBD", "Volumes",
+                "TestSupport",
+                "nacre", logging, subprocess, system,
             ]
         ),
         // Several nodes with networks and boots of their own, on a real Ceph; the program itself is started.

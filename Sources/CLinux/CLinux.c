@@ -140,22 +140,27 @@ int clinux_shared_memory(const char *name, uint64_t size) {
 
 int clinux_socket_pair(int ends[2]) { return CHECKED(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)); }
 
-static int unix_socket(const char *path, int (*bring_up)(int, const struct sockaddr *, socklen_t)) {
+static int unix_socket(const char *path, int seconds, int (*bring_up)(int, const struct sockaddr *, socklen_t)) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof address.sun_path) return -ENAMETOOLONG;
     strcpy(address.sun_path, path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
-    if (bring_up(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
+    // A connect waits as long as a send where the listener has as many as it keeps and accepts none; 0 is no limit.
+    struct timeval limit = {.tv_sec = seconds};
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
+        bring_up(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
     int error = errno;
     close(fd);
     return -error;
 }
 
-int clinux_connect(const char *path) { return unix_socket(path, connect); }
+int clinux_connect(const char *path, int seconds) { return unix_socket(path, seconds, connect); }
 
 int clinux_listen(const char *path) {
-    int fd = unix_socket(path, bind);
+    int fd = unix_socket(path, 0, bind);
     if (fd < 0 || listen(fd, 16) == 0) return fd;
     int error = errno;
     close(fd);

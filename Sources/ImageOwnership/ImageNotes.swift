@@ -33,7 +33,12 @@ package struct ImageNotes: Sendable {
 
     /// Which image has the name now.
     package func whereabouts() throws(MappingError) -> ImageWhereabouts {
-        try ImageWhereabouts(of: identity, as: image, on: context.cluster)
+        do throws(RADOSError) {
+            try context.cluster.refreshMap()
+        } catch {
+            throw MappingError("look up which image is named \(image)", error)
+        }
+        return try ImageWhereabouts(of: identity, as: image, on: context.cluster)
     }
 
     /// Whether an object of the image exists that holds a part of a range; `nil` if that would take long to tell.

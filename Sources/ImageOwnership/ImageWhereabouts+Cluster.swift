@@ -6,7 +6,7 @@ internal import SystemPackage
 extension ImageWhereabouts {
     /// Asks the cluster which image has a name.
     ///
-    /// Blocks. Fetches the latest OSD map: the pool may have been made anew under its name.
+    /// Blocks. The connection must have the latest OSD map: the pool may have been made anew under its name.
     ///
     /// - Parameters:
     ///   - mapped: The image that is mapped.
@@ -16,11 +16,6 @@ extension ImageWhereabouts {
     package init(of mapped: ImageIdentity, as image: ImageAddress, on cluster: Cluster) throws(MappingError) {
         let what = "look up which image is named \(image)"
         var named: ImageIdentity?
-        do throws(RADOSError) {
-            try cluster.refreshMap()
-        } catch {
-            throw MappingError(what, error)
-        }
         if let context = try Self.context(image.pool, image.namespace, cluster, what) {
             do throws(RBDError) {
                 named = try context.idOfImage(named: image.name).map {

@@ -36,7 +36,6 @@ extension KernelRBDMapper: ImageMapper {
         request.monitors = monitors.forLibrados
         let known = (record(of: request.image)?.hosts ?? []) + monitors.addresses
         if let device = try reusable(request, hosts: known) {
-            try refuseAnother(device, request)
             return try finish(device, request, observer)
         }
         do throws(KernelError) {
@@ -119,14 +118,6 @@ extension KernelRBDMapper: ImageMapper {
         return device
     }
 
-    /// Refuses a device of an image whose name is another one's by now: what is locked and noted by the name would be
-    /// that one's.
-    private func refuseAnother(_ device: KernelRBDDevice, _ request: MapRequest) throws(MappingError) {
-        guard let owner, let identity = device.identity else { return }
-        try owner.whereabouts(of: identity, as: request.image, request)?
-            .refuseChange("map image \(request.image)", of: request.image)
-    }
-
     /// Which image the kernel has mapped, and which has its name, by the owner's connection.
     public func whereabouts(
         of image: ImageAddress,
@@ -146,19 +137,15 @@ extension KernelRBDMapper: ImageMapper {
         try hold(device, request)
         observer(.waitingForNode, device.path)
         do throws(KernelError) {
-            let recorded = record(of: request.image)
-            if recorded == nil || recorded?.identity != device.identity {
-                var record =
-                    recorded
-                    ?? KernelRBDRecord(
-                        version: 1,
-                        image: request.image,
-                        sharing: request.sharing,
-                        mapper: .krbd,
-                        hosts: device.monitors,
-                        isForced: false
-                    )
-                record.identity = device.identity
+            if record(of: request.image) == nil {
+                let record = KernelRBDRecord(
+                    version: 1,
+                    image: request.image,
+                    sharing: request.sharing,
+                    mapper: .krbd,
+                    hosts: device.monitors,
+                    isForced: false
+                )
                 try KernelFile.makeDirectories(directory(of: request.image).path)
                 try KernelFile.replace(directory(of: request.image).record, with: json(record))
             }

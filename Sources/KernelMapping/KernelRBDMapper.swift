@@ -145,8 +145,6 @@ struct KernelRBDRecord: Codable, Sendable {
     let hosts: [String]
     /// Whether it goes even when it is open.
     let isForced: Bool
-    /// The image itself; nothing until it is mapped, and in the records of a version that did not write it.
-    var identity: ImageIdentity?
 }
 
 /// Ensures that an image which the kernel maps has one writing node; the kernel's own lock does not name the node.

@@ -49,15 +49,30 @@ public enum FileSystemControl {
     /// Implements `XFS_IOC_FSGROWFSDATA`.
     public static func growXFS(at path: String, toBytes bytes: UInt64) throws(KernelError) {
         let directory = try OwnedDescriptor(opening: path, O_RDONLY | O_DIRECTORY)
+        guard let (wanted, inodePercent) = try growth(ofXFS: directory, path, bytes) else { return }
+        let grown = clinux_xfs_grow_data(directory.rawValue, wanted, inodePercent)
+        try accepted("XFS_IOC_FSGROWFSDATA", path, grown)
+    }
+
+    /// Whether the xfs mounted at `path` is smaller than `bytes` by a block or more; reads nothing from its device.
+    ///
+    /// Implements `XFS_IOC_FSGEOMETRY`.
+    public static func canGrowXFS(at path: String, toBytes bytes: UInt64) throws(KernelError) -> Bool {
+        try growth(ofXFS: OwnedDescriptor(opening: path, O_RDONLY | O_DIRECTORY), path, bytes) != nil
+    }
+
+    private static func growth(
+        ofXFS directory: borrowing OwnedDescriptor,
+        _ path: String,
+        _ bytes: UInt64
+    ) throws(KernelError) -> (blocks: UInt64, inodePercent: UInt32)? {
         var blockSize: UInt32 = 0
         var blocks: UInt64 = 0
         var inodePercent: UInt32 = 0
         let result = clinux_xfs_geometry(directory.rawValue, &blockSize, &blocks, &inodePercent)
         try accepted("XFS_IOC_FSGEOMETRY", path, result)
         let wanted = bytes / UInt64(blockSize)
-        guard wanted > blocks else { return }
-        let grown = clinux_xfs_grow_data(directory.rawValue, wanted, inodePercent)
-        try accepted("XFS_IOC_FSGROWFSDATA", path, grown)
+        return wanted > blocks ? (wanted, inodePercent) : nil
     }
 
     /// Discards the free space of the file system at `path`; returns the discarded bytes.

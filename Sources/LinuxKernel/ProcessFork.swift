@@ -77,10 +77,17 @@ extension OwnedDescriptor {
         }
     }
 
-    /// Connects to the socket at `path`; ECONNREFUSED if no process listens.
-    public static func connected(to path: String) throws(KernelError) -> OwnedDescriptor {
-        try through(path) { (short) throws(KernelError) in
-            try OwnedDescriptor(adopting: accepted("connect", path, clinux_connect(short)), subject: path)
+    /// Connects to the socket at `path`.
+    ///
+    /// - Parameters:
+    ///   - path: Of any length.
+    ///   - seconds: How long the connect, and each read and write after it, may take.
+    /// - Returns: The connection.
+    /// - Throws: `KernelError`; ECONNREFUSED if no process listens, EAGAIN if one does not accept in time.
+    public static func connected(to path: String, within seconds: Int) throws(KernelError) -> OwnedDescriptor {
+        let limit = CInt(clamping: max(1, seconds))
+        return try through(path) { (short) throws(KernelError) in
+            try OwnedDescriptor(adopting: accepted("connect", path, clinux_connect(short, limit)), subject: path)
         }
     }
 

@@ -139,10 +139,30 @@ public final class ImageMappers: Sendable {
     public func whereabouts(
         of image: ImageAddress,
         _ request: MapRequest?,
-        within seconds: Int = 10
+        within seconds: Int
     ) throws(MappingError) -> ImageWhereabouts? {
-        guard let mapper = try present(image), try mapper.device(of: image) != nil else { return nil }
-        return try mapper.whereabouts(of: image, request, within: seconds)
+        try present(image)?.whereabouts(of: image, request, within: seconds)
+    }
+
+    /// What the image's server found last of that, at once; `nil` if it has none, or none that knows.
+    public func lastWhereabouts(of image: ImageAddress) -> ImageWhereabouts? {
+        ImageServers(stateDirectory: stateDirectory).lastWhereabouts(of: image)
+    }
+
+    /// Writes down which image is mapped, where that is not known, for the server that takes over from a dead one; not
+    /// beside another call for the image.
+    ///
+    /// The kernel knows which image it has, and has no record for that.
+    public func note(_ identity: ImageIdentity, of image: ImageAddress) throws(MappingError) {
+        guard let mapper = try present(image), mapper.kind != .krbd else { return }
+        do throws(KernelError) {
+            try MappingRecord.note(
+                identity,
+                in: MappingDirectory(path: "\(stateDirectory)/mappings/\(image.fileName)")
+            )
+        } catch {
+            throw MappingError("write down which image \(image) is", error)
+        }
     }
 
     /// Whether `map` would find the device that the image has here, and not replace it by another one.

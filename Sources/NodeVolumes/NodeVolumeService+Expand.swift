@@ -80,10 +80,11 @@ extension NodeVolumeService {
         return size
     }
 
-    /// What mounts a volume anew: a pod's path is kubelet's, and all others are of `nacre volume mount`.
+    /// What mounts a volume anew: a pod's path is kubelet's; others are of `nacre volume mount` or another caller of CSI.
     static func anew(_ record: VolumeRecord) -> String {
         record.targets.contains { isPodPath($0.path) }
-            ? "restart its pod" : "end its use here and mount it again (nacre volume unmount, nacre volume mount)"
+            ? "restart its pod"
+            : "end its use here and mount it again (nacre volume unmount and mount, if it was mounted by nacre volume mount)"
     }
 
     /// The volume with this handle on this node, and the requested path.

@@ -1,4 +1,6 @@
+internal import Blocking
 internal import ImageMapping
+internal import Logging
 internal import NodeMapping
 internal import Volumes
 
@@ -11,20 +13,66 @@ extension NodeVolumeService {
     /// - Parameters:
     ///   - what: What cannot be done: `publish volume 'x'`.
     ///   - id: The volume.
-    /// - Throws: `VolumeError` with `.failedPrecondition` that names both images, `.unavailable` when the cluster does not
-    ///   answer.
-    func refuseAnother(_ what: String, _ id: VolumeID) async throws(VolumeError) {
-        let (address, mapper, asker) = (address(of: id), mapper, asker(of: id))
-        try await mapping { (_) throws(MappingError) in
-            let found: ImageWhereabouts?
-            do throws(MappingError) {
-                found = try mapper.whereabouts(of: address, asker)
-            } catch {
-                // Its I/O fails already, and what stages it again replaces the device.
-                guard error.isBlocklisted else { throw error }
+    ///   - request: How it is to be mapped; nothing for how it was.
+    ///   - isMounted: Whether its device is mounted here. Then an outage or a key that was changed hinders nothing:
+    ///     kubelet repeats its calls for every pod when it is started anew, and `stats` tells later what was not told now.
+    /// - Throws: `VolumeError` with `.failedPrecondition` that names both images; where nothing is mounted also
+    ///   `.unavailable` when the cluster does not answer.
+    func refuseAnother(
+        _ what: String,
+        _ id: VolumeID,
+        as request: MapRequest? = nil,
+        isMounted: Bool = false
+    ) async throws(VolumeError) {
+        let (address, asker) = (address(of: id), request ?? asker(of: id))
+        do throws(MappingError) {
+            guard let found = try await whereabouts(address, asker, within: isMounted ? 3 : 10) else {
+                // Who stages it tells as whom to ask.
+                if asker == nil { warn(id, "it is not known as whom to ask before the volume is staged again") }
                 return
             }
-            try found?.refuseChange(what, of: address)
+            let mapper = mapper
+            try await pool.run { () throws(MappingError) in try mapper.note(found.mapped, of: address) }
+            try found.refuseChange(what, of: address)
+        } catch  where error.isBlocklisted {
+            // Its I/O fails already, and what stages it again replaces the device.
+            return
+        } catch  where error.kind != .replaced && isMounted {
+            warn(id, error.message)
+        } catch {
+            throw VolumeError(error)
         }
+    }
+
+    private func warn(_ id: VolumeID, _ reason: String) {
+        logger.warning(
+            "cannot tell whether the image of a volume still has its name",
+            metadata: ["volume": "\(id)", "why": "\(reason)"]
+        )
+    }
+
+    /// Asks on threads that nothing else needs, and waits no longer than it was told, whoever is asked.
+    private func whereabouts(
+        _ image: ImageAddress,
+        _ asker: MapRequest?,
+        within seconds: Int
+    ) async throws(MappingError) -> ImageWhereabouts? {
+        let (mapper, lookups, end) = (mapper, lookups(of: image), ContinuousClock.now + .seconds(seconds))
+        let answer = await bounded(until: end) {
+            await lookups.run { () -> Result<ImageWhereabouts?, MappingError>? in
+                // Who asked has gone on.
+                guard .now < end else { return nil }
+                return Result { () throws(MappingError) in
+                    try mapper.whereabouts(of: image, asker, within: seconds)
+                }
+            }
+        }
+        guard let answer = answer ?? nil else {
+            throw MappingError(
+                .unavailable,
+                "cannot tell within \(seconds) s which image is named '\(image)' now; does its cluster answer ('ceph status')?"
+            )
+        }
+        return try answer.get()
     }
 }

@@ -69,7 +69,7 @@ extension NodeVolumeService {
                     + "unstage and stage it again"
             )
         }
-        try await refuseAnother("publish volume '\(id)'", id)
+        try await refuseAnother("publish volume '\(id)'", id, isMounted: true)
         try await refuseSecond(target, record)
         try await refuseOverlap(target.path, .target, of: "\(id)")
         // Checked before it is recorded, because the record says what an unpublish may remove.
@@ -127,7 +127,7 @@ extension NodeVolumeService {
         )
     }
 
-    private func kind(of path: String) async throws(VolumeError) -> FileKind? {
+    func kind(of path: String) async throws(VolumeError) -> FileKind? {
         try await at(path, "look at '\(path)'") { (place) throws(KernelError) in try place.kind() }
     }
 

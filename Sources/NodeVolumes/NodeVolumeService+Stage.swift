@@ -95,27 +95,25 @@ extension NodeVolumeService {
             unmapOptions: request.context["unmapOptions"] ?? ""
         )
         if usage.isBlock { try await refuseWhileShown(record, address) }
+        let present = try await stagedDevice(record, address)
+        try await refuseAnother("stage volume '\(id)'", id, as: wanted, isMounted: present != nil)
         let device = try await mapped(wanted, by: choice, deadline: deadline)
         record.device = "\(device.device)"
         if usage.isBlock {
-            if request.context[StageRequest.repair] != "true" {
-                try await refuseFileSystem(record, wanted)
-            } else if !usage.isReadOnly {
-                try await refuseIfCut(record, device, wanted)
+            // What it holds was looked at before it was bound here, and nobody can look during an outage.
+            if device.device != present {
+                if request.context[StageRequest.repair] != "true" {
+                    try await refuseFileSystem(record, wanted)
+                } else if !usage.isReadOnly {
+                    try await refuseIfCut(record, device, wanted)
+                }
             }
             try await stageBlock(record, device)
         } else if try await !isMounted(record, device) {
             try await prepareFileSystem(&record, device, wanted, request.context["mkfsOptions"])
             try await mountStage(record, device, request.context["mkfsOptions"])
-        } else if record.usage.fileSystem == "xfs" {
-            try await refuseGrowth(of: record, on: device.path, to: device.sizeBytes)
         }
-        if !usage.isBlock, record.usage.fileSystem == "xfs", !usage.isReadOnly {
-            enter(NodeStep.growingFileSystem, path)
-            try await kernel("grow the file system of volume '\(id)'") { () throws(KernelError) in
-                try FileSystemControl.growXFS(at: path, toBytes: device.sizeBytes)
-            }
-        }
+        if !usage.isBlock, record.usage.fileSystem == "xfs", !usage.isReadOnly { try await growXFS(record, device) }
         enter(NodeStep.recordingStaged, "\(id)")
         record.isStaged = true
         try await save(record)
@@ -155,6 +153,19 @@ extension NodeVolumeService {
             "cannot stage volume '\(record.volumeID)' anew: its device is dead and still published at "
                 + "\(places.map { "'\($0)'" }.joined(separator: ", ")); end that pod, so that it is unpublished there, first"
         )
+    }
+
+    /// The volume's device, if it is alive and at the staging path.
+    private func stagedDevice(
+        _ record: VolumeRecord,
+        _ address: ImageAddress
+    ) async throws(VolumeError) -> DeviceNumber? {
+        let mapper = mapper
+        guard record.isStaged, let mount = try await mountTable().mount(at: record.stagedMount),
+            let device = try await mapping({ (_) throws(MappingError) in try mapper.device(of: address) }),
+            OwnMount(record, device).matches(mount, try? await kind(of: record.stagedMount))
+        else { return nil }
+        return device.device
     }
 
     /// Whether this device is mounted at the staging path; detaches a dead device that is still mounted there.
@@ -217,6 +228,22 @@ extension NodeVolumeService {
             throw Self.placeError(failure.error, record.stagingPath, "stage volume '\(record.volumeID)'")
         }
         throw await diagnose(record, device, failure, options, mkfsOptions)
+    }
+
+    /// Grows a mounted xfs to its device's size.
+    ///
+    /// Where it has that size, the device is not read: during an outage that would wait, and hold a thread.
+    private func growXFS(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) {
+        let (path, what) = (record.stagingPath, "grow the file system of volume '\(record.volumeID)'")
+        enter(NodeStep.growingFileSystem, path)
+        let canGrow = try await kernel(what) { () throws(KernelError) in
+            try FileSystemControl.canGrowXFS(at: path, toBytes: device.sizeBytes)
+        }
+        guard canGrow else { return }
+        try await refuseGrowth(of: record, on: device.path, to: device.sizeBytes)
+        try await kernel(what) { () throws(KernelError) in
+            try FileSystemControl.growXFS(at: path, toBytes: device.sizeBytes)
+        }
     }
 
     private func stageBlock(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) {

@@ -48,13 +48,13 @@ extension NodeVolumeService {
                     + "since, and what was written last may be lost; \(anew), which maps the volume anew"
             )
         }
-        // Only a server is asked, for it answers in seconds or not at all; a cluster that is away is no news here.
+        // Only a server that answers is asked, for what it found last: a cluster that is away is no news here.
         let whereabouts = await pool.run {
-            server == nil ? nil : (try? mapper.whereabouts(of: address, nil, within: 2)) ?? nil
+            server?.statistics == nil ? nil : mapper.lastWhereabouts(of: address)
         }
         if let change = whereabouts?.change(of: address) {
             return Self.abnormal(
-                "\(change); its users here write to the former one; end them, so that it is unstaged"
+                "\(change); its users here write to the one in use; end them, so that it is unstaged"
             )
         }
         let replaced = server?.replacements ?? 0

@@ -39,6 +39,8 @@ public final class NodeVolumeService: NodeService {
     let records: VolumeRecords
     let clusters: ClusterResolver
     let pool: BlockingPool
+    /// For questions that a cluster has to answer, by its id: while it is away, they must not take the threads of all others.
+    private let lookups = Mutex<[String: BlockingPool]>([:])
     let operations: Operations
     let logger: Logger
     private let standstill: Standstill
@@ -100,6 +102,16 @@ public final class NodeVolumeService: NodeService {
     func asker(of id: VolumeID) -> MapRequest? {
         guard let user = users.withLock({ $0[id] }), let monitors = try? clusters(id).monitors else { return nil }
         return MapRequest(image: address(of: id), monitors: monitors, credentials: user, sharing: .oneNode)
+    }
+
+    /// The threads for questions to the cluster of a volume.
+    func lookups(of image: ImageAddress) -> BlockingPool {
+        lookups.withLock { pools in
+            if let pool = pools[image.clusterID] { return pool }
+            let pool = BlockingPool(threads: 4)
+            pools[image.clusterID] = pool
+            return pool
+        }
     }
 
     /// Runs blocking kernel work on the pool; `what` says what could not be done: `mount 'x'`.

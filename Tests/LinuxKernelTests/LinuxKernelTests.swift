@@ -1,5 +1,6 @@
 import ExactText
 import Glibc
+import SystemPackage
 import Testing
 
 @testable import LinuxKernel
@@ -194,9 +195,27 @@ struct KernelTextTests {
         }
     }
 
+    @Test("Who listens and accepts nobody, as a process that was stopped, keeps none of those who connect for ever")
+    func acceptsNobody() throws {
+        let path = "/tmp/nacre-deaf-\(getpid())"
+        let listener = try OwnedDescriptor.listening(at: path)
+        defer { unlink(path) }
+        var causes: [Errno] = []
+        for _ in 0..<20 {
+            do throws(KernelError) {
+                _ = try OwnedDescriptor.connected(to: path, within: 1)
+            } catch {
+                causes.append(error.errno)
+            }
+        }
+        // The kernel keeps one more than the listener asked for.
+        #expect(causes == Array(repeating: .resourceTemporarilyUnavailable, count: 3))
+        #expect(listener.rawValue >= 0)
+    }
+
     @Test("Who listens nowhere is told as such, and a name that is too long as that")
     func moreCauses() {
-        #expect { _ = try OwnedDescriptor.connected(to: "/tmp/nobody-\(getpid())") } throws: {
+        #expect { _ = try OwnedDescriptor.connected(to: "/tmp/nobody-\(getpid())", within: 1) } throws: {
             ($0 as? KernelError)?.cause == "there is none"
         }
         #expect { try KernelFile.makeDirectories("/tmp/\(String(repeating: "x", count: 300))") } throws: {

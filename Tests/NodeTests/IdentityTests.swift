@@ -61,6 +61,22 @@ extension NodeTests {
         try await lab.remove(image)
     }
 
+    @Test("A service's own mount that is seen at another path, too, is not another service's")
+    func ownMountElsewhere() async throws {
+        let lab = try await NodeLab.fresh("twice-seen", megabytes: 16)
+        try await lab.run("stage", "twice-seen", nil, observer: nil)
+        let elsewhere = "\(lab.directory)-elsewhere"
+        try await shell("mkdir \(elsewhere) && mount --rbind --make-private \(lab.directory) \(elsewhere)")
+        let id = try VolumeID(parsing: lab.handle("twice-seen"))
+        #expect(OtherService.stateDirectory(having: id, besides: lab.directory) == nil)
+        #expect(OtherService.stateDirectory(having: id, besides: elsewhere) == nil)
+        #expect(OtherService.stateDirectory(having: id, besides: "/nowhere") == lab.directory)
+        try await shell("umount -R \(elsewhere) && rmdir \(elsewhere)")
+        try await lab.run("down", "twice-seen", nil, observer: nil)
+        #expect(try lab.remains() == [])
+        try await lab.remove("twice-seen")
+    }
+
     private func imageID(_ image: String) async throws -> String {
         try await rbd("info rbd/\(image)").split(separator: "\n").compactMap { line in
             line.hasPrefix("\tid: ") ? String(line.dropFirst(5)) : nil

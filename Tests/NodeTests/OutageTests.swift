@@ -1,3 +1,4 @@
+import Blocking
 import Foundation
 import Glibc
 import ImageIO
@@ -156,6 +157,72 @@ extension NodeTests {
     }
 
     /// Runs a command on daemons of the cluster that these tests share.
+    @Test(
+        "fuse: while the cluster is frozen a repeated stage, publish and unpublish are done, and stats answer",
+        arguments: ["ext4", "xfs", nil]
+    )
+    func repeatedInOutage(fsType: String?) async throws {
+        let image = "repeated-\(fsType ?? "block")"
+        let lab = try await NodeLab.fresh(image, megabytes: 400)
+        let service = lab.service()
+        try await service.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+        try await service.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
+        let stats = StatsRequest(volumeID: lab.handle(image), volumePath: lab.targetPath(image), stagingPath: "")
+        try await microCluster("freeze mon.x osd.0 osd.1 osd.2")
+        let failure: VolumeError?
+        do throws(VolumeError) {
+            // kubelet repeats its calls for every pod when it is started anew; the service may be a new one as well.
+            for service in [service, lab.service()] {
+                try await service.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+                try await service.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
+                _ = try await service.stats(stats, deadline: soon)
+            }
+            try await service.unpublish(
+                volumeID: lab.handle(image),
+                targetPath: lab.targetPath(image),
+                deadline: soon
+            )
+            failure = nil
+        } catch {
+            failure = error
+        }
+        try await microCluster("thaw mon.x osd.0 osd.1 osd.2 --wait")
+        #expect(failure == nil)
+        // Once the cluster answers, another image is refused again.
+        _ = try await rbd("mv rbd/\(image) rbd/\(image)-broken")
+        await #expect {
+            try await service.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
+        } throws: { ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains("\(image)-broken") }
+        _ = try await rbd("mv rbd/\(image)-broken rbd/\(image)")
+        try await lab.run("down", image, fsType, observer: nil)
+        #expect(try lab.remains() == [])
+        try await lab.remove(image)
+    }
+
+    @Test("fuse: a server that is stopped keeps nobody who asks it, and a repeated stage and publish are done")
+    func stoppedServer() async throws {
+        let lab = try await NodeLab.fresh("deaf", megabytes: 16)
+        let service = lab.service()
+        try await service.stage(lab.stageRequest("deaf", fsType: nil), deadline: soon)
+        try await service.publish(lab.publishRequest("deaf", fsType: nil), deadline: soon)
+        let server = try #require(lab.status("deaf")?.server)
+        try server.send(SIGSTOP)
+        let askers = BlockingPool(threads: 20)
+        // More than its socket keeps.
+        let answers = await withTaskGroup(of: Bool.self) { group in
+            for _ in 0..<20 { group.addTask { await askers.run { lab.status("deaf")?.statistics != nil } } }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(answers == Array(repeating: false, count: 20))
+        try await service.stage(lab.stageRequest("deaf", fsType: nil), deadline: soon)
+        try await service.publish(lab.publishRequest("deaf", fsType: nil), deadline: soon)
+        try server.send(SIGCONT)
+        _ = try await lab.eventually("an answer") { lab.status("deaf")?.statistics }
+        try await lab.run("down", "deaf", nil, observer: nil)
+        #expect(try lab.remains() == [])
+        try await lab.remove("deaf")
+    }
+
     func microCluster(_ words: String) async throws {
         let tool = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../tools/micro-cluster")
             .path

@@ -54,9 +54,10 @@ pid_t clinux_fork(void);
 int clinux_shared_memory(const char *name, uint64_t size);
 /// Two ends of a UNIX stream, closed at exec.
 int clinux_socket_pair(int ends[2]);
-/// A UNIX stream socket that listens at `path`, or one that is connected to who listens there.
+/// A UNIX stream socket that listens at `path`, or one that is connected to who listens there. The connect, each read and
+/// each write wait `seconds` at most.
 int clinux_listen(const char *path);
-int clinux_connect(const char *path);
+int clinux_connect(const char *path, int seconds);
 /// A generic netlink socket whose answers are waited for `seconds` at most.
 int clinux_generic_netlink(int seconds);
 

@@ -70,7 +70,9 @@ extension FuseLoopMapper: ImageMapper {
         _ request: MapRequest?,
         within seconds: Int
     ) throws(MappingError) -> ImageWhereabouts? {
-        try ServerControl.whereabouts(of: image, in: directory(of: image), within: seconds)
+        let directory = directory(of: image)
+        guard try isServing(directory, image) else { return nil }
+        return try ServerControl.whereabouts(of: image, at: directory.control, within: seconds)
     }
 
     /// Whether objects exist, looked up by the image's server.

@@ -39,7 +39,7 @@ extension FuseLoopMapper {
         do throws(KernelError) {
             return try isServed(directory)
         } catch {
-            throw MappingError("map image \(image)", error)
+            throw MappingError("find the server of image \(image)", error)
         }
     }
 

@@ -66,7 +66,6 @@ public final class FuseLoopMapper: Sendable {
         observer: Observer = { _, _ in }
     ) throws(MappingError) -> MappedDevice {
         let directory = directory(of: image)
-        if try isServing(directory, image) { try ServerControl.refuseAnother(image, in: directory) }
         var predecessor: String?
         let node: NodeIdentity
         do throws(KernelError) {

@@ -58,7 +58,8 @@ extension NBDMapper: ImageMapper {
         _ request: MapRequest?,
         within seconds: Int
     ) throws(MappingError) -> ImageWhereabouts? {
-        try ServerControl.whereabouts(of: image, in: directory(of: image), within: seconds)
+        guard try device(of: image) != nil else { return nil }
+        return try ServerControl.whereabouts(of: image, at: directory(of: image).control, within: seconds)
     }
 
     /// Whether objects exist, looked up by the image's server.

@@ -72,7 +72,6 @@ public final class NBDMapper: Sendable {
         observer: Observer = { _, _ in }
     ) throws(MappingError) -> MappedDevice {
         let directory = directory(of: image)
-        if try device(of: image) != nil { try ServerControl.refuseAnother(image, in: directory) }
         let node: NodeIdentity
         do throws(KernelError) {
             node = try NodeIdentity.current(name: nodeID, stateDirectory: stateDirectory)

@@ -43,6 +43,13 @@ public struct ImageServers: Sendable {
         )
     }
 
+    /// Which image the server has and which has its name, as it found last; answered as `status` is.
+    package func lastWhereabouts(of image: ImageAddress) -> ImageWhereabouts? {
+        let directory = MappingDirectory(path: "\(stateDirectory)/mappings/\(image.fileName)")
+        let answer: ServerControl.Place? = ServerControl.ask("known", at: directory.control, within: 2)
+        return answer?.whereabouts
+    }
+
     /// All images that are mapped here, by their records, with any mapper.
     public func mappings() -> [(image: ImageAddress, mapper: MapperKind, isHeld: Bool)] {
         let names = (try? KernelFile.names(in: "\(stateDirectory)/mappings")) ?? []

@@ -17,6 +17,7 @@ internal import Synchronization
 /// | `metadata` | `{"metadata": {…}}`: the image's metadata, or `{"error": …}` |
 /// | `change {…}` | the same, once the key of a `MetadataChange` is changed |
 /// | `image` | `{"whereabouts": …}`: which image is served and which has its name now, or `{"error": …}` |
+/// | `known` | `{"whereabouts": …}`: what `image` was answered last, at once; an answer that is a minute old is asked for anew meanwhile |
 /// | `objects FROM TO` | `{"exist": …}`: whether the image has objects in that range, nothing if that takes long to tell, or `{"error": …}` |
 enum ServerControl {
     struct Notes: Codable {
@@ -46,24 +47,25 @@ enum ServerControl {
         let listener = Listener(try OwnedDescriptor.listening(at: path))
         startThread {
             while let accepted = try? listener.socket.accept() {
+                // Who connects and says nothing, a process that was stopped, must not keep the others waiting.
+                var limit = timeval(tv_sec: 2, tv_usec: 0)
+                setsockopt(accepted.rawValue, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
                 guard let words = line(of: accepted) else { continue }
                 let connection = Listener(accepted)
                 let reply: @Sendable () -> Void = {
                     try? connection.socket.writeAll(answer(to: words, front, notes) + [UInt8(ascii: "\n")])
                 }
-                if words == "statistics" { reply() } else { startThread(reply) }
+                if ["statistics", "known"].contains(words) { reply() } else { startThread(reply) }
             }
         }
     }
 
     /// Asks the server of a mapping; `nil` if none answers.
     static func ask<Answer: Decodable>(_ word: String, at path: String, within seconds: Int = 30) -> Answer? {
-        guard let connection = try? OwnedDescriptor.connected(to: path),
-            (try? connection.writeAll(Array("\(word)\n".utf8))) != nil
+        guard let connection = try? OwnedDescriptor.connected(to: path, within: seconds),
+            (try? connection.writeAll(Array("\(word)\n".utf8))) != nil,
+            let bytes = try? connection.readToEnd()
         else { return nil }
-        var limit = timeval(tv_sec: seconds, tv_usec: 0)
-        setsockopt(connection.rawValue, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        guard let bytes = try? connection.readToEnd() else { return nil }
         return try? JSONDecoder().decode(Answer.self, from: Data(bytes))
     }
 
@@ -73,7 +75,8 @@ enum ServerControl {
         guard let answer: Notes = ask(words, at: path) else {
             throw MappingError(
                 .unavailable,
-                "the server of image \(image) does not say what is written on the image; is its cluster reachable?"
+                "the server of image \(image) does not say what is written on the image; it is stopped, or its cluster does not "
+                    + "answer"
             )
         }
         if let error = answer.error { throw error }
@@ -101,7 +104,8 @@ enum ServerControl {
         guard let answer: Objects = ask("objects \(range.lowerBound) \(range.upperBound)", at: path, within: 120) else {
             throw MappingError(
                 .unavailable,
-                "the server of image \(image) does not say whether the image has objects; is its cluster reachable?"
+                "the server of image \(image) does not say whether the image has objects; it is stopped, or its cluster does not "
+                    + "answer"
             )
         }
         if let error = answer.error { throw error }
@@ -109,32 +113,7 @@ enum ServerControl {
     }
 
     /// Asks the server of a mapping which image it has and which has its name; `nil` if it is of an earlier version.
-    ///
-    /// Which image it is goes into the mapping's record, if it is not there.
     static func whereabouts(
-        of image: ImageAddress,
-        in directory: MappingDirectory,
-        within seconds: Int
-    ) throws(MappingError) -> ImageWhereabouts? {
-        let found = try asked(of: image, at: directory.control, within: seconds)
-        do throws(KernelError) {
-            if let found { try MappingRecord.note(found.mapped, in: directory) }
-        } catch {
-            throw MappingError("write down which image \(image) is", error)
-        }
-        return found
-    }
-
-    /// Refuses a device whose image has lost its name; one that was fenced is replaced in any case.
-    static func refuseAnother(_ image: ImageAddress, in directory: MappingDirectory) throws(MappingError) {
-        do throws(MappingError) {
-            try whereabouts(of: image, in: directory, within: 10)?.refuseChange("map image \(image)", of: image)
-        } catch  where error.isBlocklisted {
-            return
-        }
-    }
-
-    private static func asked(
         of image: ImageAddress,
         at path: String,
         within seconds: Int
@@ -153,20 +132,29 @@ enum ServerControl {
         }
         throw MappingError(
             .unavailable,
-            "the server of image \(image) does not say which image it has; is its cluster reachable?"
+            "the server of image \(image) does not say which image it has; it is stopped, or its cluster does not answer"
         )
     }
 
     private static let isLookingUp = Atomic(false)
+    private static let last = Mutex<(found: ImageWhereabouts, at: ContinuousClock.Instant)?>(nil)
 
     private static func whereabouts(_ notes: ImageNotes) -> Place {
         guard !isLookingUp.exchange(true, ordering: .sequentiallyConsistent) else { return Place(isBusy: true) }
         defer { isLookingUp.store(false, ordering: .sequentiallyConsistent) }
         do throws(MappingError) {
-            return Place(whereabouts: try notes.whereabouts())
+            let found = try notes.whereabouts()
+            last.withLock { $0 = (found, .now) }
+            return Place(whereabouts: found)
         } catch {
             return Place(error: error)
         }
+    }
+
+    private static func known(_ notes: ImageNotes) -> Place {
+        let last = last.withLock { $0 }
+        if last.map({ $0.at + .seconds(60) < .now }) ?? true { startThread { _ = whereabouts(notes) } }
+        return Place(whereabouts: last?.found)
     }
 
     private static func answer(to words: String, _ front: any ServerFront, _ notes: ImageNotes) -> [UInt8] {
@@ -182,6 +170,7 @@ enum ServerControl {
                 return json(Notes(error: error))
             }
         case "image": return json(whereabouts(notes))
+        case "known": return json(known(notes))
         case "objects":
             let ends = words.parts(at: " ").compactMap { UInt64($0) }
             guard ends.count == 2, ends[0] <= ends[1] else { return json(Objects()) }

@@ -1,3 +1,4 @@
+internal import Blocking
 internal import ExactText
 internal import HTTPTypes
 internal import HummingbirdCore

@@ -1,7 +1,7 @@
 internal import Synchronization
 
 /// Waits for `body`, at most for `limit`; then returns `nil`, and `body` continues on its own.
-func bounded<R: Sendable>(
+package func bounded<R: Sendable>(
     until limit: ContinuousClock.Instant,
     _ body: @escaping @Sendable () async -> R
 ) async -> R? {
