@@ -268,9 +268,8 @@ extension VolumeFacts {
         switch ImageOrigin(metadata, of: id) {
         case .copied: metadata = metadata.filter { $0.key.isExactly(ImageMetadataKey.format) }
         case .adopted:
-            let own = metadata.filter { !$0.key.isExactly(ImageMetadataKey.adopted) }
-            if metadata[ImageMetadataKey.requestName] != nil, ImageOrigin(own, of: id) != .made {
-                metadata[ImageMetadataKey.requestName] = id.image
+            if metadata[ImageMetadataKey.requestName] != nil {
+                metadata[ImageMetadataKey.requestName] = ImageOrigin.requestName(metadata, of: id) ?? id.image
             }
         case .made, .foreign: break
         }

@@ -72,6 +72,18 @@ struct ExitCodeTests {
         Case("volume delete none --yes", 0, "nothing was deleted"), Case("volume delete there", 64, "--yes"),
         Case("volume rm there --plan", 0, "64MiB"), Case("volume delete there --plan --yes", 64),
         Case("volume delete there --confirm there", 64, "--confirm"),
+        Case(
+            "volume create there --pool rbd --size 64MiB --parameter trashRetention=1d",
+            0,
+            "no trashRetention, where '1d'"
+        ),
+        Case(
+            "volume create there --pool rbd --size 64MiB --parameter poolSizeFactor=0",
+            0,
+            "nacre.io/pool-size-factor 0"
+        ),
+        Case("volume create there --pool rbd --size 64MiB --fs ext4", 0, "exists already"),
+        Case("volume create there --pool rbd --size 64MiB --fs xfs", 73, "no file system was named"),
         Case("volume delete there --yes --secret-dir D/wrong", 77),
         Case("volume unmount none", 0, "nothing to do"), Case("volume unmount D", 0, "nothing to do"),
         Case("volume unmap none", 0, "nothing to do"), Case("volume umount /proc", 1, "umount"),

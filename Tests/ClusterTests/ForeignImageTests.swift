@@ -142,6 +142,28 @@ struct ForeignImageTests {
         try await cluster.execute("rbd", "rm", "--no-progress", spec)
     }
 
+    @Test("A repeated create gives an image of an earlier release its place, so that no copy is taken for it")
+    func placed() async throws {
+        let request = try bench.request(uuid, required: 16 << 20)
+        let volume = try await bench.create(request)
+        let image = volume.id.imageSpec
+        try await cluster.execute("rbd", "image-meta", "remove", image, "nacre.io/image")
+        #expect(try await bench.create(request) == volume)
+        let place = try await cluster.execute("rbd", "image-meta", "get", image, "nacre.io/image")
+        #expect(place.trimmingCharacters(in: .whitespacesAndNewlines) == image)
+        let copy = "rbd/nightly-\(uuid)"
+        try await cluster.execute("rbd", "cp", "--no-progress", image, copy)
+        let handle = "\(try cluster.clusterID)/\(copy.replacing("/", with: "//"))"
+        await expectRefused("'\(copy)'") { try await bench.delete(handle) }
+        try await bench.delete(volume.id.description)
+        // Under the name of another volume it is not that volume either, and is said to be a copy.
+        let other = try bench.request(UUID().uuidString.lowercased(), required: 32 << 20)
+        let taken = try bench.service.handle(of: other.name, parameters: other.parameters)
+        try await cluster.execute("rbd", "mv", copy, taken.imageSpec)
+        await expectRefused("'\(taken.imageSpec)'", "'\(image)'") { _ = try await bench.create(other) }
+        try await cluster.execute("rbd", "rm", "--no-progress", taken.imageSpec)
+    }
+
     @Test(
         "A retention that cannot be read refuses the delete, by the command that helps; one as in a class counts",
         arguments: ["soon", "1e9", "99999999999", "30d", "2592000s"]

@@ -85,7 +85,7 @@ public final class InMemoryImageStore: ImageStore {
                 stripeCount: layout.stripeCount ?? 1,
                 dataPool: layout.dataPool
             )
-            state.images[id] = Entry(state: .present(record), metadata: metadata)
+            state.images[id] = Entry(state: .present(record), metadata: Self.placed(metadata, id))
             return true
         }
         guard isNew else { throw VolumeError(.alreadyExists, "image '\(id.imageSpec)' exists") }
@@ -112,7 +112,9 @@ public final class InMemoryImageStore: ImageStore {
     ) async throws(VolumeError) {
         try refuseIfNotOurs("use image", id)
         let isThere = state.withLock { state in
-            state.images[id]?.metadata.merge(metadata) { $1 }
+            let present = state.images[id]?.metadata ?? [:]
+            let isPlaced = metadata[ImageMetadataKey.requestName] != nil && ImageOrigin(present, of: id) == .made
+            state.images[id]?.metadata.merge(isPlaced ? Self.placed(metadata, id) : metadata) { $1 }
             return state.images[id] != nil
         }
         guard isThere else { throw VolumeError(.notFound, "image '\(id.imageSpec)' is gone") }
@@ -169,6 +171,10 @@ public final class InMemoryImageStore: ImageStore {
     }
 
     /// A page of images.
+    private static func placed(_ metadata: [String: String], _ id: VolumeID) -> [String: String] {
+        metadata.merging([ImageMetadataKey.image: id.imageSpec]) { $1 }
+    }
+
     public func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> ImagePage {
         let start = cursor.map { "\($0.clusterID)/\($0.pool)/\($0.image)" } ?? ""
         let images = state.withLock { state in

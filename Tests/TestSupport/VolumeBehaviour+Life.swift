@@ -75,12 +75,9 @@ extension VolumeBehaviour {
             for (name, made, others) in [
                 (
                     "given", given,
-                    [
-                        ["trashRetention": "0"], ["trashRetention": nil], ["mkfsOptions": "-m2"], ["mkfsOptions": nil],
-                        ["poolSizeFactor": "0"], ["mounter": "rbd-nbd"],
-                    ]
+                    [["mkfsOptions": "-m2"], ["mkfsOptions": nil], ["mounter": "rbd-nbd"]]
                 ),
-                ("none", [:], [["trashRetention": "0"], ["mkfsOptions": "-m2"], ["poolSizeFactor": "0"]]),
+                ("none", [:], [["mkfsOptions": "-m2"]]),
             ] as [(String, [String: String], [[String: String?]])] {
                 let request = try bench.request("again-\(name)", adding: made)
                 let volume = try await bench.create(request)
@@ -100,6 +97,43 @@ extension VolumeBehaviour {
                     )
                 }
                 #expect(try await bench.create(request) == volume)
+                #expect(try await bench.metadata(volume.id) == before)
+            }
+        },
+        VolumeBehaviour(
+            "a repeated create keeps the retention and the size factor of the image, whoever set them, and says which"
+        ) { bench in
+            for (name, made) in [("given", ["trashRetention": "604800", "poolSizeFactor": "3"]), ("none", [:])] {
+                let request = try bench.request("own-\(name)", adding: made)
+                let volume = try await bench.create(request)
+                let before = try await bench.metadata(volume.id)
+                for other in [
+                    ["trashRetention": "0"], ["trashRetention": "7d"], ["poolSizeFactor": "0"],
+                    ["trashRetention": "1d", "poolSizeFactor": "9"], [:],
+                ] {
+                    let found = try await bench.create(bench.request("own-\(name)", adding: other))
+                    #expect(found.id == volume.id)
+                    let kept = made["trashRetention"].map { _ in "7d" }
+                    #expect(
+                        found.context["trashRetention"] == kept
+                            && found.context["poolSizeFactor"] == made["poolSizeFactor"]
+                    )
+                    #expect(try await bench.metadata(volume.id) == before)
+                }
+                #expect(try await bench.create(request) == volume)
+            }
+        },
+        VolumeBehaviour("a file system that was left open stays so, whatever a repeated create names") { bench in
+            let volume = try await bench.create(bench.request("open", required: 1 << 30))
+            let before = try await bench.metadata(volume.id)
+            for (name, isTaken) in [("ext4", true), ("xfs", false)] {
+                let capability = VolumeCapability(.mount(MountAccess(fsType: name)), mode: .singleNodeWriter)
+                let request = try bench.request("open", required: 1 << 30, capability: capability)
+                if isTaken {
+                    #expect(try await bench.create(request) == volume)
+                } else {
+                    await bench.expect(.alreadyExists) { _ = try await bench.create(request) }
+                }
                 #expect(try await bench.metadata(volume.id) == before)
             }
         },

@@ -88,21 +88,31 @@ struct VolumeServiceTests {
             _ = try await service.createVolume(asked, deadline: .now + .seconds(10))
             #expect(store.images[volume.id]?.metadata == whole)
         }
-        // Retention is nothing that an earlier release forgot to write.
+        // Retention is nothing that an earlier release forgot to write: who made it wanted none, or a person took it away.
         store.change(volume.id) { $0.metadata = [ImageMetadataKey.requestName: asked.name] }
-        await #expect {
-            _ = try await service.createVolume(asked, deadline: .now + .seconds(10))
-        } throws: {
-            ($0 as? VolumeError)?.code == .alreadyExists && "\($0)".contains("trashRetention '1d'")
-        }
+        let found = try await service.createVolume(asked, deadline: .now + .seconds(10))
+        #expect(found.context["trashRetention"] == nil && found.context["poolSizeFactor"] == "2")
+        #expect(store.images[volume.id]?.metadata == whole.filter { $0.key != ImageMetadataKey.trashRetention })
+        store.change(volume.id) { $0.metadata = whole }
+        // By the first releases, without its place.
+        store.change(volume.id) { $0.metadata[ImageMetadataKey.image] = nil }
+        _ = try await service.createVolume(asked, deadline: .now + .seconds(10))
+        #expect(store.images[volume.id]?.metadata == whole)
+        // What Nacre itself advises to set, and a person sets.
+        var advised = whole
+        advised.merge([ImageMetadataKey.trashRetention: "7d", ImageMetadataKey.poolSizeFactor: "0"]) { $1 }
+        store.change(volume.id) { [advised] in $0.metadata = advised }
+        let again = try await service.createVolume(asked, deadline: .now + .seconds(10))
+        #expect(again.context["trashRetention"] == "7d" && again.context["poolSizeFactor"] == "0")
+        #expect(store.images[volume.id]?.metadata == advised)
         // Another claim may have the volume by now.
         let claims = ["csi.storage.k8s.io/pvc/name": "old", "csi.storage.k8s.io/pvc/namespace": "shop"]
         var moved = whole
         moved.merge(["csi.storage.k8s.io/pvc/name": "new", "csi.storage.k8s.io/pvc/namespace": "shop"]) { $1 }
         store.change(volume.id) { [moved] in $0.metadata = moved }
-        var again = asked
-        again.parameters.merge(claims) { $1 }
-        _ = try await service.createVolume(again, deadline: .now + .seconds(10))
+        var other = asked
+        other.parameters.merge(claims) { $1 }
+        _ = try await service.createVolume(other, deadline: .now + .seconds(10))
         #expect(store.images[volume.id]?.metadata == moved)
     }
 
@@ -112,14 +122,53 @@ struct VolumeServiceTests {
         let service = VolumeService(store: store)
         let asked = try request(1 << 30)
         let id = try await service.createVolume(asked, deadline: .now + .seconds(10)).id
-        let marks = [ImageMetadataKey.adopted: "today"]
-        store.change(id) { $0.metadata = marks }
-        await #expect {
-            _ = try await service.createVolume(asked, deadline: .now + .seconds(10))
-        } throws: {
-            ($0 as? VolumeError)?.code == .alreadyExists && "\($0)".contains("nacre.io/adopted")
+        let copied = [ImageMetadataKey.requestName: "orders", ImageMetadataKey.image: "rbd/orders"]
+        for (marks, code, words) in [
+            ([:], .alreadyExists, "was given to nacre"),
+            // Also a copy, with the marks of what it was copied from.
+            (copied, .alreadyExists, "was given to nacre"),
+        ] as [([String: String], VolumeError.Code, String)] {
+            let marks = marks.merging([ImageMetadataKey.adopted: id.imageSpec]) { $1 }
+            store.change(id) { $0.metadata = marks }
+            await #expect {
+                _ = try await service.createVolume(asked, deadline: .now + .seconds(10))
+            } throws: {
+                ($0 as? VolumeError)?.code == code && "\($0)".contains(words)
+            }
+            #expect(store.images[id]?.metadata == marks)
         }
-        #expect(store.images[id]?.metadata == marks)
+        // A copy that nobody adopted is no volume's; that is said before its size is compared.
+        for (marks, words) in [
+            (copied, "has the marks of image 'rbd/orders'"), ([ImageMetadataKey.adopted: "today"], "says 'today'"),
+        ] {
+            store.change(id) { $0.metadata = marks }
+            await #expect {
+                _ = try await service.createVolume(request(2 << 30), deadline: .now + .seconds(10))
+            } throws: {
+                ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains(words)
+            }
+            #expect(store.images[id]?.metadata == marks)
+        }
+    }
+
+    @Test(
+        "An image that was cut short is grown by nacre if it is its volume's, and by rbd if it is another's or a copy"
+    )
+    func cut() throws {
+        let id = try VolumeID(clusterID: "lab", pool: "rbd", namespace: "", image: "data")
+        let cut = try #require(CutImage(imageBytes: 8 << 20, fileSystemBytes: 16 << 20))
+        let name = ImageMetadataKey.requestName
+        for (marks, isOurs) in [
+            ([name: "data", ImageMetadataKey.image: "rbd/data"], true), ([ImageMetadataKey.adopted: "rbd/data"], true),
+            ([name: "data", ImageMetadataKey.image: "rbd/old"], false), ([ImageMetadataKey.adopted: "yes"], false),
+            ([:], false),
+        ] as [([String: String], Bool)] {
+            let words = cut.words(id, marks)
+            #expect(
+                words.contains("nacre volume expand") == isOurs && words.contains("rbd resize") != isOurs,
+                "\(words)"
+            )
+        }
     }
 
     @Test("The service keeps its promise", arguments: VolumeBehaviour.all)

@@ -1,36 +1,49 @@
 internal import ExactText
 
-/// What a create asks for, beside what the image that it finds was made with.
+/// What a create asks for, beside what Nacre's image that it finds was made with.
 ///
 /// A repeated create changes nothing that stands on the image. It adds what is missing, because the first was killed
 /// before it had written all, or an earlier release wrote less, and it is refused where it asks for something else.
+///
+/// Retention and size factor are the image's own once it is made: a person may change them there. They refuse nothing; the
+/// answer says what the volume has.
 struct RepeatedCreate: Sendable {
-    /// The image's name.
-    let image: String
+    /// The image.
+    let id: VolumeID
     /// What the create would write on a new image.
     let wanted: [String: String]
-    /// What stands on the image that is there.
+    /// What stands on the image that is there; it is Nacre's.
     let present: [String: String]
+
+    /// What only a create writes, and a person may change.
+    private static let ownKeys: [(key: String, parameter: ParameterKey)] = [
+        (ImageMetadataKey.trashRetention, .trashRetention), (ImageMetadataKey.poolSizeFactor, .poolSizeFactor),
+    ]
+
+    /// The name of the image's volume; an adopted image has none, and a copy that was adopted has that of another.
+    private var requestName: String? { ImageOrigin.requestName(present, of: id) }
 
     /// Whether the first create has not named the volume yet.
     ///
     /// Another operation that comes before the create is repeated names it after its image; see `Place.requireOurs`.
     private var isUnnamed: Bool {
-        (present[ImageMetadataKey.requestName]?.isExactly(image) ?? true) && present[ImageMetadataKey.adopted] == nil
+        requestName?.isExactly(id.image) == true && present[ImageMetadataKey.adopted] == nil
     }
 
-    /// Whether what is missing was not asked for: this release always writes the node's parameters, if only `{}`.
+    /// Whether all was written: this release always writes the node's parameters, if only `{}`.
     private var isWhole: Bool { !isUnnamed && present[ImageMetadataKey.nodeParameters] != nil }
 
     /// What differs, for a person, after `volume 'x'`; nothing when the create asks for what there is.
     var difference: String? {
         guard let name = wanted[ImageMetadataKey.requestName], !isUnnamed else { return nil }
-        guard let made = present[ImageMetadataKey.requestName] else {
-            return "cannot be made: its image '\(image)' holds what another program put there, and was given to nacre "
+        guard let made = requestName else {
+            return
+                "cannot be made: its image '\(id.image)' holds what another program put there, and was given to nacre "
                 + "(\(ImageMetadataKey.adopted)); use that by its volume id, or choose another name"
         }
         guard made.isExactly(name) else {
-            return "cannot be made: another volume, '\(made.printable)', has the image '\(image)', to which both names "
+            return
+                "cannot be made: another volume, '\(made.printable)', has the image '\(id.image)', to which both names "
                 + "lead; choose another name"
         }
         guard let reason = useDifference ?? parameterDifference else { return nil }
@@ -40,40 +53,62 @@ struct RepeatedCreate: Sendable {
     /// What the image lacks.
     var missing: [String: String] {
         wanted.filter { key, _ in
-            guard key != ImageMetadataKey.requestName else { return isUnnamed }
-            return present[key] == nil
+            switch key {
+            // Written again for an image of an earlier release, too: its place goes with the name.
+            case ImageMetadataKey.requestName: isUnnamed || present[ImageMetadataKey.image] == nil
+            // Every release that knows it has written it: without it, nobody asked for it, or a person took it away.
+            case ImageMetadataKey.trashRetention: isUnnamed && present[key] == nil
+            // What was left open when all was written stays so.
+            case ImageMetadataKey.poolSizeFactor, ImageMetadataKey.fileSystem: !isWhole && present[key] == nil
+            default: present[key] == nil
+            }
         }
+    }
+
+    /// The parameters that stand on the image and that a create does not change, as a class gives them.
+    ///
+    /// - Parameter asked: The parameters that the create gives.
+    /// - Returns: `asked` with what the volume has in place of them.
+    func kept(_ asked: [String: String]) -> [String: String] {
+        let result = present.merging(missing) { $1 }
+        var kept = asked
+        for (key, parameter) in Self.ownKeys {
+            // As it was asked for, where that means the same.
+            kept[parameter.rawValue] = result[key].map { made in
+                let made = Self.usual(made, parameter)
+                let given = asked[parameter.rawValue]
+                return given.map { Self.usual($0, parameter).isExactly(made) } == true ? given ?? made : made
+            }
+        }
+        return kept
+    }
+
+    /// One text for all that mean the same: `7d` for `604800`.
+    private static func usual(_ text: String, _ parameter: ParameterKey) -> String {
+        let read =
+            parameter == .trashRetention ? TrashRetention(parsing: text)?.description : UInt64(text).map { "\($0)" }
+        return read ?? text
     }
 
     private var useDifference: String? {
         guard let asked = wanted[ImageMetadataKey.fileSystem] else { return nil }
+        if let made = VolumeFacts(metadata: present).fileSystem {
+            return made.isExactly(asked) ? nil : "it was made for \(made.printable), not for \(asked)"
+        }
         // Left open, it is what a node takes.
-        let made = VolumeFacts(metadata: present).fileSystem ?? (isWhole ? MountAccess().fileSystem : nil)
-        guard let made, !made.isExactly(asked) else { return nil }
-        return "it was made for \(made.printable), not for \(asked)"
+        let usual = MountAccess().fileSystem
+        guard isWhole, !usual.isExactly(asked) else { return nil }
+        return "no file system was named when it was made, so it is for \(usual), not for \(asked)"
     }
 
     private var parameterDifference: String? {
-        if let made = present[ImageMetadataKey.nodeParameters] {
-            let made = NodeParameters.parameters(in: made)
-            let asked = NodeParameters.parameters(in: wanted[ImageMetadataKey.nodeParameters])
-            for key in NodeParameters.keys.map(\.rawValue) {
-                if let reason = Self.difference(key, made[key], asked[key]) { return reason }
-            }
+        guard let made = present[ImageMetadataKey.nodeParameters] else { return nil }
+        let parameters = NodeParameters.parameters(in: made)
+        let asked = NodeParameters.parameters(in: wanted[ImageMetadataKey.nodeParameters])
+        for key in NodeParameters.keys.map(\.rawValue) {
+            if let reason = Self.difference(key, parameters[key], asked[key]) { return reason }
         }
-        // Every release that knows this one has written it, so without it nobody asked for it.
-        let retention = { (metadata: [String: String]) in
-            metadata[ImageMetadataKey.trashRetention].map { TrashRetention(parsing: $0)?.description ?? $0 }
-        }
-        let difference = Self.difference(
-            ParameterKey.trashRetention.rawValue,
-            retention(present),
-            retention(wanted)
-        )
-        if let difference { return difference }
-        let key = ImageMetadataKey.poolSizeFactor
-        guard isWhole || present[key] != nil else { return nil }
-        return Self.difference(ParameterKey.poolSizeFactor.rawValue, present[key], wanted[key])
+        return nil
     }
 
     private static func difference(_ key: String, _ made: String?, _ asked: String?) -> String? {

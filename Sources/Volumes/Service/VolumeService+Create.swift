@@ -27,9 +27,9 @@ extension VolumeService {
             deadline: deadline,
             obstacle: { await self.store.standstill(of: id, as: request.credentials) }
         ) { () async throws(VolumeError) -> Volume in
-            let madeBytes: UInt64
+            let made: Made
             do throws(VolumeError) {
-                madeBytes = try await self.makeImage(id, sizeBytes: sizeBytes, use, request, parameters)
+                made = try await self.makeImage(id, sizeBytes: sizeBytes, use, request, parameters)
             } catch {
                 guard error.isOfMissingPlace else { throw error }
                 let hint = "; name another pool, or make this one: ceph osd pool create, then rbd pool init"
@@ -38,8 +38,8 @@ extension VolumeService {
             enter(VolumeStep.answering, id.imageSpec)
             return Volume(
                 id: id,
-                capacityBytes: madeBytes,
-                context: Self.context(id, parameters)
+                capacityBytes: made.sizeBytes,
+                context: Self.context(id, made.parameters)
             )
         }
     }
@@ -81,6 +81,12 @@ extension VolumeService {
         return metadata
     }
 
+    /// What the volume is: its size, and the parameters that it takes along.
+    private struct Made: Sendable {
+        let sizeBytes: UInt64
+        let parameters: [String: String]
+    }
+
     /// Looks up, creates or repairs the image, a limited number of times, because another process may do the same.
     private func makeImage(
         _ id: VolumeID,
@@ -88,7 +94,7 @@ extension VolumeService {
         _ use: FileSystemUse,
         _ request: CreateVolumeRequest,
         _ parameters: VolumeParameters
-    ) async throws(VolumeError) -> UInt64 {
+    ) async throws(VolumeError) -> Made {
         let metadata = Self.metadata(request, parameters)
         var isUnseen = false
         for _ in 0..<4 {
@@ -96,15 +102,20 @@ extension VolumeService {
             switch try await store.image(id, credentials: request.credentials) {
             case .present(let record):
                 guard let present = try await store.metadata(of: id, credentials: request.credentials) else { continue }
-                let repeated = RepeatedCreate(image: id.image, wanted: metadata, present: present)
+                guard ImageOrigin(present, of: id).isOurs else {
+                    // It refuses an image that is not Nacre's, and marks one whose create was killed before it did so.
+                    try await store.setMetadata([:], of: id, credentials: request.credentials)
+                    continue
+                }
+                let repeated = RepeatedCreate(id: id, wanted: metadata, present: present)
                 if let difference = repeated.difference {
                     throw VolumeError(.alreadyExists, "volume '\(request.name)' \(difference)")
                 }
                 try Self.checkFits(record, request, parameters)
                 enter(VolumeStep.settingMetadata, id.imageSpec)
-                // Also when nothing is missing: it refuses an image that is not Nacre's.
+                // Also when nothing is missing: it refuses an image that is not Nacre's any more.
                 try await store.setMetadata(repeated.missing, of: id, credentials: request.credentials)
-                return record.sizeBytes
+                return Made(sizeBytes: record.sizeBytes, parameters: repeated.kept(parameters.kept))
             case .halfMade:
                 try await mend(id, request)
             case .absent:
@@ -122,7 +133,7 @@ extension VolumeService {
                         metadata: metadata,
                         credentials: request.credentials
                     )
-                    return sizeBytes
+                    return Made(sizeBytes: sizeBytes, parameters: parameters.kept)
                 } catch {
                     guard error.code == .alreadyExists else { throw error }
                     let found = try await store.image(id, credentials: request.credentials)
@@ -169,8 +180,8 @@ extension VolumeService {
     }
 
     /// The PV's volumeAttributes, as ceph-csi writes them.
-    private static func context(_ id: VolumeID, _ parameters: VolumeParameters) -> [String: String] {
-        var context = parameters.kept
+    private static func context(_ id: VolumeID, _ parameters: [String: String]) -> [String: String] {
+        var context = parameters
         context["pool"] = id.pool
         context["imageName"] = id.image
         if !id.namespace.isEmpty { context["radosNamespace"] = id.namespace }

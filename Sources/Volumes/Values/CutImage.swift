@@ -17,13 +17,12 @@ package struct CutImage: Sendable, Hashable {
     ///
     /// - Parameters:
     ///   - id: The volume.
-    ///   - notes: Nacre's metadata of the image; a foreign one is grown by Ceph's own tool.
+    ///   - notes: Nacre's metadata of the image; a foreign one, or a copy, is grown by Ceph's own tool.
     /// - Returns: Both sizes, and the commands.
     package func words(_ id: VolumeID, _ notes: [String: String]) -> String {
-        let isOurs = notes[ImageMetadataKey.requestName] != nil || notes[ImageMetadataKey.adopted] != nil
         let needed = CapacityRange.mebibytes(holding: fileSystemBytes)
         let growth =
-            isOurs
+            ImageOrigin(notes, of: id).isOurs
             ? "nacre volume expand \(id.description.shellWord) --size \(needed)MiB"
             : "rbd resize --size \(needed)M \(id.imageSpec.shellWord)"
         return

@@ -41,4 +41,16 @@ public enum ImageOrigin: Sendable, Hashable {
 
     /// Whether Nacre may change it.
     public var isOurs: Bool { self == .made || self == .adopted }
+
+    /// The name under which the image's own volume was requested; `nil` where its marks name another image's volume, or none.
+    ///
+    /// - Parameters:
+    ///   - marks: Nacre's metadata of it.
+    ///   - id: Its place.
+    /// - Returns: The name.
+    public static func requestName(_ marks: [String: String], of id: VolumeID) -> String? {
+        // A person may let Nacre have a copy, too, which keeps the marks of what it was copied from.
+        let own = marks.filter { !$0.key.isExactly(ImageMetadataKey.adopted) }
+        return ImageOrigin(own, of: id) == .made ? own[ImageMetadataKey.requestName] : nil
+    }
 }

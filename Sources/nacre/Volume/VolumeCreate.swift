@@ -59,6 +59,7 @@ struct VolumeCreate: AsyncParsableCommand {
         volume.facts.name = name
         let report = VolumeReport(volume)
         try session.show(report, lines: output.quiet ? ["\(volume.id)"] : report.lines(session.terminal))
+        for words in kept(volume, parameters) { session.note(words) }
         if wasThere {
             session.note("volume '\(name)' exists already, with \(volume.capacityBytes.asWritten); nothing was made")
         } else if let size = properties.size, volume.capacityBytes > size.wholeBytes {
@@ -66,6 +67,23 @@ struct VolumeCreate: AsyncParsableCommand {
                 "volume '\(name)' has \(volume.capacityBytes.asWritten), not \(size.bytes.asWritten): its file system takes "
                     + "no less"
             )
+        }
+    }
+
+    /// What a volume that was found has, and was not asked for: it stays.
+    private func kept(_ volume: Volume, _ asked: [String: String]) -> [String] {
+        let keys = [
+            ("trashRetention", ImageMetadataKey.trashRetention), ("poolSizeFactor", ImageMetadataKey.poolSizeFactor),
+        ]
+        return keys.compactMap { parameter, key in
+            let (has, wanted) = (volume.context[parameter], asked[parameter])
+            guard has.map(ExactText.init) != wanted.map(ExactText.init) else { return nil }
+            let present = has.map { "\(parameter) '\($0.printable)'" } ?? "no \(parameter)"
+            let image = volume.id.imageSpec.shellWord
+            let change = wanted.map { "set \(image) \(key) \($0.shellWord)" } ?? "remove \(image) \(key)"
+            let asked = wanted.map { "'\($0.printable)'" } ?? "none"
+            return "volume '\(name)' has \(present), where \(asked) is asked for, and stays so; to change it: "
+                + "rbd image-meta \(change)"
         }
     }
 
