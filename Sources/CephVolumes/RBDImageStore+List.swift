@@ -49,29 +49,7 @@ extension RBDImageStore {
         throw absence(of: page.missing)
     }
 
-    /// A cluster, or one of its pools, that a list goes on without.
-    private struct Absence {
-        let clusterID: String
-        var pool: String?
-
-        /// `clusterID`, or `clusterID@pool`, for no handle contains an `@`.
-        var key: String { [clusterID, pool].compactMap(\.self).joined(separator: "@") }
-
-        init(clusterID: String, pool: String? = nil) {
-            self.clusterID = clusterID
-            self.pool = pool
-        }
-
-        init(key: String) {
-            let parts = key.parts(at: "@")
-            self.init(clusterID: parts[0], pool: parts.count > 1 ? parts[1] : nil)
-        }
-
-        var words: String {
-            let cluster = "cluster '\(clusterID.printable)'"
-            return pool.map { "pool '\($0.printable)' of \(cluster)" } ?? cluster
-        }
-    }
+    private typealias Absence = MissingPlace
 
     /// Records that a list goes on without a cluster or a pool.
     private func note(_ error: VolumeError, of absence: Absence, in page: inout ImagePage) {
@@ -80,18 +58,24 @@ extension RBDImageStore {
     }
 
     /// What a list ends with that lacks clusters or pools.
-    private func absence(of missing: [String]) -> VolumeError {
-        let names = missing.map { Absence(key: $0).words }.joined(separator: ", ")
+    ///
+    /// - Parameter missing: Their keys, of the page.
+    /// - Returns: The error, with the code of the first of their reasons.
+    public func absence(of missing: [String]) -> VolumeError {
+        let places = missing.map { Absence(key: $0) }
+        let names = places.map(\.words).joined(separator: ", ")
         let what = "cannot list the volumes of \(names)"
         let errors = absences.withLock { absences in missing.compactMap { absences[ExactText($0)] } }
-        guard let first = errors.first else { return VolumeError(.unavailable, "\(what): list them again") }
+        guard let first = errors.first else {
+            return VolumeError(.unavailable, "\(what): list them again").lacking(places)
+        }
         // What is wrong is in config.json, not in the request.
         let code = first.code == .invalidArgument ? VolumeError.Code.unavailable : first.code
         let reasons = errors.reduce(into: [String]()) { reasons, error in
             if !reasons.containsExactly(error.message) { reasons.append(error.message) }
         }
         let more = reasons.count > 4 ? "; and \(reasons.count - 4) more" : ""
-        return VolumeError(code, "\(what): \(reasons.prefix(4).joined(separator: "; "))\(more)")
+        return VolumeError(code, "\(what): \(reasons.prefix(4).joined(separator: "; "))\(more)").lacking(places)
     }
 
     /// Asks clusters at once: those that do not answer delay the others together by one time limit, in every call.

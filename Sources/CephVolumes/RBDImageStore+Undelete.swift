@@ -27,8 +27,8 @@ extension RBDImageStore {
     ///   - clusterID: The cluster's key in config.json; `nil` for all.
     ///   - pool: The pool; `nil` for all.
     ///   - credentials: As whom the trash is read.
-    /// - Returns: The volumes, and why others may be missing: a cluster or pool that does not answer, or that the user may
-    ///   not read, is a failure beside what the others have.
+    /// - Returns: The volumes of each cluster that has a pool which was read, and why others may be missing: a cluster or
+    ///   pool that does not answer, or that the user may not read, is a failure beside what the others have.
     /// - Throws: `VolumeError`, with `.invalidArgument` for a cluster that is not in config.json, and for a pool that no
     ///   cluster has.
     public func deletedVolumes(
@@ -45,7 +45,8 @@ extension RBDImageStore {
         if let pool, trashes.count == answers.count { try Self.require(pool, among: trashes.flatMap(\.pools)) }
         return answers.flatMap { answer -> [Result<[DeletedVolume], VolumeError>] in
             switch answer {
-            case .success(let trash): [.success(trash.volumes)] + trash.failures.map { .failure($0) }
+            case .success(let trash):
+                (trash.isRead ? [.success(trash.volumes)] : []) + trash.failures.map { .failure($0) }
             case .failure(let error): [.failure(error)]
             }
         }
@@ -71,6 +72,8 @@ extension RBDImageStore {
         /// The cluster's pools.
         let pools: [String]
         var volumes: [DeletedVolume] = []
+        /// Whether a pool's was read.
+        var isRead = false
         /// Why not all pools were read.
         var failures: [VolumeError] = []
     }
@@ -88,7 +91,9 @@ extension RBDImageStore {
         }
         for answer in answers {
             switch answer {
-            case .success(let found): trash.volumes += found ?? []
+            case .success(let found):
+                trash.isRead = trash.isRead || found != nil
+                trash.volumes += found ?? []
             case .failure(let error): trash.failures.append(error)
             }
         }

@@ -60,10 +60,14 @@ package struct ConnectError: Error, Sendable, Hashable, CustomStringConvertible 
     /// One sentence for a person; holds no secret.
     package let message: String
 
+    /// What a list lacks, by its keys: `clusterID`, or `clusterID@pool`; empty for any other error.
+    package let resources: [String]
+
     /// Makes an error with its sentence; a cephx key in it is masked, whatever it repeats.
-    package init(_ code: Code, _ message: String) {
+    package init(_ code: Code, _ message: String, resources: [String] = []) {
         self.code = code
         self.message = CephKey.masked(message)
+        self.resources = resources
     }
 
     /// Reads an error from an answer's body, or derives one from its HTTP status.
@@ -73,15 +77,24 @@ package struct ConnectError: Error, Sendable, Hashable, CustomStringConvertible 
         {
             self.code = code
             if case .string(let message) = json["message"] { self.message = message } else { message = "" }
+            resources = Self.resources(in: json["details"])
         } else {
+            resources = []
             code = Code(httpStatus: httpStatus)
             message = "HTTP status \(httpStatus) without Connect's error"
         }
     }
 
+    private static func resources(in details: JSONValue?) -> [String] {
+        guard case .array(let details) = details else { return [] }
+        return details.compactMap { ResourceInfo($0)?.name }
+    }
+
     /// The answer's body.
     package var json: JSONValue {
-        .object(["code": .string(code.rawValue), "message": .string(message)])
+        var body: JSONObject = ["code": .string(code.rawValue), "message": .string(message)]
+        if !resources.isEmpty { body["details"] = .array(resources.map { ResourceInfo(name: $0).detail }) }
+        return .object(body)
     }
 
     /// Code and sentence.

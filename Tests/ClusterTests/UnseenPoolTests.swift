@@ -31,12 +31,21 @@ struct UnseenPoolTests {
             #expect(list.status == 0 && list.output.contains("b1") && list.notes.contains("'rbd'"), "\(list)")
             for line in [
                 "volume list --direct --pool rbd", "volume delete x1 --direct --yes", "volume show x1 --direct",
-                "node locks", "node fence nobody --plan", "volume undelete",
+                "node locks", "node fence nobody --plan", "volume undelete --pool rbd", "volume list --direct --quiet",
+                "volume undelete --quiet",
             ] {
                 let answer = try await nacre(line)
                 #expect(answer.status == 77 && answer.notes.contains("'rbd'"), "\(line): \(answer)")
                 #expect(answer.notes.contains("client.small"), "\(line): \(answer)")
             }
+            // What this user may look at was looked at.
+            let trash = try await nacre("volume undelete")
+            #expect(trash.status == 0 && trash.notes.contains("not looked at: "), "\(trash)")
+            #expect(trash.notes.contains("'rbd'") && trash.notes.contains("no deleted volume"), "\(trash)")
+            let quiet = try await nacre("volume list --direct --quiet")
+            #expect(quiet.output.contains("replicapool") && quiet.notes.split(separator: "\n").count == 1, "\(quiet)")
+            let own = try await nacre("volume list --direct --quiet --pool replicapool")
+            #expect(own.status == 0 && own.output.contains("replicapool") && own.notes.isEmpty, "\(own)")
             let typo = try await nacre("volume list --direct --pool replicapol")
             #expect(typo.status == 64 && typo.notes.contains("replicapool"), "\(typo)")
         }
@@ -47,17 +56,36 @@ struct UnseenPoolTests {
         try await FaultyCluster.with { faulty in
             let nacre = NacreCommand(try NacreProcess(faulty.cluster), cluster: faulty.cluster)
             #expect(try await nacre("volume create b1 --direct --pool rbd --size 16MiB").status == 0)
-            try await faulty.ceph("osd", "crush", "add-bucket", "empty", "root")
-            try await faulty.ceph("osd", "crush", "rule", "create-replicated", "nowhere", "empty", "osd")
-            try await faulty.ceph("osd", "pool", "create", "silent", "1", "1", "replicated", "nowhere")
-            try await faulty.ceph("osd", "pool", "application", "enable", "silent", "rbd")
+            try await faulty.makeSilentPool("silent")
             // Ceph's own time limit for the pool's OSDs is 60 s.
             let list = try await nacre("volume list --direct --timeout 30s")
             #expect(list.status == 75 && list.output.contains("b1") && list.notes.contains("'silent'"), "\(list)")
+            // By itself, and through a service.
+            let service = try NacreProcess(faulty.cluster)
+            let process = try await service.start()
+            let other = NacreCommand(service, cluster: faulty.cluster)
+            for (command, flag) in [(nacre, "--direct"), (other, "")] {
+                for pool in ["rbd", "replicapool"] {
+                    let words = "volume list \(flag) --pool \(pool) --timeout 30s"
+                    let well = try await command(words)
+                    #expect(well.status == 0 && !well.notes.contains("'silent'"), "\(well)")
+                    #expect(well.output.contains("b1") == (pool == "rbd"), "\(well)")
+                }
+                let words = "volume list \(flag) --pool silent --timeout 30s"
+                let away = try await command(words)
+                #expect(away.status == 75 && away.notes.contains("'silent'"), "\(away)")
+            }
+            #expect(try await process.stop() == .exited(0))
             let shown = try await nacre("volume show b1 --direct --timeout 30s")
             #expect(shown.status == 0 && shown.notes.contains("'silent'"), "\(shown)")
             let gone = try await nacre("volume delete no-such --direct --yes --timeout 30s")
             #expect(gone.status == 75 && gone.notes.contains("'silent'"), "\(gone)")
+            // Also where no volume is left that could be listed.
+            let handle = try await nacre("volume list --direct --quiet --pool rbd").output.filter { !$0.isWhitespace }
+            #expect(try await nacre("volume delete \(handle) --direct --yes").status == 0)
+            let none = try await nacre("volume list --direct --pool rbd --timeout 30s")
+            #expect(none.status == 0 && none.notes.contains("there are no volumes in pool 'rbd'"), "\(none)")
+            #expect(try await nacre("volume list --direct --timeout 30s").status == 75)
         }
     }
 }

@@ -73,6 +73,32 @@ struct OrphanTests {
         }
     }
 
+    @Test("Those of a pool are listed and removed beside a silent pool; where that one is meant, nothing is done")
+    func silent() async throws {
+        try await inWorld { world in
+            let namespace = try await world.client.call(.get("/api/v1/namespaces/kube-system"))
+            let uid = try #require(namespace["metadata", "uid"]?.string)
+            let kubeconfig = "\(try #require(KubeLab.directory))/admin.kubeconfig"
+            try await FaultyCluster.with { faulty in
+                let nacre = NacreCommand(try NacreProcess(faulty.cluster), cluster: faulty.cluster)
+                let made = try await nacre("volume create o1 --direct --pool rbd --size 16MiB --quiet")
+                let image = String(try #require(made.output.split(separator: "/").last).filter { !$0.isWhitespace })
+                let key = "nacre.io/kubernetes-cluster"
+                try await faulty.cluster.execute("rbd", "image-meta", "set", "rbd/\(image)", key, uid)
+                try await faulty.makeSilentPool("silent")
+                let own = "--kubeconfig \(kubeconfig) --timeout 60s"
+                let all = try await nacre("controller orphans list \(own)")
+                #expect(all.status == 75 && all.output.contains(image) && all.notes.contains("'silent'"), "\(all)")
+                let listed = try await nacre("controller orphans list --pool rbd \(own)")
+                #expect(listed.status == 0 && listed.output.contains(image) && listed.notes.isEmpty, "\(listed)")
+                let away = try await nacre("controller orphans remove --pool silent --image \(image) --yes \(own)")
+                #expect(away.status == 75 && away.notes.contains("nothing was done"), "\(away)")
+                let removed = try await nacre("controller orphans remove --pool rbd --image \(image) --yes \(own)")
+                #expect(removed.status == 0 && removed.output.contains(image), "\(removed)")
+            }
+        }
+    }
+
     @Test("They are listed, and go by their name alone; what a claim has stays whatever one names")
     func removal() async throws {
         try await inWorld { world in

@@ -53,6 +53,14 @@ public struct FaultyCluster: Sendable {
     /// Starts daemons again and waits until they serve.
     public func start(_ daemons: String...) async throws { try await run("start", daemons + ["--wait"]) }
 
+    /// Makes a pool for images whose OSDs never answer: it has no placement group anywhere.
+    public func makeSilentPool(_ name: String) async throws {
+        try await ceph("osd", "crush", "add-bucket", "empty", "root")
+        try await ceph("osd", "crush", "rule", "create-replicated", "nowhere", "empty", "osd")
+        try await ceph("osd", "pool", "create", name, "1", "1", "replicated", "nowhere")
+        try await ceph("osd", "pool", "application", "enable", name, "rbd")
+    }
+
     /// Runs `ceph` as the cluster's administrator and returns what it printed.
     @discardableResult
     public func ceph(_ arguments: String...) async throws -> String {

@@ -22,6 +22,27 @@ struct MessageTests {
         + #""accessibilityRequirements":{"requisite":[{"segments":{"zone":"a"}}],"preferred":[{"segments":{"zone":"b"}}]},"#
         + #""mutableParameters":{"iops":"1"}}"#
 
+    @Test(
+        "An error tells what a list lacks in Connect's own form, and it is read again",
+        arguments: [1, 20, 127, 128, 300]
+    )
+    func lacking(length: Int) throws {
+        let names = ["lab", "lab@" + String(repeating: "p", count: length)]
+        let error = ConnectError(.unavailable, "pools do not answer", resources: names)
+        #expect(ConnectError(httpStatus: 503, body: error.json.bytes) == error)
+        let body = String(decoding: ConnectError(.unavailable, "x", resources: ["lab@rbd"]).json.bytes, as: UTF8.self)
+        // As protoc --encode writes resource_name.
+        let detail = #"{"type":"google.rpc.ResourceInfo","value":"EgdsYWJAcmJk"}"#
+        #expect(body == #"{"code":"unavailable","message":"x","details":[\#(detail)]}"#)
+        let other =
+            #"{"code":"unavailable","message":"x","details":[{"type":"a.B","value":"EgdsYWJAcmJk"},{"value":1},\#(detail)]}"#
+        #expect(ConnectError(httpStatus: 503, body: Array(other.utf8)).resources == ["lab@rbd"])
+        for broken in ["Eg", "EgdsYWI", "Eg////8", "*", ""] {
+            let body = #"{"code":"unavailable","details":[{"type":"google.rpc.ResourceInfo","value":"\#(broken)"}]}"#
+            #expect(ConnectError(httpStatus: 503, body: Array(body.utf8)).resources.isEmpty)
+        }
+    }
+
     @Test("A request with every field comes out as it went in")
     func roundTrip() throws {
         let request = try Self.read(Create.Request.self, Self.full)

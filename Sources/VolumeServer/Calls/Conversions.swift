@@ -121,6 +121,6 @@ extension VolumeError {
             case .dataLoss: .dataLoss
             case .unauthenticated: .unauthenticated
             }
-        return ConnectError(code, message)
+        return ConnectError(code, message, resources: missing.map(\.key))
     }
 }

@@ -52,6 +52,9 @@ public struct VolumeError: Error, Sendable, CustomStringConvertible {
     /// Whether it says that there is no such cluster, or no such pool: a volume that lies there does not exist.
     package private(set) var isOfMissingPlace = false
 
+    /// The clusters and pools that a list lacks; empty for any other error.
+    package private(set) var missing: [MissingPlace] = []
+
     /// Makes an error with its sentence.
     public init(_ code: Code, _ message: String) {
         self.code = code
@@ -69,6 +72,13 @@ public struct VolumeError: Error, Sendable, CustomStringConvertible {
     package func ofMissingPlace() -> VolumeError {
         var error = self
         error.isOfMissingPlace = true
+        return error
+    }
+
+    /// The same error, of a list that lacks these clusters and pools.
+    package func lacking(_ places: [MissingPlace]) -> VolumeError {
+        var error = self
+        error.missing = places
         return error
     }
 

@@ -95,14 +95,19 @@ struct Session: Sendable {
         }
     }
 
-    /// Says why volumes may be missing from what is shown.
+    /// Says why volumes may be missing from what is shown, however quiet the command is to be.
     func noteConfigurationFaults() async {
-        for fault in await backend.configurationFaults() { note("not looked at: \(fault)") }
+        for fault in await backend.configurationFaults() { warn("not looked at: \(fault)") }
     }
 
     /// Tells a person something beside the result.
     func note(_ text: String) {
         guard !isQuiet else { return }
+        warn(text)
+    }
+
+    /// Tells a person what the result must not be read without.
+    func warn(_ text: String) {
         // Earlier output is written first, even if both go to the same place.
         fflush(nil)
         Terminal.say("nacre: \(text)\n")

@@ -193,3 +193,4 @@ struct SocketBackend: VolumeBackend {
         }
     }
 }
+                .lacking(error.resources.map { MissingPlace(key: $0) })

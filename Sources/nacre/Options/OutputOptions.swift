@@ -5,7 +5,11 @@ struct OutputOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: "How results are written; wide is the table with all columns.")
     var output = OutputFormat.table
 
-    @Flag(name: .shortAndLong, help: "No progress and no notes; list and create print volume ids alone.")
+    @Flag(
+        name: .shortAndLong,
+        help:
+            "No progress and no notes; list and create print volume ids alone. A list that lacks something ends with an error."
+    )
     var quiet = false
 }
 

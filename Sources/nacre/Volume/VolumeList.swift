@@ -64,13 +64,14 @@ struct VolumeList: AsyncParsableCommand {
             try session.show(reports, lines: output.quiet ? volumes.map { "\($0.id)" } : table)
             if list.isCut { session.note("there are more volumes than --max \(volumes.count)") }
             let unseen = await faults
-            for fault in unseen { session.note("not looked at: \(fault)") }
+            for fault in unseen { session.warn("not looked at: \(fault)") }
             let refused = await session.backend.refusedPools().filter { pool?.isExactly($0.pool) ?? true }
             let refusal = Session.refusal(refused)
-            if volumes.isEmpty, let refusal, list.missing == nil, !watch {
-                throw CommandFailure(.notPermitted, refusal)
+            // Names alone tell nobody that some are missing.
+            if volumes.isEmpty || output.quiet, let refusal, list.missing == nil, !watch {
+                throw CommandFailure(.notPermitted, output.quiet ? "not looked at: \(refusal)" : refusal)
             }
-            if let refusal { session.note("not looked at: \(refusal)") }
+            if let refusal { session.warn("not looked at: \(refusal)") }
             if volumes.isEmpty, unseen.isEmpty, refusal == nil, list.missing == nil, !watch {
                 if let pool,
                     let absence = await session.backend.absence(ofPool: pool, deadline: .now + .seconds(5))
@@ -85,7 +86,7 @@ struct VolumeList: AsyncParsableCommand {
                 if let missing = list.missing { throw missing }
                 return
             }
-            if let missing = list.missing { session.note(missing.message) }
+            if let missing = list.missing { session.warn(missing.message) }
             // What reads it through a pipe shall not wait for the next page of memory.
             fflush(nil)
             try await Task.sleep(for: .seconds(2))
@@ -94,8 +95,7 @@ struct VolumeList: AsyncParsableCommand {
 
     private func listed(_ session: Session, _ deadline: ContinuousClock.Instant) async throws -> VolumeListing {
         guard let pool else { return try await session.volumes(limit: max, deadline: deadline) }
-        var list = try await session.volumes(limit: nil, deadline: deadline)
-        list.volumes = list.volumes.filter { $0.id.pool.isExactly(pool) }
+        var list = try await session.volumes(limit: nil, deadline: deadline).within(pool: pool)
         if let max, list.volumes.count > max {
             list.volumes = Array(list.volumes.prefix(max))
             list.isCut = true

@@ -124,12 +124,13 @@ extension Session {
     /// Tells what was not looked at beside a list.
     ///
     /// - Parameters:
-    ///   - missing: Why; pools that this user may not read are no fault of a list that has something.
-    ///   - hasFound: Whether the list has something.
+    ///   - missing: Why; pools that this user may not read are no fault of a list of what he may read. Names alone tell
+    ///     nobody that some are missing, so a quiet list ends with it.
+    ///   - hasLooked: Whether the list is of something.
     ///   - pool: The only pool that is meant.
     /// - Throws: `missing`, unless it is only noted.
-    func tell(_ missing: VolumeError, besides hasFound: Bool, pool: String? = nil) throws {
-        guard missing.code == .permissionDenied, hasFound, pool == nil else { throw missing }
+    func tell(_ missing: VolumeError, besides hasLooked: Bool, pool: String? = nil) throws {
+        guard missing.code == .permissionDenied, hasLooked, pool == nil, !isQuiet else { throw missing }
         note("not looked at: \(missing.message)")
     }
 
@@ -149,7 +150,7 @@ extension Session {
         return near.map { "did you mean '\($0)'?" } ?? "'nacre volume list' shows those there are"
     }
 
-    /// The volumes of all pages, `limit` at most.
+    /// The volumes of all pages, `limit` at most; what lacks clusters or pools says so.
     func volumes(limit: Int?, deadline: ContinuousClock.Instant) async throws -> VolumeListing {
         var list = VolumeListing()
         var token = ""
@@ -164,7 +165,7 @@ extension Session {
                 list.volumes += page.volumes
                 token = page.nextToken
             } catch {
-                guard !token.isEmpty else { throw error }
+                guard !token.isEmpty || !error.missing.isEmpty else { throw error }
                 list.missing = error
                 return list
             }
@@ -182,8 +183,22 @@ struct VolumeListing: Sendable {
     var volumes: [Volume] = []
     /// Whether there are more.
     var isCut = false
-    /// Why clusters are missing, if any are.
+    /// Why clusters and pools are missing, if any are.
     var missing: VolumeError?
+
+    /// What of it is of a pool, or a cluster; that others are missing is no fault of it.
+    func within(pool: String?, cluster: String? = nil) -> VolumeListing {
+        var part = self
+        part.volumes.removeAll { volume in
+            !(pool?.isExactly(volume.id.pool) ?? true && cluster?.isExactly(volume.id.clusterID) ?? true)
+        }
+        if let places = missing?.missing, !places.isEmpty,
+            !places.contains(where: { $0.holds(pool: pool, ofCluster: cluster) })
+        {
+            part.missing = nil
+        }
+        return part
+    }
 }
 
 extension Session {

@@ -92,8 +92,12 @@ struct VolumeUndelete: AsyncParsableCommand {
             let lines = all.isEmpty ? [] : DeletedVolumeReport.table(all, session.terminal)
             try session.show(all.map { DeletedVolumeReport($0) }, lines: output.quiet ? all.map { "\($0.id)" } : lines)
             await session.noteConfigurationFaults()
-            if let missing { try session.tell(missing, besides: !all.isEmpty, pool: pool) }
-            if missing == nil, all.isEmpty { session.note("there is no deleted volume that can be had back\(scope)") }
+            if let missing {
+                let hasLooked = answers.contains { if case .success = $0 { true } else { false } }
+                try session.tell(missing, besides: hasLooked, pool: pool)
+            }
+            let seen = missing == nil ? "" : ", of what was looked at"
+            if all.isEmpty { session.note("there is no deleted volume that can be had back\(scope)\(seen)") }
             return
         }
         let found = try await find(volume, all, missing, session, backend, credentials)
@@ -169,12 +173,12 @@ struct VolumeUndelete: AsyncParsableCommand {
             )
         }
         let list = try await session.during("looking for volume '\(volume)'") { deadline in
-            try await session.volumes(limit: nil, deadline: deadline)
+            try await session.volumes(limit: nil, deadline: deadline).within(
+                pool: pool ?? volume.handle?.pool,
+                cluster: cluster ?? volume.handle?.clusterID
+            )
         }
-        let present = list.volumes.filter { candidate in
-            volume.names(candidate.id, called: candidate.facts.name) && pool?.isExactly(candidate.id.pool) ?? true
-                && cluster?.isExactly(candidate.id.clusterID) ?? true
-        }
+        let present = list.volumes.filter { volume.names($0.id, called: $0.facts.name) }
         guard present.count < 2 else {
             let candidates = present.map { "\n  \($0.id)" }.joined()
             throw CommandFailure(
@@ -183,7 +187,7 @@ struct VolumeUndelete: AsyncParsableCommand {
             )
         }
         let refusal = Self.refused(await session.backend.refusedPools(), pool, cluster)
-        let unseen = missing ?? (cluster == nil ? list.missing : nil) ?? refusal
+        let unseen = missing ?? list.missing ?? refusal
         guard let id = present.first?.id else {
             if let unseen {
                 throw CommandFailure(

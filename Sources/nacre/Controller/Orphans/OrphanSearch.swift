@@ -26,22 +26,13 @@ struct OrphanSearch {
         cluster = options.cluster
     }
 
-    /// The present orphans, in the order of their handles.
-    func orphans() async throws -> [Orphan] {
-        var volumes: [Volume] = []
-        var token = ""
-        repeat {
-            let start = token
-            let page = try await session.during("listing images") {
-                try await backend.list(maxEntries: 500, startingToken: start, deadline: $0)
-            }
-            volumes += page.volumes.filter { volume in
-                ImageName.endsInUUID(volume.id.image) && (cluster ?? volume.id.clusterID).isExactly(volume.id.clusterID)
-                    && (pool ?? volume.id.pool).isExactly(volume.id.pool)
-            }
-            token = page.nextToken
-        } while !token.isEmpty
-        guard !volumes.isEmpty else { return [] }
+    /// The present orphans, in the order of their handles, and why some may be missing that are meant.
+    func orphans() async throws -> (found: [Orphan], missing: VolumeError?) {
+        let list = try await session.during("listing images") {
+            try await session.volumes(limit: nil, deadline: $0).within(pool: pool, cluster: cluster)
+        }
+        let volumes = list.volumes.filter { ImageName.endsInUUID($0.id.image) }
+        guard !volumes.isEmpty else { return ([], list.missing) }
         let named = try await NamedVolumes.read(client)
         let kubernetes = ClusterUID()
         try await kubernetes.read(client)
@@ -53,7 +44,16 @@ struct OrphanSearch {
             guard let metadata else { continue }
             orphans.append(Orphan(volume: volume, metadata: metadata, ours: kubernetes.text))
         }
-        return orphans
+        return (orphans, list.missing)
+    }
+
+    /// Why pools that are meant were not looked into, because Ceph refuses them; `nil` if there are none.
+    func refusal() async -> String? {
+        Session.refusal(
+            await backend.refusedPools().filter {
+                pool?.isExactly($0.pool) ?? true && cluster?.isExactly($0.clusterID) ?? true
+            }
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 import ArgumentParser
 import CephVolumes
-import ExactText
+import Volumes
 
 /// `nacre controller orphans list`.
 struct OrphansList: AsyncParsableCommand {
@@ -24,13 +24,18 @@ struct OrphansList: AsyncParsableCommand {
     func run() async throws {
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
-        let plan = OrphanPlan(try await OrphanSearch(options, session, backend, pool: pool).orphans())
+        let search = try OrphanSearch(options, session, backend, pool: pool)
+        let (orphans, missing) = try await search.orphans()
+        let plan = OrphanPlan(orphans)
         await session.noteConfigurationFaults()
-        let refused = await backend.refusedPools().filter { pool?.isExactly($0.pool) ?? true }
-        if let refusal = Session.refusal(refused) {
-            guard !plan.images.isEmpty else { throw CommandFailure(.notPermitted, refusal) }
-            session.note("not looked at: \(refusal)")
+        let refusal = await search.refusal()
+        if orphans.isEmpty {
+            if let missing { throw missing }
+            if let refusal { throw CommandFailure(.notPermitted, refusal) }
         }
         try session.show(plan, lines: output.quiet ? plan.images.map(\.volumeId) : plan.lines)
+        // What was found is shown all the same.
+        if let missing { throw missing }
+        if let refusal { try session.tell(VolumeError(.permissionDenied, refusal), besides: true, pool: pool) }
     }
 }

@@ -34,7 +34,7 @@ struct OrphansRemove: AsyncParsableCommand {
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
         let search = try OrphanSearch(options, session, backend, pool: pool)
-        let found = try await search.orphans()
+        let found = try await all(search)
         guard !images.isEmpty else {
             for line in OrphanPlan(found).lines { session.note(line) }
             throw CommandFailure(.usage, "nothing was done: name the images by --image")
@@ -62,13 +62,22 @@ struct OrphansRemove: AsyncParsableCommand {
         try await remove(plan, search, credentials, session)
     }
 
+    /// The orphans of the pool, if all of it could be looked at: an image that was not seen is not gone.
+    private func all(_ search: OrphanSearch) async throws -> [Orphan] {
+        let (found, missing) = try await search.orphans()
+        let what = "not all images of pool '\(pool)' could be looked at, so nothing was done"
+        if let missing { throw VolumeError(missing.code, "\(what): \(missing.message)") }
+        if let refusal = await search.refusal() { throw CommandFailure(.notPermitted, "\(what): \(refusal)") }
+        return found
+    }
+
     private func remove(
         _ plan: OrphanPlan,
         _ search: OrphanSearch,
         _ credentials: Credentials,
         _ session: Session
     ) async throws {
-        let still = Set(try await search.orphans().filter { $0.refusal == nil }.map { "\($0.volume.id)" })
+        let still = Set(try await all(search).filter { $0.refusal == nil }.map { "\($0.volume.id)" })
         var removed: [String] = []
         var kept: [String] = []
         for image in plan.images {
