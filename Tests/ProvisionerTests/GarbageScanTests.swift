@@ -15,15 +15,16 @@ struct GarbageScanTests {
         let store = InMemoryImageStore()
         let service = VolumeService(store: store)
         let credentials = Credentials(userID: "u", userKey: Secret("k"))
-        let uids = (1...4).map { "00000000-0000-4000-8000-00000000000\($0)" }
-        for (uid, cluster) in zip(uids, ["ours", "ours", "ours", "theirs"]) {
+        let uids = (1...5).map { "00000000-0000-4000-8000-00000000000\($0)" }
+        let places = [("ours", "rbd"), ("ours", "rbd"), ("ours", "rbd"), ("theirs", "rbd"), ("ours", "other")]
+        for (uid, (cluster, pool)) in zip(uids, places) {
             _ = try await service.createVolume(
                 CreateVolumeRequest(
                     name: "pvc-\(uid)",
                     range: CapacityRange(requiredBytes: 1 << 20, limitBytes: 0),
                     capabilities: [VolumeCapability(.block, mode: .singleNodeWriter)],
                     parameters: [
-                        "clusterID": "lab", "pool": "rbd", ImageMetadataKey.kubernetesCluster: cluster,
+                        "clusterID": "lab", "pool": pool, ImageMetadataKey.kubernetesCluster: cluster,
                     ],
                     credentials: credentials
                 ),
@@ -52,6 +53,18 @@ struct GarbageScanTests {
         let scan = GarbageScan(shop)
         try await scan.scan()
         #expect(scan.count == 0)
+        try await scan.scan()
+        #expect(scan.count == 2)
+        // A pool that does not answer for a while: what was known of it is not forgotten, nor found anew.
+        store.silence("other")
+        await #expect(throws: VolumeError.self) { try await scan.scan() }
+        #expect(scan.count == 2)
+        // Of the others, what is gone is gone.
+        let gone = try VolumeID(clusterID: "lab", pool: "rbd", namespace: "", image: "csi-vol-\(uids[2])")
+        store.change(gone) { $0.state = .absent }
+        await #expect(throws: VolumeError.self) { try await scan.scan() }
+        #expect(scan.count == 1)
+        store.silence("other", false)
         try await scan.scan()
         #expect(scan.count == 1)
         #expect(store.images.count == 4)

@@ -21,6 +21,7 @@ public final class InMemoryImageStore: ImageStore {
     private struct State {
         var images: [VolumeID: Entry] = [:]
         var trash: [VolumeID] = []
+        var silentPools: Set<String> = []
     }
 
     private let state = Mutex(State())
@@ -45,6 +46,13 @@ public final class InMemoryImageStore: ImageStore {
             var entry = state.images[id] ?? Entry(state: .absent)
             body(&entry)
             state.images[id] = entry.state == .absent ? nil : entry
+        }
+    }
+
+    /// Has the lists go on without a pool of cluster `lab`, or with it again.
+    public func silence(_ pool: String, _ isSilent: Bool = true) {
+        state.withLock { state in
+            if isSilent { state.silentPools.insert(pool) } else { state.silentPools.remove(pool) }
         }
     }
 
@@ -163,6 +171,10 @@ public final class InMemoryImageStore: ImageStore {
         }
     }
 
+    private static func placed(_ metadata: [String: String], _ id: VolumeID) -> [String: String] {
+        metadata.merging([ImageMetadataKey.image: id.imageSpec]) { $1 }
+    }
+
     private func refuseIfNotOurs(_ doing: String, _ id: VolumeID) throws(VolumeError) {
         guard let entry = images[id], case .present = entry.state,
             !ImageOrigin(entry.metadata, of: id).isOurs
@@ -171,22 +183,23 @@ public final class InMemoryImageStore: ImageStore {
     }
 
     /// A page of images.
-    private static func placed(_ metadata: [String: String], _ id: VolumeID) -> [String: String] {
-        metadata.merging([ImageMetadataKey.image: id.imageSpec]) { $1 }
-    }
-
     public func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> ImagePage {
         let start = cursor.map { "\($0.clusterID)/\($0.pool)/\($0.image)" } ?? ""
-        let images = state.withLock { state in
-            state.images.compactMap { id, entry -> ListedImage? in
-                guard case .present(let record) = entry.state, ImageName.endsInUUID(id.image) else { return nil }
+        let (images, silent) = state.withLock { state in
+            let images = state.images.compactMap { id, entry -> ListedImage? in
+                guard case .present(let record) = entry.state, ImageName.endsInUUID(id.image),
+                    !state.silentPools.contains(id.pool)
+                else { return nil }
                 return ListedImage(id: id, sizeBytes: record.sizeBytes, facts: entry.facts)
             }
+            return (images, state.silentPools.sorted().map { MissingPlace(clusterID: "lab", pool: $0) })
         }
-        .filter { "\($0.id.clusterID)/\($0.id.pool)/\($0.id.image)" > start }
-        .sorted { $0.id.image < $1.id.image }
-        .prefix(limit)
-        return ImagePage(Array(images))
+        let path = { (image: ListedImage) in "\(image.id.clusterID)/\(image.id.pool)/\(image.id.image)" }
+        let page = images.filter { path($0) > start }.sorted { path($0) < path($1) }.prefix(limit)
+        guard !page.isEmpty || silent.isEmpty else {
+            throw VolumeError(.unavailable, "pools do not answer").lacking(silent)
+        }
+        return ImagePage(Array(page), missing: silent.map(\.key))
     }
 
     /// A fixed number, which is no whole number of MiB, as a pool's is not.

@@ -49,7 +49,7 @@ final class GarbageScan: Sendable {
     func scan() async throws(VolumeError) {
         var images: [(handle: String, uid: String)] = []
         var token = ""
-        // What can be listed is scanned, though a cluster may be missing.
+        // What can be listed is scanned, though clusters and pools may be missing; of those, what was known stays known.
         var missing: VolumeError?
         repeat {
             do throws(VolumeError) {
@@ -73,10 +73,15 @@ final class GarbageScan: Sendable {
         let suspected = Set(withoutVolume.map(\.uid))
         let claimed = Set(shop.claims.filter { suspected.contains($0.metadata.uid) }.map(\.metadata.uid))
         let orphans = try await ours(Set(withoutVolume.filter { !claimed.contains($0.uid) }.map(\.handle)))
+        let listed = Set(images.map(\.handle))
         let new = state.withLock { state in
             let confirmed = orphans.intersection(state.suspects)
-            defer { state = State(suspects: orphans, found: confirmed) }
-            return confirmed.subtracting(state.found)
+            let new = confirmed.subtracting(state.found)
+            let unseen = { (handles: Set<String>) in
+                missing.map { error in handles.subtracting(listed).filter { Self.mayLie($0, in: error.missing) } } ?? []
+            }
+            state = State(suspects: orphans.union(unseen(state.suspects)), found: confirmed.union(unseen(state.found)))
+            return new
         }
         for handle in new.sorted().prefix(Self.mostNamed) {
             shop.logger.warning(
@@ -85,6 +90,12 @@ final class GarbageScan: Sendable {
             )
         }
         if let missing { throw missing }
+    }
+
+    /// Whether an image that was not listed may be there all the same: what is missing is told, or not told.
+    private static func mayLie(_ handle: String, in places: [MissingPlace]) -> Bool {
+        guard !places.isEmpty, let id = try? VolumeID(parsing: handle) else { return true }
+        return places.contains { $0.holds(pool: id.pool, ofCluster: id.clusterID) }
     }
 
     /// The images that are marked with this cluster's id; others may belong to another cluster or a person.
