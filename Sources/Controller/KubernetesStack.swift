@@ -19,7 +19,7 @@ package final class KubernetesStack: Service, Sendable {
     private let controller: ProvisioningController
     private let leaseNamespace: String
     private let leaseName: String
-    private let volumes: VolumeService
+    private let operations: Operations
     private let store: RBDImageStore
     private let ownCredentials: ServiceCredentials
     private let hasOwnCredentials: Bool
@@ -74,7 +74,7 @@ package final class KubernetesStack: Service, Sendable {
             logger: logger
         )
         leading = liveness.loop("the election")
-        volumes = stack.service
+        operations = stack.operations
         store = stack.store
         ownCredentials = own
         hasOwnCredentials = settings.secretDirectory != nil
@@ -186,9 +186,6 @@ package final class KubernetesStack: Service, Sendable {
         }
     }
 
-    /// How many pages of volumes the first look at Ceph takes at most.
-    private static let mostPages = 16
-
     /// Names what RBAC and Ceph do not let us do; rights may come later, so nothing ends for the lack of one.
     private func checkPermissions() async {
         do throws(KubernetesError) {
@@ -203,20 +200,33 @@ package final class KubernetesStack: Service, Sendable {
         } catch {
             logger.warning("cannot check what RBAC allows", metadata: ["reason": "\(error)"])
         }
+        await checkCeph()
+    }
+
+    /// Looks whether the controller's own user sees what it must see, by as little as that takes.
+    private func checkCeph() async {
         do throws(VolumeError) {
-            // A cluster that refuses us is told at the end, behind those that are well.
-            var token = ""
-            for _ in 0..<Self.mostPages {
-                token = try await volumes.listVolumes(
-                    maxEntries: 1000,
-                    startingToken: token,
-                    deadline: .now + .seconds(20)
-                ).nextToken
-                guard !token.isEmpty else { break }
+            let store = store
+            let page = try await operations.runAlone("look at what Ceph allows", deadline: .now + .seconds(20)) {
+                () async throws(VolumeError) in try await store.images(after: nil, limit: 1)
             }
+            if !page.missing.isEmpty { throw store.absence(of: page.missing) }
         } catch {
-            guard error.code != .failedPrecondition else { return }
-            logger.error("Ceph does not allow what is needed", metadata: ["reason": "\(error.message)"])
+            switch error.code {
+            // Without a user of its own, the controller works as those of the classes' Secrets.
+            case .failedPrecondition: return
+            case .permissionDenied, .unauthenticated:
+                logger.error("Ceph does not allow what is needed", metadata: ["reason": "\(error.message)"])
+            default:
+                logger.warning(
+                    "cannot see what Ceph allows, or not all of it",
+                    metadata: ["reason": "\(error.message)"]
+                )
+            }
+        }
+        // The user may be meant to see some pools only.
+        for refused in store.refusedPools {
+            logger.notice("Ceph does not allow a pool of images", metadata: ["reason": "\(refused.message)"])
         }
     }
 
