@@ -72,6 +72,10 @@ struct ExitCodeTests {
         Case("volume delete none --yes", 0, "nothing was deleted"), Case("volume delete there", 64, "--yes"),
         Case("volume rm there --plan", 0, "64MiB"), Case("volume delete there --plan --yes", 64),
         Case("volume delete there --confirm there", 64, "--confirm"),
+        Case("volume delete a/b//c --yes", 64, "cluster 'a'"), Case("volume delete a/b//c", 64, "cluster 'a'"),
+        Case("volume delete a/b//c --plan", 64, "cluster 'a'"),
+        Case("volume delete a/b//c --yes --direct", 64, "cluster 'a'"),
+        Case("volume delete a/b//c --plan --direct", 64, "cluster 'a'"),
         Case(
             "volume create there --pool rbd --size 64MiB --parameter trashRetention=1d",
             0,

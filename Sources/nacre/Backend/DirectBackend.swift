@@ -40,6 +40,20 @@ struct DirectBackend: VolumeBackend {
         }
     }
 
+    func absence(of pool: PoolAddress, deadline: ContinuousClock.Instant) async -> VolumeError? {
+        do throws(VolumeError) {
+            _ = try await controller.capacity(
+                parameters: ["clusterID": pool.clusterID, "pool": pool.pool],
+                capabilities: [],
+                credentials: nil,
+                deadline: deadline
+            )
+            return nil
+        } catch {
+            return error.code == .invalidArgument ? error : nil
+        }
+    }
+
     var step: String? { operations.underWay.first?.progress.description ?? nodeSteps.phrase }
 
     func create(_ request: CreateVolumeRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> Volume {

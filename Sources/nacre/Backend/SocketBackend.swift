@@ -88,17 +88,22 @@ struct SocketBackend: VolumeBackend {
             .filter { $0.count > 2 && $0[0].isExactly("cluster") }.map { $0[1] }
         var absence: VolumeError?
         for cluster in Set(names.map(ExactText.init)).sorted().map(\.text) {
-            var message = CSI.Controller.GetCapacity.Request()
-            message.parameters = ["clusterID": cluster, "pool": pool]
-            do throws(VolumeError) {
-                _ = try await call(CSI.Controller.GetCapacity.self, message, deadline)
-                return nil
-            } catch {
-                guard error.code == .invalidArgument else { return nil }
-                absence = error
-            }
+            absence = await self.absence(of: PoolAddress(clusterID: cluster, pool: pool), deadline: deadline)
+            guard absence != nil else { return nil }
         }
         return absence
+    }
+
+    /// Asks for the room there.
+    func absence(of pool: PoolAddress, deadline: ContinuousClock.Instant) async -> VolumeError? {
+        var message = CSI.Controller.GetCapacity.Request()
+        message.parameters = ["clusterID": pool.clusterID, "pool": pool.pool]
+        do throws(VolumeError) {
+            _ = try await call(CSI.Controller.GetCapacity.self, message, deadline)
+            return nil
+        } catch {
+            return error.code == .invalidArgument ? error : nil
+        }
     }
 
     /// What stands before the socket.
@@ -190,7 +195,7 @@ struct SocketBackend: VolumeBackend {
             return try await client.call(method, message, timeout: deadline - .now)
         } catch {
             throw VolumeError(VolumeError.Code(error.code), error.message)
+                .lacking(error.resources.map { MissingPlace(key: $0) })
         }
     }
 }
-                .lacking(error.resources.map { MissingPlace(key: $0) })

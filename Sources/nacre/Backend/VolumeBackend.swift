@@ -19,6 +19,9 @@ protocol VolumeBackend: Sendable {
     /// Why no cluster has a pool of that name, where all of them say so; `nil` if one has it, or does not answer.
     func absence(ofPool pool: String, deadline: ContinuousClock.Instant) async -> VolumeError?
 
+    /// Why there is no such cluster, or no such pool in it; `nil` if there is, or if that is not said.
+    func absence(of pool: PoolAddress, deadline: ContinuousClock.Instant) async -> VolumeError?
+
     /// CSI: CreateVolume.
     func create(_ request: CreateVolumeRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> Volume
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ExactText
+import Secrets
 import Volumes
 
 /// `nacre volume delete`.
@@ -41,6 +42,7 @@ struct VolumeDelete: AsyncParsableCommand {
             return try end(session, DeletionReport(volumeId: "\(volume)", deleted: false), hint)
         }
         guard let status = try await session.present(id) else {
+            try await refuseMissingPlace(of: id, credentials, session)
             return try end(session, DeletionReport(volumeId: "\(id)", deleted: false), "it may be gone already")
         }
         let name = status.volume.facts.name ?? id.image
@@ -74,6 +76,36 @@ struct VolumeDelete: AsyncParsableCommand {
         if let rest { session.note("the image is still in Ceph's trash: \(rest)") }
     }
 
+    /// Throws if a volume may be there all the same, because its cluster or its pool has another name by now.
+    ///
+    /// The delete itself tells best. Without a person's word for it, it is not called: somebody may make the volume just now.
+    private func refuseMissingPlace(
+        of id: VolumeID,
+        _ credentials: Credentials,
+        _ session: Session
+    ) async throws {
+        let what = "cannot tell whether there is a volume '\(volume)'"
+        try await session.during("looking for the place of volume '\(volume)'") { deadline in
+            do throws(VolumeError) {
+                guard !confirmation.yes else {
+                    return try await session.backend.delete("\(id)", credentials: credentials, deadline: deadline)
+                }
+                if let absence = await session.backend.absence(
+                    of: PoolAddress(clusterID: id.clusterID, pool: id.pool),
+                    deadline: deadline
+                ) {
+                    throw absence
+                }
+            } catch {
+                guard error.code == .invalidArgument else { throw error }
+                throw VolumeError(
+                    .invalidArgument,
+                    "\(what): \(error.message); if that was renamed, name the volume by it"
+                )
+            }
+        }
+    }
+
     /// Nothing was to be done.
     private func end(_ session: Session, _ report: DeletionReport, _ hint: String) throws {
         try session.show(report, lines: [])
@@ -82,7 +114,7 @@ struct VolumeDelete: AsyncParsableCommand {
 }
 
 extension Session {
-    /// The volume's status; `nil` if it does not exist.
+    /// The volume's status; `nil` if it does not exist, or its cluster or pool does not.
     func present(_ id: VolumeID) async throws -> VolumeStatus? {
         do {
             return try await during("reading volume '\(wording.name(of: id))'") {
