@@ -36,7 +36,8 @@ enum ExitStatus: Int32, Sendable, CaseIterable {
         case .serviceUnreachable: "no service at the socket (EX_UNAVAILABLE)"
         case .alreadyExists: "there is another volume of that name (EX_CANTCREAT)"
         case .tryAgain: "not done in time, or no cluster; the same again goes on (EX_TEMPFAIL)"
-        case .notPermitted: "Ceph refuses the user, nacre-disk the disks, or a file or socket may not be used (EX_NOPERM)"
+        case .notPermitted:
+            "Ceph refuses the user, nacre-disk the disks, or a file or socket may not be used (EX_NOPERM)"
         case .interrupted: "interrupted by Ctrl-C; the same again goes on"
         }
     }

@@ -166,7 +166,8 @@ struct LocalUses: Sendable {
 
     private func read(_ name: String) throws -> LocalUse? {
         let path = "\(stateDirectory)/cli/\(name)/use.json"
-        let record: [UInt8]? = try looking { () throws(KernelError) in try FileKind.of(path) == nil ? nil : KernelFile.bytes(path)
+        let record: [UInt8]? = try looking { () throws(KernelError) in
+            try FileKind.of(path) == nil ? nil : KernelFile.bytes(path)
         }
         guard let record else { return nil }
         guard let use = try? JSONDecoder().decode(LocalUse.self, from: Data(record)) else {

@@ -148,7 +148,9 @@ struct CleanupReport: Encodable, Sendable {
         return left.map(\.whyItStays) + untold.map { "unclear: \($0)" }
     }
 
-    /// For a person: the sentence, and ``reasons``. Errors stand on standard error.
+    /// For a person: the sentence, and why what is left is left.
+    ///
+    /// Errors stand on standard error.
     var lines: [String] { ["\(node): \(summary)"] + reasons }
 
     private static func list(_ disks: [CleanupDisk]) -> String { disks.map(\.name).joined(separator: ", ") }
