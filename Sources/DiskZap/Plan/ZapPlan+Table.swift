@@ -28,7 +28,7 @@ extension ZapPlan {
             if signature.isIn(written) { return true }
             // What else there is a zap would want to be named, and nothing was.
             guard isSame else { return false }
-            return isWhole ? signature.usage == .raid : !signature.isIn(found.gpt?.partitions(around: signature) ?? [])
+            return isWhole ? signature.isOfArray : !signature.isIn(found.gpt?.partitions(around: signature) ?? [])
         }
         let strange = marks.compactMap { signature in
             refusal(signature, isOver: signature.isIn(written), losing: contents)
@@ -68,6 +68,9 @@ extension ZapPlan {
 }
 
 extension FoundSignature {
+    /// Whether the disk's table may be that of an array which the disk is a member of; ZFS has none in its pools.
+    fileprivate var isOfArray: Bool { usage == .raid && format != "zfs_member" }
+
     /// Whether any byte of its mark lies in one of these places.
     fileprivate func isIn(_ places: [ByteExtent]) -> Bool {
         let place = ByteExtent(offset: mark.offset, length: UInt64(mark.length))
