@@ -59,6 +59,7 @@ struct LabelTests {
         #expect(block.tags["ceph.cluster_fsid"] == Fixture.cluster)
         #expect(block.tags["ceph.osd_id"] == "7")
         #expect(!block.tags.keys.contains { $0.contains("secret") })
+        #expect(block.secrets == ["ceph.cephx_lockbox_secret"])
         #expect(volume.extents(of: block, size: 3 << 30).extents == [ByteExtent(offset: 1 << 20, length: 2 << 30)])
         let regions = DeviceContents(source, sectorBytes: 512).regions
         #expect(regions.map { $0.owners.first?.osdID } == [nil, 7, 8])
