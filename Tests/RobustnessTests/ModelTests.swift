@@ -123,6 +123,9 @@ struct ModelTests {
     func plans() {
         #expect(Plan(seed: 7).steps == Plan(seed: 7).steps)
         #expect(Plan(seed: 7).steps != Plan(seed: 8).steps)
+        let short = Plan(seed: 7, most: 3).steps
+        #expect(!short.isEmpty && short.count < Plan(seed: 7).steps.count)
+        #expect(Plan(seed: 7).steps.starts(with: short))
         let steps = (0..<500).flatMap { Plan(seed: UInt64($0)).steps }
         // `killOneServer(node: 1)`, without what it holds.
         func names(_ values: [Any]) -> Set<String> { Set(values.map { String("\($0)".prefix { $0 != "(" }) }) }

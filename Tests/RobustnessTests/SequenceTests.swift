@@ -11,22 +11,27 @@ struct SequenceTests {
             Lab.environment("NACRE_ROBUSTNESS_SEED").flatMap(UInt64.init) ?? UInt64.random(in: 0..<1_000_000_000)
         let count = Lab.environment("NACRE_ROBUSTNESS_SEQUENCES").flatMap(Int.init) ?? 1
         let crews = min(count, Lab.environment("NACRE_ROBUSTNESS_CREWS").flatMap(Int.init) ?? 4)
+        let actions = Lab.environment("NACRE_ROBUSTNESS_ACTIONS").flatMap(Int.init) ?? Plan.longest
         print("➜ seeds \(first) to \(first + UInt64(count) - 1), \(crews) at a time")
         fflush(nil)
         let seeds = Seeds(first..<first + UInt64(count))
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<crews {
-                group.addTask { await Self.work(lab, seeds) }
+                group.addTask { await Self.work(lab, seeds, actions) }
             }
         }
+        let (ended, acknowledged) = await (seeds.ended, seeds.acknowledged)
+        print("➜ \(ended) of \(count) sequences ended, \(acknowledged) writes acknowledged")
+        #expect(ended == count, "a sequence that was not run proves nothing")
+        #expect(acknowledged >= count / 2, "sequences without acknowledged writes prove little")
     }
 
-    private static func work(_ lab: Lab, _ seeds: Seeds) async {
+    private static func work(_ lab: Lab, _ seeds: Seeds, _ actions: Int) async {
         var crew: Crew?
         while let seed = await seeds.next() {
             do {
                 let current = if let crew { crew } else { try await Crew(lab) }
-                crew = try await run(seed, current) ? current : nil
+                crew = try await run(Plan(seed: seed, most: actions), current, seeds) ? current : nil
             } catch {
                 Issue.record("the lab: \(error)")
             }
@@ -35,8 +40,8 @@ struct SequenceTests {
     }
 
     /// Runs one, and says whether its crew may go on.
-    private static func run(_ seed: UInt64, _ crew: Crew) async throws -> Bool {
-        let plan = Plan(seed: seed)
+    private static func run(_ plan: Plan, _ crew: Crew, _ seeds: Seeds) async throws -> Bool {
+        let seed = plan.seed
         let begin = ContinuousClock.now
         let run = SequenceRun(plan, crew)
         let violations = await run.run()
@@ -46,10 +51,12 @@ struct SequenceTests {
             "sequence \(seed): \(plan.steps.count) steps, \(acknowledged) writes acknowledged, "
                 + "\(violations.count) violations, \(seconds) s"
         )
+        await seeds.end(acknowledged)
         // For whoever watches a long run through a pipe.
         fflush(nil)
         guard !violations.isEmpty else { return true }
-        let command = "tools/test robustness --seed \(seed) --sequences 1"
+        let actions = Lab.environment("NACRE_ROBUSTNESS_ACTIONS").map { " --actions \($0)" } ?? ""
+        let command = "tools/test robustness --seed \(seed) --sequences 1\(actions)"
         let story = await run.story.joined(separator: "\n")
         let hosts = crew.all.map(\.name).joined(separator: ", ")
         if let logs = Lab.environment("NACRE_ROBUSTNESS_LOGS") {
@@ -68,11 +75,20 @@ struct SequenceTests {
     }
 }
 
-/// Those that nobody has taken yet.
+/// Those that nobody has taken yet, and what came of the others.
 private actor Seeds {
     private var left: Range<UInt64>
+    /// How many sequences have come to their ends, good or bad.
+    private(set) var ended = 0
+    /// How many writes all of them had acknowledged.
+    private(set) var acknowledged = 0
 
     init(_ all: Range<UInt64>) { left = all }
 
     func next() -> UInt64? { left.popFirst() }
+
+    func end(_ acknowledged: Int) {
+        ended += 1
+        self.acknowledged += acknowledged
+    }
 }

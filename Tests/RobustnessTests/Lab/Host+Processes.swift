@@ -29,10 +29,10 @@ extension Host {
         }
     }
 
-    /// Stops processes for some time.
-    static func pause(_ processes: [pid_t], for time: Duration) async {
+    /// Stops processes while `body` runs.
+    static func pause(_ processes: [pid_t], _ body: () async -> Void) async {
         for process in processes { Glibc.kill(process, SIGSTOP) }
-        try? await Task.sleep(for: time)
+        await body()
         for process in processes { Glibc.kill(process, SIGCONT) }
     }
 

@@ -65,6 +65,7 @@ struct Plan: Sendable, CustomStringConvertible {
     }
 
     static let nodes = 3
+    static let longest = 14
 
     let seed: UInt64
     let volumes: [Volume]
@@ -72,7 +73,10 @@ struct Plan: Sendable, CustomStringConvertible {
     let hasClone: Bool
     private(set) var steps: [Step] = []
 
-    init(seed: UInt64) {
+    /// - Parameters:
+    ///   - seed: Tells the whole plan.
+    ///   - most: How many actions at most; a shorter plan is the beginning of a longer one.
+    init(seed: UInt64, most: Int = longest) {
         var random = SeededRandom(seed: seed)
         self.seed = seed
         hasClone = Int.random(in: 0..<4, using: &random) == 0
@@ -87,7 +91,7 @@ struct Plan: Sendable, CustomStringConvertible {
         }
         // Where each volume would be if all went well.
         var place = [Int?](repeating: nil, count: volumes.count)
-        for _ in 0..<Int.random(in: 6...14, using: &random) {
+        for _ in 0..<min(most, Int.random(in: 6...Self.longest, using: &random)) {
             let volume = Int.random(in: 0..<volumes.count, using: &random)
             steps += Self.steps(volume, &place[volume], &random)
         }
@@ -165,7 +169,7 @@ struct Plan: Sendable, CustomStringConvertible {
 
     /// Something that lasts longer than a watch, or for ever.
     private static func longFault(_ node: Int, _ random: inout SeededRandom) -> Fault {
-        let long = Int.random(in: 9000...14_000, using: &random)
+        let long = Int.random(in: 6500...10_000, using: &random)
         return switch Int.random(in: 0..<5, using: &random) {
         case 0, 1: .cut(node: node, milliseconds: long)
         case 2: .pauseServers(node: node, milliseconds: long)

@@ -15,12 +15,12 @@ extension Crew {
             if let one = nodes[node].processes(.imageServer).randomElement(using: &random) { kill(one, SIGKILL) }
         case .killServers(let node): Host.kill(nodes[node].processes(.imageServer))
         case .pauseService(let node, let milliseconds):
-            await Host.pause(nodes[node].processes(.service), for: .milliseconds(milliseconds))
+            await Host.pause(nodes[node].processes(.service)) { await last(milliseconds) }
         case .pauseServers(let node, let milliseconds):
-            await Host.pause(nodes[node].processes(.imageServer), for: .milliseconds(milliseconds))
+            await Host.pause(nodes[node].processes(.imageServer)) { await last(milliseconds) }
         case .cut(let node, let milliseconds):
             try await nodes[node].cable(isIn: false)
-            try? await Task.sleep(for: .milliseconds(milliseconds))
+            await last(milliseconds)
             try await nodes[node].cable(isIn: true)
         case .reboot(let node):
             try await nodes[node].unplug()
@@ -30,6 +30,12 @@ extension Crew {
             try await lab.freezeOSD(for: .milliseconds(milliseconds))
             Self.standstills.add(1, ordering: .sequentiallyConsistent)
         }
+    }
+
+    /// Waits as long as a fault lasts: until its time is over, or nothing more is to happen while it lasts.
+    private func last(_ milliseconds: Int) async {
+        let end = ContinuousClock.now + .milliseconds(milliseconds)
+        while .now < end, !isSettling.load(ordering: .relaxed) { try? await Task.sleep(for: .milliseconds(20)) }
     }
 
     /// Deletes files of a node's state directory while its service is down; what is mounted there stays.

@@ -5,6 +5,8 @@ final class Crew: Sendable {
     let lab: Lab
     let controller: Host
     let nodes: [Host]
+    /// Set when the steps of the present sequence are done: then no fault needs to last longer.
+    let isSettling = Atomic<Bool>(false)
 
     /// Hosts' numbers are in their network addresses, so no two crews may have the same ones.
     private static let numbers = Atomic<Int>(0)
