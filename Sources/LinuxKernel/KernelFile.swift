@@ -85,20 +85,6 @@ public enum KernelFile {
         if isDurable { try checked("fsync", path, fsync(file.rawValue)) }
     }
 
-    /// Creates a sparse file of zeros; an existing file is replaced.
-    ///
-    /// See: ftruncate(2).
-    ///
-    /// - Parameters:
-    ///   - path: The file.
-    ///   - sizeBytes: Its size.
-    /// - Throws: `KernelError`, also for a size that the file system does not support.
-    public static func makeSparse(_ path: String, sizeBytes: UInt64) throws(KernelError) {
-        guard let size = off_t(exactly: sizeBytes) else { throw KernelError("ftruncate", .fileTooLarge, path) }
-        let file = try OwnedDescriptor(opening: path, O_WRONLY | O_CREAT | O_TRUNC)
-        try checked("ftruncate", path, ftruncate(file.rawValue, size))
-    }
-
     /// Renames a file or directory durably.
     ///
     /// See: rename(2).

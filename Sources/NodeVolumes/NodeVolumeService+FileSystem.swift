@@ -106,12 +106,14 @@ extension NodeVolumeService {
         _ flags: [String]
     ) async throws(VolumeError) {
         // e2fsck writes a line of progress after the other to a descriptor; a clean file system takes no time and has none.
-        let report = "\(records.directory)/check-\(device.device.major)-\(device.device.minor)"
-        defer { try? KernelFile.remove(report) }
+        let directory = records.directory
+        let report = try await kernel("check volume '\(record.volumeID)'") { () throws(KernelError) in
+            try NamelessFile(in: directory)
+        }
         let watching = Task {
             while !Task.isCancelled {
                 try? await Task.sleep(for: .seconds(1))
-                guard let line = (try? KernelFile.text(report))?.parts(at: "\n", omittingEmpty: true).last else {
+                guard let line = (try? KernelFile.text(report.path))?.parts(at: "\n", omittingEmpty: true).last else {
                     continue
                 }
                 let words = line.parts(at: " ", omittingEmpty: true)
@@ -123,8 +125,9 @@ extension NodeVolumeService {
         let before = await superBlock(of: device)
         let status = try await FileSystemProgram.run(
             "sh",
-            ["-c", "exec e2fsck -p -C 3 \(flags.joined(separator: " ")) \"$1\" 3> \"$2\"", "sh", device.path, report],
-            "check volume '\(record.volumeID)'"
+            ["-c", "exec e2fsck -p -C 3 \(flags.joined(separator: " ")) \"$1\" 3>&0 < /dev/null", "sh", device.path],
+            "check volume '\(record.volumeID)'",
+            input: FileDescriptor(rawValue: report.descriptor.rawValue)
         )
         guard case .exited(let code) = status.status, code < 4 else {
             guard case .exited(let code) = status.status, code & 4 != 0 else {

@@ -3,6 +3,8 @@ internal import ExactText
 internal import ImageMapping
 internal import LinuxKernel
 internal import NodeMapping
+internal import Subprocess
+internal import SystemPackage
 internal import Volumes
 
 /// When a file system is made, and when never.
@@ -124,15 +126,21 @@ extension NodeVolumeService {
         guard case .unknown = content, record.usage.fileSystem != "xfs", device.sizeBytes <= Self.largestModel else {
             return false
         }
-        let model = "\(records.directory)/model-\(device.device.major)-\(device.device.minor)"
-        defer { try? KernelFile.remove(model) }
         let arguments = try FileSystemOptions.mkfsArguments("ext4", given: mkfsOptions, kernel: "", features: "")
-        try await kernel(what) { () throws(KernelError) in
-            try KernelFile.remove(model)
-            try KernelFile.makeSparse(model, sizeBytes: device.sizeBytes)
+        let directory = records.directory
+        let model = try await kernel(what) { () throws(KernelError) in
+            try NamelessFile(in: directory, sizeBytes: device.sizeBytes)
         }
-        try await run("mkfs.ext4", ["-q", "-F"] + arguments + [model], succeeding: [0], what)
-        return try await kernel(what) { () throws(KernelError) in try UnfinishedFormat.isPart(device.path, of: model) }
+        let making = try await FileSystemProgram.run(
+            "mkfs.ext4",
+            ["-q", "-F"] + arguments + ["/proc/self/fd/0"],
+            what,
+            input: FileDescriptor(rawValue: model.descriptor.rawValue)
+        )
+        guard making.status == .exited(0) else { throw making.failure(what, "mkfs.ext4") }
+        return try await kernel(what) { () throws(KernelError) in
+            try UnfinishedFormat.isPart(device.path, of: model.path)
+        }
     }
 
     /// What a file system of that size leaves in a sparse file of the node's is a hundred MiB.

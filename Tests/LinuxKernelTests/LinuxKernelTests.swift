@@ -23,6 +23,32 @@ struct ThreadsTests {
     }
 }
 
+@Suite("A file without a name")
+struct NamelessFileTests {
+    @Test(
+        "is in no directory, has its size in holes, and shows what another descriptor writes",
+        arguments: ["/tmp", "/dev/shm"]
+    )
+    func life(parent: String) throws {
+        let directory = "\(parent)/nacre-nameless-\(UInt64.random(in: 0...UInt64.max))"
+        try KernelFile.makeDirectories(directory)
+        defer { try? KernelFile.removeDirectory(directory) }
+        let file = try NamelessFile(in: directory, sizeBytes: 1 << 30)
+        #expect(try KernelFile.names(in: directory) == [])
+        var status = stat()
+        #expect(fstat(file.descriptor.rawValue, &status) == 0)
+        #expect(status.st_size == 1 << 30 && status.st_blocks == 0 && status.st_nlink == 0)
+        let report = try NamelessFile(in: directory)
+        try OwnedDescriptor(opening: report.path, O_WRONLY).writeAll(Array("1 2 3\n".utf8))
+        #expect(try KernelFile.text(report.path) == "1 2 3\n")
+    }
+
+    @Test("is not made where there is no directory")
+    func lack() {
+        #expect(throws: KernelError.self) { try NamelessFile(in: "/nowhere/at/all") }
+    }
+}
+
 @Suite("What the kernel's files say")
 struct KernelTextTests {
     @Test("A mount point with spaces, tabs and backslashes is read as it is")

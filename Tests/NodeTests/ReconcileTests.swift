@@ -153,6 +153,33 @@ extension NodeTests {
         try await lab.remove(image)
     }
 
+    @Test("A service that is killed while e2fsck runs leaves no file of that one")
+    func killedBesideCheck() async throws {
+        let lab = try await NodeLab.fresh("beside", megabytes: 64)
+        try await lab.run("stage", "beside", "ext4", observer: nil)
+        try await lab.run("down", "beside", "ext4", observer: nil)
+        // No step lasts as long as e2fsck: it kills its parent itself, when that is this lab's.
+        let (program, wrapper) = ("/tmp/nacre-e2fsck-\(getpid())", "/tmp/nacre-e2fsck-\(getpid()).sh")
+        try await shell(
+            """
+            cp /usr/sbin/e2fsck \(program)
+            printf '#!/bin/sh\n! grep -qaF %s /proc/$PPID/cmdline || kill -9 $PPID\nexec %s "$@"\n' \
+                \(lab.directory) \(program) > \(wrapper)
+            chmod 755 \(wrapper)
+            mount --bind \(wrapper) /usr/sbin/e2fsck
+            """
+        )
+        do { try await crash(lab, "stage", "beside", .unmappingInKernel) } catch { Issue.record(error) }
+        try await shell("umount /usr/sbin/e2fsck; rm \(program) \(wrapper)")
+        let names = try KernelFile.names(in: "\(lab.directory)/volumes")
+        #expect(names.count == 1 && names.allSatisfy { $0.hasSuffix(".json") }, "\(names)")
+        try await lab.run("stage", "beside", "ext4", observer: nil)
+        try await lab.run("down", "beside", "ext4", observer: nil)
+        #expect(try KernelFile.names(in: "\(lab.directory)/volumes") == [])
+        try await expect(.nothing, lab, "beside")
+        try await lab.remove("beside")
+    }
+
     @Test("What is in use is left alone, and its holder is named")
     func leavesWhatIsUsed() async throws {
         let lab = try await NodeLab.fresh("used", megabytes: 64)
