@@ -15,7 +15,10 @@ extension Image {
     /// - Returns: Whether one exists; `nil` if there is no valid object map and there are too many objects to ask for.
     /// - Throws: `RBDError` with the code of the call that failed.
     public func holdsObjects(in range: Range<UInt64>) throws(RBDError) -> Bool? {
-        let rawImage = withRawImage { $0 }
+        try withRawImage { (image) throws(RBDError) in try holdsObjects(in: range, image) }
+    }
+
+    private func holdsObjects(in range: Range<UInt64>, _ rawImage: rbd_image_t) throws(RBDError) -> Bool? {
         var info = rbd_image_info_t()
         try check(rbd_stat(rawImage, &info, MemoryLayout<rbd_image_info_t>.size), "rbd_stat", spec)
         guard try hasFastDiff(rawImage) || info.num_objs <= Self.askedAtMost else { return nil }
