@@ -60,7 +60,7 @@ extension IOContext {
     /// Removals are writes: a full pool lets them through (`rados_set_pool_full_try`), a paused cluster keeps them. They are
     /// given up at the deadline (`rados_aio_cancel`).
     ///
-    /// Blocks the calling thread, for as long as `limit`. See: `PrimaryLogPG::populate_obc_watchers`.
+    /// Blocks the calling thread, for as long as `limit` at most. See: `PrimaryLogPG::populate_obc_watchers`.
     ///
     /// - Parameters:
     ///   - object: The object's name.
@@ -85,23 +85,37 @@ extension IOContext {
             completions.append(completion)
             try check(rados_aio_remove(raw, "nacre.absent.\(place)", completion), "rados_aio_remove", label)
         }
+        try end(completions, of: "rados_aio_remove", on: object, raw, until: deadline)
+        // The timeout of 30 s starts when the OSD loads the object, not when it evicts it. Any operation makes it load it.
+        var loading: rados_completion_t?
+        guard rados_aio_create_completion2(nil, nil, &loading) >= 0, let loading else { return }
+        completions.append(loading)
+        let operation = rados_create_read_op()
+        defer { rados_release_read_op(operation) }
+        rados_read_op_assert_exists(operation)
+        try check(rados_aio_read_op_operate(operation, raw, loading, object, 0), "rados_aio_read_op_operate", label)
+        try end([loading], of: "rados_aio_read_op_operate", on: object, raw, until: deadline)
+    }
+
+    /// Waits for calls on objects that need not exist, and gives them up at the deadline.
+    private func end(
+        _ completions: [rados_completion_t],
+        of call: String,
+        on object: String,
+        _ raw: rados_ioctx_t,
+        until deadline: ContinuousClock.Instant
+    ) throws(RADOSError) {
         while completions.contains(where: { rados_aio_is_complete($0) == 0 }) {
             guard .now < deadline else {
                 for completion in completions { _ = rados_aio_cancel(raw, completion) }
-                throw RADOSError(call: "rados_aio_remove", code: .timedOut, subject: "\(label)/\(object)")
+                throw RADOSError(call: call, code: .timedOut, subject: "\(label)/\(object)")
             }
             usleep(10_000)
         }
         for completion in completions {
             let result = rados_aio_get_return_value(completion)
             guard result != -Errno.noSuchFileOrDirectory.rawValue else { continue }
-            try check(result, "rados_aio_remove", "\(label)/\(object)")
-        }
-        // The timeout of 30 s starts when the OSD loads the object, not when it evicts it.
-        do {
-            _ = try watchers(of: object)
-        } catch {
-            guard error.code == .noSuchFileOrDirectory else { throw error }
+            try check(result, call, "\(label)/\(object)")
         }
     }
 }
