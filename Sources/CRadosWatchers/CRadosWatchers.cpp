@@ -101,3 +101,15 @@ int nacre_list_watchers(void *ioctx, const char *object, struct nacre_watcher *w
         return -EIO;  // A C++ exception must not cross into Swift.
     }
 }
+
+int nacre_placement_group(void *ioctx, const char *object, uint32_t *group) {
+    try {
+        librados::IoCtx context;
+        librados::IoCtx::from_rados_ioctx_t(ioctx, context);
+        return context.get_object_pg_hash_position2(object, group);
+    } catch (const std::bad_alloc &) {
+        return -ENOMEM;
+    } catch (...) {
+        return -EIO;  // A C++ exception must not cross into Swift.
+    }
+}

@@ -45,6 +45,15 @@ public final class IOContext: Sendable {
         try body(handle.raw)
     }
 
+    /// The placement group that has an object or would have it, by its number in the pool; `nil` if this client's OSD
+    /// map does not tell.
+    ///
+    /// Asks nobody. Implements `librados::IoCtx::get_object_pg_hash_position2`.
+    public func placementGroup(of object: String) -> UInt32? {
+        var group: UInt32 = 0
+        return nacre_placement_group(handle.raw, object, &group) == 0 ? group : nil
+    }
+
     /// The clients that watch an object.
     ///
     /// An open image is watched on its header.

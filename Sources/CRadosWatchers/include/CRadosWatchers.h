@@ -29,6 +29,12 @@ typedef void (*nacre_watchers_answer)(void *context, int result, const struct na
 /// Returns 0, or a negative errno; after an error `answer` is not called.
 int nacre_aio_list_watchers(void *ioctx, const char *object, nacre_watchers_answer answer, void *context);
 
+/// Finds out, from this client's own map, which placement group of the pool has an object, or would have it.
+///
+/// librados' C interface has no such call, only its C++ one (librados::IoCtx::get_object_pg_hash_position2).
+/// Returns 0, or a negative errno.
+int nacre_placement_group(void *ioctx, const char *object, uint32_t *group);
+
 #ifdef __cplusplus
 }
 #endif

@@ -41,6 +41,8 @@ public struct ImageClients: Sendable {
     public let features: ImageFeatures
     /// Who has it, owners of a lock first.
     public let clients: [ImageClient]
+    /// Its metadata: Nacre's own keys, and maybe others; empty where it was not read.
+    public let metadata: [String: String]
 }
 
 extension IOContext {
@@ -67,12 +69,45 @@ extension IOContext {
             return ImageClients(
                 imageID: id,
                 features: features,
-                clients: Self.merge(holders, exclusive, watchers)
+                clients: Self.merge(holders, exclusive, watchers),
+                metadata: [:]
             )
         } catch {
             guard error.isNotFound else { throw RBDError(error) }
             return nil
         }
+    }
+
+    /// Who uses an image, and what Nacre noted on it, from two reads of its header, without blocking a thread.
+    ///
+    /// Implements the class calls `rbd.get_features`, `lock.get_info` and `rbd.metadata_list`, and
+    /// `librados::ObjectReadOperation::list_watchers`.
+    ///
+    /// - Parameter id: The image's id.
+    /// - Returns: The image's clients; `nil` if it has no header.
+    /// - Throws: `RBDError`.
+    public func clients(ofImageID id: String) async throws(RBDError) -> ImageClients? {
+        let header = ImageObject.header(ofID: id)
+        var input = Encoder()
+        input.append(UInt64.max - 1)  // CEPH_NOSNAP
+        input.append(true)
+        let calls = [
+            ClassCall("rbd", "get_features", input: input.bytes), .askingOwners(of: .holder),
+            .askingOwners(of: .exclusive), .listingMetadata(after: "nacre.io/"),
+        ]
+        guard let answers = try await classCalls(calls, on: header) else { return nil }
+        guard let holders = LockOwner.owners(in: answers[1]), let exclusive = LockOwner.owners(in: answers[2]) else {
+            throw RBDError(call: "lock.get_info", code: .ioError, subject: "\(label)/\(header)")
+        }
+        var decoder = Decoder(answers[0])
+        // Locks are read before watches: a client that takes both between the reads is then seen to be alive.
+        guard let watchers = try await outcome(ofWatchersOf: header).get() else { return nil }
+        return ImageClients(
+            imageID: id,
+            features: ImageFeatures(rawValue: decoder.number(UInt64.self) ?? 0),
+            clients: Self.merge(holders, exclusive, watchers),
+            metadata: ClassCall.metadata(in: answers[3])
+        )
     }
 
     static func merge(_ holders: [LockOwner], _ exclusive: [LockOwner], _ watchers: [Watcher]) -> [ImageClient] {

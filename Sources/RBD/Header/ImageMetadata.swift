@@ -98,7 +98,7 @@ extension IOContext {
 
 extension ClassCall {
     /// `rbd.metadata_list` of at most 64 keys.
-    fileprivate static func listingMetadata(after key: String) -> ClassCall {
+    static func listingMetadata(after key: String) -> ClassCall {
         var input = Encoder()
         input.append(key)
         input.append(UInt64(64))
@@ -106,7 +106,7 @@ extension ClassCall {
     }
 
     /// What it answers.
-    fileprivate static func metadata(in answer: [UInt8]) -> [String: String] {
+    static func metadata(in answer: [UInt8]) -> [String: String] {
         var decoder = Decoder(answer)
         return Dictionary((decoder.map() ?? []).map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
     }

@@ -45,30 +45,13 @@ extension IOContext {
             sizeBytes: sizeBytes,
             createdAt: seconds == 0 ? nil : Int64(seconds),
             metadata: metadata,
-            holders: Self.lockCookies(answers[4]).compactMap(HolderRecord.init(parsing:)),
+            holders: (LockOwner.owners(in: answers[4]) ?? []).compactMap { HolderRecord(parsing: $0.cookie) },
             watchers: watchers
         )
     }
 
-    /// The cookies of a lock's owners; empty if the answer cannot be decoded.
-    ///
-    /// See: `cls_lock_get_info_reply`.
-    static func lockCookies(_ answer: [UInt8]) -> [String] {
-        var outer = Decoder(answer)
-        guard var reply = outer.structure(), let count = reply.number(UInt32.self) else { return [] }
-        var cookies: [String] = []
-        for _ in 0..<count {
-            // locker_id_t: a kind, a number and the cookie; then locker_info_t, whose address the cookie repeats.
-            guard var id = reply.structure(), id.number(UInt8.self) != nil, id.number(Int64.self) != nil,
-                let cookie = id.string(), reply.structure() != nil
-            else { return cookies }
-            cookies.append(cookie)
-        }
-        return cookies
-    }
-
     /// A child task's error keeps its type only as a value.
-    private func outcome(ofWatchersOf object: String) async -> Result<[Watcher]?, RBDError> {
+    func outcome(ofWatchersOf object: String) async -> Result<[Watcher]?, RBDError> {
         do throws(RADOSError) {
             return .success(try await watchers(of: object))
         } catch {
@@ -82,16 +65,12 @@ extension ClassCall {
     fileprivate static let summing: [ClassCall] = {
         var head = Encoder()
         head.append(UInt64.max - 1)  // CEPH_NOSNAP
-        var lock = Encoder()
-        lock.append(ImageLockName.holder.rawValue)
-        var asked = Encoder()
-        asked.append(version: 1, compatible: 1, lock)
         return [
             ClassCall("rbd", "get_size", input: head.bytes),
             ClassCall("rbd", "get_create_timestamp"),
             listingMetadata(after: "", limit: 64),
             listingMetadata(after: "nacre.io", limit: 64),
-            ClassCall("lock", "get_info", input: asked.bytes),
+            askingOwners(of: .holder),
         ]
     }()
 
