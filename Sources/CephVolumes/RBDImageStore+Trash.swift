@@ -154,11 +154,7 @@ extension RBDImageStore {
         }
         try await place.refuseIfLockedByHand("delete image", imageID)
         for _ in 0..<2 {
-            // librbd writes the entry's time itself: what was written before may be long ago by then.
-            _ = try await remark(place, imageID, at: .sinceEpoch, isMoving: true)
-            let isMoved = try await place.waiting("move to the trash image") { (context) throws(RBDError) in
-                try Self.move(image, imageID, context, retention)
-            }
+            let isMoved = try await moveByLibrbd(place, imageID, keptFor: retention)
             guard !isMoved else { return try await complete(place, imageID) }
             let named = try await place.trying("look up image") { () async throws(RBDError) in
                 try await place.context.imageID(named: image)
@@ -166,6 +162,40 @@ extension RBDImageStore {
             // Another process was faster; its image is where ours should be.
             guard named == imageID else { return }
             try await mend(place.id, credentials: place.credentials, isDeletion: true)
+        }
+    }
+
+    /// Marks the image and has librbd move it; returns whether there was such an image.
+    private func moveByLibrbd(
+        _ place: Place,
+        _ imageID: String,
+        keptFor retention: Duration
+    ) async throws(VolumeError) -> Bool {
+        // librbd writes the entry's time itself: what was written before may be long ago by then.
+        let mark = try await remark(place, imageID, at: .sinceEpoch, isMoving: true)
+        let image = place.id.image
+        do throws(VolumeError) {
+            let isMoved = try await place.waiting("move to the trash image") { (context) throws(RBDError) in
+                try Self.move(image, imageID, context, retention)
+            }
+            if !isMoved { await withdraw(mark, place, imageID) }
+            return isMoved
+        } catch {
+            await withdraw(mark, place, imageID)
+            throw error
+        }
+    }
+
+    /// Takes back the mark of a move that was not made.
+    ///
+    /// With it, what a person moves to the trash soon after would count as moved by us, and be removed. It stays where a
+    /// look is not answered, and where the entry is there: then the move was made.
+    private func withdraw(_ mark: TrashMark, _ place: Place, _ imageID: String) async {
+        guard let marks = try? await place.marks(imageID), marks[ImageMetadataKey.trashed] == mark.text,
+            let entry = try? await Optional.some(entry(place, imageID)), entry == nil
+        else { return }
+        try? await place.trying("unmark image") { () async throws(RBDError) in
+            try await place.context.removeMetadata(ImageMetadataKey.trashed, ofImageID: imageID)
         }
     }
 
@@ -253,8 +283,8 @@ extension RBDImageStore {
 
     /// The refusal that names who has the image open: by node and since when, where that is written down.
     private func inUse(_ place: Place, _ imageID: String, _ watchers: [Watcher]) async -> VolumeError {
-        let known = try? await place.blocking("read who has image") { (context) throws(RBDError) in
-            try context.clients(ofImageID: imageID)?.clients.filter { $0.record != nil } ?? []
+        let known = try? await place.trying("read who has image") { () async throws(RBDError) in
+            try await place.context.clients(ofImageID: imageID)?.clients.filter { $0.record != nil } ?? []
         }
         let who = watchers.map { watcher in
             known?.first { $0.clientID == watcher.clientID || $0.address == watcher.address }?.description
