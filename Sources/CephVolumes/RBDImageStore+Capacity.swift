@@ -15,7 +15,9 @@ extension RBDImageStore {
     {
         guard let pool else {
             let answers = await asking(configuration.clusters) { (cluster) throws(VolumeError) in
-                try await self.usage(of: cluster.clusterID, as: credentials).pools.map(\.available).max() ?? 0
+                try await self.soon(cluster.clusterID) { () async throws(VolumeError) in
+                    try await self.usage(of: cluster.clusterID, as: credentials).pools.map(\.available).max() ?? 0
+                }
             }
             if let roomiest = answers.compactMap({ try? $0.get() }).max() { return roomiest }
             do throws(VolumeError) {
@@ -90,8 +92,8 @@ extension RBDImageStore {
             try await place.context.imageID(named: id.image)
         }
         guard let imageID else { throw VolumeError(.notFound, "image '\(id.imageSpec)' does not exist") }
-        let found = try await place.blocking("read who has image") { (context) throws(RBDError) in
-            try context.clients(ofImageID: imageID)
+        let found = try await place.trying("read who has image") { () async throws(RBDError) in
+            try await place.context.clients(ofImageID: imageID)
         }
         guard let found else { throw VolumeError(.notFound, "image '\(id.imageSpec)' does not exist") }
         let clients = found.clients.filter { $0.clientID != place.context.cluster.instanceID }

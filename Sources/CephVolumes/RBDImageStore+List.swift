@@ -100,20 +100,28 @@ extension RBDImageStore {
                 && !passedOver.containsExactly(Absence(clusterID: cluster.clusterID, pool: pool).key)
         }
         enter(VolumeStep.listing)
-        // The directories first and together, so that all pools that do not answer cost one time limit.
-        let answers = await looking(intoEach: pools, of: cluster) { (pool, place) throws(VolumeError) in
-            let start = position.map { pool.isExactly($0.pool) ? $0.image : "" } ?? ""
-            return Directory(place: place, after: start, names: try await self.names(in: place, after: start))
-        }
-        for (pool, answer) in zip(pools, answers) {
-            do throws(VolumeError) {
-                guard let directory = try answer.get(), page.images.count < limit else { continue }
-                try await list(directory, of: cluster, limit: limit, onto: &page.images)
-            } catch {
-                guard !error.isMended else { throw error }
-                // What this user may not read is told by `refusedPools`, and no fault of the list.
-                if error.code == .permissionDenied { continue }
-                note(error, of: Absence(clusterID: cluster.clusterID, pool: pool), in: &page)
+        // At first all directories together, so that all pools that do not answer cost one time limit. A page that goes on in
+        // this cluster knows of those, and may be full long before the last pool.
+        var rest = pools[...]
+        var together = position == nil ? pools.count : 1
+        while !rest.isEmpty, page.images.count < limit {
+            let batch = Array(rest.prefix(together))
+            rest = rest.dropFirst(together)
+            together *= 4
+            let answers = await looking(intoEach: batch, of: cluster) { (pool, place) throws(VolumeError) in
+                let start = position.map { pool.isExactly($0.pool) ? $0.image : "" } ?? ""
+                return Directory(place: place, after: start, names: try await self.names(in: place, after: start))
+            }
+            for (pool, answer) in zip(batch, answers) {
+                do throws(VolumeError) {
+                    guard let directory = try answer.get(), page.images.count < limit else { continue }
+                    try await list(directory, of: cluster, limit: limit, onto: &page.images)
+                } catch {
+                    guard !error.isMended else { throw error }
+                    // What this user may not read is told by `refusedPools`, and no fault of the list.
+                    if error.code == .permissionDenied { continue }
+                    note(error, of: Absence(clusterID: cluster.clusterID, pool: pool), in: &page)
+                }
             }
         }
     }
@@ -228,12 +236,18 @@ extension RBDImageStore {
     /// The pools of a cluster, in the order of their names, without Ceph's own.
     func pools(of clusterID: String, as credentials: Credentials? = nil) async throws(VolumeError) -> [String] {
         let user = if let credentials { credentials } else { try service.read() }
-        let link = try await reach(clusterID, as: user)
+        let names = try await soon(clusterID) { () async throws(VolumeError) in
+            try await self.poolNames(of: clusterID, as: user)
+        }
+        if credentials == nil { forgetRefusals(ofCluster: clusterID, except: names) }
+        return names
+    }
+
+    private func poolNames(of clusterID: String, as user: Credentials) async throws(VolumeError) -> [String] {
+        let link = try await connections.link(to: clusterID, as: user)
         do throws(RADOSError) {
-            let names = try await link.asking { (cluster) throws(RADOSError) in try cluster.poolNames() }
+            return try await link.asking { (cluster) throws(RADOSError) in try cluster.poolNames() }
                 .filter { !$0.startsExactly(with: ".") }.sortedExactly()
-            if credentials == nil { forgetRefusals(ofCluster: clusterID, except: names) }
-            return names
         } catch {
             throw ErrorMapping.failing("cannot list the pools of cluster '\(clusterID)'", RBDError(error))
         }
@@ -242,26 +256,29 @@ extension RBDImageStore {
 
 extension VolumeFacts {
     /// Summarises an image; this process's own watch, of an operation under way, does not count as use.
-    ///
-    /// What the marks of another image say does not count for its copy, and one that was adopted has its own name.
     init(_ summary: ImageSummary, of id: VolumeID, ours: UInt64) {
         let nodes = Set(summary.holders.map(\.node))
         let known = Set(summary.holders.map(\.address))
         let others = summary.watchers.filter { $0.clientID != ours && !known.contains($0.address) }
-        var metadata = summary.metadata
-        switch ImageOrigin(metadata, of: id) {
-        case .copied: metadata = metadata.filter { $0.key.isExactly(ImageMetadataKey.format) }
-        case .adopted:
-            if metadata[ImageMetadataKey.requestName] != nil {
-                metadata[ImageMetadataKey.requestName] = ImageOrigin.requestName(metadata, of: id) ?? id.image
-            }
-        case .made, .foreign: break
-        }
         self.init(
-            metadata: metadata,
+            metadata: Self.metadata(summary.metadata, of: id),
             createdAt: summary.createdAt,
             users: nodes.sorted() + Set(others.map(\.address)).sorted()
         )
+    }
+
+    /// Those of an image's metadata that count for it.
+    ///
+    /// What the marks of another image say does not count for its copy, and one that was adopted has its own name.
+    static func metadata(_ metadata: [String: String], of id: VolumeID) -> [String: String] {
+        switch ImageOrigin(metadata, of: id) {
+        case .copied: return metadata.filter { $0.key.isExactly(ImageMetadataKey.format) }
+        case .adopted:
+            guard metadata[ImageMetadataKey.requestName] != nil else { return metadata }
+            let name = ImageOrigin.requestName(metadata, of: id) ?? id.image
+            return metadata.merging([ImageMetadataKey.requestName: name]) { $1 }
+        case .made, .foreign: return metadata
+        }
     }
 }
 

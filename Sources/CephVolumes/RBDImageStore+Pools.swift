@@ -1,6 +1,4 @@
 internal import ExactText
-internal import RADOS
-internal import RBD
 internal import Secrets
 internal import Synchronization
 internal import Volumes
@@ -26,7 +24,9 @@ extension RBDImageStore {
     /// How long a look through pools waits for one of them, so that the others are told of within seconds.
     static let poolPatience = Duration.seconds(4)
     /// The same for a cluster, where there are several.
-    static let clusterPatience = Duration.seconds(5)
+    static let clusterPatience = Duration.seconds(4)
+    /// After so long without an answer, a look asks the monitors for the reason, so that it is there with the time limit.
+    private static let suspicion = Duration.seconds(1)
 
     /// The pools that the last looks of the service's user were refused, in the order of their names.
     ///
@@ -44,14 +44,26 @@ extension RBDImageStore {
         }
     }
 
-    /// A connection for a look through clusters: where there are several, one that does not answer is soon given up.
+    /// A connection for a look through clusters.
     func reach(_ clusterID: String, as user: Credentials) async throws(VolumeError) -> ClusterLink {
-        guard configuration.clusters.count > 1 else { return try await connections.link(to: clusterID, as: user) }
+        try await soon(clusterID) { () async throws(VolumeError) in
+            try await self.connections.link(to: clusterID, as: user)
+        }
+    }
+
+    /// Asks a cluster something for a look through clusters: where there are several, one that does not answer is soon given
+    /// up, also when it was well before.
+    func soon<R: Sendable>(
+        _ clusterID: String,
+        _ body: @escaping @Sendable () async throws(VolumeError) -> R
+    ) async throws(VolumeError) -> R {
+        guard configuration.clusters.count > 1 else { return try await body() }
         do throws(VolumeError) {
             return try await looks.runAlone(
-                "connect to cluster '\(clusterID)'",
-                deadline: .now + Self.clusterPatience
-            ) { () async throws(VolumeError) in try await self.connections.link(to: clusterID, as: user) }
+                "ask cluster '\(clusterID)'",
+                deadline: .now + Self.clusterPatience,
+                body
+            )
         } catch {
             guard error.code == .deadlineExceeded else { throw error }
             let monitors = try configuration.cluster(clusterID).monitors.joined(separator: ", ")
@@ -82,6 +94,11 @@ extension RBDImageStore {
     ) async throws(VolumeError) -> R? {
         guard let anchor = VolumeID(anyIn: pool, of: cluster) else { return nil }
         let address = PoolAddress(clusterID: cluster.clusterID, pool: pool)
+        let overdue = Task { () -> ClusterState? in
+            guard (try? await Task.sleep(for: Self.suspicion)) != nil else { return nil }
+            return await self.state(ofCluster: cluster.clusterID, as: credentials)
+        }
+        defer { overdue.cancel() }
         do throws(VolumeError) {
             let found = try await looks.runAlone(
                 "look into pool '\(pool)'",
@@ -107,7 +124,7 @@ extension RBDImageStore {
                 }
                 throw error
             case .deadlineExceeded:
-                let state = await state(ofCluster: cluster.clusterID, as: credentials)
+                let state = await overdue.value
                 // Images' directories cannot be in such a pool.
                 if let there = state?.pool(pool), there.isErasureCoded { return nil }
                 let reason = state?.standstill(ofPools: [pool])
@@ -121,19 +138,10 @@ extension RBDImageStore {
         }
     }
 
-    /// What the monitors say, within seconds; nothing where they say nothing.
     private func state(ofCluster clusterID: String, as credentials: Credentials?) async -> ClusterState? {
-        try? await looks.runAlone(
-            "ask the monitors of cluster '\(clusterID)'",
-            deadline: .now + .seconds(2)
-        ) { () async throws(VolumeError) in
-            let user = if let credentials { credentials } else { try self.service.read() }
-            let link = try await self.connections.link(to: clusterID, as: user)
-            do throws(RADOSError) {
-                return try await link.asking { (cluster) throws(RADOSError) in try ClusterState(askedOf: cluster) }
-            } catch {
-                throw ErrorMapping.failing("cannot read the state of cluster '\(clusterID)'", RBDError(error))
-            }
+        guard let user = try? credentials ?? service.read() else { return nil }
+        return await looks.state(ofCluster: clusterID, as: user) { () async throws(VolumeError) in
+            try await self.connections.link(to: clusterID, as: user)
         }
     }
 

@@ -103,6 +103,34 @@ struct ManyClustersTests {
         #expect(try await process.stop() == .exited(0))
     }
 
+    @Test("A cluster that dies while a service is connected to it delays a list by seconds, and is named")
+    func dies() async throws {
+        try await FaultyCluster.with { ill in
+            try await FaultyCluster.with { well in
+                try await well.adoptUsers(of: ill)
+                let service = try NacreProcess(ill.cluster, configurationPath: try ill.joinedConfiguration(with: well))
+                let process = try await service.start()
+                let nacre = NacreCommand(service, cluster: ill.cluster)
+                let (sick, sound) = (try ill.cluster.clusterID, try well.cluster.clusterID)
+                for (name, cluster) in [("there", sick), ("here", sound)] {
+                    let made = try await nacre("volume create \(name) --pool rbd --size 16MiB --cluster \(cluster)")
+                    #expect(made.status == 0, "\(made)")
+                }
+                #expect(try await nacre("volume list").status == 0)
+                try await ill.stop("osd.0", "mon.x")
+                // Ceph's own time limits are 30 s and more.
+                let list = try await nacre("volume list --output json --timeout 10s")
+                #expect(list.status == 75 && list.output.contains(sound), "\(list)")
+                #expect(list.notes.contains("'\(sick)'"), "\(list)")
+                let shown = try await nacre("volume show here --timeout 20s")
+                #expect(shown.status == 0, "\(shown)")
+                let capacity = try await service.ask("Controller/GetCapacity", "{}", timeout: .seconds(10))
+                #expect(capacity.isOK, "\(capacity)")
+                #expect(try await process.stop() == .exited(0))
+            }
+        }
+    }
+
     @Test("A deleted volume of a cluster that is well comes back beside clusters that are not")
     func undelete() async throws {
         let cluster = try #require(MicroCluster.current)

@@ -1,6 +1,9 @@
 internal import ExactText
 internal import FoundationEssentials
 internal import RADOS
+internal import RBD
+internal import Secrets
+internal import Volumes
 
 /// A cluster's pools and health from the monitors, which explain why a call failed.
 struct ClusterState: Sendable {
@@ -99,5 +102,33 @@ extension ClusterState.Pool {
                 + "by: \(raised.joined(separator: " && "))"
         }
         return isFull ? "pool '\(name)' is full; add OSDs or delete data, see 'ceph df'" : nil
+    }
+}
+
+extension Operations {
+    /// How long a failure may look for its cause.
+    private static var patience: Duration { .seconds(3) }
+
+    /// What a cluster's monitors say, within seconds; `nil` if they say nothing.
+    ///
+    /// Callers at once share one question: that many pools are silent must not keep the monitors' threads busy.
+    func state(
+        ofCluster clusterID: String,
+        as credentials: Credentials,
+        _ link: @escaping @Sendable () async throws(VolumeError) -> ClusterLink
+    ) async -> ClusterState? {
+        try? await run(
+            "ask the monitors of cluster '\(clusterID)'",
+            on: "state \(clusterID)",
+            fingerprint: "\(credentials)",
+            deadline: .now + Self.patience
+        ) { () async throws(VolumeError) in
+            let link = try await link()
+            do throws(RADOSError) {
+                return try await link.asking { (cluster) throws(RADOSError) in try ClusterState(askedOf: cluster) }
+            } catch {
+                throw ErrorMapping.failing("cannot read the state of cluster '\(clusterID)'", RBDError(error))
+            }
+        }
     }
 }

@@ -6,9 +6,6 @@ internal import SystemPackage
 public import Volumes
 
 extension Place {
-    /// How long a failure may look for its cause.
-    private static let patience = Duration.seconds(3)
-
     /// Converts the failure of a call on this image, by its errno and, if that says little, by the state of the
     /// cluster, the pool and the image.
     func failure(
@@ -55,18 +52,7 @@ extension Place {
 
     private func clusterState() async -> ClusterState? {
         let link = link
-        return try? await looks.run(
-            "ask the monitors of cluster '\(id.clusterID)'",
-            on: "state \(id.clusterID)",
-            fingerprint: "\(credentials)",
-            deadline: .now + Self.patience
-        ) { () async throws(VolumeError) in
-            do throws(RADOSError) {
-                return try await link.asking { (cluster) throws(RADOSError) in try ClusterState(askedOf: cluster) }
-            } catch {
-                throw ErrorMapping.failing("cannot read the state of cluster '\(link.clusterID)'", RBDError(error))
-            }
-        }
+        return await looks.state(ofCluster: id.clusterID, as: credentials) { () async throws(VolumeError) in link }
     }
 
     /// The features of the image; not read if the OSDs do not answer.
@@ -108,9 +94,9 @@ extension RBDImageStore {
             deadline: .now + .seconds(3)
         ) { () async throws(VolumeError) -> [ImageClient] in
             let place = try await self.place(of: id, as: credentials)
-            return try await place.blocking("read who has image") { (context) throws(RBDError) -> [ImageClient] in
-                guard let imageID = try context.idOfImage(named: id.image) else { return [] }
-                return try context.clients(ofImageID: imageID)?.clients ?? []
+            return try await place.trying("read who has image") { () async throws(RBDError) -> [ImageClient] in
+                guard let imageID = try await place.context.imageID(named: id.image) else { return [] }
+                return try await place.context.clients(ofImageID: imageID)?.clients ?? []
             }
             .filter { $0.clientID != place.context.cluster.instanceID }
         }
