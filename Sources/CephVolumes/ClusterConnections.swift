@@ -180,7 +180,8 @@ public final class ClusterConnections: Sendable {
             state.waitingPools[ExactText(cluster.clusterID)] = waiting
             let options = options
             let link = Task {
-                let connection = try await pool.run { () throws(RADOSError) in
+                // The others may all wait for OSDs.
+                let connection = try await monitorPool.run { () throws(RADOSError) in
                     try Cluster.connect(monitors: cluster.monitors, credentials: credentials, options: options)
                 }
                 return ClusterLink(

@@ -86,43 +86,59 @@ extension RBDImageStore {
         let cluster = try configuration.cluster(clusterID)
         var trash = ClusterTrash(pools: try await pools(of: clusterID, as: credentials))
         let wanted = trash.pools.filter { pool?.isExactly($0) ?? true }
-        let answers = await looking(intoEach: wanted, of: cluster, as: credentials) { (_, place) throws(VolumeError) in
-            try await self.deletedVolumes(in: place)
+        let answers = await atOnce(wanted) { (pool) throws(VolumeError) in
+            await self.deletedVolumes(in: pool, of: cluster, credentials)
         }
-        for answer in answers {
-            switch answer {
-            case .success(let found):
-                trash.isRead = trash.isRead || found != nil
-                trash.volumes += found ?? []
-            case .failure(let error): trash.failures.append(error)
-            }
+        for found in answers.compactMap({ try? $0.get() }) {
+            trash.isRead = trash.isRead || found.isRead
+            trash.volumes += found.volumes
+            trash.failures += found.failures
         }
         return trash
     }
 
-    private func deletedVolumes(in place: Place) async throws(VolumeError) -> [DeletedVolume] {
-        do throws(RBDError) {
-            var found: [DeletedVolume] = []
-            for entry in try await trash(of: place) where entry.state == .normal || entry.state == .restoring {
-                guard
-                    let marks = try await place.context.metadata(ofImageID: entry.id, prefix: ImageMetadataKey.prefix),
-                    let mark = marks[ImageMetadataKey.trashed].flatMap(TrashMark.init), mark.covers(entry),
-                    let there = try? place.sibling(entry.name)
-                else { continue }
-                found.append(
-                    DeletedVolume(
-                        id: there.id,
-                        imageID: entry.id,
-                        deletedAt: entry.deletedAt,
-                        keptUntil: entry.deferredUntil,
-                        metadata: marks
-                    )
-                )
+    /// The deleted volumes of a pool, and why others may be missing.
+    private struct PoolTrash: Sendable {
+        /// Whether the trash, or a part of it, was read.
+        let isRead: Bool
+        let volumes: [DeletedVolume]
+        let failures: [VolumeError]
+    }
+
+    private func deletedVolumes(
+        in pool: String,
+        of cluster: ClusterEntry,
+        _ credentials: Credentials
+    ) async -> PoolTrash {
+        let list = await list(pool, of: cluster, as: credentials) { (place, last: TrashRecord?) throws(VolumeError) in
+            do throws(RBDError) {
+                return try await place.context.trashRecords(after: last?.id ?? "", limit: 1024)
+            } catch {
+                throw await place.failure("cannot read the trash of pool '\(pool)'", error)
             }
-            return found
-        } catch {
-            throw await place.failure("cannot read the trash of pool '\(place.id.pool)'", error)
         }
+        let failures = [list.failure].compactMap(\.self)
+        guard let place = list.place else { return PoolTrash(isRead: false, volumes: [], failures: failures) }
+        let entries = list.items.filter { $0.state == .normal || $0.state == .restoring }
+        let read = await place.headers(of: entries.map { ($0.name, $0.id) }, "read the marks of deleted image") {
+            (context, id) async throws(RBDError) in
+            try await context.metadata(ofImageID: id, prefix: ImageMetadataKey.prefix)
+        }
+        let byID = Dictionary(entries.map { ($0.id, $0) }) { $1 }
+        let volumes = read.found.compactMap { image, marks -> DeletedVolume? in
+            guard let marks, let entry = byID[image.id],
+                let mark = marks[ImageMetadataKey.trashed].flatMap(TrashMark.init), mark.covers(entry),
+                let there = try? place.sibling(entry.name)
+            else { return nil }
+            return DeletedVolume(
+                id: there.id,
+                imageID: entry.id,
+                deletedAt: entry.deletedAt,
+                keptUntil: entry.deferredUntil,
+                metadata: marks
+            )
+        }
+        return PoolTrash(isRead: true, volumes: volumes, failures: read.failures + failures)
     }
 
     /// Restores a deleted volume's image from the trash under its old name, with all its data.

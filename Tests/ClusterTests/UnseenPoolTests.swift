@@ -1,4 +1,6 @@
 import Foundation
+import RADOS
+import RBD
 import TestSupport
 import Testing
 
@@ -86,6 +88,98 @@ struct UnseenPoolTests {
             let none = try await nacre("volume list --direct --pool rbd --timeout 30s")
             #expect(none.status == 0 && none.notes.contains("there are no volumes in pool 'rbd'"), "\(none)")
             #expect(try await nacre("volume list --direct --timeout 30s").status == 75)
+        }
+    }
+
+    @Test("A header that no OSD serves hides no other: who has that is found by name, and fenced; the silence is told")
+    func silentHeader() async throws {
+        try await FaultyCluster.with { faulty in
+            let nacre = NacreCommand(try NacreProcess(faulty.cluster), cluster: faulty.cluster)
+            let census = try PoolCensus(faulty.cluster, pool: "rbd")
+            let handle = try await nacre("volume create data --direct --pool rbd --size 16MiB --quiet").output
+            let image = handle.filter { !$0.isWhitespace }.split(separator: "/").last.map(String.init) ?? ""
+            let id = try #require(try await census.pool.imageID(named: image))
+            let header = ImageObject.header(ofID: id)
+            // A client that took the lock and is gone.
+            let lock = ["rados", "-p", "rbd", "lock"]
+            func locks(_ words: String...) async throws -> String {
+                try await faulty.cluster.execute("sh", "-ec", (lock + words).joined(separator: " "))
+            }
+            _ = try await locks("get", header, "rbd_lock", "--lock-cookie", "'auto 1'")
+            let owner = try #require(
+                try await locks("info", header, "rbd_lock").firstMatch(of: /127\.0\.0\.1:0\/[0-9]+/)
+            )
+            let address = String(owner.output)
+            var silenced = false
+            for number in 0..<8 where !silenced {
+                try await faulty.cluster.execute("rbd", "create", "--size", "16M", "rbd/a\(number)")
+                let other = try #require(try await census.pool.imageID(named: "a\(number)"))
+                silenced = try await faulty.silence(
+                    ImageObject.header(ofID: other),
+                    in: "rbd",
+                    butNot: [header, ImageObject.directory]
+                )
+            }
+            #expect(silenced)
+            let shown = try await nacre("node locks --timeout 30s")
+            #expect(shown.status == 75 && shown.output.contains(address), "\(shown)")
+            #expect(shown.output.contains("rbd/data") && shown.notes.contains("'rbd/a"), "\(shown)")
+            let fenced = try await nacre("node fence \(address) --yes --timeout 30s")
+            #expect(fenced.status == 75 && fenced.output.contains("1 lock broken"), "\(fenced)")
+            #expect(fenced.notes.contains("'rbd/a"), "\(fenced)")
+            #expect(try await faulty.ceph("osd", "blocklist", "ls").contains(address))
+            #expect(try await !locks("info", header, "rbd_lock").contains(address))
+        }
+    }
+
+    @Test("A deleted volume comes back beside one whose header no OSD serves, and out of a trash of thousands")
+    func largeTrash() async throws {
+        try await FaultyCluster.with { faulty in
+            let nacre = NacreCommand(try NacreProcess(faulty.cluster), cluster: faulty.cluster)
+            // Of many placement groups, for one of them to have nothing else that is needed.
+            try await faulty.ceph("osd", "pool", "create", "many", "32", "32")
+            try await faulty.ceph("osd", "pool", "set", "many", "size", "1", "--yes-i-really-mean-it")
+            try await faulty.ceph("osd", "pool", "application", "enable", "many", "rbd")
+            let census = try PoolCensus(faulty.cluster, pool: "many")
+            for start in stride(from: 0, to: 12_000, by: 200) {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for number in start..<start + 200 {
+                        group.addTask {
+                            try await census.addToTrash(RawTrashEntry(id: "000\(number)", name: "other-\(number)"))
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+            }
+            let lab = faulty.cluster.lab(retention: .seconds(3600))
+            let bench = VolumeBehaviour.Bench(
+                service: lab.service,
+                parameters: ["clusterID": try faulty.cluster.clusterID, "pool": "many"],
+                credentials: try faulty.cluster.provisioner,
+                prefix: "pvc"
+            )
+            func makeDeleted() async throws -> (handle: String, objects: [String]) {
+                let uuid = UUID().uuidString.lowercased()
+                let handle = try await bench.create(bench.request(uuid)).id.description
+                let name = "csi-vol-\(uuid)"
+                let id = try #require(try await census.pool.imageID(named: name))
+                try await bench.delete(handle)
+                return (
+                    handle,
+                    [ImageObject.header(ofID: id), ImageObject.id(ofName: name), ImageObject.objectMap(ofID: id)]
+                )
+            }
+            let kept = try await makeDeleted()
+            let needed = kept.objects + ["rbd_directory", "rbd_trash", "rbd_info", "rbd_mirroring", "rbd_children"]
+            var silent = try await makeDeleted()
+            while try await !faulty.silence(silent.objects[0], in: "many", butNot: needed) {
+                silent = try await makeDeleted()
+            }
+            let listed = try await nacre("volume undelete --quiet --timeout 30s")
+            #expect(listed.status == 75 && listed.output.contains(kept.handle), "\(listed)")
+            #expect(!listed.output.contains(silent.handle), "\(listed)")
+            let back = try await nacre("volume undelete \(kept.handle) --timeout 30s")
+            #expect(back.status == 0 && back.output.contains("undeleted"), "\(back)")
         }
     }
 }

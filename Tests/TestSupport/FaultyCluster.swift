@@ -67,6 +67,31 @@ public struct FaultyCluster: Sendable {
         try await run("exec", ["--", "ceph"] + arguments)
     }
 
+    /// Has no OSD serve the placement group of an object: it is mapped to an OSD that never ran.
+    ///
+    /// - Parameters:
+    ///   - object: The object.
+    ///   - pool: Its pool.
+    ///   - others: Objects of the pool that must be served.
+    /// - Returns: Whether it is so; nothing is changed where one of the others is in the same group.
+    /// - Throws: `Failed`.
+    public func silence(_ object: String, in pool: String, butNot others: [String]) async throws -> Bool {
+        let group = try await group(of: object, in: pool)
+        for other in others where try await self.group(of: other, in: pool) == group { return false }
+        try await ceph("osd", "new", UUID().uuidString.lowercased())
+        // The least weight: no other group is mapped there.
+        try await ceph("osd", "crush", "add", "osd.1", "0.00002", "root=default", "host=gone")
+        try await ceph("osd", "in", "osd.1")
+        try await ceph("osd", "pg-upmap", group, "1")
+        return true
+    }
+
+    private func group(of object: String, in pool: String) async throws -> String {
+        let answer = try await ceph("osd", "map", pool, object, "--format", "json")
+        struct Place: Decodable { var pgid: String }
+        return try JSONDecoder().decode(Place.self, from: Data(answer.utf8)).pgid
+    }
+
     @discardableResult
     private func run(_ verb: String, _ arguments: [String]) async throws -> String {
         try await cluster.run(verb, arguments)

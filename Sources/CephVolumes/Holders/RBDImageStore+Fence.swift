@@ -1,4 +1,3 @@
-internal import Blocking
 internal import ExactText
 internal import RADOS
 internal import RBD
@@ -13,17 +12,31 @@ extension RBDImageStore {
     ///
     /// The blocklist comes first and the locks second, so that never two clients can write.
     ///
-    /// - Parameter client: Whom.
+    /// - Parameters:
+    ///   - client: Whom.
+    ///   - deadline: When the caller stops waiting; a second call does what is left.
     /// - Returns: The images that it still watches; a remaining lock is thrown as an error.
-    /// - Throws: `VolumeError` with `.permissionDenied` that names the missing caps.
-    public func fence(_ client: Fence.Client) async throws(VolumeError) -> [VolumeHolder] {
+    /// - Throws: `VolumeError` with `.permissionDenied` that names the missing caps, and with `.deadlineExceeded`.
+    public func fence(
+        _ client: Fence.Client,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> [VolumeHolder] {
+        try await looks.run(
+            "fence '\(client.address)'",
+            on: "fence \(client.clusterID) \(client.address)",
+            fingerprint: "fence",
+            deadline: deadline
+        ) { () async throws(VolumeError) in try await self.fence(client) }
+    }
+
+    private func fence(_ client: Fence.Client) async throws(VolumeError) -> [VolumeHolder] {
         let address = client.address
         try await commanding(client.clusterID, "blocklist '\(address)'") { (cluster) throws(RADOSError) in
             try cluster.addToBlocklist(address, seconds: Self.fenceSeconds)
         }
-        for holder in client.holders {
-            guard !holder.client.locks.isEmpty else { continue }
-            let place = try await place(of: holder.id, as: nil)
+        // That one image does not answer keeps no other locked.
+        let broken = await atOnce(client.holders.filter { !$0.client.locks.isEmpty }) { (holder) throws(VolumeError) in
+            let place = try await self.place(of: holder.id, as: nil)
             try await place.waiting("break the locks of image") { (context) throws(RBDError) in
                 try context.breakLocks(of: holder.client, ofImageID: holder.imageID)
             }
@@ -34,15 +47,19 @@ extension RBDImageStore {
                 "cannot fence '\(address)': cluster '\(client.clusterID)' took it on its blocklist but does not list it"
             )
         }
-        var rest: [VolumeHolder] = []
-        for id in Set(client.holders.map(\.id)).sorted(by: { "\($0)" < "\($1)" }) {
+        for outcome in broken { try outcome.get() }
+        let ids = Set(client.holders.map(\.id)).sorted { "\($0)" < "\($1)" }
+        let left = await atOnce(ids) { (id) throws(VolumeError) -> [VolumeHolder] in
             do throws(VolumeError) {
-                rest += try await holders(of: id).filter { $0.client.address == address }
+                return try await self.holders(of: id).filter { $0.client.address == address }
             } catch {
                 // Deleted meanwhile.
                 guard error.code == .notFound else { throw error }
+                return []
             }
         }
+        var rest: [VolumeHolder] = []
+        for look in left { rest += try look.get() }
         if let locked = rest.first(where: { !$0.client.locks.isEmpty }) {
             throw VolumeError(
                 .internal,
@@ -71,8 +88,11 @@ extension RBDImageStore {
     public func blocklists() async -> [Result<[BlockedClient], VolumeError>] {
         await asking(configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }) {
             (cluster) throws(VolumeError) in
-            try await self.blocklist(ofCluster: cluster.clusterID).sorted { $0.key < $1.key }
-                .map { BlockedClient(clusterID: cluster.clusterID, address: $0.key, until: $0.value) }
+            try await self.soon(cluster.clusterID) { () async throws(VolumeError) in
+                try await self.blocklist(ofCluster: cluster.clusterID)
+            }
+            .sorted { $0.key < $1.key }
+            .map { BlockedClient(clusterID: cluster.clusterID, address: $0.key, until: $0.value) }
         }
     }
 }

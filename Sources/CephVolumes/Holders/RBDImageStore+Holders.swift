@@ -1,4 +1,3 @@
-internal import Blocking
 internal import ExactText
 internal import RADOS
 internal import RBD
@@ -9,7 +8,7 @@ public import Volumes
 extension RBDImageStore {
     /// Who uses the images of all clusters and pools, including images that are not Nacre's.
     ///
-    /// Reads headers alone and opens nothing.
+    /// Reads headers alone, opens nothing, and blocks no thread that a fence needs.
     ///
     /// - Returns: One holder for each client and image, in the order of the volumes' handles; and why clusters and pools
     ///   could not be looked at, with `.permissionDenied` for a pool of images that this user may not read.
@@ -17,14 +16,16 @@ extension RBDImageStore {
         let clusters = configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }
         let answers = await asking(clusters) { (cluster) throws(VolumeError) in
             let pools = try await self.pools(of: cluster.clusterID)
-            let refused = try await self.blocklist(ofCluster: cluster.clusterID)
+            let refused = try await self.soon(cluster.clusterID) { () async throws(VolumeError) in
+                try await self.blocklist(ofCluster: cluster.clusterID)
+            }
             return await self.atOnce(pools) { (pool) throws(VolumeError) in
-                try await self.holders(in: pool, of: cluster, refused)
+                await self.holders(in: pool, of: cluster, refused)
             }
         }
         return answers.flatMap { answer -> [Result<[VolumeHolder], VolumeError>] in
             switch answer {
-            case .success(let pools): pools
+            case .success(let pools): pools.flatMap { (try? $0.get()) ?? [] }
             case .failure(let error): [.failure(error)]
             }
         }
@@ -44,9 +45,9 @@ extension RBDImageStore {
     public func holders(of id: VolumeID) async throws(VolumeError) -> [VolumeHolder] {
         let place = try await place(of: id, as: nil)
         let refused = try await blocklist(ofCluster: id.clusterID)
-        let found = try await place.blocking("read who has image") { (context) throws(RBDError) in
-            guard let imageID = try context.idOfImage(named: id.image) else { return ImageClients?.none }
-            return try context.clients(ofImageID: imageID)
+        let found = try await place.trying("read who has image") { () async throws(RBDError) -> ImageClients? in
+            guard let imageID = try await place.context.imageID(named: id.image) else { return nil }
+            return try await place.context.clients(ofImageID: imageID)
         }
         guard let found else { throw VolumeError(.notFound, "image '\(id.imageSpec)' does not exist") }
         return Self.holders(id, found, refused, ours: place.context.cluster.instanceID)
@@ -58,82 +59,46 @@ extension RBDImageStore {
         _ refused: [String: String],
         ours: UInt64
     ) -> [VolumeHolder] {
-        found.clients.filter { $0.clientID != ours }
-            .map { VolumeHolder(id: id, imageID: found.imageID, client: $0, refusedUntil: refused[$0.address]) }
+        let name = VolumeFacts(metadata: VolumeFacts.metadata(found.metadata, of: id)).name
+        return found.clients.filter { $0.clientID != ours }.map { client in
+            VolumeHolder(
+                id: id,
+                name: name,
+                imageID: found.imageID,
+                client: client,
+                refusedUntil: refused[client.address]
+            )
+        }
     }
 
+    /// What could be read of a pool, and why the rest could not: that a part of it is silent hides no holder of another.
     private func holders(
         in pool: String,
         of cluster: ClusterEntry,
         _ refused: [String: String]
-    ) async throws(VolumeError) -> [VolumeHolder] {
-        var holders: [VolumeHolder] = []
-        var last = ""
-        while true {
-            let start = last
-            let part = try await looking(into: pool, of: cluster) { (place) throws(VolumeError) -> HolderPage in
-                let names: [(name: String, id: String)]
-                do throws(RBDError) {
-                    names = try await place.context.images(after: start, limit: 256)
-                } catch {
-                    throw await place.failure("cannot list pool '\(pool)'", error)
-                }
-                return HolderPage(
-                    holders: try await self.holders(of: names, in: place, refused),
-                    last: names.last?.name
-                )
+    ) async -> [Result<[VolumeHolder], VolumeError>] {
+        let list = await list(pool, of: cluster) { (place, last: (name: String, id: String)?) throws(VolumeError) in
+            do throws(RBDError) {
+                return try await place.context.images(after: last?.name ?? "", limit: 1024)
+            } catch {
+                throw await place.failure("cannot list pool '\(pool)'", error)
             }
-            guard let part, let final = part.last else { return holders }
-            holders += part.holders
-            last = final
         }
-    }
-
-    /// A part of a pool's holders, and the last image looked at.
-    private struct HolderPage: Sendable {
-        let holders: [VolumeHolder]
-        let last: String?
-    }
-
-    /// Who uses these images; all are read at once on the cluster's threads.
-    private func holders(
-        of names: [(name: String, id: String)],
-        in place: Place,
-        _ refused: [String: String]
-    ) async throws(VolumeError) -> [VolumeHolder] {
-        let found = await withTaskGroup(of: Found.self) { group in
-            for (index, name) in names.enumerated() {
-                // An image whose name is too long for a handle cannot be a volume.
-                guard let id = try? place.id.sibling(name.name) else { continue }
-                group.addTask {
-                    let outcome: Result<ImageClients?, VolumeError>
-                    do throws(VolumeError) {
-                        outcome = .success(
-                            try await place.blocking("read who has image") { (context) throws(RBDError) in
-                                try context.clients(ofImageID: name.id)
-                            }
-                        )
-                    } catch {
-                        outcome = .failure(error)
-                    }
-                    return Found(index: index, id: id, outcome: outcome)
-                }
+        var answers: [Result<[VolumeHolder], VolumeError>] = []
+        if let place = list.place {
+            // An image whose name is too long for a handle cannot be a volume.
+            let images = list.items.filter { (try? place.id.sibling($0.name)) != nil }
+            let read = await place.headers(of: images, "read who has image") { (context, id) async throws(RBDError) in
+                try await context.clients(ofImageID: id)
             }
-            return await group.reduce(into: []) { $0.append($1) }
+            let ours = place.context.cluster.instanceID
+            let holders = read.found.flatMap { image, clients -> [VolumeHolder] in
+                guard let clients, let id = try? place.id.sibling(image.name) else { return [] }
+                return Self.holders(id, clients, refused, ours: ours)
+            }
+            answers = [.success(holders)] + read.failures.map { .failure($0) }
         }
-        var holders: [VolumeHolder] = []
-        let ours = place.context.cluster.instanceID
-        for image in found.sorted(by: { $0.index < $1.index }) {
-            guard let clients = try image.outcome.get() else { continue }
-            holders += Self.holders(image.id, clients, refused, ours: ours)
-        }
-        return holders
-    }
-
-    private struct Found: Sendable {
-        let index: Int
-        let id: VolumeID
-        let outcome: Result<ImageClients?, VolumeError>
+        return answers + [list.failure].compactMap(\.self).map { .failure($0) }
     }
 
     /// Runs a call to a cluster's monitors as the service's user; `doing` is such as `read the blocklist`.
@@ -145,7 +110,7 @@ extension RBDImageStore {
         let user = try service.read()
         let link = try await reach(clusterID, as: user)
         do throws(RADOSError) {
-            return try await link.threads.run { () throws(RADOSError) in try body(link.connection) }
+            return try await link.asking(body)
         } catch {
             guard error.code == .permissionDenied || error.code == .notPermitted else {
                 throw ErrorMapping.failing("cannot \(doing) of cluster '\(clusterID)'", RBDError(error))

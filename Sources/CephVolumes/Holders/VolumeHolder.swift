@@ -6,6 +6,8 @@ public import Volumes
 public struct VolumeHolder: Sendable, Hashable {
     /// The volume.
     public let id: VolumeID
+    /// The name that it was requested by; `nil` for an image that is not Nacre's.
+    public let name: String?
     /// Its image's id.
     public let imageID: String
     /// Who has it.

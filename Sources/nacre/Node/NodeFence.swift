@@ -46,16 +46,15 @@ struct NodeFence: AsyncParsableCommand {
             )
         }
         if let missing { session.note("not everywhere was looked: \(missing.message)") }
-        let names = await VolumeNames(session)
-        let plan = FenceReport.plan(fence, names)
-        guard !confirmation.plan else { return try session.show(FenceReport(fence, names), lines: plan) }
+        let plan = FenceReport.plan(fence)
+        guard !confirmation.plan else { return try session.show(FenceReport(fence), lines: plan) }
         try session.confirm(confirmation, "fence '\(target)'", word: target, plan: plan)
         for client in fence.clients {
-            _ = try await session.changing("fencing '\(client.address)'", "see nacre node locks") { _ in
-                try await backend.store.fence(client)
+            _ = try await session.changing("fencing '\(client.address)'", "see nacre node locks") { deadline in
+                try await backend.store.fence(client, deadline: deadline)
             }
         }
-        let report = FenceReport(fence, names, isDone: true)
+        let report = FenceReport(fence, isDone: true)
         try session.show(report, lines: output.quiet ? [] : report.lines)
         // Not done until it is done in every cluster.
         if let missing { throw missing }
@@ -75,14 +74,14 @@ struct FenceReport: Encodable {
     let clients: [Client]
     let fenced: Bool
 
-    init(_ fence: Fence, _ names: VolumeNames, isDone: Bool = false) {
+    init(_ fence: Fence, isDone: Bool = false) {
         clients = fence.clients.map { client in
             Client(
                 clusterID: client.clusterID,
                 address: client.address,
                 node: client.holders.compactMap(\.node).first,
                 alive: client.isAlive,
-                volumes: client.holders.map { HolderReport($0, names) }
+                volumes: client.holders.map(HolderReport.init)
             )
         }
         fenced = isDone
@@ -98,16 +97,16 @@ struct FenceReport: Encodable {
     }
 
     /// What would be done, for a person.
-    static func plan(_ fence: Fence, _ names: VolumeNames) -> [String] {
+    static func plan(_ fence: Fence) -> [String] {
         fence.clients.flatMap { client -> [String] in
             let node =
                 client.holders.compactMap(\.node).first.map { " of node '\($0)'" } ?? ", of which no node made a note"
             let state = client.isAlive ? "ALIVE: its I/O will fail" : "not heard of"
             return ["client \(client.address)\(node), cluster \(client.clusterID), \(state)"]
                 + client.holders.map { holder in
-                    let locks = HolderReport(holder, names).locks.joined(separator: ", ")
+                    let locks = HolderReport(holder).locks.joined(separator: ", ")
                     return
-                        "  volume \(names[holder.id].map { "'\($0.onOneLine)', " } ?? "")\(holder.id): \(locks.isEmpty ? "only watched" : "locks broken: \(locks)")"
+                        "  volume \(holder.name.map { "'\($0.onOneLine)', " } ?? "")\(holder.id): \(locks.isEmpty ? "only watched" : "locks broken: \(locks)")"
                 }
         }
     }

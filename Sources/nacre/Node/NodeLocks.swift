@@ -32,10 +32,9 @@ struct NodeLocks: AsyncParsableCommand {
         let (all, missing) = Session.gathered(answers)
         let holders = node.map { node in all.filter { $0.matches(node) } } ?? all
         await session.noteConfigurationFaults()
-        let names = holders.isEmpty ? VolumeNames() : await VolumeNames(session)
         try session.show(
-            holders.map { HolderReport($0, names) },
-            lines: output.quiet ? holders.map(\.client.address) : HolderReport.lines(holders, names, session.terminal)
+            holders.map(HolderReport.init),
+            lines: output.quiet ? holders.map(\.client.address) : HolderReport.lines(holders, session.terminal)
         )
         if let missing { try session.tell(missing, besides: !holders.isEmpty) }
     }
