@@ -117,7 +117,7 @@ extension RBDImageStore {
         let header = try await place.trying("look at image") { () async throws(RBDError) in
             try await place.context.imageHeader(id: imageID)
         }
-        if let header, let unfit = Explanation(unfit: id, header.features) {
+        if let header, let unfit = Explanation(unfit: id, await place.features(by: header)) {
             return VolumeCondition(isAbnormal: true, message: "\(unfit.words); \(use)")
         }
         let available = try await availableBytes(

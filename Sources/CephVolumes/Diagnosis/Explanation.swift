@@ -16,7 +16,7 @@ struct Explanation: Sendable {
     ///   - id: The image that it was about.
     ///   - layout: The layout for a create; `nil` for a call on an existing image.
     ///   - state: What the monitors say.
-    ///   - features: The image's features, if it exists.
+    ///   - features: The image's features, if it exists; with `nonPrimary` for any copy of rbd-mirror.
     init?(
         of error: RBDError,
         on id: VolumeID,
@@ -33,7 +33,9 @@ struct Explanation: Sendable {
                 state.standstill(ofPools: pools).map {
                     Explanation(.unavailable, "the cluster did not answer in time: \($0)")
                 }
-            case .permissionDenied, .notPermitted: Self.foreignPool(pools, state)
+            case .permissionDenied, .notPermitted:
+                // A journal that another cluster owns also ends in EPERM.
+                Self.foreignPool(pools, state) ?? features.flatMap { Self.copyOfMirror(id, $0) }
             case .noSuchFileOrDirectory: layout.flatMap { Self.missing(id, $0, state) }
             default: Self.unfitPool(id, layout, state) ?? features.flatMap { Self.unfitImage(id, $0) }
             }
@@ -107,13 +109,7 @@ struct Explanation: Sendable {
     }
 
     private static func unfitImage(_ id: VolumeID, _ features: ImageFeatures) -> Explanation? {
-        if features.contains(.nonPrimary) {
-            return Explanation(
-                .failedPrecondition,
-                "it is a copy that rbd-mirror keeps, not the primary image; work on the primary, or promote this one: "
-                    + "rbd mirror image promote \(id.imageSpec.shellWord)"
-            )
-        }
+        if let copy = copyOfMirror(id, features) { return copy }
         if features.contains(.migrating) {
             return Explanation(
                 .failedPrecondition,
@@ -126,6 +122,15 @@ struct Explanation: Sendable {
             .failedPrecondition,
             "it has features that this Ceph client does not know (bits 0x\(String(unknown.rawValue, radix: 16))); "
                 + "it was made by a newer Ceph: upgrade, or disable them with that"
+        )
+    }
+
+    private static func copyOfMirror(_ id: VolumeID, _ features: ImageFeatures) -> Explanation? {
+        guard features.contains(.nonPrimary) else { return nil }
+        return Explanation(
+            .failedPrecondition,
+            "it is a copy that rbd-mirror keeps, not the primary image; work on the primary, or promote this one: "
+                + "rbd mirror image promote \(id.imageSpec.shellWord)"
         )
     }
 }

@@ -1,3 +1,4 @@
+internal import Blocking
 internal import ExactText
 internal import RADOS
 internal import RBD
@@ -58,7 +59,31 @@ extension Place {
     /// The features of the image; not read if the OSDs do not answer.
     private func imageFeatures(unlessIn error: RBDError) async -> ImageFeatures? {
         guard error.code != .timedOut, let imageID = try? await context.imageID(named: id.image) else { return nil }
-        return try? await context.imageHeader(id: imageID)?.features
+        guard let header = try? await context.imageHeader(id: imageID) else { return nil }
+        return await features(by: header)
+    }
+
+    /// An image's features, with `nonPrimary` also for a copy that rbd-mirror keeps by its journal.
+    ///
+    /// Answers within seconds; without an answer, what the header says counts.
+    func features(by header: ImageHeader) async -> ImageFeatures {
+        guard header.features.contains(.journaling) else { return header.features }
+        let isCopy = try? await looks.run(
+            "read the mirroring of image '\(id.imageSpec)'",
+            on: "mirroring \(id)",
+            fingerprint: "\(credentials)",
+            deadline: .now + Self.patience
+        ) { () async throws(VolumeError) in
+            // Not by `trying`, which explains its failures by this.
+            do throws(RBDError) {
+                return try await link.waitingThreads.run { () throws(RBDError) in
+                    try Image.open(id.image, in: context, access: .readOnly).isCopyOfMirror()
+                }
+            } catch {
+                throw ErrorMapping.failing("cannot read the mirroring of image '\(id.imageSpec)'", error)
+            }
+        }
+        return isCopy == true ? header.features.union(.nonPrimary) : header.features
     }
 }
 

@@ -99,7 +99,9 @@ struct ImageLock {
     func acquire(_ open: Image, _ imageID: String) throws(MappingError) {
         guard configuration.sharing == .oneNode else { return }
         let features = try Self.features(of: open)
-        guard !features.contains(.nonPrimary) else { throw MappingError.copyOfMirror("lock image \(image)", image) }
+        guard try !Self.isCopyOfMirror(open, features) else {
+            throw MappingError.copyOfMirror("lock image \(image)", image)
+        }
         // A successor has its share since `settle`; the record has a new time, so a second call would take a second
         // share.
         if !isSuccessor { try lockAsHolder(imageID) }
@@ -175,6 +177,17 @@ struct ImageLock {
             return owner.map { ImageClaim.inUse(image, $0) }
         } catch {
             throw MappingError("read who has image \(image)", error)
+        }
+    }
+
+    private static func isCopyOfMirror(_ open: Image, _ features: ImageFeatures) throws(MappingError) -> Bool {
+        guard features.contains(.journaling), !features.contains(.nonPrimary) else {
+            return features.contains(.nonPrimary)
+        }
+        do throws(RBDError) {
+            return try open.isCopyOfMirror()
+        } catch {
+            throw MappingError("read the image's mirroring", error)
         }
     }
 
