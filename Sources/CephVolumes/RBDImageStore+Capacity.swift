@@ -28,9 +28,7 @@ extension RBDImageStore {
         }
         let usage = try await usage(of: pool.clusterID, as: credentials)
         guard let found = usage.pools.first(where: { $0.name.isExactly(pool.pool) }) else {
-            throw .invalid(
-                "cluster '\(pool.clusterID)' has no pool '\(pool.pool.printable)'; correct the parameter pool"
-            )
+            throw usage.lack(of: pool)
         }
         return found.available
     }
@@ -39,9 +37,7 @@ extension RBDImageStore {
     public func poolBytes(_ pool: PoolAddress, as credentials: Credentials?) async throws(VolumeError) -> UInt64 {
         let usage = try await usage(of: pool.clusterID, as: credentials)
         guard let found = usage.pools.first(where: { $0.name.isExactly(pool.pool) }) else {
-            throw .invalid(
-                "cluster '\(pool.clusterID)' has no pool '\(pool.pool.printable)'; correct the parameter pool"
-            )
+            throw usage.lack(of: pool)
         }
         return (found.stats.stored ?? 0) + found.stats.max_avail
     }
@@ -63,6 +59,13 @@ extension RBDImageStore {
             }
         }
         var pools: [Pool]
+
+        func lack(of pool: PoolAddress) -> VolumeError {
+            let names = Set(pools.map { ExactText($0.name) }).sorted().map(\.text.printable).joined(separator: ", ")
+            return .invalid(
+                "cluster '\(pool.clusterID)' has no pool '\(pool.pool.printable)'; there are \(names.isEmpty ? "none" : names)"
+            )
+        }
     }
 
     private func usage(of clusterID: String, as credentials: Credentials?) async throws(VolumeError) -> Usage {
@@ -92,6 +95,19 @@ extension RBDImageStore {
             try await place.context.imageID(named: id.image)
         }
         guard let imageID else { throw VolumeError(.notFound, "image '\(id.imageSpec)' does not exist") }
+        var condition = try await condition(place, imageID)
+        let ties = try? await place.trying("read the snapshots of image") { () async throws(RBDError) in
+            try await place.context.ties(ofImageID: imageID)
+        }
+        let image = id.imageSpec.shellWord
+        if let ties = ties?.words(of: image, named: image) {
+            condition.message += "; it \(VolumeCondition.undeletable): \(ties)"
+        }
+        return condition
+    }
+
+    private func condition(_ place: Place, _ imageID: String) async throws(VolumeError) -> VolumeCondition {
+        let id = place.id
         let found = try await place.trying("read who has image") { () async throws(RBDError) in
             try await place.context.clients(ofImageID: imageID)
         }
@@ -102,7 +118,8 @@ extension RBDImageStore {
         if let owner = clients.lazy.compactMap({ $0.locks[.exclusive] }).first(where: { !$0.isAutomatic }) {
             return VolumeCondition(
                 isAbnormal: true,
-                message: "nobody can mount, grow or delete it: \(place.lockedByHand(owner)); \(use)"
+                message:
+                    "it \(VolumeCondition.undeletable), mounted or grown by anybody: \(place.lockedByHand(owner)); \(use)"
             )
         }
         if let silent = clients.first(where: { !$0.locks.isEmpty && !$0.isWatching }) {
@@ -118,7 +135,10 @@ extension RBDImageStore {
             try await place.context.imageHeader(id: imageID)
         }
         if let header, let unfit = Explanation(unfit: id, await place.features(by: header)) {
-            return VolumeCondition(isAbnormal: true, message: "\(unfit.words); \(use)")
+            return VolumeCondition(
+                isAbnormal: true,
+                message: "\(unfit.words); until then it \(VolumeCondition.undeletable); \(use)"
+            )
         }
         let available = try await availableBytes(
             in: PoolAddress(clusterID: id.clusterID, pool: id.pool),
@@ -130,12 +150,7 @@ extension RBDImageStore {
         if let fault = await beginningFault(place, imageID) {
             return VolumeCondition(isAbnormal: true, message: "\(fault); \(use)")
         }
-        let ties = try? await place.trying("read the snapshots of image") { () async throws(RBDError) in
-            try await place.context.ties(ofImageID: imageID)
-        }
-        let image = id.imageSpec.shellWord
-        let tied = ties?.words(of: image, named: image).map { "; it cannot be deleted: \($0)" } ?? ""
-        return VolumeCondition(isAbnormal: false, message: "image is whole, \(use)\(tied)")
+        return VolumeCondition(isAbnormal: false, message: "image is whole, \(use)")
     }
 
     /// What is wrong with what stands on the image, in words.
@@ -143,13 +158,13 @@ extension RBDImageStore {
         guard let marks = try await place.marks(imageID) else { return nil }
         if ImageOrigin(marks, of: place.id) == .copied {
             return
-                "image is no volume's, so Nacre does not change it: it \(VolumeError.lack(marks)); if it is to be one, "
-                + VolumeError.adoption(place.id.imageSpec)
+                "image is no volume's, so it \(VolumeCondition.undeletable) or changed by Nacre: it "
+                + "\(VolumeError.lack(marks)); if it is to be one, " + VolumeError.adoption(place.id.imageSpec)
         }
         if let text = marks[ImageMetadataKey.trashRetention], TrashRetention(parsing: text) == nil {
             return
-                "volume cannot be deleted: its '\(ImageMetadataKey.trashRetention)' says '\(text.printable)', which is not "
-                + "a time of at most ten years, such as 72h or 7d"
+                "volume \(VolumeCondition.undeletable): its '\(ImageMetadataKey.trashRetention)' says "
+                + "'\(text.printable)', which is not a time of at most ten years, such as 72h or 7d"
         }
         if let text = marks[ImageMetadataKey.poolSizeFactor], UInt64(text) == nil {
             return "its '\(ImageMetadataKey.poolSizeFactor)' says '\(text.printable)', which is not a whole number"

@@ -27,10 +27,12 @@ extension ImageTies {
             let shown = snapshots.prefix(8).map(\.printable).joined(separator: ", ")
             let what = snapshots.count == 1 ? "snapshot \(first.printable)" : "snapshots \(shown)"
             let more = snapshots.count > 8 ? " and more" : ""
-            // A purge ends at a protected one; an image in the trash can have none.
+            // A purge ends at a protected one.
+            let at = imageSpec.startsExactly(with: "--") ? " --snap " : "@"
+            let unprotect = protectedSnapshots.prefix(8).map { "rbd snap unprotect \(imageSpec)\(at)\($0.shellWord)" }
             let protected =
-                arguments.isExactly(imageSpec)
-                ? "; one that is protected first needs: rbd snap unprotect \(imageSpec)@\(first.shellWord)" : ""
+                unprotect.isEmpty
+                ? "" : ", after \(unprotect.joined(separator: ", "))\(protectedSnapshots.count > 8 ? " and more" : "")"
             parts.append(
                 "it has the \(what)\(more); when nobody needs \(snapshots.count == 1 ? "it" : "them"): "
                     + "rbd snap purge \(arguments)\(protected)"

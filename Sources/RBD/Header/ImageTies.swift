@@ -7,6 +7,8 @@ internal import SystemPackage
 public struct ImageTies: Sendable, Hashable {
     /// The names of its snapshots, those of groups left out; the first 64 of many.
     public let snapshots: [String]
+    /// Those of them that are protected: a purge ends at them.
+    public let protectedSnapshots: [String]
     /// Whether a group of images has a snapshot of it; of many, those that were looked at for `snapshots` count.
     public let hasGroupSnapshots: Bool
     /// Whether snapshots of it were deleted that clones still need; of many, as with `hasGroupSnapshots`.
@@ -23,8 +25,8 @@ extension IOContext {
     ///
     /// One round trip for an image without snapshots and group. The image is not opened.
     ///
-    /// Implements the class calls `rbd.get_snapcontext`, `rbd.snapshot_get`, `rbd.image_group_get`,
-    /// `rbd.group_dir_list`.
+    /// Implements the class calls `rbd.get_snapcontext`, `rbd.snapshot_get`,
+    /// `rbd.get_protection_status`, `rbd.image_group_get`, `rbd.group_dir_list`.
     public func ties(ofImageID id: String) async throws(RBDError) -> ImageTies? {
         let header = ImageObject.header(ofID: id)
         // Snapshots that go away between the reads are looked for again.
@@ -53,8 +55,10 @@ extension IOContext {
             guard !isChanged else { continue }
             var group: String?
             if !groupID.isEmpty { group = try await groupName(groupID) ?? groupID }
+            let users = found.filter { $0.kind == .user || $0.kind == nil }.prefix(64)
             return ImageTies(
-                snapshots: found.filter { $0.kind == .user || $0.kind == nil }.prefix(64).map(\.name),
+                snapshots: users.map(\.name),
+                protectedSnapshots: users.filter(\.isProtected).map(\.name),
                 hasGroupSnapshots: found.contains { $0.kind == .group },
                 hasClones: found.contains { $0.kind == .trash },
                 group: group
@@ -75,25 +79,29 @@ extension IOContext {
         let name: String
         /// Nothing for one that a later release has invented.
         let kind: Kind?
+        let isProtected: Bool
     }
 
     /// Some snapshots of an image; `nil` when one of them is gone.
     ///
-    /// See: cls_rbd_types.h, `SnapshotInfo`.
+    /// See: cls_rbd_types.h, `SnapshotInfo`; `RBD_PROTECTION_STATUS_UNPROTECTED` is 0.
     private func snapshots(_ ids: [UInt64], on header: String) async throws(RBDError) -> [Snapshot]? {
-        let calls = ids.map { id in
+        let calls = ids.flatMap { id in
             var input = Encoder()
             input.append(id)
-            return ClassCall("rbd", "snapshot_get", input: input.bytes)
+            return ["snapshot_get", "get_protection_status"].map { ClassCall("rbd", $0, input: input.bytes) }
         }
         guard let answers = try await classCalls(calls, on: header) else { return nil }
         var found: [Snapshot] = []
-        for answer in answers {
-            var decoder = Decoder(answer)
+        for index in stride(from: 0, to: answers.count - 1, by: 2) {
+            var decoder = Decoder(answers[index])
+            var status = Decoder(answers[index + 1])
             guard var info = decoder.structure(), info.number(UInt64.self) != nil, var space = info.structure(),
-                let kind = space.number(UInt32.self), let name = info.string()
+                let kind = space.number(UInt32.self), let name = info.string(),
+                let protection = status.number(UInt8.self)
             else { throw RBDError(call: "rbd.snapshot_get", code: .ioError, subject: "\(label)/\(header)") }
-            found.append(Snapshot(name: name, kind: Snapshot.Kind(rawValue: kind)))
+            let isProtected = protection != 0
+            found.append(Snapshot(name: name, kind: Snapshot.Kind(rawValue: kind), isProtected: isProtected))
         }
         return found
     }

@@ -100,6 +100,18 @@ public struct VolumeCondition: Sendable, Hashable {
         self.isAbnormal = isAbnormal
         self.message = message
     }
+
+    /// The words of a condition in which an image cannot be deleted.
+    ///
+    /// What comes from a service is a sentence, so the sentence is what tells it.
+    public static let undeletable = "cannot be deleted"
+
+    /// Why the image cannot be deleted as it is; `nil` if the sentence knows no reason.
+    public var obstacleToDeletion: String? {
+        guard let words = message.firstRange(of: Self.undeletable) else { return nil }
+        let rest = message[words.upperBound...]
+        return rest.starts(with: ": ") ? String(rest.dropFirst(2)) : message
+    }
 }
 
 /// The answer to whether capabilities suit a volume.

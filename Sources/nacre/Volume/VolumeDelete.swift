@@ -57,7 +57,13 @@ struct VolumeDelete: AsyncParsableCommand {
         let kept = status.volume.facts.trashSeconds.flatMap { $0 > 0 ? Age(of: 0, at: $0) : nil }
         let fate = kept.map { "it stays in Ceph's trash for \($0): nacre volume undelete brings it back" }
         let plan = report.lines(session.terminal) + ["and all that it holds\(fate.map { "; \($0)" } ?? ", for good")"]
-        guard !confirmation.plan else { return try session.show(report, lines: plan) }
+        guard !confirmation.plan else {
+            if let refusal = Self.refusal(status) {
+                try session.show(report, lines: report.lines(session.terminal))
+                throw CommandFailure(.failed, "volume '\(name)' would not be deleted: \(refusal)")
+            }
+            return try session.show(report, lines: plan)
+        }
         try session.confirm(confirmation, "delete volume '\(name)'", word: name, plan: plan)
         try await session.changing("deleting volume '\(name)'", "see nacre volume list") {
             try await session.backend.delete("\(id)", credentials: credentials, deadline: $0)
@@ -104,6 +110,15 @@ struct VolumeDelete: AsyncParsableCommand {
                 )
             }
         }
+    }
+
+    /// Why a delete would be refused, as far as a look tells.
+    private static func refusal(_ status: VolumeStatus) -> String? {
+        if let obstacle = status.condition.obstacleToDeletion { return obstacle }
+        let users = status.volume.facts.users
+        // Whoever was not heard of is no obstacle, and the condition calls him otherwise.
+        return users.isEmpty || !status.condition.message.contains("in use by ")
+            ? nil : "it is in use by \(users.joined(separator: ", ")); unmap it there first"
     }
 
     /// Nothing was to be done.
