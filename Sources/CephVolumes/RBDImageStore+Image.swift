@@ -22,7 +22,13 @@ extension RBDImageStore {
                 return .halfMade(Self.lostName(id, listed))
             }
             let parts = try await place.context.imageParts(named: id.image, id: imageID)
-            guard let header = parts.header else { return .halfMade("it has an id but no header") }
+            guard let header = parts.header else {
+                // Who makes the volume learns it when it is mended; who only looks learns it here.
+                guard credentials == nil, let data = try await place.context.dataObject(ofHeaderless: imageID) else {
+                    return .halfMade("it has an id but no header")
+                }
+                return .damaged(Self.lostHeader(id, imageID, data))
+            }
             ids.remember(imageID, of: id)
             guard parts.hasObjectMap || !header.features.contains(.objectMap) else {
                 return .halfMade("it has no object map")

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import RADOS
 internal import RBD
 public import Secrets
@@ -10,6 +11,7 @@ extension RBDImageStore {
     /// | --- | --- |
     /// | a directory entry, no id | the entry is removed; its image, if there is one, goes to the trash |
     /// | an id, no header | waits, because another process may be creating it; then removes everything |
+    /// | an id, no header, data | throws: the header is lost, and the image can be had back |
     /// | a header, not listed, or with another's id | it is listed: the image may hold data |
     /// | a header, listed by another name that leads to it | `rbd rename` is brought to its end: the name is free |
     /// | a header, no object map | `rbd_rebuild_object_map`: the image may hold data |
@@ -32,6 +34,7 @@ extension RBDImageStore {
         }
         guard let parts = try await settledParts(place, imageID) else { return }
         guard let header = parts.header else {
+            try await refuseIfHeaderIsLost(place, imageID)
             _ = try await place.trying("mend image") { () async throws(RBDError) in
                 try await place.context.removeHeaderless(id.image, id: imageID)
             }
@@ -53,6 +56,28 @@ extension RBDImageStore {
         try await place.waiting("mend image") { (context) throws(RBDError) in
             try Image.open(id.image, in: context, access: .readWrite).rebuildObjectMap()
         }
+    }
+
+    /// Throws if an image without a header has data: it was whole once.
+    private func refuseIfHeaderIsLost(_ place: Place, _ imageID: String) async throws(VolumeError) {
+        let data = try await place.trying("look for data of image") { () async throws(RBDError) -> String? in
+            guard try await place.context.trashRecord(ofID: imageID) == nil else { return nil }
+            return try await place.context.dataObject(ofHeaderless: imageID)
+        }
+        guard let data else { return }
+        throw VolumeError(
+            .failedPrecondition,
+            "cannot mend image '\(place.id.imageSpec)': \(Self.lostHeader(place.id, imageID, data))"
+        )
+    }
+
+    /// What is said of an image whose header is gone and whose data is there.
+    static func lostHeader(_ id: VolumeID, _ imageID: String, _ data: String) -> String {
+        let pool = "-p \(id.pool.shellWord)" + (id.namespace.isEmpty ? "" : " -N \(id.namespace.shellWord)")
+        return
+            "its header, \(ImageObject.header(ofID: imageID)), is lost, but it has data, such as \(data); to have it "
+            + "back, see 'An image lost its header' in Operations; to give its data up for good: rados \(pool) rm "
+            + "\(ImageObject.id(ofName: id.image).shellWord), then remove the objects rbd_data.\(imageID).*"
     }
 
     /// Which objects of an image exist, after a possible creator has had time: two seconds for the header, which takes

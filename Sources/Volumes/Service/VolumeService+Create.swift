@@ -116,7 +116,7 @@ extension VolumeService {
                 // Also when nothing is missing: it refuses an image that is not Nacre's any more.
                 try await store.setMetadata(repeated.missing, of: id, credentials: request.credentials)
                 return Made(sizeBytes: record.sizeBytes, parameters: repeated.kept(parameters.kept))
-            case .halfMade:
+            case .halfMade, .damaged:
                 try await mend(id, request)
             case .absent:
                 for capability in request.capabilities {

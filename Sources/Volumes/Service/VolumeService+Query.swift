@@ -117,6 +117,12 @@ extension VolumeService {
                         + "mend it"
                 )
                 return VolumeStatus(volume: Volume(id: id, capacityBytes: 0), condition: condition)
+            case .damaged(let what):
+                let condition = VolumeCondition(
+                    isAbnormal: true,
+                    message: "image '\(id.imageSpec)' is damaged, so it \(VolumeCondition.undeletable): \(what)"
+                )
+                return VolumeStatus(volume: Volume(id: id, capacityBytes: 0), condition: condition)
             case .present(let record):
                 let condition = try await self.store.condition(of: id)
                 let facts = try await self.store.facts(of: id)

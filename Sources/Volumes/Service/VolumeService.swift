@@ -44,6 +44,8 @@ public final class VolumeService: ControllerService {
         case .absent: throw await absence(of: id, credentials)
         case .halfMade(let what):
             throw VolumeError(.notFound, "volume '\(id)' does not exist: \(Self.halfMade(id, what))")
+        case .damaged(let what):
+            throw VolumeError(.failedPrecondition, "image '\(id.imageSpec)' is damaged: \(what)")
         }
     }
 

@@ -119,6 +119,8 @@ public enum ImageState: Sendable, Hashable {
     case absent
     /// An image that a killed process left incomplete; the text says what is missing.
     case halfMade(String)
+    /// A part of it is gone beside its data, so that nothing mends it by itself; a clause says which, and what to do.
+    case damaged(String)
     /// An image.
     case present(ImageRecord)
 }
