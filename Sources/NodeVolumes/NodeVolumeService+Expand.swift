@@ -55,6 +55,16 @@ extension NodeVolumeService {
         guard let device = try await mapping({ (_) throws(MappingError) in try mapper.device(of: address) }) else {
             throw VolumeError(.failedPrecondition, "the device of volume '\(id)' is gone; stage it again")
         }
+        // What is mounted there is asked to grow, whatever it is.
+        guard let mount = try await mountTable().mount(at: record.stagingPath),
+            OwnMount(record, device).matches(mount, nil)
+        else {
+            throw VolumeError(
+                .failedPrecondition,
+                "cannot grow the file system of volume '\(id)': its staging path '\(record.stagingPath.printable)' has a "
+                    + "dead device, another mount or none; \(Self.anew(record))"
+            )
+        }
         try await refuseGrowth(of: record, on: device.path, to: size)
         enter(NodeStep.growingFileSystem, record.stagingPath)
         do throws(KernelError) {

@@ -57,6 +57,18 @@ extension NodeVolumeService {
                 "\(change); its users here write to the one in use; end them, so that it is unstaged"
             )
         }
+        let noted =
+            path.isExactly(record.stagingPath)
+            ? record.device : record.targets.first { $0.path.isExactly(path) }?.device
+        // What a file system on a dead device is cannot be told; the device's node of a block volume always can.
+        var kind: FileKind?
+        if record.usage.isBlock { kind = try? await self.kind(of: place) }
+        guard await ownMount(record, noted).matches(mount, kind) else {
+            return Self.abnormal(
+                "something else is mounted at '\(path.printable)' in place of the volume, \(mount.source.printable) "
+                    + "(\(mount.fileSystem)); end that by what mounted it, or umount \(path.shellWord)"
+            )
+        }
         let replaced = server?.replacements ?? 0
         let history = replaced == 0 ? "" : ", its server was replaced \(replaced) times"
         let healthy = VolumeCondition(
