@@ -67,5 +67,18 @@ struct CommandFailure: Error, CustomStringConvertible {
         self.init(ExitStatus(error.code), error.message)
     }
 
+    /// There is no cluster that could be asked.
+    ///
+    /// - Parameters:
+    ///   - fault: Why.
+    ///   - isEmpty: Whether config.json names none; otherwise what it names cannot be used, as for a moment while it is written.
+    /// - Returns: The failure.
+    static func noClusters(_ fault: String, isEmpty: Bool) -> CommandFailure {
+        CommandFailure(
+            isEmpty ? .usage : .tryAgain,
+            "no cluster was asked: \(fault)\(isEmpty ? "; write one into it, as ceph-csi's config.json has it" : "")"
+        )
+    }
+
     var description: String { message }
 }

@@ -29,6 +29,11 @@ struct DirectBackend: VolumeBackend {
 
     func configurationFaults() async -> [String] { configuration.shortcomings }
 
+    func lackOfClusters() async -> CommandFailure? {
+        guard configuration.clusters.isEmpty, let fault = configuration.shortcomings.first else { return nil }
+        return .noClusters(fault, isEmpty: configuration.fault == nil && configuration.entryFaults.isEmpty)
+    }
+
     func refusedPools() async -> [RefusedPool] { store.refusedPools }
 
     func absence(ofPool pool: String, deadline: ContinuousClock.Instant) async -> VolumeError? {

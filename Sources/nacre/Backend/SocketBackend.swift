@@ -72,6 +72,15 @@ struct SocketBackend: VolumeBackend {
         return ["the service's config.json names no cluster"]
     }
 
+    /// As the service sees it.
+    func lackOfClusters() async -> CommandFailure? {
+        let parts = await health.parts()
+        guard !parts.contains(where: { $0.name.startsExactly(with: "cluster/") }),
+            let part = parts.first(where: { $0.name == "configuration" })
+        else { return nil }
+        return .noClusters(part.ok ? "the service's config.json names no cluster" : part.message, isEmpty: part.ok)
+    }
+
     /// As the service was refused them.
     func refusedPools() async -> [RefusedPool] {
         await health.parts().compactMap { part in
@@ -86,12 +95,14 @@ struct SocketBackend: VolumeBackend {
     func absence(ofPool pool: String, deadline: ContinuousClock.Instant) async -> VolumeError? {
         let names = await health.parts(until: deadline).map { $0.name.parts(at: "/") }
             .filter { $0.count > 2 && $0[0].isExactly("cluster") }.map { $0[1] }
-        var absence: VolumeError?
+        var absences: [String] = []
         for cluster in Set(names.map(ExactText.init)).sorted().map(\.text) {
-            absence = await self.absence(of: PoolAddress(clusterID: cluster, pool: pool), deadline: deadline)
-            guard absence != nil else { return nil }
+            guard
+                let absence = await self.absence(of: PoolAddress(clusterID: cluster, pool: pool), deadline: deadline)
+            else { return nil }
+            absences.append(absence.message)
         }
-        return absence
+        return absences.isEmpty ? nil : .invalid(absences.joined(separator: "; "))
     }
 
     /// Asks for the room there.

@@ -13,6 +13,9 @@ protocol VolumeBackend: Sendable {
     /// What of config.json cannot be used, a sentence each: volumes of those clusters are in no list.
     func configurationFaults() async -> [String]
 
+    /// Why there is no cluster to ask at all; `nil` if there is one, or if that is not known.
+    func lackOfClusters() async -> CommandFailure?
+
     /// The pools of images that Ceph did not let the last list look into: volumes there are in no list.
     func refusedPools() async -> [RefusedPool]
 

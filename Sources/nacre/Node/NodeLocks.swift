@@ -30,6 +30,7 @@ struct NodeLocks: AsyncParsableCommand {
         let session = Session(backend, ceph, output)
         let answers = try await session.during("reading who has which volume") { _ in await backend.store.holders() }
         let (all, missing) = Session.gathered(answers)
+        if all.isEmpty, missing == nil, let lack = await backend.lackOfClusters() { throw lack }
         let holders = node.map { node in all.filter { $0.matches(node) } } ?? all
         await session.noteConfigurationFaults()
         try session.show(

@@ -48,6 +48,7 @@ struct VolumeList: AsyncParsableCommand {
         let session = try await Session(connection, output)
         // Once, for it asks the monitors of all clusters.
         async let faults = session.backend.configurationFaults()
+        var isFirst = true
         while true {
             let list = try await session.during("listing volumes") { deadline in
                 try await listed(session, deadline)
@@ -63,6 +64,7 @@ struct VolumeList: AsyncParsableCommand {
             if watch { print(session.terminal.cleared, terminator: "") }
             try session.show(reports, lines: output.quiet ? volumes.map { "\($0.id)" } : table)
             if list.isCut { session.note("there are more volumes than --max \(volumes.count)") }
+            if volumes.isEmpty, !watch, let lack = await session.backend.lackOfClusters() { throw lack }
             let unseen = await faults
             for fault in unseen { session.warn("not looked at: \(fault)") }
             let refused = await session.backend.refusedPools().filter { pool?.isExactly($0.pool) ?? true }
@@ -72,16 +74,19 @@ struct VolumeList: AsyncParsableCommand {
                 throw CommandFailure(.notPermitted, output.quiet ? "not looked at: \(refusal)" : refusal)
             }
             if let refusal { session.warn("not looked at: \(refusal)") }
-            if volumes.isEmpty, unseen.isEmpty, refusal == nil, list.missing == nil, !watch {
+            if volumes.isEmpty, unseen.isEmpty, refusal == nil, list.missing == nil, isFirst {
                 if let pool,
                     let absence = await session.backend.absence(ofPool: pool, deadline: .now + .seconds(5))
                 {
                     throw absence
                 }
-                session.note(
-                    "there are no volumes\(pool.map { " in pool '\($0)'" } ?? ""); make one by nacre volume create"
-                )
+                if !watch {
+                    session.note(
+                        "there are no volumes\(pool.map { " in pool '\($0)'" } ?? ""); make one by nacre volume create"
+                    )
+                }
             }
+            isFirst = false
             guard watch else {
                 if let missing = list.missing { throw missing }
                 return

@@ -88,6 +88,7 @@ struct VolumeUndelete: AsyncParsableCommand {
             )
         }
         let (all, missing) = Session.gathered(answers)
+        if all.isEmpty, missing == nil, let lack = await backend.lackOfClusters() { throw lack }
         guard let volume else {
             let lines = all.isEmpty ? [] : DeletedVolumeReport.table(all, session.terminal)
             try session.show(all.map { DeletedVolumeReport($0) }, lines: output.quiet ? all.map { "\($0.id)" } : lines)
