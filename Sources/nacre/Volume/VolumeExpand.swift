@@ -48,6 +48,7 @@ struct VolumeExpand: AsyncParsableCommand {
         let before = try await session.during("reading volume '\(name)'") { _ in
             try? await session.backend.status(of: "\(id)", deadline: .now + .seconds(3)).volume.capacityBytes
         }
+        if let place { try await check(id, at: place, session) }
         let title = "growing volume '\(name)'"
         var grown = try await session.changing(title, "see nacre volume show \(name.shellWord)") { deadline in
             let request = ExpandVolumeRequest(
@@ -101,6 +102,31 @@ struct VolumeExpand: AsyncParsableCommand {
             )
         }
         return LocalPlace(path: path.absolute, isBlock: found?.isBlock ?? false)
+    }
+
+    /// Lets the node grow the file system to the image's present size, which changes nothing where all is well: what it
+    /// refuses is known before the image grows.
+    private func check(_ id: VolumeID, at place: LocalPlace, _ session: Session) async throws {
+        let name = session.wording.name(of: id)
+        let request = NodeExpandRequest(
+            volumeID: "\(id)",
+            volumePath: place.path,
+            stagingPath: "",
+            range: nil,
+            capability: nil
+        )
+        do {
+            _ = try await session.during("looking at what is at '\(place.path)'") { deadline in
+                try await session.backend.expandOnNode(request, deadline: deadline)
+            }
+        } catch let error as VolumeError where error.code == .failedPrecondition {
+            throw CommandFailure(
+                ExitStatus(error.code),
+                "volume '\(name)' was not grown, nor its image: \(error.message)"
+            )
+        } catch is VolumeError {
+            // Of what it cannot say now it says more when the image has grown.
+        }
     }
 
     /// Grows the device and file system after the image.
