@@ -1,3 +1,4 @@
+import ExactText
 import LinuxKernel
 import NodeVolumes
 import Volumes
@@ -22,5 +23,28 @@ extension Session {
         }
         return known.targets.first { mounts.mount(at: $0) != nil }
             .map { LocalPlace(path: $0, isBlock: known.isBlock) }
+    }
+}
+
+extension LocalUses {
+    /// What to say of a volume that this machine has by a service with another state directory; `nil` if it has none so.
+    ///
+    /// - Parameters:
+    ///   - id: The volume, which is not here by what this state directory says.
+    ///   - users: Who has it, by their nodes' names.
+    /// - Returns: The clause, which ends in what to do.
+    func elsewhere(_ id: VolumeID, _ users: [String]) -> String? {
+        if let other = OtherService.stateDirectory(having: id, besides: stateDirectory) {
+            return
+                "it is mapped on this very machine by a service with the state directory '\(other.printable)', and this "
+                + "command looked into '\(stateDirectory.printable)': name it by --state-dir \(other.shellWord)"
+        }
+        let known = (try? NodeVolumeService.knownVolumes(in: stateDirectory)) ?? []
+        guard users.containsExactly(ThisMachine.name), !known.contains(where: { $0.volumeID.isExactly("\(id)") }) else {
+            return nil
+        }
+        return
+            "node '\(ThisMachine.name)', which is called as this machine, has it, but nothing in the state directory "
+            + "'\(stateDirectory.printable)' says where: if the service has another one, name that by --state-dir"
     }
 }

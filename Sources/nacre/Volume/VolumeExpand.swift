@@ -164,6 +164,10 @@ struct VolumeExpand: AsyncParsableCommand {
     private func tellWhatIsLeft(_ id: VolumeID, _ name: String, _ bytes: UInt64, _ session: Session) async throws {
         let status = try? await session.backend.status(of: "\(id)", deadline: .now + .seconds(10))
         let users = status?.volume.facts.users ?? []
+        if let elsewhere = local.uses.elsewhere(id, users) {
+            session.note("\(elsewhere); then repeat this, so that its file system grows")
+            return
+        }
         guard !users.isEmpty else {
             session.note("its file system, if it has one, grows when it is mounted next")
             return

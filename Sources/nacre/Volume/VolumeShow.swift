@@ -33,6 +33,11 @@ struct VolumeShow: AsyncParsableCommand {
         }
         let report = try await session.report(status, in: local.uses)
         try session.show(report, lines: report.lines(session.terminal))
+        if try await session.place(of: id, in: local.uses) == nil,
+            let elsewhere = local.uses.elsewhere(id, status.volume.facts.users)
+        {
+            session.note("\(elsewhere), so that its mount and its file system are shown")
+        }
     }
 }
 
