@@ -102,6 +102,22 @@ struct ExplainedErrorTests {
             words: ["rbd-mirror", "rbd mirror image promote rbd/IMAGE"]
         ),
         Situation(
+            name: "a copy that is kept by its journal is grown",
+            before: "rbd feature enable rbd/IMAGE journaling && rbd mirror pool enable rbd image && "
+                + "rbd mirror image enable rbd/IMAGE journal && rbd mirror image demote rbd/IMAGE",
+            call: "expand",
+            code: "failed_precondition",
+            words: ["rbd-mirror", "rbd mirror image promote rbd/IMAGE"]
+        ),
+        Situation(
+            name: "a copy that is kept by its journal is deleted",
+            before: "rbd feature enable rbd/IMAGE journaling && rbd mirror pool enable rbd image && "
+                + "rbd mirror image enable rbd/IMAGE journal && rbd mirror image demote rbd/IMAGE",
+            call: "delete",
+            code: "failed_precondition",
+            words: ["rbd-mirror", "rbd mirror image promote rbd/IMAGE"]
+        ),
+        Situation(
             name: "an image that is being migrated is deleted",
             before: "rbd rename rbd/IMAGE rbd/source && rbd migration prepare rbd/source rbd/IMAGE",
             // With the mark of a move that was not made, what a person moves to the trash next would be removed.

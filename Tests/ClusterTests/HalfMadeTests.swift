@@ -33,6 +33,69 @@ struct HalfMadeTests {
         try await withEachState { try await deleteLeavesNothing($0) }
     }
 
+    @Test(
+        "An image whose header was lost beside its data is neither made anew nor removed; what Operations says helps",
+        arguments: [true, false]
+    )
+    func lostHeader(hasMap: Bool) async throws {
+        try await FaultyCluster.with { faulty in
+            let cluster = faulty.cluster
+            let uuid = UUID().uuidString.lowercased()
+            let census = try PoolCensus(cluster, pool: "rbd")
+            let bench = try bench(cluster.lab(), cluster)
+            let volume = try await bench.create(bench.request(uuid))
+            let (image, spec) = (volume.id.image, volume.id.imageSpec)
+            let id = try #require(try await census.pool.imageID(named: image))
+            let words = "--io-type write --io-size 4K --io-total 4K"
+            func sum() async throws -> String {
+                try await cluster.execute("sh", "-ec", "rbd export --no-progress \(spec) - | sha256sum")
+            }
+            try await cluster.execute("sh", "-ec", "rbd bench \(words) \(spec)")
+            let before = try await sum()
+            try await census.removeObject(ImageObject.header(ofID: id))
+            if !hasMap { try await census.removeObject(ImageObject.objectMap(ofID: id)) }
+            for deed in ["create", "delete"] {
+                do {
+                    if deed == "create" {
+                        _ = try await bench.create(bench.request(uuid))
+                    } else {
+                        try await bench.delete(volume.id.description)
+                    }
+                    Issue.record("\(deed) was done")
+                } catch let error as VolumeError {
+                    #expect(error.code == .failedPrecondition, "\(deed): \(error.message)")
+                    for word in ["rbd_header.\(id)", "rbd_data.\(id).", "'An image lost its header'"] {
+                        #expect(error.message.contains(word), "\(deed): \(error.message)")
+                    }
+                }
+            }
+            let status = try await bench.service.status(of: volume.id.description, deadline: .now + .seconds(60))
+            #expect(status.condition.isAbnormal && status.condition.message.contains("rbd_header.\(id)"), "\(status)")
+            #expect(try await census.pool.imageID(named: image) == id)
+            // As the runbook has it.
+            try await cluster.execute(
+                "bash",
+                "-ec",
+                """
+                rbd create rbd/stand-in --size 64M --image-feature layering
+                other=$(rbd info rbd/stand-in | sed -n 's/.*id: //p')
+                rados -p rbd cp rbd_header.$other rbd_header.\(id)
+                id=\(id); printf "\\\\$(printf %o $((9 + ${#id})))\\0\\0\\0rbd_data.%s" $id |
+                    rados -p rbd setomapval rbd_header.$id object_prefix
+                rados -p rbd rm rbd_object_map.$id || true
+                rbd image-meta set \(spec) nacre.io/request-name pvc-\(uuid)
+                rbd rm --no-progress rbd/stand-in
+                """
+            )
+            #expect(try await sum() == before)
+            let again = try await bench.create(bench.request(uuid))
+            #expect(again.id == volume.id)
+            #expect(try await sum() == before)
+            try await bench.delete(volume.id.description)
+            #expect(try await census.hasNoTrace(of: image))
+        }
+    }
+
     /// An incomplete image and a service that never saw the complete one.
     struct Subject: Sendable {
         let state: HalfMade

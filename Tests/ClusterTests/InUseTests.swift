@@ -61,13 +61,24 @@ struct InUseTests {
         let preparation: String
         let words: [String]
         let remedy: String
+        /// What would not help.
+        var not: [String] = []
 
         static let all = [
             Tie(
                 testDescription: "snapshots",
                 preparation: "for n in 1 2; do rbd snap create --no-progress $image@nightly-$n; done",
                 words: ["snapshots nightly-1, nightly-2", "rbd snap purge"],
-                remedy: "rbd snap purge --no-progress $image"
+                remedy: "rbd snap purge --no-progress $image",
+                not: ["unprotect"]
+            ),
+            Tie(
+                testDescription: "two snapshots, the second of which is protected",
+                preparation:
+                    "for n in a b; do rbd snap create --no-progress $image@$n; done; rbd snap protect $image@b",
+                words: ["snapshots a, b", "after rbd snap unprotect rbd/csi-vol-", "@b"],
+                remedy: "rbd snap unprotect $image@b; rbd snap purge --no-progress $image",
+                not: ["@a"]
             ),
             Tie(
                 testDescription: "a snapshot whose name is no line",
@@ -127,6 +138,7 @@ struct InUseTests {
             } catch let error as VolumeError {
                 #expect(error.code == .failedPrecondition)
                 #expect(tie.words.allSatisfy { error.message.contains($0) }, "\(error.message)")
+                #expect(!tie.not.contains { error.message.contains($0) }, "\(error.message)")
             }
         }
         #expect(try await other.isWhole(image))

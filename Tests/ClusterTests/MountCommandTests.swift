@@ -96,6 +96,83 @@ struct MountCommandTests {
         }
     }
 
+    @Test("What somebody mounted where a volume was is called that, not a dead device")
+    func strangersMount() async throws {
+        try await with { nacre, node, directory in
+            let name = "stranger-\(UInt32.random(in: 0...UInt32.max))"
+            let path = "\(directory)/mnt"
+            #expect(try await nacre("volume create \(name) --pool rbd --size 64MiB --fs ext4").status == 0)
+            #expect(try await node("volume mount \(name) \(path)").status == 0)
+            try await MicroCluster.current?.execute("sh", "-ec", "umount \(path); mount -t tmpfs theirs \(path)")
+            let shown = try await nacre("volume show \(name)")
+            #expect(shown.output.contains("abnormal: something else is mounted at '\(path)'"), "\(shown)")
+            #expect(shown.output.contains("theirs (tmpfs)") && !shown.output.contains("dead device"), "\(shown)")
+            try await MicroCluster.current?.execute("umount", path)
+            #expect(try await nacre("volume unmount \(name)").status == 0)
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+        }
+    }
+
+    @Test("A volume whose image was swapped since it was mounted is not grown at all")
+    func swapped() async throws {
+        try await with { nacre, node, directory in
+            let name = "swapped-\(UInt32.random(in: 0...UInt32.max))"
+            let path = "\(directory)/mnt"
+            #expect(try await nacre("volume create \(name) --pool rbd --size 64MiB --fs ext4").status == 0)
+            #expect(try await node("volume mount \(name) \(path)").status == 0)
+            let handle = try await nacre("volume show \(name)").output.split(separator: "\n")
+                .first { $0.hasPrefix("IMAGE ") }?.split(separator: " ").last
+            let image = String(try #require(handle))
+            try await MicroCluster.current?.execute(
+                "sh",
+                "-ec",
+                "rbd mv \(image) rbd/\(name)-aside; rbd cp --no-progress rbd/\(name)-aside \(image)"
+            )
+            let grown = try await nacre("volume expand \(name) --size 128MiB")
+            #expect(grown.status == 1 && grown.notes.contains("was not grown, nor its image"), "\(grown)")
+            #expect(try await nacre("volume show \(name) -o json").output.contains("\(64 << 20)"))
+            #expect(try await nacre("volume unmount \(name)").status == 0)
+            #expect(try await nacre("volume expand \(name) --size 128MiB").status == 0)
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+            try await MicroCluster.current?.execute("rbd", "rm", "--no-progress", "rbd/\(name)-aside")
+        }
+    }
+
+    @Test("A plan of a delete that would be refused says so, and ends as the delete does")
+    func refusedPlan() async throws {
+        try await with { nacre, node, directory in
+            let name = "tied-\(UInt32.random(in: 0...UInt32.max))"
+            let made = try await nacre("volume create \(name) --pool rbd --size 64MiB --fs ext4 --quiet")
+            let image = try #require(made.output.split(whereSeparator: { "/\n".contains($0) }).last)
+            #expect(try await nacre("volume delete \(name) --plan").status == 0)
+            for (deed, undoing, word) in [
+                (
+                    "rbd snap create --no-progress rbd/\(image)@s", "rbd snap purge --no-progress rbd/\(image)",
+                    "snapshot s"
+                ),
+                (
+                    "rbd lock add rbd/\(image) by-hand",
+                    "rbd lock rm rbd/\(image) by-hand $(rbd lock ls rbd/\(image) | "
+                        + "awk '/client/ {print $1}')", "rbd lock rm"
+                ),
+            ] {
+                try await MicroCluster.current?.execute("sh", "-ec", deed)
+                let plan = try await nacre("volume delete \(name) --plan")
+                #expect(plan.status == 1 && plan.notes.contains(word), "\(plan)")
+                #expect(plan.notes.contains("would not be deleted") && !plan.output.contains("for good"), "\(plan)")
+                try await MicroCluster.current?.execute("sh", "-ec", undoing)
+            }
+            #expect(try await node("volume mount \(name) \(directory)/mnt").status == 0)
+            var stranger = nacre
+            stranger.environment["NACRE_STATE_DIR"] = "\(directory)/none"
+            let used = try await stranger("volume delete \(name) --plan")
+            #expect(used.status == 1 && used.notes.contains("worker-7"), "\(used)")
+            #expect(try await nacre("volume unmount \(name)").status == 0)
+            #expect(try await nacre("volume delete \(name) --plan").status == 0)
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+        }
+    }
+
     @Test("A volume that a service with another state directory has is said to be there, not to be fenced nor released")
     func otherStateDirectory() async throws {
         let cluster = try #require(MicroCluster.current)
@@ -112,6 +189,13 @@ struct MountCommandTests {
                 == 0
         )
         #expect(try await node("volume mount \(name) \(path)").status == 0)
+        var elsewhere = NacreCommand(service, cluster: cluster)
+        elsewhere.environment["NACRE_STATE_DIR"] = "\(service.directory)/other"
+        for line in ["volume show \(name)", "volume expand \(name) --size 72MiB"] {
+            let told = try await elsewhere(line)
+            #expect(told.status == 0 && told.notes.contains("--state-dir \(state)"), "\(told)")
+            #expect(!told.notes.contains("on that machine"), "\(told)")
+        }
         #expect(try await first.stop() == .exited(0))
 
         let other = try await service.start(flags + ["--state-dir", "\(service.directory)/other"])

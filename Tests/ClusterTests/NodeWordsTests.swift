@@ -121,17 +121,28 @@ struct NodeWordsTests {
     func images() async throws {
         try await FaultyCluster.with { faulty in
             try await with(faulty.cluster) { service in
-                let copy = try await volume(service, faulty.cluster)
-                let spec = "rbd/\(copy.image)"
-                try await faulty.cluster.execute(
-                    "sh",
-                    "-ec",
-                    "rbd mirror pool enable rbd image; rbd mirror image enable \(spec) snapshot; "
-                        + "rbd mirror image demote \(spec)"
-                )
-                let stage = try await copy.stage()
-                #expect(stage.body.contains("failed_precondition"), "\(stage)")
-                #expect(stage.body.contains("rbd mirror image promote \(spec)"), "\(stage)")
+                for mode in ["snapshot", "journal"] {
+                    let copy = try await volume(service, faulty.cluster)
+                    let spec = "rbd/\(copy.image)"
+                    try await faulty.cluster.execute(
+                        "sh",
+                        "-ec",
+                        (mode == "journal" ? "rbd feature enable \(spec) journaling; " : "")
+                            + "rbd mirror pool enable rbd image; rbd mirror image enable \(spec) \(mode); "
+                            + "rbd mirror image demote \(spec)"
+                    )
+                    let stage = try await copy.stage()
+                    #expect(stage.body.contains("failed_precondition"), "\(mode): \(stage)")
+                    #expect(stage.body.contains("rbd mirror image promote \(spec)"), "\(mode): \(stage)")
+                    let look = try await copy.call("Controller/ControllerGetVolume")
+                    #expect(look.body.contains("rbd mirror image promote \(spec)"), "\(mode): \(look)")
+                    // One that is the primary image is well.
+                    try await faulty.cluster.execute("rbd", "mirror", "image", "promote", spec)
+                    let promoted = try await copy.call("Controller/ControllerGetVolume")
+                    #expect(!promoted.body.contains("promote"), "\(mode): \(promoted)")
+                    #expect(try await copy.stage().status == 200, "\(mode)")
+                    #expect(try await copy.unstage().status == 200, "\(mode)")
+                }
 
                 let headless = try await volume(service, faulty.cluster)
                 let census = try PoolCensus(faulty.cluster, pool: "rbd")
@@ -146,10 +157,10 @@ struct NodeWordsTests {
                 }
                 let nowhere = Volume(
                     service: service,
-                    image: copy.image,
-                    handle: "\(try faulty.cluster.clusterID)/nowhere//\(copy.image)",
-                    staging: copy.staging,
-                    target: copy.target
+                    image: headless.image,
+                    handle: "\(try faulty.cluster.clusterID)/nowhere//\(headless.image)",
+                    staging: headless.staging,
+                    target: headless.target
                 )
                 let lost = try await nowhere.stage()
                 #expect(lost.body.contains("there is no such pool") && lost.body.contains("nowhere"), "\(lost)")
