@@ -122,7 +122,7 @@ struct VolumeExpand: AsyncParsableCommand {
         } catch let error as VolumeError where error.code == .failedPrecondition {
             throw CommandFailure(
                 ExitStatus(error.code),
-                "volume '\(name)' was not grown, nor its image: \(error.message)"
+                "the image of volume '\(name)' was left as it is, for what is at '\(place.path)' cannot grow: \(error.message)"
             )
         } catch is VolumeError {
             // Of what it cannot say now it says more when the image has grown.
