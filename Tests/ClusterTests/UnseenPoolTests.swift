@@ -3,6 +3,7 @@ import RADOS
 import RBD
 import TestSupport
 import Testing
+import Volumes
 
 /// Pools and clusters that a command could not look at: they are named, and nothing in them is said not to be there.
 @Suite("Pools that are not looked at", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))

@@ -72,7 +72,7 @@ extension Place {
             "read the mirroring of image '\(id.imageSpec)'",
             on: "mirroring \(id)",
             fingerprint: "\(credentials)",
-            deadline: .now + Self.patience
+            deadline: .now + .seconds(3)
         ) { () async throws(VolumeError) in
             // Not by `trying`, which explains its failures by this.
             do throws(RBDError) {
