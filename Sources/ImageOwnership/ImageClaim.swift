@@ -82,7 +82,10 @@ package struct ImageClaim {
                     silent.insert(client.address)
                     waits = true
                 case .byHand(let owner): throw Self.lockedByHand(image, owner)
-                case .alive: alive = client
+                case .alive:
+                    // One that was heard of again has both looks before it once more.
+                    silent.remove(client.address)
+                    alive = client
                 }
             }
             if waits {

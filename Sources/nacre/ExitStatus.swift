@@ -31,13 +31,12 @@ enum ExitStatus: Int32, Sendable, CaseIterable {
         switch self {
         case .done: "done, or already so"
         case .failed: "failed: in use, full, not supported, not agreed to when it asked"
-        case .usage: "wrong usage, --yes or --confirm left out, a value that can never be right (EX_USAGE)"
+        case .usage: "wrong usage, no --yes or --confirm, a value that is never right (EX_USAGE)"
         case .notFound: "there is no such volume, node, path or file (EX_NOINPUT)"
         case .serviceUnreachable: "no service at the socket (EX_UNAVAILABLE)"
         case .alreadyExists: "there is another volume of that name (EX_CANTCREAT)"
         case .tryAgain: "not done in time, or no cluster; the same again goes on (EX_TEMPFAIL)"
-        case .notPermitted:
-            "Ceph refuses the user, nacre-disk the disks, or a file or socket may not be used (EX_NOPERM)"
+        case .notPermitted: "Ceph refuses the user, nacre-disk a disk, the system a file (EX_NOPERM)"
         case .interrupted: "interrupted by Ctrl-C; the same again goes on"
         }
     }
