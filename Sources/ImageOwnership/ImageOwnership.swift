@@ -84,7 +84,8 @@ public final class ImageOwnership: KernelImageOwner {
     ///   - request: The image, mapped by now, and its cluster.
     ///   - address: The kernel's client: `client_addr` in sysfs.
     ///   - identity: The image that the kernel has; nothing where it does not tell.
-    /// - Throws: `MappingError` with `.inUse` when another node was faster; then unmap it.
+    /// - Throws: `MappingError` with `.inUse` when another node was faster, with `.replaced` when another image has the name
+    ///   by now; then unmap what was mapped for this.
     public func hold(
         _ request: MapRequest,
         address: String,
@@ -106,11 +107,9 @@ public final class ImageOwnership: KernelImageOwner {
         let image = request.image
         let found = try ImageClaim(context: context, image: image, node: node).look()
         let named = ImageIdentity(poolID: context.poolID, imageID: found.imageID)
-        guard identity == nil || identity == named else {
-            throw MappingError(
-                .inUse,
-                "cannot lock image \(image): another image (\(named)) got its name while it was being mapped; retry"
-            )
+        // Mapped before, or just now while somebody renamed them.
+        if let identity {
+            try ImageWhereabouts(mapped: identity, named: named).refuseChange("lock image \(image)", of: image)
         }
         let record = node.record(address: address, mapper: "krbd")
         state.withLock { $0.held[image] = (request, found.imageID) }

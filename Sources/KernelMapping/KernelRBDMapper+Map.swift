@@ -36,7 +36,7 @@ extension KernelRBDMapper: ImageMapper {
         request.monitors = monitors.forLibrados
         let known = (record(of: request.image)?.hosts ?? []) + monitors.addresses
         if let device = try reusable(request, hosts: known) {
-            return try finish(device, request, observer)
+            return try finish(device, isNew: false, request, observer)
         }
         do throws(KernelError) {
             observer(.recordingMapping, request.image.description)
@@ -62,7 +62,7 @@ extension KernelRBDMapper: ImageMapper {
                 "cannot map image \(request.image): the kernel mapped it, but sysfs does not show it"
             )
         }
-        return try finish(device, request, observer)
+        return try finish(device, isNew: true, request, observer)
     }
 
     /// The image's metadata; the kernel has no interface for it, so the owner's connection reads it.
@@ -131,10 +131,11 @@ extension KernelRBDMapper: ImageMapper {
     /// Waits for the device node, and ensures that there is a record.
     private func finish(
         _ device: KernelRBDDevice,
+        isNew: Bool,
         _ request: MapRequest,
         _ observer: MappingObserver
     ) throws(MappingError) -> MappedDevice {
-        try hold(device, request)
+        try hold(device, isNew: isNew, request)
         observer(.waitingForNode, device.path)
         do throws(KernelError) {
             if record(of: request.image) == nil {
@@ -166,13 +167,18 @@ extension KernelRBDMapper: ImageMapper {
         }
     }
 
-    /// Locks the image for this node; if another node was faster, unmaps it.
-    private func hold(_ device: KernelRBDDevice, _ request: MapRequest) throws(MappingError) {
+    /// Locks the image for this node; if another node was faster, or another image has the name, unmaps what `map` added.
+    ///
+    /// A device that was there before may be in use, also where the kernel would let it go, such as by a pod that has its
+    /// path: whoever mounted it ends that.
+    private func hold(_ device: KernelRBDDevice, isNew: Bool, _ request: MapRequest) throws(MappingError) {
         guard let owner, request.sharing == .oneNode else { return }
         do throws(MappingError) {
             try owner.hold(request, address: device.clientAddress, of: device.identity)
         } catch {
-            if error.kind == .inUse { try unmap(device, of: request.image, isForced: false) }
+            if isNew, [.inUse, .replaced].contains(error.kind) {
+                try unmap(device, of: request.image, isForced: false)
+            }
             throw error
         }
     }

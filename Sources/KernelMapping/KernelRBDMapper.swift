@@ -156,7 +156,8 @@ public protocol KernelImageOwner: Sendable {
 
     /// Records that this kernel's client, by its address, holds the image, and locks the image if the kernel cannot.
     ///
-    /// It throws an error of kind `.inUse` when another node was faster, or another image has the name by now.
+    /// It throws an error of kind `.inUse` when another node was faster, and of `.replaced` when another image has the name
+    /// by now.
     func hold(_ request: MapRequest, address: String, of identity: ImageIdentity?) throws(MappingError)
 
     /// Which image is mapped, and which one has its name now; `nil` when there is no user to ask as.

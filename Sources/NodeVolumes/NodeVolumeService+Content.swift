@@ -42,7 +42,7 @@ extension NodeVolumeService {
     ///   - device: Its device.
     ///   - mapped: How it was mapped.
     /// - Throws: `VolumeError` with `.failedPrecondition` that tells both sizes and the growth that helps.
-    func refuseIfCut(
+    func refuseRepairIfCut(
         _ record: VolumeRecord,
         _ device: MappedDevice,
         _ mapped: MapRequest

@@ -4,6 +4,16 @@ internal import Logging
 internal import NodeMapping
 internal import Volumes
 
+/// How a question ended which image has a volume's name.
+enum NameAnswer: Sendable {
+    /// The image still has its name, or what has mapped it cannot tell.
+    case told
+    /// The cluster did not answer, or not to this user; the volume is mounted, so that hinders nothing.
+    case silent
+    /// Nobody is known as whom to ask: the service was started anew, and has not staged the volume since.
+    case unasked
+}
+
 extension NodeVolumeService {
     /// Refuses to go on with a volume whose image was renamed or replaced since this node mapped it.
     ///
@@ -14,31 +24,37 @@ extension NodeVolumeService {
     ///   - what: What cannot be done: `publish volume 'x'`.
     ///   - id: The volume.
     ///   - request: How it is to be mapped; nothing for how it was.
-    ///   - isMounted: Whether its device is mounted here. Then an outage or a key that was changed hinders nothing:
-    ///     kubelet repeats its calls for every pod when it is started anew, and `stats` tells later what was not told now.
+    ///   - isMounted: Whether its device is mounted already where it is wanted. Then an outage or a key that was changed
+    ///     hinders nothing: kubelet repeats its calls for every pod when it is started anew, and `stats` tells later what
+    ///     was not told now.
+    /// - Returns: Whether it was told.
     /// - Throws: `VolumeError` with `.failedPrecondition` that names both images; where nothing is mounted also
     ///   `.unavailable` when the cluster does not answer.
+    @discardableResult
     func refuseAnother(
         _ what: String,
         _ id: VolumeID,
         as request: MapRequest? = nil,
         isMounted: Bool = false
-    ) async throws(VolumeError) {
+    ) async throws(VolumeError) -> NameAnswer {
         let (address, asker) = (address(of: id), request ?? asker(of: id))
         do throws(MappingError) {
             guard let found = try await whereabouts(address, asker, within: isMounted ? 3 : 10) else {
                 // Who stages it tells as whom to ask.
-                if asker == nil { warn(id, "it is not known as whom to ask before the volume is staged again") }
-                return
+                guard asker == nil else { return .told }
+                warn(id, "it is not known as whom to ask before the volume is staged again")
+                return .unasked
             }
             let mapper = mapper
             try await pool.run { () throws(MappingError) in try mapper.note(found.mapped, of: address) }
             try found.refuseChange(what, of: address)
+            return .told
         } catch  where error.isBlocklisted {
             // Its I/O fails already, and what stages it again replaces the device.
-            return
+            return .told
         } catch  where error.kind != .replaced && isMounted {
             warn(id, error.message)
+            return .silent
         } catch {
             throw VolumeError(error)
         }

@@ -96,18 +96,22 @@ extension NodeVolumeService {
         )
         if usage.isBlock { try await refuseWhileShown(record, address) }
         let present = try await stagedDevice(record, address)
-        try await refuseAnother("stage volume '\(id)'", id, as: wanted, isMounted: present != nil)
-        let device = try await mapped(wanted, by: choice, deadline: deadline)
+        let answer = try await refuseAnother("stage volume '\(id)'", id, as: wanted, isMounted: present != nil)
+        let kept = try await answer == .silent ? kept(present, address, choice) : nil
+        let device: MappedDevice
+        if let kept { device = kept } else { device = try await mapped(wanted, by: choice, deadline: deadline) }
         record.device = "\(device.device)"
         if usage.isBlock {
-            // What it holds was looked at before it was bound here, and nobody can look during an outage.
-            if device.device != present {
-                if request.context[StageRequest.repair] != "true" {
+            let isRepair = request.context[StageRequest.repair] == "true"
+            // What was bound here for the same was looked at before that, and nobody can look during an outage.
+            if kept == nil || isRepair != (record.isForRepair ?? false) {
+                if !isRepair {
                     try await refuseFileSystem(record, wanted)
                 } else if !usage.isReadOnly {
-                    try await refuseIfCut(record, device, wanted)
+                    try await refuseRepairIfCut(record, device, wanted)
                 }
             }
+            record.isForRepair = isRepair
             try await stageBlock(record, device)
         } else if try await !isMounted(record, device) {
             try await prepareFileSystem(&record, device, wanted, request.context["mkfsOptions"])
@@ -166,6 +170,23 @@ extension NodeVolumeService {
             OwnMount(record, device).matches(mount, try? await kind(of: record.stagedMount))
         else { return nil }
         return device.device
+    }
+
+    /// The device that is at the staging path, if `map` would find it: while the cluster does not answer, nothing else that
+    /// `map` does can be done either.
+    private func kept(
+        _ present: DeviceNumber?,
+        _ address: ImageAddress,
+        _ choice: MapperChoice
+    ) async throws(VolumeError) -> MappedDevice? {
+        guard let present else { return nil }
+        let mapper = mapper
+        return try await mapping { (_) throws(MappingError) -> MappedDevice? in
+            guard let device = try mapper.device(of: address), device.device == present,
+                choice.mayFallBack || choice.preferred == device.mapper, try mapper.keepsDevice(of: address)
+            else { return nil }
+            return device
+        }
     }
 
     /// Whether this device is mounted at the staging path; detaches a dead device that is still mounted there.

@@ -93,6 +93,9 @@ struct VolumeRecord: Codable, Sendable {
     var targets: [Target] = []
     /// The volume's device, `7:3`: what is mounted at the staging path is the volume's when it has it.
     var device: String?
+    /// Whether a block volume was staged to be repaired, whatever it was made for; nothing in the records of a version that
+    /// did not write it.
+    var isForRepair: Bool?
     /// The boot in which it was written; nothing in the records of a version that did not write it.
     var bootID: String?
 
