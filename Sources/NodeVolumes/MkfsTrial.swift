@@ -15,6 +15,23 @@ public final class MkfsTrial: FileSystemTrial {
         let fileSystem: String
         let options: MkfsOptions
         let sizeBytes: UInt64
+
+        /// The options without what hinders a reader of the report.
+        ///
+        /// Those are -q, which silences it, and the label of an ext4, which stands in it and may read as a part of it. That
+        /// of an xfs does not stand there, and mkfs.xfs may refuse it.
+        var words: [String] {
+            var words: [String] = []
+            var rest = options.words[...]
+            while let word = rest.popFirst() {
+                if word == "-L", let label = rest.popFirst() {
+                    if fileSystem == "xfs" { words += [word, label] }
+                } else if word != "-q" {
+                    words.append(word)
+                }
+            }
+            return words
+        }
     }
 
     /// mke2fs's dry run goes through all groups: above this size it takes seconds, and memory, also with few groups.
@@ -80,7 +97,7 @@ public final class MkfsTrial: FileSystemTrial {
         }
         // With -v mke2fs counts its groups, unless -q follows.
         let flags = question.fileSystem == "xfs" ? ["-N"] : ["-n", "-v", "-F"]
-        let words = question.options.words.filter { $0 != "-q" }
+        let words = question.words
         let outcome = await run(question.fileSystem, flags + words, on: question.sizeBytes)
         guard let reason = outcome.flatMap(refusal) else { return nil }
         guard reason == nil, let report = outcome?.output else { return .some(reason) }
@@ -121,7 +138,7 @@ public final class MkfsTrial: FileSystemTrial {
     /// A dry run with the whole size has all groups in memory and goes through them. With so many it is not done where
     /// memory or time is short, and what it would say must not depend on that.
     private static func tooManyGroupsByFewBytes(_ question: Question) async -> String? {
-        var words = question.options.words.filter { $0 != "-q" }
+        var words = question.words
         // Numbers that are for the whole size.
         for letter in ["-N", "-J"] {
             while let place = words.firstIndex(of: letter) {

@@ -63,7 +63,11 @@ struct MkfsTrialTests {
             (Case(fileSystem: "xfs", options: "-d agsize=80m", sizeBytes: 1 << 40), "13108 allocation groups"),
             (Case(fileSystem: "xfs", options: "-q -d agcount=20000", sizeBytes: 5 << 40), "20000 allocation groups"),
             (Case(fileSystem: "ext4", options: "-q -b 1024 -g 256", sizeBytes: 513 << 30), "2101248 block groups"),
-            (Case(fileSystem: "ext4", options: "-v -T floppy", sizeBytes: 9 << 40), "1179648 block groups"),
+            // A label that reads as a report.
+            (
+                Case(fileSystem: "ext4", options: "-L x,1,block,group -b 1024 -g 256", sizeBytes: 513 << 30),
+                "2101248 block groups"
+            ), (Case(fileSystem: "ext4", options: "-v -T floppy", sizeBytes: 9 << 40), "1179648 block groups"),
         ]
     )
     func groups(asked: Case, words: String) async throws {
@@ -85,6 +89,7 @@ struct MkfsTrialTests {
             ("-b 1024 -g 256", "536870912 block groups"),
             ("-b 1024 -g 512 -N 4000000000 -J size=4096", "268435456 block groups"),
             ("-O bigalloc -b 1024 -C 2048 -g 2048", "33554432 block groups"), ("-i 1024", nil), ("-N 4000000000", nil),
+            ("-L a,size=1024", nil),
         ]
     )
     func endless(options: String, words: String?) async throws {
