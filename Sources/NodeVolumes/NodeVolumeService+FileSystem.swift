@@ -206,8 +206,8 @@ extension NodeVolumeService {
                 "cannot mount volume '\(record.volumeID)': its \(record.usage.fileSystem) is sound, but \(refused)"
             )
         }
-        // e2fsck's 4 is damage, and its 8 that it could not look.
-        guard isXFS || code & 4 != 0 else { return plain }
+        // e2fsck's 4 is damage, and its 8 that it could not look; xfs_repair only says it.
+        guard isXFS ? !ToolOutput.hasGivenUp(status.output) : code & 4 != 0 else { return plain }
         return VolumeError(
             .failedPrecondition,
             "cannot mount volume '\(record.volumeID)' (\(error)): its \(record.usage.fileSystem) is damaged (\(program) "

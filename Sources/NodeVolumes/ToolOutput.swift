@@ -28,6 +28,14 @@ enum ToolOutput {
         ["valuable metadata changes in a log", "skipping journal recovery"].contains { output.contains($0) }
     }
 
+    /// Whether xfs_repair could not look, for want of memory or of an answer of the device; it ends with 1 for damage, too.
+    static func hasGivenUp(_ output: String) -> Bool {
+        lines(of: output).contains { line in
+            // It quotes names of files, so a line's own beginning counts.
+            line.startsExactly(with: "fatal error -- ") || line.startsExactly(with: "xfs_repair: read failed: ")
+        }
+    }
+
     /// What a check found and did.
     struct Check: Sendable, Hashable {
         /// The problems that were not repaired, in the order in which they were found.
