@@ -20,16 +20,11 @@ extension NodeVolumeService {
         _ notes: [String: String]
     ) async throws(VolumeError) {
         guard let (cut, isProven) = try await cut(record, device) else { return }
-        let doubt =
-            isProven
-            ? ""
-            : "; or its super block is damaged, for neither a checksum nor a second super block proves that size: then repair "
-                + "it by another one (nacre volume map --repair \(record.volumeID.shellWord), e2fsck -b or xfs_repair on the "
-                + "device which that prints)"
+        let id = try VolumeID(parsing: record.volumeID)
         throw VolumeError(
             .failedPrecondition,
-            "cannot mount volume '\(record.volumeID)': its image \(cut.words(try VolumeID(parsing: record.volumeID), notes))"
-                + "\(doubt); nothing was written"
+            "cannot mount volume '\(record.volumeID)': its image "
+                + "\(isProven ? cut.words(id, notes) : cut.doubtfulWords(id)); nothing was written"
         )
     }
 
@@ -48,14 +43,15 @@ extension NodeVolumeService {
         _ mapped: MapRequest
     ) async throws(VolumeError) {
         guard let (cut, isProven) = try await cut(record, device) else { return }
-        let words = cut.words(try VolumeID(parsing: record.volumeID), try await notes(mapped))
+        let id = try VolumeID(parsing: record.volumeID)
         guard isProven else {
             logger.warning(
                 "an image is smaller than its file system, or its super block is damaged; nothing proves which",
-                metadata: ["volume": "\(record.volumeID)", "if it is smaller": "its image \(words)"]
+                metadata: ["volume": "\(id)", "found": "its image \(cut.doubtfulWords(id))"]
             )
             return
         }
+        let words = cut.words(id, try await notes(mapped))
         throw VolumeError(
             .failedPrecondition,
             "cannot map volume '\(record.volumeID)' to repair it: its image \(words); nothing was written"

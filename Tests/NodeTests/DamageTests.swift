@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import LinuxKernel
 import NodeMapping
@@ -247,9 +248,16 @@ extension NodeTests {
         await #expect { try await lab.service().stage(lab.stageRequest("unproven"), deadline: soon) } throws: {
             ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains("its super block is damaged")
                 && "\($0)".contains("nacre volume map --repair") && "\($0)".contains("e2fsck -b")
+                && !"\($0)".contains("volume expand") && !"\($0)".contains("rbd resize")
         }
         #expect(try lab.remains() == [])
         try await lab.service().stage(repair, deadline: soon)
+        // What is bound there to be repaired is no raw volume.
+        await #expect {
+            try await lab.service().stage(lab.stageRequest("unproven", fsType: nil), deadline: soon)
+        } throws: {
+            ($0 as? VolumeError)?.code == .failedPrecondition && "\($0)".contains("it was made for the file system")
+        }
         try await shell("e2fsck -y -b 8193 -B 1024 \(device) || [ $? = 1 ]")
         try await lab.run("down", "unproven", nil, observer: nil)
         try await lab.service().stage(lab.stageRequest("unproven"), deadline: soon)
@@ -258,15 +266,28 @@ extension NodeTests {
         try await lab.remove("unproven")
     }
 
-    @Test("What the kernel lacks, who stops the caller and a cluster that is late make no file system damaged")
-    func noDamage() {
-        func failure(_ errno: Errno) -> MountFailure {
-            MountFailure(error: KernelError("mount", errno, "/x"), messages: [])
+    @Test("What the kernel lacks and what a check cannot read make no file system damaged")
+    func noDamage() async throws {
+        let place = "/tmp/nacre-no-damage-\(getpid())"
+        let zeros = "\(place)/zeros"
+        let device = try await shell("mkdir \(place) && truncate -s 1M \(zeros) && losetup -f --show \(zeros)")
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        func failure(_ fileSystem: String) throws -> MountFailure {
+            try #require(
+                MountFailure.of { () throws(KernelError) in
+                    try MountPlace(place).mount(device, fileSystem: fileSystem, options: MountOptions([]))
+                }
+            )
         }
-        for errno in [Errno.noMemory, .interrupted, .timedOut, .resourceBusy] { #expect(!failure(errno).mayBeDamage) }
-        for errno in [Errno(rawValue: EUCLEAN), .badMessage, .noSuchFileOrDirectory, .ioError, .invalidArgument] {
-            #expect(failure(errno).mayBeDamage)
-        }
+        #expect(try !failure("nosuchfs").mayBeDamage)
+        #expect(try failure("ext4").mayBeDamage)
+        try await shell("losetup -d \(device)")
+        // A file without bytes cannot be read, and the zeros can.
+        let unread = try await shell(": > \(place)/none; timeout 60 xfs_repair -n -f \(place)/none || true")
+        #expect(ToolOutput.hasGivenUp(unread), "\(unread)")
+        let damaged = try await shell("timeout 60 xfs_repair -n -f \(zeros) || true")
+        #expect(!ToolOutput.hasGivenUp(damaged), "\(damaged)")
+        try await shell("rm -r \(place)")
     }
 
     @Test("A mkfs that fails names the class's options and its reason")

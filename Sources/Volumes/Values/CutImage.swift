@@ -13,6 +13,18 @@ package struct CutImage: Sendable, Hashable {
         (self.imageBytes, self.fileSystemBytes) = (imageBytes, fileSystemBytes)
     }
 
+    /// The same where nothing proves the file system's size, so that its super block may be what is wrong.
+    ///
+    /// - Parameter id: The volume.
+    /// - Returns: Both sizes, and the repair; no growth to a size that may be nonsense.
+    package func doubtfulWords(_ id: VolumeID) -> String {
+        "has \(imageBytes.inBinaryUnits), and the super block on it speaks of \(fileSystemBytes.inBinaryUnits), which neither a "
+            + "checksum nor a second super block proves: its super block is damaged, or the image was shrunk; repair it by "
+            + "another super block (nacre volume map --repair \(id.description.shellWord), e2fsck -b or xfs_repair on the device "
+            + "which that prints); only if you know that the image was shrunk, give it its former size before that, or "
+            + "restore a backup"
+    }
+
     /// What is wrong and what to do, after the words `its image` or `the image`.
     ///
     /// - Parameters:
