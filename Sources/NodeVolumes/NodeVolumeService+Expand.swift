@@ -61,8 +61,7 @@ extension NodeVolumeService {
         else {
             throw VolumeError(
                 .failedPrecondition,
-                "cannot grow the file system of volume '\(id)': its staging path '\(record.stagingPath.printable)' has a "
-                    + "dead device, another mount or none; \(Self.anew(record))"
+                "cannot grow the file system of volume '\(id)': \(try await whyNotOurs(record))"
             )
         }
         try await refuseGrowth(of: record, on: device.path, to: size)
@@ -88,6 +87,18 @@ extension NodeVolumeService {
             throw VolumeError(Self.code(of: error), "cannot grow the file system of volume '\(id)': \(error)")
         }
         return size
+    }
+
+    /// Why what is at the staging path of a file system is not the volume's device.
+    private func whyNotOurs(_ record: VolumeRecord) async throws(VolumeError) -> String {
+        let staging = record.stagingPath
+        guard let mount = try await mountTable().mount(at: staging) else {
+            return "nothing is mounted at its staging path '\(staging.printable)'; \(Self.anew(record))"
+        }
+        guard await ownMount(record, record.device).matches(mount, nil) else {
+            return Self.anotherMount(mount, at: staging)
+        }
+        return "what is mounted at its staging path '\(staging.printable)' is on a dead device; \(Self.anew(record))"
     }
 
     /// What mounts a volume anew: a pod's path is kubelet's; others are of `nacre volume mount` or another caller of CSI.

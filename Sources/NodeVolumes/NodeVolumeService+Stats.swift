@@ -62,11 +62,18 @@ extension NodeVolumeService {
             ? record.device : record.targets.first { $0.path.isExactly(path) }?.device
         // What a file system on a dead device is cannot be told; the device's node of a block volume always can.
         var kind: FileKind?
-        if record.usage.isBlock { kind = try? await self.kind(of: place) }
+        if record.usage.isBlock {
+            do throws(VolumeError) {
+                kind = try await self.kind(of: place)
+            } catch {
+                return Self.abnormal(
+                    "whether the volume is mounted at '\(place.printable)' cannot be told: \(error.message)"
+                )
+            }
+        }
         guard await ownMount(record, noted).matches(mount, kind) else {
             return Self.abnormal(
-                "something else is mounted at '\(path.printable)' in place of the volume, \(mount.source.printable) "
-                    + "(\(mount.fileSystem)); end that by what mounted it, or umount \(path.shellWord)"
+                Self.anotherMount(mount, at: place)
             )
         }
         let replaced = server?.replacements ?? 0
@@ -116,6 +123,12 @@ extension NodeVolumeService {
         } catch {
             return Self.abnormal("the file system cannot be read: \(error); \(anew)")
         }
+    }
+
+    /// What a person is told of a mount that is not the volume's.
+    static func anotherMount(_ mount: MountTable.Mount, at place: String) -> String {
+        "something else is mounted at '\(place.printable)' in place of the volume, \(mount.source.printable) "
+            + "(\(mount.fileSystem)); end that by what mounted it, or umount \(place.shellWord)"
     }
 
     private static func abnormal(_ message: String) -> VolumeStats {
