@@ -31,10 +31,11 @@ struct GateProcess: Sendable {
 
     /// Leaves one there that answers.
     ///
-    /// Blocks: for `answerLimit` at most where one is, for that and `startLimit` where it must be replaced.
+    /// Blocks: for `answerLimit` at most where one answers. Where it must be replaced, for `startLimit` and twice
+    /// `answerLimit` and `killLimit`.
     ///
     /// - Returns: Whether there was none.
-    /// - Throws: `VolumeError` if it cannot be started; then the link is there.
+    /// - Throws: `VolumeError` if it cannot be started; then the link is there, unless the error says why it is not.
     func attend() throws(VolumeError) -> Bool {
         var failures: [String] = []
         do throws(KernelError) {
@@ -99,18 +100,22 @@ struct GateProcess: Sendable {
     /// Ends the gate that has the lock, whether it is mounted or not, and takes it.
     private func takeLock() throws(KernelError) -> FileLock {
         let file = PlaceGateCommand.lock(path)
+        let control = "\(path).fusectl"
         var lock: FileLock?
         try Waiting.wait(Self.killLimit, "flock", file) { () throws(KernelError) in
             lock = try FileLock.tryTake(file, for: "the agent, for a change")
             guard lock == nil else { return true }
             // Whoever waits for it is told; what waits in the kernel would hinder its end.
             if let mount = try mount() {
-                try? FuseConnections.mounted(fallback: "\(path).fusectl").abort(Int(mount.device.minor))
+                try? FuseConnections.mounted(fallback: control).abort(Int(mount.device.minor))
             }
             try holder()?.send(SIGKILL)
             return false
         }
         guard let lock else { throw KernelError("flock", .resourceBusy, file) }
+        // Where /sys is read-only the control file system was mounted beside the gate, and is not needed any more.
+        try? Mounting.detach(control)
+        try? KernelFile.removeDirectory(control)
         return lock
     }
 
