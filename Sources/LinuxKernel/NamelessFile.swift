@@ -1,7 +1,10 @@
+internal import ExactText
 internal import Glibc
 internal import SystemPackage
 
 /// A file without a name: it is gone with the last process that has it open, however that process ends.
+///
+/// Where the file system must have a name first, a kill at that moment leaves an empty file (`removeNames`).
 ///
 /// A program gets it as its standard input, and opens it as `/proc/self/fd/0` where it wants a path.
 ///
@@ -25,6 +28,21 @@ public final class NamelessFile: Sendable {
         try checked("ftruncate", directory, ftruncate(descriptor.rawValue, size))
     }
 
+    /// Removes names that a process left which was killed where a file cannot be made without one.
+    ///
+    /// Whoever has such a file open keeps it.
+    ///
+    /// - Parameter directory: Where they were made; it need not exist.
+    /// - Throws: `KernelError`.
+    public static func removeNames(in directory: String) throws(KernelError) {
+        guard try FileKind.of(directory) != nil else { return }
+        for name in try KernelFile.names(in: directory) where name.startsExactly(with: prefix) {
+            try KernelFile.remove("\(directory)/\(name)")
+        }
+    }
+
+    private static let prefix = ".nameless-"
+
     private static func made(in directory: String) throws(KernelError) -> OwnedDescriptor {
         do throws(KernelError) {
             return try OwnedDescriptor(opening: directory, O_RDWR | unnamed)
@@ -32,7 +50,7 @@ public final class NamelessFile: Sendable {
             // overlayfs before Linux 6.1 and NFS cannot; kernels that do not know the flag see a directory.
             guard error.errno == .notSupported || error.errno == .isDirectory else { throw error }
         }
-        let name = "\(directory)/.nameless-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
+        let name = "\(directory)/\(prefix)\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
         let file = try OwnedDescriptor(opening: name, O_RDWR | O_CREAT | O_EXCL)
         unlink(name)
         return file

@@ -40,6 +40,9 @@ extension NodeVolumeService {
     public func reconcile(deadline: ContinuousClock.Instant) async -> [String: Reconciliation] {
         var outcomes: [String: Reconciliation] = [:]
         let records = records
+        try? await kernel("remove what a killed service left in '\(records.directory)'") { () throws(KernelError) in
+            try NamelessFile.removeNames(in: records.directory)
+        }
         do throws(VolumeError) {
             for record in try await kernel("list the volumes", { () throws(KernelError) in try records.all() }) {
                 outcomes[record.volumeID] = await reconcile(record.volumeID, deadline)
