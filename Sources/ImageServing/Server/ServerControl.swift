@@ -17,7 +17,7 @@ internal import Synchronization
 /// | `metadata` | `{"metadata": {…}}`: the image's metadata, or `{"error": …}` |
 /// | `change {…}` | the same, once the key of a `MetadataChange` is changed |
 /// | `image` | `{"whereabouts": …}`: which image is served and which has its name now, or `{"error": …}` |
-/// | `known` | `{"whereabouts": …}`: what `image` was answered last, at once; an answer that is a minute old is asked for anew meanwhile |
+/// | `known` | `{"whereabouts": …}`: what `image` was answered last, at once; an answer that is a minute old is asked for anew meanwhile, one of five minutes is not told any more |
 /// | `objects FROM TO` | `{"exist": …}`: whether the image has objects in that range, nothing if that takes long to tell, or `{"error": …}` |
 enum ServerControl {
     struct Notes: Codable {
@@ -73,11 +73,7 @@ enum ServerControl {
     static func notes(_ words: String, of image: ImageAddress, at path: String) throws(MappingError) -> [String: String]
     {
         guard let answer: Notes = ask(words, at: path) else {
-            throw MappingError(
-                .unavailable,
-                "the server of image \(image) does not say what is written on the image; it is stopped, or its cluster does not "
-                    + "answer"
-            )
+            throw silence(image, "what is written on the image")
         }
         if let error = answer.error { throw error }
         guard let metadata = answer.metadata else {
@@ -102,11 +98,7 @@ enum ServerControl {
         at path: String
     ) throws(MappingError) -> Bool? {
         guard let answer: Objects = ask("objects \(range.lowerBound) \(range.upperBound)", at: path, within: 120) else {
-            throw MappingError(
-                .unavailable,
-                "the server of image \(image) does not say whether the image has objects; it is stopped, or its cluster does not "
-                    + "answer"
-            )
+            throw silence(image, "whether the image has objects")
         }
         if let error = answer.error { throw error }
         return answer.exist
@@ -130,9 +122,13 @@ enum ServerControl {
             if let error = answer.error { throw error }
             return answer.whereabouts
         }
-        throw MappingError(
+        throw silence(image, "which image it has")
+    }
+
+    private static func silence(_ image: ImageAddress, _ what: String) -> MappingError {
+        MappingError(
             .unavailable,
-            "the server of image \(image) does not say which image it has; it is stopped, or its cluster does not answer"
+            "the server of image \(image) does not say \(what); it is stopped, or its cluster does not answer"
         )
     }
 
@@ -154,7 +150,8 @@ enum ServerControl {
     private static func known(_ notes: ImageNotes) -> Place {
         let last = last.withLock { $0 }
         if last.map({ $0.at + .seconds(60) < .now }) ?? true { startThread { _ = whereabouts(notes) } }
-        return Place(whereabouts: last?.found)
+        // While the cluster is away nobody knows whether an older one still holds.
+        return Place(whereabouts: last.flatMap { $0.at + .seconds(300) < .now ? nil : $0.found })
     }
 
     private static func answer(to words: String, _ front: any ServerFront, _ notes: ImageNotes) -> [UInt8] {
