@@ -144,6 +144,9 @@ public final class ImageMappers: Sendable {
         try present(image)?.whereabouts(of: image, request, within: seconds)
     }
 
+    /// What has mapped an image here; `nil` if it is not mapped.
+    public func kind(of image: ImageAddress) throws(MappingError) -> MapperKind? { try present(image)?.kind }
+
     /// What the image's server found last of that, at once; `nil` if it has none, or none that knows.
     public func lastWhereabouts(of image: ImageAddress) -> ImageWhereabouts? {
         ImageServers(stateDirectory: stateDirectory).lastWhereabouts(of: image)

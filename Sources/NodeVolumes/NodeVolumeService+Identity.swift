@@ -67,22 +67,37 @@ extension NodeVolumeService {
         )
     }
 
-    /// Asks on threads that nothing else needs, and waits no longer than it was told, whoever is asked.
+    /// Asks on threads that nothing else needs, and waits no longer than it was told for a thread, and as long for the answer:
+    /// after a restart of kubelet's many ask at once.
     private func whereabouts(
         _ image: ImageAddress,
         _ asker: MapRequest?,
         within seconds: Int
     ) async throws(MappingError) -> ImageWhereabouts? {
-        let (mapper, lookups, end) = (mapper, lookups(of: image), ContinuousClock.now + .seconds(seconds))
-        let answer = await bounded(until: end) {
+        let mapper = mapper
+        let kind = try await pool.run { () throws(MappingError) in try mapper.kind(of: image) }
+        let (lookups, latest) = (lookups(of: image, by: kind), ContinuousClock.now + .seconds(seconds))
+        let (begun, begin) = AsyncStream<Void>.makeStream()
+        let lookup = Task {
             await lookups.run { () -> Result<ImageWhereabouts?, MappingError>? in
+                defer { begin.finish() }
                 // Who asked has gone on.
-                guard .now < end else { return nil }
+                guard .now < latest else { return nil }
+                begin.yield()
                 return Result { () throws(MappingError) in
                     try mapper.whereabouts(of: image, asker, within: seconds)
                 }
             }
         }
+        let hasBegun = await bounded(until: latest) { await begun.first { _ in true } != nil }
+        guard hasBegun == true else {
+            throw MappingError(
+                .unavailable,
+                "which image is named '\(image)' now was not asked within \(seconds) s, because others are asked for first; does "
+                    + "the cluster answer them ('ceph status')?"
+            )
+        }
+        let answer = await bounded(until: .now + .seconds(seconds)) { await lookup.value }
         guard let answer = answer ?? nil else {
             throw MappingError(
                 .unavailable,

@@ -39,7 +39,8 @@ public final class NodeVolumeService: NodeService {
     let records: VolumeRecords
     let clusters: ClusterResolver
     let pool: BlockingPool
-    /// For questions that a cluster has to answer, by its id: while it is away, they must not take the threads of all others.
+    /// For questions that a cluster has to answer, by its id and by whether an image's server is asked, which answers in the
+    /// time that it is given: while the cluster is away, they must not take the threads of all others.
     private let lookups = Mutex<[String: BlockingPool]>([:])
     let operations: Operations
     let logger: Logger
@@ -104,12 +105,13 @@ public final class NodeVolumeService: NodeService {
         return MapRequest(image: address(of: id), monitors: monitors, credentials: user, sharing: .oneNode)
     }
 
-    /// The threads for questions to the cluster of a volume.
-    func lookups(of image: ImageAddress) -> BlockingPool {
-        lookups.withLock { pools in
-            if let pool = pools[image.clusterID] { return pool }
+    /// The threads for questions to the cluster of a volume, by what has mapped it.
+    func lookups(of image: ImageAddress, by kind: MapperKind?) -> BlockingPool {
+        let key = "\(kind == .krbd ? "kernel" : "server") \(image.clusterID)"
+        return lookups.withLock { pools in
+            if let pool = pools[key] { return pool }
             let pool = BlockingPool(threads: 4)
-            pools[image.clusterID] = pool
+            pools[key] = pool
             return pool
         }
     }
