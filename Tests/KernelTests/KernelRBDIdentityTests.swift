@@ -1,3 +1,4 @@
+import ImageMapping
 import LinuxKernel
 import NodeTestSupport
 import NodeVolumes
@@ -5,11 +6,67 @@ import RBD
 import Testing
 import Volumes
 
+@testable import KernelMapping
+
 extension KernelTests {
     @Test("krbd: an image that was set aside and the copy that has its name are told apart", arguments: ["ext4", nil])
     func krbdIdentity(fsType: String?) async throws {
         let image = "krbd-aside-\(fsType ?? "block")"
         try await setAside(NodeLab.kernel(image, megabytes: 64), image, fsType, isAnsweredAnew: false)
+    }
+
+    @Test("krbd: a device that was there before stays when another image has got its name, and is not taken for it")
+    func krbdKeptDevice() async throws {
+        let image = "krbd-kept"
+        let lab = try NodeLab.kernel(image, megabytes: 32)
+        let rbd = "rbd -c \(NodeLab.clusterDirectory ?? "")/ceph.conf"
+        let device = try lab.map(lab.mapRequest(image))
+        try await shell("\(rbd) mv rbd/\(image) rbd/\(image)-broken && \(rbd) create rbd/\(image) --size 32M")
+        #expect { try lab.map(lab.mapRequest(image)) } throws: {
+            ($0 as? MappingError)?.kind == .replaced && "\($0)".contains("is another one")
+        }
+        #expect(try lab.kernelMapper().device(of: lab.address(image)) == device)
+        try lab.unmap(image)
+        try await shell("\(rbd) rm --no-progress rbd/\(image)-broken && \(rbd) rm --no-progress rbd/\(image)")
+    }
+
+    @Test(
+        "krbd: while the cluster is away a repeated stage and publish are done, and another pod waits",
+        arguments: ["ext4", nil]
+    )
+    func krbdRepeatedInOutage(fsType: String?) async throws {
+        let image = "krbd-repeated-\(fsType ?? "block")"
+        let lab = try NodeLab.kernel(image, megabytes: 64)
+        let service = lab.service()
+        try await service.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+        try await service.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
+        var another = lab.publishRequest(image, fsType: fsType)
+        another.targetPath += "-another"
+        // Nobody is known as whom to ask, however well the cluster is.
+        await #expect { try await lab.service().publish(another, deadline: soon) } throws: {
+            ($0 as? VolumeError)?.code == .unavailable && "\($0)".contains("stage it again")
+        }
+        try await shell("ip route add blackhole 10.77.0.1")
+        var failures: [VolumeError] = []
+        for service in [service, lab.service()] {
+            do throws(VolumeError) {
+                try await service.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+                try await service.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
+            } catch {
+                failures.append(error)
+            }
+        }
+        var refusal: VolumeError?
+        do throws(VolumeError) {
+            try await service.publish(another, deadline: soon)
+        } catch {
+            refusal = error
+        }
+        try await shell("ip route del blackhole 10.77.0.1")
+        #expect(failures.isEmpty, "\(failures)")
+        #expect(refusal?.code == .unavailable, "\(refusal?.message ?? "it was done")")
+        try await lab.run("down", image, fsType, observer: nil)
+        _ = try await lab.eventually("nothing is left") { try lab.remains(image).isEmpty ? true : nil }
     }
 
     /// Sets the image of a staged volume aside and copies it to its name: no call on the node takes one for the other.

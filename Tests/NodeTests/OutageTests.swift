@@ -156,7 +156,6 @@ extension NodeTests {
         try await pair.end(fsType: fsType)
     }
 
-    /// Runs a command on daemons of the cluster that these tests share.
     @Test(
         "fuse: while the cluster is frozen a repeated stage, publish and unpublish are done, and stats answer",
         arguments: ["ext4", "xfs", nil]
@@ -169,7 +168,16 @@ extension NodeTests {
         try await service.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
         let stats = StatsRequest(volumeID: lab.handle(image), volumePath: lab.targetPath(image), stagingPath: "")
         try await microCluster("freeze mon.x osd.0 osd.1 osd.2")
+        var another = lab.publishRequest(image, fsType: fsType)
+        another.targetPath += "-another"
         let failure: VolumeError?
+        let refusal: VolumeError?
+        do throws(VolumeError) {
+            try await service.publish(another, deadline: soon)
+            refusal = nil
+        } catch {
+            refusal = error
+        }
         do throws(VolumeError) {
             // kubelet repeats its calls for every pod when it is started anew; the service may be a new one as well.
             for service in [service, lab.service()] {
@@ -188,6 +196,8 @@ extension NodeTests {
         }
         try await microCluster("thaw mon.x osd.0 osd.1 osd.2 --wait")
         #expect(failure == nil)
+        // Another pod is not given what may be another image by now.
+        #expect(refusal?.code == .unavailable, "\(refusal?.message ?? "it was done")")
         // Once the cluster answers, another image is refused again.
         _ = try await rbd("mv rbd/\(image) rbd/\(image)-broken")
         await #expect {
@@ -223,6 +233,7 @@ extension NodeTests {
         try await lab.remove("deaf")
     }
 
+    /// Runs a command on daemons of the cluster that these tests share.
     func microCluster(_ words: String) async throws {
         let tool = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../tools/micro-cluster")
             .path
