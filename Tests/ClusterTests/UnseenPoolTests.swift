@@ -51,6 +51,20 @@ struct UnseenPoolTests {
             #expect(own.status == 0 && own.output.contains("replicapool") && own.notes.isEmpty, "\(own)")
             let typo = try await nacre("volume list --direct --pool replicapol")
             #expect(typo.status == 64 && typo.notes.contains("replicapool"), "\(typo)")
+            // A handle says that no other pool is meant.
+            let handle = own.output.filter { !$0.isWhitespace }
+            let absent = handle.replacing(/[^\/]+$/, with: "csi-vol-\(UUID().uuidString.lowercased())")
+            let nowhere = try await nacre("volume undelete \(absent)")
+            #expect(nowhere.status == 66 && !nowhere.notes.contains("'rbd'"), "\(nowhere)")
+            // A service that was just started learns of the refusal by this very list.
+            let process = try await service.start(["--secret-dir", directory], hasUser: false)
+            for words in ["volume list --pool rbd", "volume list --quiet"] {
+                let answer = try await nacre(words)
+                #expect(answer.status == 77 && answer.notes.contains("'rbd'"), "\(words): \(answer)")
+            }
+            let seen = try await nacre("volume list")
+            #expect(seen.status == 0 && seen.output.contains("b1") && seen.notes.contains("'rbd'"), "\(seen)")
+            #expect(try await process.stop() == .exited(0))
         }
     }
 

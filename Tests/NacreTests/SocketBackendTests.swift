@@ -1,16 +1,20 @@
 import Foundation
 import TestSupport
 import Testing
+import Volumes
 
 @testable import nacre
 
 /// How often and how long a command waits for what the service says of itself.
 @Suite("A service behind its socket")
 struct SocketBackendTests {
-    /// A service that knows one cluster, notes each look at `/healthz`, and answers it after so many seconds.
+    /// A service that knows one cluster, notes each look at `/healthz`, and answers it after so many seconds; the first so
+    /// many of its answers say nothing.
     private static let script = """
         import http.server, socketserver, sys, time
-        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer): daemon_threads = True
+        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+            daemon_threads = True
+            empty = int(sys.argv[3])
         class Handler(http.server.BaseHTTPRequestHandler):
             def log_message(self, *words): pass
             def answer(self, text):
@@ -24,16 +28,23 @@ struct SocketBackendTests {
             def do_GET(self):
                 print(self.path, flush=True)
                 time.sleep(float(sys.argv[2]))
+                if Server.empty:
+                    Server.empty -= 1
+                    return self.answer(b"")
                 self.answer(b'{"parts":[{"name":"configuration","ok":true,"message":""},{"name":"cluster/a/pool/shut",'
                             b'"ok":false,"message":"client.x may not read it"}]}')
         Server(sys.argv[1], Handler).serve_forever()
         """
 
-    private func with(delay: Double, _ body: (SocketBackend) async throws -> Void) async throws -> Int {
+    private func with(
+        delay: Double,
+        emptyAnswers: Int = 0,
+        _ body: (SocketBackend) async throws -> Void
+    ) async throws -> Int {
         let path = "/tmp/nacre-h\(UInt32.random(in: 0...UInt32.max))"
         let server = try ChildProcess(
             "/usr/bin/python3",
-            ["-c", Self.script, "\(path).sock", "\(delay)"],
+            ["-c", Self.script, "\(path).sock", "\(delay)", "\(emptyAnswers)"],
             log: "\(path).log"
         )
         defer {
@@ -61,14 +72,25 @@ struct SocketBackendTests {
     @Test("A look at a pool ends at its deadline, though the health is not told yet")
     func deadline() async throws {
         _ = try await with(delay: 600) { backend in
-            async let faults = backend.configurationFaults()
-            let start = ContinuousClock.now
-            let absence = await backend.absence(ofPool: "p", deadline: .now + .milliseconds(300))
-            #expect(absence == nil)
             // Who has no deadline of his own waits six seconds.
-            #expect(.now - start < .seconds(5))
-            let told = await faults
-            #expect(told == ["the service does not say which clusters it can use"])
+            let ends = await withTaskGroup(of: [String].self) { group in
+                group.addTask { await backend.configurationFaults() }
+                group.addTask {
+                    let absence = await backend.absence(ofPool: "p", deadline: .now + .milliseconds(300))
+                    return ["absence: \(absence?.message ?? "none")"]
+                }
+                return await group.reduce(into: []) { $0 += $1 }
+            }
+            #expect(ends == ["absence: none", "the service does not say which clusters it can use"])
         }
+    }
+
+    @Test("What the service did not say is asked again at once")
+    func unsaid() async throws {
+        let looks = try await with(delay: 0, emptyAnswers: 1) { backend in
+            #expect(await backend.configurationFaults() == ["the service does not say which clusters it can use"])
+            #expect(await backend.configurationFaults() == [])
+        }
+        #expect(looks == 2)
     }
 }

@@ -1,3 +1,4 @@
+import Blocking
 import Curl
 import FoundationEssentials
 
@@ -16,7 +17,7 @@ actor ServiceHealth {
     private let socket: String
     private let http: HTTPClient
     private var last: (parts: [Part], at: ContinuousClock.Instant)?
-    private var asking: Task<[Part], Never>?
+    private var asking: Task<[Part]?, Never>?
 
     /// The service gives itself five seconds.
     private static let limit = Duration.seconds(6)
@@ -35,31 +36,21 @@ actor ServiceHealth {
     func parts(until deadline: ContinuousClock.Instant = .now + ServiceHealth.limit) async -> [Part] {
         if let last, last.at.duration(to: .now) < Self.age { return last.parts }
         // One question, and each who waits for it has a deadline of its own.
-        let (answers, entrance) = AsyncStream.makeStream(of: [Part].self)
-        let answer = Task { [weak self] in
-            if let parts = await self?.answer() { entrance.yield(parts) }
-        }
-        let timer = Task {
-            try? await Task.sleep(until: deadline, clock: .continuous)
-            entrance.finish()
-        }
-        defer {
-            timer.cancel()
-            answer.cancel()
-        }
-        return await answers.first { _ in true } ?? []
+        return await bounded(until: deadline) { await self.answer() } ?? []
     }
 
     private func answer() async -> [Part] {
-        if let asking { return await asking.value }
+        if let asking { return await asking.value ?? [] }
         let request = HTTPRequest(unixSocket: socket, path: "/healthz", timeout: Self.limit)
-        let asking = Task { [http] in
-            guard let answer = try? await http.send(request) else { return [Part]() }
-            return (try? JSONDecoder().decode(Answer.self, from: Data(answer.body)))?.parts ?? []
+        let asking = Task { [http] () -> [Part]? in
+            guard let answer = try? await http.send(request) else { return nil }
+            return try? JSONDecoder().decode(Answer.self, from: Data(answer.body)).parts
         }
         self.asking = asking
         let parts = await asking.value
-        (self.asking, last) = (nil, (parts, .now))
-        return parts
+        self.asking = nil
+        // What was not answered is asked again.
+        if let parts { last = (parts, .now) }
+        return parts ?? []
     }
 }

@@ -46,8 +46,6 @@ struct VolumeList: AsyncParsableCommand {
 
     func run() async throws {
         let session = try await Session(connection, output)
-        // Once, for it asks the monitors of all clusters.
-        async let faults = session.backend.configurationFaults()
         var isFirst = true
         while true {
             let list = try await session.during("listing volumes") { deadline in
@@ -64,10 +62,14 @@ struct VolumeList: AsyncParsableCommand {
             if watch { print(session.terminal.cleared, terminator: "") }
             try session.show(reports, lines: output.quiet ? volumes.map { "\($0.id)" } : table)
             if list.isCut { session.note("there are more volumes than --max \(volumes.count)") }
-            if volumes.isEmpty, !watch, let lack = await session.backend.lackOfClusters() { throw lack }
+            // After the list, for by that a service learns which pools it is refused; together, for one answer tells all.
+            async let lack = session.backend.lackOfClusters()
+            async let faults = session.backend.configurationFaults()
+            async let refusals = session.backend.refusedPools()
+            if volumes.isEmpty, !watch, let lack = await lack { throw lack }
             let unseen = await faults
             for fault in unseen { session.warn("not looked at: \(fault)") }
-            let refused = await session.backend.refusedPools().filter { pool?.isExactly($0.pool) ?? true }
+            let refused = await refusals.filter { pool?.isExactly($0.pool) ?? true }
             let refusal = Session.refusal(refused)
             // Names alone tell nobody that some are missing.
             if volumes.isEmpty || output.quiet, let refusal, list.missing == nil, !watch {

@@ -173,11 +173,9 @@ struct VolumeUndelete: AsyncParsableCommand {
                         ? "nacre volume undelete shows those there are" : "there are:\(Self.choice(named))")
             )
         }
+        let (pool, cluster) = (pool ?? volume.handle?.pool, cluster ?? volume.handle?.clusterID)
         let list = try await session.during("looking for volume '\(volume)'") { deadline in
-            try await session.volumes(limit: nil, deadline: deadline).within(
-                pool: pool ?? volume.handle?.pool,
-                cluster: cluster ?? volume.handle?.clusterID
-            )
+            try await session.volumes(limit: nil, deadline: deadline).within(pool: pool, cluster: cluster)
         }
         let present = list.volumes.filter { volume.names($0.id, called: $0.facts.name) }
         guard present.count < 2 else {
