@@ -56,6 +56,15 @@ struct ExitCodeTests {
         Case("volume undelete --config D/nothing.json", 64, "names no cluster"),
         Case("volume undelete there --config D/nothing.json", 64, "names no cluster"),
         Case("node locks --config D/nothing.json", 64, "names no cluster"),
+        Case("volume delete gone --yes --direct --config D/nothing.json", 64, "names no cluster"),
+        Case("controller orphans list --kubeconfig D/kube --config D/nothing.json", 64, "names no cluster"),
+        Case("controller orphans list --kubeconfig D/kube --config D/hollow.json", 75, "has no monitors"),
+        Case(
+            "controller orphans remove --pool rbd --kubeconfig D/kube --config D/nothing.json",
+            64,
+            "names no cluster"
+        ),
+        Case("controller orphans remove --pool rbd --kubeconfig D/kube --config D/half.json", 75, "nothing was done"),
         Case("volume list --direct --config D/hollow.json", 75, "has no monitors"),
         Case("volume show gone --direct --config D/hollow.json", 66, "has no monitors"),
         Case("volume delete gone --yes --direct --config D/hollow.json", 75, "has no monitors"),
@@ -177,6 +186,19 @@ struct ExitCodeTests {
         try #"[{"clusterID":"hollow","monitors":[]}]"#
             .write(toFile: "\(directory)/hollow.json", atomically: true, encoding: .utf8)
         try files.copyItem(atPath: cluster.configurationPath, toPath: "\(directory)/config.json")
+        // One cluster that can be used, and one that cannot.
+        try String(contentsOfFile: cluster.configurationPath, encoding: .utf8)
+            .replacing("[", with: #"[{"clusterID":"hollow","monitors":[]},"#, maxReplacements: 1)
+            .write(toFile: "\(directory)/half.json", atomically: true, encoding: .utf8)
+        // Of a Kubernetes that does not answer.
+        try """
+        apiVersion: v1
+        kind: Config
+        current-context: none
+        clusters: [{name: none, cluster: {server: "https://127.0.0.1:1"}}]
+        contexts: [{name: none, context: {cluster: none, user: none}}]
+        users: [{name: none, user: {token: none}}]
+        """.write(toFile: "\(directory)/kube", atomically: true, encoding: .utf8)
         try files.setAttributes([.posixPermissions: 0o700], ofItemAtPath: "\(directory)/shut")
     }
 }

@@ -35,6 +35,7 @@ struct VolumeDelete: AsyncParsableCommand {
         let session = try await Session(connection, output)
         guard let id = try await session.find(volume, everywhere: true) else {
             // A success would say that it is gone.
+            if let lack = await session.backend.lackOfClusters() { throw lack }
             if let fault = await session.backend.configurationFaults().first {
                 throw CommandFailure(.tryAgain, "cannot tell whether there is a volume '\(volume)': \(fault)")
             }

@@ -26,6 +26,7 @@ struct OrphansList: AsyncParsableCommand {
         let session = Session(backend, ceph, output)
         let search = try OrphanSearch(options, session, backend, pool: pool)
         let (orphans, missing) = try await search.orphans()
+        if orphans.isEmpty, missing == nil, let lack = await backend.lackOfClusters() { throw lack }
         let plan = OrphanPlan(orphans)
         await session.noteConfigurationFaults()
         let refusal = await search.refusal()

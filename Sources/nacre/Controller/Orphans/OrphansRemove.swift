@@ -1,4 +1,5 @@
 import ArgumentParser
+import CephVolumes
 import ExactText
 import Secrets
 import Volumes
@@ -64,8 +65,14 @@ struct OrphansRemove: AsyncParsableCommand {
 
     /// The orphans of the pool, if all of it could be looked at: an image that was not seen is not gone.
     private func all(_ search: OrphanSearch) async throws -> [Orphan] {
-        let (found, missing) = try await search.orphans()
         let what = "not all images of pool '\(pool)' could be looked at, so nothing was done"
+        if let lack = await search.backend.lackOfClusters() { throw lack }
+        // The pool of a cluster whose entry is broken may have an image of that name too.
+        let isUsable = search.backend.configuration.clusters.contains { $0.clusterID.isExactly(search.cluster ?? "") }
+        if !isUsable, let fault = await search.backend.configurationFaults().first {
+            throw CommandFailure(.tryAgain, "\(what): \(fault)")
+        }
+        let (found, missing) = try await search.orphans()
         if let missing { throw VolumeError(missing.code, "\(what): \(missing.message)") }
         if let refusal = await search.refusal() { throw CommandFailure(.notPermitted, "\(what): \(refusal)") }
         return found
