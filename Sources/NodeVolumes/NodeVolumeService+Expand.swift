@@ -80,7 +80,7 @@ extension NodeVolumeService {
             throw VolumeError(
                 .failedPrecondition,
                 "image and device of volume '\(id)' have grown, its ext4 cannot while it is mounted: this host's root "
-                    + "lacks CAP_SYS_RESOURCE (\(error.call): \(error.errnoName)); \(Self.anew(record)), "
+                    + "\(NodeExpandRequest.lackOfCapability) (\(error.call): \(error.errnoName)); \(Self.anew(record)), "
                     + "which grows it before mounting, or use xfs"
             )
         } catch {

@@ -306,6 +306,26 @@ struct MountCommandTests {
         }
     }
 
+    @Test(
+        "An ext4 grows while it is mounted; where this host's root may not grow it, its image does, whenever it is asked to"
+    )
+    func growExt4() async throws {
+        try await with { nacre, node, directory in
+            let mayGrow = try Capabilities.current().allowsResourceControl
+            let name = "ext4-\(UInt32.random(in: 0...UInt32.max))"
+            #expect(try await nacre("volume create \(name) --pool rbd --size 64MiB --fs ext4").status == 0)
+            #expect(try await node("volume mount \(name) \(directory)/mnt").status == 0)
+            for size in [96, 128] {
+                let grown = try await nacre("volume expand \(name) --size \(size)MiB")
+                #expect(grown.status == (mayGrow ? 0 : 1), "\(grown)")
+                #expect(mayGrow || grown.notes.contains("CAP_SYS_RESOURCE"), "\(grown)")
+                #expect(try await nacre("volume show \(name) -o json").output.contains("\(size << 20)"))
+            }
+            #expect(try await nacre("volume unmount \(name)").status == 0)
+            #expect(try await nacre("volume delete \(name) --yes").status == 0)
+        }
+    }
+
     @Test("A volume that was made as a raw device is mapped, never formatted, and called by its name")
     func block() async throws {
         try await with { nacre, node, directory in

@@ -121,6 +121,11 @@ public struct NodeExpandRequest: Sendable {
     /// How it is used, if given.
     public var capability: VolumeCapability?
 
+    /// The words of the refusal of an ext4 that cannot grow while it is mounted.
+    ///
+    /// What comes from a service is a sentence, so the sentence is what tells it.
+    public static let lackOfCapability = "lacks CAP_SYS_RESOURCE"
+
     /// Puts it together.
     public init(
         volumeID: String,

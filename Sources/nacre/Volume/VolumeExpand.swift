@@ -104,8 +104,13 @@ struct VolumeExpand: AsyncParsableCommand {
         return LocalPlace(path: path.absolute, isBlock: found?.isBlock ?? false)
     }
 
-    /// Lets the node grow the file system to the image's present size, which changes nothing where all is well: what it
-    /// refuses is known before the image grows.
+    /// Finds out whether what is at `place` is the volume's, before its image grows.
+    ///
+    /// The node is asked to grow the file system to the image's present size: one that lags behind grows, and any other
+    /// stays as it is. What is read-only passes, and an ext4 that cannot grow while it is mounted, too: a person may want
+    /// the image to grow all the same, and is told then what has not.
+    ///
+    /// - Throws: `CommandFailure` if another image, another mount or a dead device is there.
     private func check(_ id: VolumeID, at place: LocalPlace, _ session: Session) async throws {
         let name = session.wording.name(of: id)
         let request = NodeExpandRequest(
@@ -116,16 +121,21 @@ struct VolumeExpand: AsyncParsableCommand {
             capability: nil
         )
         do {
-            _ = try await session.during("looking at what is at '\(place.path)'") { deadline in
-                try await session.backend.expandOnNode(request, deadline: deadline)
-            }
-        } catch let error as VolumeError where error.code == .failedPrecondition {
+            _ = try await session.changing(
+                "looking at what is at '\(place.path)'",
+                "see nacre volume show \(name.shellWord)"
+            ) { try await session.backend.expandOnNode(request, deadline: $0) }
+        } catch let error as VolumeError
+            where error.code == .failedPrecondition && !error.message.contains(NodeExpandRequest.lackOfCapability)
+        {
             throw CommandFailure(
                 ExitStatus(error.code),
                 "the image of volume '\(name)' was left as it is, for what is at '\(place.path)' cannot grow: \(error.message)"
             )
         } catch is VolumeError {
             // Of what it cannot say now it says more when the image has grown.
+        } catch let failure as CommandFailure where failure.status == .tryAgain {
+            // So it is with what this process did not hear in time.
         }
     }
 
