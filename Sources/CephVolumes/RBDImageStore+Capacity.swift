@@ -113,7 +113,8 @@ extension RBDImageStore {
         }
         guard let found else { throw VolumeError(.notFound, "image '\(id.imageSpec)' does not exist") }
         let clients = found.clients.filter { $0.clientID != place.context.cluster.instanceID }
-        let use = clients.isEmpty ? "not in use" : "in use by \(clients.map(\.description).joined(separator: ", "))"
+        let users = clients.map(\.description).joined(separator: ", ")
+        let use = clients.isEmpty ? "not in use" : "\(VolumeCondition.inUse) \(users)"
         // Such a lock is nobody's to fence: nodes refuse the volume.
         if let owner = clients.lazy.compactMap({ $0.locks[.exclusive] }).first(where: { !$0.isAutomatic }) {
             return VolumeCondition(

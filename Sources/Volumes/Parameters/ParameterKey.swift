@@ -1,6 +1,6 @@
 /// The known StorageClass parameters: ceph-csi's, with its names and meanings (release 3.12 and later), and Nacre's
 /// own.
-enum ParameterKey: String, CaseIterable {
+package enum ParameterKey: String, CaseIterable {
     case clusterID
     case pool
     case dataPool
@@ -43,6 +43,12 @@ enum ParameterKey: String, CaseIterable {
 
     /// Keys with this prefix are Kubernetes' own: names of secrets, of the claim, the file system.
     static let kubernetesPrefix = "csi.storage.k8s.io/"
+
+    /// What is an image's own once it is made, with the metadata key that has it there: only a create writes it, and a
+    /// person may change it.
+    package static let imagesOwn: [(parameter: ParameterKey, key: String)] = [
+        (.trashRetention, ImageMetadataKey.trashRetention), (.poolSizeFactor, ImageMetadataKey.poolSizeFactor),
+    ]
 
     /// What a value of this key must look like.
     var form: ParameterForm {

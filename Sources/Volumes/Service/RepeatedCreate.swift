@@ -15,11 +15,6 @@ struct RepeatedCreate: Sendable {
     /// What stands on the image that is there; it is Nacre's.
     let present: [String: String]
 
-    /// What only a create writes, and a person may change.
-    private static let ownKeys: [(key: String, parameter: ParameterKey)] = [
-        (ImageMetadataKey.trashRetention, .trashRetention), (ImageMetadataKey.poolSizeFactor, .poolSizeFactor),
-    ]
-
     /// The name of the image's volume; an adopted image has none, and a copy that was adopted has that of another.
     private var requestName: String? { ImageOrigin.requestName(present, of: id) }
 
@@ -72,7 +67,7 @@ struct RepeatedCreate: Sendable {
     func kept(_ asked: [String: String]) -> [String: String] {
         let result = present.merging(missing) { $1 }
         var kept = asked
-        for (key, parameter) in Self.ownKeys {
+        for (parameter, key) in ParameterKey.imagesOwn {
             // As it was asked for, where that means the same.
             kept[parameter.rawValue] = result[key].map { made in
                 let made = Self.usual(made, parameter)

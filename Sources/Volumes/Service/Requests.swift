@@ -106,6 +106,9 @@ public struct VolumeCondition: Sendable, Hashable {
     /// What comes from a service is a sentence, so the sentence is what tells it.
     public static let undeletable = "cannot be deleted"
 
+    /// The words of a condition before those who have the image in use.
+    public static let inUse = "in use by"
+
     /// Why the image cannot be deleted as it is; `nil` if the sentence knows no reason.
     public var obstacleToDeletion: String? {
         guard let words = message.firstRange(of: Self.undeletable) else { return nil }

@@ -72,10 +72,8 @@ struct VolumeCreate: AsyncParsableCommand {
 
     /// What a volume that was found has, and was not asked for: it stays.
     private func kept(_ volume: Volume, _ asked: [String: String]) -> [String] {
-        let keys = [
-            ("trashRetention", ImageMetadataKey.trashRetention), ("poolSizeFactor", ImageMetadataKey.poolSizeFactor),
-        ]
-        return keys.compactMap { parameter, key in
+        ParameterKey.imagesOwn.compactMap { parameterKey, key in
+            let parameter = parameterKey.rawValue
             let (has, wanted) = (volume.context[parameter], asked[parameter])
             guard has.map(ExactText.init) != wanted.map(ExactText.init) else { return nil }
             let present = has.map { "\(parameter) '\($0.printable)'" } ?? "no \(parameter)"

@@ -118,7 +118,7 @@ struct VolumeDelete: AsyncParsableCommand {
         if let obstacle = status.condition.obstacleToDeletion { return obstacle }
         let users = status.volume.facts.users
         // Whoever was not heard of is no obstacle, and the condition calls him otherwise.
-        return users.isEmpty || !status.condition.message.contains("in use by ")
+        return users.isEmpty || !status.condition.message.contains("\(VolumeCondition.inUse) ")
             ? nil : "it is in use by \(users.joined(separator: ", ")); unmap it there first"
     }
 
