@@ -26,7 +26,7 @@ extension RBDImageStore {
             guard page.images.count < limit else {
                 // Its absence is known now; the next page would wait for it once more.
                 if case .failure(let error) = answer, !error.isMended {
-                    note(error, of: Absence(clusterID: cluster.clusterID), in: &page)
+                    note(error, of: MissingPlace(clusterID: cluster.clusterID), in: &page)
                 }
                 continue
             }
@@ -42,17 +42,15 @@ extension RBDImageStore {
                     try await list(pools, of: cluster, after: cursor, limit: limit, onto: &page)
                 }
             } catch {
-                note(error, of: Absence(clusterID: cluster.clusterID), in: &page)
+                note(error, of: MissingPlace(clusterID: cluster.clusterID), in: &page)
             }
         }
         guard page.images.isEmpty, !page.missing.isEmpty else { return page }
         throw absence(of: page.missing)
     }
 
-    private typealias Absence = MissingPlace
-
     /// Records that a list goes on without a cluster or a pool.
-    private func note(_ error: VolumeError, of absence: Absence, in page: inout ImagePage) {
+    private func note(_ error: VolumeError, of absence: MissingPlace, in page: inout ImagePage) {
         absences.withLock { $0[ExactText(absence.key)] = error }
         page.missing.append(absence.key)
     }
@@ -62,7 +60,7 @@ extension RBDImageStore {
     /// - Parameter missing: Their keys, of the page.
     /// - Returns: The error, with the code of the first of their reasons.
     public func absence(of missing: [String]) -> VolumeError {
-        let places = missing.map { Absence(key: $0) }
+        let places = missing.map { MissingPlace(key: $0) }
         let names = places.map(\.words).joined(separator: ", ")
         let what = "cannot list the volumes of \(names)"
         let errors = absences.withLock { absences in missing.compactMap { absences[ExactText($0)] } }
@@ -97,7 +95,7 @@ extension RBDImageStore {
         let passedOver = page.missing
         let pools = pools.filter { pool in
             position.map { ExactText(pool) >= ExactText($0.pool) } ?? true
-                && !passedOver.containsExactly(Absence(clusterID: cluster.clusterID, pool: pool).key)
+                && !passedOver.containsExactly(MissingPlace(clusterID: cluster.clusterID, pool: pool).key)
         }
         enter(VolumeStep.listing)
         // At first all directories together, so that all pools that do not answer cost one time limit. A page that goes on in
@@ -120,7 +118,7 @@ extension RBDImageStore {
                     guard !error.isMended else { throw error }
                     // What this user may not read is told by `refusedPools`, and no fault of the list.
                     if error.code == .permissionDenied { continue }
-                    note(error, of: Absence(clusterID: cluster.clusterID, pool: pool), in: &page)
+                    note(error, of: MissingPlace(clusterID: cluster.clusterID, pool: pool), in: &page)
                 }
             }
         }

@@ -31,11 +31,10 @@ struct VolumeShow: AsyncParsableCommand {
         let status = try await session.during("reading volume '\(session.wording.name(of: id))'") {
             try await session.backend.status(of: "\(id)", deadline: $0)
         }
-        let report = try await session.report(status, in: local.uses)
+        let place = try await session.place(of: id, in: local.uses)
+        let report = try await session.report(status, at: place, in: local.uses)
         try session.show(report, lines: report.lines(session.terminal))
-        if try await session.place(of: id, in: local.uses) == nil,
-            let elsewhere = local.uses.elsewhere(id, status.volume.facts.users)
-        {
+        if place == nil, let elsewhere = local.uses.elsewhere(id, status.volume.facts.users) {
             session.note("\(elsewhere), so that its mount and its file system are shown")
         }
     }
@@ -43,9 +42,8 @@ struct VolumeShow: AsyncParsableCommand {
 
 extension Session {
     /// A volume and, where it is mounted on this machine, its file system, which may be smaller than it.
-    func report(_ status: VolumeStatus, in uses: LocalUses) async throws -> VolumeReport {
+    func report(_ status: VolumeStatus, at place: LocalPlace?, in uses: LocalUses) async throws -> VolumeReport {
         let id = status.volume.id
-        let place = try await place(of: id, in: uses)
         let use = try uses.use(of: id)
         let isThere = try uses.presentUse(of: id) != nil
         var report = VolumeReport(status.volume, condition: status.condition, use: isThere ? use : nil)
