@@ -26,7 +26,7 @@ private final class Stage: Sendable {
     private let server = Mutex<ScriptedServer?>(nil)
     private let parts = Mutex<(shop: Workshop, reconciler: ClaimReconciler)?>(nil)
 
-    init(policy: String = "Delete") throws {
+    init(policy: String = "Delete", parameters: [String: String] = [:]) throws {
         let server = try ScriptedServer { [unowned self] request, connection in
             let (status, body) = world.withLock { Self.answer(request, &$0) }
             connection.answer(status, body)
@@ -37,11 +37,13 @@ private final class Stage: Sendable {
                 StorageClass([
                     "metadata": ["name": "fast", "uid": "s", "resourceVersion": "1"], "provisioner": "rbd.nacre.io",
                     "reclaimPolicy": .string(policy),
-                    "parameters": [
-                        "clusterID": "lab", "pool": "rbd",
-                        "csi.storage.k8s.io/provisioner-secret-name": "ceph",
-                        "csi.storage.k8s.io/provisioner-secret-namespace": "db",
-                    ],
+                    "parameters": JSONValue(
+                        parameters.merging([
+                            "clusterID": "lab", "pool": "rbd",
+                            "csi.storage.k8s.io/provisioner-secret-name": "ceph",
+                            "csi.storage.k8s.io/provisioner-secret-namespace": "db",
+                        ]) { $1 }
+                    ),
                 ])
             )
         )
@@ -158,6 +160,30 @@ struct ClaimReconcilerTests {
         try never.deleteClaim()
         #expect(isDone(try await never.reconcile()))
         #expect(never.store.images.isEmpty && never.store.trash.isEmpty)
+    }
+
+    @Test("The PersistentVolume says the retention and the size factor that the image has, not those of its class")
+    func imagesOwn() async throws {
+        let stage = try Stage(parameters: ["trashRetention": "7d", "poolSizeFactor": "2"])
+        stage.world.withLock { $0.takesVolumes = false }
+        #expect(!isDone(try await stage.reconcile()))
+        // As a person does it before the class is asked again.
+        for id in stage.store.images.keys {
+            stage.store.change(id) {
+                $0.metadata[ImageMetadataKey.trashRetention] = "86400"
+                $0.metadata[ImageMetadataKey.poolSizeFactor] = nil
+            }
+        }
+        stage.world.withLock { $0.takesVolumes = true }
+        _ = try await stage.reconcile()
+        let written = try #require(stage.world.withLock { $0.volume })
+        let volume = try #require(PersistentVolume(try JSONValue(parsing: Array(written.utf8))))
+        let attributes = try #require(volume.details.flatMap { VolumeAttributes($0, flexDriver: "") })
+        #expect(
+            attributes.others["trashRetention"] == "1d" && attributes.others["poolSizeFactor"] == nil,
+            "\(attributes)"
+        )
+        #expect(stage.store.images.count == 1)
     }
 
     @Test("A claim that only the cache has lost keeps what was made for it")
