@@ -8,7 +8,10 @@ struct OutputOptions: ParsableArguments {
     @Flag(
         name: .shortAndLong,
         help:
-            "No progress and no notes; list and create print volume ids alone. A list that lacks something ends with an error."
+            """
+            No progress and no notes; list and create print volume ids alone. A list that lacks a pool, or a cluster that did \
+            not answer, ends with an error.
+            """
     )
     var quiet = false
 }
