@@ -135,6 +135,66 @@ struct TableContentTests {
         try lab.sh("sgdisk -v \(disk.loop) | grep -q 'No problems found'")
     }
 
+    @Test(
+        "A member of a RAID in the last partition is the partition's, also where it is where the disk's would be",
+        .enabled(if: OracleTests.has("mdadm"), "needs mdadm")
+    )
+    func memberInPartition() throws {
+        let lab = try DiskLab()
+        // Whole blocks of 64 KiB end in the disk where they end in the partition.
+        let disk = try lab.disk("disk", 64 << 20 + 32 << 10)
+        lab.atEnd { lab.forget(disk, 1) }
+        try lab.sh("sgdisk -o -n 1:1M:0 \(disk.loop)")
+        try disk.write(fixture: "md-0.90", at: (64 << 20) - 65536)
+        let part = "\(lab.directory)/part"
+        try lab.sh("tail -c +\((1 << 20) + 1) \(disk.file) | head -c \((63 << 20) + (32 << 10) - 33 * 512) > \(part)")
+        #expect(try lab.sh("mdadm --examine \(part)").contains("Version : 0.90"))
+        let ran = lab.nacre(command("name --number 1 --name x", disk))
+        #expect(ran.status == 0, "\(ran)")
+        try lab.sh("sgdisk -i 1 \(disk.loop) | grep -qF \"'x'\"; sgdisk -v \(disk.loop) | grep -q 'No problems found'")
+    }
+
+    @Test("Content that is named and stays does not stand for what is written over")
+    func unnamed() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("disk", 64 << 20)
+        lab.atEnd { lab.forget(disk, 1) }
+        try lab.sh("sgdisk -o -n 1:0:+10M \(disk.loop)")
+        try lab.sh("dd if=/dev/zero of=\(disk.loop) bs=512 count=34 conv=notrunc,fsync status=none")
+        try disk.write(fixture: "md-0.90", at: (64 << 20) - 65536)
+        try disk.write("important", at: 5000)
+        let before = try disk.fingerprint()
+        let words = command("name --number 1 --name x", disk)
+        for (content, reason) in [("unknown", "linux_raid_member"), ("linux_raid_member", "unknown")] {
+            let ran = lab.nacre("\(words) --content \(content)")
+            #expect(ran.status == 77 && ran.errors.contains("--content \(reason)"), "\(ran)")
+        }
+        #expect(try disk.fingerprint() == before)
+        let named = lab.nacre("\(words) --content linux_raid_member --content unknown")
+        #expect(named.status == 0, "\(named)")
+    }
+
+    @Test("A partition is taken out from where the new backup goes only where its data is named")
+    func takenOut() throws {
+        let lab = try DiskLab()
+        let (disk, larger) = (try lab.disk("disk", 64 << 20), try lab.disk("larger", 100 << 20))
+        lab.atEnd { lab.forget(disk, 1) }
+        try lab.sh("sgdisk -o -n 1:1M:0 \(larger.loop)")
+        try lab.sh("dd if=\(larger.loop) of=\(disk.loop) bs=512 count=34 conv=notrunc,fsync status=none")
+        try disk.write("important", at: (64 << 20) - 5000)
+        let before = try disk.fingerprint()
+        let words = command("delete --number 1", disk)
+        let ran = lab.nacre(words)
+        #expect(ran.status == 77 && ran.errors.contains("--content unknown"), "\(ran)")
+        // What stays is told to be where the table has to be.
+        let named = lab.nacre(command("name --number 1 --name x", disk))
+        #expect(named.status != 0 && !named.errors.contains("--content"), "\(named)")
+        #expect(try disk.fingerprint() == before)
+        let lost = lab.nacre("\(words) --content unknown")
+        #expect(lost.status == 0, "\(lost)")
+        try lab.sh("sgdisk -v \(disk.loop) | grep -q 'No problems found'")
+    }
+
     @Test("A table of which only the backup is left is repaired where a copy of a label is in a partition")
     func copyInPartition() throws {
         let lab = try DiskLab()
@@ -170,6 +230,32 @@ struct TableContentTests {
         }
         #expect(try disk.fingerprint() == before)
         #expect(DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 30).status == 0)
+    }
+
+    @Test(
+        "No flag has a table written over a stopped encrypted OSD, or over the physical volume of OSDs",
+        arguments: ["crypto_LUKS", "LVM2_member"]
+    )
+    func owned(format: String) throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("disk", 3 << 30)
+        lab.atEnd { lab.forget(disk, 1) }
+        try lab.sh("sgdisk -o -n 1:0:+10M \(disk.loop)")
+        if format == "LVM2_member" {
+            try disk.write(fixture: "lvm", count: 16384)
+        } else {
+            let make =
+                "cryptsetup -q luksFormat --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 "
+                + "--subsystem ceph_fsid=\(DiskLab.cluster) FILE - <<< secret"
+            try put(Content(format: format, make: make), on: disk, lab)
+        }
+        let before = try disk.fingerprint()
+        for words in ["repair", "uuid --all", "add --end +5M", "delete --number 1", "name --number 1 --name x"] {
+            let names = ["crypto_LUKS", "LVM2_member", "lvm2_metadata", "unknown"]
+            let ran = lab.nacre(command(words, disk) + names.map { " --content \($0)" }.joined())
+            #expect(ran.status == 77 && ran.errors.contains("an OSD's \(format) (at byte"), "\(words): \(ran)")
+        }
+        #expect(try disk.fingerprint() == before)
     }
 
     @Test(

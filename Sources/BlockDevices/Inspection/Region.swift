@@ -66,6 +66,8 @@ public struct Region: Sendable, Hashable {
     /// The first byte where a GPT of this device has its bytes that is not zero and not a table's, a partition's or an
     /// unfinished zap's; `nil` if there is none, and for parts of a device.
     public let strayTableOffset: UInt64?
+    /// As ``strayTableOffset``, where the partitions' bytes count, too: those of one that is taken out are nobody's any more.
+    public let strayTableOffsetInPartitions: UInt64?
     /// A checksum of its first 128 KiB and last 64 KiB, which tells file systems of the same kind apart.
     public let edgeChecksum: UInt32
 
@@ -125,11 +127,10 @@ public struct Region: Sendable, Hashable {
         let marker = signatures.filter { $0.format == "nacre_zap" }
             .map { ByteExtent(offset: $0.mark.offset, length: UInt64(ZapMarker.bytes)) }
         strayOffset = edges.firstStray(known: tables.ownBytes + tables.partitions.map(\.extent) + marker)
-        strayTableOffset =
-            kind == .device
-            ? RegionEdges(source, table: sectorBytes).firstStray(
-                known: tables.tableBytes + tables.partitions.map(\.extent) + marker
-            ) : nil
+        let table = kind == .device ? RegionEdges(source, table: sectorBytes) : nil
+        let own = tables.tableBytes + marker
+        strayTableOffset = table?.firstStray(known: own + tables.partitions.map(\.extent))
+        strayTableOffsetInPartitions = table?.firstStray(known: own)
         let last = source.sizeBytes - min(source.sizeBytes, 64 << 10)
         edgeChecksum = [(0, 128 << 10), (last, 64 << 10)].reduce(~0) { checksum, place in
             CRC32.castagnoli(source.bytes(at: place.0, count: Int(min(place.1, source.sizeBytes))), from: checksum)
