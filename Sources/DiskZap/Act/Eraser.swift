@@ -45,9 +45,10 @@ struct Eraser {
     /// Puts the marker on the medium.
     ///
     /// One that goes on after a kill keeps how far the overwriting got.
-    func writeMarker() throws(KernelError) { try writeMarker(isKept: plan.isResumed) }
+    func writeMarker() throws(KernelError) { try writeMarker(isKept: plan.isResumed, hasNoise: plan.hasNoise) }
 
-    private func writeMarker(isKept: Bool, hasNoise: Bool = false) throws(KernelError) {
+    /// Where `noise first` has no room any more the marker stays as it is: then a kill has the next zap ask for `unknown`.
+    private func writeMarker(isKept: Bool, hasNoise: Bool) throws(KernelError) {
         guard let marker, let block = record(hasNoise: hasNoise).block else { return }
         let buffer = AlignedBuffer(count: block.count)
         buffer.replace(with: block)
@@ -63,7 +64,7 @@ struct Eraser {
             ranges: plan.ranges,
             clusters: plan.clusters,
             parts: plan.parts,
-            hasNoise: hasNoise || plan.hasNoise
+            hasNoise: hasNoise
         )
     }
 
@@ -99,13 +100,17 @@ struct Eraser {
         let done = UInt64(begun.passes) * bytes + units.prefix(begun.units).reduce(0) { $0 + $1.length }
         progress.begin("erasing", total: bytes * UInt64(fills.count), done: done)
         var offload = Offload(isOn: plan.inspection.node.queue.writeZeroesMaxBytes > 0)
+        var hasNoise = plan.hasNoise
         for (pass, fill) in fills.enumerated() where pass >= begun.passes {
             let first = pass == begun.passes ? begun.units : 0
             for (number, unit) in units.enumerated() where number >= first {
                 switch fill {
                 case .noise:
                     // The last unit is the first bytes; the next zap has to know that what it finds there is nobody's.
-                    if number + 1 == units.count, pass == 0 { try writeMarker(isKept: true, hasNoise: true) }
+                    if number + 1 == units.count, !hasNoise {
+                        try writeMarker(isKept: true, hasNoise: true)
+                        hasNoise = true
+                    }
                     try writeNoise(unit)
                 case .zeros: try write([unit]) { zeros }
                 case .fastZeros: try zero(unit, &offload)
@@ -114,6 +119,11 @@ struct Eraser {
                 try note(ZapCheckpoint(method: plan.method.name, passes: pass, units: number + 1), at: checkpoint)
             }
             try disk.io.synchronize()
+            // The first bytes are zeros again, if not only on the device's word: what is found there is somebody's.
+            if hasNoise, fill != .noise, !offload.was {
+                try writeMarker(isKept: true, hasNoise: false)
+                hasNoise = false
+            }
             guard let checkpoint else { continue }
             try note(ZapCheckpoint(method: plan.method.name, passes: pass + 1), at: checkpoint)
         }
@@ -132,7 +142,11 @@ struct Eraser {
         try disk.io.synchronize()
     }
 
-    /// How far the zap by this method got that was killed; `nil` if there was none, or the disk was used since.
+    /// How far the zap by this method got that was killed; `nil` if there was none, or a mark says that the disk was used
+    /// since.
+    ///
+    /// In the first pass, the marks may be those that it has not come to: then nothing tells that the disk was used since.
+    /// What was done is read back in any case.
     private func progressSoFar(at place: ByteExtent, units: Int) throws(KernelError) -> ZapCheckpoint? {
         guard plan.isResumed, let device = plan.inspection.contents?.regions.first else { return nil }
         let buffer = AlignedBuffer(count: ZapCheckpoint.bytes)
@@ -166,7 +180,8 @@ struct Eraser {
     /// Erases the marker, when no mark is left.
     func eraseMarker() throws(KernelError) {
         guard let marker else { return }
-        // With how far it got, in one write: a kill between two would have all passes done once more.
+        // With how far it got, in one write: a kill between two would have all passes done once more. A power failure may
+        // tear it and leave how far it got, without a marker; then the next zap asks for `unknown`.
         try disk.io.descriptor.writeBlocks(from: zeros, count: Int(marker.length), at: marker.offset)
         try disk.io.synchronize()
     }
