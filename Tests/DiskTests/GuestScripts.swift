@@ -29,7 +29,7 @@ struct GuestScripts {
             Script(
                 name: "headers",
                 about: "what lies behind a header has an owner, and goes with the header",
-                cases: 85
+                cases: 90
             ),
             Script(
                 name: "paths",

@@ -118,8 +118,8 @@ public struct OSDReplacement: Sendable {
         if nodes.contains(where: { own.contains($0.name) }) {
             throw Refusal(.contradiction, "'\(new.path)' is on the failed disk itself", remedy: remedy)
         }
-        // The rest of the disk that a partition or a volume lies on may have other uses.
-        let isPart = new.isPartition || new.mapping != nil
+        // The rest of the disks that a partition, a volume or an array lies on may have other uses.
+        let isPart = disks.map(\.name) != [new.name]
         for node in isPart ? [new] : nodes {
             if let directory = survey.systemDevices[node.name] {
                 throw Refusal(.system, "'\(new.path)' carries '\(directory)' of this system", remedy: remedy)
@@ -132,7 +132,17 @@ public struct OSDReplacement: Sendable {
             if let swap = inspection.swaps.first {
                 throw Refusal(.swap, "'\(new.path)' is in use: '\(swap)' is swap space", remedy: remedy)
             }
-            guard let contents = inspection.contents, !contents.isBlank else { continue }
+            guard let contents = inspection.contents else {
+                // Another path to the same bytes may be dead.
+                guard node.name == new.name else { continue }
+                let why = inspection.failures.map { " (\($0.words))" }.joined()
+                throw Refusal(
+                    .unreadable,
+                    "'\(node.path)' cannot be read, so nobody knows what is on it\(why)",
+                    remedy: remedy
+                )
+            }
+            if contents.isBlank { continue }
             let owners = contents.regions.flatMap(\.owners)
             let found = owners.first { $0.osdUUID == owner.osdUUID } ?? owners.first
             let formats = contents.regions.flatMap(\.signatures).map(\.format).uniqued()
@@ -141,9 +151,16 @@ public struct OSDReplacement: Sendable {
                 .content,
                 "'\(new.path)' is no new disk: it has \(found?.text ?? content)",
                 remedy: found?.osdUUID == owner.osdUUID
-                    ? remedy : "\(remedy), or erase this one first if nobody needs that: nacre-disk zap"
+                    ? remedy : "\(remedy), or erase this one first if nobody needs that: \(Self.erasure(of: new))"
             )
         }
+    }
+
+    /// What erases a device and nothing else of the disks below it.
+    private static func erasure(of node: BlockNode) -> String {
+        // nacre-disk zap would have the disks below named, which hold more than this.
+        let isMade = node.mapping != nil || node.raidLevel != nil || node.isBcache
+        return isMade ? "blkdiscard --zeroout \(node.path.shellWord)" : "nacre-disk zap \(node.path.shellWord)"
     }
 
     /// The disk is of other OSDs than the one that was asked for.

@@ -81,6 +81,23 @@ check "it gives no label back" bash -c "[[ -z \$(wipefs /dev/md0) ]]"
 stop_raid
 losetup -d "$second"
 
+fresh 64M
+partner 64M
+truncate -s 64M third.img
+third=$(losetup -f --show third.img)
+osd_in "$third"
+check "a blank RAID is made" raid --metadata=1.2 --bitmap=none
+check "it takes a failed disk's place" "$nacre" replace "$third" --new /dev/md0
+mkfs.ext4 -qF /dev/md0
+# No advice has its disks erased: they hold more than it.
+says "a RAID that holds something is no new disk" 77 "blkdiscard --zeroout /dev/md0" "$nacre" replace "$third" --new /dev/md0
+check "it is made blank so" blkdiscard --zeroout /dev/md0
+check "it takes a failed disk's place then" "$nacre" replace "$third" --new /dev/md0
+stop_raid
+losetup -d "$second"
+losetup -d "$third"
+rm -f third.img
+
 fresh 400M
 check "bcache with its data 129 MiB away" make-bcache -q -B -o 264192 "$disk"
 echo "$disk" > /sys/fs/bcache/register
