@@ -190,6 +190,22 @@ struct OverwriteTests {
         #expect(ran.errors.contains("\(third.loop): belongs to the cluster \(stranger)"), "\(ran.errors)")
     }
 
+    @Test("What teardown cannot be told is told to the zap that it names, and that erases the disk")
+    func elsewhere() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk()
+        try lab.sh("sgdisk -o -n 1:1M:+30M -n 2:32M:0 \(disk.loop)")
+        try lab.sh("mkfs.ext4 -qF -E offset=\(32 << 20) \(disk.loop) 20M")
+        try disk.write(fixture: "bluestore-single", at: 1 << 20)
+        let zap = "zap \(disk.loop) --fsid \(DiskLab.cluster)"
+        let ran = lab.nacre("teardown --plan --fsid \(DiskLab.cluster) --include \(disk.loop)")
+        #expect(ran.status == 77 && ran.errors.contains("give them to nacre-disk \(zap)"), "\(ran)")
+        let named = lab.nacre("\(zap) --serial \(disk.file) --content ext4")
+        #expect(named.status == 0, "\(named)")
+        try disk.flush()
+        #expect(disk.magics.isEmpty)
+    }
+
     @Test("A number of passes that a method does not have is refused", arguments: ["signatures", "discard"])
     func passes(method: String) throws {
         let lab = try DiskLab()

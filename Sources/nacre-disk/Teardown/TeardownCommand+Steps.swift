@@ -73,8 +73,19 @@ extension TeardownCommand {
         let none =
             teardown.plans.isEmpty
             ? ["no disk here\(read) holds anything of the cluster \(teardown.clusters.joined(separator: ", "))"] : []
-        return none + teardown.plans.flatMap(\.lines) + directories.map { "remove the directory \($0)" }
+        return none + teardown.plans.flatMap { $0.lines + elsewhere($0) }
+            + directories.map { "remove the directory \($0)" }
             + teardown.left.map { "stays: \($0.text)" }
+    }
+
+    /// What erases a disk that teardown cannot be told enough of.
+    private func elsewhere(_ plan: ZapPlan) -> [String] {
+        guard plan.refusals.contains(where: { $0.code == .content || $0.code == .unknownOSD }) else { return [] }
+        let clusters = ["--fsid \(fsid)"] + foreignFsid.map { "--foreign-fsid \($0)" }
+        return [
+            "  teardown has no --content and no --unknown-osd; give them to nacre-disk zap \(plan.path.shellWord) "
+                + clusters.joined(separator: " ").lowercased()
+        ]
     }
 
     /// Only if every disk is clean, because the directory tells Rook what it had here.
