@@ -182,13 +182,48 @@ struct InUseTests {
             try await other.blocking { (pool) throws(RBDError) in try pool.lockAsHolder(record, ofImageID: id) }
             #expect(try await users() == [["worker-1"], ["worker-1"]])
         }
-        try await other.blocking { (pool) throws(RBDError) in
-            let clients = try pool.clients(ofImageID: id)?.clients ?? []
-            for client in clients { try pool.breakLocks(of: client, ofImageID: id) }
+        for client in try await other.pool.clients(ofImageID: id)?.clients ?? [] {
+            try await other.pool.breakLocks(of: client, ofImageID: id)
         }
         #expect(try await users() == [[], []])
         let age = Date.now.timeIntervalSince1970 - Double(try await lab.store.facts(of: volume.id).createdAt ?? 0)
         #expect(age > -5 && age < 600, "made \(age) s ago")
+        try await bench.delete(volume.id.description)
+    }
+
+    @Test(
+        "Locks are read and broken by class calls as Ceph's library does it",
+        arguments: [
+            "true", "rbd lock add $image mine", "rbd lock add --shared t $image a; rbd lock add --shared t $image b",
+            "rbd lock add $image 'auto 1'", "rbd lock add $image \"$(printf 'a\\nb\\303\\251')\"",
+        ]
+    )
+    func locks(_ taking: String) async throws {
+        let bench = try bench(cluster.lab())
+        let volume = try await bench.create(bench.request(uuid))
+        let id = try #require(try await other.pool.imageID(named: image))
+        func list() async throws -> String {
+            try await cluster.execute("rbd", "lock", "ls", "--format", "json", "rbd/\(image)")
+        }
+        let free = try await list()
+        try await cluster.execute("bash", "-ec", "image=rbd/\(image)\n\(taking)")
+        let taken = try await list()
+        #expect((taken == free) == (taking == "true"), "\(taken)")
+        try await other.blocking { (pool) throws(RBDError) in
+            let address = (try? pool.cluster.addresses()).map(ClientAddress.plain) ?? ""
+            let record = HolderRecord(node: "n", address: address, since: 0, mapper: "nbd", host: "1", bootID: "b")
+            try pool.lockAsHolder(record, ofImageID: id)
+        }
+        let byLibrary = try await other.blocking { (pool) throws(RBDError) in try pool.clients(ofImageID: id) }
+        let byCalls = try #require(try await other.pool.clients(ofImageID: id))
+        #expect(byCalls.clients == byLibrary?.clients && byCalls.features == byLibrary?.features)
+        #expect(byCalls.clients.contains { $0.locks[.holder] != nil })
+        for client in byCalls.clients { try await other.pool.breakLocks(of: client, ofImageID: id) }
+        // A second time, nothing is left to break.
+        for client in byCalls.clients { try await other.pool.breakLocks(of: client, ofImageID: id) }
+        #expect(try await list() == free)
+        let left = try await other.blocking { (pool) throws(RBDError) in try pool.clients(ofImageID: id) }
+        #expect(left?.clients.isEmpty == true)
         try await bench.delete(volume.id.description)
     }
 

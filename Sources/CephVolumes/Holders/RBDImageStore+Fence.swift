@@ -10,7 +10,8 @@ extension RBDImageStore {
 
     /// Blocklists a client, breaks its locks, and verifies both.
     ///
-    /// The blocklist comes first and the locks second, so that never two clients can write.
+    /// The blocklist comes first and the locks second, so that never two clients can write. No lock is broken unless the
+    /// cluster lists the client.
     ///
     /// - Parameters:
     ///   - client: Whom.
@@ -24,9 +25,20 @@ extension RBDImageStore {
         try await looks.run(
             "fence '\(client.address)'",
             on: "fence \(client.clusterID) \(client.address)",
-            fingerprint: "fence",
+            // A call that found it with more images breaks those locks too.
+            fingerprint: Set(client.holders.map { "\($0.id) \($0.imageID)" }).sorted().joined(separator: " "),
             deadline: deadline
         ) { () async throws(VolumeError) in try await self.fence(client) }
+    }
+
+    /// Fences several clients at once: one that cannot be fenced keeps no other from it.
+    ///
+    /// - Returns: For each of them, in their order, what `fence` of one returns or throws.
+    public func fence(
+        _ clients: [Fence.Client],
+        deadline: ContinuousClock.Instant
+    ) async -> [Result<[VolumeHolder], VolumeError>] {
+        await atOnce(clients) { (client) throws(VolumeError) in try await self.fence(client, deadline: deadline) }
     }
 
     private func fence(_ client: Fence.Client) async throws(VolumeError) -> [VolumeHolder] {
@@ -34,24 +46,25 @@ extension RBDImageStore {
         try await commanding(client.clusterID, "blocklist '\(address)'") { (cluster) throws(RADOSError) in
             try cluster.addToBlocklist(address, seconds: Self.fenceSeconds)
         }
-        // That one image does not answer keeps no other locked.
-        let broken = await atOnce(client.holders.filter { !$0.client.locks.isEmpty }) { (holder) throws(VolumeError) in
-            let place = try await self.place(of: holder.id, as: nil)
-            try await place.waiting("break the locks of image") { (context) throws(RBDError) in
-                try context.breakLocks(of: holder.client, ofImageID: holder.imageID)
-            }
-        }
-        guard try await blocklist(ofCluster: client.clusterID)[address] != nil else {
+        let refused = try await blocklist(ofCluster: client.clusterID)
+        guard refused[address] != nil else {
             throw VolumeError(
                 .internal,
                 "cannot fence '\(address)': cluster '\(client.clusterID)' took it on its blocklist but does not list it"
             )
         }
+        // That one image does not answer keeps no other locked.
+        let broken = await atOnce(client.holders.filter { !$0.client.locks.isEmpty }) { (holder) throws(VolumeError) in
+            let place = try await self.place(of: holder.id, as: nil)
+            try await place.trying("break the locks of image") { () async throws(RBDError) in
+                try await place.context.breakLocks(of: holder.client, ofImageID: holder.imageID)
+            }
+        }
         for outcome in broken { try outcome.get() }
         let ids = Set(client.holders.map(\.id)).sorted { "\($0)" < "\($1)" }
         let left = await atOnce(ids) { (id) throws(VolumeError) -> [VolumeHolder] in
             do throws(VolumeError) {
-                return try await self.holders(of: id).filter { $0.client.address == address }
+                return try await self.holders(of: id, refused).filter { $0.client.address == address }
             } catch {
                 // Deleted meanwhile.
                 guard error.code == .notFound else { throw error }

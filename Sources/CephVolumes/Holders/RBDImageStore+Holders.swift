@@ -41,10 +41,9 @@ extension RBDImageStore {
         }
     }
 
-    /// Who has one volume's image.
-    public func holders(of id: VolumeID) async throws(VolumeError) -> [VolumeHolder] {
+    /// Who has one volume's image; `refused` is what the cluster's blocklist says.
+    func holders(of id: VolumeID, _ refused: [String: String]) async throws(VolumeError) -> [VolumeHolder] {
         let place = try await place(of: id, as: nil)
-        let refused = try await blocklist(ofCluster: id.clusterID)
         let found = try await place.trying("read who has image") { () async throws(RBDError) -> ImageClients? in
             guard let imageID = try await place.context.imageID(named: id.image) else { return nil }
             return try await place.context.clients(ofImageID: imageID)

@@ -184,14 +184,22 @@ extension IOContext {
         }
     }
 
-    /// Breaks the locks that a fenced client has on an image; succeeds if it has none.
+    /// Breaks the locks that a fenced client has on an image, without blocking a thread; succeeds if it has none.
     ///
-    /// Blocks the calling thread.
-    public func breakLocks(of client: ImageClient, ofImageID id: String) throws(RBDError) {
-        do throws(RADOSError) {
-            try breakLocks(of: client, on: ImageObject.header(ofID: id))
-        } catch {
-            throw RBDError(error)
+    /// Implements the class call `lock.break_lock`.
+    public func breakLocks(of client: ImageClient, ofImageID id: String) async throws(RBDError) {
+        let header = ImageObject.header(ofID: id)
+        // As below.
+        for lock in [ImageLockName.exclusive, .holder] {
+            guard let owner = client.locks[lock] else { continue }
+            guard let clientID = owner.clientID else {
+                throw RBDError(call: "lock.break_lock", code: .invalidArgument, subject: "\(label)/\(header)")
+            }
+            do throws(RADOSError) {
+                try await execute(.breaking(lock, of: clientID, cookie: owner.cookie), on: header, isOld: true)
+            } catch {
+                guard error.isNotFound else { throw RBDError(error) }
+            }
         }
     }
 

@@ -32,12 +32,12 @@ extension IOContext {
         var size = Decoder(answers[0])
         var created = Decoder(answers[1])
         var metadata: [String: String] = [:]
-        for answer in answers[2...3] {
-            var decoder = Decoder(answer)
-            for (key, value) in decoder.map() ?? [] { metadata[key] = value }
-        }
+        for answer in answers[2...3] { metadata.merge(ClassCall.metadata(in: answer)) { $1 } }
         guard size.number(UInt8.self) != nil, let sizeBytes = size.number(UInt64.self) else {
             throw RBDError(call: "rbd.get_size", code: .ioError, subject: "\(label)/\(header)")
+        }
+        guard let (owners, _) = Locker.all(in: answers[4]) else {
+            throw RBDError(call: "lock.get_info", code: .ioError, subject: "\(label)/\(header)")
         }
         let seconds = created.number(UInt32.self) ?? 0
         guard let watchers = try await watching.get() else { return nil }
@@ -45,7 +45,7 @@ extension IOContext {
             sizeBytes: sizeBytes,
             createdAt: seconds == 0 ? nil : Int64(seconds),
             metadata: metadata,
-            holders: (LockOwner.owners(in: answers[4]) ?? []).compactMap { HolderRecord(parsing: $0.cookie) },
+            holders: owners.compactMap { HolderRecord(parsing: $0.cookie) },
             watchers: watchers
         )
     }
@@ -68,17 +68,9 @@ extension ClassCall {
         return [
             ClassCall("rbd", "get_size", input: head.bytes),
             ClassCall("rbd", "get_create_timestamp"),
-            listingMetadata(after: "", limit: 64),
-            listingMetadata(after: "nacre.io", limit: 64),
+            listingMetadata(after: ""),
+            listingMetadata(after: "nacre.io"),
             askingOwners(of: .holder),
         ]
     }()
-
-    /// `rbd.metadata_list` of at most `limit` keys after a given one.
-    private static func listingMetadata(after key: String, limit: UInt64) -> ClassCall {
-        var input = Encoder()
-        input.append(key)
-        input.append(limit)
-        return ClassCall("rbd", "metadata_list", input: input.bytes)
-    }
 }

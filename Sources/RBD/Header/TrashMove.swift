@@ -101,19 +101,14 @@ extension IOContext {
         var head = Encoder()
         head.append(UInt64.max - 1)  // CEPH_NOSNAP
         head.append(false)
-        var lock = Encoder()
-        lock.append(ImageLockName.exclusive.rawValue)
-        var question = Encoder()
-        question.append(version: 1, compatible: 1, lock)
         let calls = [
             ClassCall("rbd", "get_features", input: head.bytes),
-            ClassCall("lock", "get_info", input: question.bytes),
+            .askingOwners(of: .exclusive),
         ]
         guard let answers = try await classCalls(calls, on: ImageObject.header(ofID: id)) else { return false }
         var features = Decoder(answers[0])
-        var owners = Decoder(answers[1])
-        guard let bits = features.number(UInt64.self), var lockers = owners.structure(),
-            ImageFeatures(rawValue: bits).isSubset(of: .plain), lockers.number(UInt32.self) == 0
+        guard let bits = features.number(UInt64.self), ImageFeatures(rawValue: bits).isSubset(of: .plain),
+            Locker.all(in: answers[1])?.lockers.isEmpty == true
         else { return false }
         return try await !isMirrored(id)
     }
@@ -121,7 +116,7 @@ extension IOContext {
     /// Whether rbd-mirror has to do with the image.
     ///
     /// Implements the class call `rbd.mirror_image_get`.
-    func isMirrored(_ id: String) async throws(RBDError) -> Bool {
+    public func isMirrored(_ id: String) async throws(RBDError) -> Bool {
         var image = Encoder()
         image.append(id)
         let mirroring = ClassCall("rbd", "mirror_image_get", input: image.bytes)

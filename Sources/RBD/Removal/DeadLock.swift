@@ -24,18 +24,11 @@ extension IOContext {
     ///
     /// Implements the class call `lock.get_info`. See: librbd, `ManagedLock::encode_lock_cookie` and `RBD_LOCK_TAG`.
     func exclusiveLock(ofID id: String) async throws(RBDError) -> (owners: Int, isAutomatic: Bool)? {
-        var lock = Encoder()
-        lock.append(ImageLockName.exclusive.rawValue)
-        var question = Encoder()
-        question.append(version: 1, compatible: 1, lock)
-        let call = ClassCall("lock", "get_info", input: question.bytes)
-        guard let answer = try await classCalls([call], on: ImageObject.header(ofID: id))?.first else { return nil }
-        var decoder = Decoder(answer)
-        guard var owners = decoder.structure(), let count = owners.number(UInt32.self), count > 0,
-            var first = owners.structure(), first.number(UInt8.self) != nil, first.number(Int64.self) != nil,
-            let cookie = first.string()
+        let call = ClassCall.askingOwners(of: .exclusive)
+        guard let answer = try await classCalls([call], on: ImageObject.header(ofID: id))?.first,
+            let (owners, _) = Locker.all(in: answer), let first = owners.first
         else { return nil }
-        return (Int(count), cookie.startsExactly(with: LockOwner.automaticCookie))
+        return (owners.count, first.cookie.startsExactly(with: LockOwner.automaticCookie))
     }
 
     /// Takes over the lock of a dead client through librbd, which fences that client first, and releases it.

@@ -30,10 +30,6 @@ extension IOContext {
         head.append(UInt64.max - 1)  // CEPH_NOSNAP
         var headAndAccess = head
         headAndAccess.append(true)
-        var lock = Encoder()
-        lock.append(ImageLockName.exclusive.rawValue)
-        var question = Encoder()
-        question.append(version: 1, compatible: 1, lock)
         let calls = [
             ClassCall("rbd", "get_size", input: head.bytes),
             ClassCall("rbd", "get_features", input: headAndAccess.bytes),
@@ -42,7 +38,7 @@ extension IOContext {
             ClassCall("rbd", "get_snapcontext"),
             ClassCall("rbd", "get_object_prefix"),
             ClassCall("rbd", "image_group_get"),
-            ClassCall("lock", "get_info", input: question.bytes),
+            .askingOwners(of: .exclusive),
         ]
         guard let answers = try await classCalls(calls, on: ImageObject.header(ofID: id)) else { return nil }
         var parts = answers.map { Decoder($0) }
@@ -52,7 +48,7 @@ extension IOContext {
             parts[4].number(UInt64.self) != nil, let snapshots = parts[4].number(UInt32.self),
             let prefix = parts[5].string(), !prefix.isEmpty,
             var group = parts[6].structure(), group.number(Int64.self) != nil, let groupID = group.string(),
-            var owners = parts[7].structure(), let lockers = owners.number(UInt32.self)
+            let (owners, _) = Locker.all(in: answers[7])
         else {
             throw RBDError(call: "rbd.get_size", code: .ioError, subject: "\(label)/\(ImageObject.header(ofID: id))")
         }
@@ -65,7 +61,7 @@ extension IOContext {
             snapshots: Int(snapshots),
             prefix: prefix,
             group: groupID,
-            lockers: Int(lockers)
+            lockers: owners.count
         )
     }
 
