@@ -23,18 +23,20 @@ struct PoolList<Item: Sendable>: Sendable {
 }
 
 extension RBDImageStore {
-    /// Reads all that a pool lists, part by part, so that a long list has no time limit, only each part of it has.
+    /// Reads all that a pool lists, part by part, each for as long as a look may take.
     ///
     /// - Parameters:
     ///   - pool: The pool.
     ///   - cluster: Its cluster.
     ///   - credentials: As whom; the service's own user without.
+    ///   - deadline: After it, no further part is read; no end without.
     ///   - next: Reads what follows an item, or the first part; an empty part is the end.
     /// - Returns: The list, as far as it could be read.
     func list<Item: Sendable>(
         _ pool: String,
         of cluster: ClusterEntry,
         as credentials: Credentials? = nil,
+        until deadline: ContinuousClock.Instant? = nil,
         _ next: @escaping @Sendable (Place, Item?) async throws(VolumeError) -> [Item]
     ) async -> PoolList<Item> {
         var list = PoolList<Item>()
@@ -48,6 +50,13 @@ extension RBDImageStore {
                 list.place = part.place
                 guard !part.items.isEmpty else { return list }
                 list.items += part.items
+                if let deadline, deadline <= .now {
+                    let place = "pool '\(pool)' of cluster '\(cluster.clusterID)'"
+                    throw VolumeError(
+                        .unavailable,
+                        "\(place): the time ended after \(list.items.count) entries of its list"
+                    )
+                }
             }
         } catch {
             list.failure = error
@@ -67,17 +76,19 @@ extension Place {
 
     /// Reads the headers of images of the pool, many at once and each for as long as a look may take.
     ///
-    /// One that is not answered hides no other. A placement group that does not answer is waited for once, so that a pool of
-    /// any size is read within a few looks.
+    /// One that is not answered hides no other. Images of a placement group that did not answer are not asked for any more,
+    /// but those that were asked for at once were all waited for, and a pool may have many such groups: the deadline ends it.
     ///
     /// - Parameters:
     ///   - images: Which.
     ///   - doing: What is done with each, such as `read who has image`.
+    ///   - deadline: When reading ends; what is left then counts as not answered. No end without.
     ///   - read: Reads one, without blocking a thread.
     /// - Returns: What was read, and why others were not.
     func headers<Found: Sendable>(
         of images: [(name: String, id: String)],
         _ doing: String,
+        until deadline: ContinuousClock.Instant? = nil,
         _ read: @escaping @Sendable (IOContext, String) async throws(RBDError) -> Found
     ) async -> HeadersRead<Found> {
         let silent = SilentGroups()
@@ -86,7 +97,7 @@ extension Place {
             for (index, image) in images.enumerated() {
                 if index >= Self.headersAtOnce, let answer = await group.next() { answers.append(answer) }
                 group.addTask {
-                    let outcome = await header(of: image, doing, silent, read)
+                    let outcome = await header(of: image, doing, deadline, silent, read)
                     return HeaderAnswer(index: index, outcome: outcome)
                 }
             }
@@ -95,52 +106,67 @@ extension Place {
         var result = HeadersRead<Found>()
         var failed: [(name: String, error: VolumeError)] = []
         var unanswered: [String] = []
+        var unasked: [String] = []
         for answer in answers.sorted(by: { $0.index < $1.index }) {
             let image = images[answer.index]
             switch answer.outcome {
             case .read(let value): result.found.append((image, value))
             case .failed(let error): failed.append((image.name, error))
             case .silent: unanswered.append(image.name)
+            case .late: unasked.append(image.name)
             }
         }
         if let first = failed.first {
-            let others = failed.count > 1 ? "; and so it is with \(failed.count - 1) more" : ""
-            result.failures.append(VolumeError(first.error.code, first.error.message + others))
+            result.failures.append(VolumeError(first.error.code, first.error.message + Self.others(failed.count)))
         }
         if let first = unanswered.first {
-            let others = unanswered.count > 1 ? ", nor of \(unanswered.count - 1) more" : ""
+            let others = Self.others(unanswered.count)
             let reason = await standstill() ?? "the monitors say no reason; see 'ceph health detail'"
             result.failures.append(
                 VolumeError(
                     .unavailable,
-                    "cannot \(doing) '\(context.label)/\(first)'\(others): no answer within "
-                        + "\(RBDImageStore.poolPatience.seconds): \(reason)"
+                    "cannot \(doing) '\(context.label)/\(first)': no answer within "
+                        + "\(RBDImageStore.poolPatience.seconds): \(reason)\(others)"
                 )
             )
         }
+        if let first = unasked.first {
+            let words = "cannot \(doing) '\(context.label)/\(first)': the time ended before it answered"
+            result.failures.append(VolumeError(.unavailable, words + Self.others(unasked.count)))
+        }
         return result
+    }
+
+    /// That what is said of one of `count` images is so of the others.
+    private static func others(_ count: Int) -> String {
+        count > 1 ? "; and so it is with \(count - 1) more" : ""
     }
 
     private func header<Found: Sendable>(
         of image: (name: String, id: String),
         _ doing: String,
+        _ deadline: ContinuousClock.Instant?,
         _ silent: SilentGroups,
         _ read: @escaping @Sendable (IOContext, String) async throws(RBDError) -> Found
     ) async -> HeaderOutcome<Found> {
         let group = context.placementGroup(of: ImageObject.header(ofID: image.id))
         guard !silent.contains(group) else { return .silent }
+        let patience = ContinuousClock.now + RBDImageStore.poolPatience
+        let end = min(deadline ?? patience, patience)
+        guard end > .now else { return .late }
         // An image whose name is too long for a handle can be read all the same.
         let place = (try? sibling(image.name)) ?? self
         do throws(VolumeError) {
             let found = try await looks.runAlone(
                 "\(doing) '\(context.label)/\(image.name)'",
-                deadline: .now + RBDImageStore.poolPatience
+                deadline: end
             ) { () async throws(VolumeError) in
                 try await place.trying(doing) { () async throws(RBDError) in try await read(place.context, image.id) }
             }
             return .read(found)
         } catch {
             guard error.code == .deadlineExceeded else { return .failed(error) }
+            guard end == patience else { return .late }
             silent.insert(group)
             return .silent
         }
@@ -151,6 +177,8 @@ private enum HeaderOutcome<Found: Sendable>: Sendable {
     case read(Found)
     case failed(VolumeError)
     case silent
+    /// The caller's time ended.
+    case late
 }
 
 private struct HeaderAnswer<Found: Sendable>: Sendable {

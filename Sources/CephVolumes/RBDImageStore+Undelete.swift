@@ -27,6 +27,7 @@ extension RBDImageStore {
     ///   - clusterID: The cluster's key in config.json; `nil` for all.
     ///   - pool: The pool; `nil` for all.
     ///   - credentials: As whom the trash is read.
+    ///   - deadline: When reading ends; what was not read by then is told as what does not answer. No end without.
     /// - Returns: The volumes of each cluster that has a pool which was read, and why others may be missing: a cluster or
     ///   pool that does not answer, or that the user may not read, is a failure beside what the others have.
     /// - Throws: `VolumeError`, with `.invalidArgument` for a cluster that is not in config.json, and for a pool that no
@@ -34,11 +35,12 @@ extension RBDImageStore {
     public func deletedVolumes(
         clusterID: String?,
         pool: String?,
-        credentials: Credentials
+        credentials: Credentials,
+        until deadline: ContinuousClock.Instant? = nil
     ) async throws(VolumeError) -> [Result<[DeletedVolume], VolumeError>] {
         let clusters = if let clusterID { [try configuration.cluster(clusterID)] } else { configuration.clusters }
         let answers = await asking(clusters) { (cluster) throws(VolumeError) in
-            try await self.trash(of: pool, ofCluster: cluster.clusterID, credentials)
+            try await self.trash(of: pool, ofCluster: cluster.clusterID, credentials, until: deadline)
         }
         let trashes = answers.compactMap { try? $0.get() }
         // A cluster that does not answer may have the pool.
@@ -81,13 +83,14 @@ extension RBDImageStore {
     private func trash(
         of pool: String?,
         ofCluster clusterID: String,
-        _ credentials: Credentials
+        _ credentials: Credentials,
+        until deadline: ContinuousClock.Instant?
     ) async throws(VolumeError) -> ClusterTrash {
         let cluster = try configuration.cluster(clusterID)
         var trash = ClusterTrash(pools: try await pools(of: clusterID, as: credentials))
         let wanted = trash.pools.filter { pool?.isExactly($0) ?? true }
         let answers = await atOnce(wanted) { (pool) throws(VolumeError) in
-            await self.deletedVolumes(in: pool, of: cluster, credentials)
+            await self.deletedVolumes(in: pool, of: cluster, credentials, until: deadline)
         }
         for found in answers.compactMap({ try? $0.get() }) {
             trash.isRead = trash.isRead || found.isRead
@@ -108,9 +111,11 @@ extension RBDImageStore {
     private func deletedVolumes(
         in pool: String,
         of cluster: ClusterEntry,
-        _ credentials: Credentials
+        _ credentials: Credentials,
+        until deadline: ContinuousClock.Instant?
     ) async -> PoolTrash {
-        let list = await list(pool, of: cluster, as: credentials) { (place, last: TrashRecord?) throws(VolumeError) in
+        let list = await list(pool, of: cluster, as: credentials, until: deadline) {
+            (place, last: TrashRecord?) throws(VolumeError) in
             do throws(RBDError) {
                 return try await place.context.trashRecords(after: last?.id ?? "", limit: 1024)
             } catch {
@@ -120,7 +125,8 @@ extension RBDImageStore {
         let failures = [list.failure].compactMap(\.self)
         guard let place = list.place else { return PoolTrash(isRead: false, volumes: [], failures: failures) }
         let entries = list.items.filter { $0.state == .normal || $0.state == .restoring }
-        let read = await place.headers(of: entries.map { ($0.name, $0.id) }, "read the marks of deleted image") {
+        let images = entries.map { (name: $0.name, id: $0.id) }
+        let read = await place.headers(of: images, "read the marks of deleted image", until: deadline) {
             (context, id) async throws(RBDError) in
             try await context.metadata(ofImageID: id, prefix: ImageMetadataKey.prefix)
         }

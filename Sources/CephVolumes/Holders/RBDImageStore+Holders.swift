@@ -10,9 +10,10 @@ extension RBDImageStore {
     ///
     /// Reads headers alone, opens nothing, and blocks no thread that a fence needs.
     ///
+    /// - Parameter deadline: When reading ends; what was not read by then is told as what does not answer. No end without.
     /// - Returns: One holder for each client and image, in the order of the volumes' handles; and why clusters and pools
     ///   could not be looked at, with `.permissionDenied` for a pool of images that this user may not read.
-    public func holders() async -> [Result<[VolumeHolder], VolumeError>] {
+    public func holders(until deadline: ContinuousClock.Instant? = nil) async -> [Result<[VolumeHolder], VolumeError>] {
         let clusters = configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }
         let answers = await asking(clusters) { (cluster) throws(VolumeError) in
             let pools = try await self.pools(of: cluster.clusterID)
@@ -20,7 +21,7 @@ extension RBDImageStore {
                 try await self.blocklist(ofCluster: cluster.clusterID)
             }
             return await self.atOnce(pools) { (pool) throws(VolumeError) in
-                await self.holders(in: pool, of: cluster, refused)
+                await self.holders(in: pool, of: cluster, refused, until: deadline)
             }
         }
         return answers.flatMap { answer -> [Result<[VolumeHolder], VolumeError>] in
@@ -74,9 +75,11 @@ extension RBDImageStore {
     private func holders(
         in pool: String,
         of cluster: ClusterEntry,
-        _ refused: [String: String]
+        _ refused: [String: String],
+        until deadline: ContinuousClock.Instant?
     ) async -> [Result<[VolumeHolder], VolumeError>] {
-        let list = await list(pool, of: cluster) { (place, last: (name: String, id: String)?) throws(VolumeError) in
+        let list = await list(pool, of: cluster, until: deadline) {
+            (place, last: (name: String, id: String)?) throws(VolumeError) in
             do throws(RBDError) {
                 return try await place.context.images(after: last?.name ?? "", limit: 1024)
             } catch {
@@ -87,7 +90,8 @@ extension RBDImageStore {
         if let place = list.place {
             // An image whose name is too long for a handle cannot be a volume.
             let images = list.items.filter { (try? place.id.sibling($0.name)) != nil }
-            let read = await place.headers(of: images, "read who has image") { (context, id) async throws(RBDError) in
+            let read = await place.headers(of: images, "read who has image", until: deadline) {
+                (context, id) async throws(RBDError) in
                 try await context.clients(ofImageID: id)
             }
             let ours = place.context.cluster.instanceID

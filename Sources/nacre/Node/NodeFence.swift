@@ -34,7 +34,9 @@ struct NodeFence: AsyncParsableCommand {
     func run() async throws {
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
-        let answers = try await session.during("reading who has which volume") { _ in await backend.store.holders() }
+        let answers = try await session.during("reading who has which volume") { deadline in
+            await backend.store.holders(until: deadline)
+        }
         let (holders, missing) = Session.gathered(answers)
         await session.noteConfigurationFaults()
         let fence = Fence(of: target, among: holders)
@@ -47,15 +49,28 @@ struct NodeFence: AsyncParsableCommand {
         }
         if let missing { session.note("not everywhere was looked: \(missing.message)") }
         let plan = FenceReport.plan(fence)
-        guard !confirmation.plan else { return try session.show(FenceReport(fence), lines: plan) }
+        guard !confirmation.plan else { return try session.show(FenceReport(fence.clients), lines: plan) }
         try session.confirm(confirmation, "fence '\(target)'", word: target, plan: plan)
-        for client in fence.clients {
-            _ = try await session.changing("fencing '\(client.address)'", "see nacre node locks") { deadline in
-                try await backend.store.fence(client, deadline: deadline)
+        var fenced: [Fence.Client] = []
+        var failure: (any Error)?
+        do {
+            try await session.changing("fencing '\(target)'", "see nacre node locks") { deadline in
+                let outcomes = await backend.store.fence(fence.clients, deadline: deadline)
+                fenced = zip(fence.clients, outcomes).filter { (try? $1.get()) != nil }.map { $0.0 }
+                for outcome in outcomes { _ = try outcome.get() }
             }
+        } catch {
+            failure = error
         }
-        let report = FenceReport(fence, isDone: true)
-        try session.show(report, lines: output.quiet ? [] : report.lines)
+        if !fenced.isEmpty {
+            let report = FenceReport(fenced, isDone: true)
+            try session.show(report, lines: output.quiet ? [] : report.lines)
+        }
+        if let failure {
+            let rest = fence.clients.filter { !fenced.contains($0) }.map(\.address).joined(separator: ", ")
+            session.warn("not fenced, or not wholly: \(rest); the same command again goes on with them")
+            throw failure
+        }
         // Not done until it is done in every cluster.
         if let missing { throw missing }
     }
@@ -74,8 +89,8 @@ struct FenceReport: Encodable {
     let clients: [Client]
     let fenced: Bool
 
-    init(_ fence: Fence, isDone: Bool = false) {
-        clients = fence.clients.map { client in
+    init(_ fenced: [Fence.Client], isDone: Bool = false) {
+        clients = fenced.map { client in
             Client(
                 clusterID: client.clusterID,
                 address: client.address,

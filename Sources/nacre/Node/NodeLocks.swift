@@ -28,7 +28,9 @@ struct NodeLocks: AsyncParsableCommand {
     func run() async throws {
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
-        let answers = try await session.during("reading who has which volume") { _ in await backend.store.holders() }
+        let answers = try await session.during("reading who has which volume") { deadline in
+            await backend.store.holders(until: deadline)
+        }
         let (all, missing) = Session.gathered(answers)
         if all.isEmpty, missing == nil, let lack = await backend.lackOfClusters() { throw lack }
         let holders = node.map { node in all.filter { $0.matches(node) } } ?? all

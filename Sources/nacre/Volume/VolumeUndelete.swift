@@ -79,12 +79,13 @@ struct VolumeUndelete: AsyncParsableCommand {
         let credentials = try ceph.credentials()
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
-        let answers = try await session.during("reading the trash") { _ in
+        let answers = try await session.during("reading the trash") { deadline in
             // A handle says where to look, and that nothing else is meant.
             try await backend.store.deletedVolumes(
                 clusterID: cluster ?? volume?.handle?.clusterID,
                 pool: pool ?? volume?.handle?.pool,
-                credentials: credentials
+                credentials: credentials,
+                until: deadline
             )
         }
         let (all, missing) = Session.gathered(answers)
