@@ -24,7 +24,7 @@ extension RBDImageStore {
             let parts = try await place.context.imageParts(named: id.image, id: imageID)
             guard let header = parts.header else {
                 // Who makes the volume learns it when it is mended; who only looks learns it here.
-                guard credentials == nil, let data = try await place.context.dataObject(ofHeaderless: imageID) else {
+                guard credentials == nil, let data = try await place.context.data(ofHeaderless: imageID) else {
                     return .halfMade("it has an id but no header")
                 }
                 return .damaged(Self.lostHeader(id, imageID, data))

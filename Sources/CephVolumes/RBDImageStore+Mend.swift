@@ -11,7 +11,7 @@ extension RBDImageStore {
     /// | --- | --- |
     /// | a directory entry, no id | the entry is removed; its image, if there is one, goes to the trash |
     /// | an id, no header | waits, because another process may be creating it; then removes everything |
-    /// | an id, no header, data | throws: the header is lost, and the image can be had back |
+    /// | an id, no header, data in any pool | throws: the header is lost, and the image can be had back |
     /// | a header, not listed, or with another's id | it is listed: the image may hold data |
     /// | a header, listed by another name that leads to it | `rbd rename` is brought to its end: the name is free |
     /// | a header, no object map | `rbd_rebuild_object_map`: the image may hold data |
@@ -60,9 +60,9 @@ extension RBDImageStore {
 
     /// Throws if an image without a header has data: it was whole once.
     private func refuseIfHeaderIsLost(_ place: Place, _ imageID: String) async throws(VolumeError) {
-        let data = try await place.trying("look for data of image") { () async throws(RBDError) -> String? in
+        let data = try await place.trying("look for data of image") { () async throws(RBDError) -> LostData? in
             guard try await place.context.trashRecord(ofID: imageID) == nil else { return nil }
-            return try await place.context.dataObject(ofHeaderless: imageID)
+            return try await place.context.data(ofHeaderless: imageID)
         }
         guard let data else { return }
         throw VolumeError(
@@ -72,12 +72,18 @@ extension RBDImageStore {
     }
 
     /// What is said of an image whose header is gone and whose data is there.
-    static func lostHeader(_ id: VolumeID, _ imageID: String, _ data: String) -> String {
-        let pool = "-p \(id.pool.shellWord)" + (id.namespace.isEmpty ? "" : " -N \(id.namespace.shellWord)")
+    static func lostHeader(_ id: VolumeID, _ imageID: String, _ data: LostData) -> String {
+        let namespace = id.namespace.isEmpty ? "" : " -N \(id.namespace.shellWord)"
+        let place = "-p \(id.pool.shellWord)\(namespace)"
+        let dataPlace = "-p \(data.pool?.shellWord ?? "DATA-POOL")\(namespace)"
+        let location = data.pool.map { $0.isExactly(id.pool) ? "" : " in pool '\($0)'" } ?? ", by its object map"
+        // With a data pool, the number of the header's pool stands before the id.
+        let pattern = "^rbd_data[.]([0-9]+[.])?\(imageID)[.]".shellWord
         return
-            "its header, \(ImageObject.header(ofID: imageID)), is lost, but it has data, such as \(data); to have it "
-            + "back, see 'An image lost its header' in Operations; to give its data up for good: rados \(pool) rm "
-            + "\(ImageObject.id(ofName: id.image).shellWord), then remove the objects rbd_data.\(imageID).*"
+            "its header, \(ImageObject.header(ofID: imageID)), is lost, but it has data, such as \(data.object)\(location); to "
+            + "have it back, see 'An image lost its header' in Operations; to give its data up for good: rados "
+            + "\(dataPlace) ls | grep -E \(pattern) | xargs -r rados \(dataPlace) rm; then rados \(place) rm "
+            + "\(ImageObject.objectMap(ofID: imageID).shellWord), if it has one, and repeat this"
     }
 
     /// Which objects of an image exist, after a possible creator has had time: two seconds for the header, which takes

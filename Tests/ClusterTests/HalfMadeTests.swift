@@ -35,14 +35,18 @@ struct HalfMadeTests {
 
     @Test(
         "An image whose header was lost beside its data is neither made anew nor removed; what Operations says helps",
-        arguments: [true, false]
+        arguments: [true, false],
+        ["", "data"]
     )
-    func lostHeader(hasMap: Bool) async throws {
+    func lostHeader(hasMap: Bool, dataPool: String) async throws {
         try await FaultyCluster.with { faulty in
             let cluster = faulty.cluster
             let uuid = UUID().uuidString.lowercased()
             let census = try PoolCensus(cluster, pool: "rbd")
-            let bench = try bench(cluster.lab(), cluster)
+            if !dataPool.isEmpty {
+                try await cluster.execute("sh", "-ec", "ceph osd pool create data 1 && rbd pool init data")
+            }
+            let bench = try bench(cluster.lab(), cluster, dataPool: dataPool)
             let volume = try await bench.create(bench.request(uuid))
             let (image, spec) = (volume.id.image, volume.id.imageSpec)
             let id = try #require(try await census.pool.imageID(named: image))
@@ -52,6 +56,9 @@ struct HalfMadeTests {
             }
             try await cluster.execute("sh", "-ec", "rbd bench \(words) \(spec)")
             let before = try await sum()
+            let prefix = dataPool.isEmpty ? "rbd_data.\(id)" : "rbd_data.\(census.pool.poolID).\(id)"
+            let info = try await cluster.execute("rbd", "info", spec)
+            #expect(info.contains("block_name_prefix: \(prefix)\n"), "\(info)")
             try await census.removeObject(ImageObject.header(ofID: id))
             if !hasMap { try await census.removeObject(ImageObject.objectMap(ofID: id)) }
             for deed in ["create", "delete"] {
@@ -64,9 +71,16 @@ struct HalfMadeTests {
                     Issue.record("\(deed) was done")
                 } catch let error as VolumeError {
                     #expect(error.code == .failedPrecondition, "\(deed): \(error.message)")
-                    for word in ["rbd_header.\(id)", "rbd_data.\(id).", "'An image lost its header'"] {
+                    for word in ["rbd_header.\(id)", "\(prefix).", "'An image lost its header'"] {
                         #expect(error.message.contains(word), "\(deed): \(error.message)")
                     }
+                    // The part of the offered command that only reads.
+                    let listing = try #require(
+                        error.message.components(separatedBy: "for good: ").last?.components(separatedBy: " | xargs")
+                            .first
+                    )
+                    let listed = try await cluster.execute("sh", "-ec", listing).split(separator: "\n")
+                    #expect(!listed.isEmpty && listed.allSatisfy { $0.hasPrefix("\(prefix).") }, "\(deed): \(listed)")
                 }
             }
             let status = try await bench.service.status(of: volume.id.description, deadline: .now + .seconds(60))
@@ -77,12 +91,12 @@ struct HalfMadeTests {
                 "bash",
                 "-ec",
                 """
-                rbd create rbd/stand-in --size 64M --image-feature layering
+                rbd create rbd/stand-in --size 64M --image-feature layering \(dataPool.isEmpty ? "" : "--data-pool \(dataPool)")
                 other=$(rbd info rbd/stand-in | sed -n 's/.*id: //p')
                 rados -p rbd cp rbd_header.$other rbd_header.\(id)
-                id=\(id); printf "\\\\$(printf %o $((9 + ${#id})))\\0\\0\\0rbd_data.%s" $id |
-                    rados -p rbd setomapval rbd_header.$id object_prefix
-                rados -p rbd rm rbd_object_map.$id || true
+                prefix=\(prefix); printf "\\\\$(printf %o ${#prefix})\\0\\0\\0%s" $prefix |
+                    rados -p rbd setomapval rbd_header.\(id) object_prefix
+                rados -p rbd rm rbd_object_map.\(id) || true
                 rbd image-meta set \(spec) nacre.io/request-name pvc-\(uuid)
                 rbd rm --no-progress rbd/stand-in
                 """
@@ -143,10 +157,16 @@ struct HalfMadeTests {
         }
     }
 
-    private func bench(_ lab: MicroCluster.Lab, _ cluster: MicroCluster) throws -> VolumeBehaviour.Bench {
-        VolumeBehaviour.Bench(
+    private func bench(
+        _ lab: MicroCluster.Lab,
+        _ cluster: MicroCluster,
+        dataPool: String = ""
+    ) throws -> VolumeBehaviour.Bench {
+        var parameters = ["clusterID": try cluster.clusterID, "pool": "rbd"]
+        if !dataPool.isEmpty { parameters["dataPool"] = dataPool }
+        return VolumeBehaviour.Bench(
             service: lab.service,
-            parameters: ["clusterID": try cluster.clusterID, "pool": "rbd"],
+            parameters: parameters,
             credentials: try cluster.provisioner,
             prefix: "pvc"
         )
