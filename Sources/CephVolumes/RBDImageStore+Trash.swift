@@ -171,6 +171,7 @@ extension RBDImageStore {
         _ imageID: String,
         keptFor retention: Duration
     ) async throws(VolumeError) -> Bool {
+        let before = try await place.marks(imageID)?[ImageMetadataKey.trashed]
         // librbd writes the entry's time itself: what was written before may be long ago by then.
         let mark = try await remark(place, imageID, at: .sinceEpoch, isMoving: true)
         let image = place.id.image
@@ -178,24 +179,22 @@ extension RBDImageStore {
             let isMoved = try await place.waiting("move to the trash image") { (context) throws(RBDError) in
                 try Self.move(image, imageID, context, retention)
             }
-            if !isMoved { await withdraw(mark, place, imageID) }
+            if !isMoved { await withdraw(mark, place, imageID, before) }
             return isMoved
         } catch {
-            await withdraw(mark, place, imageID)
+            await withdraw(mark, place, imageID, before)
             throw error
         }
     }
 
-    /// Takes back the mark of a move that was not made.
+    /// Takes back the mark of a move that was not made, for the one that the image had before, if any.
     ///
     /// With it, what a person moves to the trash soon after would count as moved by us, and be removed. It stays where a
-    /// look is not answered, and where the entry is there: then the move was made.
-    private func withdraw(_ mark: TrashMark, _ place: Place, _ imageID: String) async {
-        guard let marks = try? await place.marks(imageID), marks[ImageMetadataKey.trashed] == mark.text,
-            let entry = try? await Optional.some(entry(place, imageID)), entry == nil
-        else { return }
-        try? await place.trying("unmark image") { () async throws(RBDError) in
-            try await place.context.removeMetadata(ImageMetadataKey.trashed, ofImageID: imageID)
+    /// look is not answered, and where the entry is there: then the move was made. Another process' mark stays, too.
+    private func withdraw(_ mark: TrashMark, _ place: Place, _ imageID: String, _ before: String?) async {
+        guard let entry = try? await Optional.some(entry(place, imageID)), entry == nil else { return }
+        _ = try? await place.blocking("unmark image") { (context) throws(RBDError) in
+            try context.replaceMetadata(ImageMetadataKey.trashed, mark.text, with: before, ofImageID: imageID)
         }
     }
 

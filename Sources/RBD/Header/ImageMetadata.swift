@@ -22,11 +22,8 @@ extension IOContext {
     ///
     /// Implements the class call `rbd.metadata_remove`.
     public func removeMetadata(_ key: String, ofImageID id: String) async throws(RBDError) {
-        var input = Encoder()
-        input.append(key)
         do throws(RADOSError) {
-            let call = ClassCall("rbd", "metadata_remove", input: input.bytes)
-            try await execute(call, on: ImageObject.header(ofID: id), isOld: true)
+            try await execute(.removingMetadata(key), on: ImageObject.header(ofID: id), isOld: true)
         } catch {
             guard error.isNotFound else { throw RBDError(error) }
         }
@@ -65,26 +62,26 @@ extension IOContext {
         }
     }
 
-    /// Sets one metadata key of an image if it still has a certain value, atomically.
+    /// Sets or removes one metadata key of an image if it still has a certain value, atomically.
     ///
-    /// Blocks the calling thread. Implements the class call `rbd.metadata_set`.
+    /// Blocks the calling thread. Implements the class calls `rbd.metadata_set` and `rbd.metadata_remove`.
     ///
     /// - Parameters:
     ///   - key: The key.
     ///   - present: The value that it must have; `nil` for a key that must not exist.
-    ///   - value: What it gets.
+    ///   - value: What it gets; `nil` to remove it.
     ///   - id: The image's id.
     /// - Returns: Whether it had that value.
     /// - Throws: `RBDError` with `.noSuchFileOrDirectory` when the image's header is missing.
     public func replaceMetadata(
         _ key: String,
         _ present: String?,
-        with value: String,
+        with value: String?,
         ofImageID id: String
     ) throws(RBDError) -> Bool {
         do throws(RADOSError) {
             return try execute(
-                .settingMetadata([key: value]),
+                value.map { .settingMetadata([key: $0]) } ?? .removingMetadata(key),
                 on: ImageObject.header(ofID: id),
                 // See: cls_rbd.cc, `RBD_METADATA_KEY_PREFIX`; the value is stored there unchanged.
                 ifKey: "metadata_\(key)",
@@ -109,6 +106,13 @@ extension ClassCall {
     static func metadata(in answer: [UInt8]) -> [String: String] {
         var decoder = Decoder(answer)
         return Dictionary((decoder.map() ?? []).map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
+    }
+
+    /// `rbd.metadata_remove`.
+    static func removingMetadata(_ key: String) -> ClassCall {
+        var input = Encoder()
+        input.append(key)
+        return ClassCall("rbd", "metadata_remove", input: input.bytes)
     }
 
     /// `rbd.metadata_set` with several keys.
