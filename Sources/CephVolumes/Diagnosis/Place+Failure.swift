@@ -76,6 +76,8 @@ extension Place {
         ) { () async throws(VolumeError) in
             // Not by `trying`, which explains its failures by this.
             do throws(RBDError) {
+                // Most journals are nobody's copy: one read tells, without a thread and without opening the image.
+                guard try await context.isMirrored(header.id) else { return false }
                 return try await link.waitingThreads.run { () throws(RBDError) in
                     try Image.open(id.image, in: context, access: .readOnly).isCopyOfMirror()
                 }
