@@ -27,15 +27,14 @@ extension ImageTies {
             let shown = snapshots.prefix(8).map(\.printable).joined(separator: ", ")
             let what = snapshots.count == 1 ? "snapshot \(first.printable)" : "snapshots \(shown)"
             let more = snapshots.count > 8 ? " and more" : ""
-            // A purge ends at a protected one.
+            // A purge ends at a protected one, so they come first.
             let at = imageSpec.startsExactly(with: "--") ? " --snap " : "@"
             let unprotect = protectedSnapshots.prefix(8).map { "rbd snap unprotect \(imageSpec)\(at)\($0.shellWord)" }
-            let protected =
-                unprotect.isEmpty
-                ? "" : ", after \(unprotect.joined(separator: ", "))\(protectedSnapshots.count > 8 ? " and more" : "")"
+            let others = protectedSnapshots.count > 8 ? " (and so for the others that are protected)" : ""
+            let protected = unprotect.isEmpty ? "" : "\(unprotect.joined(separator: "; "))\(others); then "
             parts.append(
                 "it has the \(what)\(more); when nobody needs \(snapshots.count == 1 ? "it" : "them"): "
-                    + "rbd snap purge \(arguments)\(protected)"
+                    + "\(protected)rbd snap purge \(arguments)"
             )
         }
         if hasClones {

@@ -76,7 +76,7 @@ struct InUseTests {
                 testDescription: "two snapshots, the second of which is protected",
                 preparation:
                     "for n in a b; do rbd snap create --no-progress $image@$n; done; rbd snap protect $image@b",
-                words: ["snapshots a, b", "after rbd snap unprotect rbd/csi-vol-", "@b"],
+                words: ["snapshots a, b", ": rbd snap unprotect rbd/csi-vol-", "@b; then rbd snap purge rbd/csi-vol-"],
                 remedy: "rbd snap unprotect $image@b; rbd snap purge --no-progress $image",
                 not: ["@a"]
             ),
