@@ -61,10 +61,7 @@ extension RBDImageStore {
         var pools: [Pool]
 
         func lack(of pool: PoolAddress) -> VolumeError {
-            let names = Set(pools.map { ExactText($0.name) }).sorted().map(\.text.printable).joined(separator: ", ")
-            return .invalid(
-                "cluster '\(pool.clusterID)' has no pool '\(pool.pool.printable)'; there are \(names.isEmpty ? "none" : names)"
-            )
+            ErrorMapping.noPool(pool.pool, in: pool.clusterID, among: pools.map(\.name))
         }
     }
 

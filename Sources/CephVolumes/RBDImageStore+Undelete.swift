@@ -65,8 +65,7 @@ extension RBDImageStore {
 
     private static func require(_ pool: String, among pools: [String]) throws(VolumeError) {
         guard !pools.containsExactly(pool) else { return }
-        let names = Set(pools.map(ExactText.init)).sorted().map(\.text.printable).joined(separator: ", ")
-        throw .invalid("there is no pool '\(pool.printable)'; there are \(names.isEmpty ? "none" : names)")
+        throw ErrorMapping.noPool(pool, among: pools)
     }
 
     /// What a cluster has in its trash.

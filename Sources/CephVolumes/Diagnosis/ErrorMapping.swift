@@ -84,6 +84,17 @@ enum ErrorMapping {
         }
     }
 
+    /// That no pool has the name that a person gave; says which names there are, without Ceph's own.
+    static func noPool(_ pool: String, in clusterID: String? = nil, among pools: [String]) -> VolumeError {
+        let names = Set(pools.filter { !$0.startsExactly(with: ".") }.map(ExactText.init)).sorted()
+        let shown = names.prefix(8).map(\.text.printable).joined(separator: ", ")
+        let more = names.count > 8 ? " and \(names.count - 8) more" : ""
+        let lack = clusterID.map { "cluster '\($0)' has no pool" } ?? "there is no pool"
+        return .invalid(
+            "\(lack) '\(pool.printable)'; there are \(names.isEmpty ? "none" : shown + more); correct the name, or make the pool"
+        )
+    }
+
     static func openingPool(
         _ pool: String,
         of clusterID: String,
