@@ -103,7 +103,8 @@ public struct VolumeCondition: Sendable, Hashable {
 
     /// The words of a condition in which an image cannot be deleted.
     ///
-    /// What comes from a service is a sentence, so the sentence is what tells it.
+    /// What comes from a service is a sentence, so the sentence is what tells it: by `it cannot be deleted` or
+    /// `volume cannot be deleted` where a part of it begins.
     public static let undeletable = "cannot be deleted"
 
     /// The words of a condition before those who have the image in use.
@@ -111,8 +112,13 @@ public struct VolumeCondition: Sendable, Hashable {
 
     /// Why the image cannot be deleted as it is; `nil` if the sentence knows no reason.
     public var obstacleToDeletion: String? {
-        guard let words = message.firstRange(of: Self.undeletable) else { return nil }
-        let rest = message[words.upperBound...]
+        // Elsewhere, the words may be part of a name that somebody gave.
+        let text = "; " + message
+        let found = ["; it ", "; volume ", ", so it ", "; until then it "].compactMap { lead in
+            text.firstRange(of: lead + Self.undeletable)
+        }
+        guard let words = found.min(by: { $0.lowerBound < $1.lowerBound }) else { return nil }
+        let rest = text[words.upperBound...]
         return rest.starts(with: ": ") ? String(rest.dropFirst(2)) : message
     }
 }
