@@ -1,5 +1,6 @@
 import CephVolumes
 import Foundation
+import RADOS
 import RBD
 import TestSupport
 import Testing

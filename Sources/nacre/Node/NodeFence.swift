@@ -89,8 +89,8 @@ struct FenceReport: Encodable {
     let clients: [Client]
     let fenced: Bool
 
-    init(_ fenced: [Fence.Client], isDone: Bool = false) {
-        clients = fenced.map { client in
+    init(_ clients: [Fence.Client], isDone: Bool = false) {
+        self.clients = clients.map { client in
             Client(
                 clusterID: client.clusterID,
                 address: client.address,
