@@ -43,7 +43,7 @@ extension RBDImageStore {
             let kept = try Self.retention(marks, place) ?? self.retention
             let mark = try await mark(place, imageID, kept > .zero ? notes : [:])
             enter(VolumeStep.movingToTrash, id.imageSpec)
-            try await move(place, imageID, at: mark.time, keptFor: kept)
+            try await move(place, imageID, at: mark.time, keptFor: kept, marks[ImageMetadataKey.trashed])
             enter(VolumeStep.recheckingUse, id.imageSpec)
             try await undoIfInUse(place, imageID)
             ids.forget(id)
@@ -136,11 +136,14 @@ extension RBDImageStore {
     /// Moves the image: a plain one by four short calls, also from where a kill left them; any other, and one whose
     /// restoration was killed, through librbd; twice when it has a name that the pool's directory does not list, and librbd
     /// does not see it.
+    ///
+    /// A move that was not made gives the image the mark that it had before, if any.
     private func move(
         _ place: Place,
         _ imageID: String,
         at time: Duration,
-        keptFor retention: Duration
+        keptFor retention: Duration,
+        _ before: String?
     ) async throws(VolumeError) {
         let image = place.id.image
         let movedAt = try await place.trying("move to the trash image") { () async throws(RBDError) -> Duration? in
@@ -154,7 +157,7 @@ extension RBDImageStore {
         }
         try await place.refuseIfLockedByHand("delete image", imageID)
         for _ in 0..<2 {
-            let isMoved = try await moveByLibrbd(place, imageID, keptFor: retention)
+            let isMoved = try await moveByLibrbd(place, imageID, keptFor: retention, before)
             guard !isMoved else { return try await complete(place, imageID) }
             let named = try await place.trying("look up image") { () async throws(RBDError) in
                 try await place.context.imageID(named: image)
@@ -169,9 +172,9 @@ extension RBDImageStore {
     private func moveByLibrbd(
         _ place: Place,
         _ imageID: String,
-        keptFor retention: Duration
+        keptFor retention: Duration,
+        _ before: String?
     ) async throws(VolumeError) -> Bool {
-        let before = try await place.marks(imageID)?[ImageMetadataKey.trashed]
         // librbd writes the entry's time itself: what was written before may be long ago by then.
         let mark = try await remark(place, imageID, at: .sinceEpoch, isMoving: true)
         let image = place.id.image
