@@ -128,7 +128,7 @@ struct LingeringWatchTests {
             watches = json.loads(subprocess.check_output(
                 ['ceph', '--admin-daemon', f'{directory}/run/osd.0.asok', 'dump_watchers']))
             return sum(watch['object'] == header for watch in watches)
-        for attempt in range(20):
+        for attempt in range(60):
             clients = [subprocess.Popen([sys.executable, '-c', client], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
                        for _ in range(4)]
             for one in clients:
