@@ -8,18 +8,20 @@ public import Volumes
 extension RBDImageStore {
     /// What there is under a name: one read, three at once, and one; the image is not opened.
     ///
-    /// A question without credentials, of somebody who looks at a volume, also tells of an image that the pool's directory
-    /// lists and whose id object is gone.
+    /// An image that the pool's directory lists, and whose id object is gone, may hold data: it is damaged.
     public func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState {
         let place = try await place(of: id, as: credentials)
         let found = try await place.trying("look up image") { () async throws(RBDError) -> ImageState? in
             guard let imageID = try await place.context.imageID(named: id.image) else {
                 // Another process deleted it: the id must not lead what follows to the old image in the trash.
                 ids.forget(id)
-                guard credentials == nil, let listed = try await place.context.listedID(of: id.image),
+                guard let listed = try await place.context.listedID(of: id.image),
                     try await place.context.trashRecord(ofID: listed) == nil
                 else { return .absent }
-                return .halfMade(Self.lostName(id, listed))
+                // Without a header it is what a killed create left, and the next one takes it over.
+                guard credentials != nil else { return .halfMade(Self.lostName(id, listed)) }
+                guard try await place.context.imageHeader(id: listed) != nil else { return .absent }
+                return .damaged(Self.lostName(id, listed))
             }
             let parts = try await place.context.imageParts(named: id.image, id: imageID)
             guard let header = parts.header else {
@@ -46,7 +48,7 @@ extension RBDImageStore {
     }
 
     /// What is said of an image whose id object is gone; all else of it may be there.
-    private static func lostName(_ id: VolumeID, _ imageID: String) -> String {
+    static func lostName(_ id: VolumeID, _ imageID: String) -> String {
         // An encoded string: its length in four bytes, then its bytes.
         let length = String(imageID.utf8.count, radix: 8)
         let place = "-p \(id.pool.shellWord)" + (id.namespace.isEmpty ? "" : " -N \(id.namespace.shellWord)")

@@ -9,7 +9,8 @@ extension RBDImageStore {
     ///
     /// | what is left | what is done |
     /// | --- | --- |
-    /// | a directory entry, no id | the entry is removed; its image, if there is one, goes to the trash |
+    /// | a directory entry, no id | the entry is removed |
+    /// | the same, with a header | throws: the id object is lost; for a deletion the image goes to the trash |
     /// | an id, no header | waits, because another process may be creating it; then removes everything |
     /// | an id, no header, data in any pool | throws: the header is lost, and the image can be had back |
     /// | a header, not listed, or with another's id | it is listed: the image may hold data |
@@ -20,9 +21,7 @@ extension RBDImageStore {
         try await mend(id, credentials: credentials, isDeletion: false)
     }
 
-    /// As `mendImage`; with `isDeletion`, images that go to the trash get Nacre's mark and are removed from there.
-    ///
-    /// A create that finds an image which may hold data leaves it in the trash, where it can be restored.
+    /// As `mendImage`; with `isDeletion`, an image that has lost its id object goes to the trash, with Nacre's mark.
     func mend(_ id: VolumeID, credentials: Credentials, isDeletion: Bool) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)
         guard let imageID = try await imageID(place) else {
@@ -104,7 +103,8 @@ extension RBDImageStore {
         }
     }
 
-    /// Throws if the pool's directory lists the name, which has no id object, for an image that is not Nacre's.
+    /// Throws if the pool's directory lists the name, which has no id object, for an image that is not Nacre's, or is not
+    /// to be deleted: an image made under its name would hide it and its data.
     ///
     /// For a deletion, it writes the trash mark on an image of Nacre's, because the image goes to the trash.
     private func refuseListedStranger(
@@ -120,7 +120,12 @@ extension RBDImageStore {
         }
         guard let listed, let marks = try await place.marks(listed) else { return }
         try await place.requireOurs("mend image", listed, marks)
-        guard isDeletion else { return }
+        guard isDeletion else {
+            throw VolumeError(
+                .failedPrecondition,
+                "cannot mend image '\(place.id.imageSpec)': \(Self.lostName(place.id, listed))"
+            )
+        }
         _ = try await remark(place, listed, at: now)
     }
 

@@ -6,12 +6,10 @@ internal import Volumes
 
 /// How a question ended which image has a volume's name.
 enum NameAnswer: Sendable {
-    /// The image still has its name, or what has mapped it cannot tell.
+    /// The image still has its name, or nobody can tell: the service was started anew, and has not staged the volume since.
     case told
     /// The cluster did not answer, or not to this user; the volume is mounted, so that hinders nothing.
     case silent
-    /// Nobody is known as whom to ask: the service was started anew, and has not staged the volume since.
-    case unasked
 }
 
 extension NodeVolumeService {
@@ -43,7 +41,7 @@ extension NodeVolumeService {
                 // Who stages it tells as whom to ask.
                 guard asker == nil else { return .told }
                 warn(id, "it is not known as whom to ask before the volume is staged again")
-                return .unasked
+                return .told
             }
             let mapper = mapper
             try await pool.run { () throws(MappingError) in try mapper.note(found.mapped, of: address) }

@@ -73,14 +73,8 @@ extension NodeVolumeService {
         if let mount = try await mountTable().mount(at: target.path) {
             isThere = OwnMount(record, device).matches(mount, try? await kind(of: target.path))
         }
-        let answer = try await refuseAnother("publish volume '\(id)'", id, isMounted: isThere)
-        guard isThere || answer != .unasked else {
-            throw VolumeError(
-                .unavailable,
-                "cannot publish volume '\(id)' at another path yet: this service was started anew and does not know as whom "
-                    + "to ask whether the volume's image still has its name; stage it again first"
-            )
-        }
+        // A service that was started anew does not know as whom to ask; kubelet does not stage again, so it goes on.
+        try await refuseAnother("publish volume '\(id)'", id, isMounted: isThere)
         try await refuseSecond(target, record)
         try await refuseOverlap(target.path, .target, of: "\(id)")
         // Checked before it is recorded, because the record says what an unpublish may remove.

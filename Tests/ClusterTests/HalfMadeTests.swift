@@ -111,6 +111,44 @@ struct HalfMadeTests {
         }
     }
 
+    @Test("An image that lost its name beside its data is not made anew; the printed command brings it back")
+    func lostName() async throws {
+        try await FaultyCluster.with { faulty in
+            let cluster = faulty.cluster
+            let uuid = UUID().uuidString.lowercased()
+            let census = try PoolCensus(cluster, pool: "rbd")
+            let bench = try bench(cluster.lab(), cluster, dataPool: "")
+            let volume = try await bench.create(bench.request(uuid))
+            let (image, spec) = (volume.id.image, volume.id.imageSpec)
+            let id = try #require(try await census.pool.imageID(named: image))
+            let words = "--io-type write --io-size 4K --io-total 4K"
+            try await cluster.execute("sh", "-ec", "rbd bench \(words) \(spec)")
+            let sum = "rbd export --no-progress \(spec) - | sha256sum"
+            let before = try await cluster.execute("sh", "-ec", sum)
+            try await census.removeObject("rbd_id.\(image)")
+            var command = ""
+            for service in [bench, try self.bench(cluster.lab(), cluster, dataPool: "")] {
+                do {
+                    _ = try await service.create(service.request(uuid))
+                    Issue.record("it was made anew")
+                } catch let error as VolumeError {
+                    #expect(error.code == .failedPrecondition, "\(error.message)")
+                    let told = error.message.firstMatch(of: /to have it back with its data: (printf [^;]+ -)/)
+                    command = String(try #require(told?.output.1, "\(error.message)"))
+                }
+                #expect(try await census.pool.imageID(named: image) == nil)
+            }
+            try await cluster.execute("sh", "-ec", command)
+            #expect(try await bench.create(bench.request(uuid)).id == volume.id)
+            #expect(try await census.pool.imageID(named: image) == id)
+            #expect(try await cluster.execute("sh", "-ec", sum) == before)
+            // A delete takes it also without its name.
+            try await census.removeObject("rbd_id.\(image)")
+            try await bench.delete(volume.id.description)
+            #expect(try await census.hasNoTrace(of: image))
+        }
+    }
+
     /// An incomplete image and a service that never saw the complete one.
     struct Subject: Sendable {
         let state: HalfMade

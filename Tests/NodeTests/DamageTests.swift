@@ -252,7 +252,8 @@ extension NodeTests {
         }
         #expect(try lab.remains() == [])
         try await lab.service().stage(repair, deadline: soon)
-        // What is bound there to be repaired is no raw volume.
+        // What is bound there to be repaired is no raw volume, when it was made for a file system.
+        _ = try await rbd("image-meta set rbd/unproven \(ImageMetadataKey.fileSystem) ext4")
         await #expect {
             try await lab.service().stage(lab.stageRequest("unproven", fsType: nil), deadline: soon)
         } throws: {
