@@ -10,7 +10,8 @@ extension RBDImageStore {
     /// | what is left | what is done |
     /// | --- | --- |
     /// | a directory entry, no id | the entry is removed |
-    /// | the same, with a header | throws: the id object is lost; for a deletion the image goes to the trash |
+    /// | the same, with a header | the image goes to the trash |
+    /// | the same, with a header and data | throws: the id object is lost; for a deletion the image goes to the trash |
     /// | an id, no header | waits, because another process may be creating it; then removes everything |
     /// | an id, no header, data in any pool | throws: the header is lost, and the image can be had back |
     /// | a header, not listed, or with another's id | it is listed: the image may hold data |
@@ -104,7 +105,7 @@ extension RBDImageStore {
     }
 
     /// Throws if the pool's directory lists the name, which has no id object, for an image that is not Nacre's, or is not
-    /// to be deleted: an image made under its name would hide it and its data.
+    /// to be deleted and has data.
     ///
     /// For a deletion, it writes the trash mark on an image of Nacre's, because the image goes to the trash.
     private func refuseListedStranger(
@@ -121,6 +122,10 @@ extension RBDImageStore {
         guard let listed, let marks = try await place.marks(listed) else { return }
         try await place.requireOurs("mend image", listed, marks)
         guard isDeletion else {
+            let data = try await place.trying("look for data of image") { () async throws(RBDError) in
+                try await place.context.data(ofHeaderless: listed)
+            }
+            guard data != nil else { return }
             throw VolumeError(
                 .failedPrecondition,
                 "cannot mend image '\(place.id.imageSpec)': \(Self.lostName(place.id, listed))"
