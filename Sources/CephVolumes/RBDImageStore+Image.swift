@@ -6,7 +6,7 @@ internal import SystemPackage
 public import Volumes
 
 extension RBDImageStore {
-    /// What there is under a name: one read, three at once, and one; the image is not opened.
+    /// What there is under a name: one read, three at once, and one, or two where there is none; the image is not opened.
     ///
     /// An image that the pool's directory lists, and whose id object is gone, may hold data: it is damaged.
     public func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState {
@@ -18,8 +18,9 @@ extension RBDImageStore {
                 guard let listed = try await place.context.listedID(of: id.image),
                     try await place.context.trashRecord(ofID: listed) == nil
                 else { return .absent }
-                // Without a header it is what a killed create left, and the next one takes it over.
+                // Who makes the volume learns it when it is mended; who only looks learns it here.
                 guard credentials != nil else { return .halfMade(Self.lostName(id, listed)) }
+                // Without a header it is what a killed create left, and the next one takes it over.
                 guard try await place.context.imageHeader(id: listed) != nil else { return .absent }
                 return .damaged(Self.lostName(id, listed))
             }
