@@ -9,6 +9,26 @@ extension JSONValue {
         return bytes
     }
 
+    /// The document in one line, without spaces.
+    package var compact: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// The document for people: each element and each member in a line of its own.
+    package var pretty: String { pretty(margin: "\n") }
+
+    private func pretty(margin: String) -> String {
+        let inner = margin + "  "
+        switch self {
+        case .array(let elements) where !elements.isEmpty:
+            return "[" + inner + elements.map { $0.pretty(margin: inner) }.joined(separator: "," + inner) + margin + "]"
+        case .object(let members) where !members.isEmpty:
+            let lines = members.map { (name, value) in
+                JSONValue.string(name.text).compact + ": " + value.pretty(margin: inner)
+            }
+            return "{" + inner + lines.joined(separator: "," + inner) + margin + "}"
+        default: return compact
+        }
+    }
+
     private func write(to bytes: inout [UInt8]) {
         switch self {
         case .null: bytes.append(contentsOf: "null".utf8)
