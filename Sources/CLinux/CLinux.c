@@ -118,6 +118,19 @@ int clinux_set_io_flusher(void) { return CHECKED(prctl(PR_SET_IO_FLUSHER, 1, 0, 
 int clinux_set_dumpable(int dumpable) { return CHECKED(prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0)); }
 int clinux_lock_memory(void) { return CHECKED(mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)); }
 
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000U
+#endif
+
+int clinux_unique_mount_number(const char *path, uint64_t *number) {
+    struct statx status = {0};
+    int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+    if (statx(AT_FDCWD, path, flags, STATX_MNT_ID_UNIQUE, &status) < 0) return -errno;
+    if (!(status.stx_mask & STATX_MNT_ID_UNIQUE)) return -EOPNOTSUPP;
+    *number = status.stx_mnt_id;
+    return 0;
+}
+
 int clinux_pidfd_open(pid_t pid) {
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
     return fd < 0 ? -errno : fd;

@@ -1,4 +1,6 @@
+internal import CLinux
 internal import ExactText
+internal import Glibc
 
 /// The mounts that a process sees: `/proc/self/mountinfo`.
 ///
@@ -47,6 +49,39 @@ public struct MountTable: Sendable {
         let here = mounts.filter { $0.mountPoint.isExactly(path) }
         // Of mounts on top of each other, the one on which none of the others lies.
         return here.last { top in !here.contains { $0.parentID == top.id } } ?? here.last
+    }
+
+    /// What is mounted over a directory above a mount, so that no path leads to it; `nil` if nothing is.
+    ///
+    /// A mount lies on its parent, and that on its own: what is above its path and not among these hides it.
+    public func mount(hiding mount: Mount) -> Mount? {
+        var carriers: Set<Int> = [mount.id]
+        var next = mount.parentID
+        while carriers.insert(next).inserted, let parent = mounts.first(where: { $0.id == next }) {
+            next = parent.parentID
+        }
+        return mounts.last { mount.mountPoint.isBelow($0.mountPoint) && !carriers.contains($0.id) }
+    }
+
+    /// This process's mount namespace, in which alone a mount's number says something: `mnt:[4026531841]:4294967330`.
+    ///
+    /// The first number is given to another namespace when this one has ended. The second is that of the mount at `/`, which
+    /// no other mount ever has (STATX_MNT_ID_UNIQUE); it is missing where the kernel does not tell it, before 6.8.
+    public static var namespace: String? {
+        var buffer = [CChar](repeating: 0, count: 64)
+        let count = readlink("/proc/self/ns/mnt", &buffer, buffer.count)
+        guard count > 0 else { return nil }
+        let name = String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return root.map { "\(name):\($0)" } ?? name
+    }
+
+    /// Whether `namespace` is never another's.
+    public static var isNamespaceUnique: Bool { root != nil }
+
+    /// The number of the mount at `/` that no other mount ever has.
+    private static var root: UInt64? {
+        var number: UInt64 = 0
+        return clinux_unique_mount_number("/", &number) == 0 ? number : nil
     }
 
     /// The mounts that lie below a directory.

@@ -88,6 +88,18 @@ public enum ProcessControl {
         return try accepted(stage.map { String(cString: $0) } ?? "fork", path, pid)
     }
 
+    /// Those of our environment variables that are set, for a program of ours, which needs few.
+    ///
+    /// - Parameter names: What it needs beside `PATH`, `LD_LIBRARY_PATH` and `TZ`.
+    /// - Returns: Their values, by name.
+    public static func inheritedEnvironment(and names: String...) -> [String: String] {
+        var environment: [String: String] = [:]
+        for name in ["PATH", "LD_LIBRARY_PATH", "TZ"] + names {
+            if let value = getenv(name) { environment[name] = String(cString: value) }
+        }
+        return environment
+    }
+
     /// Waits for a child of ours and says how it ended: `exit status 1`, `signal 6 (Aborted)`.
     ///
     /// Implements `waitpid`.

@@ -45,6 +45,9 @@ void clinux_trim_malloc(void);
 void clinux_release_file_pages(void);
 /// Locks pages as they are touched, so that serving I/O never waits for swap.
 int clinux_lock_memory(void);
+/// The number of the mount at `path` that no other mount has before the next boot: statx(2), STATX_MNT_ID_UNIQUE of Linux 6.8;
+/// -EOPNOTSUPP where the kernel does not tell it.
+int clinux_unique_mount_number(const char *path, uint64_t *number);
 int clinux_pidfd_open(pid_t pid);
 int clinux_pidfd_send_signal(int pidfd, int signal);
 

@@ -164,6 +164,17 @@ extension Sysfs {
 }
 
 extension BlockNode {
+    /// The names that tell the disk from every other one, also from a copy of it, each with its kind; empty if it has none.
+    ///
+    /// A serial number alone does not: a dock on USB gives all its disks its own, and the namespaces of an NVMe controller
+    /// share one. So all names count, and on USB no serial number without a world-wide name.
+    public var tellingNames: [String] {
+        let name = worldWideName
+        let serial = hardware.isUSB && name == nil ? nil : Self.telling(hardware.serial)
+        let file = backingFile.map { "file \($0)" }
+        return [name.map { "wwn \($0)" }, serial.map { "serial \($0)" }, file].compactMap(\.self)
+    }
+
     /// Whether it is a device of its own: neither a partition nor made of others, nor of a file.
     fileprivate var isOwnDevice: Bool {
         !isPartition && !isLoop && slaves.isEmpty && mapping == nil && raidLevel == nil && sizeBytes > 0
