@@ -1,4 +1,4 @@
-internal import CRados
+internal import CLinux
 public import SystemPackage
 
 extension Errno {
@@ -6,7 +6,7 @@ extension Errno {
     ///
     /// See: strerror(3), `strerrorname_np`.
     public var name: String {
-        guard let name = nacre_errno_name(rawValue) else { return "errno \(rawValue)" }
+        guard let name = clinux_errno_name(rawValue) else { return "errno \(rawValue)" }
         return String(cString: name)
     }
 }

@@ -117,7 +117,7 @@ extension IOContext {
 }
 
 /// Memory that librados fills while a task waits.
-private final class ReadBuffer: Sendable {
+final class ReadBuffer: Sendable {
     /// Written by librados before the completion, read after it.
     nonisolated(unsafe) let base: UnsafeMutableRawPointer
 

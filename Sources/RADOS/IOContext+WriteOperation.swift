@@ -4,7 +4,8 @@ internal import SystemPackage
 extension IOContext {
     /// Runs class calls that write to one object, atomically: all of them or none.
     ///
-    /// Implements `rados_write_op_exec` and `rados_aio_write_op_operate`.
+    /// Implements `rados_write_op_exec`, `rados_write_op_setxattr`, `rados_write_op_omap_set2` and
+    /// `rados_aio_write_op_operate`.
     ///
     /// - Parameters:
     ///   - calls: The calls in their order; may be empty. A call does not see what earlier calls wrote.
@@ -13,6 +14,8 @@ extension IOContext {
     ///   - isOld: Whether the object must exist already, so that an object that was removed meanwhile is not created
     ///     again.
     ///   - passesFull: Whether the write is allowed in a full pool; for writes that are needed to free space.
+    ///   - attributes: Attributes that the object gets besides.
+    ///   - keys: Omap keys that the object gets after the calls, in place of what they wrote there.
     /// - Throws: `RADOSError` of the first call that fails, `.fileExists` when the object is not new,
     ///   `.noSuchFileOrDirectory` when it is not old.
     public func execute(
@@ -20,7 +23,30 @@ extension IOContext {
         on object: String,
         isNew: Bool = false,
         isOld: Bool = false,
-        passesFull: Bool = false
+        passesFull: Bool = false,
+        attributes: [ObjectAttribute] = [],
+        keys: [String: [UInt8]] = [:]
+    ) async throws(RADOSError) {
+        try await execute(
+            all: calls,
+            on: object,
+            isNew: isNew,
+            isOld: isOld,
+            passesFull: passesFull,
+            attributes: attributes,
+            keys: keys
+        )
+    }
+
+    /// The same, for a number of calls that is not known beforehand.
+    public func execute(
+        all calls: [ClassCall],
+        on object: String,
+        isNew: Bool = false,
+        isOld: Bool = false,
+        passesFull: Bool = false,
+        attributes: [ObjectAttribute] = [],
+        keys: [String: [UInt8]] = [:]
     ) async throws(RADOSError) {
         let operation = WriteOperation()
         if isNew { rados_write_op_create(operation.raw, CInt(LIBRADOS_CREATE_EXCLUSIVE), nil) }
@@ -38,6 +64,18 @@ extension IOContext {
                 )
             }
         }
+        for attribute in attributes {
+            // librados copies both before it returns.
+            attribute.bytes.withUnsafeBytes { value in
+                rados_write_op_setxattr(
+                    operation.raw,
+                    attribute.name,
+                    value.baseAddress?.assumingMemoryBound(to: CChar.self),
+                    value.count
+                )
+            }
+        }
+        for (key, value) in keys { operation.set(key, value) }
         let names = calls.isEmpty ? "create" : calls.map { "\($0.className).\($0.method)" }.joined(separator: ", ")
         let flags = passesFull ? CInt(LIBRADOS_OPERATION_FULL_FORCE) : 0
         let result = await operate(operation, on: object, flags)
@@ -154,6 +192,18 @@ private final class WriteOperation: Sendable {
     nonisolated(unsafe) let raw: rados_write_op_t? = rados_create_write_op()
 
     deinit { rados_release_write_op(raw) }
+
+    /// Sets an omap key; librados copies both before it returns.
+    func set(_ key: String, _ value: [UInt8]) {
+        key.withCString { name in
+            value.withUnsafeBytes { bytes in
+                var keys: UnsafePointer<CChar>? = name
+                var values = bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
+                var (keyLengths, valueLengths) = (key.utf8.count, bytes.count)
+                rados_write_op_omap_set2(raw, &keys, &values, &keyLengths, &valueLengths, 1)
+            }
+        }
+    }
 }
 
 /// Bytes that an operation compares an object's with.

@@ -5,15 +5,19 @@ extension RADOSError {
     /// What is wrong with the key of a user who could not connect.
     ///
     /// librados decodes a key before it asks any monitor, and returns EINVAL at once if it does not know the key's type.
-    /// `rados_version` does not tell which types it knows: it is 3.0.0 on Ceph 16 as on 20.
+    /// `rados_version` does not tell which types it knows: it is 3.0.0 on Ceph 16 as on 20. That of 20.2.4 passes over a key
+    /// that it cannot decode, and `rados_connect` returns ENOENT because it has none then.
     ///
     /// - Parameter credentials: The user and its key, as they were given to `Cluster.connect`.
     /// - Returns: A clause with the cause and what to do; `nil` if the key is not the cause.
     public func fault(inKeyOf credentials: Credentials) -> String? {
-        guard [.invalidArgument, .notSupportedOnSocket, .notSupported].contains(code) else { return nil }
+        let isRefused = [.invalidArgument, .notSupportedOnSocket, .notSupported].contains(code)
+        let isPassedOver = call == "rados_connect" && code == .noSuchFileOrDirectory
+        guard isRefused || isPassedOver else { return nil }
         switch CephKey.kind(of: credentials.userKey) {
         case .aes: return nil
         case .aes256k:
+            guard isRefused else { return nil }
             return
                 "its key is of type aes256k, which the librados of this program does not know, only that of Ceph 20.2.4 or "
                 + "later: run Nacre with librados2 and librbd1 of such a release, or let older clients in "
