@@ -21,6 +21,17 @@ public struct ImageOptions: Sendable, Hashable {
 
     /// Leaves everything to librbd.
     public init() {}
+
+    /// The same for a new image that takes over from another what is not given.
+    ///
+    /// With an object size of its own it has no stripes: librbd would take the other's, whose unit may be larger than an object,
+    /// which it refuses then.
+    var inheritingNoStripes: ImageOptions {
+        guard let size = objectSizeBytes, stripeUnitBytes == nil else { return self }
+        var options = self
+        (options.stripeUnitBytes, options.stripeCount) = (size, 1)
+        return options
+    }
 }
 
 extension IOContext {
@@ -38,11 +49,31 @@ extension IOContext {
     ///   for a layout that librbd does not take; `.noSuchFileOrDirectory` for a missing data pool.
     public func createImage(_ name: String, sizeBytes: UInt64, options: ImageOptions) throws(RBDError) {
         let subject = "\(label)/\(name)"
+        try withRawOptions(options, [], subject) { (raw) throws(RBDError) in
+            try check(withRawContext { rbd_create4($0, name, sizeBytes, raw) }, "rbd_create4", subject)
+        }
+    }
+
+    /// Gives options to librbd, for a call that makes an image of format 2.
+    ///
+    /// - Parameters:
+    ///   - options: What is wanted of the image.
+    ///   - numbers: Other options.
+    ///   - subject: What the image is called in an error.
+    ///   - body: The call; it must not keep the options.
+    /// - Throws: `RBDError` for options that librbd does not take, and what `body` throws.
+    func withRawOptions(
+        _ options: ImageOptions,
+        _ numbers: [(option: CInt, value: UInt64)],
+        _ subject: String,
+        _ body: (UnsafeMutableRawPointer) throws(RBDError) -> Void
+    ) throws(RBDError) {
         var raw: rbd_image_options_t?
         rbd_image_options_create(&raw)
         guard let raw else { throw RBDError(call: "rbd_image_options_create", code: .noMemory, subject: subject) }
         defer { rbd_image_options_destroy(raw) }
-        var numbers: [(option: Int32, value: UInt64)] = [(CInt(RBD_IMAGE_OPTION_FORMAT), 2)]
+        var numbers = numbers
+        numbers.append((CInt(RBD_IMAGE_OPTION_FORMAT), 2))
         if let features = options.features {
             numbers.append((CInt(RBD_IMAGE_OPTION_FEATURES), features.rawValue))
         }
@@ -60,7 +91,6 @@ extension IOContext {
             let result = rbd_image_options_set_string(raw, CInt(RBD_IMAGE_OPTION_DATA_POOL), pool)
             try check(result, "rbd_image_options_set_string", subject)
         }
-        let result = withRawContext { rbd_create4($0, name, sizeBytes, raw) }
-        try check(result, "rbd_create4", subject)
+        try body(raw)
     }
 }

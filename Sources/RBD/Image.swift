@@ -27,7 +27,7 @@ public final class Image: Sendable {
 
     /// The pool it lies in; a child keeps its parent alive.
     public let context: IOContext
-    /// Its name when it was opened.
+    /// Its name when it was opened, and `@snapshot` if it was opened at one.
     public let name: String
 
     private init(handle: Handle, context: IOContext, name: String) {
@@ -48,33 +48,70 @@ public final class Image: Sendable {
         rbd_close(handle.raw)
     }
 
-    /// `pool/namespace/name`.
+    /// `pool/namespace/name`, and `@snapshot` for an image that was opened at one.
     public var spec: String { "\(context.label)/\(name)" }
 
-    /// Opens an image; it is closed with the last reference to it.
+    /// Opens an image, as it is or as a snapshot has it; it is closed with the last reference to it.
     ///
     /// Implements `rbd_open`, `rbd_open_read_only` and `rbd_close`.
     ///
     /// - Parameters:
     ///   - name: The image's name.
+    ///   - snapshot: The name of one of its snapshots of kind `user`, which has its own size and can only be read; `nil` for
+    ///     the image as it is.
     ///   - context: The pool it lies in.
     ///   - access: What we mean to do with it.
     /// - Returns: The open image.
-    /// - Throws: `RBDError` with `.noSuchFileOrDirectory` when there is no such image.
+    /// - Throws: `RBDError` with `.noSuchFileOrDirectory` when there is no such image, or no such snapshot.
     public static func open(
         _ name: String,
+        at snapshot: String? = nil,
         in context: IOContext,
         access: Access
     ) throws(RBDError) -> Image {
-        var raw: rbd_image_t?
-        let result = context.withRawContext { context in
+        try open(named: snapshot.map { "\(name)@\($0)" } ?? name, in: context, "rbd_open") { context, raw in
             switch access {
-            case .readOnly: rbd_open_read_only(context, name, &raw, nil)
-            case .readWrite: rbd_open(context, name, &raw, nil)
+            case .readOnly: rbd_open_read_only(context, name, &raw, snapshot)
+            case .readWrite: rbd_open(context, name, &raw, snapshot)
             }
         }
-        try check(result, "rbd_open", "\(context.label)/\(name)")
-        guard let raw else { throw RBDError(call: "rbd_open", code: .noMemory, subject: "\(context.label)/\(name)") }
+    }
+
+    /// Opens an image by its id, which a rename does not change; also one in the trash.
+    ///
+    /// Implements `rbd_open_by_id` and `rbd_open_by_id_read_only`. Its `name` is its id until it is closed.
+    ///
+    /// - Parameters:
+    ///   - id: The image's id.
+    ///   - snapshot: As for `open(_:at:in:access:)`.
+    ///   - context: The pool it lies in.
+    ///   - access: What we mean to do with it.
+    /// - Returns: The open image.
+    /// - Throws: `RBDError` with `.noSuchFileOrDirectory` when there is no such image, or no such snapshot.
+    public static func open(
+        id: String,
+        at snapshot: String? = nil,
+        in context: IOContext,
+        access: Access
+    ) throws(RBDError) -> Image {
+        try open(named: snapshot.map { "\(id)@\($0)" } ?? id, in: context, "rbd_open_by_id") { context, raw in
+            switch access {
+            case .readOnly: rbd_open_by_id_read_only(context, id, &raw, snapshot)
+            case .readWrite: rbd_open_by_id(context, id, &raw, snapshot)
+            }
+        }
+    }
+
+    private static func open(
+        named name: String,
+        in context: IOContext,
+        _ call: String,
+        _ body: (UnsafeMutableRawPointer, inout rbd_image_t?) -> CInt
+    ) throws(RBDError) -> Image {
+        var raw: rbd_image_t?
+        let result = context.withRawContext { body($0, &raw) }
+        try check(result, call, "\(context.label)/\(name)")
+        guard let raw else { throw RBDError(call: call, code: .noMemory, subject: "\(context.label)/\(name)") }
         return Image(handle: Handle(raw: raw), context: context, name: name)
     }
 

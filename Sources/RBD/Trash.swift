@@ -83,26 +83,13 @@ extension IOContext {
         id: String,
         progress: @escaping @Sendable (_ done: UInt64, _ total: UInt64) -> Void
     ) throws(RBDError) {
-        let listener = Unmanaged.passRetained(ProgressListener(progress))
-        defer { listener.release() }
+        let always = { @Sendable (done: UInt64, total: UInt64) in
+            progress(done, total)
+            return true
+        }
         let result = withRawContext { raw in
-            rbd_trash_remove_with_progress(raw, id, false, reportProgress, listener.toOpaque())
+            withProgress(always) { rbd_trash_remove_with_progress(raw, id, false, reportProgress, $0) }
         }
         try check(result, "rbd_trash_remove", "\(label)/\(id)")
     }
-}
-
-private final class ProgressListener: Sendable {
-    let report: @Sendable (UInt64, UInt64) -> Void
-
-    init(_ report: @escaping @Sendable (UInt64, UInt64) -> Void) {
-        self.report = report
-    }
-}
-
-@c
-private func reportProgress(_ done: UInt64, _ total: UInt64, _ context: UnsafeMutableRawPointer?) -> CInt {
-    guard let context else { return 0 }
-    Unmanaged<ProgressListener>.fromOpaque(context).takeUnretainedValue().report(done, total)
-    return 0
 }

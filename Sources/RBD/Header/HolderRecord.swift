@@ -1,5 +1,5 @@
 internal import ExactText
-internal import Glibc
+internal import Timestamps
 
 /// Which node holds an image: what the node writes into the cookie of its lock, as `rados lock info` on the header
 /// object shows it.
@@ -94,7 +94,8 @@ public struct HolderRecord: Sendable, Hashable, Codable {
             words[sides[0]] = sides[1]
         }
         guard let node = words["node"], let address = words["address"], let mapper = words["mapper"],
-            let host = words["host"], let boot = words["boot"], let since = words["since"].flatMap(Self.seconds)
+            let host = words["host"], let boot = words["boot"],
+            let since = words["since"].flatMap(Timestamp.seconds(parsing:))
         else { return nil }
         self.init(
             node: node,
@@ -119,7 +120,7 @@ public struct HolderRecord: Sendable, Hashable, Codable {
     /// The record as it is written down.
     public var text: String {
         var words = [
-            "node=\(Self.word(node))", "address=\(Self.word(address))", "since=\(Self.time(since))",
+            "node=\(Self.word(node))", "address=\(Self.word(address))", "since=\(Timestamp.text(.seconds(since)))",
             "mapper=\(Self.word(mapper))", "host=\(Self.word(host))", "boot=\(Self.word(bootID))",
         ]
         if let nodeUID { words.append("uid=\(Self.word(nodeUID))") }
@@ -129,38 +130,12 @@ public struct HolderRecord: Sendable, Hashable, Codable {
     }
 
     /// When it took the image, for people: `2026-11-21T08:09:47Z`.
-    public var sinceTime: String { Self.time(since) }
+    public var sinceTime: String { Timestamp.text(.seconds(since)) }
 
     /// Replaces spaces, which separate the words, and gives an empty word a value, because a record must have all
     /// words.
     private static func word(_ text: String) -> String {
         let word = String(text.unicodeScalars.map { $0.value > 0x20 && $0.value != 0x7F ? Character($0) : "_" })
         return word.isEmpty ? "-" : word
-    }
-
-    /// A time in seconds since 1970, for people.
-    package static func time(_ seconds: Int64) -> String {
-        var clock = time_t(seconds)
-        var parts = tm()
-        gmtime_r(&clock, &parts)
-        func digits(_ number: CInt, _ count: Int) -> String {
-            let text = String(number)
-            return String(repeating: "0", count: max(0, count - text.count)) + text
-        }
-        return "\(digits(parts.tm_year + 1900, 4))-\(digits(parts.tm_mon + 1, 2))-\(digits(parts.tm_mday, 2))T"
-            + "\(digits(parts.tm_hour, 2)):\(digits(parts.tm_min, 2)):\(digits(parts.tm_sec, 2))Z"
-    }
-
-    private static func seconds(_ text: String) -> Int64? {
-        let numbers = text.split { "-T:Z".contains($0) }.compactMap { CInt($0) }
-        guard numbers.count == 6 else { return nil }
-        var parts = tm()
-        parts.tm_year = numbers[0] - 1900
-        parts.tm_mon = numbers[1] - 1
-        parts.tm_mday = numbers[2]
-        parts.tm_hour = numbers[3]
-        parts.tm_min = numbers[4]
-        parts.tm_sec = numbers[5]
-        return Int64(timegm(&parts))
     }
 }

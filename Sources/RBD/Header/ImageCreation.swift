@@ -83,7 +83,7 @@ extension IOContext {
         }
         // Another process may remove a name without a header; it never removes a name with one.
         guard try await imageID(named: name) == id else {
-            try? await removeUnreachable(id, wasNamed: name)
+            _ = try? await removeUnreachable(id, wasNamed: name)
             throw RBDError(call: "rbd.set_id", code: .fileExists, subject: "\(label)/\(name)")
         }
         // Another process that finds an image with a header completes it, so the image may already be in use.
@@ -92,7 +92,7 @@ extension IOContext {
 
     /// Whether the pool is initialised for RBD, has no settings of its own for new images, and has no format 1 image of
     /// that name.
-    private func takesPlainImages(named name: String) async throws(RBDError) -> Bool {
+    func takesPlainImages(named name: String) async throws(RBDError) -> Bool {
         async let isTaken = outcome { () async throws(RBDError) in try await holdsOldImage(named: name) }
         let isPlain = try await takesPlainImages()
         return try await !isTaken.get() && isPlain
@@ -156,12 +156,17 @@ extension IOContext {
     /// An id of the same length as librbd's.
     ///
     /// All of it is random; in librbd's ids only 32 bits differ between the images of a client.
-    private static func newImageID() -> String {
+    static func newImageID() -> String {
         let digits = String(UInt64.random(in: 0..<1 << 56), radix: 16)
         return String(repeating: "0", count: 14 - digits.count) + digits
     }
 
-    private func makeHeader(_ id: String, _ layout: PlainLayout, _ metadata: [String: String]) async -> RBDError? {
+    func makeHeader(
+        _ id: String,
+        _ layout: PlainLayout,
+        _ metadata: [String: String],
+        keys: [String: [UInt8]] = [:]
+    ) async -> RBDError? {
         var input = Encoder()
         input.append(layout.sizeBytes)
         input.append(layout.order)
@@ -171,12 +176,12 @@ extension IOContext {
         let create = ClassCall("rbd", "create", input: input.bytes)
         return await failure { () async throws(RADOSError) in
             let object = ImageObject.header(ofID: id)
-            if metadata.isEmpty { return try await execute(create, on: object, isNew: true) }
-            try await execute(create, .settingMetadata(metadata), on: object, isNew: true)
+            if metadata.isEmpty { return try await execute(create, on: object, isNew: true, keys: keys) }
+            try await execute(create, .settingMetadata(metadata), on: object, isNew: true, keys: keys)
         }
     }
 
-    private func list(_ name: String, _ id: String) async -> RBDError? {
+    func list(_ name: String, _ id: String) async -> RBDError? {
         let failure = await failure { () async throws(RADOSError) in
             let listing = ClassCall.listing(name, id: id)
             if namespace.isEmpty { return try await execute(listing, on: ImageObject.directory) }
@@ -188,7 +193,7 @@ extension IOContext {
     }
 
     /// Like the header it must not exist yet: an existing one belongs to another image with this id.
-    private func makeObjectMap(_ id: String, _ layout: PlainLayout) async -> RBDError? {
+    func makeObjectMap(_ id: String, _ layout: PlainLayout) async -> RBDError? {
         guard layout.features.contains(.objectMap) else { return nil }
         var input = Encoder()
         input.append(layout.objectCount)
@@ -206,7 +211,7 @@ extension IOContext {
         try await unname(name, id: id)
     }
 
-    private func failure(_ body: () async throws(RADOSError) -> Void) async -> RBDError? {
+    func failure(_ body: () async throws(RADOSError) -> Void) async -> RBDError? {
         do throws(RADOSError) {
             try await body()
             return nil

@@ -43,6 +43,8 @@ public enum ImageObject {
     public static let poolInfo = "rbd_info"
     /// The object that lists a pool's trash.
     public static let trash = "rbd_trash"
+    /// The object that lists the clones of format 1 that lie in a pool, by their parents.
+    static let children = "rbd_children"
     /// The object that lists a pool's groups of images.
     static let groups = "rbd_group_directory"
     /// The object that lists a pool's mirrored images.

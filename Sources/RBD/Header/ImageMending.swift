@@ -1,5 +1,6 @@
 public import RADOS
 internal import SystemPackage
+public import Timestamps
 
 extension IOContext {
     /// Removes an image that has an id and no header, so that a process that is still creating it fails.
@@ -21,6 +22,7 @@ extension IOContext {
             // The header was written meanwhile, or another process does the same repair.
             guard try await imageHeader(id: id) == nil else { return false }
         }
+        try await forgetClone(name, id: id)
         do throws(RADOSError) {
             try await unlistImage(name, id: id)
             try await remove(ImageObject.objectMap(ofID: id))
@@ -63,14 +65,19 @@ extension IOContext {
     /// Removes a name from the pool's directory that has no id object.
     ///
     /// If the listed id has a header, the image is moved to the trash, because it may hold data.
-    public func mendListing(of name: String, at now: Duration = .sinceEpoch) async throws(RBDError) {
+    public func mendListing(
+        of name: String,
+        at now: Duration = .sinceEpoch,
+        keptFor retention: Duration = .zero
+    ) async throws(RBDError) {
         guard let id = try await listedID(of: name), try await imageID(named: name) == nil else { return }
         let hasHeader = try await imageHeader(id: id) != nil
         let isInTrash = try await trashRecord(ofID: id) != nil
         do throws(RADOSError) {
             if hasHeader, !isInTrash {
+                let entry = trashAdd(name, id, .normal, at: now, keptFor: retention)
                 do throws(RADOSError) {
-                    try await execute(trashAdd(name, id, .normal, at: now), on: ImageObject.trash)
+                    try await execute(entry, on: ImageObject.trash)
                 } catch {
                     guard error.isAlreadyThere else { throw error }
                 }
@@ -81,13 +88,18 @@ extension IOContext {
         }
     }
 
-    /// Makes a name lead to an id.
+    /// Makes a name lead to the id of a new image that has no data pool, and writes that beside it, and other attributes.
     ///
     /// Implements the class call `rbd.set_id`.
-    func name(_ id: String, _ name: String) async throws(RADOSError) {
+    func name(_ id: String, _ name: String, _ others: ObjectAttribute...) async throws(RADOSError) {
         var input = Encoder()
         input.append(id)
-        try await execute(ClassCall("rbd", "set_id", input: input.bytes), on: ImageObject.id(ofName: name), isNew: true)
+        try await execute(
+            ClassCall("rbd", "set_id", input: input.bytes),
+            on: ImageObject.id(ofName: name),
+            isNew: true,
+            attributes: [.hasNoDataPool(id)] + others
+        )
     }
 
     /// Removes a name's id object if it holds a certain id; returns whether it did.
@@ -98,24 +110,26 @@ extension IOContext {
         return try await remove(ImageObject.id(ofName: name), ifItBeginsWith: leadingToIt.bytes)
     }
 
-    /// Removes the objects of an id that no name, directory entry or trash entry refers to.
-    package func removeUnreachable(_ id: String, wasNamed name: String) async throws(RBDError) {
+    /// Removes the objects of an id that no name, directory entry or trash entry refers to; whether nothing did.
+    @discardableResult
+    package func removeUnreachable(_ id: String, wasNamed name: String) async throws(RBDError) -> Bool {
         do throws(RADOSError) {
             try await unlistImage(name, id: id)
         } catch {
             throw RBDError(error)
         }
         do throws(RADOSError) {
-            guard try await listedName(of: id) == nil else { return }
+            guard try await listedName(of: id) == nil else { return false }
         } catch {
             throw RBDError(error)
         }
-        guard try await trashRecord(ofID: id) == nil, try await imageID(named: name) != id else { return }
+        guard try await trashRecord(ofID: id) == nil, try await imageID(named: name) != id else { return false }
         do throws(RADOSError) {
             try await remove(ImageObject.objectMap(ofID: id))
             try await remove(ImageObject.header(ofID: id))
         } catch {
             throw RBDError(error)
         }
+        return true
     }
 }

@@ -44,6 +44,56 @@ extension IOContext {
         return ClassCall.metadata(in: answers[0]).filter { $0.key.startsExactly(with: prefix) }
     }
 
+    /// Removes metadata keys of an image and sets others, all in one write.
+    ///
+    /// Implements the class calls `rbd.metadata_remove` and `rbd.metadata_set`.
+    ///
+    /// - Parameters:
+    ///   - removed: Keys that are to go; one that is not there is no error.
+    ///   - metadata: Keys and values that are to be there.
+    ///   - id: The image's id.
+    /// - Throws: `RBDError` with `.noSuchFileOrDirectory` when the image's header is missing.
+    public func changeMetadata(
+        removing removed: [String],
+        setting metadata: [String: String],
+        ofImageID id: String
+    ) async throws(RBDError) {
+        do throws(RADOSError) {
+            try await execute(
+                all: removed.map { .removingMetadata($0) } + [.settingMetadata(metadata)],
+                on: ImageObject.header(ofID: id),
+                isOld: true
+            )
+        } catch {
+            throw RBDError(error)
+        }
+    }
+
+    /// All metadata of an image whose keys begin with a text, page by page; `nil` if its header is missing.
+    ///
+    /// Implements the class call `rbd.metadata_list`.
+    ///
+    /// - Parameters:
+    ///   - id: The image's id.
+    ///   - prefix: What the keys begin with.
+    /// - Returns: Keys and values, however many there are.
+    /// - Throws: `RBDError` for anything but a missing header.
+    public func allMetadata(ofImageID id: String, prefix: String) async throws(RBDError) -> [String: String]? {
+        var all: [String: String] = [:]
+        var last = prefix
+        while true {
+            let call = ClassCall.listingMetadata(after: last)
+            guard let answers = try await classCalls([call], on: ImageObject.header(ofID: id)) else { return nil }
+            let page = ClassCall.metadata(in: answers[0])
+            let ours = page.filter { $0.key.startsExactly(with: prefix) }
+            all.merge(ours) { $1 }
+            guard page.count >= 64, ours.count == page.count, let end = page.keys.sortedExactly().last else {
+                return all
+            }
+            last = end
+        }
+    }
+
     /// The metadata of an image by its id, for callers that run outside of a task.
     ///
     /// Blocks the calling thread. Implements the class call `rbd.metadata_list`.

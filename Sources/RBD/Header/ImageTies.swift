@@ -13,6 +13,10 @@ public struct ImageTies: Sendable, Hashable {
     public let hasGroupSnapshots: Bool
     /// Whether snapshots of it were deleted that clones still need; of many, as with `hasGroupSnapshots`.
     public let hasClones: Bool
+    /// The images that were cloned from its snapshots and need them.
+    public let clones: [ImageClone]
+    /// Whether there may be more of them: a pool's list was not answered, or not to this user.
+    public let hasUnseenClones: Bool
     /// The group that it belongs to, by its name, or by its id where that is all that is known.
     public let group: String?
 
@@ -23,7 +27,8 @@ public struct ImageTies: Sendable, Hashable {
 extension IOContext {
     /// What holds an image, by its id, also in the trash; `nil` if its header is missing.
     ///
-    /// One round trip for an image without snapshots and group. The image is not opened.
+    /// One round trip for an image without snapshots and group. The image is not opened. Who clones are costs a read for each
+    /// pool of the cluster, where a snapshot is protected or counts clones, and at most some seconds.
     ///
     /// Implements the class calls `rbd.get_snapcontext`, `rbd.snapshot_get`,
     /// `rbd.get_protection_status`, `rbd.image_group_get`, `rbd.group_dir_list`.
@@ -44,10 +49,10 @@ extension IOContext {
             }
             // A snapshot context has the newest first; people know them in the order in which they were made.
             rest.reverse()
-            var found: [Snapshot] = []
+            var found: [ImageSnapshot] = []
             var isChanged = false
             while !rest.isEmpty, found.count < 64, !isChanged {
-                let page = try await snapshots(Array(rest.prefix(64)), on: header)
+                let page = try await readSnapshots(Array(rest.prefix(64)), on: header)
                 rest = Array(rest.dropFirst(64))
                 found += (page ?? []).filter { $0.kind != .mirror }
                 isChanged = page == nil
@@ -55,55 +60,20 @@ extension IOContext {
             guard !isChanged else { continue }
             var group: String?
             if !groupID.isEmpty { group = try await groupName(groupID) ?? groupID }
-            let users = found.filter { $0.kind == .user || $0.kind == nil }.prefix(64)
+            let users = found.filter { $0.kind == .user || $0.kind == .other }.prefix(64)
+            let cloned = found.prefix(64).filter { $0.isProtected || $0.cloneCount > 0 }
+            let clones = await clones(of: cloned, ofImageID: id)
             return ImageTies(
                 snapshots: users.map(\.name),
                 protectedSnapshots: users.filter(\.isProtected).map(\.name),
                 hasGroupSnapshots: found.contains { $0.kind == .group },
                 hasClones: found.contains { $0.kind == .trash },
+                clones: clones.found,
+                hasUnseenClones: clones.isPartial,
                 group: group
             )
         }
         throw RBDError(call: "rbd.snapshot_get", code: .resourceBusy, subject: "\(label)/\(header)")
-    }
-
-    private struct Snapshot {
-        /// See: cls_rbd_types.h, `SnapshotNamespaceType`.
-        enum Kind: UInt32 {
-            case user
-            case group
-            case trash
-            case mirror
-        }
-
-        let name: String
-        /// Nothing for one that a later release has invented.
-        let kind: Kind?
-        let isProtected: Bool
-    }
-
-    /// Some snapshots of an image; `nil` when one of them is gone.
-    ///
-    /// See: cls_rbd_types.h, `SnapshotInfo`; `RBD_PROTECTION_STATUS_UNPROTECTED` is 0.
-    private func snapshots(_ ids: [UInt64], on header: String) async throws(RBDError) -> [Snapshot]? {
-        let calls = ids.flatMap { id in
-            var input = Encoder()
-            input.append(id)
-            return ["snapshot_get", "get_protection_status"].map { ClassCall("rbd", $0, input: input.bytes) }
-        }
-        guard let answers = try await classCalls(calls, on: header) else { return nil }
-        var found: [Snapshot] = []
-        for index in stride(from: 0, to: answers.count - 1, by: 2) {
-            var decoder = Decoder(answers[index])
-            var status = Decoder(answers[index + 1])
-            guard var info = decoder.structure(), info.number(UInt64.self) != nil, var space = info.structure(),
-                let kind = space.number(UInt32.self), let name = info.string(),
-                let protection = status.number(UInt8.self)
-            else { throw RBDError(call: "rbd.snapshot_get", code: .ioError, subject: "\(label)/\(header)") }
-            let isProtected = protection != 0
-            found.append(Snapshot(name: name, kind: Snapshot.Kind(rawValue: kind), isProtected: isProtected))
-        }
-        return found
     }
 
     /// A group's name, where the group is in this pool and one of its first 1024.

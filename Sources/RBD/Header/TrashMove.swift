@@ -1,5 +1,6 @@
 public import RADOS
 internal import SystemPackage
+public import Timestamps
 
 extension IOContext {
     /// Moves an image to the trash without opening it, if it is a plain image and no client holds its lock.
@@ -47,7 +48,10 @@ extension IOContext {
             } catch {
                 guard error.isAlreadyThere else { throw RBDError(error) }
                 // Another process was killed while moving it, or is moving it now; the next steps are the same for all.
-                guard let record = try await trashRecord(ofID: id), record.state == .moving else { return nil }
+                guard let record = try await trashRecord(ofID: id) else { return nil }
+                // It has been moved meanwhile: librbd would find no image of that name.
+                if record.state == .normal, try await imageID(named: name) != id { return record.deletedAt }
+                guard record.state == .moving else { return nil }
                 isOurEntry = false
                 time = record.deletedAt
             }

@@ -1,6 +1,7 @@
 public import Blocking
 public import RADOS
 internal import SystemPackage
+internal import Timestamps
 
 /// Empties images in the trash, so that librbd finds them with size zero and only has to remove their headers.
 ///
