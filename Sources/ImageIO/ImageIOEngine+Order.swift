@@ -45,7 +45,7 @@ extension ImageIOEngine {
             }
             // That change has ended meanwhile; look for another one.
         }
-        startOrHold(slot)
+        startOrPostpone(slot)
     }
 
     /// The latest change before this request that it must wait for, with its sequence number.

@@ -1,4 +1,3 @@
-internal import Glibc
 package import RBD
 internal import Synchronization
 
@@ -30,23 +29,23 @@ package final class ImageIOEngine: @unchecked Sendable {
     let target: any RequestTarget
     let memory: SharedRequestMemory
     let slots: UnsafeMutablePointer<IORequest.Slot>
-    let held: HeldWrites
+    let postponed: PostponedWrites
     let blocks = ChangedBlocks()
     let changes = StepAtomic<Int>(0)
     let writesUnderWay = StepAtomic<Int>(0)
     let writesAtOnce: Int
-    private let handler: @Sendable (IORequest) -> Void
-    private let free = FreeStack()
+    let handler: @Sendable (IORequest) -> Void
+    let free = FreeStack()
     // What only limits and people depend on is no step for a test.
-    private let running = Atomic<Int>(0)
-    private let unstableBytes = Atomic<Int>(0)
+    let running = Atomic<Int>(0)
+    let unstableBytes = Atomic<Int>(0)
     private let writesSinceFlush = Atomic<Int>(0)
     private let starved = Atomic<Int>(0)
     private let room = Room()
-    private let flushesLibrary: Bool
+    let flushesLibrary: Bool
     private let acknowledgesEarly: Bool
 
-    /// How many acknowledged writes are sent at once before further ones are held.
+    /// How many acknowledged writes are sent at once before further ones are postponed.
     ///
     /// More writes at once use the OSDs better: with three OSDs, 128 took 1.5 times as long as 512.
     private static let writesAtOnce = 512
@@ -83,7 +82,7 @@ package final class ImageIOEngine: @unchecked Sendable {
         )
     }
 
-    /// Prepares the requests for any target; at most `writesAtOnce` acknowledged writes are sent before further ones are held.
+    /// Prepares the requests for any target; at most `writesAtOnce` acknowledged writes are sent before further ones are postponed.
     init(
         target: any RequestTarget,
         memory: SharedRequestMemory,
@@ -95,7 +94,7 @@ package final class ImageIOEngine: @unchecked Sendable {
         self.target = target
         self.writesAtOnce = writesAtOnce
         self.memory = memory
-        held = HeldWrites(places: memory.count)
+        postponed = PostponedWrites(places: memory.count)
         self.handler = handler
         flushesLibrary = hasJournal
         self.acknowledgesEarly = acknowledgesEarly
@@ -181,7 +180,7 @@ package final class ImageIOEngine: @unchecked Sendable {
             advance(slot)
             return .pending
         }
-        let isEarly = slot.pointee.kind == .write && !isDurable && claimUnstable(slot.pointee.length)
+        let isEarly = slot.pointee.kind == .write && !isDurable && reserveUnstable(slot.pointee.length)
         slot.pointee.isAcknowledged = isEarly
         publish(slot)
         // From here on the request may end and be reused at any time.
@@ -196,100 +195,7 @@ package final class ImageIOEngine: @unchecked Sendable {
         handler(request)
     }
 
-    /// Sends again the writes that another server acknowledged and the cluster had not made stable; returns their
-    /// number.
-    ///
-    /// Must be called first. Does not wait: later requests are ordered after these writes.
-    package func writeAgain() -> Int {
-        var left: [UnsafeMutablePointer<IORequest.Slot>] = []
-        for index in 0..<memory.count {
-            let sequence = memory.sequence(of: index).pointee.load(ordering: .acquiring)
-            let length = memory.length(of: index).pointee.load(ordering: .relaxed)
-            guard sequence != 0 else { continue }
-            let slot = slots + index
-            guard length & SharedRequestMemory.acknowledgedBit != 0 else {
-                // The kernel got no answer to it and sends it again.
-                memory.sequence(of: index).pointee.store(0, ordering: .releasing)
-                free.push(slot)
-                continue
-            }
-            slot.pointee.kind = .write
-            slot.pointee.isAcknowledged = true
-            slot.pointee.sequence = sequence
-            slot.pointee.offset = memory.offset(of: index).pointee.load(ordering: .relaxed)
-            slot.pointee.length = length & ~SharedRequestMemory.acknowledgedBit
-            running.add(1, ordering: .relaxed)
-            unstableBytes.add(Int(slot.pointee.length), ordering: .relaxed)
-            publish(slot)
-            left.append(slot)
-        }
-        memory.counter(.writtenAgain).pointee.add(UInt64(left.count), ordering: .relaxed)
-        for slot in left.sorted(by: { $0.pointee.sequence < $1.pointee.sequence }) { advance(slot) }
-        return left.count
-    }
-
-    /// Adds one to how often a server took over, or made a connection anew.
-    package func note(succession: Bool) {
-        memory.counter(succession ? .successions : .reconnections).pointee.add(1, ordering: .relaxed)
-    }
-
-    /// Starts the request in librbd.
-    func start(_ slot: UnsafeMutablePointer<IORequest.Slot>) {
-        let (offset, length, buffer) = (slot.pointee.offset, slot.pointee.length, slot.pointee.buffer)
-        let call: TargetCall
-        switch slot.pointee.kind {
-        case .read: call = .read(offset: offset, length: Int(length), into: buffer)
-        case .write: call = .write(offset: offset, length: Int(length), from: buffer)
-        case .zero: call = .zero(offset: offset, length: Int(length))
-        case .discard: call = .discard(offset: offset, length: length)
-        case .flush:
-            let failure = memory.failure.pointee.load(ordering: .acquiring)
-            guard failure == 0, flushesLibrary else {
-                memory.counter(.mergedFlushes).pointee.add(1, ordering: .relaxed)
-                return finish(slot, failure == 0 ? 0 : -Int(EIO))
-            }
-            call = .flush
-        }
-        let result = target.begin(call, TargetCompletion(slot: slot))
-        if result < 0 { finish(slot, Int(result)) }
-    }
-
-    /// Ends a request, and the writes that went to the cluster with it.
-    func finish(_ slot: UnsafeMutablePointer<IORequest.Slot>, _ result: Int) {
-        let isAcknowledged = slot.pointee.isAcknowledged
-        var member = slot
-        while true {
-            let joined = member.pointee.joined
-            end(member, result)
-            guard joined != 0 else { break }
-            member = slots + Int(joined - 1)
-        }
-        guard isAcknowledged else { return }
-        writesUnderWay.wrappingSubtract(1, ordering: .sequentiallyConsistent)
-        startHeld()
-    }
-
-    /// Ends a request: answers it or releases it, and starts the requests that waited for it.
-    func end(_ slot: UnsafeMutablePointer<IORequest.Slot>, _ result: Int) {
-        slot.pointee.result = result
-        if result < 0 { memory.counter(.errors).pointee.add(1, ordering: .relaxed) }
-        let isAcknowledged = slot.pointee.isAcknowledged
-        if isAcknowledged {
-            // Only a flush can report the failure, and later writes would be out of order: so the failure stays set.
-            if result < 0 { memory.failure.pointee.store(UInt64(-result), ordering: .releasing) }
-            unstableBytes.subtract(Int(slot.pointee.length), ordering: .relaxed)
-        }
-        var waiting: UInt32 = 0
-        if slot.pointee.kind != .read, slot.pointee.kind != .flush { waiting = withdraw(slot) }
-        if isAcknowledged { release(IORequest(slot: slot)) } else { handler(IORequest(slot: slot)) }
-        while waiting != 0 {
-            let next = slots + Int(waiting - 1)
-            waiting = next.pointee.next.load(ordering: .relaxed)
-            advance(next)
-        }
-    }
-
-    private func claimUnstable(_ length: UInt64) -> Bool {
+    private func reserveUnstable(_ length: UInt64) -> Bool {
         guard acknowledgesEarly, memory.failure.pointee.load(ordering: .relaxed) == 0 else { return false }
         // A caller that flushes rarely must not have to wait for thousands of writes, and some requests must be left
         // for reads.

@@ -6,7 +6,7 @@ internal import Synchronization
     final class EngineSteps {
         /// Called before an access to the atomic at this place, with whether it only reads; returns when it may be made.
         let before: (UnsafeRawPointer, Bool) -> Void
-        /// Called after it with what the atomic held before, what it holds now, and what the thread was told.
+        /// Called after it with what the atomic had before, what it has now, and what the thread was told.
         let after: (UnsafeRawPointer, UInt64, UInt64, UInt64) -> Void
 
         init(

@@ -61,8 +61,8 @@ final class EngineWorld: Explorer.World, @unchecked Sendable {
         add(file.base, file.bytes)
         add(engine.slots, Self.places * MemoryLayout<IORequest.Slot>.stride)
         add(engine)
-        add(engine.held)
-        add(engine.held.words, Self.places * MemoryLayout<StepAtomic<UInt64>>.stride)
+        add(engine.postponed)
+        add(engine.postponed.words, Self.places * MemoryLayout<StepAtomic<UInt64>>.stride)
         add(engine.blocks)
         add(engine.blocks.counts, MemoryLayout<StepAtomic<UInt16>>.stride << 16)
         regions.sort { $0.begin > $1.begin }
@@ -192,7 +192,7 @@ final class EngineWorld: Explorer.World, @unchecked Sendable {
         check("at the end", image.bytes, at: 0, certain: ~0)
         let statistics = engine.statistics
         let isClean =
-            statistics.inFlight == 0 && statistics.unstableBytes == 0 && engine.held.count == 0
+            statistics.inFlight == 0 && statistics.unstableBytes == 0 && engine.postponed.count == 0
             && engine.changes.load(ordering: .relaxed) == 0 && file.sequences.allSatisfy { $0 == 0 }
         if !isClean { explorer.fail("a request was lost: \(statistics), \(file.sequences)") }
         self.engine = nil

@@ -41,13 +41,13 @@ struct InterleavingTests {
         Case(testDescription: "two writes, ended by two threads in either order") {
             Scenario(fronts: [[write(1, 0..<16), write(2, 16..<32)]], clusterThreads: 2)
         },
-        Case(testDescription: "a held write takes in a later one") {
+        Case(testDescription: "a postponed write takes in a later one") {
             Scenario(before: [write(1, 0..<16), write(2, 16..<32)], fronts: [[write(3, 16..<32)]], writesAtOnce: 1)
         },
     ]
 
     static let joined = [
-        Case(testDescription: "held neighbours are sent as one") {
+        Case(testDescription: "postponed neighbours are sent as one") {
             Scenario(before: [write(1, 0..<16), write(2, 16..<32)], fronts: [[write(3, 32..<48)]], writesAtOnce: 1)
         }
     ]
@@ -68,7 +68,7 @@ struct InterleavingTests {
     func everyOrder(_ each: Case) throws { try explore(each) }
 
     @Test(
-        "Nor with two threads, nor where writes are held or joined",
+        "Nor with two threads, nor where writes are postponed or joined",
         .enabled(if: getenv("NACRE_EVERY_ORDER") != nil, "takes minutes: tools/test races runs it"),
         arguments: cases.dropFirst(4) + joined
     )

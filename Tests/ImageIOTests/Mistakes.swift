@@ -16,9 +16,9 @@ enum Mistake: CaseIterable {
     case unordered
     /// A request that waits for a change is not started when that ends.
     case waiterForgotten
-    /// A held write is not started.
-    case heldForgotten
-    /// A write that an earlier, held one takes in ends before its bytes are copied.
+    /// A postponed write is not started.
+    case postponedForgotten
+    /// A write that an earlier, postponed one takes in ends before its bytes are copied.
     case endedBeforeTaken
     /// A successor writes the newest again first.
     case newestFirst
@@ -29,7 +29,7 @@ enum Mistake: CaseIterable {
         case .enteredTooEarly: 5
         case .unmarked, .bytesTooLate, .newestFirst, .unordered, .withdrawnWhenSent: 0
         case .waiterForgotten: 2
-        case .heldForgotten, .endedBeforeTaken: 6
+        case .postponedForgotten, .endedBeforeTaken: 6
         }
     }
 
@@ -41,7 +41,7 @@ enum Mistake: CaseIterable {
         case .bytesTooLate, .endedBeforeTaken: "killed here"
         case .unordered: "two calls at once"
         case .waiterForgotten: "never answered"
-        case .heldForgotten: "at the end"
+        case .postponedForgotten: "at the end"
         }
     }
 }
@@ -55,7 +55,7 @@ extension EngineWorld {
         let steps = EngineSteps.ofThisThread
         EngineSteps.ofThisThread = nil
         let entries = file.sequences
-        let held = (0..<Self.places).map { engine.held.sequence(at: $0) }
+        let postponed = (0..<Self.places).map { engine.postponed.sequence(at: $0) }
         let offsets = (0..<Self.places).map { memory.offset(of: $0).pointee.load(ordering: .relaxed) }
         EngineSteps.ofThisThread = steps
         for index in 0..<Self.places {
@@ -80,9 +80,9 @@ extension EngineWorld {
             case .waiterForgotten:
                 guard isEntered, image.underWay.isEmpty, image.waiting.isEmpty else { continue }
                 slot.pointee.waiting.store(WaitList.empty(slot.pointee.sequence), ordering: .relaxed)
-            case .heldForgotten:
-                guard held[index] != 0, image.underWay.isEmpty, image.waiting.isEmpty else { continue }
-                _ = engine.held.claim(held[index], at: index)
+            case .postponedForgotten:
+                guard postponed[index] != 0, image.underWay.isEmpty, image.waiting.isEmpty else { continue }
+                _ = engine.postponed.take(postponed[index], at: index)
             case .endedBeforeTaken:
                 guard place == UnsafeRawPointer(memory.buffer(of: index)) else { continue }
                 for later in 0..<Self.places where offsets[later] == slot.pointee.offset && later != index {

@@ -2,14 +2,14 @@ internal import Synchronization
 
 /// The acknowledged writes that have not been started, by their places in the engine's table.
 ///
-/// Each word is the sequence number of the write that is held at that index, or 0. The thread that changes the word to
+/// Each word is the sequence number of the write that is postponed at that index, or 0. The thread that changes the word to
 /// 0 owns the write, so each write is started once.
 ///
 /// Safe to share: the words never move and are atomics.
-final class HeldWrites: @unchecked Sendable {
+final class PostponedWrites: @unchecked Sendable {
     let words: UnsafeMutablePointer<StepAtomic<UInt64>>
     private let places: Int
-    private let holds = StepAtomic<Int>(0)
+    private let size = StepAtomic<Int>(0)
 
     init(places: Int) {
         self.places = places
@@ -22,30 +22,30 @@ final class HeldWrites: @unchecked Sendable {
         words.deallocate()
     }
 
-    /// How many there are; sequentially consistent, so that a thread that holds a write and one that ends a write see
+    /// How many there are; sequentially consistent, so that a thread that postpones a write and one that ends a write see
     /// each other's change.
-    var count: Int { holds.load(ordering: .sequentiallyConsistent) }
+    var count: Int { size.load(ordering: .sequentiallyConsistent) }
 
-    /// The sequence number of the write that is held at a place, or 0.
+    /// The sequence number of the write that is postponed at a place, or 0.
     func sequence(at place: Int) -> UInt64 { words[place].load(ordering: .acquiring) }
 
-    /// Holds a write.
-    func hold(_ sequence: UInt64, at place: Int) {
+    /// Postpones a write.
+    func postpone(_ sequence: UInt64, at place: Int) {
         words[place].store(sequence, ordering: .sequentiallyConsistent)
-        holds.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        size.wrappingAdd(1, ordering: .sequentiallyConsistent)
     }
 
-    /// Takes a write; whether it was still held.
-    func claim(_ sequence: UInt64, at place: Int) -> Bool {
+    /// Takes a write; whether it was still postponed.
+    func take(_ sequence: UInt64, at place: Int) -> Bool {
         guard sequence != 0 else { return false }
         let outcome = words[place].compareExchange(expected: sequence, desired: 0, ordering: .acquiringAndReleasing)
         guard outcome.exchanged else { return false }
-        holds.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+        size.wrappingSubtract(1, ordering: .sequentiallyConsistent)
         return true
     }
 
     /// Takes the oldest write and returns its place.
-    func claimOldest() -> Int? {
+    func takeOldest() -> Int? {
         while count > 0 {
             var (found, oldest) = (-1, UInt64.max)
             for place in 0..<places {
@@ -53,7 +53,7 @@ final class HeldWrites: @unchecked Sendable {
                 if sequence != 0, sequence < oldest { (found, oldest) = (place, sequence) }
             }
             guard found >= 0 else { return nil }
-            if claim(oldest, at: found) { return found }
+            if take(oldest, at: found) { return found }
         }
         return nil
     }
