@@ -129,6 +129,35 @@ struct OperationsTests {
         try await first.value
     }
 
+    @Test(
+        "What stands in the way is asked for before the deadline, and a silent answer is not waited for",
+        .timeLimit(.minutes(5))
+    )
+    func obstacleInTime() async throws {
+        for isTold in [true, false] {
+            let operations = Operations()
+            let (gate, silence) = (Gate(), Gate())
+            // Whoever waits for the silent answer waits for ever.
+            defer { silence.open() }
+            defer { gate.open() }
+            await #expect {
+                try await operations.run(
+                    "x",
+                    on: "k",
+                    fingerprint: "f",
+                    deadline: .now + .seconds(4),
+                    obstacle: {
+                        if !isTold { await silence.pass() }
+                        return "pool 'p' is full"
+                    }
+                ) { () async throws(VolumeError) in await gate.pass() }
+            } throws: { error in
+                guard let error = error as? VolumeError else { return false }
+                return error.code == .deadlineExceeded && error.message.contains("pool 'p' is full") == isTold
+            }
+        }
+    }
+
     @Test("A failure reaches everybody who joined, and the next call starts afresh")
     func failure() async throws {
         let operations = Operations()

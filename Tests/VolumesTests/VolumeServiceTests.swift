@@ -62,6 +62,53 @@ struct VolumeServiceTests {
         #expect(volume.capacityBytes == capacity.largestVolumeBytes)
     }
 
+    @Test("A volume grows no further than the pool of its data, and the factor of its class, let one be made")
+    func growth() async throws {
+        let service = VolumeService(store: InMemoryImageStore())
+        for (name, parameters) in [("factor", ["poolSizeFactor": "2"]), ("data", ["dataPool": "small"])] {
+            let beyond: Int64 = 50 << 30
+            var made = try request(1 << 30, parameters)
+            made.name = "pvc-\(name)"
+            let volume = try await service.createVolume(made, deadline: .now + .seconds(10))
+            for size in [beyond, 21 << 30] {
+                await #expect {
+                    _ = try await service.expandVolume(
+                        ExpandVolumeRequest(
+                            volumeID: "\(volume.id)",
+                            range: CapacityRange(requiredBytes: size, limitBytes: 0),
+                            capability: nil,
+                            credentials: made.credentials
+                        ),
+                        deadline: .now + .seconds(10)
+                    )
+                } throws: {
+                    ($0 as? VolumeError)?.code == .outOfRange && "\($0)".contains("\(parameters["dataPool"] ?? "")")
+                }
+            }
+            let grown = try await service.expandVolume(
+                ExpandVolumeRequest(
+                    volumeID: "\(volume.id)",
+                    range: CapacityRange(requiredBytes: 8 << 30, limitBytes: 0),
+                    capability: nil,
+                    credentials: made.credentials
+                ),
+                deadline: .now + .seconds(10)
+            )
+            #expect(grown.capacityBytes == 8 << 30)
+        }
+    }
+
+    @Test("A pool that is full is told as full, not as a size that can never be")
+    func fullPool() async throws {
+        let service = VolumeService(store: InMemoryImageStore())
+        await #expect {
+            _ = try await service.createVolume(request(1 << 30, ["dataPool": "full"]), deadline: .now + .seconds(10))
+        } throws: {
+            ($0 as? VolumeError)?.code == .resourceExhausted && "\($0)".contains("pool 'full' is full")
+                && !"\($0)".contains("poolSizeFactor")
+        }
+    }
+
     @Test(
         "A create that was killed before it named its image, or is an earlier release's, is completed and keeps what is there"
     )

@@ -126,6 +126,15 @@ public struct NodeExpandRequest: Sendable {
     /// What comes from a service is a sentence, so the sentence is what tells it.
     public static let lackOfCapability = "lacks CAP_SYS_RESOURCE"
 
+    /// The words of the refusal of what is mounted or mapped read-only, which grows when it is next used writable.
+    public static let keepsSize = "so its device keeps its"
+
+    /// Whether a refusal is no fault: the file system follows when the volume is used anew.
+    public static func isLater(_ error: VolumeError) -> Bool {
+        error.code == .failedPrecondition
+            && (error.message.contains(lackOfCapability) || error.message.contains(keepsSize))
+    }
+
     /// Puts it together.
     public init(
         volumeID: String,

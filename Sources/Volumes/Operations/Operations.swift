@@ -60,8 +60,8 @@ public final class Operations: Sendable {
     ///   - key: What it works on; one operation a key.
     ///   - fingerprint: Equal for calls that ask for the same; they share one run and its result.
     ///   - deadline: When this caller stops waiting; the operation itself continues.
-    ///   - obstacle: Called when a caller stops waiting, for this operation or for its turn behind it: says what the operation
-    ///     may be waiting for, within seconds.
+    ///   - obstacle: Called when a caller's deadline is near, for this operation or for its turn behind it: says what the
+    ///     operation may be waiting for, within seconds.
     ///   - body: The operation; it runs in a task of its own.
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws; `VolumeError` with `.deadlineExceeded` that tells the step and its age,
@@ -77,18 +77,21 @@ public final class Operations: Sendable {
         let waitingSince = ContinuousClock.now
         while true {
             let (entry, isOurs) = startOrFind(title, on: key, fingerprint: fingerprint, obstacle, body)
+            let reason = Eventual<String?>()
+            let question = Task { await Self.ask(entry, before: deadline, reason) }
+            defer { question.cancel() }
             let outcome = await entry.outcome.value(until: deadline)
             if isOurs || entry.fingerprint.isExactly(fingerprint) {
                 guard let outcome else {
                     let waited = ContinuousClock.now - waitingSince
-                    throw await Self.overdue(entry, waited: waited)
+                    throw await Self.overdue(entry, waited: waited, reason)
                 }
                 guard let value = try outcome.get() as? R else {
                     throw VolumeError(.internal, "\(title) joined an operation of another kind on '\(key)'")
                 }
                 return value
             }
-            guard outcome != nil else { throw await Self.busy(title, behind: entry) }
+            guard outcome != nil else { throw await Self.busy(title, behind: entry, reason) }
         }
     }
 
@@ -97,16 +100,18 @@ public final class Operations: Sendable {
     /// - Parameters:
     ///   - title: The operation for a person.
     ///   - deadline: When the caller stops waiting.
+    ///   - obstacle: As `run` has it.
     ///   - body: The operation; it must change nothing.
     /// - Returns: What `body` returns.
     /// - Throws: What `body` throws; `VolumeError` with `.deadlineExceeded`.
     public func runAlone<R: Sendable>(
         _ title: String,
         deadline: ContinuousClock.Instant,
+        obstacle: @escaping @Sendable () async -> String? = { nil },
         _ body: @escaping @Sendable () async throws(VolumeError) -> R
     ) async throws(VolumeError) -> R {
         let key = "\(title) #\(ticket.add(1, ordering: .relaxed).newValue)"
-        return try await run(title, on: key, fingerprint: title, deadline: deadline, body)
+        return try await run(title, on: key, fingerprint: title, deadline: deadline, obstacle: obstacle, body)
     }
 
     private func startOrFind<R: Sendable>(
@@ -167,9 +172,9 @@ public final class Operations: Sendable {
         return try result.get()
     }
 
-    private static func overdue(_ entry: Entry, waited: Duration) async -> VolumeError {
+    private static func overdue(_ entry: Entry, waited: Duration, _ reason: Eventual<String?>) async -> VolumeError {
         let progress = entry.progress.snapshot
-        let reason = await reason(entry)
+        let reason = await words(reason)
         return VolumeError(
             .deadlineExceeded,
             "\(entry.title) is not done after \(waited.seconds): \(progress.description) for \(progress.age.seconds)"
@@ -177,14 +182,37 @@ public final class Operations: Sendable {
         )
     }
 
-    /// What an operation may be waiting for, for the end of a sentence.
-    private static func reason(_ entry: Entry) async -> String {
-        await entry.obstacle().map { "; \($0)" } ?? ""
+    /// Who says what stands in the way takes seconds, of which a caller with a deadline has none to give.
+    private static let patience = Duration.milliseconds(3500)
+    /// How long a caller waits for it after his deadline.
+    private static let grace = Duration.milliseconds(500)
+
+    /// Asks what an operation may be waiting for, early enough for the answer to be there at the deadline.
+    private static func ask(
+        _ entry: Entry,
+        before deadline: ContinuousClock.Instant,
+        _ reason: Eventual<String?>
+    ) async {
+        let now = ContinuousClock.now
+        let begin = deadline - min(patience, max(.zero, deadline - now) * 4 / 5)
+        // Cancelled where the operation ended before.
+        guard (try? await Task.sleep(until: begin, clock: .continuous)) != nil else { return }
+        reason.resolve(.success(await entry.obstacle()))
     }
 
-    private static func busy(_ title: String, behind entry: Entry) async -> VolumeError {
+    /// What an operation may be waiting for, for the end of a sentence.
+    private static func words(_ reason: Eventual<String?>) async -> String {
+        guard case .success(let words?)? = await reason.value(until: .now + grace) else { return "" }
+        return "; \(words)"
+    }
+
+    private static func busy(
+        _ title: String,
+        behind entry: Entry,
+        _ reason: Eventual<String?>
+    ) async -> VolumeError {
         let progress = entry.progress.snapshot
-        let reason = await reason(entry)
+        let reason = await words(reason)
         return VolumeError(
             .aborted,
             "cannot \(title) yet: \(entry.title) has been under way for \((.now - entry.startedAt).seconds), "

@@ -30,7 +30,7 @@ public struct VolumeParameters: Sendable, Hashable {
 
     private static let claimKeys =
         ["pvc/name", "pvc/namespace", "pv/name"].map { ParameterKey.kubernetesPrefix + $0 }
-        + [ImageMetadataKey.kubernetesCluster]
+        + [ImageMetadataKey.kubernetesCluster, ImageMetadataKey.kubernetesVolume, ImageMetadataKey.branch]
 
     /// Checks the parameters of a StorageClass.
     ///

@@ -30,9 +30,9 @@ public protocol ControllerService: Sendable {
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> [String: String]
 
-    /// Writes on the volume's image which claim has it.
-    func setClaim(
-        _ claim: ClaimName,
+    /// Writes on the volume's image what Kubernetes says of it now: which claim has it, and what its PersistentVolume says.
+    func setNotes(
+        _ notes: [String: String],
         of volumeID: String,
         credentials: Credentials,
         deadline: ContinuousClock.Instant
@@ -96,6 +96,50 @@ public protocol ControllerService: Sendable {
     ///
     /// CSI: ControllerGetVolume.
     func status(of volumeID: String, deadline: ContinuousClock.Instant) async throws(VolumeError) -> VolumeStatus
+
+    /// Takes a snapshot of a volume, or finds the one that an earlier call with that name took.
+    ///
+    /// CSI: CreateSnapshot.
+    ///
+    /// Throws `.alreadyExists` when the name is that of a snapshot of another volume.
+    func createSnapshot(
+        _ request: CreateSnapshotRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> Snapshot
+
+    /// Removes a snapshot; succeeds if it does not exist. Volumes that were made from it stay whole.
+    ///
+    /// CSI: DeleteSnapshot.
+    ///
+    /// As the user of `credentials`, or as the service's own user.
+    func deleteSnapshot(
+        _ handle: String,
+        credentials: Credentials?,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError)
+
+    /// A snapshot; throws `.notFound` when there is none of that handle.
+    ///
+    /// CSI: GetSnapshot.
+    func snapshot(
+        _ handle: String,
+        credentials: Credentials?,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> Snapshot
+
+    /// A page of the snapshots that there are.
+    ///
+    /// CSI: ListSnapshots.
+    ///
+    /// `source` is the handle of a volume, for its snapshots alone; `maximum` is the longest page wanted, 0 for the
+    /// default; `token` is empty for the first page, otherwise the token of the page before. Throws `.aborted` for an
+    /// unknown token.
+    func snapshots(
+        of source: String?,
+        maximum: Int,
+        token: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> SnapshotPage
 }
 
 /// CSI: ControllerExpandVolumeRequest.

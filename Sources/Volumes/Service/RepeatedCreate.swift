@@ -30,7 +30,10 @@ struct RepeatedCreate: Sendable {
 
     /// What differs, for a person, after `volume 'x'`; nothing when the create asks for what there is.
     var difference: String? {
-        guard let name = wanted[ImageMetadataKey.requestName], !isUnnamed else { return nil }
+        guard let name = wanted[ImageMetadataKey.requestName] else { return nil }
+        let remedy = "ask for what it was made with, or choose another name"
+        // An image without a name was made empty: a clone gets its name and its source at once.
+        guard !isUnnamed else { return sourceDifference.map { "exists, but \($0); \(remedy)" } }
         guard let made = requestName else {
             return
                 "cannot be made: its image '\(id.image)' holds what another program put there, and was given to nacre "
@@ -41,8 +44,8 @@ struct RepeatedCreate: Sendable {
                 "cannot be made: another volume, '\(made.printable)', has the image '\(id.image)', to which both names "
                 + "lead; choose another name"
         }
-        guard let reason = useDifference ?? parameterDifference else { return nil }
-        return "exists, but \(reason); ask for what it was made with, or choose another name"
+        guard let reason = sourceDifference ?? useDifference ?? parameterDifference else { return nil }
+        return "exists, but \(reason); \(remedy)"
     }
 
     /// What the image lacks.
@@ -83,6 +86,13 @@ struct RepeatedCreate: Sendable {
         let read =
             parameter == .trashRetention ? TrashRetention(parsing: text)?.description : UInt64(text).map { "\($0)" }
         return read ?? text
+    }
+
+    private var sourceDifference: String? {
+        let key = ImageMetadataKey.source
+        guard wanted[key].map(ExactText.init) != present[key].map(ExactText.init) else { return nil }
+        let words = { (handle: String?) in handle.map { "from '\($0.printable)'" } ?? "empty" }
+        return "it was made \(words(present[key])), not \(words(wanted[key]))"
     }
 
     private var useDifference: String? {

@@ -14,6 +14,8 @@ public struct CreateVolumeRequest: Sendable {
     public var parameters: [String: String]
     /// Who we are to Ceph.
     public var credentials: Credentials
+    /// What to make it from; `nil` for an empty volume.
+    public var source: ContentSource?
 
     /// Puts a request together.
     public init(
@@ -21,13 +23,15 @@ public struct CreateVolumeRequest: Sendable {
         range: CapacityRange,
         capabilities: [VolumeCapability],
         parameters: [String: String],
-        credentials: Credentials
+        credentials: Credentials,
+        source: ContentSource? = nil
     ) {
         self.name = name
         self.range = range
         self.capabilities = capabilities
         self.parameters = parameters
         self.credentials = credentials
+        self.source = source
     }
 }
 
@@ -145,17 +149,21 @@ public struct Volume: Sendable, Hashable {
     public var context: [String: String]
     /// What its image says, in lists and queries; `nil` in the answer to a create.
     public var facts: VolumeFacts
+    /// What it was made from; `nil` if it was made empty, or that is not known.
+    public var source: ContentSource?
 
     /// Describes a volume.
     public init(
         id: VolumeID,
         capacityBytes: UInt64,
         context: [String: String] = [:],
-        facts: VolumeFacts = VolumeFacts()
+        facts: VolumeFacts = VolumeFacts(),
+        source: ContentSource? = nil
     ) {
         self.id = id
         self.capacityBytes = capacityBytes
         self.context = context
         self.facts = facts
+        self.source = source
     }
 }

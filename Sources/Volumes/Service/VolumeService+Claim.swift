@@ -25,7 +25,7 @@ public struct ClaimName: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// As an image keeps it, by ceph-csi's keys.
-    var metadata: [String: String] {
+    public var metadata: [String: String] {
         [
             ParameterKey.kubernetesPrefix + "pvc/namespace": namespace,
             ParameterKey.kubernetesPrefix + "pvc/name": name,
@@ -56,23 +56,23 @@ extension VolumeService {
         }
     }
 
-    /// Writes on the volume's image which claim has it.
-    public func setClaim(
-        _ claim: ClaimName,
+    /// Writes on the volume's image what Kubernetes says of it now.
+    public func setNotes(
+        _ notes: [String: String],
         of volumeID: String,
         credentials: Credentials,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) {
         let id = try existing(volumeID)
         try await operations.run(
-            "note claim '\(claim)' on volume '\(id)'",
+            "note what has volume '\(id)'",
             on: id.description,
-            fingerprint: "claim \(claim) \(credentials.userID)",
+            fingerprint: "notes \(notes.sorted { $0.key < $1.key }) \(credentials.userID)",
             deadline: deadline
         ) { () async throws(VolumeError) in
             enter(VolumeStep.settingMetadata, id.imageSpec)
             try await self.finding(id) { () async throws(VolumeError) in
-                try await self.store.setMetadata(claim.metadata, of: id, credentials: credentials)
+                try await self.store.setMetadata(notes, of: id, credentials: credentials)
             }
         }
     }

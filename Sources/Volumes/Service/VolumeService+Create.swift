@@ -18,18 +18,20 @@ extension VolumeService {
         let use = try FileSystemUse(request.capabilities, parameters)
         let sizeBytes = try request.range.newSizeBytes(atLeast: use.smallestBytes, for: use.description)
         let id = try handle(of: request.name, parameters)
+        let origin = try cloneOrigin(request, parameters)
         return try await operations.run(
             "create volume '\(request.name)'",
             on: id.description,
             // Two names can lead to one image, and one name can be wanted for two uses.
             fingerprint: "create \(request.name.debugDescription) \(request.range) \(request.capabilities) "
-                + "\(request.parameters.sorted { $0.key < $1.key }) \(request.credentials.userID)",
+                + "\(request.parameters.sorted { $0.key < $1.key }) \(request.credentials.userID) "
+                + "\(request.source?.description ?? "")",
             deadline: deadline,
             obstacle: { await self.store.standstill(of: id, as: request.credentials) }
         ) { () async throws(VolumeError) -> Volume in
             let made: Made
             do throws(VolumeError) {
-                made = try await self.makeImage(id, sizeBytes: sizeBytes, use, request, parameters)
+                made = try await self.makeImage(id, sizeBytes: sizeBytes, use, request, parameters, origin)
             } catch {
                 guard error.isOfMissingPlace else { throw error }
                 let hint = "; name another pool, or make this one: ceph osd pool create, then rbd pool init"
@@ -39,7 +41,8 @@ extension VolumeService {
             return Volume(
                 id: id,
                 capacityBytes: made.sizeBytes,
-                context: Self.context(id, made.parameters)
+                context: Self.context(id, made.parameters),
+                source: request.source
             )
         }
     }
@@ -78,6 +81,7 @@ extension VolumeService {
         metadata[ImageMetadataKey.poolSizeFactor] = parameters.poolSizeFactor.map { "\($0)" }
         // Also where there are none: it tells a volume whose parameters were all written from an earlier release's.
         metadata[ImageMetadataKey.nodeParameters] = NodeParameters.text(of: parameters.kept) ?? "{}"
+        metadata[ImageMetadataKey.source] = request.source?.handle
         return metadata
     }
 
@@ -93,7 +97,8 @@ extension VolumeService {
         sizeBytes: UInt64,
         _ use: FileSystemUse,
         _ request: CreateVolumeRequest,
-        _ parameters: VolumeParameters
+        _ parameters: VolumeParameters,
+        _ origin: CloneOrigin?
     ) async throws(VolumeError) -> Made {
         let metadata = Self.metadata(request, parameters)
         var isUnseen = false
@@ -103,6 +108,7 @@ extension VolumeService {
             case .present(let record):
                 guard let present = try await store.metadata(of: id, credentials: request.credentials) else { continue }
                 guard ImageOrigin(present, of: id).isOurs else {
+                    guard try await !removeHalfMadeClone(id, request) else { continue }
                     // It refuses an image that is not Nacre's, and marks one whose create was killed before it did so.
                     try await store.setMetadata([:], of: id, credentials: request.credentials)
                     continue
@@ -115,25 +121,18 @@ extension VolumeService {
                 enter(VolumeStep.settingMetadata, id.imageSpec)
                 // Also when nothing is missing: it refuses an image that is not Nacre's any more.
                 try await store.setMetadata(repeated.missing, of: id, credentials: request.credentials)
+                if let origin { try await store.endClone(id, of: origin, credentials: request.credentials) }
                 return Made(sizeBytes: record.sizeBytes, parameters: repeated.kept(parameters.kept))
             case .halfMade, .damaged:
+                guard try await !removeHalfMadeClone(id, request) else { continue }
                 try await mend(id, request)
             case .absent:
-                for capability in request.capabilities {
-                    let refusal = capability.mountRefusal(parameters.fileSystem, isMade: false)
-                    if let refusal { throw .invalid("cannot create volume '\(request.name)': \(refusal)") }
-                }
-                try await checkNew("create volume '\(request.name)'", sizeBytes, use, request, parameters)
-                enter(VolumeStep.creatingImage, id.imageSpec)
                 do throws(VolumeError) {
-                    try await store.createImage(
-                        id,
-                        sizeBytes: sizeBytes,
-                        layout: parameters.layout,
-                        metadata: metadata,
-                        credentials: request.credentials
+                    let new = NewImage(id: id, sizeBytes: sizeBytes, metadata: metadata, use: use)
+                    return Made(
+                        sizeBytes: try await make(new, request, parameters, origin),
+                        parameters: parameters.kept
                     )
-                    return Made(sizeBytes: sizeBytes, parameters: parameters.kept)
                 } catch {
                     guard error.code == .alreadyExists else { throw error }
                     let found = try await store.image(id, credentials: request.credentials)
@@ -146,6 +145,7 @@ extension VolumeService {
                         try? await Task.sleep(for: .milliseconds(200))
                         continue
                     }
+                    guard try await !removeHalfMadeClone(id, request) else { continue }
                     try await mend(id, request)
                 }
             }
@@ -154,6 +154,61 @@ extension VolumeService {
             .aborted,
             "cannot create image '\(id.imageSpec)': it appears and disappears, another program works on it; retry later"
         )
+    }
+
+    /// An image that is to be made.
+    private struct NewImage: Sendable {
+        let id: VolumeID
+        let sizeBytes: UInt64
+        let metadata: [String: String]
+        let use: FileSystemUse
+    }
+
+    /// Makes the image, empty or from its source, and returns its size in bytes; `.alreadyExists` if there is one.
+    private func make(
+        _ new: NewImage,
+        _ request: CreateVolumeRequest,
+        _ parameters: VolumeParameters,
+        _ origin: CloneOrigin?
+    ) async throws(VolumeError) -> UInt64 {
+        let what = "create volume '\(request.name)'"
+        if let origin {
+            let source = try await readSource(origin, new.use, request, parameters)
+            let sizeBytes = try Self.cloneSizeBytes(request, origin, source)
+            try await checkNew(what, sizeBytes, new.use, request, parameters, isMade: true)
+            enter(SnapshotStep.beginningClone, new.id.imageSpec)
+            try await store.cloneImage(
+                new.id,
+                of: origin,
+                sizeBytes: sizeBytes,
+                layout: parameters.layout,
+                metadata: new.metadata,
+                credentials: request.credentials
+            )
+            return sizeBytes
+        }
+        for capability in request.capabilities {
+            let refusal = capability.mountRefusal(parameters.fileSystem, isMade: false)
+            if let refusal { throw .invalid("cannot \(what): \(refusal)") }
+        }
+        try await checkNew(what, new.sizeBytes, new.use, request, parameters)
+        enter(VolumeStep.creatingImage, new.id.imageSpec)
+        try await store.createImage(
+            new.id,
+            sizeBytes: new.sizeBytes,
+            layout: parameters.layout,
+            metadata: new.metadata,
+            credentials: request.credentials
+        )
+        return new.sizeBytes
+    }
+
+    /// Whether there was what a killed clone left.
+    private func removeHalfMadeClone(
+        _ id: VolumeID,
+        _ request: CreateVolumeRequest
+    ) async throws(VolumeError) -> Bool {
+        try await store.removeHalfMadeClone(id, credentials: request.credentials)
     }
 
     private func mend(_ id: VolumeID, _ request: CreateVolumeRequest) async throws(VolumeError) {

@@ -38,7 +38,17 @@ extension VolumeService {
             deadline: deadline,
             obstacle: { await self.store.standstill(of: id, as: credentials) }
         ) { () async throws(VolumeError) in
-            try await self.store.trashImage(id, noting: notes, credentials: credentials)
+            do throws(VolumeError) {
+                try await self.store.trashImage(id, noting: notes, credentials: credentials)
+            } catch {
+                guard error.isOfMissingPlace else { throw error }
+                // No success: a pool that was renamed has the volume still.
+                throw VolumeError(
+                    .failedPrecondition,
+                    "cannot delete volume '\(id)': \(error.message); if the pool was renamed, give it its name again; if it was "
+                        + "removed, the volume went with it, and its PersistentVolume, if there is one, can be removed by hand"
+                )
+            }
             enter(VolumeStep.answering, id.imageSpec)
         }
     }

@@ -13,15 +13,20 @@ extension VolumeService {
 
     /// Refuses a new volume that is larger than its layout, its file system or its pool allow, or that mkfs cannot make
     /// one on; names the least limit, so that a retry with it succeeds.
+    ///
+    /// With `isMade` it has a file system already.
     func checkNew(
         _ what: String,
         _ sizeBytes: UInt64,
         _ use: FileSystemUse,
         _ request: CreateVolumeRequest,
-        _ parameters: VolumeParameters
+        _ parameters: VolumeParameters,
+        isMade: Bool = false
     ) async throws(VolumeError) {
         let largest = parameters.layout.largestBytes
         var refusals = use.sizeRefusal(what, sizeBytes).map { [(use.largestBytes, $0)] } ?? []
+        // The file system of a source has its own limits, which growing it meets.
+        if isMade { refusals = [] }
         if sizeBytes > largest {
             let refusal = VolumeError(
                 .outOfRange,
@@ -41,7 +46,7 @@ extension VolumeService {
         )
         if let found { refusals.append(found) }
         if let least = refusals.min(by: { $0.0 < $1.0 }) { throw least.1 }
-        if let reason = await use.mkfsRefusal(sizeBytes, trial) {
+        if !isMade, let reason = await use.mkfsRefusal(sizeBytes, trial) {
             throw .invalid("cannot \(what): \(reason); correct the class")
         }
     }
@@ -74,7 +79,7 @@ extension VolumeService {
         return BlankLimit(largestBytes: use.largestBytes, refusal: refusal)
     }
 
-    /// Refuses growth beyond what the volume's pool allows; the factor of its class is recorded on the image.
+    /// Refuses growth beyond what the pool of the volume's data allows, as for a new one; the factor of its class is recorded on the image.
     func checkGrowth(_ id: VolumeID, to sizeBytes: UInt64, _ credentials: Credentials) async throws(VolumeError) {
         let pool = PoolAddress(clusterID: id.clusterID, pool: id.pool)
         let what = "expand volume '\(id)'"
@@ -82,14 +87,16 @@ extension VolumeService {
         let remedy =
             "raise the factor (0 for no limit): rbd image-meta set \(id.imageSpec.shellWord) "
             + "\(ImageMetadataKey.poolSizeFactor) 0"
-        guard await poolRefusal(what, sizeBytes, in: pool, nil, credentials, otherwise: remedy) != nil else { return }
-        // Its data may be in another pool, or its class may have raised the limit.
         let metadata = try await store.metadata(of: id, credentials: credentials) ?? [:]
         var factor: UInt64?
         if let text = metadata[ImageMetadataKey.poolSizeFactor] {
             factor = UInt64(text)
             let (key, image) = (ImageMetadataKey.poolSizeFactor, id.imageSpec.shellWord)
-            guard factor != nil else {
+            if factor == nil {
+                // What any factor allows needs none.
+                guard await poolRefusal(what, sizeBytes, in: pool, 1, credentials, otherwise: remedy) != nil else {
+                    return
+                }
                 throw VolumeError(
                     .failedPrecondition,
                     "cannot \(what): its image's metadata '\(key)' says '\(text.printable)', which is not a whole number; "
@@ -97,7 +104,10 @@ extension VolumeService {
                 )
             }
         }
-        let data = try await presentImage(id, credentials: credentials).dataPool
+        guard factor != 0 else { return }
+        // Its data may be in a pool that is smaller than its header's, or larger.
+        let state = try await store.image(id, credentials: credentials)
+        let data: String? = if case .present(let record) = state { record.dataPool } else { nil }
         let dataPool = PoolAddress(clusterID: id.clusterID, pool: data ?? id.pool)
         if let (_, refusal) = await poolRefusal(
             what,
@@ -141,6 +151,10 @@ extension VolumeService {
         guard multiple > 0, sizeBytes / multiple >= known,
             let largest = await largestBytes(in: pool, factor, credentials), sizeBytes > largest
         else { return nil }
+        // A full pool can hold nothing, however much is asked for; with room, the same may be allowed.
+        if let lack = await store.lackOfRoom(in: pool, as: credentials) {
+            return (0, VolumeError(.resourceExhausted, "cannot \(what) with \(sizeBytes.inBinaryUnits): \(lack)"))
+        }
         let unit = CapacityRange.granularityBytes
         let refusal = VolumeError(
             .outOfRange,

@@ -53,7 +53,14 @@ extension VolumeService {
         // With a cluster missing, another page follows that says so.
         let isLast = found.images.count <= limit && found.missing.isEmpty
         return VolumePage(
-            volumes: page.map { Volume(id: $0.id, capacityBytes: $0.sizeBytes, facts: $0.facts) },
+            volumes: page.map { image in
+                Volume(
+                    id: image.id,
+                    capacityBytes: image.sizeBytes,
+                    facts: image.facts,
+                    source: ContentSource(metadata: image.facts.source)
+                )
+            },
             nextToken: isLast ? "" : page.last.map { ImageCursor($0.id, missing: found.missing).token } ?? ""
         )
     }
@@ -86,7 +93,16 @@ extension VolumeService {
             )
         }
         let wanted = pool
-        let available = try await query("read capacity", deadline) { () async throws(VolumeError) in
+        // Of one cluster, another that is silent is no reason.
+        var obstacle: (@Sendable () async -> String?)?
+        let any = wanted.flatMap {
+            try? VolumeID(clusterID: $0.clusterID, pool: $0.pool, namespace: "", image: "any")
+        }
+        if let any {
+            let store = store
+            obstacle = { await store.standstill(of: any, as: credentials) }
+        }
+        let available = try await query("read capacity", deadline, obstacle: obstacle) { () async throws(VolumeError) in
             enter(VolumeStep.readingCapacity, wanted?.pool ?? "any")
             return try await self.store.availableBytes(in: wanted, as: credentials)
         }
@@ -103,7 +119,9 @@ extension VolumeService {
     ) async throws(VolumeError) -> VolumeStatus {
         guard !volumeID.isEmpty else { throw .invalid("volume id is missing") }
         let id = try existing(volumeID)
-        return try await query("get volume '\(id)'", deadline) { () async throws(VolumeError) in
+        let store = store
+        let obstacle: @Sendable () async -> String? = { await store.standstill(of: id, as: nil) }
+        return try await query("get volume '\(id)'", deadline, obstacle: obstacle) { () async throws(VolumeError) in
             enter(VolumeStep.lookingUp, id.imageSpec)
             let state = try await self.finding(id) { () async throws(VolumeError) in
                 try await self.store.image(id, credentials: nil)
@@ -126,7 +144,12 @@ extension VolumeService {
             case .present(let record):
                 let condition = try await self.store.condition(of: id)
                 let facts = try await self.store.facts(of: id)
-                let volume = Volume(id: id, capacityBytes: record.sizeBytes, facts: facts)
+                let volume = Volume(
+                    id: id,
+                    capacityBytes: record.sizeBytes,
+                    facts: facts,
+                    source: ContentSource(metadata: facts.source)
+                )
                 return VolumeStatus(volume: volume, condition: condition)
             }
         }
@@ -136,9 +159,16 @@ extension VolumeService {
     private func query<R: Sendable>(
         _ title: String,
         _ deadline: ContinuousClock.Instant,
+        obstacle: (@Sendable () async -> String?)? = nil,
         _ body: @escaping @Sendable () async throws(VolumeError) -> R
     ) async throws(VolumeError) -> R {
-        try await operations.runAlone(title, deadline: deadline, body)
+        let store = store
+        return try await operations.runAlone(
+            title,
+            deadline: deadline,
+            obstacle: obstacle ?? { await store.clustersSilence() },
+            body
+        )
     }
 }
 

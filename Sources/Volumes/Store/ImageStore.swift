@@ -5,7 +5,7 @@ public import Secrets
 ///
 /// Implemented on RBD by `CephVolumes` and in memory by the tests; one behaviour suite runs on both. Every call may
 /// find an incomplete image that a killed process left; every call may be repeated.
-public protocol ImageStore: Sendable {
+public protocol ImageStore: SnapshotStore {
     /// The RADOS namespace that the configuration gives a cluster; empty for the default one.
     ///
     /// Throws `.invalidArgument` for a cluster that the configuration does not name.
@@ -62,13 +62,15 @@ public protocol ImageStore: Sendable {
     /// it is not Nacre's. The image is then unchanged.
     ///
     /// An image that is kept in the trash for a while gets `notes` as metadata.
+    ///
+    /// An image with snapshots of Nacre's is not moved, but renamed, and kept for as long as it has any, or clones.
     func trashImage(
         _ id: VolumeID,
         noting notes: [String: String],
         credentials: Credentials
     ) async throws(VolumeError)
 
-    /// Up to `limit` images, in a fixed order, after the one named by `cursor`.
+    /// Up to `limit` images, in a fixed order, after the one named by `cursor`; one that lacks its header has no bytes.
     ///
     /// A cluster that cannot be listed is passed over, so that the others are. It is named in the page, and thrown once
     /// there is nothing else: a list never ends well that lacks a cluster.
@@ -81,19 +83,31 @@ public protocol ImageStore: Sendable {
     /// What is known of an image beyond its size; throws `.notFound` when it is gone.
     func facts(of id: VolumeID) async throws(VolumeError) -> VolumeFacts
 
-    /// A pool's capacity in bytes, after replication: used and free.
+    /// A pool's capacity in bytes, after replication: used and free, and not more than its quota.
     func poolBytes(_ pool: PoolAddress, as credentials: Credentials?) async throws(VolumeError) -> UInt64
+
+    /// Why a pool takes no more data, in words; `nil` if it does, or if that is not known. Answers within seconds.
+    func lackOfRoom(in pool: PoolAddress, as credentials: Credentials?) async -> String?
 
     /// An image's condition in words; throws `.notFound` when it is gone.
     func condition(of id: VolumeID) async throws(VolumeError) -> VolumeCondition
 
     /// Why calls on an image are not answered, in words; `nil` if no reason is known. Answers within seconds.
     func standstill(of id: VolumeID, as credentials: Credentials?) async -> String?
+
+    /// Which clusters' monitors do not answer, in words; `nil` if all do, or that is not known. Answers within seconds.
+    func clustersSilence() async -> String?
 }
 
 extension ImageStore {
     /// Nothing is known.
     public func standstill(of id: VolumeID, as credentials: Credentials?) async -> String? { nil }
+
+    /// There is room.
+    public func lackOfRoom(in pool: PoolAddress, as credentials: Credentials?) async -> String? { nil }
+
+    /// All answer.
+    public func clustersSilence() async -> String? { nil }
 
     /// Nothing has the name of an image that is not there.
     public func namesake(of id: VolumeID, credentials: Credentials?) async -> String? { nil }
@@ -246,7 +260,7 @@ public struct ImagePage: Sendable, Hashable {
 public struct ListedImage: Sendable, Hashable {
     /// Its handle.
     public var id: VolumeID
-    /// Its size in bytes.
+    /// Its size in bytes; 0 for an image without a header, which was never finished or is damaged.
     public var sizeBytes: UInt64
     /// What else is known of it.
     public var facts: VolumeFacts

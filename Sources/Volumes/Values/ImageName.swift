@@ -21,14 +21,34 @@ public enum ImageName {
     /// - Returns: The name.
     /// - Throws: `VolumeError` with `.invalidArgument` for a name that CSI does not allow.
     public static func image(forRequest requestName: String, prefix: String) throws(VolumeError) -> String {
-        guard !requestName.isEmpty else { throw .invalid("volume name is missing") }
+        try check(requestName, of: "volume")
+        return prefix + uuid(forRequest: requestName)
+    }
+
+    /// What the names of Nacre's snapshots begin with.
+    public static let snapshotPrefix = "csi-snap-"
+
+    /// What the names of snapshots begin with that are there while a volume is cloned.
+    public static let clonePrefix = "csi-clone-"
+
+    /// The snapshot's name for a request: `csi-snap-` and the UUID in `snapshot-<uuid>`, or a version-5 UUID of the name.
+    ///
+    /// - Parameter requestName: 1 to 128 bytes without control characters.
+    /// - Returns: The name.
+    /// - Throws: `VolumeError` with `.invalidArgument` for a name that CSI does not allow.
+    public static func snapshot(forRequest requestName: String) throws(VolumeError) -> String {
+        try check(requestName, of: "snapshot")
+        return snapshotPrefix + uuid(forRequest: requestName, behind: "snapshot-")
+    }
+
+    private static func check(_ requestName: String, of what: String) throws(VolumeError) {
+        guard !requestName.isEmpty else { throw .invalid("\(what) name is missing") }
         guard requestName.utf8.count <= longestRequestBytes else {
-            throw .invalid("volume name has \(requestName.utf8.count) bytes, the limit is \(longestRequestBytes)")
+            throw .invalid("\(what) name has \(requestName.utf8.count) bytes, the limit is \(longestRequestBytes)")
         }
         guard !requestName.holdsControlCharacters else {
-            throw .invalid("volume name '\(requestName.printable)' holds a control character")
+            throw .invalid("\(what) name '\(requestName.printable)' holds a control character")
         }
-        return prefix + uuid(forRequest: requestName)
     }
 
     /// Whether an image's name ends in a UUID, as the names that Nacre makes do.
@@ -43,11 +63,8 @@ public enum ImageName {
         name.isExactly(request) || name.endsExactly(with: uuid(forRequest: request))
     }
 
-    private static func uuid(forRequest requestName: String) -> String {
-        let parts = requestName.utf8.dropFirst(4)
-        if requestName.startsExactly(with: "pvc-"), isUUID(parts) {
-            return String(requestName.dropFirst(4))
-        }
+    private static func uuid(forRequest requestName: String, behind prefix: String = "pvc-") -> String {
+        if let rest = requestName.behind(prefix), isUUID(rest.utf8) { return rest }
         return versionFive(of: requestName)
     }
 
@@ -66,8 +83,10 @@ public enum ImageName {
         }
     }
 
-    /// RFC 9562 §5.5.
-    static func versionFive(of name: String) -> String {
+    /// The UUID of a name in Nacre's namespace: the same name gives the same.
+    ///
+    /// See: RFC 9562 §5.5.
+    package static func versionFive(of name: String) -> String {
         var hash = Insecure.SHA1()
         hash.update(data: namespaceUUID)
         hash.update(data: Array(name.utf8))

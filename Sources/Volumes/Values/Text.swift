@@ -1,17 +1,4 @@
-extension Unicode.Scalar {
-    /// Whether the scalar is a control character (C0, DEL, C1) or a line or paragraph separator.
-    package var isControl: Bool {
-        value < 0x20 || (0x7F...0x9F).contains(value) || value == 0x2028 || value == 0x2029
-    }
-
-    /// Whether the scalar changes the direction in which what follows is read, so that a name looks like another.
-    ///
-    /// See: Unicode Standard Annex 9, explicit directional formatting.
-    package var isDirectional: Bool {
-        [0x061C, 0x200E, 0x200F].contains(value) || (0x202A...0x202E).contains(value)
-            || (0x2066...0x2069).contains(value)
-    }
-}
+internal import ExactText
 
 extension String {
     /// The string in a form for one line of a message: control and directional characters as `\u{…}`, at most 160 characters.

@@ -19,6 +19,8 @@ public struct VolumeFacts: Sendable, Hashable {
     public var nodeParameters: [String: String]
     /// The uid of the namespace `kube-system` of the Kubernetes cluster that uses it.
     public var kubernetesCluster: String?
+    /// What it was made from, the handle of a snapshot or of a volume; `nil` if it was made empty.
+    public var source: String?
     /// Who uses it: nodes by their names, other clients by their addresses; sorted.
     public var users: [String]
 
@@ -31,6 +33,7 @@ public struct VolumeFacts: Sendable, Hashable {
         fileSystem = metadata[ImageMetadataKey.fileSystem] ?? metadata[ImageMetadataKey.format].flatMap(Self.made)
         nodeParameters = NodeParameters.parameters(in: metadata[ImageMetadataKey.nodeParameters])
         kubernetesCluster = metadata[ImageMetadataKey.kubernetesCluster]
+        source = metadata[ImageMetadataKey.source]
         trashSeconds = metadata[ImageMetadataKey.trashRetention].flatMap(TrashRetention.init).map { Int64($0.seconds) }
         self.createdAt = createdAt ?? metadata[Self.createdKey].flatMap(Int64.init)
         self.users = users
@@ -67,6 +70,7 @@ public struct VolumeFacts: Sendable, Hashable {
         context[ImageMetadataKey.fileSystem] = fileSystem
         context[ImageMetadataKey.nodeParameters] = NodeParameters.text(of: nodeParameters)
         context[ImageMetadataKey.kubernetesCluster] = kubernetesCluster
+        context[ImageMetadataKey.source] = source
         context[ImageMetadataKey.trashRetention] = trashSeconds.map { "\($0)" }
         context[Self.createdKey] = createdAt.map { "\($0)" }
         return context

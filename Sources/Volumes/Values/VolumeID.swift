@@ -110,14 +110,19 @@ public struct VolumeID: Sendable, Hashable, CustomStringConvertible {
         namespace.isEmpty ? "\(pool)/\(image)" : "\(pool)/\(namespace)/\(image)"
     }
 
+    /// The name of what a node has of it below a directory of ours: `clusterID@pool@namespace@image`.
+    ///
+    /// The handle can be derived from it, because no part holds an `@`.
+    public var directoryName: String { [clusterID, pool, namespace, image].joined(separator: "@") }
+
     /// Characters that have a special meaning in Ceph's image specs, in file names or in the handle.
-    private static func check(_ part: String, _ value: String) throws(VolumeError) {
-        guard !value.isEmpty else { throw .invalid("\(part) of a volume handle is empty") }
+    static func check(_ part: String, _ value: String, of what: String = "volume handle") throws(VolumeError) {
+        guard !value.isEmpty else { throw .invalid("\(part) of a \(what) is empty") }
         guard !value.isExactly("."), !value.isExactly("..") else {
-            throw .invalid("\(part) of a volume handle is '\(value)', which is not a name")
+            throw .invalid("\(part) of a \(what) is '\(value)', which is not a name")
         }
         for scalar in value.unicodeScalars where scalar.isControl || scalar == "/" || scalar == "@" {
-            throw .invalid("\(part) '\(value.printable)' of a volume handle holds a control character, '/' or '@'")
+            throw .invalid("\(part) '\(value.printable)' of a \(what) holds a control character, '/' or '@'")
         }
     }
 }
