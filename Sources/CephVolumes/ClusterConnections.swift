@@ -4,6 +4,7 @@ public import Logging
 internal import RADOS
 public import Secrets
 internal import Synchronization
+internal import SystemPackage
 public import Volumes
 
 /// The connections to Ceph, one for a cluster and a user, shared by all that work there.
@@ -43,6 +44,7 @@ public final class ClusterConnections: Sendable {
         /// Once it is up.
         var connection: ObjectIdentifier?
         var lastUse: ContinuousClock.Instant
+        let begun = ContinuousClock.now
     }
 
     private struct State {
@@ -50,12 +52,18 @@ public final class ClusterConnections: Sendable {
         var pools: [ExactText: BlockingPool] = [:]
         var monitorPools: [ExactText: BlockingPool] = [:]
         var blocklistings = 0
+        /// Whose last connection no monitor answered, and when that was given up.
+        var unanswered: [Key: ContinuousClock.Instant] = [:]
         /// For calls that may have to wait for another client.
         var waitingPools: [ExactText: BlockingPool] = [:]
     }
 
     /// Monitors answer in milliseconds, or their time limit passes.
     private static let monitorThreads = 4
+    /// Monitors that answer do so before this.
+    private static let promptness = Duration.milliseconds(1500)
+    /// For so long counts that none answered.
+    private static let memory = Duration.seconds(30)
 
     private let state = Mutex(State())
     private let configuration: ClusterConfiguration
@@ -96,11 +104,17 @@ public final class ClusterConnections: Sendable {
         if !isUp { enter(VolumeStep.connecting, clusterID) }
         do {
             let link = try await task.value
-            if !isUp { remember(task, link.connection, clusterID, credentials.userID) }
+            if !isUp {
+                remember(task, link.connection, clusterID, credentials.userID)
+                noteAnswer(from: clusterID, to: credentials.userID, isSilence: false)
+            }
             return link
         } catch {
             forget(task, clusterID, credentials.userID)
-            if let error = error as? RADOSError { throw ErrorMapping.connecting(to: entry, as: credentials, error) }
+            if let error = error as? RADOSError {
+                noteAnswer(from: clusterID, to: credentials.userID, isSilence: error.code == .timedOut)
+                throw ErrorMapping.connecting(to: entry, as: credentials, error)
+            }
             throw VolumeError(.internal, "cannot connect to cluster '\(clusterID)'")
         }
     }
@@ -125,6 +139,28 @@ public final class ClusterConnections: Sendable {
                 Description(clusterID: key.clusterID, userID: key.userID, idle: .now - entry.lastUse)
             }
         }
+    }
+
+    /// The clusters with a connection that is being made, for whose monitors somebody waits.
+    var awaitedClusters: [ClusterEntry] {
+        let awaited = state.withLock { state in state.entries.filter { $0.value.connection == nil }.map(\.key.clusterID)
+        }
+        return configuration.clusters.filter { awaited.containsExactly($0.clusterID) }
+    }
+
+    /// Whether a user waits for a connection that no monitor answers, or has waited in vain a moment ago.
+    func isSilent(_ clusterID: String, to userID: String) -> Bool {
+        state.withLock { state in
+            let key = Key(clusterID: clusterID, userID: userID)
+            if let entry = state.entries[key], entry.connection != nil { return false }
+            if let failure = state.unanswered[key], failure + Self.memory > .now { return true }
+            return state.entries[key].map { $0.begun + Self.promptness < .now } ?? false
+        }
+    }
+
+    private func noteAnswer(from clusterID: String, to userID: String, isSilence: Bool) {
+        let key = Key(clusterID: clusterID, userID: userID)
+        state.withLock { $0.unanswered[key] = isSilence ? .now : nil }
     }
 
     /// What the threads of every cluster have to do, a cluster each.
@@ -186,6 +222,7 @@ public final class ClusterConnections: Sendable {
                 }
                 return ClusterLink(
                     clusterID: cluster.clusterID,
+                    monitors: cluster.monitors,
                     connection: connection,
                     threads: pool,
                     monitorThreads: monitorPool,

@@ -8,6 +8,8 @@ internal import Volumes
 public struct ClusterLink: Sendable {
     /// The cluster's key in config.json.
     public let clusterID: String
+    /// Its monitors' addresses, as config.json has them.
+    let monitors: [String]
     let connection: Cluster
     /// The threads for calls that block on this cluster.
     public let threads: BlockingPool
@@ -28,6 +30,13 @@ public struct ClusterLink: Sendable {
         let address = (try? connection.addresses()).map { " as \($0)" } ?? ""
         drop(connection)
         return ErrorMapping.failing("\(doing)\(address)", error).mended()
+    }
+
+    /// Converts the failure of a question to the monitors; `doing` is such as `cannot read the status of cluster 'c'`.
+    func failing(_ doing: String, asking error: RADOSError) -> VolumeError {
+        guard error.code == .timedOut else { return ErrorMapping.failing(doing, RBDError(error)) }
+        let silence = ErrorMapping.silence(ofCluster: clusterID, at: monitors)
+        return VolumeError(.unavailable, "\(doing): \(silence) (\(error.call): \(error.code.name))")
     }
 
     /// Runs a question to the monitors.

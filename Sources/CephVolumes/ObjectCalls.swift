@@ -1,9 +1,10 @@
 internal import RADOS
 
-/// Where images are created and moved to the trash by class calls, without librbd.
+/// Where images are created, cloned and moved to the trash by class calls, without librbd.
 ///
 /// The class calls on images are librbd's private protocol. So they are used only on releases on which Nacre's tests
-/// have compared the results with those of `rbd create` and `rbd trash mv`; on other releases librbd does the work.
+/// have compared the results with those of `rbd create`, `rbd clone` and `rbd trash mv`; on other releases librbd does
+/// the work.
 public enum ObjectCalls: Sendable {
     /// On clusters whose OSDs are all of a tested release or newer, and not beyond the newest tested one.
     case onTestedReleases

@@ -14,15 +14,15 @@ extension RBDImageStore {
         ifBlank blank: BlankLimit?,
         credentials: Credentials
     ) async throws(VolumeError) -> UInt64 {
-        let place = try await place(of: id, as: credentials)
-        guard let imageID = try await imageID(place), let marks = try await place.marks(imageID) else {
+        let place = try await access.place(of: id, as: credentials)
+        guard let imageID = try await place.imageID(), let marks = try await place.marks(imageID) else {
             throw VolumeError(.notFound, "cannot grow image '\(id.imageSpec)': it is not there")
         }
         try await place.requireOurs("grow image", imageID, marks)
         try await place.refuseIfLockedByHand("grow image", imageID)
         let largest = try await largestImageBytes(place, imageID)
         let outcome = try await place.waiting("grow image") { (context) throws(RBDError) -> Growth in
-            let head = try Self.head(of: id.image, in: context)
+            let head = try context.head(of: id.image)
             guard head.sizeBytes < sizeBytes else { return .done(head.sizeBytes) }
             let limit = GrowthLimit(head)
             // The least of the limits, so that a retry with what is named succeeds.
@@ -56,17 +56,6 @@ extension RBDImageStore {
         }
     }
 
-    /// The beginning of an image and its size.
-    ///
-    /// Read through a handle that cannot write. To read through one that can, librbd wants the exclusive lock where the
-    /// image has a journal, and a client that writes without pause does not let go of it.
-    static func head(of image: String, in context: IOContext) throws(RBDError) -> MemorySource {
-        let opened = try Image.open(image, in: context, access: .readOnly)
-        defer { opened.close() }
-        let size = try opened.sizeBytes()
-        return MemorySource(sizeBytes: size, parts: [(0, try opened.bytes(at: 0, count: Int(min(size, 64 << 10))))])
-    }
-
     private enum Growth: Sendable {
         case done(UInt64)
         case beyondImage
@@ -85,5 +74,18 @@ extension RBDImageStore {
                 stripeCount: header.stripeCount
             )
         }
+    }
+}
+
+extension IOContext {
+    /// The beginning of an image and its size.
+    ///
+    /// Read through a handle that cannot write. To read through one that can, librbd wants the exclusive lock where the
+    /// image has a journal, and a client that writes without pause does not let go of it.
+    func head(of image: String) throws(RBDError) -> MemorySource {
+        let opened = try Image.open(image, in: self, access: .readOnly)
+        defer { opened.close() }
+        let size = try opened.sizeBytes()
+        return MemorySource(sizeBytes: size, parts: [(0, try opened.bytes(at: 0, count: Int(min(size, 64 << 10))))])
     }
 }

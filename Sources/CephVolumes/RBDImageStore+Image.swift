@@ -10,27 +10,33 @@ extension RBDImageStore {
     ///
     /// An image that the pool's directory lists, and whose id object is gone, may hold data: it is damaged.
     public func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState {
-        let place = try await place(of: id, as: credentials)
+        let place = try await access.place(of: id, as: credentials)
         let found = try await place.trying("look up image") { () async throws(RBDError) -> ImageState? in
             guard let imageID = try await place.context.imageID(named: id.image) else {
                 // Another process deleted it: the id must not lead what follows to the old image in the trash.
                 ids.forget(id)
-                guard let listed = try await place.context.listedID(of: id.image),
-                    try await place.context.trashRecord(ofID: listed) == nil
-                else { return .absent }
+                guard let listed = try await place.context.listedID(of: id.image) else { return .absent }
+                if let entry = try await place.context.trashRecord(ofID: listed) {
+                    // A repetition of the delete ends it; of the volume's own calls none sees an image.
+                    guard credentials == nil, entry.state == .moving else { return .absent }
+                    return .halfMade("its move to the trash is under way, or was broken off: delete it again")
+                }
                 // Who makes the volume learns it when it is mended; who only looks learns it here.
-                guard credentials != nil else { return .halfMade(Self.lostName(id, listed)) }
+                guard credentials != nil else { return .halfMade(HalfMadeImages.lostName(id, listed)) }
                 // Without a header it is what a killed create left, and the next one takes it over.
                 guard try await place.context.imageHeader(id: listed) != nil else { return .absent }
-                return .damaged(Self.lostName(id, listed))
+                return .damaged(HalfMadeImages.lostName(id, listed))
             }
             let parts = try await place.context.imageParts(named: id.image, id: imageID)
             guard let header = parts.header else {
                 // Who makes the volume learns it when it is mended; who only looks learns it here.
-                guard credentials == nil, let data = try await place.context.data(ofHeaderless: imageID) else {
-                    return .halfMade("it has an id but no header")
+                let nothing = ImageState.halfMade("it has an id but no header")
+                guard credentials == nil else { return nothing }
+                let pools = try await place.context.poolsOfData(ofImageID: imageID, named: id.image)
+                guard let data = try await place.context.data(ofHeaderless: imageID, in: pools).data else {
+                    return nothing
                 }
-                return .damaged(Self.lostHeader(id, imageID, data))
+                return .damaged(HalfMadeImages.lostHeader(id, imageID, data))
             }
             ids.remember(imageID, of: id)
             guard parts.hasObjectMap || !header.features.contains(.objectMap) else {
@@ -48,19 +54,9 @@ extension RBDImageStore {
         return try await imageWithDataPool(place)
     }
 
-    /// What is said of an image whose id object is gone; all else of it may be there.
-    static func lostName(_ id: VolumeID, _ imageID: String) -> String {
-        // An encoded string: its length in four bytes, then its bytes.
-        let length = String(imageID.utf8.count, radix: 8)
-        let place = "-p \(id.pool.shellWord)" + (id.namespace.isEmpty ? "" : " -N \(id.namespace.shellWord)")
-        return "the pool's directory lists it as '\(imageID)', but its object rbd_id.\(id.image) is gone; to have it "
-            + "back with its data: printf '\\\(length)\\0\\0\\0%s' \(imageID.shellWord) | rados \(place) put "
-            + "rbd_id.\(id.image.shellWord) -"
-    }
-
     /// An image's size: two reads.
     public func sizeBytes(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> UInt64? {
-        let place = try await place(of: id, as: credentials)
+        let place = try await access.place(of: id, as: credentials)
         return try await place.trying("look up image") { () async throws(RBDError) in
             guard let imageID = try await place.context.imageID(named: id.image) else { return nil }
             return try await place.context.imageHeader(id: imageID)?.sizeBytes
@@ -92,7 +88,7 @@ extension RBDImageStore {
         metadata: [String: String],
         credentials: Credentials
     ) async throws(VolumeError) {
-        let place = try await place(of: id, as: credentials)
+        let place = try await access.place(of: id, as: credentials)
         let options = Self.options(layout)
         if let dataPool = layout.dataPool { try await checkAccess(to: dataPool, place) }
         let imageID = try await place.trying("create image", creating: layout) { () async throws(RBDError) -> String? in
@@ -106,7 +102,7 @@ extension RBDImageStore {
             )
         }
         if let imageID {
-            note(place)
+            access.note(place)
             return ids.remember(imageID, of: id)
         }
         try await place.beginMaking()
@@ -126,7 +122,7 @@ extension RBDImageStore {
 
     /// What has the name of an image that is not there, for a person; nothing when nothing has.
     public func namesake(of id: VolumeID, credentials: Credentials?) async -> String? {
-        guard let place = try? await place(of: id, as: credentials) else { return nil }
+        guard let place = try? await access.place(of: id, as: credentials) else { return nil }
         return await otherImage(of: id, place)
     }
 
@@ -138,7 +134,7 @@ extension RBDImageStore {
 
     /// librbd makes an image without looking whether this user may do anything in the pool of its data; who may not finds
     /// out when the image is deleted, and its data stays.
-    private func checkAccess(to dataPool: String, _ place: Place) async throws(VolumeError) {
+    func checkAccess(to dataPool: String, _ place: Place) async throws(VolumeError) {
         let context: IOContext
         do throws(RADOSError) {
             context = try await place.link.context(pool: dataPool, namespace: place.id.namespace)
@@ -157,17 +153,17 @@ extension RBDImageStore {
             credentials: place.credentials,
             looks: place.looks
         )
-        // Any object will do: what is asked is whether Ceph answers.
+        // No object has that name: what is asked is whether this user may write there.
         _ = try await data.trying("create data of image") { () async throws(RBDError) in
             do throws(RADOSError) {
-                return try await context.sizeBytes(of: ImageObject.directory)
+                return try await context.remove("rbd_data.nacre.probe")
             } catch {
                 throw RBDError(error)
             }
         }
     }
 
-    private static func options(_ layout: ImageLayout) -> ImageOptions {
+    static func options(_ layout: ImageLayout) -> ImageOptions {
         var options = ImageOptions()
         if let names = layout.features {
             options.features = ImageFeatures(
@@ -185,7 +181,7 @@ extension RBDImageStore {
     ///
     /// Nacre's own are all there, also behind many keys of others, which takes another read.
     public func metadata(of id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> [String: String]? {
-        let place = try await place(of: id, as: credentials)
+        let place = try await access.place(of: id, as: credentials)
         let there = try await place.trying("read the metadata of image") { () async throws(RBDError) in
             try await found(id, place)
         }
@@ -214,7 +210,7 @@ extension RBDImageStore {
         of id: VolumeID,
         credentials: Credentials
     ) async throws(VolumeError) {
-        let place = try await place(of: id, as: credentials)
+        let place = try await access.place(of: id, as: credentials)
         let there = try await place.trying("read the metadata of image") { () async throws(RBDError) in
             try await found(id, place)
         }

@@ -11,16 +11,16 @@ extension RBDImageStore {
     /// A page of images, pool by pool, read from the pools' directories in the order of their names.
     public func images(after cursor: ImageCursor?, limit: Int) async throws(VolumeError) -> ImagePage {
         // Without the service's own user nothing can be listed anywhere.
-        _ = try service.read()
+        _ = try access.service.read()
         var page = ImagePage([], missing: cursor?.missing ?? [])
         let passedOver = page.missing
-        let clusters = configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }
+        let clusters = access.configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }
             .filter { cluster in
                 cursor.map { ExactText(cluster.clusterID) >= ExactText($0.clusterID) } ?? true
                     && !passedOver.containsExactly(cluster.clusterID)
             }
-        let answers = await asking(clusters) { (cluster) throws(VolumeError) in
-            try await self.pools(of: cluster.clusterID)
+        let answers = await access.asking(clusters) { (cluster) throws(VolumeError) in
+            try await self.access.pools(of: cluster.clusterID)
         }
         for (cluster, answer) in zip(clusters, answers) {
             guard page.images.count < limit else {
@@ -38,7 +38,7 @@ extension RBDImageStore {
                     // Ceph had blocklisted the client: the next call has another.
                     guard error.isMended else { throw error }
                     page = before
-                    let pools = try await pools(of: cluster.clusterID)
+                    let pools = try await access.pools(of: cluster.clusterID)
                     try await list(pools, of: cluster, after: cursor, limit: limit, onto: &page)
                 }
             } catch {
@@ -57,12 +57,14 @@ extension RBDImageStore {
 
     /// What a list ends with that lacks clusters or pools.
     ///
-    /// - Parameter missing: Their keys, of the page.
+    /// - Parameters:
+    ///   - missing: Their keys, of the page.
+    ///   - what: What the list is of, for the message.
     /// - Returns: The error, with the code of the first of their reasons.
-    public func absence(of missing: [String]) -> VolumeError {
+    public func absence(of missing: [String], ofWhat what: String = "volumes") -> VolumeError {
         let places = missing.map { MissingPlace(key: $0) }
         let names = places.map(\.words).joined(separator: ", ")
-        let what = "cannot list the volumes of \(names)"
+        let what = "cannot list the \(what) of \(names)"
         let errors = absences.withLock { absences in missing.compactMap { absences[ExactText($0)] } }
         guard let first = errors.first else {
             return VolumeError(.unavailable, "\(what): list them again").lacking(places)
@@ -74,14 +76,6 @@ extension RBDImageStore {
         }
         let more = reasons.count > 4 ? "; and \(reasons.count - 4) more" : ""
         return VolumeError(code, "\(what): \(reasons.prefix(4).joined(separator: "; "))\(more)").lacking(places)
-    }
-
-    /// Asks clusters at once: those that do not answer delay the others together by one time limit, in every call.
-    func asking<R: Sendable>(
-        _ clusters: [ClusterEntry],
-        _ body: @escaping @Sendable (ClusterEntry) async throws(VolumeError) -> R
-    ) async -> [Result<R, VolumeError>] {
-        await atOnce(clusters, body)
     }
 
     private func list(
@@ -106,7 +100,7 @@ extension RBDImageStore {
             let batch = Array(rest.prefix(together))
             rest = rest.dropFirst(together)
             together *= 4
-            let answers = await looking(intoEach: batch, of: cluster) { (pool, place) throws(VolumeError) in
+            let answers = await access.looking(intoEach: batch, of: cluster) { (pool, place) throws(VolumeError) in
                 let start = position.map { pool.isExactly($0.pool) ? $0.image : "" } ?? ""
                 return Directory(place: place, after: start, names: try await self.names(in: place, after: start))
             }
@@ -151,20 +145,23 @@ extension RBDImageStore {
             let ours = names.filter { ImageName.endsInUUID($0.name) }
             let wanted = Array(ours.prefix(limit - images.count))
             images +=
-                try await looking(into: pool, of: cluster) { (place) throws(VolumeError) in
+                try await access.looking(into: pool, of: cluster) { (place) throws(VolumeError) in
                     try await self.summaries(of: wanted, in: place)
                 } ?? []
             guard images.count < limit else { return }
-            // One of them may have no header and be omitted: what was not looked at must not be passed over then.
+            // One of them may be half-made and be omitted: what was not looked at must not be passed over then.
             let last = wanted.count < ours.count ? wanted.last?.name ?? final.name : final.name
             names =
-                try await looking(into: pool, of: cluster) { (place) throws(VolumeError) in
+                try await access.looking(into: pool, of: cluster) { (place) throws(VolumeError) in
                     try await self.names(in: place, after: last)
                 } ?? []
         }
     }
 
-    /// The summaries of images, all read at once; an image without a header is omitted.
+    /// The summaries of images, all read at once.
+    ///
+    /// An image without a header is among them, of no bytes, if its name leads to it: it was never finished, or it has lost
+    /// its header, and who looks for it by name must find it. One that is on its way to the trash, or out of it, is not.
     private func summaries(
         of names: [(name: String, id: String)],
         in place: Place
@@ -196,15 +193,32 @@ extension RBDImageStore {
                 images.append(ListedImage(id: id, sizeBytes: summary.sizeBytes, facts: facts))
             case .failure(let error):
                 throw await place.failure("cannot read image '\(context.label)/\(name.name)'", error)
-            case .success(nil), nil: continue
+            case .success(nil):
+                guard let id = try? place.id.sibling(name.name), try await isHeaderless(name, in: place) else {
+                    continue
+                }
+                images.append(ListedImage(id: id, sizeBytes: 0))
+            case nil: continue
             }
         }
         return images
     }
 
+    private func isHeaderless(_ listed: (name: String, id: String), in place: Place) async throws(VolumeError) -> Bool {
+        do throws(RBDError) {
+            guard try await place.context.imageID(named: listed.name) == listed.id,
+                try await place.context.trashRecord(ofID: listed.id) == nil
+            else { return false }
+            // Its maker may have written it since.
+            return try await place.context.imageHeader(id: listed.id) == nil
+        } catch {
+            throw await place.failure("cannot read image '\(place.context.label)/\(listed.name)'", error)
+        }
+    }
+
     /// What is known of one image.
     public func facts(of id: VolumeID) async throws(VolumeError) -> VolumeFacts {
-        let place = try await place(of: id, as: nil)
+        let place = try await access.place(of: id, as: nil)
         let summary = try await place.trying("look at image") { () async throws(RBDError) -> ImageSummary? in
             guard let imageID = try await place.context.imageID(named: id.image) else { return nil }
             return try await place.context.summary(ofImageID: imageID)
@@ -213,43 +227,11 @@ extension RBDImageStore {
         var facts = VolumeFacts(summary, of: id, ours: place.context.cluster.instanceID)
         // One that is written there and cannot be read is not the service's.
         if summary.metadata[ImageMetadataKey.trashRetention] == nil {
-            facts.trashSeconds = retention.components.seconds
+            facts.trashSeconds = trash.retention.components.seconds
         }
         return facts
     }
 
-    /// The pools of all clusters that answer, in the order of their names, without Ceph's own.
-    ///
-    /// - Throws: `VolumeError` where there is no service user, or the first cluster's if none answers.
-    public func poolNames() async throws(VolumeError) -> [String] {
-        _ = try service.read()
-        let answers = await asking(configuration.clusters) { (cluster) throws(VolumeError) in
-            try await self.pools(of: cluster.clusterID)
-        }
-        let found = answers.compactMap { try? $0.get() }
-        if found.isEmpty, let first = answers.first { return try first.get() }
-        return Set(found.joined().map(ExactText.init)).sorted().map(\.text)
-    }
-
-    /// The pools of a cluster, in the order of their names, without Ceph's own.
-    func pools(of clusterID: String, as credentials: Credentials? = nil) async throws(VolumeError) -> [String] {
-        let user = if let credentials { credentials } else { try service.read() }
-        let names = try await soon(clusterID) { () async throws(VolumeError) in
-            try await self.poolNames(of: clusterID, as: user)
-        }
-        if credentials == nil { forgetRefusals(ofCluster: clusterID, except: names) }
-        return names
-    }
-
-    private func poolNames(of clusterID: String, as user: Credentials) async throws(VolumeError) -> [String] {
-        let link = try await connections.link(to: clusterID, as: user)
-        do throws(RADOSError) {
-            return try await link.asking { (cluster) throws(RADOSError) in try cluster.poolNames() }
-                .filter { !$0.startsExactly(with: ".") }.sortedExactly()
-        } catch {
-            throw ErrorMapping.failing("cannot list the pools of cluster '\(clusterID)'", RBDError(error))
-        }
-    }
 }
 
 extension VolumeFacts {
@@ -277,26 +259,5 @@ extension VolumeFacts {
             return metadata.merging([ImageMetadataKey.requestName: name]) { $1 }
         case .made, .foreign: return metadata
         }
-    }
-}
-
-extension VolumeID {
-    /// A handle that stands for a pool alone; `nil` if none can name the pool.
-    init?(anyIn pool: String, of cluster: ClusterEntry) {
-        do throws(VolumeError) {
-            try self.init(
-                clusterID: cluster.clusterID,
-                pool: pool,
-                namespace: cluster.radosNamespace,
-                image: "list"
-            )
-        } catch {
-            return nil
-        }
-    }
-
-    /// Another image of the same pool.
-    func sibling(_ image: String) throws(VolumeError) -> VolumeID {
-        try VolumeID(clusterID: clusterID, pool: pool, namespace: namespace, image: image)
     }
 }

@@ -1,8 +1,4 @@
-internal import Blocking
-internal import FoundationEssentials
-internal import RADOS
-internal import RBD
-public import Volumes
+internal import Volumes
 
 /// The state of the parts of a cluster that volumes need.
 public struct ClusterHealth: Sendable {
@@ -72,47 +68,5 @@ public struct ClusterHealth: Sendable {
         var health: HealthChecks
         var osdmap: OSDMap
         var pgmap: PGMap
-    }
-}
-
-extension RBDImageStore {
-    /// Asks a cluster's monitors for its status; a timeout at `deadline` counts as a result.
-    ///
-    /// Similar to: ceph status.
-    public func health(
-        ofCluster clusterID: String,
-        operations: Operations,
-        deadline: ContinuousClock.Instant
-    ) async -> ClusterHealth {
-        guard service.isGiven else { return ClusterHealth() }
-        do throws(VolumeError) {
-            // Simultaneous callers share one request, so a monitor that hangs blocks one thread and not many.
-            return try await operations.run(
-                "ask the monitors of cluster '\(clusterID)'",
-                on: "health \(clusterID)",
-                fingerprint: "health",
-                deadline: deadline
-            ) { () async throws(VolumeError) in
-                try await self.askHealth(ofCluster: clusterID)
-            }
-        } catch {
-            return ClusterHealth(monitors: error)
-        }
-    }
-
-    private func askHealth(ofCluster clusterID: String) async throws(VolumeError) -> ClusterHealth {
-        let link = try await connections.link(to: clusterID, as: try service.read())
-        let answer: [UInt8]
-        do throws(RADOSError) {
-            answer = try await link.asking { (cluster) throws(RADOSError) in
-                try cluster.monitorCommand(#"{"prefix":"status","format":"json"}"#)
-            }
-        } catch {
-            throw ErrorMapping.failing("cannot read the status of cluster '\(clusterID)'", RBDError(error))
-        }
-        guard let status = try? JSONDecoder().decode(ClusterHealth.Status.self, from: Data(answer)) else {
-            throw VolumeError(.internal, "cannot read the status of cluster '\(clusterID)': it has another form")
-        }
-        return ClusterHealth(status)
     }
 }

@@ -3,6 +3,7 @@ internal import FoundationEssentials
 internal import RADOS
 internal import RBD
 internal import Secrets
+internal import SystemPackage
 internal import Volumes
 
 /// A cluster's pools and health from the monitors, which explain why a call failed.
@@ -105,29 +106,62 @@ extension ClusterState.Pool {
     }
 }
 
+/// What came of a question to a cluster's monitors.
+enum MonitorsAnswer: Sendable {
+    case state(ClusterState)
+    /// None of them answers; the words say so, name them, and say what to do.
+    case silence(String)
+    /// They do not say it to this user, or nobody could ask.
+    case refused
+
+    /// What they say of the cluster.
+    var state: ClusterState? { if case .state(let state) = self { state } else { nil } }
+
+    /// Why I/O to pools is not answered; `nil` if no reason is known.
+    func standstill(ofPools names: [String]) -> String? {
+        switch self {
+        case .state(let state): state.standstill(ofPools: names)
+        case .silence(let words): words
+        case .refused: nil
+        }
+    }
+}
+
 extension Operations {
     /// How long a failure may look for its cause.
     private static var patience: Duration { .seconds(3) }
 
-    /// What a cluster's monitors say, within seconds; `nil` if they say nothing.
+    /// What a cluster's monitors say, within seconds.
     ///
     /// Callers at once share one question: that many pools are silent must not keep the monitors' threads busy.
-    func state(
+    func answer(
         ofCluster clusterID: String,
+        at monitors: [String],
         as credentials: Credentials,
         _ link: @escaping @Sendable () async throws(VolumeError) -> ClusterLink
-    ) async -> ClusterState? {
-        try? await run(
-            "ask the monitors of cluster '\(clusterID)'",
-            on: "state \(clusterID)",
-            fingerprint: "\(credentials)",
-            deadline: .now + Self.patience
-        ) { () async throws(VolumeError) in
-            let link = try await link()
-            do throws(RADOSError) {
-                return try await link.asking { (cluster) throws(RADOSError) in try ClusterState(askedOf: cluster) }
-            } catch {
-                throw ErrorMapping.failing("cannot read the state of cluster '\(clusterID)'", RBDError(error))
+    ) async -> MonitorsAnswer {
+        let silence = MonitorsAnswer.silence(ErrorMapping.silence(ofCluster: clusterID, at: monitors))
+        do throws(VolumeError) {
+            return try await run(
+                "ask the monitors of cluster '\(clusterID)'",
+                on: "state \(clusterID)",
+                fingerprint: "\(credentials)",
+                deadline: .now + Self.patience
+            ) { () async throws(VolumeError) -> MonitorsAnswer in
+                let link = try await link()
+                do throws(RADOSError) {
+                    return .state(
+                        try await link.asking { (cluster) throws(RADOSError) in try ClusterState(askedOf: cluster) }
+                    )
+                } catch {
+                    return error.code == .timedOut ? silence : .refused
+                }
+            }
+        } catch {
+            switch error.code {
+            // A connection that cannot be made is `.unavailable`; one behind another user's question is `.aborted`.
+            case .deadlineExceeded, .unavailable, .aborted: return silence
+            default: return .refused
             }
         }
     }

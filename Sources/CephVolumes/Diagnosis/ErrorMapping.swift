@@ -42,6 +42,12 @@ enum ErrorMapping {
         }
     }
 
+    /// That no monitor of a cluster answers, and what to do; for the end of a sentence.
+    static func silence(ofCluster clusterID: String, at monitors: [String]) -> String {
+        "no monitor of cluster '\(clusterID)' answers at \(monitors.joined(separator: ", ")); check that they run, that this "
+            + "machine reaches them, and that config.json is right"
+    }
+
     /// An error of a call on an image or pool; `doing` is such as `cannot create image 'replicapool/csi-vol-…'`.
     static func failing(_ doing: String, _ error: RBDError) -> VolumeError {
         let call = "(\(error.call): \(error.code.name))"

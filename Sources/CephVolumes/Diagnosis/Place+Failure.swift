@@ -2,9 +2,9 @@ internal import Blocking
 internal import ExactText
 internal import RADOS
 internal import RBD
-public import Secrets
+internal import Secrets
 internal import SystemPackage
-public import Volumes
+internal import Volumes
 
 extension Place {
     /// Converts the failure of a call on this image, by its errno and, if that says little, by the state of the
@@ -21,7 +21,8 @@ extension Place {
         case .noSuchFileOrDirectory where layout == nil: return plain
         default: break
         }
-        let state = await clusterState()
+        let answer = await monitorsAnswer()
+        let state = answer.state
         if let state {
             let features = layout == nil ? await imageFeatures(unlessIn: error) : nil
             let explanation = Explanation(of: error, on: id, creating: layout, in: state, features: features)
@@ -34,7 +35,9 @@ extension Place {
                 .permissionDenied,
                 "\(doing): Ceph refuses it to \(credentials) \(call); its caps must be mon 'profile rbd' and \(caps)"
             )
-        case .timedOut where state != nil:
+        case .timedOut:
+            if case .silence(let words) = answer { return VolumeError(.unavailable, "\(doing): \(words) \(call)") }
+            guard state != nil else { return plain }
             // An OSD of Ceph 18 or later does not speak with a user that has no caps for it, and librados tries on and on.
             return VolumeError(
                 .unavailable,
@@ -48,12 +51,14 @@ extension Place {
 
     /// Why I/O to the image is not answered, for a caller that waits for it; `nil` if no reason is known.
     func standstill() async -> String? {
-        await clusterState()?.standstill(ofPools: [id.pool])
+        await monitorsAnswer().standstill(ofPools: [id.pool])
     }
 
-    private func clusterState() async -> ClusterState? {
+    private func monitorsAnswer() async -> MonitorsAnswer {
         let link = link
-        return await looks.state(ofCluster: id.clusterID, as: credentials) { () async throws(VolumeError) in link }
+        return await looks.answer(ofCluster: id.clusterID, at: link.monitors, as: credentials) {
+            () async throws(VolumeError) in link
+        }
     }
 
     /// The features of the image; not read if the OSDs do not answer.
@@ -86,50 +91,5 @@ extension Place {
             }
         }
         return isCopy == true ? header.features.union(.nonPrimary) : header.features
-    }
-}
-
-extension RBDImageStore {
-    /// Why I/O to a volume's image is not answered, in words; `nil` if no reason is known.
-    ///
-    /// Answers within seconds.
-    public func standstill(of id: VolumeID, as credentials: Credentials?) async -> String? {
-        try? await looks.run(
-            "ask what volume '\(id)' waits for",
-            on: "standstill \(id)",
-            fingerprint: "standstill",
-            deadline: .now + .seconds(3)
-        ) { () async throws(VolumeError) in
-            try await self.place(of: id, as: credentials).standstill()
-        }
-    }
-
-    /// Who else has a volume's image open, for whom a node may have to wait; `nil` if nobody has, or nobody says.
-    ///
-    /// Answers within seconds.
-    ///
-    /// - Parameters:
-    ///   - id: The volume.
-    ///   - credentials: Whom to ask as; the service's own user without.
-    ///   - node: The node whose own clients do not count.
-    /// - Returns: Such as `the client at 10.0.0.7:0/123456 has the image open`.
-    public func otherUsers(of id: VolumeID, as credentials: Credentials?, than node: String) async -> String? {
-        let found = try? await looks.run(
-            "ask who has volume '\(id)'",
-            on: "users \(id)",
-            fingerprint: "users",
-            deadline: .now + .seconds(3)
-        ) { () async throws(VolumeError) -> [ImageClient] in
-            let place = try await self.place(of: id, as: credentials)
-            return try await place.trying("read who has image") { () async throws(RBDError) -> [ImageClient] in
-                guard let imageID = try await place.context.imageID(named: id.image) else { return [] }
-                return try await place.context.clients(ofImageID: imageID)?.clients ?? []
-            }
-            .filter { $0.clientID != place.context.cluster.instanceID }
-        }
-        let others = (found ?? []).filter { client in client.record.map { !$0.node.isExactly(node) } ?? true }
-        guard !others.isEmpty else { return nil }
-        return
-            "\(others.map(\.description).joined(separator: ", ")) \(others.count == 1 ? "has" : "have") the image open"
     }
 }

@@ -113,6 +113,7 @@ public final class ImageRemover: ImageRemoving {
         {
             throw RBDError(call: "rbd.trash_get", code: .noSuchFileOrDirectory, subject: "\(context.label)/\(id)")
         }
+        try await refuseIfKept(id, context)
         let emptying = ImageEmptying(context, permits: tools.permits, threads: tools.lists)
         observer?(RemovalStep.emptying)
         var outcome = ImageEmptying.Outcome.leftToLibrbd
@@ -143,6 +144,17 @@ public final class ImageRemover: ImageRemoving {
             }
             throw error
         }
+    }
+
+    /// Refuses an image that is still to be kept by the clock of the cluster, whatever this machine's says.
+    ///
+    /// What is removed does not come back, and a machine may boot with a wrong clock, or be given one.
+    private func refuseIfKept(_ id: String, _ context: IOContext) async throws(RBDError) {
+        guard let record = try await context.trashRecord(ofID: id), record.state == .normal,
+            record.deferredUntil > record.deletedAt, let now = try await context.storageTime(byHeaderOf: id),
+            now < record.deferredUntil
+        else { return }
+        throw RBDError(call: "rbd_trash_remove", code: .notPermitted, subject: "\(context.label)/\(id)")
     }
 
     /// Runs `body` as the only remover of that image: if two processes remove one image at once, an assertion in librbd

@@ -40,8 +40,15 @@ struct RemovalObstacles: Sendable {
             return "\(ties?.words(of: named, named: named) ?? "it has snapshots or clones, or is in a group") \(call)"
         case .notPermitted where error.call == "rbd_trash_remove":
             return "its deferment in the trash has not ended \(call)"
+        case .ioError:
+            return
+                "its header or its data cannot be read \(call); see 'ceph health detail' for placement groups that have to be "
+                + "repaired; it is tried again then"
+        case .timedOut: return "the cluster did not answer in time \(call); see 'ceph health detail'"
+        case .permissionDenied, .notPermitted:
+            return "Ceph refuses it to this user \(call); its caps must be mon 'profile rbd' and osd 'profile rbd'"
         default:
-            return "it cannot be removed \(call)"
+            return "Ceph does not say why \(call)"
         }
     }
 

@@ -43,16 +43,12 @@ final class RemovalProcess: Sendable {
         ended: @escaping @Sendable (String) -> Void
     ) throws(KernelError) {
         let there = try Ends(), back = try Ends()
-        var environment: [String: String] = [:]
-        // Only what a program needs to find its libraries; Ceph's variables are not passed on.
-        for name in ["PATH", "LD_LIBRARY_PATH", "TZ", "NACRE_CRASH_AT"] {
-            if let value = getenv(name) { environment[name] = String(cString: value) }
-        }
         pid = try ProcessControl.spawn(
             command.first ?? "/proc/self/exe",
             isDetached: false,
             arguments: command,
-            environment: environment,
+            // Ceph's variables are not passed on.
+            environment: ProcessControl.inheritedEnvironment(and: "NACRE_CRASH_AT"),
             descriptors: [there.readEnd.rawValue, 2, 2, back.writeEnd.rawValue]
         )
         try there.writeEnd.writeAll(setting.line())

@@ -1,11 +1,14 @@
 internal import ExactText
 internal import RADOS
 internal import RBD
-internal import Secrets
+public import Secrets
 internal import SystemPackage
 public import Volumes
 
-extension RBDImageStore {
+/// Who has which image, and who is kept from it.
+public struct ImageHolders: Sendable {
+    let access: PoolAccess
+
     /// Who uses the images of all clusters and pools, including images that are not Nacre's.
     ///
     /// Reads headers alone, opens nothing, and blocks no thread that a fence needs.
@@ -13,14 +16,14 @@ extension RBDImageStore {
     /// - Parameter deadline: When reading ends; what was not read by then is told as what does not answer. No end without.
     /// - Returns: One holder for each client and image, in the order of the volumes' handles; and why clusters and pools
     ///   could not be looked at, with `.permissionDenied` for a pool of images that this user may not read.
-    public func holders(until deadline: ContinuousClock.Instant? = nil) async -> [Result<[VolumeHolder], VolumeError>] {
-        let clusters = configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }
-        let answers = await asking(clusters) { (cluster) throws(VolumeError) in
-            let pools = try await self.pools(of: cluster.clusterID)
-            let refused = try await self.soon(cluster.clusterID) { () async throws(VolumeError) in
+    public func all(until deadline: ContinuousClock.Instant? = nil) async -> [Result<[VolumeHolder], VolumeError>] {
+        let clusters = access.configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }
+        let answers = await access.asking(clusters) { (cluster) throws(VolumeError) in
+            let pools = try await self.access.pools(of: cluster.clusterID)
+            let refused = try await self.access.soon(cluster.clusterID) { () async throws(VolumeError) in
                 try await self.blocklist(ofCluster: cluster.clusterID)
             }
-            return await self.atOnce(pools) { (pool) throws(VolumeError) in
+            return await self.access.atOnce(pools) { (pool) throws(VolumeError) in
                 await self.holders(in: pool, of: cluster, refused, until: deadline)
             }
         }
@@ -30,6 +33,35 @@ extension RBDImageStore {
             case .failure(let error): [.failure(error)]
             }
         }
+    }
+
+    /// Who else has a volume's image open, for whom a node may have to wait; `nil` if nobody has, or nobody says.
+    ///
+    /// Answers within seconds.
+    ///
+    /// - Parameters:
+    ///   - id: The volume.
+    ///   - credentials: Whom to ask as; the service's own user without.
+    ///   - node: The node whose own clients do not count.
+    /// - Returns: Such as `the client at 10.0.0.7:0/123456 has the image open`.
+    public func otherUsers(of id: VolumeID, as credentials: Credentials?, than node: String) async -> String? {
+        let found = try? await access.looks.run(
+            "ask who has volume '\(id)'",
+            on: "users \(id)",
+            fingerprint: "users",
+            deadline: .now + .seconds(3)
+        ) { () async throws(VolumeError) -> [ImageClient] in
+            let place = try await self.access.place(of: id, as: credentials)
+            return try await place.trying("read who has image") { () async throws(RBDError) -> [ImageClient] in
+                guard let imageID = try await place.context.imageID(named: id.image) else { return [] }
+                return try await place.context.clients(ofImageID: imageID)?.clients ?? []
+            }
+            .filter { $0.clientID != place.context.cluster.instanceID }
+        }
+        let others = (found ?? []).filter { client in client.record.map { !$0.node.isExactly(node) } ?? true }
+        guard !others.isEmpty else { return nil }
+        return
+            "\(others.map(\.description).joined(separator: ", ")) \(others.count == 1 ? "has" : "have") the image open"
     }
 
     /// The clients that a cluster refuses.
@@ -44,7 +76,7 @@ extension RBDImageStore {
 
     /// Who has one volume's image; `refused` is what the cluster's blocklist says.
     func holders(of id: VolumeID, _ refused: [String: String]) async throws(VolumeError) -> [VolumeHolder] {
-        let place = try await place(of: id, as: nil)
+        let place = try await access.place(of: id, as: nil)
         let found = try await place.trying("read who has image") { () async throws(RBDError) -> ImageClients? in
             guard let imageID = try await place.context.imageID(named: id.image) else { return nil }
             return try await place.context.clients(ofImageID: imageID)
@@ -78,7 +110,7 @@ extension RBDImageStore {
         _ refused: [String: String],
         until deadline: ContinuousClock.Instant?
     ) async -> [Result<[VolumeHolder], VolumeError>] {
-        let list = await list(pool, of: cluster, until: deadline) {
+        let list = await access.list(pool, of: cluster, until: deadline) {
             (place, last: (name: String, id: String)?) throws(VolumeError) in
             do throws(RBDError) {
                 return try await place.context.images(after: last?.name ?? "", limit: 1024)
@@ -110,13 +142,13 @@ extension RBDImageStore {
         _ doing: String,
         _ body: @escaping @Sendable (Cluster) throws(RADOSError) -> R
     ) async throws(VolumeError) -> R {
-        let user = try service.read()
-        let link = try await reach(clusterID, as: user)
+        let user = try access.service.read()
+        let link = try await access.reach(clusterID, as: user)
         do throws(RADOSError) {
             return try await link.asking(body)
         } catch {
             guard error.code == .permissionDenied || error.code == .notPermitted else {
-                throw ErrorMapping.failing("cannot \(doing) of cluster '\(clusterID)'", RBDError(error))
+                throw link.failing("cannot \(doing) of cluster '\(clusterID)'", asking: error)
             }
             throw VolumeError(
                 .permissionDenied,

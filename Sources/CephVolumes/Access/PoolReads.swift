@@ -22,7 +22,7 @@ struct PoolList<Item: Sendable>: Sendable {
     var failure: VolumeError?
 }
 
-extension RBDImageStore {
+extension PoolAccess {
     /// Reads all that a pool lists, part by part, each for as long as a look may take.
     ///
     /// - Parameters:
@@ -126,7 +126,7 @@ extension Place {
                 VolumeError(
                     .unavailable,
                     "cannot \(doing) '\(context.label)/\(first)': no answer within "
-                        + "\(RBDImageStore.poolPatience.seconds): \(reason)\(others)"
+                        + "\(PoolAccess.poolPatience.seconds): \(reason)\(others)"
                 )
             )
         }
@@ -151,7 +151,7 @@ extension Place {
     ) async -> HeaderOutcome<Found> {
         let group = context.placementGroup(of: ImageObject.header(ofID: image.id))
         guard !silent.contains(group) else { return .silent }
-        let patience = ContinuousClock.now + RBDImageStore.poolPatience
+        let patience = ContinuousClock.now + PoolAccess.poolPatience
         let end = min(deadline ?? patience, patience)
         guard end > .now else { return .late }
         // An image whose name is too long for a handle can be read all the same.

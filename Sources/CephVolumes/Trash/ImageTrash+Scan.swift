@@ -2,6 +2,7 @@ internal import ExactText
 internal import RADOS
 internal import RBD
 public import Secrets
+internal import Timestamps
 public import Volumes
 
 /// A user that a pool's trash can be looked into as.
@@ -27,6 +28,8 @@ public struct TrashLook: Sendable, Hashable {
     public var due = 0
     /// Images of ours that are kept for a while yet.
     public var kept = 0
+    /// Images of deleted volumes that are kept for their snapshots, or for clones.
+    public var keptForSnapshots = 0
     /// Images that look like ours and that somebody else moved there: they are his.
     public var others = 0
     /// What could not be looked into, and why.
@@ -36,7 +39,7 @@ public struct TrashLook: Sendable, Hashable {
     public init() {}
 }
 
-extension RBDImageStore {
+extension ImageTrash {
     /// Hands the purger what lies in the trash and is due, put there by whichever process of Nacre's.
     ///
     /// Only what Nacre put there: its mark on the image tells when, and the entry the same (`TrashMark`). What a person or
@@ -51,11 +54,13 @@ extension RBDImageStore {
         ofCluster clusterID: String,
         as users: [PoolUser]? = nil
     ) async throws(VolumeError) -> TrashLook {
-        let namespace = try configuration.cluster(clusterID).radosNamespace
+        let namespace = try access.configuration.cluster(clusterID).radosNamespace
         var look = TrashLook()
         var looked: Set<ExactText> = []
         var all = users ?? []
-        if users == nil { all.append(PoolUser(clusterID: clusterID, pool: nil, credentials: try service.read())) }
+        if users == nil {
+            all.append(PoolUser(clusterID: clusterID, pool: nil, credentials: try access.service.read()))
+        }
         var failures: [ExactText: String] = [:]
         // Who works in a pool may empty its trash; the user for all pools may be one who only reads.
         let ordered = all.filter { $0.pool != nil } + all.filter { $0.pool == nil }
@@ -63,7 +68,7 @@ extension RBDImageStore {
             var pools = [user.pool].compactMap(\.self)
             if user.pool == nil {
                 do throws(VolumeError) {
-                    pools = try await self.pools(of: clusterID, as: user.credentials)
+                    pools = try await access.pools(of: clusterID, as: user.credentials)
                 } catch {
                     guard ordered.count > 1 else { throw error }
                     look.failures.append("cannot look into the trash of cluster '\(clusterID)': \(error.message)")
@@ -73,7 +78,7 @@ extension RBDImageStore {
             for pool in pools where !looked.contains(ExactText(pool)) {
                 do throws(VolumeError) {
                     let anchor = try VolumeID(clusterID: clusterID, pool: pool, namespace: namespace, image: "trash")
-                    let place = try await place(of: anchor, as: user.credentials)
+                    let place = try await access.place(of: anchor, as: user.credentials)
                     try await adoptTrash(of: place, &look)
                     looked.insert(ExactText(pool))
                 } catch {
@@ -91,6 +96,17 @@ extension RBDImageStore {
     }
 
     private func adoptTrash(of place: Place, _ look: inout TrashLook) async throws(VolumeError) {
+        // First: what nothing needs any more goes to the trash, and is found there.
+        do throws(VolumeError) {
+            try await releaseKept(in: place, &look)
+        } catch {
+            look.failures.append(error.message)
+        }
+        do throws(VolumeError) {
+            try await flattener?.adopt(from: place)
+        } catch {
+            look.failures.append(error.message)
+        }
         let entries = try await place.trying("read the trash of") { () async throws(RBDError) in
             try await trash(of: place)
         }
@@ -102,7 +118,10 @@ extension RBDImageStore {
             switch whose {
             case .nobody: continue
             case .others: look.others += 1
-            case .ours where entry.deferredUntil > now: look.kept += 1
+            case .ours where entry.deferredUntil > now:
+                look.kept += 1
+                // Only what is wholly there can be had back.
+                _ = await isThere(entry, in: place)
             case .ours:
                 guard await isThere(entry, in: place), let there = try? place.sibling(entry.name) else { continue }
                 purger.add(TrashedImage(id: there.id, imageID: entry.id, credentials: place.credentials))
@@ -119,7 +138,9 @@ extension RBDImageStore {
     /// the entry, and a name like ours says that it is ours to end.
     private func owner(of entry: TrashRecord, in place: Place) async throws(RBDError) -> Owner {
         guard let marks = try await place.context.metadata(ofImageID: entry.id, prefix: ImageMetadataKey.prefix) else {
-            return entry.state == .removing && ImageName.endsInUUID(entry.name) ? .ours : .nobody
+            let isNamedLikeOurs =
+                ImageName.endsInUUID(entry.name) || entry.name.isExactly(KeptMark.name(ofImageID: entry.id))
+            return entry.state == .removing && isNamedLikeOurs ? .ours : .nobody
         }
         if let mark = marks[ImageMetadataKey.trashed].flatMap(TrashMark.init), mark.covers(entry) {
             if mark.isMoving {
@@ -146,13 +167,20 @@ extension RBDImageStore {
     /// Whether the entry can be removed.
     ///
     /// A move to the trash that was killed after it took the name away, but before it said that it is done, is ended
-    /// here; one that still has the name is under way, or the next delete's to do.
+    /// here; one that still has the name is under way, or the next delete's to do. One that is listed still, and was begun
+    /// long ago, is ended, too: no look sees a volume there, so nobody may call another delete.
     private func isThere(_ entry: TrashRecord, in place: Place) async -> Bool {
         guard entry.state == .moving else { return true }
         do throws(RBDError) {
-            guard try await place.context.imageID(named: entry.name) != entry.id,
-                try await place.context.listedID(of: entry.name) != entry.id
-            else { return false }
+            guard try await place.context.imageID(named: entry.name) != entry.id else { return false }
+            if try await place.context.listedID(of: entry.name) == entry.id {
+                guard entry.deletedAt + TrashMark.longestMove < .sinceEpoch else { return false }
+                do throws(RADOSError) {
+                    try await place.context.unlistImage(entry.name, id: entry.id)
+                } catch {
+                    return false
+                }
+            }
             try await place.context.setTrashState(of: entry.id, to: .normal, expecting: .moving)
             return true
         } catch {

@@ -1,40 +1,63 @@
+internal import Blocking
 internal import ExactText
 internal import RADOS
 internal import RBD
-public import Secrets
-public import Volumes
+internal import Secrets
+internal import Synchronization
+internal import Timestamps
+internal import Volumes
 
-extension RBDImageStore {
-    /// Brings a half-made image to an end.
-    ///
-    /// | what is left | what is done |
-    /// | --- | --- |
-    /// | a directory entry, no id | the entry is removed |
-    /// | the same, with a header | the image goes to the trash |
-    /// | the same, with a header and data | throws: the id object is lost; for a deletion the image goes to the trash |
-    /// | an id, no header | waits, because another process may be creating it; then removes everything |
-    /// | an id, no header, data in any pool | throws: the header is lost, and the image can be had back |
-    /// | a header, not listed, or with another's id | it is listed: the image may hold data |
-    /// | a header, listed by another name that leads to it | `rbd rename` is brought to its end: the name is free |
-    /// | a header, no object map | `rbd_rebuild_object_map`: the image may hold data |
-    /// | all | nothing: another process was faster |
-    public func mendImage(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) {
-        try await mend(id, credentials: credentials, isDeletion: false)
+/// Images that a killed process left incomplete, and what is done with them.
+///
+/// | what is left | what is done |
+/// | --- | --- |
+/// | a directory entry, no id | the entry is removed |
+/// | the same, with a header | the image goes to the trash |
+/// | the same, with a header and data | throws: the id object is lost; for a deletion the image goes to the trash |
+/// | an id, no header | waits, because another process may be creating it; then removes everything |
+/// | an id, no header, data in any pool | throws: the header is lost, and the image can be had back |
+/// | the same, and not all objects were looked at yet | throws `.deadlineExceeded`; its repetition joins the look |
+/// | an id, no header, nothing found, a pool that may have data lets nobody look | throws: who may look must mend it |
+/// | a header, not listed, or with another's id | it is listed: the image may hold data |
+/// | a header, listed by another name that leads to it | `rbd rename` is brought to its end: the name is free |
+/// | a header, no object map | `rbd_rebuild_object_map`: the image may hold data |
+/// | all | nothing: another process was faster |
+final class HalfMadeImages: Sendable {
+    let access: PoolAccess
+    let ids: ImageIDs
+    /// Images that were looked for among all objects and have no data, as whom, and when that was found.
+    let emptyImages = Mutex<[String: ContinuousClock.Instant]>([:])
+
+    /// Threads for the lists of pools.
+    let listers = Mutex<[PoolAddress: BlockingPool]>([:])
+    /// How long a call waits for a look at all objects; its repetition joins that look.
+    let longestLook: Duration
+    /// How long a deleted image stays in the trash, unless its own metadata says otherwise.
+    let retention: Duration
+
+    init(access: PoolAccess, ids: ImageIDs, longestLook: Duration, retention: Duration) {
+        (self.access, self.ids, self.longestLook, self.retention) = (access, ids, longestLook, retention)
     }
 
-    /// As `mendImage`; with `isDeletion`, an image that has lost its id object goes to the trash, with Nacre's mark.
-    func mend(_ id: VolumeID, credentials: Credentials, isDeletion: Bool) async throws(VolumeError) {
-        let place = try await place(of: id, as: credentials)
-        guard let imageID = try await imageID(place) else {
+    /// Brings a half-made image to an end; with `isDeletion`, one that has lost its id object goes to the trash, with
+    /// Nacre's mark and these notes, for as long as its metadata or the service says.
+    func mend(
+        _ id: VolumeID,
+        credentials: Credentials,
+        isDeletion: Bool,
+        noting notes: [String: String] = [:]
+    ) async throws(VolumeError) {
+        let place = try await access.place(of: id, as: credentials)
+        guard let imageID = try await place.imageID() else {
             let now = Duration.sinceEpoch
-            try await refuseListedStranger(place, isDeletion: isDeletion, at: now)
+            let kept = try await refuseListedStranger(place, isDeletion: isDeletion, noting: notes, at: now)
             return try await place.trying("mend image") { () async throws(RBDError) in
-                try await place.context.mendListing(of: id.image, at: now)
+                try await place.context.mendListing(of: id.image, at: now, keptFor: kept)
             }
         }
         guard let parts = try await settledParts(place, imageID) else { return }
         guard let header = parts.header else {
-            try await refuseIfHeaderIsLost(place, imageID)
+            try await refuseIfHeaderIsLost(place, imageID, isDeletion: isDeletion)
             _ = try await place.trying("mend image") { () async throws(RBDError) in
                 try await place.context.removeHeaderless(id.image, id: imageID)
             }
@@ -59,16 +82,30 @@ extension RBDImageStore {
     }
 
     /// Throws if an image without a header has data: it was whole once.
-    private func refuseIfHeaderIsLost(_ place: Place, _ imageID: String) async throws(VolumeError) {
-        let data = try await place.trying("look for data of image") { () async throws(RBDError) -> LostData? in
-            guard try await place.context.trashRecord(ofID: imageID) == nil else { return nil }
-            return try await place.context.data(ofHeaderless: imageID)
+    private func refuseIfHeaderIsLost(
+        _ place: Place,
+        _ imageID: String,
+        isDeletion: Bool
+    ) async throws(VolumeError) {
+        let isInTrash = try await place.trying("look for data of image") { () async throws(RBDError) in
+            try await place.context.trashRecord(ofID: imageID) != nil
         }
-        guard let data else { return }
+        guard !isInTrash, let data = try await lostData(place, imageID) else { return }
         throw VolumeError(
             .failedPrecondition,
-            "cannot mend image '\(place.id.imageSpec)': \(Self.lostHeader(place.id, imageID, data))"
+            "cannot \(isDeletion ? "delete" : "mend") image '\(place.id.imageSpec)': "
+                + Self.lostHeader(place.id, imageID, data)
         )
+    }
+
+    /// What is said of an image whose id object is gone; all else of it may be there.
+    static func lostName(_ id: VolumeID, _ imageID: String) -> String {
+        // An encoded string: its length in four bytes, then its bytes.
+        let length = String(imageID.utf8.count, radix: 8)
+        let place = "-p \(id.pool.shellWord)" + (id.namespace.isEmpty ? "" : " -N \(id.namespace.shellWord)")
+        return "the pool's directory lists it as '\(imageID)', but its object rbd_id.\(id.image) is gone; to have it "
+            + "back with its data: printf '\\\(length)\\0\\0\\0%s' \(imageID.shellWord) | rados \(place) put "
+            + "rbd_id.\(id.image.shellWord) -"
     }
 
     /// What is said of an image whose header is gone and whose data is there.
@@ -100,7 +137,7 @@ extension RBDImageStore {
             if parts.header != nil { looksWithHeader += 1 }
             guard looksWithHeader < 2, .now < end else { return parts }
             try? await Task.sleep(for: .milliseconds(200))
-            guard try await self.imageID(place) == imageID else { return nil }
+            guard try await place.imageID() == imageID else { return nil }
         }
     }
 
@@ -108,35 +145,31 @@ extension RBDImageStore {
     /// to be deleted and has data.
     ///
     /// For a deletion, it writes the trash mark on an image of Nacre's, because the image goes to the trash.
+    ///
+    /// - Returns: How long the image is to be kept there.
     private func refuseListedStranger(
         _ place: Place,
         isDeletion: Bool,
+        noting notes: [String: String],
         at now: Duration
-    ) async throws(VolumeError) {
+    ) async throws(VolumeError) -> Duration {
         let listed = try await place.trying("look up image") { () async throws(RBDError) -> String? in
             guard let listed = try await place.context.listedID(of: place.id.image),
                 try await place.context.trashRecord(ofID: listed) == nil
             else { return nil }
             return listed
         }
-        guard let listed, let marks = try await place.marks(listed) else { return }
+        guard let listed, let marks = try await place.marks(listed) else { return .zero }
         try await place.requireOurs("mend image", listed, marks)
         guard isDeletion else {
-            let data = try await place.trying("look for data of image") { () async throws(RBDError) in
-                try await place.context.data(ofHeaderless: listed)
-            }
-            guard data != nil else { return }
+            guard try await lostData(place, listed) != nil else { return .zero }
             throw VolumeError(
                 .failedPrecondition,
                 "cannot mend image '\(place.id.imageSpec)': \(Self.lostName(place.id, listed))"
             )
         }
-        _ = try await remark(place, listed, at: now)
-    }
-
-    func imageID(_ place: Place) async throws(VolumeError) -> String? {
-        try await place.trying("look up image") { () async throws(RBDError) in
-            try await place.context.imageID(named: place.id.image)
-        }
+        let kept = try place.retention(marks) ?? retention
+        _ = try await place.remark(listed, at: now, isMoving: false, kept > .zero ? notes : [:])
+        return kept
     }
 }

@@ -1,3 +1,4 @@
+internal import ExactText
 internal import RADOS
 internal import RBD
 internal import Volumes
@@ -32,6 +33,22 @@ extension Place {
         try await endMaking()
     }
 
+    /// How long the image is to be kept, by its own metadata; nothing where that does not say so.
+    ///
+    /// What cannot be read was meant to keep it.
+    func retention(_ marks: [String: String]) throws(VolumeError) -> Duration? {
+        guard let text = marks[ImageMetadataKey.trashRetention] else { return nil }
+        if let retention = TrashRetention(parsing: text) { return retention.duration }
+        let (key, image) = (ImageMetadataKey.trashRetention, id.imageSpec)
+        throw VolumeError(
+            .failedPrecondition,
+            "cannot delete image '\(image)': its metadata '\(key)' says '\(text.printable)', which is not a time of at most "
+                + "ten years, such as 72h or 7d, so nobody knows for how long it is to be kept; correct it: rbd image-meta "
+                + "set \(image.shellWord) \(key) 7d; or, for the service's own --trash-retention: rbd image-meta remove "
+                + "\(image.shellWord) \(key)"
+        )
+    }
+
     /// The metadata of a volume's image, with the image that it is for.
     func placed(_ metadata: [String: String]) -> [String: String] {
         metadata.merging([ImageMetadataKey.image: id.imageSpec]) { $1 }
@@ -59,7 +76,8 @@ extension Place {
         }
     }
 
-    private func isBeingMade() async throws(VolumeError) -> Bool {
+    /// Whether librbd makes the image for Nacre, or was killed while it did.
+    func isBeingMade() async throws(VolumeError) -> Bool {
         try await trying("look up image") { () async throws(RBDError) in
             do throws(RADOSError) {
                 return try await context.sizeBytes(of: making) != nil

@@ -20,7 +20,7 @@ public struct RefusedPool: Sendable, Hashable {
     }
 }
 
-extension RBDImageStore {
+extension PoolAccess {
     /// How long a look through pools waits for one of them, so that the others are told of within seconds.
     static let poolPatience = Duration.seconds(4)
     /// The same for a cluster, where there are several.
@@ -94,9 +94,9 @@ extension RBDImageStore {
     ) async throws(VolumeError) -> R? {
         guard let anchor = VolumeID(anyIn: pool, of: cluster) else { return nil }
         let address = PoolAddress(clusterID: cluster.clusterID, pool: pool)
-        let overdue = Task { () -> ClusterState? in
-            guard (try? await Task.sleep(for: Self.suspicion)) != nil else { return nil }
-            return await self.state(ofCluster: cluster.clusterID, as: credentials)
+        let overdue = Task { () -> MonitorsAnswer in
+            guard (try? await Task.sleep(for: Self.suspicion)) != nil else { return .refused }
+            return await self.answer(ofCluster: cluster.clusterID, as: credentials)
         }
         defer { overdue.cancel() }
         do throws(VolumeError) {
@@ -113,7 +113,7 @@ extension RBDImageStore {
             switch error.code {
             case .invalidArgument: return nil
             case .permissionDenied:
-                let state = await state(ofCluster: cluster.clusterID, as: credentials)
+                let state = await answer(ofCluster: cluster.clusterID, as: credentials).state
                 // Images' directories can be in no other pool.
                 if let there = state?.pool(pool), there.isErasureCoded || !there.applicationNames.contains("rbd") {
                     return nil
@@ -124,10 +124,10 @@ extension RBDImageStore {
                 }
                 throw error
             case .deadlineExceeded:
-                let state = await overdue.value
+                let answer = await overdue.value
                 // Images' directories cannot be in such a pool.
-                if let there = state?.pool(pool), there.isErasureCoded { return nil }
-                let reason = state?.standstill(ofPools: [pool])
+                if let there = answer.state?.pool(pool), there.isErasureCoded { return nil }
+                let reason = answer.standstill(ofPools: [pool])
                 throw VolumeError(
                     .unavailable,
                     "pool '\(pool)' of cluster '\(cluster.clusterID)' did not answer within \(Self.poolPatience.seconds): "
@@ -138,9 +138,16 @@ extension RBDImageStore {
         }
     }
 
-    private func state(ofCluster clusterID: String, as credentials: Credentials?) async -> ClusterState? {
-        guard let user = try? credentials ?? service.read() else { return nil }
-        return await looks.state(ofCluster: clusterID, as: user) { () async throws(VolumeError) in
+    /// What a cluster's monitors say, within seconds.
+    func answer(ofCluster clusterID: String, as credentials: Credentials?) async -> MonitorsAnswer {
+        guard let user = try? credentials ?? service.read(), let cluster = try? configuration.cluster(clusterID) else {
+            return .refused
+        }
+        guard !connections.isSilent(clusterID, to: user.userID) else {
+            return .silence(ErrorMapping.silence(ofCluster: clusterID, at: cluster.monitors))
+        }
+        return await looks.answer(ofCluster: clusterID, at: cluster.monitors, as: user) {
+            () async throws(VolumeError) in
             try await self.connections.link(to: clusterID, as: user)
         }
     }

@@ -3,7 +3,7 @@ internal import RADOS
 internal import RBD
 public import Volumes
 
-extension RBDImageStore {
+extension ImageHolders {
     /// How long a client stays blocklisted that a person fenced: 30 days, because a frozen machine may thaw at any
     /// time.
     public static let fenceSeconds: UInt32 = 30 * 86_400
@@ -22,7 +22,7 @@ extension RBDImageStore {
         _ client: Fence.Client,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> [VolumeHolder] {
-        try await looks.run(
+        try await access.looks.run(
             "fence '\(client.address)'",
             on: "fence \(client.clusterID) \(client.address)",
             // A call that found it with more images breaks those locks too.
@@ -38,7 +38,8 @@ extension RBDImageStore {
         _ clients: [Fence.Client],
         deadline: ContinuousClock.Instant
     ) async -> [Result<[VolumeHolder], VolumeError>] {
-        await atOnce(clients) { (client) throws(VolumeError) in try await self.fence(client, deadline: deadline) }
+        await access.atOnce(clients) { (client) throws(VolumeError) in try await self.fence(client, deadline: deadline)
+        }
     }
 
     private func fence(_ client: Fence.Client) async throws(VolumeError) -> [VolumeHolder] {
@@ -54,15 +55,16 @@ extension RBDImageStore {
             )
         }
         // That one image does not answer keeps no other locked.
-        let broken = await atOnce(client.holders.filter { !$0.client.locks.isEmpty }) { (holder) throws(VolumeError) in
-            let place = try await self.place(of: holder.id, as: nil)
+        let broken = await access.atOnce(client.holders.filter { !$0.client.locks.isEmpty }) {
+            (holder) throws(VolumeError) in
+            let place = try await self.access.place(of: holder.id, as: nil)
             try await place.trying("break the locks of image") { () async throws(RBDError) in
                 try await place.context.breakLocks(of: holder.client, ofImageID: holder.imageID)
             }
         }
         for outcome in broken { try outcome.get() }
         let ids = Set(client.holders.map(\.id)).sorted { "\($0)" < "\($1)" }
-        let left = await atOnce(ids) { (id) throws(VolumeError) -> [VolumeHolder] in
+        let left = await access.atOnce(ids) { (id) throws(VolumeError) -> [VolumeHolder] in
             do throws(VolumeError) {
                 return try await self.holders(of: id, refused).filter { $0.client.address == address }
             } catch {
@@ -99,9 +101,10 @@ extension RBDImageStore {
 
     /// The clients that each cluster refuses, by address, or why that cluster cannot be read.
     public func blocklists() async -> [Result<[BlockedClient], VolumeError>] {
-        await asking(configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) }) {
+        await access.asking(access.configuration.clusters.sorted { ExactText($0.clusterID) < ExactText($1.clusterID) })
+        {
             (cluster) throws(VolumeError) in
-            try await self.soon(cluster.clusterID) { () async throws(VolumeError) in
+            try await self.access.soon(cluster.clusterID) { () async throws(VolumeError) in
                 try await self.blocklist(ofCluster: cluster.clusterID)
             }
             .sorted { $0.key < $1.key }

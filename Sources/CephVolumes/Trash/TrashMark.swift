@@ -1,5 +1,8 @@
 internal import ExactText
+internal import RADOS
 internal import RBD
+internal import Secrets
+internal import Volumes
 
 /// The mark that Nacre writes on an image just before it moves it to the trash: `1764453000.123456789
 /// client.csi-rbd-provisioner`.
@@ -19,7 +22,7 @@ struct TrashMark: Sendable, Hashable {
     let isMoving: Bool
 
     /// For how long an entry may be that of a move which was killed before its mark got the time.
-    private static let longestMove = Duration.seconds(120)
+    static let longestMove = Duration.seconds(120)
     private static let moving = "moving "
 
     init(time: Duration, user: String, isMoving: Bool = false) {
@@ -53,5 +56,24 @@ struct TrashMark: Sendable, Hashable {
         guard isMoving else { return entry.deletedAt == time }
         let later = entry.deletedAt - time
         return later >= .zero && later <= Self.longestMove
+    }
+}
+
+extension Place {
+    /// Says on the image that we put it into the trash, and when.
+    func remark(
+        _ imageID: String,
+        at time: Duration,
+        isMoving: Bool = false,
+        _ notes: [String: String] = [:]
+    ) async throws(VolumeError) -> TrashMark {
+        let mark = TrashMark(time: time, user: credentials.entityName, isMoving: isMoving)
+        try await trying("mark image") { () async throws(RBDError) in
+            try await context.setMetadata(
+                notes.merging([ImageMetadataKey.trashed: mark.text]) { $1 },
+                ofImageID: imageID
+            )
+        }
+        return mark
     }
 }

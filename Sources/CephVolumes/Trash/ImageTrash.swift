@@ -1,22 +1,35 @@
 internal import ExactText
 internal import RADOS
 internal import RBD
-public import Secrets
+internal import Secrets
 internal import SystemPackage
-public import Volumes
+internal import Timestamps
+internal import Volumes
 
-extension RBDImageStore {
+/// The trash of the pools: images of ours go there, come back, and are handed to whoever removes them.
+public struct ImageTrash: Sendable {
+    let access: PoolAccess
+    let ids: ImageIDs
+    let halfMade: HalfMadeImages
+    let purger: TrashPurger
+    let objectCalls: ObjectCalls
+    /// How long a deleted image stays in the trash, unless its own metadata says otherwise.
+    let retention: Duration
+    let lingering: LingeringWatches
+    /// Who flattens clones that lie below too many others; nobody in a process that ends soon.
+    let flattener: CloneFlattener?
+
     /// Moves an image of ours to the trash unless someone has it open, or Ceph could not remove it there.
     ///
     /// The move itself does not mind another client that is writing to the image. So its watchers are read before, which
     /// spares a live image the move, and again after it, when the name is gone and nobody can open it any more: who came
     /// in between is seen then, and the image is put back.
-    public func trashImage(
+    func trashImage(
         _ id: VolumeID,
         noting notes: [String: String],
         credentials: Credentials
     ) async throws(VolumeError) {
-        let place = try await place(of: id, as: credentials)
+        let place = try await access.place(of: id, as: credentials)
         // What is mended may turn out to be an image, and then is one to delete.
         for _ in 0..<4 {
             enter(VolumeStep.lookingUp, id.imageSpec)
@@ -26,13 +39,15 @@ extension RBDImageStore {
             }
             if ids[id] != imageID { ids.forget(id) }
             guard let imageID else {
-                guard try await mendListing(place) else { return note(place) }
+                guard try await mendListing(place, notes) else { return access.note(place) }
                 continue
             }
             enter(VolumeStep.checkingUse, id.imageSpec)
-            guard let marks = try await refuseIfNotOursOrHeld(place, imageID) else {
+            let found = try await place.marks(imageID)
+            if let found, try await discardHalfMadeClone(place, imageID, found) { continue }
+            guard let marks = found, let isNeeded = try await refuseIfNotOursOrHeld(place, imageID, marks) else {
                 enter(VolumeStep.mendingImage, id.imageSpec)
-                try await mend(id, credentials: credentials, isDeletion: true)
+                try await halfMade.mend(id, credentials: credentials, isDeletion: true, noting: notes)
                 continue
             }
             // An image that somebody was renaming, to keep it, is not the volume's any more.
@@ -40,14 +55,22 @@ extension RBDImageStore {
                 try await place.context.endRenaming(of: id.image, id: imageID)
             }
             guard !isRenamed else { continue }
-            let kept = try Self.retention(marks, place) ?? self.retention
+            if isNeeded {
+                try await keep(place, imageID, notes)
+                await endClone(place, marks)
+                ids.forget(id)
+                return access.note(place)
+            }
+            var kept = try place.retention(marks) ?? self.retention
+            if kept > .zero { kept += await lag(place, imageID) }
             let mark = try await mark(place, imageID, kept > .zero ? notes : [:])
             enter(VolumeStep.movingToTrash, id.imageSpec)
-            try await move(place, imageID, at: mark.time, keptFor: kept, marks[ImageMetadataKey.trashed])
+            try await move(place, imageID, mark, keptFor: kept, marks[ImageMetadataKey.trashed])
             enter(VolumeStep.recheckingUse, id.imageSpec)
             try await undoIfInUse(place, imageID)
+            await endClone(place, marks)
             ids.forget(id)
-            note(place)
+            access.note(place)
             // What must be kept is found when it is due.
             if kept <= .zero { purger.add(TrashedImage(id: id, imageID: imageID, credentials: credentials)) }
             return
@@ -58,40 +81,32 @@ extension RBDImageStore {
         )
     }
 
-    /// How long the image is to be kept, by its own metadata; nothing where that does not say so.
-    ///
-    /// What cannot be read was meant to keep it.
-    private static func retention(
-        _ marks: [String: String],
-        _ place: Place
-    ) throws(VolumeError) -> Duration? {
-        guard let text = marks[ImageMetadataKey.trashRetention] else { return nil }
-        if let retention = TrashRetention(parsing: text) { return retention.duration }
-        let (key, image) = (ImageMetadataKey.trashRetention, place.id.imageSpec)
-        throw VolumeError(
-            .failedPrecondition,
-            "cannot delete image '\(image)': its metadata '\(key)' says '\(text.printable)', which is not a time of at most "
-                + "ten years, such as 72h or 7d, so nobody knows for how long it is to be kept; correct it: rbd image-meta "
-                + "set \(image.shellWord) \(key) 7d; or, for the service's own --trash-retention: rbd image-meta remove "
-                + "\(image.shellWord) \(key)"
-        )
-    }
-
-    /// Nacre's metadata, if there is a header; throws when the image is not ours, someone else watches it, or it could
-    /// never leave the trash.
+    /// Whether snapshots of Nacre's need the image, if there is a header; throws when the image is not ours, someone else
+    /// watches it, or it could never leave the trash.
     private func refuseIfNotOursOrHeld(
         _ place: Place,
-        _ imageID: String
-    ) async throws(VolumeError) -> [String: String]? {
-        guard let marks = try await place.marks(imageID) else { return nil }
+        _ imageID: String,
+        _ marks: [String: String]
+    ) async throws(VolumeError) -> Bool? {
         try await place.requireOurs("delete image", imageID, marks)
-        guard let watchers = try await watchers(place, imageID) else { return nil }
+        flattener?.giveUp(place.id)
+        guard let watchers = try await lastingWatchers(place, imageID) else { return nil }
         guard watchers.isEmpty else {
             lingering.note(watchers, of: imageID, in: place.context, on: place.link.waitingThreads)
             throw await inUse(place, imageID, watchers)
         }
-        try await place.refuseIfTied("delete image", imageID)
-        return marks
+        // First all that refuses the delete: a volume that stays needs the snapshots for its next backup.
+        guard try await place.mustBeKept("delete image", imageID) else { return false }
+        try await place.removeBackupSnapshots(onImageID: imageID)
+        return try await place.mustBeKept("delete image", imageID)
+    }
+
+    /// How far this machine's clock is behind the cluster's: by it the image would be kept for less than it is to be.
+    ///
+    /// Nothing where that cannot be told: no delete fails for want of it.
+    func lag(_ place: Place, _ imageID: String) async -> Duration {
+        guard let time = try? await place.context.storageTime(byHeaderOf: imageID) else { return .zero }
+        return max(.zero, time - .sinceEpoch)
     }
 
     /// Says on the image that we put it into the trash, and when: by the entry, if a killed move has left one.
@@ -101,30 +116,13 @@ extension RBDImageStore {
         _ notes: [String: String]
     ) async throws(VolumeError) -> TrashMark {
         let entry = try await entry(place, imageID)
-        return try await remark(place, imageID, at: entry?.deletedAt ?? .sinceEpoch, isMoving: false, notes)
-    }
-
-    func remark(
-        _ place: Place,
-        _ imageID: String,
-        at time: Duration,
-        isMoving: Bool = false,
-        _ notes: [String: String] = [:]
-    ) async throws(VolumeError) -> TrashMark {
-        let mark = TrashMark(time: time, user: place.credentials.entityName, isMoving: isMoving)
-        try await place.trying("mark image") { () async throws(RBDError) in
-            try await place.context.setMetadata(
-                notes.merging([ImageMetadataKey.trashed: mark.text]) { $1 },
-                ofImageID: imageID
-            )
-        }
-        return mark
+        return try await place.remark(imageID, at: entry?.deletedAt ?? .sinceEpoch, isMoving: false, notes)
     }
 
     /// Gives the mark the time of the entry, which librbd chose, or another process that deletes the same volume.
     private func complete(_ place: Place, _ imageID: String) async throws(VolumeError) {
         guard let entry = try await entry(place, imageID) else { return }
-        _ = try await remark(place, imageID, at: entry.deletedAt)
+        _ = try await place.remark(imageID, at: entry.deletedAt)
     }
 
     private func entry(_ place: Place, _ imageID: String) async throws(VolumeError) -> TrashRecord? {
@@ -138,24 +136,34 @@ extension RBDImageStore {
     /// does not see it.
     ///
     /// A move that was not made gives the image the mark that it had before, if any.
-    private func move(
+    func move(
         _ place: Place,
         _ imageID: String,
-        at time: Duration,
+        _ mark: TrashMark,
         keptFor retention: Duration,
         _ before: String?
     ) async throws(VolumeError) {
         let image = place.id.image
-        let movedAt = try await place.trying("move to the trash image") { () async throws(RBDError) -> Duration? in
-            guard place.allows(objectCalls) else { return nil }
-            return try await place.context.moveToTrash(image, unopenedWithID: imageID, at: time, keptFor: retention)
+        do throws(VolumeError) {
+            let movedAt = try await place.trying("move to the trash image") { () async throws(RBDError) -> Duration? in
+                guard place.allows(objectCalls) else { return nil }
+                return try await place.context.moveToTrash(
+                    image,
+                    unopenedWithID: imageID,
+                    at: mark.time,
+                    keptFor: retention
+                )
+            }
+            if let movedAt {
+                // Of two processes that delete it at once, one made the entry, and the other may have written the mark.
+                guard movedAt != mark.time else { return }
+                return _ = try await place.remark(imageID, at: movedAt)
+            }
+            try await place.refuseIfLockedByHand("delete image", imageID)
+        } catch {
+            await withdraw(mark, place, imageID, before)
+            throw error
         }
-        if let movedAt {
-            // Of two processes that delete it at once, one made the entry, and the other may have written the mark.
-            guard movedAt != time else { return }
-            return _ = try await remark(place, imageID, at: movedAt)
-        }
-        try await place.refuseIfLockedByHand("delete image", imageID)
         for _ in 0..<2 {
             let isMoved = try await moveByLibrbd(place, imageID, keptFor: retention, before)
             guard !isMoved else { return try await complete(place, imageID) }
@@ -164,7 +172,7 @@ extension RBDImageStore {
             }
             // Another process was faster; its image is where ours should be.
             guard named == imageID else { return }
-            try await mend(place.id, credentials: place.credentials, isDeletion: true)
+            try await halfMade.mend(place.id, credentials: place.credentials, isDeletion: true)
         }
     }
 
@@ -176,7 +184,7 @@ extension RBDImageStore {
         _ before: String?
     ) async throws(VolumeError) -> Bool {
         // librbd writes the entry's time itself: what was written before may be long ago by then.
-        let mark = try await remark(place, imageID, at: .sinceEpoch, isMoving: true)
+        let mark = try await place.remark(imageID, at: .sinceEpoch, isMoving: true)
         let image = place.id.image
         do throws(VolumeError) {
             let isMoved = try await place.waiting("move to the trash image") { (context) throws(RBDError) in
@@ -190,14 +198,17 @@ extension RBDImageStore {
         }
     }
 
-    /// Takes back the mark of a move that was not made, for the one that the image had before, if any.
+    /// Takes back the mark of a move that was not made, for the one that the image had before, if that was of a move that
+    /// was made.
     ///
     /// With it, what a person moves to the trash soon after would count as moved by us, and be removed. It stays where a
     /// look is not answered, and where the entry is there: then the move was made. Another process' mark stays, too.
     private func withdraw(_ mark: TrashMark, _ place: Place, _ imageID: String, _ before: String?) async {
         guard let entry = try? await Optional.some(entry(place, imageID)), entry == nil else { return }
+        // The mark of another move that was not made, or is under way and marks again, would do just that.
+        let former = before.flatMap { TrashMark(parsing: $0)?.isMoving == true ? nil : $0 }
         _ = try? await place.blocking("unmark image") { (context) throws(RBDError) in
-            try context.replaceMetadata(ImageMetadataKey.trashed, mark.text, with: before, ofImageID: imageID)
+            try context.replaceMetadata(ImageMetadataKey.trashed, mark.text, with: former, ofImageID: imageID)
         }
     }
 
@@ -251,21 +262,23 @@ extension RBDImageStore {
         purger.forget(TrashedImage(id: place.id, imageID: imageID, credentials: place.credentials))
         // Last: without it, what could not be restored would stay in the trash for ever.
         try await place.trying("unmark image") { () async throws(RBDError) in
+            try await place.context.removeMetadata(ImageMetadataKey.kept, ofImageID: imageID)
             try await place.context.removeMetadata(ImageMetadataKey.trashed, ofImageID: imageID)
         }
     }
 
     /// Takes an entry out of the directory that leads nowhere: a killed create left it; returns whether there was one.
-    private func mendListing(_ place: Place) async throws(VolumeError) -> Bool {
+    private func mendListing(_ place: Place, _ notes: [String: String]) async throws(VolumeError) -> Bool {
         let isListed = try await place.trying("look up image") { () async throws(RBDError) in
             try await place.context.directoryHolds(place.id.image)
         }
         guard isListed else {
             try await place.endMaking()
+            try await place.endCloning()
             return false
         }
         enter(VolumeStep.mendingImage, place.id.imageSpec)
-        try await mend(place.id, credentials: place.credentials, isDeletion: true)
+        try await halfMade.mend(place.id, credentials: place.credentials, isDeletion: true, noting: notes)
         return true
     }
 
@@ -284,7 +297,7 @@ extension RBDImageStore {
     }
 
     /// The refusal that names who has the image open: by node and since when, where that is written down.
-    private func inUse(_ place: Place, _ imageID: String, _ watchers: [Watcher]) async -> VolumeError {
+    func inUse(_ place: Place, _ imageID: String, _ watchers: [Watcher]) async -> VolumeError {
         let known = try? await place.trying("read who has image") { () async throws(RBDError) in
             try await place.context.clients(ofImageID: imageID)?.clients.filter { $0.record != nil } ?? []
         }

@@ -18,7 +18,7 @@ public struct DeletedVolume: Sendable, Hashable {
     public let metadata: [String: String]
 }
 
-extension RBDImageStore {
+extension ImageTrash {
     /// The deleted volumes whose removal has not begun, pool by pool in the order of their ids.
     ///
     /// One whose restoration was killed is among them, for as long as its entry is in the trash.
@@ -38,13 +38,14 @@ extension RBDImageStore {
         credentials: Credentials,
         until deadline: ContinuousClock.Instant? = nil
     ) async throws(VolumeError) -> [Result<[DeletedVolume], VolumeError>] {
-        let clusters = if let clusterID { [try configuration.cluster(clusterID)] } else { configuration.clusters }
-        let answers = await asking(clusters) { (cluster) throws(VolumeError) in
+        let clusters =
+            if let clusterID { [try access.configuration.cluster(clusterID)] } else { access.configuration.clusters }
+        let answers = await access.asking(clusters) { (cluster) throws(VolumeError) in
             try await self.trash(of: pool, ofCluster: cluster.clusterID, credentials, until: deadline)
         }
         let trashes = answers.compactMap { try? $0.get() }
         // A cluster that does not answer may have the pool.
-        if let pool, trashes.count == answers.count { try Self.require(pool, among: trashes.flatMap(\.pools)) }
+        if let pool, trashes.count == answers.count { try PoolAccess.require(pool, among: trashes.flatMap(\.pools)) }
         return answers.flatMap { answer -> [Result<[DeletedVolume], VolumeError>] in
             switch answer {
             case .success(let trash):
@@ -52,20 +53,6 @@ extension RBDImageStore {
             case .failure(let error): [.failure(error)]
             }
         }
-    }
-
-    /// Throws `.invalidArgument` if no cluster has such a pool, and none of them is silent.
-    public func requirePool(_ pool: String) async throws(VolumeError) {
-        let answers = await asking(configuration.clusters) { (cluster) throws(VolumeError) in
-            try await self.pools(of: cluster.clusterID)
-        }
-        let found = answers.compactMap { try? $0.get() }
-        if found.count == answers.count { try Self.require(pool, among: found.flatMap(\.self)) }
-    }
-
-    private static func require(_ pool: String, among pools: [String]) throws(VolumeError) {
-        guard !pools.containsExactly(pool) else { return }
-        throw ErrorMapping.noPool(pool, among: pools)
     }
 
     /// What a cluster has in its trash.
@@ -85,10 +72,10 @@ extension RBDImageStore {
         _ credentials: Credentials,
         until deadline: ContinuousClock.Instant?
     ) async throws(VolumeError) -> ClusterTrash {
-        let cluster = try configuration.cluster(clusterID)
-        var trash = ClusterTrash(pools: try await pools(of: clusterID, as: credentials))
+        let cluster = try access.configuration.cluster(clusterID)
+        var trash = ClusterTrash(pools: try await access.pools(of: clusterID, as: credentials))
         let wanted = trash.pools.filter { pool?.isExactly($0) ?? true }
-        let answers = await atOnce(wanted) { (pool) throws(VolumeError) in
+        let answers = await access.atOnce(wanted) { (pool) throws(VolumeError) in
             await self.deletedVolumes(in: pool, of: cluster, credentials, until: deadline)
         }
         for found in answers.compactMap({ try? $0.get() }) {
@@ -113,7 +100,7 @@ extension RBDImageStore {
         _ credentials: Credentials,
         until deadline: ContinuousClock.Instant?
     ) async -> PoolTrash {
-        let list = await list(pool, of: cluster, as: credentials, until: deadline) {
+        let list = await access.list(pool, of: cluster, as: credentials, until: deadline) {
             (place, last: TrashRecord?) throws(VolumeError) in
             do throws(RBDError) {
                 return try await place.context.trashRecords(after: last?.id ?? "", limit: 1024)
@@ -135,8 +122,10 @@ extension RBDImageStore {
                 let mark = marks[ImageMetadataKey.trashed].flatMap(TrashMark.init), mark.covers(entry),
                 let there = try? place.sibling(entry.name)
             else { return nil }
+            // One that was kept for its snapshots gets the name back that it had as a volume.
+            let former = KeptMark.of(marks, there.id).flatMap { try? VolumeID(parsing: $0.volume) }
             return DeletedVolume(
-                id: there.id,
+                id: former ?? there.id,
                 imageID: entry.id,
                 deletedAt: entry.deletedAt,
                 keptUntil: entry.deferredUntil,
@@ -151,9 +140,9 @@ extension RBDImageStore {
     /// - Throws: `.alreadyExists` if another image has the name by now, `.failedPrecondition` when its removal has
     ///   begun, `.notFound` when it is gone.
     public func undelete(_ volume: DeletedVolume, credentials: Credentials) async throws(VolumeError) {
-        let place = try await place(of: volume.id, as: credentials)
+        let place = try await access.place(of: volume.id, as: credentials)
         // With our own id it is a restoration that was killed; librbd completes it.
-        let present = try await imageID(place)
+        let present = try await place.imageID()
         guard present == nil || present == volume.imageID else {
             throw VolumeError(
                 .alreadyExists,
