@@ -18,13 +18,14 @@ package struct VolumeClient: Sendable {
 
     /// Makes a call.
     ///
-    /// The server gets `timeout`, and the client waits a little longer, so that the server's error arrives.
+    /// The server gets `timeout`, and the client waits for `grace` longer, so that the server's error arrives.
     ///
     /// - Throws: `ConnectError`: the server's, or `.unavailable` if it cannot be reached.
     package func call<Call: Method>(
         _ method: Call.Type,
         _ request: Call.Request,
-        timeout: Duration = .seconds(60)
+        timeout: Duration = .seconds(60),
+        grace: Duration = .seconds(10)
     ) async throws(ConnectError) -> Call.Response {
         let milliseconds = max(1, min(timeout / .milliseconds(1), 9_999_999_999))
         let answer: HTTPResponse
@@ -38,7 +39,7 @@ package struct VolumeClient: Sendable {
                     ("Connect-Timeout-Ms", String(Int(milliseconds))),
                 ],
                 body: request.json.bytes,
-                timeout: timeout + .seconds(10)
+                timeout: timeout + grace
             )
         } catch {
             throw ConnectError(error.isTimeout ? .deadlineExceeded : .unavailable, error.description)

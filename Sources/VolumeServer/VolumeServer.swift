@@ -55,7 +55,7 @@ package struct VolumeServer: Service {
             metrics: metrics,
             logger: logger
         )
-        metrics.registerProcess(version: configuration.version)
+        metrics.registerProcess(version: configuration.version, driver: configuration.driverName)
     }
 
     /// Serves until graceful shutdown.
@@ -63,7 +63,7 @@ package struct VolumeServer: Service {
     /// - Throws: `SocketError` if the socket cannot be created.
     package func run() async throws {
         let place = try SocketPlace(configuration.socketPath)
-        try await place.claim()
+        try await place.take()
         defer { place.abandon() }
         let publishing = Mutex<SocketError?>(nil)
         // Its own lines name the socket's temporary place.

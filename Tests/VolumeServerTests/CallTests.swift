@@ -49,8 +49,8 @@ struct CallTests {
             #expect(
                 controller.capabilities.map(\.rpc?.type)
                     == [
-                        .createDeleteVolume, .listVolumes, .getCapacity, .expandVolume, .volumeCondition, .getVolume,
-                        .singleNodeMultiWriter,
+                        .createDeleteVolume, .listVolumes, .getCapacity, .createDeleteSnapshot, .listSnapshots,
+                        .cloneVolume, .expandVolume, .volumeCondition, .getVolume, .singleNodeMultiWriter, .getSnapshot,
                     ]
             )
             let node = try await fixture.client.call(CSI.Node.NodeGetCapabilities.self, EmptyMessage())
@@ -169,8 +169,7 @@ struct CallTests {
         "Calls that are not offered say so",
         arguments: [
             "Controller/ControllerPublishVolume", "Controller/ControllerUnpublishVolume",
-            "Controller/ControllerModifyVolume", "Controller/CreateSnapshot", "Controller/DeleteSnapshot",
-            "Controller/GetSnapshot", "Controller/ListSnapshots",
+            "Controller/ControllerModifyVolume",
         ]
     )
     func unimplemented(method: String) async throws {

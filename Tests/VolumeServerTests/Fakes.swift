@@ -38,7 +38,8 @@ final class FakeController: ControllerService {
         let id = try VolumeID(clusterID: "c1", pool: "replicapool", namespace: "", image: "csi-vol-\(request.name)")
         return state.withLock { state in
             let volume =
-                state.volumes[request.name] ?? Volume(id: id, capacityBytes: size, context: ["pool": "replicapool"])
+                state.volumes[request.name]
+                ?? Volume(id: id, capacityBytes: size, context: ["pool": "replicapool"], source: request.source)
             state.volumes[request.name] = volume
             return volume
         }
@@ -57,13 +58,13 @@ final class FakeController: ControllerService {
         return [:]
     }
 
-    func setClaim(
-        _ claim: ClaimName,
+    func setNotes(
+        _ notes: [String: String],
         of volumeID: String,
         credentials: Credentials,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) {
-        try await enter("setClaim \(claim) \(volumeID)")
+        try await enter("setNotes \(volumeID)")
     }
 
     func deleteVolume(
@@ -117,6 +118,61 @@ final class FakeController: ControllerService {
         return VolumeStatus(
             volume: Volume(id: try VolumeID(parsing: volumeID), capacityBytes: 1 << 30),
             condition: VolumeCondition(isAbnormal: true, message: "in the trash")
+        )
+    }
+
+    func createSnapshot(
+        _ request: CreateSnapshotRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> Snapshot {
+        try await enter("createSnapshot \(request.name) \(request.source)")
+        return try snapshot(named: request.name, of: request.source)
+    }
+
+    func deleteSnapshot(
+        _ handle: String,
+        credentials: Credentials?,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) {
+        try await enter("deleteSnapshot \(handle)")
+    }
+
+    func snapshot(
+        _ handle: String,
+        credentials: Credentials?,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> Snapshot {
+        try await enter("snapshot \(handle)")
+        guard let id = try? SnapshotID(parsing: handle) else {
+            throw VolumeError(.notFound, "snapshot '\(handle)' does not exist")
+        }
+        var found = try snapshot(named: "a", of: "c1/replicapool//csi-vol-a")
+        found.id = id
+        return found
+    }
+
+    func snapshots(
+        of source: String?,
+        maximum: Int,
+        token: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> SnapshotPage {
+        try await enter("snapshots \(source ?? "") \(maximum) \(token)")
+        return SnapshotPage(
+            snapshots: [try snapshot(named: "a", of: source ?? "c1/replicapool//csi-vol-a")],
+            nextToken: "more"
+        )
+    }
+
+    private func snapshot(named name: String, of source: String) throws(VolumeError) -> Snapshot {
+        let volume = try VolumeID(parsing: source)
+        return Snapshot(
+            id: try SnapshotID(of: volume, imageID: "1a2b", name: "csi-snap-\(name)"),
+            source: volume,
+            sourceHandle: source,
+            sizeBytes: 1 << 30,
+            created: .seconds(1_764_000_000) + .milliseconds(500),
+            name: name
         )
     }
 }

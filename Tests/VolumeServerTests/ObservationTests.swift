@@ -50,7 +50,7 @@ struct ObservationTests {
                 #"nacre_request_duration_seconds_bucket{method="CreateVolume",le="+Inf"} 2"#,
                 #"nacre_request_duration_seconds_count{method="CreateVolume"} 2"#,
                 "nacre_requests_in_flight 0",
-                #"nacre_build_info{version="1.2.3"} 1"#,
+                #"nacre_build_info{driver="rbd.nacre.io",version="1.2.3"} 1"#,
                 #"nacre_pool_queue{cluster="a\"b\\c\nd"} 4"#,
             ] {
                 #expect(text.split(separator: "\n").contains(line[...]), "\(line)\n\(text)")

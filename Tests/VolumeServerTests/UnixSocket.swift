@@ -37,7 +37,7 @@ enum UnixSocket {
         }
         if halfClose { shutdown(descriptor, Int32(SHUT_WR)) }
         var answer: [UInt8] = []
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(120)
         var buffer = [UInt8](repeating: 0, count: 4096)
         while .now < deadline {
             let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
@@ -49,7 +49,7 @@ enum UnixSocket {
                 try await Task.sleep(for: .milliseconds(5))
             }
         }
-        Issue.record("the server did not close the connection within 10 s")
+        Issue.record("the server did not close the connection within 120 s")
         return String(decoding: answer, as: UTF8.self)
     }
 }

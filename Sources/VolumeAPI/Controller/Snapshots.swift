@@ -1,7 +1,7 @@
 package import Secrets
 
 extension CSI.Controller {
-    /// Takes a snapshot; comes later.
+    /// Takes a snapshot, or finds the one that an earlier call with that name took.
     package enum CreateSnapshot: ControllerMethod {
         /// CSI: CreateSnapshotRequest.
         package struct Request: Message {
@@ -11,7 +11,7 @@ extension CSI.Controller {
             package var name: String = ""
             /// Who the caller is to Ceph, and other secrets.
             package var secrets: [String: Secret] = [:]
-            /// The StorageClass' parameters.
+            /// The VolumeSnapshotClass' parameters.
             package var parameters: [String: String] = [:]
 
             /// The message with every field at its default.
@@ -41,7 +41,7 @@ extension CSI.Controller {
         }
     }
 
-    /// Takes a snapshot away; comes later.
+    /// Removes a snapshot.
     package enum DeleteSnapshot: ControllerMethod {
         /// CSI: DeleteSnapshotRequest.
         package struct Request: Message {
@@ -64,7 +64,7 @@ extension CSI.Controller {
         package typealias Response = EmptyMessage
     }
 
-    /// A snapshot; comes later.
+    /// A snapshot.
     package enum GetSnapshot: ControllerMethod {
         /// CSI: GetSnapshotRequest.
         package struct Request: Message {
@@ -98,7 +98,7 @@ extension CSI.Controller {
         }
     }
 
-    /// The snapshots, page by page; comes later.
+    /// The snapshots, page by page.
     package enum ListSnapshots: ControllerMethod {
         /// CSI: ListSnapshotsRequest.
         package struct Request: Message {

@@ -13,6 +13,12 @@ extension CSI {
         package var readyToUse: Bool = false
         /// The group it was taken with.
         package var groupSnapshotID: String = ""
+        /// Nacre's own: the name under which it was requested.
+        package var name: String = ""
+        /// Nacre's own: whether the volume that it was taken of was deleted since.
+        package var sourceDeleted: Bool = false
+        /// Nacre's own: what was noted with the create.
+        package var notes: [String: String] = [:]
 
         /// The message with every field at its default.
         package init() {}
@@ -25,6 +31,9 @@ extension CSI {
             .string("creationTime", \.creationTime, .opaque),
             .bool("readyToUse", \.readyToUse),
             .string("groupSnapshotId", \.groupSnapshotID, .opaque),
+            .string("nacreName", \.name, .opaque),
+            .bool("nacreSourceDeleted", \.sourceDeleted),
+            .map("nacreNotes", \.notes),
         ]
     }
 }

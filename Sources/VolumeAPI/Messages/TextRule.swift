@@ -60,10 +60,3 @@ enum TextRule: Sendable {
         return string.unicodeScalars.count > 64 ? line + "…" : line
     }
 }
-
-extension Unicode.Scalar {
-    /// C0, DEL, C1, and the separators of lines and paragraphs.
-    var isControl: Bool {
-        value < 0x20 || (0x7F...0x9F).contains(value) || value == 0x2028 || value == 0x2029
-    }
-}

@@ -5,15 +5,10 @@ extension Handler {
     /// The calls of the Controller service.
     static func controller(_ service: (any ControllerService)?) -> [Handler] {
         let publishing = "volumes need no attaching; the node maps them (PUBLISH_UNPUBLISH_VOLUME is not announced)"
-        let snapshots = "snapshots come later (CREATE_DELETE_SNAPSHOT is not announced)"
         let refused: [Handler] = [
             .refuse(CSI.Controller.ControllerPublishVolume.self, publishing),
             .refuse(CSI.Controller.ControllerUnpublishVolume.self, publishing),
             .refuse(CSI.Controller.ControllerModifyVolume.self, "MODIFY_VOLUME is not announced"),
-            .refuse(CSI.Controller.CreateSnapshot.self, snapshots),
-            .refuse(CSI.Controller.DeleteSnapshot.self, snapshots),
-            .refuse(CSI.Controller.GetSnapshot.self, snapshots),
-            .refuse(CSI.Controller.ListSnapshots.self, snapshots),
         ]
         guard let service else {
             let absent = "this nacre runs no controller; ask the controller's socket"
@@ -26,20 +21,24 @@ extension Handler {
                 .refuse(CSI.Controller.ControllerGetVolume.self, absent),
                 .refuse(CSI.Controller.GetCapacity.self, absent),
                 .refuse(CSI.Controller.ControllerGetCapabilities.self, absent),
+                .refuse(CSI.Controller.CreateSnapshot.self, absent),
+                .refuse(CSI.Controller.DeleteSnapshot.self, absent),
+                .refuse(CSI.Controller.GetSnapshot.self, absent),
+                .refuse(CSI.Controller.ListSnapshots.self, absent),
             ]
         }
         return refused + [
             .controllerCapabilities, .createVolume(service), .deleteVolume(service), .expandVolume(service),
             .validateCapabilities(service), .listVolumes(service), .getVolume(service), .capacity(service),
-        ]
+        ] + snapshots(service)
     }
 
     private static var controllerCapabilities: Handler {
         .offer(CSI.Controller.ControllerGetCapabilities.self) { _, _ in
             typealias Call = CSI.Controller.ControllerGetCapabilities
             let offered: [Call.RPCType] = [
-                .createDeleteVolume, .listVolumes, .getCapacity, .expandVolume, .volumeCondition, .getVolume,
-                .singleNodeMultiWriter,
+                .createDeleteVolume, .listVolumes, .getCapacity, .createDeleteSnapshot, .listSnapshots, .cloneVolume,
+                .expandVolume, .volumeCondition, .getVolume, .singleNodeMultiWriter, .getSnapshot,
             ]
             var response = Call.Response()
             response.capabilities = offered.map { type in
@@ -56,9 +55,7 @@ extension Handler {
         .offer(CSI.Controller.CreateVolume.self, subject: { .name($0.name) }) { request, deadline throws(VolumeError) in
             let range = try CSI.CapacityRange.checked(request.capacityRange)
             let capabilities = try request.volumeCapabilities.checked()
-            guard request.volumeContentSource == nil else {
-                throw .invalid("volumeContentSource: not offered yet; volumes are made empty")
-            }
+            let source = try request.volumeContentSource?.checked()
             try request.mutableParameters.refuseMutable()
             let volume = try await service.createVolume(
                 CreateVolumeRequest(
@@ -66,7 +63,8 @@ extension Handler {
                     range: range,
                     capabilities: capabilities,
                     parameters: request.parameters,
-                    credentials: try request.secrets.credentials()
+                    credentials: try request.secrets.credentials(),
+                    source: source
                 ),
                 deadline: deadline
             )

@@ -85,6 +85,7 @@ extension Volume {
         message.volumeID = id.description
         message.capacityBytes = Int64(clamping: capacityBytes)
         message.volumeContext = context.merging(facts.context) { own, _ in own }
+        message.contentSource = source?.message
         return message
     }
 }

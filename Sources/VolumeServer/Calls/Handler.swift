@@ -5,6 +5,7 @@ internal import Volumes
 /// What a call is about, for its line in the log.
 enum Subject: Sendable {
     case volume(String)
+    case snapshot(String)
     case name(String)
 }
 

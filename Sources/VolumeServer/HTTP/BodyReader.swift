@@ -17,6 +17,8 @@ enum ReceivedBody: Sendable {
     static func read(_ request: Request, largestBytes: Int, timeout: Duration) async throws -> ReceivedBody {
         let body = request.body
         let announced = request.headers[.contentLength].flatMap { Int($0) }
+        // Of so long a body nothing is read, so that the refusal does not wait for it.
+        if let announced, announced > largestBytes * patience { return .tooLarge(drained: false) }
         return try await withThrowingTaskGroup(of: ReceivedBody?.self) { group in
             group.addTask { try await collect(body, largestBytes: largestBytes, announced: announced) }
             group.addTask {

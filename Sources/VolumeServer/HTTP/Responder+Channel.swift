@@ -85,8 +85,19 @@ final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
     private static let most = 128
 
     private let connections: Connections
-    /// One entry for each request that is not answered yet, in their order.
-    private var closes: [Bool] = []
+    /// What the client expects of the connection: one entry for each request that is not answered yet, in their order.
+    private var ends: [Ending] = []
+
+    private enum Ending {
+        case close
+        /// HTTP/1.0 with `Connection: keep-alive`: the client takes the connection for closed unless the answer says so.
+        case keepSaid
+        case keep
+
+        init(_ head: HTTPRequestHead) {
+            self = !head.isKeepAlive ? .close : head.version == .http1_0 ? .keepSaid : .keep
+        }
+    }
     /// Whether the connection was closed for too many of them; the decoder may have more parts of it.
     private var isShut = false
 
@@ -97,11 +108,11 @@ final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isShut else { return }
         if case .head(let head) = unwrapInboundIn(data) {
-            guard closes.count < Self.most else {
+            guard ends.count < Self.most else {
                 isShut = true
                 return context.close(promise: nil)
             }
-            closes.append(!head.isKeepAlive)
+            ends.append(Ending(head))
             // Here, because a busy machine may start the request much later.
             connections.begin(context.channel)
         }
@@ -110,8 +121,12 @@ final class RequestWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         let part = unwrapOutboundIn(data)
-        guard closes.first == true else {
-            if case .end = part { closes = Array(closes.dropFirst()) }
+        guard ends.first == .close else {
+            if case .head(var head) = part, ends.first == .keepSaid {
+                head.headers.replaceOrAdd(name: "Connection", value: "keep-alive")
+                return context.write(wrapOutboundOut(.head(head)), promise: promise)
+            }
+            if case .end = part { ends = Array(ends.dropFirst()) }
             return context.write(data, promise: promise)
         }
         switch part {

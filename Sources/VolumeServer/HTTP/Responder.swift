@@ -192,6 +192,7 @@ final class Responder: Sendable {
         ]
         switch subject {
         case .volume(let handle): metadata[LogKey.volumeID] = "\(handle.printable)"
+        case .snapshot(let handle): metadata[LogKey.snapshotID] = "\(handle.printable)"
         case .name(let name): metadata[LogKey.requestName] = "\(name.printable)"
         case nil: break
         }

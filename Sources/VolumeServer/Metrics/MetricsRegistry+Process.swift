@@ -2,10 +2,10 @@ internal import ExactText
 internal import Glibc
 
 extension MetricsRegistry {
-    /// Adds the standard process metrics and the program's version.
-    package func registerProcess(version: String) {
-        describe("nacre_build_info", "1, with the version as a label.")
-        gauge("nacre_build_info", [("version", version)]).set(1)
+    /// Adds the standard process metrics, the program's version, and the driver that it is: an alert finds its classes by it.
+    package func registerProcess(version: String, driver: String) {
+        describe("nacre_build_info", "1, with the driver's name and the version as labels.")
+        gauge("nacre_build_info", [("driver", driver), ("version", version)]).set(1)
         registerGauge("process_resident_memory_bytes", "Resident memory.") {
             Double(Self.residentPages * sysconf(Int32(_SC_PAGESIZE)))
         }

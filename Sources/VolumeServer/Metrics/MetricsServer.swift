@@ -3,6 +3,7 @@ package import Logging
 internal import NIOCore
 internal import NIOPosix
 internal import ServiceLifecycle
+internal import Volumes
 
 /// `/metrics`, `/healthz` and `/livez` on a TCP port, for Prometheus and kubelet; CSI calls are not served there.
 package struct MetricsServer: Service {

@@ -41,7 +41,7 @@ package final class SocketPlace: Sendable {
 
     /// Creates and locks the parent directory, and checks that the path is free or has a socket that no server listens
     /// on.
-    package func claim() async throws(SocketError) {
+    package func take() async throws(SocketError) {
         try makeDirectories()
         try await lockDirectory()
         do throws(SocketError) {
