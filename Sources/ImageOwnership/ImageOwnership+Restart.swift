@@ -39,13 +39,13 @@ extension ImageOwnership {
                 sharing: .oneNode
             )
             // A cluster that is away is waited for once, not for every note.
-            if !isReached { _ = try cluster(for: request) }
+            if !isReached { _ = try connections.cluster(for: request) }
             isReached = true
             do throws(MappingError) {
                 try regain(note, request, node)
             } catch {
                 let isMapped = KernelRBDBus().clientAddresses().contains(note.address)
-                if error.kind == .notFound, !isMapped, isPoolGone(request) {
+                if error.kind == .notFound, !isMapped, connections.isPoolGone(request) {
                     // Its locks have gone with it.
                     remove(note)
                 } else {
@@ -57,7 +57,7 @@ extension ImageOwnership {
     }
 
     private func regain(_ note: HeldNote, _ request: MapRequest, _ node: NodeIdentity) throws(MappingError) {
-        try connected(for: request) { (context) throws(MappingError) -> Void in
+        try connections.connected(for: request) { (context) throws(MappingError) -> Void in
             guard !note.isUnmapped else { return try release(note, node, in: context) }
             let isHeld: Bool
             do throws(RBDError) {

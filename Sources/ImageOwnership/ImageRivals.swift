@@ -26,7 +26,7 @@ internal import SystemPackage
 ///
 /// To fence is to blocklist the client's address first, so that the cluster refuses what it may still send, and to break
 /// its lock then.
-package struct ImageClaim {
+package struct ImageRivals {
     package let context: IOContext
     package let image: ImageAddress
     package let node: NodeIdentity
@@ -92,7 +92,10 @@ package struct ImageClaim {
                 usleep(Self.secondLook)
                 continue
             }
-            guard let alive else { return found.imageID }
+            guard let alive else {
+                try requireData(of: found.imageID, isWritten: true)
+                return found.imageID
+            }
             guard .now < deadline, alive.record == nil || isOurs(alive) else {
                 // It may be dead all the same; whoever tries again is told.
                 try? context.reviewWatches(of: ImageObject.header(ofID: found.imageID))
