@@ -51,8 +51,7 @@ public struct ImageAddress: Sendable, Hashable, Codable, CustomStringConvertible
             }
         }
         guard escaped.utf8.count > 200 else { return escaped }
-        // FNV-1a: a handle has 128 bytes at most, so only names of many escapes come here.
-        let hash = escaped.utf8.reduce(UInt64(0xCBF2_9CE4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-        return "\(escaped.prefix(180))~\(String(hash, radix: 16))"
+        // A handle has 128 bytes at most, so only names of many escapes come here.
+        return "\(escaped.prefix(180))~\(String(FNV.hash64(escaped), radix: 16))"
     }
 }

@@ -120,7 +120,7 @@ public protocol ImageMapper: Sendable {
     /// - Parameters:
     ///   - image: The image, by the name that it was mapped by.
     ///   - request: How it was mapped; nothing when the caller does not know, and then only a client of ours can be asked.
-    ///   - seconds: How long a server may take.
+    ///   - seconds: How long a server or a cluster may take.
     /// - Returns: Both; `nil` if that cannot be told here: nobody has the user's key, or a server of an earlier version
     ///   serves it.
     /// - Throws: `MappingError` of kind `.unavailable` when the cluster does not answer.

@@ -90,7 +90,10 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
                 (.notFound, "there is no such pool")
             case .noSuchFileOrDirectory: (.notFound, "there is none")
             case .permissionDenied, .notPermitted:
-                (.denied, "Ceph refuses it to this user, whose caps must be mon 'profile rbd' and osd 'profile rbd'")
+                (
+                    .denied,
+                    "Ceph refuses it \(Self.deniedUser), whose caps must be mon 'profile rbd' and \(Self.anyCaps)"
+                )
             case .timedOut: (.unavailable, "the cluster did not answer in time, see 'ceph health detail'")
             case .noSpace, .diskQuotaExceeded: (.other, "its pool is full or at its quota, see 'ceph df'")
             case .readOnlyFileSystem:
@@ -139,6 +142,27 @@ public struct MappingError: Error, Sendable, Codable, CustomStringConvertible {
 }
 
 extension MappingError {
+    /// Who is refused, where only the call's end is known.
+    package static let deniedUser = "to this user"
+    private static let anyCaps = "osd 'profile rbd'"
+
+    /// The caps of an OSD that a pool's images need.
+    package static func caps(_ pool: String, _ namespace: String) -> String {
+        "profile rbd pool=\(pool)\(namespace.isEmpty ? "" : " namespace=\(namespace)")"
+    }
+
+    /// The same of a request, with the names of its user, pool and namespace.
+    package func naming(_ request: MapRequest) -> MappingError {
+        guard kind == .denied else { return self }
+        var named = MappingError(
+            kind,
+            message.replacing(Self.deniedUser, with: "to \(request.credentials.entityName)")
+                .replacing(Self.anyCaps, with: "osd '\(Self.caps(request.image.pool, request.image.namespace))'")
+        )
+        (named.silentHolder, named.blocklisted, named.holder) = (silentHolder, blocklisted, holder)
+        return named
+    }
+
     /// Says that there is a part of an image only: its name, which leads to no header.
     package static func headless(_ image: ImageAddress) -> MappingError {
         MappingError(

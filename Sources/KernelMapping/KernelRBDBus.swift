@@ -40,6 +40,11 @@ public struct KernelRBDDevice: Sendable, Hashable {
             && snapshot == nil
     }
 
+    /// Whether the service with a state directory has mapped it, as its key's name tells.
+    package func isMapped(by stateDirectory: String) -> Bool {
+        option("key")?.startsExactly(with: KernelRBDMapper.keyPrefix(of: stateDirectory)) == true
+    }
+
     /// The value of an option that it was mapped with; the empty string for a flag.
     func option(_ name: String) -> String? {
         let words = configuration.parts(at: " ", omittingEmpty: true)

@@ -53,7 +53,7 @@ extension KernelRBDMapper: ImageMapper {
         } catch {
             throw MappingError("map image \(request.image)", error)
         }
-        if request.sharing == .oneNode { try owner?.claim(request) }
+        if request.sharing == .oneNode { try owner?.settle(request) }
         observer(.mappingInKernel, request.image.description)
         try add(request, monitors, options)
         guard let device = try ourDevices(of: request.image).last else {
@@ -125,7 +125,7 @@ extension KernelRBDMapper: ImageMapper {
         within seconds: Int
     ) throws(MappingError) -> ImageWhereabouts? {
         guard let owner, let identity = try ourDevices(of: image).first?.identity else { return nil }
-        return try owner.whereabouts(of: identity, as: image, request)
+        return try owner.whereabouts(of: identity, as: image, request, within: seconds)
     }
 
     /// Waits for the device node, and ensures that there is a record.

@@ -88,9 +88,12 @@ public final class KernelRBDMapper: Sendable {
 
     /// What the names of our keys begin with.
     var keyPrefix: String {
-        // FNV-1a, 32 bits: two services on one node have two state directories.
-        let hash = stateDirectory.utf8.reduce(UInt32(0x811C_9DC5)) { ($0 ^ UInt32($1)) &* 0x0100_0193 }
-        return "nacre.\(String(hash, radix: 16))."
+        // Two services on one node have two state directories.
+        Self.keyPrefix(of: stateDirectory)
+    }
+
+    static func keyPrefix(of stateDirectory: String) -> String {
+        "nacre.\(String(FNV.hash32(stateDirectory), radix: 16))."
     }
 
     func isOurs(_ device: KernelRBDDevice) -> Bool {
@@ -152,7 +155,7 @@ struct KernelRBDRecord: Codable, Sendable {
 /// All calls block.
 public protocol KernelImageOwner: Sendable {
     /// Returns when no other node has the image.
-    func claim(_ request: MapRequest) throws(MappingError)
+    func settle(_ request: MapRequest) throws(MappingError)
 
     /// Records that this kernel's client, by its address, holds the image, and locks the image if the kernel cannot.
     ///
@@ -161,10 +164,13 @@ public protocol KernelImageOwner: Sendable {
     func hold(_ request: MapRequest, address: String, of identity: ImageIdentity?) throws(MappingError)
 
     /// Which image is mapped, and which one has its name now; `nil` when there is no user to ask as.
+    ///
+    /// It holds its thread for little more than `seconds`, also where the cluster does not answer.
     func whereabouts(
         of mapped: ImageIdentity,
         as image: ImageAddress,
-        _ request: MapRequest?
+        _ request: MapRequest?,
+        within seconds: Int
     ) throws(MappingError) -> ImageWhereabouts?
 
     /// What is written on the image.

@@ -38,6 +38,18 @@ public final class ImageMappers: Sendable {
         by choice: MapperChoice = .auto,
         observer: MappingObserver = { _, _ in }
     ) throws(MappingError) -> MappedDevice {
+        do throws(MappingError) {
+            return try mapPresent(request, by: choice, observer)
+        } catch {
+            throw error.naming(request)
+        }
+    }
+
+    private func mapPresent(
+        _ request: MapRequest,
+        by choice: MapperChoice,
+        _ observer: MappingObserver
+    ) throws(MappingError) -> MappedDevice {
         if let present = try present(request.image) {
             if try present.device(of: request.image) != nil {
                 guard choice.mayFallBack || choice.preferred == present.kind else {
@@ -143,9 +155,6 @@ public final class ImageMappers: Sendable {
     ) throws(MappingError) -> ImageWhereabouts? {
         try present(image)?.whereabouts(of: image, request, within: seconds)
     }
-
-    /// What has mapped an image here; `nil` if it is not mapped.
-    public func kind(of image: ImageAddress) throws(MappingError) -> MapperKind? { try present(image)?.kind }
 
     /// What the image's server found last of that, at once; `nil` if it has none, or none that knows.
     public func lastWhereabouts(of image: ImageAddress) -> ImageWhereabouts? {

@@ -95,12 +95,29 @@ final class FuseSession: @unchecked Sendable {
         }
     }
 
+    /// Does what one thread has to; the process ends after that, so its memory is not given back.
     private func serve() {
         var buffer = fuse_buf()
-        defer { free(buffer.mem) }
+        buffer.mem = Self.residentMemory()
         while fuse_session_exited(session) == 0 {
             guard serveOne(&buffer) else { return }
         }
+    }
+
+    /// Memory for the longest request, all of it touched; `nil` if there is none, and then libfuse takes its own.
+    ///
+    /// While the kernel copies a request to us it can no longer be sent again. If it finds a page missing, or shared with a
+    /// child, and we were just killed, it does not wait for that page, and fails the request with EIO. These pages are there
+    /// (`mlockall` keeps them), and no child gets them.
+    private static func residentMemory() -> UnsafeMutableRawPointer? {
+        // At least what libfuse reads at once; the kernel sends less, a header and what `max_write` allows.
+        let header = 4096
+        let size = ImageFileSystem.longestTransfer + 2 * header
+        let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let memory, memory != MAP_FAILED else { return nil }
+        madvise(memory, size, MADV_DONTFORK)
+        memset(memory, 1, size)
+        return memory
     }
 
     /// Whether there may be more.

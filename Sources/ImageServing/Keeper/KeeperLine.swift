@@ -83,7 +83,7 @@ final class KeeperLine: Sendable {
                 "/proc/self/exe",
                 isDetached: true,
                 arguments: command,
-                environment: ServerLauncher.inheritedEnvironment,
+                environment: ProcessControl.inheritedEnvironment(),
                 descriptors: [input.rawValue, 1, 2] + inherited + (heritage.fuseConnection.map { [$0] } ?? [])
             )
             // Replaces the dead keeper's pipe, so that all messages go to the new one. Earlier messages are sent again.

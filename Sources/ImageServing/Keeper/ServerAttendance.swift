@@ -2,6 +2,7 @@ internal import Glibc
 internal import ImageMapping
 internal import LinuxKernel
 internal import RBD
+internal import Timestamps
 
 /// A keeper's wait for the end of its server; meanwhile it detects a stopped server, which serves no I/O.
 ///
@@ -47,7 +48,7 @@ struct ServerAttendance {
     }
 
     private func tell(_ standstill: Standstill, _ server: ProcessIdentity) {
-        let begin = HolderRecord.time(Int64(time(nil)))
+        let begin = Timestamp.text(.sinceEpoch)
         let sentence = "process \(server.pid), which serves \(configuration.image), \(standstill) since \(begin)"
         ServerLog.say(sentence)
         ServerLog.attempt("write \(configuration.directory.stall)") { () throws(KernelError) in

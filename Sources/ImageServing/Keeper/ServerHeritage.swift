@@ -24,7 +24,7 @@ final class ServerHeritage: Sendable {
         }
         (keeper, firstKeeper) = (identity, identity)
         do throws(KernelError) {
-            lock = try Self.claim(configuration, identity)
+            lock = try Self.takeLock(configuration, identity)
             let limits = configuration.front.limits
             memory = try .sharedMemory("nacre", bytes: limits.memoryBytes)
             fuseConnection = configuration.front == .fuse ? try Self.openFuse() : nil
@@ -62,7 +62,7 @@ final class ServerHeritage: Sendable {
     }
 
     /// Locks the directory, and records this process.
-    private static func claim(
+    private static func takeLock(
         _ configuration: ImageServerConfiguration,
         _ identity: ProcessIdentity
     ) throws(KernelError) -> OwnedDescriptor {

@@ -35,20 +35,21 @@ struct ImageLock {
 
     /// Waits until no other node holds the image, fences dead clients, and returns the image's id.
     func settle() throws(MappingError) -> String {
-        var claim = ImageClaim(context: context, image: image, node: configuration.node)
-        claim.dead = configuration.dead
-        claim.tally = FenceTally(stateDirectory: configuration.directory.stateDirectory)
-        claim.log = log
+        var rivals = ImageRivals(context: context, image: image, node: configuration.node)
+        rivals.dead = configuration.dead
+        rivals.tally = FenceTally(stateDirectory: configuration.directory.stateDirectory)
+        rivals.log = log
         if configuration.sharing == .oneNode {
             if isSuccessor {
                 try refuseAnother(try imageID())
-                try succeed(try claim.look())
+                try succeed(try rivals.look())
             }
-            return try claim.settle()
+            return try rivals.settle()
         }
         let id = try imageID()
         if isSuccessor { try refuseAnother(id) }
         guard let id else { throw MappingError(.notFound, "there is no image \(image)") }
+        try rivals.requireData(of: id, isWritten: configuration.sharing != .readers)
         return id
     }
 
@@ -90,9 +91,9 @@ struct ImageLock {
         // One that has only lost its name is refused later, and may get it back.
         if known != nil, let id = try imageID(), !isKnown(id) { return false }
         guard configuration.sharing == .oneNode else { return true }
-        let claim = ImageClaim(context: context, image: image, node: configuration.node)
+        let rivals = ImageRivals(context: context, image: image, node: configuration.node)
         let dead = Set(configuration.dead)
-        return try claim.look().clients.contains { $0.locks[.holder] != nil && dead.contains($0.address) }
+        return try rivals.look().clients.contains { $0.locks[.holder] != nil && dead.contains($0.address) }
     }
 
     /// Takes the locks, if the image is for one node.
@@ -174,7 +175,7 @@ struct ImageLock {
             let ours = context.cluster.instanceID
             let owner = try context.clients(ofImageID: imageID)?.clients
                 .first { $0.locks[lock] != nil && $0.clientID != ours }
-            return owner.map { ImageClaim.inUse(image, $0) }
+            return owner.map { ImageRivals.inUse(image, $0) }
         } catch {
             throw MappingError("read who has image \(image)", error)
         }

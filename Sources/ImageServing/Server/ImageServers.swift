@@ -50,6 +50,22 @@ public struct ImageServers: Sendable {
         return answer?.whereabouts
     }
 
+    /// Asks the server which image it has, and which has its name by its cluster's word.
+    ///
+    /// - Parameters:
+    ///   - image: The image, by the name that it was mapped by.
+    ///   - seconds: How long it may take.
+    /// - Returns: Both; `nil` if none serves the image, or the server cannot tell.
+    /// - Throws: `MappingError` of kind `.unavailable` when the server or its cluster does not answer.
+    package func whereabouts(
+        of image: ImageAddress,
+        within seconds: Int
+    ) throws(MappingError) -> ImageWhereabouts? {
+        let directory = MappingDirectory(path: "\(stateDirectory)/mappings/\(image.fileName)")
+        guard ServerRecord.read(directory)?.process.isAlive == true else { return nil }
+        return try ServerControl.whereabouts(of: image, at: directory.control, within: seconds)
+    }
+
     /// All images that are mapped here, by their records, with any mapper.
     public func mappings() -> [(image: ImageAddress, mapper: MapperKind, isHeld: Bool)] {
         let names = (try? KernelFile.names(in: "\(stateDirectory)/mappings")) ?? []

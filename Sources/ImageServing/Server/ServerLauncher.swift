@@ -96,15 +96,6 @@ public final class ServerLauncher: Sendable {
         try server.tell(configuration, key)
         return server
     }
-
-    /// Only what a program needs to find its libraries; Ceph's variables are not passed on.
-    static var inheritedEnvironment: [String: String] {
-        var environment: [String: String] = [:]
-        for name in ["PATH", "LD_LIBRARY_PATH", "TZ"] {
-            if let value = getenv(name) { environment[name] = String(cString: value) }
-        }
-        return environment
-    }
 }
 
 /// A process that waits for its configuration; it ends if this object is released before.
@@ -120,7 +111,7 @@ private final class WaitingServer: Sendable {
             command.first ?? "/proc/self/exe",
             isDetached: true,
             arguments: command,
-            environment: ServerLauncher.inheritedEnvironment,
+            environment: ProcessControl.inheritedEnvironment(),
             descriptors: [there.readEnd.rawValue, log, log, back.writeEnd.rawValue]
         )
         fromServer = back.readEnd
