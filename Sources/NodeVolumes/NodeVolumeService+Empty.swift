@@ -58,7 +58,8 @@ extension NodeVolumeService {
         let holdsObjects = try await mapping { (_) throws(MappingError) in try mapper.holdsObjects(mapped, in: middle) }
         switch holdsObjects {
         case false?: return
-        case nil where origin == .made: return
+        // What a clone reads may be its source's.
+        case nil where origin == .made && notes[ImageMetadataKey.source] == nil: return
         case nil:
             throw VolumeError(
                 .failedPrecondition,

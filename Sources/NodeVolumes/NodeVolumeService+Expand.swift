@@ -40,8 +40,8 @@ extension NodeVolumeService {
             if record.usage.isReadOnly {
                 throw VolumeError(
                     .failedPrecondition,
-                    "volume '\(id)' is \(record.usage.isBlock ? "mapped" : "mounted") read-only at '\(path)', so its device "
-                        + "keeps its \(size.inBinaryUnits) and nothing grows here; it grows when it is next "
+                    "volume '\(id)' is \(record.usage.isBlock ? "mapped" : "mounted") read-only at '\(path)', "
+                        + "\(NodeExpandRequest.keepsSize) \(size.inBinaryUnits) and nothing grows here; it grows when it is next "
                         + "\(record.usage.isBlock ? "mapped" : "mounted writable")"
                 )
             }

@@ -18,6 +18,7 @@ extension NodeVolumeService {
     ) async throws(VolumeError) {
         enter(NodeStep.probingDevice, device.path)
         let notes = try await notes(mapped)
+        try Self.refuseHalfRestored(record, notes)
         let wanted = record.usage.fileSystem
         let content = try await kernel("look at the device of volume '\(record.volumeID)'") {
             () throws(KernelError) in
@@ -70,7 +71,8 @@ extension NodeVolumeService {
         }
         try await refuseIfCut(record, device, notes)
         guard content == .known(format: fileSystem) else {
-            throw Self.otherContent(record, device, content, state, marked: mark)
+            let hasSuperBlock = await pool.run { ((try? GrowthLimit.limit(of: device.path)) ?? nil) != nil }
+            throw Self.otherContent(record, device, content, state, marked: mark, hasSuperBlock: hasSuperBlock)
         }
         // Also what 0.1.0 made, which noted nothing: so that it is never taken for blank.
         if state.isOpen(isOurs: origin.isOurs), !record.usage.isReadOnly {
@@ -97,63 +99,6 @@ extension NodeVolumeService {
             succeeding: [0],
             "grow the file system of volume '\(record.volumeID)'"
         )
-    }
-
-    /// Repairs what e2fsck repairs without being asked; what needs a person is told.
-    private func check(
-        _ record: VolumeRecord,
-        _ device: MappedDevice,
-        _ flags: [String]
-    ) async throws(VolumeError) {
-        // e2fsck writes a line of progress after the other to a descriptor; a clean file system takes no time and has none.
-        let directory = records.directory
-        let report = try await kernel("check volume '\(record.volumeID)'") { () throws(KernelError) in
-            try NamelessFile(in: directory)
-        }
-        let watching = Task {
-            while !Task.isCancelled {
-                try? await Task.sleep(for: .seconds(1))
-                guard let line = (try? KernelFile.text(report.path))?.parts(at: "\n", omittingEmpty: true).last else {
-                    continue
-                }
-                let words = line.parts(at: " ", omittingEmpty: true)
-                guard words.count >= 3 else { continue }
-                enter(NodeStep.checkingFileSystem, "\(device.path), pass \(words[0]), \(words[1]) of \(words[2])")
-            }
-        }
-        defer { watching.cancel() }
-        let before = await superBlock(of: device)
-        let status = try await FileSystemProgram.run(
-            "sh",
-            ["-c", "exec e2fsck -p -C 3 \(flags.joined(separator: " ")) \"$1\" 3>&0 < /dev/null", "sh", device.path],
-            "check volume '\(record.volumeID)'",
-            input: FileDescriptor(rawValue: report.descriptor.rawValue)
-        )
-        guard case .exited(let code) = status.status, code < 4 else {
-            guard case .exited(let code) = status.status, code & 4 != 0 else {
-                throw status.failure("check volume '\(record.volumeID)'", "e2fsck")
-            }
-            let found = ToolOutput.Check(status.output)
-            let after = await superBlock(of: device)
-            let hasChanged = !found.mended.isEmpty || before == nil || before != after
-            throw VolumeError(
-                .failedPrecondition,
-                "cannot mount volume '\(record.volumeID)': its ext4 is damaged beyond what e2fsck repairs by itself "
-                    + "(\(found.description(hasChanged: hasChanged))); "
-                    + Self.wayToRepair(record, "e2fsck -f")
-            )
-        }
-    }
-
-    /// What every repair changes, also one that the program is silent about; nothing if it cannot be read.
-    private func superBlock(of device: MappedDevice) async -> [UInt8]? {
-        await pool.run { (try? ExtSuperblock.substance(of: device.path)) ?? nil }
-    }
-
-    /// What a person does about a damaged file system.
-    private static func wayToRepair(_ record: VolumeRecord, _ program: String) -> String {
-        "to repair it: nacre volume map --repair \(record.volumeID.shellWord), \(program) on the device which that prints, then nacre "
-            + "volume unmap"
     }
 
     /// Why a file system that cannot be mounted cannot.
@@ -208,12 +153,13 @@ extension NodeVolumeService {
         }
         // e2fsck's 4 is damage, and its 8 that it could not look; xfs_repair only says it.
         guard isXFS ? !ToolOutput.hasGivenUp(status.output) : code & 4 != 0 else { return plain }
+        let descriptors = isXFS ? nil : (try? await descriptors(record, device)) ?? nil
         return VolumeError(
             .failedPrecondition,
             "cannot mount volume '\(record.volumeID)' (\(error)): its \(record.usage.fileSystem) is damaged (\(program) "
                 + "\(flags.joined(separator: " ")) ended with \(code): "
                 + "\(ToolOutput.Check(status.output).description(hasChanged: false))); "
-                + Self.wayToRepair(record, isXFS ? program : "e2fsck -f")
+                + Self.wayToRepair(record, isXFS ? program : descriptors?.repair ?? "e2fsck -f")
         )
     }
 

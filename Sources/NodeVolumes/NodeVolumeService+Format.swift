@@ -69,7 +69,8 @@ extension NodeVolumeService {
         _ device: MappedDevice,
         _ content: DeviceContent,
         _ state: FormatState,
-        marked mark: String?
+        marked mark: String?,
+        hasSuperBlock: Bool = false
     ) -> VolumeError {
         let noted = (state.text ?? mark ?? "").parts(at: " ", omittingEmpty: true)
         let fileSystem = VolumeCapability.fileSystems.first { noted.containsExactly($0) } ?? record.usage.fileSystem
@@ -94,6 +95,17 @@ extension NodeVolumeService {
                 .failedPrecondition,
                 "cannot stage volume '\(record.volumeID)' as \(fileSystem): its image holds \(content), and nothing "
                     + "says that Nacre made a file system on it; nothing was written; \(wayToKeep(content, record)); \(anew)"
+            )
+        }
+        guard !hasSuperBlock else {
+            return VolumeError(
+                .failedPrecondition,
+                "cannot mount volume '\(record.volumeID)': \(made), and it holds \(content): the super block of its \(fileSystem) "
+                    + "is whole, but something else wrote its own mark to the image; nothing was written; find what that was, "
+                    + "since it may have written more; then, to keep the file system, check it and remove that mark alone: "
+                    + "nacre volume map --repair \(record.volumeID.shellWord), \(fileSystem == "xfs" ? "xfs_repair -n" : "e2fsck -f -n") and "
+                    + "wipefs (which lists marks, and removes one by --offset) on the device which that prints, then nacre volume "
+                    + "unmap; or restore a backup"
             )
         }
         return VolumeError(

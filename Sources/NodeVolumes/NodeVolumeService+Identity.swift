@@ -65,19 +65,18 @@ extension NodeVolumeService {
         )
     }
 
-    /// Asks on threads that nothing else needs, and waits no longer than it was told for a thread, and as long for the answer:
-    /// after a restart of kubelet's many ask at once.
+    /// Asks on a thread of the image's own, and waits no longer than it was told for an earlier question, and as long for the
+    /// answer.
     private func whereabouts(
         _ image: ImageAddress,
         _ asker: MapRequest?,
         within seconds: Int
     ) async throws(MappingError) -> ImageWhereabouts? {
         let mapper = mapper
-        let kind = try await pool.run { () throws(MappingError) in try mapper.kind(of: image) }
-        let (lookups, latest) = (lookups(of: image, by: kind), ContinuousClock.now + .seconds(seconds))
+        let latest = ContinuousClock.now + .seconds(seconds)
         let (begun, begin) = AsyncStream<Void>.makeStream()
         let lookup = Task {
-            await lookups.run { () -> Result<ImageWhereabouts?, MappingError>? in
+            await asking(image) { () -> Result<ImageWhereabouts?, MappingError>? in
                 defer { begin.finish() }
                 // Who asked has gone on.
                 guard .now < latest else { return nil }
@@ -91,8 +90,8 @@ extension NodeVolumeService {
         guard hasBegun == true else {
             throw MappingError(
                 .unavailable,
-                "which image is named '\(image)' now was not asked within \(seconds) s, because others are asked for first; does "
-                    + "the cluster answer them ('ceph status')?"
+                "which image is named '\(image)' now was not asked within \(seconds) s, because an earlier question is not "
+                    + "answered yet; does its cluster answer ('ceph status')?"
             )
         }
         let answer = await bounded(until: .now + .seconds(seconds)) { await lookup.value }

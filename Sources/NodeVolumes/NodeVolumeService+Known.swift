@@ -1,3 +1,4 @@
+internal import ExactText
 internal import LinuxKernel
 public import Volumes
 
@@ -9,6 +10,8 @@ public struct KnownVolume: Sendable, Hashable {
     public let stagingPath: String
     /// The pods' paths.
     public let targets: [String]
+    /// The pods' paths as they were published, where links in them led elsewhere.
+    private let given: [String]
     /// Whether it is a raw device.
     public let isBlock: Bool
 
@@ -19,8 +22,15 @@ public struct KnownVolume: Sendable, Hashable {
         volumeID = record.volumeID
         stagingPath = record.stagingPath
         targets = record.targets.map(\.path)
+        given = record.targets.compactMap(\.given)
         isBlock = record.usage.isBlock
         mountPath = record.stagedMount
+    }
+
+    /// Whether it was published as this path, wherever the path leads by now.
+    public func isPublished(as path: String) -> Bool {
+        let path = NodeVolumeService.lexical(path)
+        return targets.containsExactly(path) || given.containsExactly(path)
     }
 }
 

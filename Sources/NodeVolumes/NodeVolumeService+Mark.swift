@@ -4,17 +4,27 @@ internal import NodeMapping
 internal import Volumes
 
 extension NodeVolumeService {
+    /// Throws for a volume that a backup is being restored into: what is on it is not whole yet.
+    static func refuseHalfRestored(_ record: VolumeRecord, _ notes: [String: String]) throws(VolumeError) {
+        guard notes[ImageMetadataKey.restoring] != nil else { return }
+        throw VolumeError(
+            .aborted,
+            "cannot use volume '\(record.volumeID)': a backup is being restored into it; wait for the end of nacre backup "
+                + "restore, or repeat that command if it was interrupted"
+        )
+    }
+
     /// Nacre's keys of the image's metadata, by one read.
     func notes(_ mapped: MapRequest) async throws(VolumeError) -> [String: String] {
         let mapper = mapper
         return try await mapping { (_) throws(MappingError) in try mapper.metadata(mapped) }
     }
 
-    /// Refuses to use a volume that was made for a file system as a raw device.
+    /// Refuses to use a volume that was made for a file system, or is half restored, as a raw device.
     func refuseFileSystem(_ record: VolumeRecord, _ mapped: MapRequest) async throws(VolumeError) {
-        guard let mark = try await notes(mapped)[ImageMetadataKey.fileSystem], mark != VolumeCapability.blockMark else {
-            return
-        }
+        let notes = try await notes(mapped)
+        try Self.refuseHalfRestored(record, notes)
+        guard let mark = notes[ImageMetadataKey.fileSystem], mark != VolumeCapability.blockMark else { return }
         throw VolumeError(
             .failedPrecondition,
             "cannot stage volume '\(record.volumeID)' as a raw block device: it was made for the file system "

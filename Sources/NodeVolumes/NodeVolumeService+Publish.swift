@@ -13,10 +13,12 @@ extension NodeVolumeService {
         if let refusal = request.capability.refusal { throw .invalid(refusal) }
         let staging = try await canonical(request.stagingPath, "staging path")
         let path = try await givenPlace(request.targetPath, .target)
+        let given = Self.lexical(request.targetPath)
         let target = VolumeRecord.Target(
             path: path,
             isReadOnly: request.isReadOnly || request.capability.mode.isReadOnly,
-            usage: VolumeRecord.Usage(request.capability)
+            usage: VolumeRecord.Usage(request.capability),
+            given: given.isExactly(path) ? nil : given
         )
         try await operations.run(
             "publish volume '\(id)'",
@@ -84,11 +86,16 @@ extension NodeVolumeService {
         }
         var noted = target
         noted.device = "\(device.device)"
+        noted.mount = try await mountTable().mount(at: target.path).flatMap(VolumeRecord.Target.note)
         record.targets.removeAll { $0.path.isExactly(target.path) }
         record.targets.append(noted)
         enter(NodeStep.recordingTarget, target.path)
         try await save(record)
-        try await bind(record, target, device)
+        let mount = try await bind(record, target, device)
+        // By its number it is found where its directory is moved to.
+        guard let note = VolumeRecord.Target.note(of: mount), noted.mount?.isExactly(note) != true else { return }
+        record.targets[record.targets.count - 1].mount = note
+        try await save(record)
     }
 
     /// Detaches what the volume had at a path before its device died; refuses anything else but the volume.
@@ -115,7 +122,18 @@ extension NodeVolumeService {
     /// CSI: NodePublishVolume, ALREADY_EXISTS and FAILED_PRECONDITION.
     private func refuseSecond(_ target: VolumeRecord.Target, _ record: VolumeRecord) async throws(VolumeError) {
         let table = try await mountTable()
-        let mounted = record.targets.filter { table.mount(at: $0.path) != nil }
+        var mounted: [VolumeRecord.Target] = []
+        for known in record.targets {
+            let place = try await whereabouts(known, of: record, in: table).place(known)
+            if place != nil { mounted.append(known) }
+            // What is recorded at the path would be forgotten for what is mounted there now.
+            guard known.path.isExactly(target.path), let place, !place.isExactly(known.path) else { continue }
+            throw VolumeError(
+                .failedPrecondition,
+                "cannot publish volume '\(record.volumeID)' at '\(target.path)': the directories of that path were "
+                    + "replaced, and the volume is still mounted at '\(place.printable)'; unpublish it first, or umount \(place.shellWord)"
+            )
+        }
         if let other = mounted.first(where: { $0.path.isExactly(target.path) && !$0.isSame(as: target) }) {
             throw VolumeError(
                 .alreadyExists,
@@ -148,7 +166,7 @@ extension NodeVolumeService {
         _ record: VolumeRecord,
         _ target: VolumeRecord.Target,
         _ device: MappedDevice
-    ) async throws(VolumeError) {
+    ) async throws(VolumeError) -> MountTable.Mount {
         let own = OwnMount(record, device)
         let what = "publish volume '\(record.volumeID)'"
         var present = try await mountTable().mount(at: target.path)
@@ -170,12 +188,13 @@ extension NodeVolumeService {
         guard let mount = present, own.matches(mount, try await kind(of: target.path)) else {
             throw Self.another(present, at: target.path)
         }
-        guard target.isReadOnly, !mount.options.contains("ro") else { return }
+        guard target.isReadOnly, !mount.options.contains("ro") else { return mount }
         enter(NodeStep.protecting, target.path)
         // A remount replaces all flags, so those of the staging mount are repeated.
         let options = MountOptions(record.usage.mountFlags + ["ro"])
         try await at(target.path, "make '\(target.path)' read-only") { (place) throws(KernelError) in
             try place.remountBind(options: options)
         }
+        return mount
     }
 }

@@ -1,3 +1,4 @@
+internal import Blocking
 internal import ImageMapping
 internal import LinuxKernel
 internal import Logging
@@ -85,7 +86,11 @@ extension NodeVolumeService {
     private func reconcile(_ found: VolumeRecord, _ id: VolumeID) async throws(VolumeError) -> Reconciliation {
         var record = found
         let table = try await mountTable()
-        let gone = record.targets.filter { table.mount(at: $0.path) == nil }
+        var gone: [VolumeRecord.Target] = []
+        for target in record.targets {
+            let place = try await whereabouts(target, of: record, in: table).place(target)
+            if place == nil { gone.append(target) }
+        }
         if !gone.isEmpty {
             for target in gone {
                 enter(NodeStep.removingTarget, target.path)
@@ -96,6 +101,7 @@ extension NodeVolumeService {
             record.targets.removeAll { target in gone.contains { $0.isSame(as: target) } }
             try await save(record)
         }
+        try await noteMounts(&record, table)
         let address = address(of: id)
         let mapper = mapper
         guard let stage = table.mount(at: record.stagedMount), try await couldBeStage(stage, record) else {
@@ -108,10 +114,30 @@ extension NodeVolumeService {
         }
         guard stage.device == device.device || record.usage.isBlock else { return .dead }
         guard !record.isStaged else { return gone.isEmpty ? .asRecorded : .finished }
+        try await recallTargets(&record, device)
         enter(NodeStep.recordingStaged, "\(id)")
         record.isStaged = true
         try await save(record)
         return .finished
+    }
+
+    /// Notes the mounts of the pods' paths anew: in another mount namespace, as of a container that was started again, they
+    /// have other numbers.
+    private func noteMounts(_ record: inout VolumeRecord, _ table: MountTable) async throws(VolumeError) {
+        let notes = record.targets.map { table.mount(at: $0.path).flatMap(VolumeRecord.Target.note) }
+        guard zip(record.targets, notes).contains(where: { $1 != nil && $0.mount != $1 }) else { return }
+        let own = try await presentMount(record)
+        guard !own.devices.isEmpty else { return }
+        var isChanged = false
+        for (index, note) in notes.enumerated() where note != nil && record.targets[index].mount != note {
+            let path = record.targets[index].path
+            guard let mount = table.mount(at: path) else { continue }
+            let kind = await pool.run { (try? MountPlace(path).kind()) ?? nil }
+            guard own.matches(mount, kind) else { continue }
+            record.targets[index].mount = note
+            isChanged = true
+        }
+        if isChanged { try await save(record) }
     }
 
     /// Whether a mount at the staging path may be the volume's, dead or alive, and not somebody else's.

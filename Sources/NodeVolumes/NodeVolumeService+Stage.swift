@@ -118,6 +118,7 @@ extension NodeVolumeService {
             try await mountStage(record, device, request.context["mkfsOptions"])
         }
         if !usage.isBlock, record.usage.fileSystem == "xfs", !usage.isReadOnly { try await growXFS(record, device) }
+        if !record.isStaged { try await recallTargets(&record, device) }
         enter(NodeStep.recordingStaged, "\(id)")
         record.isStaged = true
         try await save(record)

@@ -12,6 +12,8 @@ extension NodeVolumeService {
     /// | at the path | what is done |
     /// | --- | --- |
     /// | the volume, by its record | it is unmounted |
+    /// | nothing: its directories were replaced, the mount is elsewhere | it is unmounted there if its number proves it, else refused |
+    /// | the volume, hidden by a mount over a directory above it | refused |
     /// | the volume, by its device, where its record is lost, or is younger and the path is a pod's | it is unmounted |
     /// | anything else that is mounted | refused, also when it is another volume's or the volume's staging path |
     /// | an empty directory or file that was the volume's target | it is removed |
@@ -21,22 +23,43 @@ extension NodeVolumeService {
         targetPath: String,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) {
-        let path = try await canonical(targetPath, "target path")
+        guard targetPath.startsExactly(with: "/") else {
+            throw .invalid("target path '\(targetPath.printable)' is not an absolute path")
+        }
+        let given = Self.lexical(targetPath)
+        // Where it led when it was published counts for what is recorded, not where it leads now, or whether it does.
+        let led: Result<String, VolumeError>
+        do throws(VolumeError) {
+            led = .success(try await canonical(targetPath, "target path"))
+        } catch {
+            led = .failure(error)
+        }
         try await operations.run(
             "unpublish volume '\(volumeID.printable)'",
             on: volumeID,
-            fingerprint: "unpublish \(path)",
+            fingerprint: "unpublish \(given) \((try? led.get()) ?? "")",
             deadline: deadline,
             obstacle: { await self.obstacle(try? VolumeID(parsing: volumeID)) }
         ) { () throws(VolumeError) in
-            guard var record = try await self.record(of: volumeID),
-                let target = record.targets.first(where: { $0.path.isExactly(path) })
-            else { return try await self.unpublishUnrecorded(volumeID, path) }
-            let own = await self.ownMount(record, target.device)
+            let known = try await self.record(of: volumeID)
+            let resolved = try? led.get()
+            guard var record = known, let target = Self.target(given, leadingTo: resolved, of: record) else {
+                // The caller's pod has nothing here: what the path leads to is another pod's.
+                if let resolved, !Self.isOnePod(given, resolved),
+                    known?.targets.contains(where: { $0.isCalled(resolved) }) == true
+                {
+                    return
+                }
+                return try await self.unpublishUnrecorded(volumeID, try led.get())
+            }
+            let (path, own) = (target.path, await self.ownMount(record, target.device))
             let what = "unpublish volume '\(volumeID.printable)'"
+            if try await self.mountTable().mount(at: path) == nil {
+                try await self.takeDownMoved(target, of: record, what)
+            }
             try await self.takeDown(path, what, step: .unmountingTarget, of: volumeID) { own.matches($0, $1) }
             enter(NodeStep.removingTarget, path)
-            try await self.removeTarget(path, what)
+            try await self.removeTarget(path, what, isRecorded: true)
             enter(NodeStep.forgettingTarget, path)
             record.targets.removeAll { $0.path.isExactly(path) }
             try await self.save(record)
@@ -44,7 +67,14 @@ extension NodeVolumeService {
     }
 
     /// Removes the empty directory or file of a target; succeeds if it does not exist.
-    func removeTarget(_ path: String, _ what: String) async throws(VolumeError) {
+    ///
+    /// - Parameters:
+    ///   - path: Where.
+    ///   - what: What it is done for, for errors.
+    ///   - isRecorded: Whether the path is one of a record: a link or a file in place of a directory above it is somebody's
+    ///     later deed, and what was made is not there any more.
+    /// - Throws: `VolumeError` with `.failedPrecondition` when somebody has used the path.
+    func removeTarget(_ path: String, _ what: String, isRecorded: Bool = false) async throws(VolumeError) {
         let failure: KernelError
         do throws(KernelError) {
             return try await pool.run { () throws(KernelError) in try MountPlace(path).removeEmpty() }
@@ -52,6 +82,8 @@ extension NodeVolumeService {
             failure = error
         }
         guard failure.errno != .noSuchFileOrDirectory else { return }
+        let isReplaced = [.tooManySymbolicLinkLevels, .notDirectory].contains(failure.errno)
+        guard !isRecorded || !isReplaced || failure.call != "openat" else { return }
         let left: String
         switch failure.errno {
         case .directoryNotEmpty: left = "has files in it"
@@ -108,12 +140,40 @@ extension NodeVolumeService {
         try await removeTarget(path, what)
     }
 
+    /// The target that a caller means: the one that was published as this path, whichever target the path leads to by now.
+    private static func target(
+        _ given: String,
+        leadingTo resolved: String?,
+        of record: VolumeRecord
+    ) -> VolumeRecord.Target? {
+        let called = record.targets.filter { $0.isCalled(given) }
+        // One path can have been published twice, when a link in it led elsewhere.
+        if let one = called.first(where: { resolved?.isExactly($0.path) == true }) ?? called.first { return one }
+        guard let resolved, isOnePod(given, resolved) else { return nil }
+        return record.targets.first { $0.path.isExactly(resolved) }
+    }
+
+    /// Whether both paths can be of one pod: kubelet's root can be a link, but what it names below that is its own.
+    private static func isOnePod(_ given: String, _ resolved: String) -> Bool {
+        guard let one = podPart(given), let other = podPart(resolved) else { return true }
+        return one == other
+    }
+
+    /// A pod's path from `pods` or `volumeDevices` on.
+    private static func podPart(_ path: String) -> [ExactText]? {
+        let parts = path.parts(at: "/")
+        return podIndex(parts).map { parts[$0...].map(ExactText.init) }
+    }
+
     /// Whether kubelet gives such a path to a pod.
     ///
     /// `…/pods/UID/volumes/PLUGIN/NAME`, `…/plugins/kubernetes.io/csi/volumeDevices/publish/NAME/UID`.
     static func isPodPath(_ path: String) -> Bool {
-        let parts = path.parts(at: "/")
-        return parts.indices.contains { index in
+        podIndex(path.parts(at: "/")) != nil
+    }
+
+    private static func podIndex(_ parts: [String]) -> Int? {
+        parts.indices.first { index in
             let rest = parts[index...]
             return rest.count >= 5 && parts[index] == "pods" && ["volumes", "volumeDevices"].contains(parts[index + 2])
                 || rest.count >= 4 && parts[index] == "volumeDevices" && parts[index + 1] == "publish"

@@ -22,23 +22,29 @@ extension NodeVolumeService {
             deadline: deadline,
             obstacle: { await self.obstacle(id) }
         ) { () throws(VolumeError) in
-            try await self.unstage(id, path)
+            try await self.unstage(id, path, given: Self.lexical(stagingPath))
             self.remember(nil, of: id)
         }
     }
 
-    private func unstage(_ id: VolumeID, _ path: String) async throws(VolumeError) {
+    private func unstage(_ id: VolumeID, _ path: String, given: String) async throws(VolumeError) {
         let address = address(of: id)
         let mapper = mapper
         if let record = try await record(of: "\(id)") {
-            guard record.stagingPath.isExactly(path) else {
+            // Where it led when it was staged counts, not where it leads now.
+            guard record.stagingPath.isExactly(path) || record.stagingPath.isExactly(given) else {
                 throw VolumeError(
                     .failedPrecondition,
                     "volume '\(id)' is in use on this node by way of '\(record.stagingPath)', not of '\(path.printable)'; end that use where it began"
                 )
             }
             let table = try await mountTable()
-            let published = record.targets.map(\.path).filter { table.mount(at: $0) != nil }
+            var published: [String] = []
+            for target in record.targets {
+                if let place = try await whereabouts(target, of: record, in: table).place(target) {
+                    published.append(place)
+                }
+            }
             guard published.isEmpty else {
                 throw VolumeError(
                     .failedPrecondition,
@@ -47,10 +53,16 @@ extension NodeVolumeService {
                 )
             }
             let own = await ownMount(record, record.device)
+            if table.mount(at: record.stagedMount) == nil {
+                try await refuseMountedElsewhere(record, "unstage volume '\(id)'")
+            }
             try await takeDown(record.stagedMount, "unstage volume '\(id)'", step: .unmountingStage, of: "\(id)") {
                 own.matches($0, $1)
             }
-            if record.usage.isBlock { try await removeTarget(record.stagedDevice, "unstage volume '\(id)'") }
+            if record.usage.isBlock {
+                try await removeTarget(record.stagedDevice, "unstage volume '\(id)'")
+                try await refuseShown(id)
+            }
         } else {
             try await takeDownUnrecorded(id, path)
         }
@@ -62,6 +74,22 @@ extension NodeVolumeService {
         enter(NodeStep.forgettingVolume, "\(id)")
         let records = records
         try await kernel("forget volume '\(id)'") { () throws(KernelError) in try records.remove("\(id)") }
+    }
+
+    /// Throws if a path still shows the device of a block volume, recorded or not.
+    ///
+    /// For the kernel that makes nobody a holder, so it unmaps the image, and the path then shows the next volume that gets
+    /// the device's number.
+    private func refuseShown(_ id: VolumeID) async throws(VolumeError) {
+        let (image, mapper) = (address(of: id), mapper)
+        let places = try await mapping { (_) throws(MappingError) in try OwnMount.placesShowing(image, mapper) }
+        guard !places.isEmpty else { return }
+        throw VolumeError(
+            .failedPrecondition,
+            "cannot unstage volume '\(id)': its device is still shown at "
+                + places.prefix(8).map { "'\($0.printable)'" }.joined(separator: ", ")
+                + "; end its use there: umount \(places.prefix(8).map(\.shellWord).joined(separator: " ")); then repeat the call"
+        )
     }
 
     /// Takes away what the kernel itself says is the volume's, where no record tells: records can be lost, and what stays

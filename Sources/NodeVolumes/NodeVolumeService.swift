@@ -39,9 +39,9 @@ public final class NodeVolumeService: NodeService {
     let records: VolumeRecords
     let clusters: ClusterResolver
     let pool: BlockingPool
-    /// For questions that a cluster has to answer, by its id and by whether an image's server is asked, which answers in the
-    /// time that it is given: while the cluster is away, they must not take the threads of all others.
-    private let lookups = Mutex<[String: BlockingPool]>([:])
+    /// For questions that a cluster has to answer, a thread for each image that is asked for: one that is not answered holds
+    /// up no other, and is not asked twice at once.
+    private let lookups = Mutex<[ImageAddress: (threads: BlockingPool, users: Int)]>([:])
     let operations: Operations
     let logger: Logger
     private let standstill: Standstill
@@ -105,15 +105,19 @@ public final class NodeVolumeService: NodeService {
         return MapRequest(image: address(of: id), monitors: monitors, credentials: user, sharing: .oneNode)
     }
 
-    /// The threads for questions to the cluster of a volume, by what has mapped it.
-    func lookups(of image: ImageAddress, by kind: MapperKind?) -> BlockingPool {
-        let key = "\(kind == .krbd ? "kernel" : "server") \(image.clusterID)"
-        return lookups.withLock { pools in
-            if let pool = pools[key] { return pool }
-            let pool = BlockingPool(threads: 4)
-            pools[key] = pool
-            return pool
+    /// Runs a question to the cluster of a volume on the thread of its image; at once unless it is being asked already.
+    func asking<R: Sendable>(_ image: ImageAddress, _ question: @escaping @Sendable () -> R) async -> R {
+        let threads = lookups.withLock { lookups in
+            let threads = lookups[image]?.threads ?? BlockingPool(threads: 1)
+            lookups[image] = (threads, (lookups[image]?.users ?? 0) + 1)
+            return threads
         }
+        let answer = await threads.run(question)
+        lookups.withLock { lookups in
+            let users = (lookups[image]?.users ?? 1) - 1
+            if users > 0 { lookups[image] = (threads, users) } else { lookups[image] = nil }
+        }
+        return answer
     }
 
     /// Runs blocking kernel work on the pool; `what` says what could not be done: `mount 'x'`.

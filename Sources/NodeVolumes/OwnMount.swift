@@ -120,6 +120,7 @@ extension NodeVolumeService {
         ifOurs isOurs: @escaping @Sendable (MountTable.Mount, FileKind?) -> Bool
     ) async throws(VolumeError) {
         while try await mountTable().mount(at: path) != nil {
+            try await refuseHidden(path, what)
             enter(step, path)
             let found = try await at(path, what) { (place) throws(KernelError) -> TakenDown in
                 guard let mount = try place.mount() else { return .nothing }

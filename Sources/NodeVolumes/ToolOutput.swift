@@ -36,18 +36,28 @@ enum ToolOutput {
         }
     }
 
+    /// The features that e2fsck does not know, as it names them; nothing when it knows all.
+    static func unknownFeatures(_ output: String) -> String? {
+        let mark = "has unsupported feature(s): "
+        guard let line = lines(of: output).first(where: { $0.contains(mark) }), let start = line.firstRange(of: mark)
+        else {
+            return nil
+        }
+        return String(line[start.upperBound...]).printable
+    }
+
     /// What a check found and did.
     struct Check: Sendable, Hashable {
         /// The problems that were not repaired, in the order in which they were found.
         let damage: [String]
-        /// What was mended.
+        /// What was changed, as its own words have it: mended.
         let mended: [String]
 
         /// Sorts the lines of e2fsck or xfs_repair.
         init(_ output: String) {
             var damage: [String] = []
             var mended: [String] = []
-            for line in ToolOutput.lines(of: output) {
+            for line in ToolOutput.lines(of: Self.withoutNotes(output)) {
                 if line.endsExactly(with: "recovering journal") {
                     mended.append("replayed its journal")
                     continue
@@ -66,17 +76,29 @@ enum ToolOutput {
             self.mended = mended
         }
 
+        /// Without e2fsck's advice, which comes before what it is about and hides that.
+        private static func withoutNotes(_ output: String) -> String {
+            var isNote = false
+            let lines = output.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).filter { line in
+                if line.contains("Note: if several inode or block bitmap blocks") { isNote = true }
+                guard isNote else { return true }
+                isNote = !line.allSatisfy(\.isWhitespace)
+                return false
+            }
+            return lines.joined(separator: "\n")
+        }
+
         /// In words: the first problems, and what was done.
         ///
         /// - Parameter hasChanged: Whether the file system is another than before.
         /// - Returns: Without a full stop.
         func description(hasChanged: Bool) -> String {
             let wrong = damage.isEmpty ? "it does not say what" : ToolOutput.joined(Array(damage.prefix(4)))
-            let more = damage.count > 4 ? " and \(damage.count - 4) more" : ""
+            let more = damage.count > 4 ? "; \(damage.count - 4) more" : ""
             guard hasChanged else { return "\(wrong)\(more); nothing was changed" }
             guard !mended.isEmpty else { return "\(wrong)\(more); it does not say what it changed before that" }
             return
-                "\(wrong)\(more); before that it mended \(mended.count == 1 ? "one thing" : "\(mended.count) things") "
+                "\(wrong)\(more); before that it changed \(mended.count == 1 ? "one thing" : "\(mended.count) things") "
                 + "(\(ToolOutput.joined(Array(mended.prefix(3)))))"
         }
 

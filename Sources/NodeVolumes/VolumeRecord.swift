@@ -18,6 +18,11 @@ struct VolumeRecord: Codable, Sendable {
         /// The volume's device when it was mounted there, `7:3`; nothing in the records of a version that did not write it.
         var device: String?
 
+        /// The path as it was given, where links in it led elsewhere; nothing in the records of a version that did not write it.
+        var given: String?
+        /// The mount by its namespace and number, once it is there; nothing in the records of a version that did not write it.
+        var mount: String?
+
         /// Whether both say the same path and use.
         func isSame(as other: Target) -> Bool {
             path.isExactly(other.path) && isReadOnly == other.isReadOnly && usage.satisfies(other.usage)
@@ -123,12 +128,16 @@ struct VolumeRecords: Sendable {
         if record.bootID != Self.bootID {
             // A device's number is another device's after a boot.
             record.device = nil
-            for index in record.targets.indices { record.targets[index].device = nil }
+            for index in record.targets.indices {
+                record.targets[index].device = nil
+                record.targets[index].mount = nil
+            }
         }
         return record
     }
 
-    private static var bootID: String? { KernelFile.firstLine("/proc/sys/kernel/random/boot_id") }
+    /// The present boot.
+    static var bootID: String? { KernelFile.firstLine("/proc/sys/kernel/random/boot_id") }
 
     func save(_ record: VolumeRecord) throws(KernelError) {
         try KernelFile.makeDirectories(directory)
