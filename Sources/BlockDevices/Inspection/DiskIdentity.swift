@@ -22,6 +22,8 @@ public struct DiskIdentity: Sendable, Hashable {
     public let backingFile: String?
     /// For a partition: where it begins on its disk.
     public let startBytes: UInt64?
+    /// The names that tell it from every other disk, also from a copy of it, as `BlockNode.tellingNames` has them.
+    public let tellingNames: [String]
 
     /// Who a node is.
     public init(_ node: BlockNode) {
@@ -35,6 +37,7 @@ public struct DiskIdentity: Sendable, Hashable {
         worldWideName = node.hardware.worldWideName
         backingFile = node.backingFile
         startBytes = node.startBytes
+        tellingNames = node.tellingNames
     }
 
     /// What a person types to confirm the disk: its serial number, or the best identifier that it has.

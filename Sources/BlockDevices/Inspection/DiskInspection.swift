@@ -29,6 +29,8 @@ public struct DiskInspection: Sendable {
     public let links: [String]
     /// How much was read to know all this.
     public let bytesRead: UInt64
+    /// For a partition: what its disk says.
+    public let disk: DiskOfPartition?
 
     /// What is known of a device that nobody uses.
     public init(
@@ -68,7 +70,8 @@ public struct DiskInspection: Sendable {
         reservation: DeviceReservation?,
         reservationFailure: KernelError?,
         links: [String],
-        bytesRead: UInt64
+        bytesRead: UInt64,
+        disk: DiskOfPartition? = nil
     ) {
         self.node = node
         self.identity = identity
@@ -83,6 +86,21 @@ public struct DiskInspection: Sendable {
         self.reservationFailure = reservationFailure
         self.links = links
         self.bytesRead = bytesRead
+        self.disk = disk
+    }
+
+    /// What the disk of a partition says that ceph-volume judges the partition by.
+    public struct DiskOfPartition: Sendable, Hashable {
+        /// What its table says of the partition.
+        public let entry: GPTEntry?
+        /// Where it has labels of BlueStore, counted from its beginning.
+        public let labels: Set<UInt64>
+
+        /// What is found on a disk of its partition with this number.
+        init(_ contents: DeviceContents, number: Int) {
+            entry = contents.regions.first { $0.kind == .partition(number) }?.partition
+            labels = Set(contents.regions.first?.blueStore?.copies.keys.map { $0 } ?? [])
+        }
     }
 
     /// A mount of the disk or of something on it.
@@ -179,8 +197,18 @@ public struct Host: Sendable {
             reservation: reservation,
             reservationFailure: reservationFailure,
             links: udev.links(of: node.device),
-            bytesRead: bytesRead
+            bytesRead: bytesRead,
+            disk: disk(of: node, in: tree)
         )
+    }
+
+    /// What the disk of a partition says; nothing where it cannot be read.
+    private func disk(of node: BlockNode, in tree: BlockTree) -> DiskInspection.DiskOfPartition? {
+        guard let number = node.partitionNumber, let parent = node.parent.flatMap({ tree.nodes[$0] }),
+            let reader = try? DiskReader(path: "\(dev)/\(parent.name)"), reader.deviceNumber() == parent.device
+        else { return nil }
+        let contents = DeviceContents(reader, sectorBytes: UInt64(max(512, parent.queue.logicalSectorBytes)))
+        return DiskInspection.DiskOfPartition(contents, number: number)
     }
 
     /// Who has reserved a disk, and why it could not be asked; a disk on USB is not asked.

@@ -57,10 +57,15 @@ extension Region {
         if let cluster = luks?.clusterID?.uuidOrEmpty.nonEmpty {
             found.append(OSDOwner(clusterID: cluster, role: "encrypted", evidence: .luks))
         }
-        if found.isEmpty, let type = partition.flatMap({ PartitionType.of($0.type) }), type.isCeph, !isUnused {
+        if found.isEmpty, let type = partition.flatMap(Self.cephType), !isUnused {
             found.append(OSDOwner(role: String(type.name.dropFirst(5)), evidence: .partitionType))
         }
         return found
+    }
+
+    /// What of Ceph's a partition is for, as its type says, or as `nacre-disk prepare` named it.
+    private static func cephType(_ entry: GPTEntry) -> PartitionType? {
+        PartitionType.prepared(entry) ?? PartitionType.of(entry.type).flatMap { $0.isCeph ? $0 : nil }
     }
 
     /// Whether it is a partition that was prepared for an OSD and not used: its type and name are those of `nacre-disk
@@ -68,8 +73,8 @@ extension Region {
     ///
     /// An OSD writes its label first; the samples detect one whose beginning was wiped.
     public var isUnused: Bool {
-        guard let partition, let type = PartitionType.of(partition.type), type.isCeph else { return false }
-        return partition.name == type.preparedName && signatures.isEmpty && blueStore == nil && hasBlankSamples
+        guard let partition, PartitionType.prepared(partition) != nil else { return false }
+        return signatures.isEmpty && blueStore == nil && hasBlankSamples
     }
 }
 

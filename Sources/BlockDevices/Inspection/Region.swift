@@ -121,7 +121,7 @@ public struct Region: Sendable, Hashable {
         luks = LUKSHeader(source)
         physicalVolume = LVMPhysicalVolume(source)
         // As much as was read anyway.
-        let edges = RegionEdges(source, bytes: UInt64(kind == .device ? DiskReader.edgeBytes : 64 << 10))
+        let edges = RegionEdges(source, bytes: Self.edgeBytes(of: kind))
         hasBlankEdges = edges.areBlank
         hasBlankSamples = edges.areBlank && kind.isPartition && RegionEdges.areSamplesBlank(source, places: 16)
         let marker = signatures.filter { $0.format == "nacre_zap" }

@@ -11,8 +11,41 @@ public struct PartitionType: Sendable, Hashable {
     /// Whether it is Ceph's.
     public var isCeph: Bool { name.startsExactly(with: "ceph-") }
 
-    /// The name (PARTLABEL) that `nacre-disk prepare` gives a partition of this type.
-    public var preparedName: String { name.replacing("ceph-", with: "ceph ") }
+    /// The type that `nacre-disk prepare` gives a partition for this: Linux' own for all of Ceph's.
+    ///
+    /// The types of Ceph are those of ceph-disk, which went with Ceph 13: nothing uses a partition of theirs any more.
+    public var preparedGUID: GUID { isCeph ? Self.linux ?? guid : guid }
+
+    /// The name (PARTLABEL) that `nacre-disk prepare` gives a partition for this: `osd db`.
+    ///
+    /// `ceph-volume inventory` passes one with `ceph` in its name over ("Used by ceph-disk"), and so does Rook, which asks it.
+    public var preparedName: String { name.replacing("ceph-", with: "osd ") }
+
+    /// The name that `nacre-disk prepare` gave before, with this type's own GUID.
+    private var formerName: String { name.replacing("ceph-", with: "ceph ") }
+
+    /// Which of Ceph's types a partition was prepared for, by its type and name; `nil` if it was not.
+    ///
+    /// One of this type may have either name: `prepare` tells how to give an older one the new name.
+    public static func prepared(_ entry: GPTEntry) -> PartitionType? {
+        all.first { type in
+            guard type.isCeph else { return false }
+            return entry.name == type.preparedName && [type.preparedGUID, type.guid].contains(entry.type)
+                || entry.name == type.formerName && entry.type == type.guid
+        }
+    }
+
+    /// Whether a partition is one for this: as it is prepared, or of this type.
+    ///
+    /// Of Linux' type alone is anybody's.
+    public func isPrepared(_ entry: GPTEntry) -> Bool { Self.prepared(entry) == self || entry.type == guid }
+
+    /// Whether ceph-volume takes a partition for one of ceph-disk: it looks for `ceph` in the name.
+    ///
+    /// It has a list of the types as well, but asks lsblk for no PARTTYPE (16.2.15, 18.2.7, 20.2.4).
+    public static func isOfCephDisk(_ entry: GPTEntry) -> Bool { entry.name.firstRange(of: "ceph") != nil }
+
+    private static let linux = GUID(text: "0FC63DAF-8483-4772-8E79-3D69D8477DE4")
 
     /// The type of a GUID.
     public static func of(_ guid: GUID) -> PartitionType? { all.first { $0.guid == guid } }
