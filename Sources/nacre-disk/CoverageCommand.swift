@@ -1,4 +1,5 @@
 internal import ArgumentParser
+import CommandNames
 
 /// What of the old tools there is.
 struct CoverageCommand: ParsableCommand {

@@ -70,6 +70,15 @@ struct CommandTests {
         #expect(known() == [1: 10, 3: 20])
     }
 
+    @Test("Who claims a disk for a moment, as ceph-volume's inventory does with each, is waited for")
+    func momentaryClaim() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("disk", 128 << 20)
+        _ = try lab.claim(disk.loop, "os.O_EXCL", mode: "os.O_RDONLY", seconds: 1)
+        let ran = lab.nacre("zap \(disk.loop) --serial \(disk.file)")
+        #expect(ran.status == 0, "\(ran.errors)")
+    }
+
     @Test("An OSD that is up is refused by its name: its process has the device open")
     func process() throws {
         let lab = try DiskLab()

@@ -36,7 +36,10 @@ final class DiskLab {
 
     deinit {
         for cleanUp in cleanUps.reversed() { cleanUp() }
-        for loop in loops { _ = Self.run("losetup -d \(loop)", limit: 10) }
+        for loop in loops {
+            try? Self.forgetPartitions(of: loop, within: 2)
+            _ = Self.run("losetup -d \(loop)", limit: 10)
+        }
         _ = Self.run("rm -rf --one-file-system -- \(directory)", limit: 60)
     }
 
@@ -57,6 +60,8 @@ final class DiskLab {
         try #require(ran.status == 0, "\(ran.errors)")
         let loop = String(ran.output.prefix { $0 != "\n" })
         loops.append(loop)
+        // Those of what was attached to it before.
+        try Self.forgetPartitions(of: loop, within: 10)
         return loop
     }
 

@@ -24,12 +24,12 @@ struct GuestScripts {
             Script(
                 name: "mapper",
                 about: "stacks of the device mapper are taken down in order, or not at all",
-                cases: 62
+                cases: 66
             ),
             Script(
                 name: "headers",
                 about: "what lies behind a header has an owner, and goes with the header",
-                cases: 90
+                cases: 102
             ),
             Script(
                 name: "paths",

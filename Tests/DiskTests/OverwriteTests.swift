@@ -218,13 +218,14 @@ struct OverwriteTests {
 }
 
 extension DiskLab {
-    /// Makes a real OSD on a disk.
-    func makeOSD(_ disk: Disk, cluster: String, osd: String = DiskLab.osd) -> Ran {
+    /// Makes a real OSD on a disk, with its db on another device if one is given.
+    func makeOSD(_ disk: Disk, cluster: String, osd: String = DiskLab.osd, database: String? = nil) -> Ran {
         let directory = "\(self.directory)/osd-\(disk.loop.split(separator: "/").last ?? "")"
         // Its socket is not in /run/ceph, because osd.7 would seem up to parallel tests.
         return Self.run(
             """
             rm -rf \(directory); mkdir \(directory) && ln -s \(disk.loop) \(directory)/block && \
+            \(database.map { "ln -s \($0) \(directory)/block.db && " } ?? "")\
             monmaptool --create --fsid \(cluster) --add a 127.0.0.1:6789 \(directory)/monmap > /dev/null && \
             ceph-authtool --gen-print-key > \(directory)/key && \
             ceph-osd -i 7 --osd-data \(directory) --osd-uuid \(osd) --mkfs --fsid \(cluster) \

@@ -221,9 +221,24 @@ struct TableTests {
         #expect(lab.nacre(words).errors.contains("so already"))
         #expect(try disk.fingerprint() == table)
         #expect(lab.nacre("prepare \(disk.loop) --serial \(disk.file) --part ceph-db:200M").status == 77)
-        #expect(DiskLab.run("sgdisk -p \(disk.loop)", limit: 20).output.contains("100.0 MiB   F807"))
+        // ceph-volume and Rook take partitions with Ceph's name for used ones.
+        #expect(DiskLab.run("sgdisk -p \(disk.loop)", limit: 20).output.contains("100.0 MiB   8300  osd db"))
         let check = lab.nacre("check \(disk.loop)")
         #expect(check.status == 1 && check.output.contains("ceph-volume: Has GPT headers"))
+        // As versions before made them: it is so already, and what that means is told.
+        for number in 1...2 { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: number) }
+        try lab.sh("sgdisk -t 1:F807 -c '1:ceph db' -t 2:F806 -c '2:ceph block' \(disk.loop)")
+        let former = lab.nacre(words)
+        #expect(former.status == 0 && former.errors.contains("a name of ceph-disk"), "\(former)")
+        // What it tells to do is enough.
+        for (number, name) in [(1, "osd db"), (2, "osd block")] {
+            let named = lab.nacre("gpt name \(disk.loop) --number \(number) --name '\(name)' --serial \(disk.file)")
+            #expect(named.status == 0, "\(named)")
+        }
+        let renamed = lab.nacre(words)
+        #expect(renamed.status == 0 && !renamed.errors.contains("a name of ceph-disk"), "\(renamed)")
+        let zapped = lab.nacre("zap \(disk.loop) --serial \(disk.file)")
+        #expect(zapped.status == 0, "nobody has taken them: \(zapped.errors)")
     }
 
     @Test("A cluster leaves the node, and another one's disk stays as it was")

@@ -72,7 +72,7 @@ struct WordsTests {
         "A person sees what will be done before being asked for the proof",
         .enabled(if: OracleTests.has("script"), "needs script"),
         arguments: [
-            ("prepare DISK --part ceph-db:10M --part ceph-wal:0", "ceph wal"), ("gpt add DISK --name mine", "mine"),
+            ("prepare DISK --part ceph-db:10M --part ceph-wal:0", "osd wal"), ("gpt add DISK --name mine", "mine"),
             ("gpt zap DISK", "every copy of the table will be erased"),
         ]
     )
@@ -134,6 +134,56 @@ struct WordsTests {
         #expect(ran.status == 1)
         #expect(ran.errors.contains("answers with errors, which dmesg tells"), "\(ran.errors)")
         #expect(ran.errors.contains("run it again when that is mended"), "\(ran.errors)")
+    }
+
+    @Test(
+        "Where one of two disks cannot be marked, the other keeps its content, and the next zap has both"
+    )
+    func unmarkable() throws {
+        let lab = try DiskLab()
+        let (good, bad) = (try lab.disk("good"), try lab.disk("bad"))
+        for disk in [good, bad] {
+            try lab.sh("mkfs.ext4 -q \(disk.file)")
+            try disk.flush()
+        }
+        let words = "zap \(good.loop) \(bad.loop) --serial \(good.file) --serial \(bad.file) --content ext4"
+        let broken = "strace -f -qq -P \(bad.loop) -e trace=pwrite64 -e inject=pwrite64:error=EIO:when=1 -o /dev/null"
+        let ran = DiskLab.run("\(broken) \(DiskLab.program) \(words)", limit: 120)
+        #expect(ran.status == 1, "\(ran)")
+        let said = (ran.output + ran.errors)
+        #expect(said.contains("only the marker of a zap was written, for '\(bad.loop)'"), "\(ran)")
+        try good.flush()
+        #expect(try lab.sh("blkid -p -o value -s TYPE \(good.loop)") == "ext4\n")
+        #expect(good.magics.contains("nacre-disk zap"))
+        let again = lab.nacre(words)
+        #expect(again.status == 0, "\(again)")
+        for disk in [good, bad] {
+            try disk.flush()
+            #expect(try lab.sh("wipefs \(disk.loop)").isEmpty && disk.magics.isEmpty)
+        }
+    }
+
+    @Test("A file system in a partition that only its name says is Ceph's is named itself, before it is erased")
+    func fileSystemInPrepared() throws {
+        let lab = try DiskLab()
+        let disk = try lab.disk("disk", 256 << 20)
+        lab.atEnd { _ = try? BlockIOControl(opening: disk.loop).deletePartition(number: 1) }
+        let proof = "--serial \(disk.file)"
+        #expect(lab.nacre("prepare \(disk.loop) \(proof) --part ceph-db:60M").status == 0)
+        let part = try lab.sh("losetup -f --show -o \(1 << 20) --sizelimit \(60 << 20) \(disk.file)").prefix {
+            $0 != "\n"
+        }
+        try lab.sh("mkfs.ext4 -q \(part); sync; losetup -d \(part)")
+        try disk.flush()
+        let before = try disk.fingerprint()
+        let ran = lab.nacre("zap \(disk.loop) \(proof)")
+        #expect(ran.status == 77 && ran.errors.contains("the partition 1 holds ext4"), "\(ran)")
+        let id = try #require(ran.errors.firstMatch(of: /--unknown-osd ([0-9a-f-]{36})/)?.1, "\(ran)")
+        let half = lab.nacre("zap \(disk.loop) \(proof) --unknown-osd \(id)")
+        #expect(half.status == 77 && half.errors.contains("--content ext4"), "\(half)")
+        #expect(try disk.fingerprint() == before)
+        let named = lab.nacre("zap \(disk.loop) \(proof) --unknown-osd \(id) --content ext4")
+        #expect(named.status == 0, "\(named)")
     }
 
     @Test("Partitions that were prepared and never taken are erased without being named; a written one is not")

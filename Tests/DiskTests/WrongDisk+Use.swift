@@ -90,12 +90,9 @@ extension DiskLab {
     /// Makes a partition of the first MiB on, which this kernel would not find by itself.
     func partition(_ disk: Disk) throws -> String {
         try sh("sgdisk -o -n 1:0:+40M \(disk.loop)")
-        let device = try BlockIOControl(opening: disk.loop)
-        _ = try? device.addPartition(number: 1, start: 1 << 20, length: 40 << 20)
-        let path = "\(disk.loop)p1"
+        let path = try addPartition(of: disk.loop, length: 40 << 20)
         let loop = disk.loop
         atEnd { _ = try? BlockIOControl(opening: loop).deletePartition(number: 1) }
-        if let node = Sysfs().node("\(loop.dropFirst(5))p1") { try DevicePath.makeNode(path, node.device) }
         return path
     }
 
@@ -110,16 +107,20 @@ extension DiskLab {
     }
 
     /// Has another program open a device.
-    func claim(_ device: String, _ flags: String, mode: String = "os.O_RDWR", then action: String = "0") throws
-        -> String
-    {
+    func claim(
+        _ device: String,
+        _ flags: String,
+        mode: String = "os.O_RDWR",
+        then action: String = "0",
+        seconds: Int = 60
+    ) throws -> String {
         let script = "\(directory)/claim.py"
         let text = """
             import fcntl, os, struct, time
             fd = os.open("\(device)", \(mode) | \(flags))
             \(action)
             open("\(directory)/on", "w")
-            time.sleep(60)
+            time.sleep(\(seconds))
             """
         try KernelFile.replace(script, with: Array(text.utf8))
         try background("exec /usr/bin/python3 \(script)")

@@ -1,4 +1,6 @@
 import BlockDevices
+import JSON
+import LinuxKernel
 import Testing
 
 @testable import DiskZap
@@ -38,6 +40,109 @@ struct MarkerTests {
             let block = try #require(record.block)
             #expect(ZapMarkerRecord(block: block, sizeBytes: Self.size)?.hasNoise == hasNoise)
         }
+    }
+
+    @Test("Which disk it is on, and what its bytes were, is read back, in any runs of blocks")
+    func proofs() throws {
+        let sums: [UInt64: UInt32] = [0: 1, 4096: 0xFFFF_FFFF, 1 << 30: 0, (1 << 30) + 8192: 0x0A1B_2C3D]
+        let record = ZapMarkerRecord(
+            sizeBytes: Self.size,
+            ranges: Self.ranges,
+            parts: ["gpt:a:0+1"],
+            isShredded: true,
+            disk: "0123456789abcdef",
+            sums: BlockSums(sums: sums)
+        )
+        let block = try #require(record.block)
+        #expect(ZapMarkerRecord(block: block, sizeBytes: Self.size) == record)
+    }
+
+    private static func fingerprint(_ change: (inout BlockNode) -> Void) -> String? {
+        var node = BlockNode(name: "sda", device: DeviceNumber(major: 8, minor: 0))
+        change(&node)
+        return ZapMarkerRecord.fingerprint(of: DiskIdentity(node))
+    }
+
+    @Test(
+        "A serial number alone tells no disk in a dock, no namespace of a controller, and no disk that says zeros"
+    )
+    func fingerprints() {
+        func hardware(_ serial: String?, _ name: String?, isUSB: Bool = false) -> String? {
+            Self.fingerprint {
+                ($0.hardware.serial, $0.hardware.worldWideName, $0.hardware.isUSB) = (serial, name, isUSB)
+            }
+        }
+        for nobody in [
+            hardware(nil, nil), hardware("0000", nil), hardware("S1", nil, isUSB: true),
+            hardware(nil, "naa.5000000000000000"),
+        ] { #expect(nobody == nil) }
+        let all = [
+            hardware("S1", nil), hardware("S2", nil), hardware("S1", "eui.01"), hardware("S1", "eui.02"),
+            hardware("DOCK", "naa.5001", isUSB: true), hardware("DOCK", "naa.5002", isUSB: true),
+            Self.fingerprint { $0.backingFile = "/a" }, Self.fingerprint { $0.backingFile = "/b" },
+            Self.fingerprint { ($0.hardware.serial, $0.startBytes) = ("S1", 1 << 20) },
+        ]
+        #expect(Set(all.map { $0 ?? "none" }).subtracting(["none"]).count == all.count)
+        #expect(hardware(nil, "naa.5001") == hardware(nil, "0x5001"), "sysfs and udev write it so")
+    }
+
+    @Test("A marker without a disk is nobody's, on a disk without names too")
+    func nobodys() {
+        let source = MemorySource(sizeBytes: 64 << 20)
+        let contents = DeviceContents(source, sectorBytes: 512)
+        let identity = DiskIdentity(BlockNode(name: "vda", device: DeviceNumber(major: 8, minor: 0)))
+        let record = ZapMarkerRecord(sizeBytes: 64 << 20, ranges: [])
+        #expect(!BegunZap(record, on: identity, contents, source).isOfThisDisk)
+    }
+
+    @Test("Checksums for which there is no room are left out, not the ranges, nor how far it got")
+    func crowded() throws {
+        let sums = Dictionary(uniqueKeysWithValues: (0..<2000).map { (UInt64($0) * 8192, UInt32($0)) })
+        let record = ZapMarkerRecord(sizeBytes: Self.size, ranges: Self.ranges, sums: BlockSums(sums: sums))
+        let block = try #require(record.block)
+        let read = try #require(ZapMarkerRecord(block: block, sizeBytes: Self.size))
+        #expect(read.sums == BlockSums() && read.ranges == Self.ranges)
+        #expect(block.suffix(ZapCheckpoint.bytes).allSatisfy { $0 == 0 })
+    }
+
+    @Test(
+        "A marker with a line that nobody writes is none, whatever hash it has",
+        arguments: [
+            "was", "was 4096", "was x:00000001", "was 0:1", "was 0:0000000g", "was 18446744073709551615:00000001",
+            "was 18446744073709551615:", "was 0:00000001:0", "range 1+18446744073709551615", "range 5", "other 1",
+            "size 1",
+        ]
+    )
+    func forgedLine(line: String) {
+        let text = "\(ZapMarker.magic)size \(Self.size)\n\(line)\n"
+        let bytes = Array((text + "end \(SHA256.hexadecimal(text))\n").utf8)
+        let block = bytes + [UInt8](repeating: 0, count: ZapMarker.bytes - bytes.count)
+        let read = ZapMarkerRecord(block: block, sizeBytes: Self.size)
+        #expect(
+            read == nil || read?.sums == BlockSums() && read?.ranges.isEmpty ?? false,
+            "\(String(describing: read))"
+        )
+    }
+
+    @Test("A block that is not zeros and not as it was has changed; one that cannot be read, too")
+    func changes() {
+        let was = MemorySource(sizeBytes: 64 << 10, parts: [(0, [1]), (8192, [2]), (12288, [3])])
+        let places = [ByteExtent(offset: 100, length: 16000)]
+        let sums = BlockSums(was, in: places)
+        #expect(Set(sums.sums.keys) == [0, 8192, 12288])
+        let now = MemorySource(sizeBytes: 64 << 10, parts: [(0, [1]), (4096, [9]), (12288, [4])])
+        let changed = sums.changed(now, in: places) { _, _ in false }.map(\.offset)
+        #expect(changed == [4096, 12288])
+        #expect(sums.changed(now, in: places) { offset, _ in offset == 4096 }.map(\.offset) == [12288])
+    }
+
+    @Test("Random bytes are noise; text, a label, a table and a run of one byte are not")
+    func looks() {
+        for _ in 0..<1000 { #expect(BegunZap.isNoise((0..<4096).map { _ in .random(in: 0...255) })) }
+        let text = Array(String(repeating: "the quick brown fox ", count: 205).utf8.prefix(4096))
+        let mixed: [UInt8] = (0..<4096).map { $0 < 2048 ? .random(in: 0...255) : 0 }
+        let counted = (0..<4096).map { UInt8($0 / 16) }
+        for bytes in [text, mixed, counted, [UInt8](repeating: 0x21, count: 4096)] { #expect(!BegunZap.isNoise(bytes)) }
     }
 
     @Test("How far it got is read back as it was written")
@@ -103,9 +208,24 @@ struct MarkerTests {
     @Test("Reports are JSON, and YAML of the same")
     func reports() {
         let value = JSONValue.fields([
-            "a": .list([.number(1), .fields(["b": "x\"\n", "c": .null])]), "d": .list([]), "e": .size(.max),
+            "a": .array([.integer(1), .fields(["b": .string("x\"\n"), "c": .null])]), "d": .array([]), "e": .size(.max),
         ])
         #expect(value.compact == #"{"a":[1,{"b":"x\"\n","c":null}],"d":[],"e":18446744073709551615}"#)
+        #expect(
+            value.pretty == """
+                {
+                  "a": [
+                    1,
+                    {
+                      "b": "x\\"\\n",
+                      "c": null
+                    }
+                  ],
+                  "d": [],
+                  "e": 18446744073709551615
+                }
+                """
+        )
         #expect(value.yaml.hasPrefix("\"a\":\n  - 1\n  - \"b\": \"x\\\"\\n\"\n    \"c\": null\n\"d\": []"))
     }
 }

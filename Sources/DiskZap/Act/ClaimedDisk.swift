@@ -19,7 +19,7 @@ final class ClaimedDisk: Sendable {
         let path = "\(host.dev)/\(identity.name)"
         let flags = OpenFlag.readWrite | OpenFlag.exclusive | OpenFlag.direct
         do throws(KernelError) {
-            io = try BlockIOControl(opening: path, flags: flags)
+            io = try .claiming(path, flags)
         } catch {
             throw Self.refusal(error, plan, host)
         }
@@ -71,11 +71,36 @@ final class ClaimedDisk: Sendable {
 
     /// Its present content, read through this open file.
     func contents() -> DeviceContents? {
-        // Opens the same device again, even if its name now means another one; without O_EXCL, which is held already.
+        guard let reader = reader() else { return nil }
+        return DeviceContents(reader, sectorBytes: UInt64(identity.sectorBytes))
+    }
+
+    /// The checksums of the bytes by which the parts of a plan are judged.
+    ///
+    /// A block that cannot be read has none: the planner warned of it, and the write that erases it may mend it. After a kill
+    /// its part has to be named again.
+    ///
+    /// - Parameter plan: A plan that has been compared with the disk.
+    /// - Returns: Those of the blocks that are not zeros.
+    /// - Throws: ``Refusal`` where the disk's ends cannot be read any more.
+    func sums(of plan: ZapPlan) throws(Refusal) -> BlockSums {
+        guard let contents = plan.inspection.contents else { return BlockSums() }
+        guard let reader = reader() else {
+            throw Refusal(
+                .unreadable,
+                "'\(identity.name)' cannot be read at its ends any more",
+                remedy: "see what the kernel says of it (dmesg)"
+            )
+        }
+        return BlockSums(reader, in: BegunZap.judged(contents))
+    }
+
+    /// Opens the same device again, even if its name now means another one; without O_EXCL, which is held already.
+    private func reader() -> DiskReader? {
         guard let reader = try? DiskReader(path: "/proc/self/fd/\(io.descriptor.rawValue)"),
             reader.deviceNumber() == identity.device, reader.failures.isEmpty
         else { return nil }
-        return DeviceContents(reader, sectorBytes: UInt64(identity.sectorBytes))
+        return reader
     }
 
     private static func refusal(_ error: KernelError, _ plan: ZapPlan, _ host: Host) -> Refusal {

@@ -30,11 +30,14 @@ struct Eraser {
     let disk: ClaimedDisk
     let plan: ZapPlan
     let progress: ZapProgress
+    /// What the bytes were when it began by which the disk's parts are judged.
+    let sums: BlockSums
     let marker: ByteExtent?
     let zeros = AlignedBuffer(count: Self.chunkBytes)
 
-    init(_ disk: ClaimedDisk, _ plan: ZapPlan, _ progress: ZapProgress) {
+    init(_ disk: ClaimedDisk, _ plan: ZapPlan, _ progress: ZapProgress, sums: BlockSums) {
         self.disk = disk
+        self.sums = sums
         self.plan = plan
         self.progress = progress
         let place = ZapMarkerRecord.place(onDeviceOf: plan.identity.sizeBytes)
@@ -64,7 +67,10 @@ struct Eraser {
             ranges: plan.ranges,
             clusters: plan.clusters,
             parts: plan.parts,
-            hasNoise: hasNoise
+            hasNoise: hasNoise,
+            isShredded: plan.hasNoiseAnywhere || plan.method.fills.contains(.noise),
+            disk: ZapMarkerRecord.fingerprint(of: plan.identity),
+            sums: sums
         )
     }
 

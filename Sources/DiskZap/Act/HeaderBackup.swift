@@ -1,4 +1,5 @@
 internal import BlockDevices
+internal import JSON
 internal import LinuxKernel
 
 /// Saves the structures that a zap erases, without secrets, for a person who notices too late that it was a mistake.
@@ -34,12 +35,12 @@ public struct HeaderBackup: Sendable {
             part += [UInt8](repeating: 0, count: Int(extent.length) - part.count)
             bytes += SecretMask.masked(part)
         }
-        let places = plan.headers.map { JSONValue.list([.size($0.offset), .size($0.length)]) }
+        let places = plan.headers.map { JSONValue.array([.size($0.offset), .size($0.length)]) }
         let index = JSONValue.fields([
-            "format": "nacre-disk headers 1",
-            "device": .text(plan.identity.name), "serial": .optional(plan.identity.serial),
-            "proof": .text(plan.identity.proof), "size": .size(plan.identity.sizeBytes), "plan": .text(hash),
-            "places": .list(places),
+            "format": .string("nacre-disk headers 1"),
+            "device": .string(plan.identity.name), "serial": .optional(plan.identity.serial),
+            "proof": .string(plan.identity.proof), "size": .size(plan.identity.sizeBytes), "plan": .string(hash),
+            "places": .array(places),
         ])
         do throws(KernelError) {
             return try write(Array((index.compact + "\n").utf8) + bytes, "\(plan.identity.name)-\(hash.prefix(12))")
@@ -71,9 +72,4 @@ public struct HeaderBackup: Sendable {
             remedy: "mend that, name another directory by --backup, or leave it out"
         )
     }
-}
-
-extension JSONValue: ExpressibleByStringLiteral {
-    /// Text.
-    public init(stringLiteral value: String) { self = .text(value) }
 }

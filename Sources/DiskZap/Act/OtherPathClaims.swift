@@ -39,7 +39,7 @@ final class OtherPathClaims: Sendable {
         let io: BlockIOControl
         do throws(KernelError) {
             let flags = OpenFlag.readOnly | OpenFlag.exclusive | OpenFlag.direct
-            io = try BlockIOControl(opening: "\(host.dev)/\(node.name)", flags: flags)
+            io = try .claiming("\(host.dev)/\(node.name)", flags)
         } catch {
             guard error.isBusy else {
                 throw Refusal(

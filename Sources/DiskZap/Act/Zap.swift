@@ -29,15 +29,14 @@ public struct Zap: Sendable {
     /// erase.
     ///
     /// So no mapping is removed before all disks were looked at, and no disk is written to before all are claimed and the
-    /// headers of all are saved. And no
-    /// disk loses information about the others, such as a db's cluster or a physical volume's group, before each of them
-    /// carries its own marker.
+    /// headers of all are saved. And no disk loses information about the others, such as a db's cluster or a physical
+    /// volume's group, before each of them carries its own marker; with `isAllOrNone` off that holds for those that can.
     ///
     /// - Parameters:
     ///   - zaps: What to do.
     ///   - limit: How many disks at a time.
-    ///   - isAllOrNone: Whether to change no disk if one of them cannot be claimed. If the headers of one cannot be saved,
-    ///     none is changed in any case.
+    ///   - isAllOrNone: Whether to change no disk if one of them cannot be claimed, and to erase none if one of them cannot be
+    ///     marked. If the headers of one cannot be saved, none is changed in any case.
     /// - Returns: What became of each.
     public static func run(_ zaps: [Zap], limit: Int, isAllOrNone: Bool = true) -> [ZapOutcome] {
         func step(_ runs: [ZapRun], _ step: @escaping @Sendable (ZapRun) -> ZapRun) -> [ZapRun] {
@@ -60,6 +59,9 @@ public struct Zap: Sendable {
         // Whoever wants headers saved may need any of them to see what was a mistake.
         runs = together(runs, zip(claimed, runs).first { $0.state == nil && $1.state != nil }?.1)
         runs = step(runs) { $0.after { try $0.mark() } }
+        if isAllOrNone, let other = runs.first(where: { $0.state != nil }) {
+            runs = runs.map { $0.after { try $0.stayMarked(because: other) } }
+        }
         return step(runs) { $0.after { try $0.erase() } }.map(\.outcome)
     }
 }

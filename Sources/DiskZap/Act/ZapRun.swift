@@ -13,6 +13,7 @@ struct ZapRun: Sendable {
     private var erased: UInt64 = 0
     private var verified: UInt64 = 0
     private var backup: String?
+    private var sums = BlockSums()
     private var duration = Duration.zero
 
     init(_ zap: Zap) { self.zap = zap }
@@ -94,13 +95,23 @@ struct ZapRun: Sendable {
     mutating func mark() throws {
         guard let disk else { return }
         guard !zap.progress.isStopped else { throw Stopped() }
-        try Eraser(disk, plan, zap.progress).writeMarker()
+        sums = try disk.sums(of: plan)
+        try Eraser(disk, plan, zap.progress, sums: sums).writeMarker()
+    }
+
+    /// Ends with the marker and nothing else written, because another disk has ended before it had its own.
+    mutating func stayMarked(because other: ZapRun) throws {
+        if case .interrupted = other.state { throw Stopped() }
+        state = .failed(
+            "only the marker of a zap was written, for '\(other.zap.plan.path)', named with it, cannot be erased; "
+                + "run it again when that is mended, or without that one"
+        )
     }
 
     /// Erases, reads back, and has the kernel forget.
     mutating func erase() throws {
         guard let disk else { return }
-        let eraser = Eraser(disk, plan, zap.progress)
+        let eraser = Eraser(disk, plan, zap.progress, sums: sums)
         let done = try eraser.run()
         erased = done.bytes
         steps.append("erased \(erased) bytes\(done.isResumed ? ", after what an earlier zap had done" : "")")

@@ -157,19 +157,24 @@ public struct HostSurvey: Sendable {
     ) -> ZapPlan? {
         guard let inspection = inspections[name] else { return nil }
         let planner = planner(options, together: together.union([name]), running: running)
-        return planner.plan(path, inspection, marker: marker(on: inspection)) {
+        return planner.plan(path, inspection, begun: begun(on: inspection)) {
             Writers(host: host, use: use).refusals(tree.ways(to: name))
         }
     }
 
-    /// What an unfinished zap of a disk left to do; `nil` if there was none.
-    func marker(on inspection: DiskInspection) -> ZapMarkerRecord? {
+    /// An unfinished zap of a disk, compared with what is on it now; `nil` if there was none.
+    func begun(on inspection: DiskInspection) -> BegunZap? {
         let size = inspection.identity.sizeBytes
-        guard inspection.contents?.regions.first?.signatures.contains(where: { $0.format == "nacre_zap" }) ?? false,
+        guard let contents = inspection.contents,
+            contents.regions.first?.signatures.contains(where: { $0.format == "nacre_zap" }) ?? false,
             let place = ZapMarkerRecord.place(onDeviceOf: size),
-            let reader = try? DiskReader(path: "\(host.dev)/\(inspection.node.name)")
+            let reader = try? DiskReader(path: "\(host.dev)/\(inspection.node.name)"),
+            let record = ZapMarkerRecord(
+                block: reader.bytes(at: place.offset, count: Int(place.length)),
+                sizeBytes: size
+            )
         else { return nil }
-        return ZapMarkerRecord(block: reader.bytes(at: place.offset, count: Int(place.length)), sizeBytes: size)
+        return BegunZap(record, on: inspection.identity, contents, reader)
     }
 }
 

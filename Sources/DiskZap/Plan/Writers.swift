@@ -5,7 +5,7 @@ internal import LinuxKernel
 /// without, such as a virtual machine.
 struct Writers {
     /// Some programs open a device for writing only to look at it: losetup does so with every free one.
-    private static let patience = Duration.seconds(2)
+    static let patience = Duration.seconds(2)
 
     let host: Host
     let use: DeviceUse

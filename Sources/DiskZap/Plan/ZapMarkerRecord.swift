@@ -1,12 +1,11 @@
 public import BlockDevices
-internal import ExactText
 
 /// The marker that a zap writes to the disk before it erases anything: which places are to be erased.
 ///
-/// Text with one fact in each line, padded with zeros: the magic, `size N`, `range OFFSET+LENGTH` each, `cluster FSID`
-/// each, `part NAME` each, `noise first` where that is so, then `end HASH` with the hash of everything before. With it the
-/// next zap finishes one that was killed, even if the structures that give the places or the owner are gone. It is erased
-/// last, after the rest was verified.
+/// Text with one fact in each line, padded with zeros: the magic, `size N`, `disk HASH`, `range OFFSET+LENGTH` each,
+/// `cluster FSID` each, `part NAME` each, `was OFFSET:SUMS` each, `noise first` and `noise any` where that is so, then
+/// `end HASH` with the hash of everything before. With it the next zap finishes one that was killed, even if the structures
+/// that give the places or the owner are gone. It is erased last, after the rest was verified.
 public struct ZapMarkerRecord: Sendable, Hashable {
     /// The size of the device it was written on.
     public let sizeBytes: UInt64
@@ -18,6 +17,12 @@ public struct ZapMarkerRecord: Sendable, Hashable {
     public let parts: [String]
     /// Whether the device's first bytes may have been overwritten with random data; it is written down before that is done.
     public let hasNoise: Bool
+    /// Whether everything else may have been.
+    public let isShredded: Bool
+    /// Which disk it was written on, as ``fingerprint(of:)`` returns it; `nil` if nothing tells that disk from a copy.
+    public let disk: String?
+    /// What the bytes were by which its parts were judged; empty if there was no room for that.
+    public let sums: BlockSums
 
     /// What a zap is about to erase.
     public init(
@@ -25,26 +30,43 @@ public struct ZapMarkerRecord: Sendable, Hashable {
         ranges: [ByteExtent],
         clusters: [String] = [],
         parts: [String] = [],
-        hasNoise: Bool = false
+        hasNoise: Bool = false,
+        isShredded: Bool = false,
+        disk: String? = nil,
+        sums: BlockSums = BlockSums()
     ) {
         self.sizeBytes = sizeBytes
         self.ranges = ranges
         self.clusters = clusters
         self.parts = parts
         self.hasNoise = hasNoise
+        self.isShredded = isShredded
+        self.disk = disk
+        self.sums = sums
     }
 
-    /// Unique names of a part that outlive its content: the UUID of a partition or of a physical volume.
+    /// What tells a disk from a copy of it, after a boot as well: a hash of all its telling names, and of where it begins if it
+    /// is a partition; `nil` if it has no such name.
+    static func fingerprint(of identity: DiskIdentity) -> String? {
+        guard !identity.tellingNames.isEmpty else { return nil }
+        let words = identity.tellingNames + [String(identity.startBytes ?? 0)]
+        return String(SHA256.hexadecimal(words.joined(separator: "\n")).prefix(16))
+    }
+
+    /// Unique names of a part that outlive its content: the UUID of a partition or of a physical volume, and its place.
     ///
-    /// A partition of an MBR has none; it is identified by the table's signature and its offset.
+    /// A partition of an MBR has no UUID; it is identified by the table's signature and its place.
     static func names(of region: Region, in contents: DeviceContents) -> [String] {
         let volume = region.physicalVolume?.id ?? ""
+        let places = region.extents.prefix(1)
         // Foreign bytes: a name is one word.
         let isName = volume.count == 32 && volume.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber) }
-        let names = isName ? ["lvm:\(volume)"] : []
-        if region.isDataArea { return names + region.extents.prefix(1).map { "area:\($0)" } }
+        let names = isName ? places.map { "lvm:\(volume):\($0)" } : []
+        if region.isDataArea { return names + places.map { "area:\($0)" } }
         guard region.kind.isPartition else { return names }
-        if let entry = region.partition { return names + ["gpt:\(entry.unique.description.lowercased())"] }
+        if let entry = region.partition {
+            return names + places.map { "gpt:\(entry.unique.description.lowercased()):\($0)" }
+        }
         return names + region.extents.map { "mbr:\(contents.mbr?.diskSignature ?? 0):\($0)" }
     }
 
@@ -55,49 +77,22 @@ public struct ZapMarkerRecord: Sendable, Hashable {
     }
 
     /// The block to write; `nil` if there are more ranges than it can hold.
+    ///
+    /// The checksums are left out where they would take the place of how far an overwriting got: the next zap then asks once
+    /// more for what this one was told.
     var block: [UInt8]? {
-        let facts = ranges.map { "range \($0)" } + clusters.map { "cluster \($0)" } + parts.map { "part \($0)" }
-        let lines = ["size \(sizeBytes)"] + facts + (hasNoise ? ["noise first"] : [])
-        let text = ZapMarker.magic + lines.map { $0 + "\n" }.joined()
-        let bytes = Array((text + "end \(SHA256.hexadecimal(text))\n").utf8)
+        let full = Array(text(with: sums).utf8)
+        let bytes = full.count <= ZapMarker.bytes - ZapCheckpoint.bytes ? full : Array(text(with: BlockSums()).utf8)
         guard bytes.count <= ZapMarker.bytes else { return nil }
         return bytes + [UInt8](repeating: 0, count: ZapMarker.bytes - bytes.count)
     }
 
-    /// Reads the block; `nil` unless it is whole and was written for a device of this size.
-    public init?(block: [UInt8], sizeBytes: UInt64) {
-        let text = String(decoding: block.prefix { $0 != 0 }, as: UTF8.self)
-        guard text.startsExactly(with: ZapMarker.magic), let end = text.firstRange(of: "\nend ") else { return nil }
-        let covered = String(text[...end.lowerBound])
-        guard text[end.upperBound...].prefix(64) == SHA256.hexadecimal(covered) else { return nil }
-        var ranges: [ByteExtent] = []
-        var clusters: [String] = []
-        var parts: [String] = []
-        var hasNoise = false
-        for line in covered.dropFirst(ZapMarker.magic.count).parts(at: "\n", omittingEmpty: true) {
-            let words = line.parts(at: " ", omittingEmpty: true)
-            guard words.count == 2 else { return nil }
-            if words[0] == "size" {
-                guard UInt64(words[1]) == sizeBytes else { return nil }
-                continue
-            }
-            if words[0] == "cluster" {
-                clusters.append(String(words[1]))
-                continue
-            }
-            if words[0] == "part" {
-                parts.append(String(words[1]))
-                continue
-            }
-            if words[0] == "noise" {
-                hasNoise = true
-                continue
-            }
-            let numbers = words[1].parts(at: "+", omittingEmpty: true).compactMap { UInt64($0) }
-            guard words[0] == "range", numbers.count == 2, numbers[0] < sizeBytes, numbers[1] <= sizeBytes - numbers[0]
-            else { return nil }
-            ranges.append(ByteExtent(offset: numbers[0], length: numbers[1]))
-        }
-        self.init(sizeBytes: sizeBytes, ranges: ranges, clusters: clusters, parts: parts, hasNoise: hasNoise)
+    private func text(with sums: BlockSums) -> String {
+        var lines = ["size \(sizeBytes)"]
+        if let disk { lines.append("disk \(disk)") }
+        lines += ranges.map { "range \($0)" } + clusters.map { "cluster \($0)" } + parts.map { "part \($0)" }
+        lines += sums.runs.map { "was \($0)" } + (hasNoise ? ["noise first"] : []) + (isShredded ? ["noise any"] : [])
+        let text = ZapMarker.magic + lines.map { $0 + "\n" }.joined()
+        return text + "end \(SHA256.hexadecimal(text))\n"
     }
 }

@@ -105,8 +105,11 @@ extension GPT {
     /// Where partitions lie that prove that a mark is theirs.
     ///
     /// Those of a backup alone prove it of copies of a BlueStore label: an OSD on the whole disk has its first label, too.
+    /// A table of a larger disk came with a copy of that disk, or it is the table of a striped array, which its first member
+    /// shows: then a member's mark is the disk's own.
     fileprivate func partitions(around signature: FoundSignature) -> [ByteExtent] {
-        guard primary.isValid || primary.isOfLargerDisk || signature.format == "ceph_bluestore_copy" else { return [] }
+        let isProven = primary.isValid || primary.isOfLargerDisk && !signature.isOfArray
+        guard isProven || signature.format == "ceph_bluestore_copy" else { return [] }
         return partitions.compactMap { extent(of: $0.entry) }
     }
 }

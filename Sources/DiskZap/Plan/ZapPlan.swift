@@ -23,7 +23,7 @@ public struct ZapPlan: Sendable {
     public let refusals: [Refusal]
     /// What a person should know before agreeing.
     public let warnings: [String]
-    /// Whether an earlier zap did not finish.
+    /// Whether an earlier zap of this disk did not finish.
     public let isResumed: Bool
     /// Clusters that have an OSD on the device, or had when an earlier zap began.
     public let clusters: [String]
@@ -31,6 +31,8 @@ public struct ZapPlan: Sendable {
     let parts: [String]
     /// Whether an earlier zap may have overwritten the first bytes with random data.
     let hasNoise: Bool
+    /// Whether an earlier zap may have overwritten anything else with random data.
+    let hasNoiseAnywhere: Bool
 
     /// Who the device is.
     public var identity: DiskIdentity { inspection.identity }

@@ -4,7 +4,7 @@ internal import ExactText
 /// What has to be named before it is lost.
 extension ZapPlanner {
     /// OSDs: of clusters that were not named, of no known cluster, or of two at once.
-    func ownerRefusals(_ contents: DeviceContents, _ marker: ZapMarkerRecord? = nil) -> [Refusal] {
+    func ownerRefusals(_ contents: DeviceContents, _ begun: BegunZap? = nil) -> [Refusal] {
         contents.regions.flatMap { region -> [Refusal] in
             let owners = region.owners.map(resolved)
             let clusters = Set(owners.compactMap(\.clusterID))
@@ -31,7 +31,7 @@ extension ZapPlanner {
                     )
                 ]
             }
-            return isBegun(region, in: contents, marker) ? [] : unknownRefusals(region, owner)
+            return isBegun(region, in: contents, begun) ? [] : unknownRefusals(region, owner)
         }
     }
 
@@ -49,29 +49,25 @@ extension ZapPlanner {
 
     /// Whether an unfinished zap began to erase this part, so that the information about its owner may be gone.
     ///
-    /// The clusters in its marker must be named again.
-    private func isBegun(_ region: Region, in contents: DeviceContents, _ marker: ZapMarkerRecord?) -> Bool {
-        guard let marker, options.clusters.isSuperset(of: marker.clusters) else { return false }
+    /// The clusters in its marker must be named again. A name proves nothing alone: an OSD may have been made since in a
+    /// partition with that UUID, and the disk may be a copy. So the marker must be this disk's, and what the part is judged
+    /// by must be as it was when the zap began, or erased.
+    private func isBegun(_ region: Region, in contents: DeviceContents, _ begun: BegunZap?) -> Bool {
+        guard let begun, begun.isOfThisDisk, options.clusters.isSuperset(of: begun.record.clusters),
+            !begun.isChanged(region)
+        else { return false }
         // The marker is on the device itself; content outside of its parts had to be named.
         if case .device = region.kind, region.hasOnlyTables { return true }
         if case .freeSpace = region.kind, region.hasOnlyTables { return true }
-        return !Set(ZapMarkerRecord.names(of: region, in: contents)).isDisjoint(with: marker.parts)
-    }
-
-    /// Whether unknown data cannot be what the unfinished zap left: the first bytes change last, and to zeros unless its
-    /// marker says that they were overwritten with random data.
-    private func isNew(_ region: Region, _ marker: ZapMarkerRecord?) -> Bool {
-        guard case .device = region.kind, let offset = region.strayOffset, let marker else { return false }
-        return offset < Eraser.firstBytes && !marker.hasNoise
+        return !Set(ZapMarkerRecord.names(of: region, in: contents)).isDisjoint(with: begun.record.parts)
     }
 
     /// Everything that is not Ceph's.
-    func contentRefusals(_ contents: DeviceContents, _ marker: ZapMarkerRecord? = nil) -> [Refusal] {
+    func contentRefusals(_ contents: DeviceContents, _ begun: BegunZap? = nil) -> [Refusal] {
         contents.regions.flatMap { region in
             var agreed = options.contents
-            if isBegun(region, in: contents, marker) {
-                agreed.formUnion(["LVM2_member", "lvm2_metadata", "partition"])
-                if !isNew(region, marker) { agreed.insert("unknown") }
+            if isBegun(region, in: contents, begun) {
+                agreed.formUnion(["LVM2_member", "lvm2_metadata", "partition", "unknown"])
             }
             return strangeContents(region).filter { !agreed.contains($0) }.map { format in
                 Refusal(
@@ -101,10 +97,10 @@ extension ZapPlanner {
         var formats = region.signatures.filter { $0.usage != .ceph && !own.contains($0.format) }.map(\.format)
         let isCeph = !region.owners.isEmpty
         if isCeph {
-            // A filestore OSD is an XFS in a partition or volume of Ceph; an encrypted OSD is LUKS in it.
-            let inside: Set<String> = ["crypto_LUKS", "xfs", "ext4", "btrfs"]
+            // An encrypted OSD is LUKS in a partition or volume of Ceph.
+            let inside = ["crypto_LUKS"] + (mayHoldFileSystem(region) ? ["xfs", "ext4", "btrfs"] : [])
             let isLabelled = region.blueStore?.current != nil
-            formats = formats.filter { !inside.contains($0) || isLabelled && $0 != "crypto_LUKS" }
+            formats = formats.filter { !inside.containsExactly($0) || isLabelled && $0 != "crypto_LUKS" }
         }
         if let volume = region.physicalVolume, isCephGroup(volume) {
             formats = formats.filter { $0 != "LVM2_member" && $0 != "lvm2_metadata" }
@@ -119,6 +115,16 @@ extension ZapPlanner {
             }
         }
         return formats.uniqued()
+    }
+
+    /// Whether a file system in this part can be an OSD's own: filestore's data, or the lockbox of ceph-disk.
+    ///
+    /// A partition of Linux' type is anybody's to make a file system in, whatever its name.
+    private func mayHoldFileSystem(_ region: Region) -> Bool {
+        if let entry = region.partition, !(PartitionType.of(entry.type)?.isCeph ?? false) { return false }
+        return region.owners.contains { owner in
+            ["data", "lockbox", "creation"].contains { owner.role.startsExactly(with: $0) }
+        }
     }
 
     /// Whether every volume of the group is an OSD's; an empty group must at least have the name of one.

@@ -61,16 +61,18 @@ public struct ZapPlanner: Sendable {
     /// - Parameters:
     ///   - path: How it was named.
     ///   - inspection: What was found.
-    ///   - marker: What an unfinished zap left to do.
+    ///   - begun: An unfinished zap of it.
     ///   - writers: Looks who has it open to write; asked only when nothing else keeps it from being erased.
     /// - Returns: The plan, with all refusals.
     public func plan(
         _ path: String,
         _ inspection: DiskInspection,
-        marker: ZapMarkerRecord? = nil,
+        begun: BegunZap? = nil,
         writers: () -> [Refusal] = { [] }
     ) -> ZapPlan {
         let teardown = teardownSteps(inspection)
+        // What a copy of the disk brought with it says nothing of what this one was.
+        let own = begun.flatMap { $0.isOfThisDisk ? $0.record : nil }
         let owners = inspection.contents.map(owners) ?? []
         var refusals = deviceRefusals(inspection) + useRefusals(inspection) + stackRefusals(inspection)
         refusals += pathRefusals(inspection) + reservationRefusals(inspection)
@@ -79,8 +81,8 @@ public struct ZapPlanner: Sendable {
         var parts: [String] = []
         if let contents = inspection.contents {
             refusals += runningRefusals(inspection, owners) + groupRefusals(contents)
-            refusals += ownerRefusals(contents, marker) + contentRefusals(contents, marker)
-            places = ZapPlaces(contents: contents, options: options, marker: marker).all
+            refusals += ownerRefusals(contents, begun) + contentRefusals(contents, begun)
+            places = ZapPlaces(contents: contents, options: options, marker: begun?.record).all
             headers = HeaderPlaces.of(contents)
             parts = contents.regions.flatMap { ZapMarkerRecord.names(of: $0, in: contents) }
         }
@@ -95,11 +97,12 @@ public struct ZapPlanner: Sendable {
             reasons: places,
             headers: headers,
             refusals: refusals.uniqued(),
-            warnings: warnings(inspection, owners),
-            isResumed: marker != nil,
-            clusters: Set(owners.compactMap(\.clusterID) + (marker?.clusters ?? [])).sorted(),
-            parts: (parts + (marker?.parts ?? [])).uniqued(),
-            hasNoise: marker?.hasNoise ?? false
+            warnings: warnings(inspection, owners) + (begun != nil && own == nil ? [Self.strangeMarker] : []),
+            isResumed: own != nil,
+            clusters: Set(owners.compactMap(\.clusterID) + (begun?.record.clusters ?? [])).sorted(),
+            parts: (parts + (own?.parts ?? [])).uniqued(),
+            hasNoise: own?.hasNoise ?? false,
+            hasNoiseAnywhere: own?.isShredded ?? false
         )
     }
 
@@ -129,6 +132,10 @@ public struct ZapPlanner: Sendable {
         known.evidence = .sibling
         return known
     }
+
+    private static let strangeMarker =
+        "a zap did not finish, but its marker may be another disk's (this one may be a copy, has no serial number of its own, "
+        + "or an earlier release began): all has to be named again"
 
     private func warnings(_ inspection: DiskInspection, _ owners: [OSDOwner]) -> [String] {
         var warnings: [String] = []

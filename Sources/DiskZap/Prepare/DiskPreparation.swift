@@ -32,6 +32,11 @@ public struct DiskPreparation: Sendable, Hashable {
         return isWanted(gpt)
     }
 
+    /// Whether a table has partitions that ceph-volume and Rook take for used ones, because of ceph-disk's names.
+    public static func hasFormerNames(_ contents: DeviceContents) -> Bool {
+        (contents.gpt?.partitions ?? []).contains { PartitionType.isOfCephDisk($0.entry) }
+    }
+
     /// The table of an interrupted preparation: the backup, which is written first, is as wanted, and the disk has
     /// nothing else.
     public func unfinished(on contents: DeviceContents) -> GPTLayout? {
@@ -46,7 +51,7 @@ public struct DiskPreparation: Sendable, Hashable {
         return found.count == parts.count
             && zip(found, parts).allSatisfy { entry, part in
                 guard let extent = gpt.extent(of: entry) else { return false }
-                return entry.type == part.type.guid
+                return part.type.isPrepared(entry)
                     && (part.sizeBytes.map { extent.length == Self.rounded($0) } ?? true)
             }
     }
@@ -79,7 +84,7 @@ public struct DiskPreparation: Sendable, Hashable {
             try layout.add(
                 nil,
                 GPTEntry(
-                    type: part.type.guid,
+                    type: part.type.preparedGUID,
                     unique: .random(using: &generator),
                     firstLBA: blocks.lowerBound,
                     lastLBA: blocks.upperBound,

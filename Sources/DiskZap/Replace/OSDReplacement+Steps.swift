@@ -1,5 +1,6 @@
 internal import BlockDevices
 internal import ExactText
+package import JSON
 
 /// The commands that put a new disk in the place of the failed one, for each way to run Ceph.
 extension OSDReplacement {
@@ -109,10 +110,10 @@ extension OSDReplacement {
             ]
         case .rook:
             // YAML's quoted texts are those of JSON.
-            var parts = ["- name: \(JSONValue.text(device).compact)"]
+            var parts = ["- name: \(JSONValue.string(device).compact)"]
             if let db = places.first(where: { $0.role == "db" }) {
                 let path = db.isVolume ? "/dev/\(db.place)" : db.place
-                parts.append("  config: {metadataDevice: \(JSONValue.text(path).compact)}")
+                parts.append("  config: {metadataDevice: \(JSONValue.string(path).compact)}")
             }
             return [
                 Step(
@@ -143,20 +144,20 @@ extension OSDReplacement {
     }
 
     /// For scripts.
-    public func report(_ tool: Tool, device: String) -> JSONValue {
+    package func report(_ tool: Tool, device: String) -> JSONValue {
         .fields([
             "owner": owner.report, "encrypted": .bool(isEncrypted), "deviceClass": .optional(deviceClass),
-            "companions": .list(
+            "companions": .array(
                 companions.map {
                     .fields([
-                        "role": .text($0.role), "place": .text($0.place), "volume": .bool($0.isVolume),
-                        "disk": .text($0.disk), "neighbours": .texts($0.neighbours),
+                        "role": .string($0.role), "place": .string($0.place), "volume": .bool($0.isVolume),
+                        "disk": .string($0.disk), "neighbours": .texts($0.neighbours),
                     ])
                 }
             ),
-            "steps": .list(
+            "steps": .array(
                 steps(tool, device: device).map {
-                    .fields(["purpose": .text($0.purpose), "command": .text($0.command)])
+                    .fields(["purpose": .string($0.purpose), "command": .string($0.command)])
                 }
             ),
             "warnings": .texts(warnings),

@@ -1,31 +1,39 @@
 public import BlockDevices
-public import LinuxKernel
+package import JSON
+package import LinuxKernel
 
 extension DiskInspection {
     /// For scripts.
-    public var report: JSONValue {
+    package var report: JSONValue {
         .fields([
-            "name": .text(node.name),
-            "path": .text(node.path),
+            "name": .string(node.name),
+            "path": .string(node.path),
             "identity": identity.report,
             "links": .texts(links),
             "rotational": .bool(node.queue.isRotational),
             "readOnly": .bool(node.isReadOnly),
             "removable": .bool(node.isRemovable),
             "discard": .bool(node.queue.discardMaxBytes > 0),
-            "holders": .list(tree.dropFirst().map(\.report)),
-            "mounts": .list(mounts.map { .fields(["device": .text($0.name), "mountPoint": .text($0.mountPoint)]) }),
+            "holders": .array(tree.dropFirst().map(\.report)),
+            "mounts": .array(
+                mounts.map { .fields(["device": .string($0.name), "mountPoint": .string($0.mountPoint)]) }
+            ),
             "swaps": .texts(swaps),
             "locked": .bool(isLocked),
-            "otherPaths": .list(
-                otherPaths.map { .fields(["device": .text($0.node.name), "uses": .texts($0.uses)]) }
+            "otherPaths": .array(
+                otherPaths.map { .fields(["device": .string($0.node.name), "uses": .texts($0.uses)]) }
             ),
             "reservation": reservation.map(\.report) ?? .null,
-            "regions": .list((contents?.regions ?? []).map(\.report)),
+            "regions": .array((contents?.regions ?? []).map(\.report)),
             "table": contents.map(\.tableReport) ?? .null,
             "available": .bool(rejections.isEmpty),
-            "rejections": .list(
-                rejections.map { .fields(["judge": .text($0.judge.rawValue), "reason": .text($0.reason)]) }
+            "rejections": .array(
+                rejections.map {
+                    .fields([
+                        "judge": .string($0.judge.rawValue), "reason": .string($0.reason),
+                        "since": $0.since.map { .integer(Int64($0)) } ?? .null,
+                    ])
+                }
             ),
             "failures": .texts(failures.map(\.description)),
             "bytesRead": .size(bytesRead),
@@ -35,7 +43,7 @@ extension DiskInspection {
 
 extension DeviceReservation {
     /// For scripts; keys as sg_persist shows them.
-    public var report: JSONValue {
+    package var report: JSONValue {
         .fields([
             "type": .optional(kind?.words), "holder": .optional(holder.map(Self.text)),
             "keys": .texts(keys.map(Self.text)),
@@ -45,13 +53,13 @@ extension DeviceReservation {
 
 extension DiskIdentity {
     /// For scripts.
-    public var report: JSONValue {
+    package var report: JSONValue {
         .fields([
-            "name": .text(name), "device": .text("\(device)"), "size": .size(sizeBytes),
-            "sectorSize": .number(Int64(sectorBytes)), "model": .optional(model), "serial": .optional(serial),
+            "name": .string(name), "device": .string("\(device)"), "size": .size(sizeBytes),
+            "sectorSize": .integer(Int64(sectorBytes)), "model": .optional(model), "serial": .optional(serial),
             "wwn": .optional(worldWideName), "diskSequence": diskSequence.map(JSONValue.size) ?? .null,
             "backingFile": .optional(backingFile), "start": startBytes.map(JSONValue.size) ?? .null,
-            "proof": .text(proof),
+            "proof": .string(proof),
         ])
     }
 }
@@ -59,7 +67,7 @@ extension DiskIdentity {
 extension BlockNode {
     var report: JSONValue {
         .fields([
-            "name": .text(name), "device": .text("\(device)"), "size": .size(sizeBytes),
+            "name": .string(name), "device": .string("\(device)"), "size": .size(sizeBytes),
             "mapping": .optional(mapping?.name), "uuid": .optional(mapping?.uuid), "raid": .optional(raidLevel),
         ])
     }
@@ -67,35 +75,31 @@ extension BlockNode {
 
 extension Region {
     /// For scripts; contains no secret, because none was read.
-    public var report: JSONValue {
+    package var report: JSONValue {
         .fields([
-            "region": .text(name),
-            "extents": .list(extents.map { .list([.size($0.offset), .size($0.length)]) }),
+            "region": .string(name),
+            "extents": .array(extents.map { .array([.size($0.offset), .size($0.length)]) }),
             "whole": .bool(isWhole),
-            "signatures": .list(
+            "signatures": .array(
                 signatures.map { signature in
                     .fields([
-                        "format": .text(signature.format), "usage": .text(signature.usage.rawValue),
+                        "format": .string(signature.format), "usage": .string(signature.usage.rawValue),
                         "offset": .size(signature.mark.offset),
                         "diskOffset": deviceOffset(of: signature.mark.offset).map(JSONValue.size) ?? .null,
                         "length": .size(signature.mark.length), "note": .optional(signature.mark.note),
                     ])
                 }
             ),
-            "owners": .list(owners.map(\.report)),
+            "owners": .array(owners.map(\.report)),
             "partition": partition.map { entry in
                 .fields([
-                    "type": .text(PartitionType.of(entry.type)?.name ?? entry.type.description),
-                    "uuid": .text(entry.unique.description), "name": .text(entry.name),
+                    "type": .string(PartitionType.of(entry.type)?.name ?? entry.type.description),
+                    "uuid": .string(entry.unique.description), "name": .string(entry.name),
                 ])
             } ?? .null,
             "label": blueStore?.current.map(\.report) ?? .null,
             "group": .optional(physicalVolume?.group?.name),
-            "tags": .object(
-                (logicalVolume?.tags ?? [:]).sorted { $0.key < $1.key }.map {
-                    JSONValue.Field(name: $0.key, value: .text($0.value))
-                }
-            ),
+            "tags": .sorted(logicalVolume?.tags ?? [:]),
             "blankEdges": .bool(hasBlankEdges), "edgeChecksum": .size(UInt64(edgeChecksum)),
         ])
     }
@@ -104,22 +108,18 @@ extension Region {
 extension BlueStoreLabel {
     var report: JSONValue {
         .fields([
-            "osdUUID": .text(osdUUID), "role": .text(role), "size": .size(sizeBytes), "valid": .bool(isValid),
-            "metadata": .object(
-                metadata.sorted { $0.key < $1.key }.map {
-                    JSONValue.Field(name: $0.key, value: .text($0.value))
-                }
-            ),
+            "osdUUID": .string(osdUUID), "role": .string(role), "size": .size(sizeBytes), "valid": .bool(isValid),
+            "metadata": .sorted(metadata),
         ])
     }
 }
 
 extension OSDOwner {
     /// For scripts.
-    public var report: JSONValue {
+    package var report: JSONValue {
         .fields([
-            "cluster": .optional(clusterID), "osd": osdID.map { .number(Int64($0)) } ?? .null,
-            "osdUUID": .optional(osdUUID), "role": .text(role), "evidence": .text(evidence.rawValue),
+            "cluster": .optional(clusterID), "osd": osdID.map { .integer(Int64($0)) } ?? .null,
+            "osdUUID": .optional(osdUUID), "role": .string(role), "evidence": .string(evidence.rawValue),
         ])
     }
 
@@ -132,16 +132,16 @@ extension OSDOwner {
 
 extension DeviceContents {
     /// The partition table for scripts.
-    public var tableReport: JSONValue {
+    package var tableReport: JSONValue {
         guard let gpt = gpt ?? foreignGPT else {
-            return mbr.map { .fields(["kind": $0.isProtective ? "PMBR" : "dos"]) } ?? .null
+            return mbr.map { .fields(["kind": .string($0.isProtective ? "PMBR" : "dos")]) } ?? .null
         }
         return .fields([
-            "kind": "gpt", "sectorSize": .size(gpt.sectorBytes),
+            "kind": .string("gpt"), "sectorSize": .size(gpt.sectorBytes),
             "guid": .optional((gpt.current ?? gpt.primary).header?.diskGUID.description),
-            "problems": .list(
+            "problems": .array(
                 gpt.problems(mbr: mbr).map {
-                    .fields(["part": .text($0.part), "problem": .text($0.text)])
+                    .fields(["part": .string($0.part), "problem": .string($0.text)])
                 }
             ),
         ])

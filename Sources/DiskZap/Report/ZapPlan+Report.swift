@@ -1,4 +1,5 @@
 public import BlockDevices
+package import JSON
 internal import LinuxKernel
 
 extension ZapPlan {
@@ -12,28 +13,28 @@ extension ZapPlan {
         .fields([
             "identity": identity.report,
             "otherPaths": .texts(inspection.otherPaths.map(\.node.name)),
-            "method": .text(method.name),
-            "found": .list((inspection.contents?.regions ?? []).map(\.report)),
-            "teardown": .list(teardown.map(\.report)),
-            "ranges": .list(ranges.map { .list([.size($0.offset), .size($0.length)]) }),
+            "method": .string(method.name),
+            "found": .array((inspection.contents?.regions ?? []).map(\.report)),
+            "teardown": .array(teardown.map(\.report)),
+            "ranges": .array(ranges.map { .array([.size($0.offset), .size($0.length)]) }),
         ])
     }
 
     /// The plan for scripts.
-    public var report: JSONValue {
+    package var report: JSONValue {
         .fields([
-            "path": .text(path),
+            "path": .string(path),
             "identity": identity.report,
             "links": .texts(inspection.links),
             "otherPaths": .texts(inspection.otherPaths.map(\.node.name)),
             "reservation": inspection.reservation.map(\.report) ?? .null,
-            "hash": .text(hash),
-            "method": .text(method.name),
-            "guarantee": .text(method.guarantee),
-            "owners": .list(owners.map(\.report)),
-            "found": .list((inspection.contents?.regions ?? []).map(\.report)),
-            "teardown": .list(teardown.map(\.report)),
-            "ranges": .list(
+            "hash": .string(hash),
+            "method": .string(method.name),
+            "guarantee": .string(method.guarantee),
+            "owners": .array(owners.map(\.report)),
+            "found": .array((inspection.contents?.regions ?? []).map(\.report)),
+            "teardown": .array(teardown.map(\.report)),
+            "ranges": .array(
                 ranges.map { range in
                     .fields([
                         "offset": .size(range.offset), "length": .size(range.length),
@@ -44,7 +45,7 @@ extension ZapPlan {
             "bytesToErase": .size(bytesToErase),
             "resumed": .bool(isResumed),
             "warnings": .texts(warnings),
-            "refusals": .list(refusals.map(\.report)),
+            "refusals": .array(refusals.map(\.report)),
         ])
     }
 
@@ -57,16 +58,16 @@ extension ZapPlan {
 extension TeardownStep {
     var report: JSONValue {
         .fields([
-            "mapping": .text(mapping), "uuid": .text(uuid), "kind": .text(kind), "device": .text("\(device)"),
+            "mapping": .string(mapping), "uuid": .string(uuid), "kind": .string(kind), "device": .string("\(device)"),
         ])
     }
 }
 
 extension Refusal {
     /// For scripts.
-    public var report: JSONValue {
+    package var report: JSONValue {
         .fields([
-            "code": .text(code.rawValue), "message": .text(message), "remedy": .text(remedy),
+            "code": .string(code.rawValue), "message": .string(message), "remedy": .string(remedy),
             "canBeNamed": .bool(canBeNamed),
         ])
     }
@@ -74,19 +75,19 @@ extension Refusal {
 
 extension ZapOutcome {
     /// For scripts.
-    public var report: JSONValue {
+    package var report: JSONValue {
         let (code, details): (String, [JSONValue]) =
             switch state {
             case .clean: ("clean", [])
             case .refused(let refusals): ("refused", refusals.map(\.report))
             case .interrupted: ("interrupted", [])
-            case .failed(let reason): ("failed", [.text(reason)])
-            case .leftovers(let found): ("leftovers", found.map(JSONValue.text))
+            case .failed(let reason): ("failed", [.string(reason)])
+            case .leftovers(let found): ("leftovers", found.map(JSONValue.string))
             }
         return .fields([
-            "path": .text(path), "identity": identity.report, "state": .text(code), "details": .list(details),
+            "path": .string(path), "identity": identity.report, "state": .string(code), "details": .array(details),
             "steps": .texts(steps), "bytesErased": .size(bytesErased), "bytesVerified": .size(bytesVerified),
-            "milliseconds": .number(Int64(duration / .milliseconds(1))), "backup": .optional(backup),
+            "milliseconds": .integer(Int64(duration / .milliseconds(1))), "backup": .optional(backup),
         ])
     }
 }

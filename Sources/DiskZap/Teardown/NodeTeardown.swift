@@ -23,7 +23,11 @@ public struct NodeTeardown: Sendable {
         /// cluster.
         public let isUnclear: Bool
         /// What makes it clear; nothing where it is clear.
-        public var remedy: String?
+        public let remedy: String?
+
+        init(text: String, isUnclear: Bool, remedy: String? = nil) {
+            (self.text, self.isUnclear, self.remedy) = (text, isUnclear, remedy)
+        }
     }
 
     /// Finds everything of a cluster.
@@ -79,7 +83,7 @@ public struct NodeTeardown: Sendable {
         for (name, inspection) in survey.inspections {
             let regions = inspection.contents?.regions ?? []
             let owners = regions.flatMap(\.owners).map(planner.resolved)
-            let all = owners.compactMap(\.clusterID) + (survey.marker(on: inspection)?.clusters ?? [])
+            let all = owners.compactMap(\.clusterID) + (survey.begun(on: inspection)?.record.clusters ?? [])
             guard !clusters.isDisjoint(with: all) else { continue }
             found.insert(name)
             groups.formUnion(regions.compactMap { $0.physicalVolume?.group?.id })

@@ -1,3 +1,5 @@
+package import JSON
+
 /// What became of a node that a cluster leaves.
 public struct TeardownResult: Sendable {
     /// What was to be done.
@@ -9,9 +11,9 @@ public struct TeardownResult: Sendable {
     /// Stale names of the cluster below `/dev` that are gone.
     public let links: [String]
     /// The cluster's directories that are gone.
-    public var directories: [String] = []
+    public let directories: [String]
     /// The cluster's directories that are still there.
-    public var directoriesLeft: [String]
+    public let directoriesLeft: [String]
 
     /// What was done, and what is left.
     public init(
@@ -19,17 +21,19 @@ public struct TeardownResult: Sendable {
         outcomes: [ZapOutcome],
         waiting: [ZapPlan],
         links: [String],
+        directories: [String],
         directoriesLeft: [String]
     ) {
         self.teardown = teardown
         self.outcomes = outcomes
         self.waiting = waiting
         self.links = links
+        self.directories = directories
         self.directoriesLeft = directoriesLeft
     }
 
     /// Whether every disk that is known to be the cluster's is clean.
-    public var isFreed: Bool { outcomes.allSatisfy(\.isClean) && teardown.refused.isEmpty && waiting.isEmpty }
+    public var isFreed: Bool { teardown.isFreed(by: outcomes, waiting) }
 
     /// Whether nothing of the cluster is left, as far as anybody can tell.
     public var isComplete: Bool {
@@ -56,39 +60,49 @@ public struct TeardownResult: Sendable {
     }
 
     /// For scripts.
-    public var report: JSONValue {
+    package var report: JSONValue {
         .fields([
-            "cluster": .text(teardown.cluster), "foreign": .texts(teardown.foreign), "complete": .bool(isComplete),
-            "summary": .text(summary), "outcomes": .list(outcomes.map(\.report)),
-            "refused": .list(teardown.refused.map(\.stay)), "waiting": .texts(waiting.map(\.path)),
-            "left": .list(teardown.left.map(\.report)), "links": .texts(links), "directories": .texts(directories),
+            "cluster": .string(teardown.cluster), "foreign": .texts(teardown.foreign), "complete": .bool(isComplete),
+            "summary": .string(summary), "outcomes": .array(outcomes.map(\.report)),
+            "refused": .array(teardown.refused.map(\.stay)), "waiting": .texts(waiting.map(\.path)),
+            "left": .array(teardown.left.map(\.report)), "links": .texts(links), "directories": .texts(directories),
             "directoriesLeft": .texts(directoriesLeft),
         ])
     }
 }
 
 extension NodeTeardown {
+    /// Whether every disk that is known to be the cluster's is clean: only then do its directories go.
+    ///
+    /// - Parameters:
+    ///   - outcomes: What became of the disks that could be erased.
+    ///   - waiting: Disks that stay until a db or wal of their OSD is erased.
+    /// - Returns: Whether they are.
+    public func isFreed(by outcomes: [ZapOutcome], _ waiting: [ZapPlan]) -> Bool {
+        outcomes.allSatisfy(\.isClean) && refused.isEmpty && waiting.isEmpty
+    }
+
     /// The plan for scripts.
     ///
     /// - Parameter directories: What would be removed of Rook's directory.
     /// - Returns: An object.
-    public func report(directories: [String]) -> JSONValue {
+    package func report(directories: [String]) -> JSONValue {
         .fields([
-            "cluster": .text(cluster), "foreign": .texts(foreign), "plans": .list(plans.map(\.report)),
-            "left": .list(left.map(\.report)), "directories": .texts(directories),
+            "cluster": .string(cluster), "foreign": .texts(foreign), "plans": .array(plans.map(\.report)),
+            "left": .array(left.map(\.report)), "directories": .texts(directories),
         ])
     }
 }
 
 extension NodeTeardown.Left {
-    var report: JSONValue { .fields(["text": .text(text), "unclear": .bool(isUnclear)]) }
+    var report: JSONValue { .fields(["text": .string(text), "unclear": .bool(isUnclear)]) }
 }
 
 extension ZapPlan {
     /// That it stays, and why.
     var stay: JSONValue {
         .fields([
-            "path": .text(path), "identity": identity.report, "refusals": .list(refusals.map(\.report)),
+            "path": .string(path), "identity": identity.report, "refusals": .array(refusals.map(\.report)),
         ])
     }
 }

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BlockDevices
 internal import DiskZap
+internal import JSON
 internal import LinuxKernel
 
 /// One disk, to the byte.
@@ -24,7 +25,7 @@ struct InspectCommand: ParsableCommand {
         let names = try arguments.named(in: tree).map(\.node.name)
         let survey = HostSurvey.take(host, tree, including: Set(names), reach: .named)
         let found = names.compactMap { survey.inspections[$0] }
-        output.show(.list(found.map(\.report))) { _ in
+        output.show(.array(found.map(\.report))) { _ in
             found.map { $0.lines.joined(separator: "\n") }.joined(separator: "\n")
         }
         if found.contains(where: { $0.contents == nil || !$0.failures.isEmpty }) { throw ExitStatus.failed }

@@ -1,6 +1,8 @@
 internal import ArgumentParser
 internal import BlockDevices
+import CommandNames
 internal import DiskZap
+internal import JSON
 internal import LinuxKernel
 
 /// All disks and what is on them.
@@ -21,7 +23,7 @@ struct ListCommand: ParsableCommand {
         let loops = tree.nodes.values.filter { loop && $0.isLoop && $0.backingFile != nil }.map(\.name)
         let survey = HostSurvey.take(host, tree, including: Set(loops))
         let found = survey.inspections.values.sorted { $0.node.name < $1.node.name }
-        output.show(.list(found.map(\.report))) { format in
+        output.show(.array(found.map(\.report))) { format in
             format == .tree ? found.map { $0.lines.joined(separator: "\n") }.joined(separator: "\n") : table(found)
         }
         for disk in found where disk.contents == nil { Console.error("cannot read \(disk.unread)") }

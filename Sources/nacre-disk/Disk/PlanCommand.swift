@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BlockDevices
 internal import DiskZap
+internal import JSON
 internal import LinuxKernel
 
 /// What a zap would do.
@@ -21,7 +22,7 @@ struct PlanCommand: ParsableCommand {
 
     func run() throws {
         let plans = try ZapSession(host: Host(), arguments: arguments, zap: zap).plans
-        output.show(.list(plans.map(\.report))) { _ in
+        output.show(.array(plans.map(\.report))) { _ in
             plans.map { $0.lines.joined(separator: "\n") }.joined(separator: "\n")
         }
         if plans.contains(where: { !$0.refusals.isEmpty }) { throw ExitStatus.refused }

@@ -1,6 +1,7 @@
 public import ArgumentParser
 internal import BlockDevices
 public import DiskZap
+internal import JSON
 internal import LinuxKernel
 
 /// What the OSD of a failed disk leaves, and how the next one takes it.

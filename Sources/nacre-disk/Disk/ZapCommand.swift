@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import BlockDevices
 internal import DiskZap
+internal import JSON
 
 /// Erases disks.
 struct ZapCommand: ParsableCommand {
@@ -42,7 +43,7 @@ struct ZapCommand: ParsableCommand {
         let session = try ZapSession(host: Host(), arguments: arguments, zap: zap)
         let refused = session.plans.filter { !$0.refusals.isEmpty }
         guard refused.isEmpty, !planning.isPlan else {
-            output.show(.list(session.plans.map(\.report))) { _ in
+            output.show(.array(session.plans.map(\.report))) { _ in
                 session.plans.flatMap(\.lines).joined(separator: "\n")
             }
             for plan in refused {
@@ -54,7 +55,7 @@ struct ZapCommand: ParsableCommand {
         let backup = try backup.map { try HeaderBackup.announced(session.plans, in: $0) }
         try Confirmation(serials: serial, hashes: planHash).check(session.plans)
         let outcomes = ParallelZap(plans: session.plans, host: session.host, backup: backup, limit: parallel).run()
-        output.show(.list(outcomes.map(\.report))) { _ in outcomes.map(\.line).joined(separator: "\n") }
+        output.show(.array(outcomes.map(\.report))) { _ in outcomes.map(\.line).joined(separator: "\n") }
         for outcome in outcomes where !outcome.isClean { Console.error("'\(outcome.path)': \(outcome.summary)") }
         if let status = outcomes.exitStatus { throw status }
     }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import BlockDevices
+import CommandNames
 internal import DiskZap
 internal import ExactText
 internal import LinuxKernel

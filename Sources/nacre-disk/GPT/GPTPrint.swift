@@ -1,6 +1,8 @@
 internal import ArgumentParser
 internal import BlockDevices
+import CommandNames
 internal import DiskZap
+internal import JSON
 internal import LinuxKernel
 
 /// What a table says, also a broken one.
@@ -15,7 +17,7 @@ struct GPTPrint: ParsableCommand {
 
     func run() throws {
         let found = try tables(arguments)
-        output.show(.list(found.map(\.report))) { _ in found.map(\.text).joined(separator: "\n") }
+        output.show(.array(found.map(\.report))) { _ in found.map(\.text).joined(separator: "\n") }
         if found.contains(where: { $0.contents == nil }) { throw ExitStatus.failed }
     }
 }

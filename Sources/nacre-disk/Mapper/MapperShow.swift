@@ -1,6 +1,8 @@
 internal import ArgumentParser
 internal import BlockDevices
+import CommandNames
 internal import DiskZap
+internal import JSON
 internal import LinuxKernel
 
 /// All mappings, and whose they are.
@@ -28,7 +30,7 @@ struct MapperList: ParsableCommand {
             guard let node = survey.tree.node(of: info.device) else { return "-" }
             return owners.owners(of: node).first?.text ?? "-"
         }
-        output.show(.list(infos.map { $0.report(owner($0)) })) { format in
+        output.show(.array(infos.map { $0.report(owner($0)) })) { format in
             if format == .tree { return Self.tree(survey, Set(infos.map(\.device))) }
             var table = Table("NAME", "NUMBER", "OPEN", "UUID", "OWNER")
             for info in infos {
@@ -65,7 +67,7 @@ struct MapperInfo: ParsableCommand {
 
     func run() throws {
         let infos = try arguments.infos(try MapperCommand.open())
-        output.show(.list(infos.map { $0.report(nil) })) { _ in
+        output.show(.array(infos.map { $0.report(nil) })) { _ in
             infos.map { info in
                 let tables = [info.hasLiveTable ? "live" : nil, info.hasInactiveTable ? "inactive" : nil]
                 return """
@@ -142,8 +144,9 @@ struct MapperDependencies: ParsableCommand {
 extension MappingInfo {
     func report(_ owner: String?) -> JSONValue {
         .fields([
-            "name": .text(name), "uuid": .text(uuid), "device": .text("\(device)"), "open": .number(Int64(openCount)),
-            "targets": .number(Int64(targetCount)), "events": .number(Int64(eventNumber)),
+            "name": .string(name), "uuid": .string(uuid), "device": .string("\(device)"),
+            "open": .integer(Int64(openCount)),
+            "targets": .integer(Int64(targetCount)), "events": .integer(Int64(eventNumber)),
             "readOnly": .bool(isReadOnly),
             "suspended": .bool(isSuspended), "liveTable": .bool(hasLiveTable),
             "inactiveTable": .bool(hasInactiveTable), "removedOnLastClose": .bool(isRemovedOnLastClose),

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import DiskZap
+internal import JSON
 
 /// How the progress of disks is told.
 struct ProgressOptions: ParsableArguments {

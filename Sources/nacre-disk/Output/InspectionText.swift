@@ -41,7 +41,7 @@ extension DiskInspection {
 
     private var verdict: [String] {
         guard !rejections.isEmpty else { return ["  an OSD could take it"] }
-        return ["  an OSD could not take it:"] + rejections.map { "    \($0.judge.rawValue): \($0.reason)" }
+        return ["  an OSD could not take it:"] + rejections.map { "    \($0.text)" }
     }
 
     /// What of it could not be read.

@@ -1,5 +1,6 @@
 internal import BlockDevices
 internal import DiskZap
+internal import JSON
 internal import LinuxKernel
 
 /// Shows the progress of disks: an updated line each on a terminal, periodic lines elsewhere, or JSON for programs.
@@ -49,9 +50,10 @@ struct ProgressReporter: Sendable {
     }
 
     static func report(_ path: String, _ moment: ZapProgress.Snapshot) -> String {
-        let left = moment.remaining.map { JSONValue.number(Int64($0 / .seconds(1))) } ?? .null
+        let left = moment.remaining.map { JSONValue.integer(Int64($0 / .seconds(1))) } ?? .null
         let fields: JSONValue = .fields([
-            "path": .text(path), "phase": .text(moment.phase), "done": .size(moment.done), "total": .size(moment.total),
+            "path": .string(path), "phase": .string(moment.phase), "done": .size(moment.done),
+            "total": .size(moment.total),
             "secondsLeft": left,
         ])
         return JSONValue.fields(["progress": fields]).compact

@@ -2,16 +2,18 @@ internal import ArgumentParser
 internal import BlockDevices
 internal import DiskZap
 internal import ExactText
+internal import JSON
 internal import LinuxKernel
 
 /// Makes a disk ready for OSDs.
 struct PrepareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "prepare",
-        abstract: "Make a blank disk ready for OSDs: as it is, or with partitions of Ceph's types.",
+        abstract: "Make a blank disk ready for OSDs: as it is, or with partitions for them.",
         discussion: """
-            A disk that is not blank is refused: zap it first. One that is as wanted already is left alone. The examples make \
-            a whole raw disk, two databases, and one partition of all of a disk.
+            A disk that is not blank is refused: zap it first. One that is as wanted already is left alone. The partitions are \
+            of Linux' type and named 'osd db' and the like: ceph-volume and Rook take those of Ceph's types for used ones. The \
+            examples make a whole raw disk, two databases, and one partition of all of a disk.
 
             EXAMPLES
               nacre-disk prepare /dev/sdb
@@ -42,6 +44,12 @@ struct PrepareCommand: ParsableCommand {
         }
         if preparation.isMet(by: contents) {
             Console.note("\(device): it is so already")
+            if !preparation.parts.isEmpty, DiskPreparation.hasFormerNames(contents) {
+                Console.note(
+                    "\(device): a partition has a name of ceph-disk, so ceph-volume and Rook take it for a used one; if it is to be "
+                        + "taken: nacre-disk gpt name \(device.shellWord) --number N --name 'osd db'"
+                )
+            }
             return
         }
         if let begun = preparation.unfinished(on: contents) {
@@ -99,10 +107,10 @@ struct CheckCommand: ParsableCommand {
         let survey = HostSurvey.take(host, tree, including: Set(names), reach: names.isEmpty ? .host : .named)
         let found = survey.inspections.values.filter { names.isEmpty || names.contains($0.node.name) }
             .sorted { $0.node.name < $1.node.name }
-        output.show(.list(found.map(\.report))) { _ in
+        output.show(.array(found.map(\.report))) { _ in
             found.map { disk in
                 guard !disk.rejections.isEmpty else { return "\(disk.node.path): an OSD could take it" }
-                let reasons = disk.rejections.map { "  \($0.judge.rawValue): \($0.reason)" }
+                let reasons = disk.rejections.map { "  \($0.text)" }
                 return (["\(disk.node.path): an OSD could not take it"] + reasons).joined(separator: "\n")
             }.joined(separator: "\n")
         }

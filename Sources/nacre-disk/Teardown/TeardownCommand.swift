@@ -3,6 +3,7 @@ internal import BlockDevices
 internal import CommandNames
 internal import DiskZap
 internal import ExactText
+internal import JSON
 internal import LinuxKernel
 
 /// A cluster leaves a node.
@@ -76,17 +77,18 @@ struct TeardownCommand: ParsableCommand {
         for outcome in outcomes { Console.note(outcome.line) }
         let stale = StaleLinks().removeCephLeftovers(isDryRun: false)
         for name in stale { Console.note("removed \(name)") }
-        var result = TeardownResult(
+        var removed: [String] = []
+        if teardown.isFreed(by: outcomes, waiting), let directory, let dataDir {
+            removed = removeDirectories(directory, in: RookDirectory(path: dataDir))
+        }
+        let result = TeardownResult(
             teardown: teardown,
             outcomes: outcomes,
             waiting: waiting,
             links: stale,
-            directoriesLeft: directory?.own ?? []
+            directories: removed,
+            directoriesLeft: (directory?.own ?? []).filter { !removed.containsExactly($0) }
         )
-        if result.isFreed, let directory, let dataDir {
-            result.directories = removeDirectories(directory, in: RookDirectory(path: dataDir))
-            result.directoriesLeft.removeAll { result.directories.containsExactly($0) }
-        }
         output.show(result.report) { _ in result.summary }
         if result.isComplete { return }
         let isChanged = !stale.isEmpty || outcomes.contains(where: \.isChanged)

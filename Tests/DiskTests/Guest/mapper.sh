@@ -150,6 +150,25 @@ done
 osd_on_lvm
 check "teardown takes it all" "$nacre" teardown --fsid "$cluster" --confirm "$cluster" --include "$disk"
 check "nothing is left of the cluster" is_blank
+# A pending sector where BlueStore may have a label, off the disk's ends: unreadable until it is written, as on a real disk.
+truncate -s 1100M below.img
+below=$(losetup -f --show below.img)
+modprobe dm-dust
+dmsetup create dust --table "0 $((1100 << 11)) dust $below 0 4096"
+dmsetup message dust 0 addbadblock $(((1 << 30) / 4096)) && dmsetup message dust 0 enable
+[[ -z ${disk:-} ]] || losetup -d "$disk"
+disk=$(losetup -f --show /dev/mapper/dust)
+proof=$(cat "/sys/block/${disk#/dev/}/loop/backing_file")
+mkfs.ext4 -q -F -E lazy_itable_init=1,nodiscard "$disk" 1000M
+blockdev --flushbufs "$disk"
+check "the sector cannot be read" bash -c "! dd if=$disk of=/dev/null bs=4096 count=1 skip=$(((1 << 30) / 4096)) iflag=direct"
+check "a disk with a pending sector off its ends is erased" zap --content ext4
+check "its sector can be read again" dd if="$disk" of=/dev/null bs=4096 count=1 skip=$(((1 << 30) / 4096)) iflag=direct
+check "nothing of it is left" bash -c "[[ -z \$(wipefs $disk) ]]"
+losetup -d "$disk"
+unset disk
+dmsetup remove dust
+losetup -d "$below"
 # A path of a multipath device, as its mapping's and its partition's UUIDs say; the targets do not matter.
 fresh 64M
 sgdisk -o -n 1:0:+10M "$disk" > /dev/null
