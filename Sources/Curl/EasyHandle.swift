@@ -74,6 +74,7 @@ final class EasyHandle {
             try set(CURLOPT_LOW_SPEED_TIME, max(1, Int(idle.components.seconds)))
         }
         try setHeaders(request)
+        if let signer = request.signer { try setSigner(signer) }
         if let body = request.body { try check(nacre_curl_set_body(handle, body, body.count)) }
     }
 
@@ -102,6 +103,15 @@ final class EasyHandle {
         }
     }
 
+    /// Has libcurl sign the request.
+    ///
+    /// See: CURLOPT_AWS_SIGV4(3).
+    private func setSigner(_ signer: RequestSigner) throws(CurlError) {
+        try set(CURLOPT_AWS_SIGV4, "aws:amz:\(signer.region):\(signer.service)")
+        try check(signer.accessKey.withCString { nacre_curl_set_string(handle, CURLOPT_USERNAME, $0) })
+        try check(signer.secretKey.withCString { nacre_curl_set_string(handle, CURLOPT_PASSWORD, $0) })
+    }
+
     private func setHeaders(_ request: HTTPRequest) throws(CurlError) {
         var lines = request.headers.map { name, value in
             // libcurl omits a header without a value, unless the text ends in a semicolon.
@@ -109,8 +119,9 @@ final class EasyHandle {
         }
         // Without these, libcurl adds a form's content type and waits one second for a status 100 that the server does
         // not send.
+        // A signature would cover what is said in this way not to be sent.
         for name in ["Content-Type", "Expect"]
-        where !request.headers.contains(where: { $0.name.lowercased() == name.lowercased() }) {
+        where request.signer == nil && !request.headers.contains(where: { $0.name.lowercased() == name.lowercased() }) {
             lines.append("\(name):")
         }
         if let bearer = request.bearer {

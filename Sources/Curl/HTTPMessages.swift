@@ -20,6 +20,8 @@ public struct HTTPRequest: Sendable {
     public var headers: [(name: String, value: String)]
     /// What `Authorization: Bearer` carries, if anything.
     public var bearer: Secret?
+    /// Who signs it, if anybody; only for servers.
+    public var signer: RequestSigner?
     /// The body; `nil` for none at all.
     public var body: [UInt8]?
     /// From the start to the last byte of the answer.
@@ -34,6 +36,7 @@ public struct HTTPRequest: Sendable {
         path: String,
         headers: [(name: String, value: String)] = [],
         bearer: Secret? = nil,
+        signer: RequestSigner? = nil,
         body: [UInt8]? = nil,
         timeout: Duration = .seconds(60),
         idleTimeout: Duration? = nil
@@ -43,6 +46,7 @@ public struct HTTPRequest: Sendable {
         self.path = path
         self.headers = headers
         self.bearer = bearer
+        self.signer = signer
         self.body = body
         self.timeout = timeout
         self.idleTimeout = idleTimeout
@@ -66,6 +70,26 @@ public struct HTTPRequest: Sendable {
         case .unixSocket(let socket): "unix:\(socket) \(path)"
         case .server(let server, _): "\(server)\(path.prefix { $0 != "?" })"
         }
+    }
+}
+
+/// The keys of a user of S3, and what a signature of version 4 is valid for.
+public struct RequestSigner: Sendable {
+    /// The region: `us-east-1`.
+    public var region: String
+    /// The service: `s3`.
+    public var service: String
+    /// The public half of the keys.
+    public var accessKey: Secret
+    /// The secret half.
+    public var secretKey: Secret
+
+    /// Names a signer.
+    public init(region: String, service: String, accessKey: Secret, secretKey: Secret) {
+        self.region = region
+        self.service = service
+        self.accessKey = accessKey
+        self.secretKey = secretKey
     }
 }
 

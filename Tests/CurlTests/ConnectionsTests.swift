@@ -8,7 +8,7 @@ struct ConnectionsTests {
     private func request(
         _ server: ScriptedServer,
         _ path: String = "/",
-        timeout: Duration = .seconds(20),
+        timeout: Duration = .seconds(120),
         idle: Duration? = nil
     ) -> HTTPRequest {
         HTTPRequest(to: .server(server.url, TLSIdentity()), path: path, timeout: timeout, idleTimeout: idle)
