@@ -1,0 +1,202 @@
+internal import CephVolumes
+internal import ExactText
+internal import RBD
+internal import Timestamps
+internal import Volumes
+
+extension BackupCreation {
+    /// The plan of a backup that was begun and can go on; what cannot is dropped.
+    ///
+    /// - Parameters:
+    ///   - snapshots: The chain's snapshots.
+    ///   - done: The backups that there are.
+    /// - Returns: The plan, if there is one, and what a person may want to know.
+    /// - Throws: `VolumeError`.
+    func begunPlan(
+        _ snapshots: ChainSnapshots,
+        done: Set<String>
+    ) async throws(VolumeError) -> (plan: BackupPlan?, notes: [String]) {
+        var found: BackupPlan?
+        var notes: [String] = []
+        let all = try await store.destination.keys(below: keys.partials)
+        for backup in Set(all.compactMap { $0.behind(keys.partials)?.parts(at: "/").first }).sorted() {
+            guard !done.contains(backup), found == nil else {
+                try await drop(backup)
+                continue
+            }
+            if let plan = try await plan(of: backup), plan.imageID.isExactly(snapshots.imageID),
+                let snapshot = try await snapshots.snapshot(of: backup), snapshot.id == plan.snapshotID,
+                plan.parent.map(done.contains) ?? true
+            {
+                found = plan
+                continue
+            }
+            notes.append(
+                "backup \(backup) was begun and cannot go on, for its snapshot or its plan is gone; it was dropped"
+            )
+            try await drop(backup)
+        }
+        return (found, notes)
+    }
+
+    private func plan(of backup: String) async throws(VolumeError) -> BackupPlan? {
+        guard let bytes = try await store.destination.bytes(of: keys.plan(backup)),
+            let object = try? Chunk.content(of: bytes, named: nil, most: Chunk.mostMapBytes),
+            let plan = try? BackupPlan(parsing: object), plan.backup.isExactly(backup)
+        else { return nil }
+        return plan
+    }
+
+    /// Forgets what was written down of an unfinished backup; its chunks go with the next prune.
+    func drop(_ backup: String) async throws(VolumeError) {
+        let marks = try await store.destination.keys(below: "\(keys.partials)\(backup)/")
+        let plan = keys.plan(backup)
+        let destination = store.destination
+        // The plan goes last: what lacks it is no backup that was begun.
+        _ = try await atOnce(marks.filter { !$0.isExactly(plan) }, width: 8) { (key) async throws(VolumeError) in
+            try await destination.remove(key)
+        }
+        try await destination.remove(plan)
+    }
+
+    /// Drops a plan that cannot come to an end, as what it goes on from is damaged: a repetition begins another one.
+    func giveUp(_ plan: BackupPlan, _ lock: any DestinationLock) async throws(VolumeError) {
+        try await lock.check()
+        try await drop(plan.backup)
+    }
+
+    /// Takes the snapshot, and writes down what is to be read.
+    func makePlan(
+        _ snapshots: ChainSnapshots,
+        _ last: Manifest?,
+        _ isUndamaged: Bool
+    ) async throws(VolumeError) -> BackupPlan {
+        let backup = Self.newID()
+        progress.enter("taking a snapshot")
+        let snapshot = try await snapshots.make(backup)
+        let reason = try await reasonForFull(snapshots, last, isUndamaged)
+        let since = reason == nil ? last.map(\.snapshot) : nil
+        let id = snapshots.imageID
+        progress.enter("looking for what has changed")
+        let changes = try await image.blocking("look for changes of image") { (context) throws(RBDError) in
+            let open = try Image.open(id: id, at: snapshot.name, in: context, access: .readOnly)
+            defer { open.close() }
+            return try ImageChanges(of: open, since: since, sizeBytes: snapshot.sizeBytes)
+        }
+        let plan = BackupPlan(
+            backup: backup,
+            imageID: id,
+            snapshotID: snapshot.id,
+            sizeBytes: snapshot.sizeBytes,
+            created: Timestamp.text(snapshot.created, hasMicroseconds: true),
+            parent: reason == nil ? last?.id : nil,
+            reason: reason,
+            extents: changes.extents,
+            holes: changes.holes
+        )
+        try await store.destination.put(Chunk.object(of: plan.bytes), as: keys.plan(backup))
+        return plan
+    }
+
+    /// A map of more parts is not gone on from: with them its bytes stay far from the most that can be read.
+    private static let mostParts = 16 << 20
+
+    /// Why the whole image has to be read; `nil` if the last backup can be gone on from.
+    private func reasonForFull(
+        _ snapshots: ChainSnapshots,
+        _ last: Manifest?,
+        _ isUndamaged: Bool
+    ) async throws(VolumeError) -> String? {
+        guard let last else {
+            return isUndamaged ? "it is the first" : "the manifests of those before are damaged"
+        }
+        guard last.imageID.isExactly(snapshots.imageID) else {
+            return "the volume has another image than when backup \(last.id) was made"
+        }
+        guard last.chain.isExactly(snapshots.chain) else {
+            return "'\(keys.chain)' was lost, so the snapshot of backup \(last.id) is not known any more"
+        }
+        guard let snapshot = try await snapshots.snapshot(of: last.id), snapshot.id == last.snapshotID else {
+            return "the snapshot '\(last.snapshot)' of backup \(last.id) is gone from the image"
+        }
+        do throws(VolumeError) {
+            let map = try await store.map(of: last)
+            guard map.extents.count <= Self.mostParts else {
+                return "backup \(last.id) lies in \(map.extents.count) parts, which a full one puts together"
+            }
+            let there = try await store.chunks(keys)
+            let lost = map.chunks.count { !there.contains($0.digest) }
+            return lost == 0 ? nil : "\(lost) chunks that backup \(last.id) needs are gone from '\(store.name)'"
+        } catch {
+            guard error.code == .dataLoss else { throw error }
+            return "of backup \(last.id), \(error.message)"
+        }
+    }
+
+    /// The map of the backup that a plan goes on from; an empty one for a full backup.
+    func parent(of plan: BackupPlan, in listing: BackupStore.Listing) async throws(VolumeError) -> BlockMap {
+        guard let id = plan.parent, let manifest = listing.backups.first(where: { $0.id.isExactly(id) }) else {
+            return BlockMap(sizeBytes: plan.sizeBytes)
+        }
+        return try await store.map(of: manifest)
+    }
+
+    /// Writes the map, and then the manifest: from then on the backup is there.
+    func finish(
+        _ plan: BackupPlan,
+        _ parent: BlockMap,
+        _ stored: [StoredPack],
+        _ snapshots: ChainSnapshots,
+        _ metadata: [String: String],
+        _ lock: any DestinationLock
+    ) async throws(VolumeError) -> Manifest {
+        progress.enter("writing the manifest")
+        let changed = (plan.extents + plan.holes).sorted { $0.lowerBound < $1.lowerBound }
+        let pieces = stored.flatMap(\.pieces).sorted { $0.offset < $1.offset }
+        let map = parent.changing(changed, to: pieces, sizeBytes: plan.sizeBytes)
+        let content = map.bytes
+        // It could not be restored, for no such map is read.
+        guard content.count <= Chunk.mostMapBytes else {
+            try await giveUp(plan, lock)
+            throw VolumeError(
+                .resourceExhausted,
+                "cannot back up image '\(image.id.imageSpec)': it lies in \(map.extents.count) parts, and no map holds so many; "
+                    + "back it up to another place, where all of it is read"
+            )
+        }
+        let digest = Digest(of: content)
+        try await store.destination.put(Chunk.object(of: content), as: keys.map(digest))
+        let manifest = Manifest(
+            id: plan.backup,
+            chain: snapshots.chain,
+            volume: image.id,
+            imageID: plan.imageID,
+            snapshotID: plan.snapshotID,
+            sizeBytes: plan.sizeBytes,
+            created: plan.created,
+            kind: plan.parent == nil ? .full : .incremental,
+            reason: plan.reason,
+            parent: plan.parent,
+            map: digest,
+            changedBytes: plan.bytesToRead,
+            readBytes: stored.reduce(0) { $0 + $1.readBytes },
+            addedBytes: stored.reduce(0) { $0 + $1.addedBytes },
+            dataBytes: map.dataBytes,
+            storedBytes: map.storedBytes,
+            metadata: metadata
+        )
+        // Whoever took the lock meanwhile may have taken what no manifest needed yet.
+        let there = try await store.chunks(keys)
+        guard map.chunks.allSatisfy({ there.contains($0.digest) }) else {
+            try await giveUp(plan, lock)
+            throw VolumeError(
+                .dataLoss,
+                "chunks that backup \(plan.backup) needs are gone from '\(store.name)'; see nacre backup verify, then repeat the "
+                    + "command"
+            )
+        }
+        try await lock.check()
+        try await store.destination.put(manifest.bytes, as: keys.manifest(plan.backup))
+        return manifest
+    }
+}

@@ -1,0 +1,142 @@
+internal import CephVolumes
+internal import ExactText
+internal import RBD
+internal import Synchronization
+internal import SystemPackage
+internal import Volumes
+
+/// Reads what a plan says, and stores it; what was stored before is not read again.
+struct PackReader: Sendable {
+    let store: BackupStore
+    let image: ImageAccess
+    let keys: BackupKeys
+    let plan: BackupPlan
+    let progress: BackupProgress
+
+    /// So many chunks are read, packed and written at once.
+    private static let width = 8
+    /// So many of them if they are gathered of many small parts, for which the OSDs have to be asked one by one.
+    private static let widthOfSmallParts = 20
+    private static let manyParts = 64
+
+    private struct Packed: Sendable {
+        var pieces: [BlockMap.Piece]
+        var readBytes: UInt64
+        var object: [UInt8]
+    }
+
+    /// Stores all parts.
+    ///
+    /// - Parameter lock: It is looked at before each part.
+    /// - Returns: What was stored, in the order of the plan's packs.
+    /// - Throws: `VolumeError`; a repetition goes on.
+    func run(checking lock: any DestinationLock) async throws(VolumeError) -> [StoredPack] {
+        let packs = plan.packs
+        progress.enter("reading", total: plan.bytesToRead)
+        let there = try await store.chunks(keys)
+        var stored = try await marks(packs.count, there)
+        for pack in stored.compactMap(\.self) { progress.add(pack.readBytes) }
+        let missing = packs.indices.filter { stored[$0] == nil }
+        guard !missing.isEmpty else { return stored.compactMap(\.self) }
+        let claims = ChunkClaims(there)
+        let width = packs.contains { $0.count > Self.manyParts } ? Self.widthOfSmallParts : Self.width
+        let source = try await image.blocking("open image") { [plan] (context) throws(RBDError) in
+            let snapshot = BackupSnapshot.name(of: plan.backup)
+            return try Image.open(id: plan.imageID, at: snapshot, in: context, access: .readOnly)
+        }
+        let outcome: Result<[StoredPack], VolumeError>
+        do throws(VolumeError) {
+            outcome = .success(
+                try await atOnce(missing, width: width) { (index) async throws(VolumeError) in
+                    try await lock.check()
+                    return try await keep(packs[index], index, of: source, claims)
+                }
+            )
+        } catch {
+            outcome = .failure(error)
+        }
+        // Closing waits for the cluster.
+        _ = try? await image.blocking("close image") { (_) throws(RBDError) in source.close() }
+        for (index, pack) in zip(missing, try outcome.get()) { stored[index] = pack }
+        return stored.compactMap(\.self)
+    }
+
+    /// What an earlier run has stored, as far as its chunks are there.
+    private func marks(_ count: Int, _ there: Set<Digest>) async throws(VolumeError) -> [StoredPack?] {
+        var stored = [StoredPack?](repeating: nil, count: count)
+        let prefix = "\(keys.partials)\(plan.backup)/"
+        let destination = store.destination
+        let indices = try await destination.keys(below: prefix).compactMap { key in
+            key.behind(prefix).flatMap { Int($0) }
+        }
+        .filter { (0..<count).contains($0) }
+        let found = try await atOnce(indices, width: 16) { (index) async throws(VolumeError) -> StoredPack? in
+            try await destination.bytes(of: keys.mark(plan.backup, index)).flatMap { try? StoredPack(parsing: $0) }
+        }
+        // Each answer is there, be it nothing.
+        for (index, pack) in zip(indices, found) {
+            guard let pack, pack.pieces.allSatisfy({ there.contains($0.chunk.digest) }) else { continue }
+            stored[index] = pack
+        }
+        return stored
+    }
+
+    private func keep(
+        _ pack: [Range<UInt64>],
+        _ index: Int,
+        of source: Image,
+        _ claims: ChunkClaims
+    ) async throws(VolumeError) -> StoredPack {
+        let packed = try await image.blocking("read image") { (_) throws(RBDError) in try Self.read(pack, of: source) }
+        let digest = packed.pieces.first.map(\.chunk.digest)
+        let isNew = digest.map(claims.claim) ?? false
+        let stored = StoredPack(
+            pieces: packed.pieces,
+            readBytes: packed.readBytes,
+            addedBytes: isNew ? UInt64(packed.object.count) : 0
+        )
+        // The mark counts once its chunk is there, so it comes first: no chunk that is stored is read for again.
+        try await store.destination.put(stored.bytes, as: keys.mark(plan.backup, index))
+        if isNew, let digest { try await store.destination.put(packed.object, as: keys.chunk(digest)) }
+        progress.add(packed.readBytes)
+        return stored
+    }
+
+    private static func read(_ pack: [Range<UInt64>], of source: Image) throws(RBDError) -> Packed {
+        var builder = PackBuilder()
+        var readBytes: UInt64 = 0
+        for range in pack {
+            let bytes = try source.bytes(at: range.lowerBound, count: range.count)
+            guard bytes.count == range.count else {
+                throw RBDError(call: "rbd_read", code: .ioError, subject: source.spec)
+            }
+            builder.append(bytes, at: range.lowerBound)
+            readBytes += UInt64(bytes.count)
+        }
+        guard !builder.content.isEmpty else { return Packed(pieces: [], readBytes: readBytes, object: []) }
+        let object = Chunk.object(of: builder.content)
+        let chunk = BlockMap.ChunkRecord(
+            digest: Digest(of: builder.content),
+            contentBytes: UInt32(builder.content.count),
+            storedBytes: UInt32(object.count)
+        )
+        let pieces = builder.spans.map { span in
+            BlockMap.Piece(offset: span.offset, length: span.length, chunk: chunk, position: span.position)
+        }
+        return Packed(pieces: pieces, readBytes: readBytes, object: object)
+    }
+}
+
+/// Which chunks are at the destination, or on their way there.
+private final class ChunkClaims: Sendable {
+    private let known: Mutex<Set<Digest>>
+
+    init(_ known: Set<Digest>) {
+        self.known = Mutex(known)
+    }
+
+    /// Whether the caller has to write it; a chunk is written once.
+    func claim(_ digest: Digest) -> Bool {
+        known.withLock { $0.insert(digest).inserted }
+    }
+}
