@@ -25,7 +25,7 @@ struct ObjectTests {
         #expect(claim.isBlock)
         #expect(claim.className == "fast")
         #expect(claim.phase == .pending)
-        #expect(claim.details?.dataSource == "VolumeSnapshot.snapshot.storage.k8s.io")
+        #expect(claim.details?.dataSource?.kindName == "VolumeSnapshot.snapshot.storage.k8s.io")
         #expect(claim.details?.conditions.count == 1)
         #expect(claim.compact.details != nil)
     }

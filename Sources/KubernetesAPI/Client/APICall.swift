@@ -121,6 +121,9 @@ package enum APIPath {
     /// storage.k8s.io/v1.
     package static let storageClasses = "/apis/storage.k8s.io/v1/storageclasses"
 
+    /// A StorageClass.
+    package static func storageClass(_ name: String) -> String { "\(storageClasses)/\(escaped(name))" }
+
     /// A PersistentVolume.
     package static func persistentVolume(_ name: String) -> String { "\(persistentVolumes)/\(escaped(name))" }
 
@@ -166,9 +169,17 @@ package enum APIPath {
         "/apis/coordination.k8s.io/v1/namespaces/\(escaped(namespace))/leases" + (name.map { "/\(escaped($0))" } ?? "")
     }
 
+    /// The leases of all namespaces.
+    package static let allLeases = "/apis/coordination.k8s.io/v1/leases"
+
+    /// The claims of a namespace.
+    package static func claims(_ namespace: String) -> String {
+        "/api/v1/namespaces/\(escaped(namespace))/persistentvolumeclaims"
+    }
+
     /// Where one asks what one may do.
     package static let selfSubjectAccessReviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
     /// A name as a path component, escaped so that it cannot change the path.
-    private static func escaped(_ name: String) -> String { APICall.encoded(name) }
+    static func escaped(_ name: String) -> String { APICall.encoded(name) }
 }

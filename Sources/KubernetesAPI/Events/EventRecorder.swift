@@ -4,6 +4,8 @@ internal import Synchronization
 
 /// An object that events are about.
 package struct ObjectReference: Sendable, Hashable {
+    /// `v1`, or another group's: `snapshot.storage.k8s.io/v1`.
+    package var apiVersion: String
     /// `PersistentVolumeClaim`.
     package var kind: String
     /// Empty for what has none.
@@ -15,8 +17,9 @@ package struct ObjectReference: Sendable, Hashable {
     /// The version that the event is about.
     package var resourceVersion: String
 
-    /// Names an object of core/v1.
-    package init(kind: String, _ metadata: ObjectMeta) {
+    /// Names an object, of core/v1 unless said otherwise.
+    package init(kind: String, _ metadata: ObjectMeta, apiVersion: String = "v1") {
+        self.apiVersion = apiVersion
         self.kind = kind
         namespace = metadata.namespace
         name = metadata.name
@@ -216,8 +219,9 @@ package final class EventRecorder: Sendable {
 
     private func object(_ event: Event, _ namespace: String, _ name: String, _ now: JSONValue) -> JSONValue {
         let involved: JSONValue = [
-            "apiVersion": "v1", "kind": .string(event.object.kind), "name": .string(event.object.name),
-            "uid": .string(event.object.uid), "resourceVersion": .string(event.object.resourceVersion),
+            "apiVersion": .string(event.object.apiVersion), "kind": .string(event.object.kind),
+            "name": .string(event.object.name), "uid": .string(event.object.uid),
+            "resourceVersion": .string(event.object.resourceVersion),
         ]
         return [
             "apiVersion": "v1", "kind": "Event",

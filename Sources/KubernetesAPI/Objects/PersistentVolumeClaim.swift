@@ -25,8 +25,8 @@ package struct PersistentVolumeClaim: WatchedObject {
         package let accessModes: [String]
         /// Whether `spec.selector` asks for labels.
         package let hasSelector: Bool
-        /// The kind and group of its data source: `VolumeSnapshot.snapshot.storage.k8s.io`.
-        package let dataSource: String?
+        /// What its volume is to be filled from.
+        package let dataSource: DataSource?
         /// The VolumeAttributesClass that it names, if the server has the field.
         package let attributesClass: String?
         /// The size that it asks for, as written.
@@ -43,12 +43,7 @@ package struct PersistentVolumeClaim: WatchedObject {
             finalizers = object["metadata", "finalizers"]?.strings ?? []
             accessModes = object["spec", "accessModes"]?.strings ?? []
             hasSelector = object["spec", "selector"] != nil
-            let source = object["spec", "dataSource"] ?? object["spec", "dataSourceRef"]
-            dataSource = source.map { source in
-                let kind = source["kind"]?.string ?? ""
-                guard let group = source["apiGroup"]?.string, !group.isEmpty else { return kind }
-                return "\(kind).\(group)"
-            }
+            dataSource = (object["spec", "dataSource"] ?? object["spec", "dataSourceRef"]).map(DataSource.init)
             attributesClass = object["spec", "volumeAttributesClassName"]?.string.flatMap { $0.isEmpty ? nil : $0 }
             requestText = object["spec", "resources", "requests", "storage"]?.string ?? ""
             allocatedBytes = object["status", "allocatedResources", "storage"]?.string.flatMap(Quantity.bytes)

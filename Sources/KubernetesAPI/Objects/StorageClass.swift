@@ -6,6 +6,9 @@ package struct StorageClass: WatchedObject {
     package struct TopologyTerm: Sendable, Hashable {
         /// The labels of one term, all of which must hold.
         package var labels: [String: [String]]
+
+        /// Makes a term.
+        package init(labels: [String: [String]]) { self.labels = labels }
     }
 
     /// Name, uid, version.
