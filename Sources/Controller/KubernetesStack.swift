@@ -1,5 +1,4 @@
 internal import CephVolumes
-internal import ExactText
 internal import Glibc
 package import KubernetesAPI
 internal import LinuxKernel
@@ -13,20 +12,20 @@ package import Volumes
 
 /// The controller and all that it needs of Kubernetes, wired.
 package final class KubernetesStack: Service, Sendable {
-    private let client: KubernetesClient
-    private let election: LeaderElection
+    let client: KubernetesClient
+    let election: LeaderElection
     private let events: EventRecorder
-    private let controller: ProvisioningController
-    private let leaseNamespace: String
-    private let leaseName: String
-    private let operations: Operations
-    private let store: RBDImageStore
-    private let ownCredentials: ServiceCredentials
-    private let hasOwnCredentials: Bool
-    private let logger: Logger
+    let controller: ProvisioningController
+    let leaseNamespace: String
+    let leaseName: String
+    let operations: Operations
+    let store: RBDImageStore
+    let ownCredentials: ServiceCredentials
+    let hasOwnCredentials: Bool
+    let logger: Logger
     private let leading: Liveness.Loop
     private let lost = Atomic<Bool>(false)
-    private let missing = Mutex<[Permission]>([])
+    let missing = Mutex<[Permission]>([])
 
     /// Whether the lease went to another while we had it.
     package var lostLease: Bool { lost.load(ordering: .relaxed) }
@@ -59,8 +58,10 @@ package final class KubernetesStack: Service, Sendable {
         client = try KubernetesClient(identity, userAgent: agent, warnings: warnings) { election.leadsUntil }
         events = EventRecorder(client, component: settings.driver.driverName, instance: name)
         let own = ServiceCredentials(directory: settings.secretDirectory)
+        var driver = settings.driver
+        driver.agentNamespace = settings.pod?.namespace ?? namespace
         controller = ProvisioningController(
-            settings: settings.driver,
+            settings: driver,
             client: client,
             service: stack.service,
             ownCredentials: own.read,
@@ -113,48 +114,6 @@ package final class KubernetesStack: Service, Sendable {
         await election.release()
     }
 
-    /// Users that a pool's trash is looked into as, at most.
-    private static let usersOfPool = 4
-
-    /// Whom a leader looks into the trash of a cluster as: the users of the classes' and volumes' Secrets, its own user if
-    /// it has one, and those whom it worked as.
-    package func trashUsers(ofCluster clusterID: String) async -> TrashRounds.Users {
-        guard election.leads, controller.isSynced else {
-            return TrashRounds.Users(absence: "not looked into: another process leads, or all is not listed yet")
-        }
-        var found = TrashRounds.Users()
-        if hasOwnCredentials {
-            do throws(VolumeError) {
-                found.users.append(PoolUser(clusterID: clusterID, pool: nil, credentials: try ownCredentials.read()))
-            } catch {
-                found.failures.append(error.message)
-            }
-        }
-        var faults: [ExactText: String] = [:]
-        for secret in controller.poolSecrets where secret.clusterID.isExactly(clusterID) {
-            // More than one, for a Secret may hold a key that Ceph does not know any more.
-            guard found.users.count(where: { $0.pool?.isExactly(secret.pool) == true }) < Self.usersOfPool else {
-                continue
-            }
-            do throws(VolumeError) {
-                let user = try await controller.credentials(secret.secret)
-                found.users.append(PoolUser(clusterID: clusterID, pool: secret.pool, credentials: user))
-            } catch {
-                faults[ExactText(secret.pool)] = "the trash of pool '\(secret.pool)': \(error.message)"
-            }
-        }
-        found.users += store.callingUsers.filter { $0.clusterID.isExactly(clusterID) }
-        // A Secret that is gone is no loss while another leads to the same pool.
-        for (pool, fault) in faults.sorted(by: { $0.key < $1.key })
-        where !found.users.contains(where: { $0.pool?.isExactly(pool.text) == true }) {
-            found.failures.append(fault)
-        }
-        if found.users.isEmpty, found.failures.isEmpty {
-            found.absence = "not looked into: no class and no volume of cluster '\(clusterID)' names a Secret"
-        }
-        return found
-    }
-
     /// Gives back what only the start and the first lists needed.
     private func slimDown() async {
         while !controller.isSynced, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(100)) }
@@ -184,79 +143,6 @@ package final class KubernetesStack: Service, Sendable {
             leading.rests()
             group.cancelAll()
         }
-    }
-
-    /// Names what RBAC and Ceph do not let us do; rights may come later, so nothing ends for the lack of one.
-    private func checkPermissions() async {
-        do throws(KubernetesError) {
-            let missing = try await client.missing(
-                of: SelfCheck.permissions(leaseNamespace: leaseNamespace, lease: leaseName)
-            )
-            self.missing.withLock { $0 = missing }
-            logger.tell(missing: missing)
-            for permission in try await client.missing(of: SelfCheck.extras(namespace: leaseNamespace)) {
-                logger.info("RBAC does not allow what is of use", metadata: ["k8s.permission": "\(permission)"])
-            }
-        } catch {
-            logger.warning("cannot check what RBAC allows", metadata: ["reason": "\(error)"])
-        }
-        await checkCeph()
-    }
-
-    /// Looks whether the controller's own user sees what it must see, by as little as that takes.
-    private func checkCeph() async {
-        do throws(VolumeError) {
-            let store = store
-            let page = try await operations.runAlone("look at what Ceph allows", deadline: .now + .seconds(20)) {
-                () async throws(VolumeError) in try await store.images(after: nil, limit: 1)
-            }
-            if !page.missing.isEmpty { throw store.absence(of: page.missing) }
-        } catch {
-            switch error.code {
-            // Without a user of its own, the controller works as those of the classes' Secrets.
-            case .failedPrecondition: return
-            case .permissionDenied, .unauthenticated:
-                logger.error("Ceph does not allow what is needed", metadata: ["reason": "\(error.message)"])
-            default:
-                logger.warning(
-                    "cannot see what Ceph allows, or not all of it",
-                    metadata: ["reason": "\(error.message)"]
-                )
-            }
-        }
-        // The user may be meant to see some pools only.
-        for refused in store.refusedPools {
-            logger.notice("Ceph does not allow a pool of images", metadata: ["reason": "\(refused.message)"])
-        }
-    }
-
-    /// The process' health beside that of what it leans on.
-    package func health(beside other: Health) -> Health {
-        var parts = other.parts
-        let missing = missing.withLock(\.self)
-        parts.append(
-            Health.Part(
-                "kubernetes/permissions",
-                isWell: missing.isEmpty,
-                message: missing.isEmpty
-                    ? "all are there" : "missing: " + missing.map(\.description).joined(separator: ", ")
-            )
-        )
-        parts.append(
-            Health.Part(
-                "kubernetes/caches",
-                isWell: controller.isSynced,
-                message: controller.isSynced ? "all is listed" : "listing"
-            )
-        )
-        parts.append(
-            Health.Part(
-                "kubernetes/lease",
-                isWell: true,
-                message: election.leads ? "held by this process" : "held by '\(election.holder)'"
-            )
-        )
-        return Health(parts)
     }
 
     /// The gauges of the controller.

@@ -10,10 +10,14 @@ package struct DriverSettings: Sendable {
     ///
     /// kubelet names the path in the event of a pod whose volume is not there, so the path says whom to look for.
     package var mountDirectory = "/run/nacre/node-agent"
+    /// Where the pods of the nodes' agents are; `nil` if nobody knows.
+    package var agentNamespace: String?
     /// The prefix of PersistentVolumes' names.
     package var volumeNamePrefix = "pvc"
     /// How long one call of the volume service may take before it is reported as an error and tried again.
     package var callTimeout = Duration.seconds(150)
+    /// Between two looks for the kinds of snapshots in a cluster that does not have them.
+    package var snapshotInterval = Duration.seconds(30)
     /// How many claims, volumes and expansions are worked on at once, of each.
     package var parallel = 48
     /// The first wait after a failure.

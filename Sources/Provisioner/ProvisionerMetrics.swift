@@ -1,4 +1,5 @@
 internal import CoreMetrics
+internal import KubernetesAPI
 
 /// Metrics with the names of external-provisioner's library, which operators already graph.
 package enum ProvisionerMetrics {
@@ -18,8 +19,9 @@ package enum ProvisionerMetrics {
         tell("nacre_claim_bound_duration_seconds", "Time from a claim's volume to its being bound.")
     }
 
-    static func provisioned(class name: String, in duration: Duration, _ error: (any Error)?) {
-        let dimensions = [("class", name), ("source", "")]
+    static func provisioned(class name: String, from source: DataSource?, in duration: Duration, _ error: (any Error)?)
+    {
+        let dimensions = [("class", name), ("source", source?.kind ?? "")]
         let family = "controller_persistentvolumeclaim_provision"
         Counter(label: family + (error == nil ? "_total" : "_failed_total"), dimensions: dimensions).increment()
         record(family + "_duration_seconds", dimensions, duration)

@@ -32,30 +32,18 @@ package final class ProvisioningController: Sendable {
     private let expansionWork: ExpansionReconciler
     private let protectionWork: ClaimProtection
     private let garbage: GarbageScan
+    private let branches: BranchExpiry
     private let capacity: CapacityReport
     private let classSecrets: ClassSecrets
     private let claimQueue: WorkQueue
     private let protectionQueue: WorkQueue
     private let volumeQueue: WorkQueue
     private let expansionQueue: WorkQueue
+    private let snapshots: SnapshotController
     private let leads = Mutex(false)
     /// The VolumeAttributesClasses that were already reported, by the claims' uids.
     private let warned = Mutex<[String: String]>([:])
-    private let reflectors = Mutex<Reflectors?>(nil)
-
-    private struct Reflectors: Sendable {
-        let claims: Reflector<PersistentVolumeClaim>
-        let volumes: Reflector<PersistentVolume>
-        let classes: Reflector<StorageClass>
-
-        var sums: (lists: Int, unreadable: Int) {
-            let (claims, volumes, classes) = (claims.counts, volumes.counts, classes.counts)
-            return (
-                claims.lists + volumes.lists + classes.lists,
-                claims.unreadable + volumes.unreadable + classes.unreadable
-            )
-        }
-    }
+    private let watches = Mutex<ClusterWatches?>(nil)
 
     /// How often all objects are checked again, independent of watches.
     private static let sweepInterval = Duration.seconds(600)
@@ -92,7 +80,7 @@ package final class ProvisioningController: Sendable {
             secrets: CephSecrets(client: client, own: ownCredentials),
             events: events,
             claims: ObjectCache(indexes: [
-                { $0.volumeName.isEmpty ? $0.className : nil }
+                { $0.volumeName.isEmpty ? $0.className : nil }, { Workshop.sourceKey(of: $0) },
             ]),
             volumes: ObjectCache(indexes: [
                 { Workshop.claimOfOddName($0, prefix: settings.volumeNamePrefix) },
@@ -103,6 +91,7 @@ package final class ProvisioningController: Sendable {
             ]),
             classes: ObjectCache(),
             observer: observer,
+            agents: AgentSurvey(client, namespace: settings.agentNamespace),
             logger: logger
         )
         self.shop = shop
@@ -117,6 +106,7 @@ package final class ProvisioningController: Sendable {
         let protectionWork = ClaimProtection(shop)
         self.protectionWork = protectionWork
         garbage = GarbageScan(shop)
+        branches = BranchExpiry(shop)
         classSecrets = ClassSecrets(settings)
         let backoff = Backoff(first: settings.firstRetry, longest: settings.longestRetry)
         func queue(_ what: String, _ work: @escaping @Sendable (String) async -> WorkQueue.Outcome) -> WorkQueue {
@@ -127,10 +117,15 @@ package final class ProvisioningController: Sendable {
                 work: work
             )
         }
-        claimQueue = queue("claims") { await claimWork.reconcile($0) }
+        let claimQueue = queue("claims") { await claimWork.reconcile($0) }
+        self.claimQueue = claimQueue
         protectionQueue = queue("claims that are deleted") { await protectionWork.reconcile($0) }
         volumeQueue = queue("volumes") { await volumeWork.reconcile($0) }
         expansionQueue = queue("expansions") { await expansionWork.reconcile($0) }
+        snapshots = SnapshotController(shop, queue: queue) { snapshot in
+            let key = Workshop.sourceKey("VolumeSnapshot", snapshot.metadata.namespace, snapshot.metadata.name)
+            for claim in shop.claims.objects(in: Workshop.unboundBySource, key) { claimQueue.add(claim.metadata.key) }
+        }
     }
 
     /// Whether all watched kinds have been listed once.
@@ -148,8 +143,8 @@ package final class ProvisioningController: Sendable {
 
     /// How it is doing.
     package var load: Load {
-        let queues = [claimQueue, protectionQueue, volumeQueue, expansionQueue]
-        let (lists, unreadable) = reflectors.withLock { $0?.sums ?? (0, 0) }
+        let queues = [claimQueue, protectionQueue, volumeQueue, expansionQueue] + snapshots.queues
+        let (lists, unreadable) = watches.withLock { $0?.sums ?? (0, 0) }
         return Load(
             waiting: queues.reduce(0) { $0 + $1.length },
             running: queues.reduce(0) { $0 + $1.running },
@@ -165,41 +160,16 @@ package final class ProvisioningController: Sendable {
     /// Keeps the caches up to date until the task is cancelled, also in a process that does not lead, so that it is
     /// ready.
     package func watch() async {
-        let logger = shop.logger
-        let onFailure: @Sendable (KubernetesError) -> Void = { error in
-            logger.warning("cannot watch, trying again", metadata: [LogKey.reason: "\(error)"])
-        }
-        let onUnreadable: @Sendable (String) -> Void = { reason in
-            logger.error("an object cannot be read and is passed over", metadata: [LogKey.reason: "\(reason)"])
-        }
-        let reflectors = Reflectors(
-            claims: Reflector(
-                shop.client,
-                APIPath.persistentVolumeClaims,
-                cache: shop.claims,
-                onFailure: onFailure,
-                onUnreadable: onUnreadable
-            ) { [self] in changed($0) },
-            volumes: Reflector(
-                shop.client,
-                APIPath.persistentVolumes,
-                cache: shop.volumes,
-                onFailure: onFailure,
-                onUnreadable: onUnreadable
-            ) { [self] in changed($0) },
-            classes: Reflector(
-                shop.client,
-                APIPath.storageClasses,
-                cache: shop.classes,
-                onFailure: onFailure,
-                onUnreadable: onUnreadable
-            ) { [self] in changed($0) }
+        let watches = ClusterWatches(
+            shop,
+            onClaim: { [self] in changed($0) },
+            onVolume: { [self] in changed($0) },
+            onClass: { [self] in changed($0) }
         )
-        self.reflectors.withLock { $0 = reflectors }
+        self.watches.withLock { $0 = watches }
         await withTaskGroup { group in
-            group.addTask { await reflectors.classes.run() }
-            group.addTask { await reflectors.volumes.run() }
-            group.addTask { await reflectors.claims.run() }
+            group.addTask { await watches.run() }
+            group.addTask { await self.snapshots.watch() }
         }
     }
 
@@ -215,12 +185,15 @@ package final class ProvisioningController: Sendable {
                 group.addTask { await self.protectionQueue.run() }
                 group.addTask { await self.volumeQueue.run() }
                 group.addTask { await self.expansionQueue.run() }
+                group.addTask { await self.snapshots.work() }
             }
         }
         let scanning = Task { await garbage.run() }
         let measuring = Task { await capacity.run() }
+        let expiring = Task { await branches.run() }
         defer {
             scanning.cancel()
+            expiring.cancel()
             measuring.cancel()
         }
         while !Task.isCancelled {
@@ -229,6 +202,7 @@ package final class ProvisioningController: Sendable {
             await readCluster()
         }
         for queue in [claimQueue, protectionQueue, volumeQueue, expansionQueue] { queue.stop() }
+        snapshots.stop()
         let timer = Task {
             try? await Task.sleep(for: Self.stopTime)
             running.cancel()
@@ -253,10 +227,16 @@ package final class ProvisioningController: Sendable {
                 || claim.details?.attributesClass != nil
         }) { look(at: claim) }
         for name in shop.volumes.keys(where: volumeWork.isDue) { volumeQueue.add(name) }
+        snapshots.sweep()
     }
 
     private func look(at claim: PersistentVolumeClaim) {
         if claim.metadata.isBeingDeleted, protectionWork.isDue(claim) { protectionQueue.add(claim.metadata.key) }
+        if SourceProtection.isHeld(claim),
+            shop.volumes.object(claim.volumeName)?.provisionedBy == shop.settings.driverName
+        {
+            claimQueue.add(claim.metadata.key)
+        }
         if claim.phase == .bound {
             warnOfAttributesClass(claim)
             if ExpansionReconciler.isDue(claim) { expansionQueue.add(claim.metadata.key) }
@@ -286,7 +266,12 @@ package final class ProvisioningController: Sendable {
         switch change {
         case .present(let claim):
             look(at: claim)
+            snapshots.claimChanged(claim)
+            wakeCopies(of: claim)
+            wakeSource(of: claim)
         case .gone(let claim):
+            snapshots.claimChanged(claim)
+            wakeSource(of: claim)
             claimWork.forget(claim)
             expansionWork.forget(claim)
             warned.withLock { $0[claim.metadata.uid] = nil }
@@ -296,6 +281,21 @@ package final class ProvisioningController: Sendable {
                 volumeQueue.add(volume.metadata.name)
             }
         }
+    }
+
+    /// Looks at the claims that are to be filled from a claim that is bound.
+    private func wakeCopies(of claim: PersistentVolumeClaim) {
+        guard claim.phase == .bound else { return }
+        let key = Workshop.sourceKey("PersistentVolumeClaim", claim.metadata.namespace, claim.metadata.name)
+        for copy in shop.claims.objects(in: Workshop.unboundBySource, key) { look(at: copy) }
+    }
+
+    /// Looks at a deleted claim whose copy is made, or will not be made.
+    private func wakeSource(of copy: PersistentVolumeClaim) {
+        guard let source = copy.details?.dataSource, source.isClaim,
+            let claim = shop.claims.object("\(copy.metadata.namespace)/\(source.name)"), claim.metadata.isBeingDeleted
+        else { return }
+        look(at: claim)
     }
 
     private func changed(_ change: Change<PersistentVolume>) {

@@ -33,7 +33,8 @@ package enum SelfCheck {
     /// - Parameter namespace: Of its pod.
     /// - Returns: One for each verb and kind.
     package static func extras(namespace: String) -> [Permission] {
-        // A deleted claim goes at once when no pod names it; else when kube-controller-manager comes to it.
+        // A deleted claim goes at once when no pod names it; else when kube-controller-manager comes to it. And whether an
+        // agent's pod is of a release that shows no directories; without a look at them, all are taken to do so.
         [Permission("list", "pods")]
             // How much room there is, told to the scheduler by objects that the controller's Deployment owns.
             + ["list", "create", "patch", "delete"].map {
@@ -43,7 +44,24 @@ package enum SelfCheck {
                 Permission("get", "pods", namespace: namespace),
                 Permission("get", "replicasets", group: "apps", namespace: namespace),
             ]
+            + snapshots
     }
+
+    /// What snapshots take, in a cluster that has their kinds.
+    private static let snapshots: [Permission] = {
+        let group = SnapshotAPI.group
+        var all = ["get", "list", "watch", "patch"].map { Permission($0, "volumesnapshots", group: group) }
+        all += ["get", "list", "watch", "create", "patch", "delete"].map {
+            Permission($0, "volumesnapshotcontents", group: group)
+        }
+        for resource in ["volumesnapshots", "volumesnapshotcontents"] {
+            all.append(Permission("patch", resource, group: group, subresource: "status"))
+        }
+        all += ["list", "watch"].map { Permission($0, "volumesnapshotclasses", group: group) }
+        // Whether the common snapshot controller runs.
+        all.append(Permission("list", "leases", group: "coordination.k8s.io", name: CommonController.leaseName))
+        return all
+    }()
 
     /// What a node's agent cannot work without.
     package static let agent: [Permission] =

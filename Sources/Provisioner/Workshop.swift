@@ -15,6 +15,7 @@ struct Workshop: Sendable {
     let classes: ObjectCache<StorageClass>
     let observer: StepObserver?
     let cluster = ClusterUID()
+    let agents: AgentSurvey
     let logger: Logger
 
     /// Indexes of `volumes`: by the uid of their claim, unless they are named after it, as Nacre's are; and free ones
@@ -24,6 +25,19 @@ struct Workshop: Sendable {
 
     /// Indexes of `claims`: the unbound ones by class.
     static let unboundByClass = 0
+    /// And by what their volumes are to be filled from, see `sourceKey`.
+    static let unboundBySource = 1
+
+    /// The index value of a claim without a volume that is to be filled from another object.
+    static func sourceKey(of claim: PersistentVolumeClaim) -> String? {
+        guard claim.volumeName.isEmpty, let source = claim.details?.dataSource else { return nil }
+        return sourceKey(source.kind, claim.metadata.namespace, source.name)
+    }
+
+    /// The index value of the claims that are to be filled from that object.
+    static func sourceKey(_ kind: String, _ namespace: String, _ name: String) -> String {
+        "\(kind) \(namespace)/\(name)"
+    }
 
     /// The name of a claim's volume, also for the volume service.
     func volumeName(of claim: PersistentVolumeClaim) -> String {
@@ -46,22 +60,14 @@ struct Workshop: Sendable {
     /// Records that a step begins; the crash tests use it.
     func enter(_ step: ProvisionStep) { observer?(step) }
 
+    /// The same of snapshots.
+    func enter(_ step: SnapshotObjectStep) { observer?(step) }
+
     var deadline: ContinuousClock.Instant { .now + settings.callTimeout }
 
     func log(_ error: any Error, _ message: Logger.Message, _ metadata: Logger.Metadata) {
         logger.warning(message, metadata: metadata.merging([LogKey.reason: "\(error)"]) { $1 })
     }
-}
-
-/// The keys of what is logged.
-enum LogKey {
-    static let claim = "k8s.claim"
-    static let volume = "k8s.volume"
-    static let reason = "reason"
-    static let duration = "duration.ms"
-    static let lease = "k8s.lease"
-    static let permission = "k8s.permission"
-    static let image = "rbd.image"
 }
 
 /// The steps between the API server and the volume service: the places where a controller can be killed.

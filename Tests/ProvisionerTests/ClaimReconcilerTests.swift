@@ -15,6 +15,12 @@ private final class Stage: Sendable {
         var hasClaim = true
         /// Whether PersistentVolumes can be created.
         var takesVolumes = true
+        /// `Block` or `Filesystem`.
+        var mode = "Block"
+        /// What the server says to a list of the agents that show no directories: its status, and the agents' nodes.
+        var olderAgents = (status: 200, nodes: [String]())
+        /// The queries of those lists.
+        var surveys: [String] = []
         var volume: String?
         var deletions = 0
     }
@@ -26,7 +32,8 @@ private final class Stage: Sendable {
     private let server = Mutex<ScriptedServer?>(nil)
     private let parts = Mutex<(shop: Workshop, reconciler: ClaimReconciler)?>(nil)
 
-    init(policy: String = "Delete", parameters: [String: String] = [:]) throws {
+    init(policy: String = "Delete", parameters: [String: String] = [:], mode: String = "Block") throws {
+        world.withLock { $0.mode = mode }
         let server = try ScriptedServer { [unowned self] request, connection in
             let (status, body) = world.withLock { Self.answer(request, &$0) }
             connection.answer(status, body)
@@ -47,20 +54,22 @@ private final class Stage: Sendable {
                 ])
             )
         )
-        shop.claims.put(try #require(PersistentVolumeClaim(Self.claim)))
+        shop.claims.put(try #require(PersistentVolumeClaim(Self.claim(mode))))
         self.server.withLock { $0 = server }
         let reconciler = ClaimReconciler(shop, CapacityReport(shop) { () throws(KubernetesError) in nil })
         parts.withLock { $0 = (shop, reconciler) }
     }
 
-    static let claim: JSONValue = [
-        "metadata": ["name": "data", "namespace": "db", "uid": .string(uid), "resourceVersion": "1"],
-        "spec": [
-            "accessModes": ["ReadWriteOnce"], "storageClassName": "fast", "volumeMode": "Block",
-            "resources": ["requests": ["storage": "1Mi"]],
-        ],
-        "status": ["phase": "Pending"],
-    ]
+    static func claim(_ mode: String) -> JSONValue {
+        [
+            "metadata": ["name": "data", "namespace": "db", "uid": .string(uid), "resourceVersion": "1"],
+            "spec": [
+                "accessModes": ["ReadWriteOnce"], "storageClassName": "fast", "volumeMode": .string(mode),
+                "resources": ["requests": ["storage": .string(mode == "Block" ? "1Mi" : "64Mi")]],
+            ],
+            "status": ["phase": "Pending"],
+        ]
+    }
 
     private static func gone(_ name: String) -> (Int, String) {
         (404, #"{"kind":"Status","code":404,"reason":"NotFound","details":{"name":"\#(name)"}}"#)
@@ -72,7 +81,22 @@ private final class Stage: Sendable {
             return world.hasSecret ? (200, #"{"data":{"userID":"dQ==","userKey":"aw=="}}"#) : gone("ceph")
         }
         if target.contains("/persistentvolumeclaims/") {
-            return world.hasClaim ? (200, String(decoding: claim.bytes, as: UTF8.self)) : gone("data")
+            return world.hasClaim ? (200, String(decoding: claim(world.mode).bytes, as: UTF8.self)) : gone("data")
+        }
+        if target.contains("/namespaces/nacre/pods?") {
+            world.surveys.append(target)
+            guard world.olderAgents.status == 200 else {
+                let reason = world.olderAgents.status == 403 ? "Forbidden" : "InternalError"
+                return (
+                    world.olderAgents.status,
+                    #"{"kind":"Status","code":\#(world.olderAgents.status),"reason":"\#(reason)"}"#
+                )
+            }
+            let pods = world.olderAgents.nodes.map { node -> JSONValue in
+                ["metadata": ["name": .string("agent-\(node)")], "spec": ["nodeName": .string(node)]]
+            }
+            let list: JSONValue = ["kind": "PodList", "metadata": ["resourceVersion": "1"], "items": .array(pods)]
+            return (200, String(decoding: list.bytes, as: UTF8.self))
         }
         switch request.method {
         case "POST":
@@ -184,6 +208,44 @@ struct ClaimReconcilerTests {
             "\(attributes)"
         )
         #expect(stage.store.images.count == 1)
+    }
+
+    /// The source of the PersistentVolume that a claim gets, or `none`.
+    private func source(
+        _ named: String?,
+        _ agents: (status: Int, nodes: [String]),
+        mode: String = "Filesystem"
+    ) async throws -> (source: String, surveys: [String]) {
+        let stage = try Stage(parameters: named.map { ["nodeDelivery": $0] } ?? [:], mode: mode)
+        stage.world.withLock { $0.olderAgents = agents }
+        _ = try await stage.reconcile()
+        let (written, surveys) = stage.world.withLock { ($0.volume, $0.surveys) }
+        guard let written else { return ("none", surveys) }
+        let spec = try JSONValue(parsing: Array(written.utf8))["spec"]
+        return (["local", "flexVolume"].first { spec?[$0] != nil } ?? "", surveys)
+    }
+
+    @Test("A class that names no way gets directories, and FlexVolumes while an agent of an earlier release runs")
+    func delivery() async throws {
+        let (byDefault, surveys) = try await source(nil, (200, []))
+        #expect(byDefault == "local")
+        #expect(surveys.count == 1 && surveys.first?.contains("nacre.io%2Fshows-directories") ?? false, "\(surveys)")
+        #expect(try await source(nil, (200, ["n1"])).source == "flexVolume")
+        // Without the right to look the start says so, and what is newest is taken.
+        #expect(try await source(nil, (403, [])).source == "local")
+        // An API server that fails is asked again, and nothing is made on a guess.
+        #expect(try await source(nil, (500, [])).source == "none")
+    }
+
+    @Test("What a class names, and a raw block volume, is made whatever agents there are, and nobody looks")
+    func namedDelivery() async throws {
+        for (named, mode, wanted) in [
+            ("local", "Filesystem", "local"), ("flexVolume", "Filesystem", "flexVolume"), (nil, "Block", "local"),
+            ("flexVolume", "Block", "local"),
+        ] {
+            let (source, surveys) = try await source(named, (200, ["n1"]), mode: mode)
+            #expect(source == wanted && surveys.isEmpty, "\(named ?? "nothing"), \(mode): \(source)")
+        }
     }
 
     @Test("A claim that only the cache has lost keeps what was made for it")

@@ -102,17 +102,23 @@ struct ClaimRulesTests {
         #expect(verdict(try claim(spec: ["dataSourceRef": source]), try storageClass()) == "foreign")
     }
 
+    @Test("VolumeSnapshots and claims are what Nacre fills volumes from")
+    func ownSources() throws {
+        let claim: JSONValue = ["kind": "PersistentVolumeClaim", "name": "d"]
+        let snapshot: JSONValue = ["kind": "VolumeSnapshot", "apiGroup": "snapshot.storage.k8s.io", "name": "s"]
+        for source in [claim, snapshot] {
+            #expect(verdict(try self.claim(spec: ["dataSource": source]), try storageClass()) == "provision")
+            #expect(verdict(try self.claim(spec: ["dataSourceRef": source]), try storageClass()) == "provision")
+        }
+        // Of another group it is another kind.
+        let other: JSONValue = ["kind": "VolumeSnapshot", "apiGroup": "example.com", "name": "s"]
+        #expect(verdict(try self.claim(spec: ["dataSource": other]), try storageClass()) == "foreign")
+    }
+
     @Test(
         "What Nacre does not do is refused by its name, and with what to do instead",
-        arguments: [
-            (["dataSource": ["kind": "PersistentVolumeClaim", "name": "d"]], "another claim"),
-            (["dataSourceRef": ["kind": "PersistentVolumeClaim", "name": "d"]], "another claim"),
-            (
-                ["dataSource": ["kind": "VolumeSnapshot", "apiGroup": "snapshot.storage.k8s.io", "name": "s"]],
-                "VolumeSnapshot"
-            ),
-            (["volumeAttributesClassName": "gold"], "VolumeAttributesClass 'gold'"),
-        ] as [([String: JSONValue], String)]
+        arguments: [(["volumeAttributesClassName": "gold"], "VolumeAttributesClass 'gold'")]
+            as [([String: JSONValue], String)]
     )
     func unsupported(spec: [String: JSONValue], words: String) throws {
         let reason = verdict(try claim(spec: spec), try storageClass())

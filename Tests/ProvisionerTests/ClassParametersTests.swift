@@ -91,6 +91,7 @@ struct ClassParametersTests {
     )
     func delivery(value: String, delivery: ClassParameters.Delivery) throws {
         #expect(try ClassParameters(["nodeDelivery": value]).delivery == delivery)
+        #expect(try ClassParameters([:]).delivery == nil)
     }
 
     @Test("Attributes survive their way through a PersistentVolume")

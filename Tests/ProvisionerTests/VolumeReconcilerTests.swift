@@ -129,4 +129,67 @@ struct VolumeReconcilerTests {
         )
         #expect(try await !isDeleted(forged, claim: (404, Self.gone), requestName: "data"))
     }
+
+    @Test("An image learns which claim and which Kubernetes have it, and that a person keeps what its class deletes")
+    func notes() async throws {
+        let other = "00000000-0000-4000-8000-00000000000f"
+        let claim: JSONValue = ["namespace": "new", "name": "logs", "uid": .string(other)]
+        let bound = Self.volume(phase: "Bound", claim: claim, policy: "Retain")
+        var spec = bound["spec"] ?? [:]
+        spec = spec.with("storageClassName", "fast")
+        let metadata = (bound["metadata"] ?? [:]).with("finalizers", [])
+        let volume = bound.with("spec", spec).with("metadata", metadata)
+        let text = String(decoding: volume.bytes, as: UTF8.self)
+        let server = try ScriptedServer { request, connection in
+            let isCluster = request.target.contains("/namespaces/kube-system")
+            connection.answer(
+                200,
+                isCluster ? #"{"metadata":{"name":"kube-system","uid":"theirs","resourceVersion":"1"}}"# : text
+            )
+        }
+        let storageClass = try #require(
+            StorageClass([
+                "metadata": ["name": "fast", "uid": "s", "resourceVersion": "1"], "provisioner": "rbd.nacre.io",
+                "reclaimPolicy": "Delete",
+            ])
+        )
+        let record = VolumeRecord(
+            accessModes: ["ReadWriteOnce"],
+            isBlock: true,
+            storageClass: storageClass,
+            delivery: .local,
+            secrets: [:],
+            flexDriver: "nacre.io/rbd"
+        )
+        let store = InMemoryImageStore()
+        let service = VolumeService(store: store)
+        let credentials = Credentials(userID: "u", userKey: Secret("k"))
+        let made = try await service.createVolume(
+            CreateVolumeRequest(
+                name: Self.name,
+                range: CapacityRange(requiredBytes: 1 << 20, limitBytes: 0),
+                capabilities: [VolumeCapability(.block, mode: .singleNodeWriter)],
+                parameters: [
+                    "clusterID": "lab", "pool": "rbd", ImageMetadataKey.kubernetesCluster: "ours",
+                    ImageMetadataKey.kubernetesVolume: record.text, "csi.storage.k8s.io/pvc/name": "data",
+                    "csi.storage.k8s.io/pvc/namespace": "db",
+                ],
+                credentials: credentials
+            ),
+            deadline: .now + .seconds(60)
+        )
+        let shop = try Workshop.forTests(service, server: server.url)
+        try await shop.cluster.read(shop.client)
+        shop.classes.put(storageClass)
+        let object = try #require(PersistentVolume(volume))
+        shop.volumes.put(object)
+        let reconciler = VolumeReconciler(shop)
+        #expect(reconciler.isDue(object))
+        _ = await reconciler.reconcile(object.metadata.name)
+        let found = try #require(try await store.metadata(of: made.id, credentials: credentials))
+        #expect(ClaimName(metadata: found)?.description == "new/logs")
+        #expect(found[ImageMetadataKey.kubernetesCluster] == "theirs")
+        #expect(found[ImageMetadataKey.kubernetesVolume].flatMap { VolumeRecord($0) }?.reclaimPolicy == "Retain")
+        #expect(!reconciler.isDue(object), "once is enough")
+    }
 }

@@ -19,10 +19,11 @@ extension Workshop {
                 Credentials(userID: "u", userKey: Secret("k"))
             },
             events: EventRecorder(client, component: "t", instance: "t"),
-            claims: ObjectCache(indexes: [{ $0.className }]),
+            claims: ObjectCache(indexes: [{ $0.className }, { Workshop.sourceKey(of: $0) }]),
             volumes: ObjectCache(indexes: [{ _ in nil }, { _ in nil }]),
             classes: ObjectCache(),
             observer: nil,
+            agents: AgentSurvey(client, namespace: "nacre"),
             logger: Logger(label: "t") { _ in SilentLog() }
         )
     }

@@ -1,8 +1,6 @@
 internal import JSON
 internal import KubernetesAPI
 internal import Logging
-internal import Secrets
-internal import Synchronization
 internal import Volumes
 
 /// Provisions claims: from a pending claim to a bound one.
@@ -11,40 +9,11 @@ internal import Volumes
 /// save the PersistentVolume (`VolumeObject`), bind (`ClaimBinder`). Every step may be repeated; `ProvisionStep` lists
 /// what a crash at each leaves.
 final class ClaimReconciler: Sendable {
-    /// A claim under way, remembered until it has its volume or everything is removed again.
-    private struct Attempt: Sendable {
-        var claim: PersistentVolumeClaim
-        var storageClass: StorageClass
-        var startedAt = ContinuousClock.now
-        var failures = 0
-        /// The Ceph user of the image's create; `nil` before it began.
-        var begunWith: Credentials?
-        /// Tries to take it back.
-        var undoTries = 0
-    }
-
-    /// A claim that cannot be served as it is.
-    private struct Infeasible: Sendable {
-        var classUID: String
-        var until: ContinuousClock.Instant
-    }
-
-    private struct State {
-        var attempts: [String: Attempt] = [:]
-        var infeasible: [String: Infeasible] = [:]
-        /// Bound by us; the cache may not know it yet.
-        var settled: [String: ContinuousClock.Instant] = [:]
-        /// Claims of full pools, and until when the scheduler's next choice must wait.
-        var crowded: [String: ContinuousClock.Instant] = [:]
-    }
-
     private let shop: Workshop
     private let binder: ClaimBinder
     private let capacity: CapacityReport
-    private let state = Mutex(State())
+    private let underWay = ClaimsUnderWay()
 
-    /// How long to wait for the watch to show a write before reading the object again.
-    private static let settleTime = Duration.seconds(30)
     /// Together with the waits between them, this is more than an hour.
     private static let mostUndoTries = 20
 
@@ -57,16 +26,12 @@ final class ClaimReconciler: Sendable {
     /// Works on the claim of that key.
     func reconcile(_ key: String) async -> WorkQueue.Outcome {
         let claim = shop.claims.object(key)
-        let orphans = state.withLock { state in
-            state.attempts.values.filter {
-                $0.claim.metadata.key == key && $0.claim.metadata.uid != claim?.metadata.uid
-            }
-        }
-        for orphan in orphans {
+        for orphan in underWay.orphans(of: key, now: claim) {
             guard await clean(orphan) else { return .retry }
         }
         guard let claim else { return .done }
-        if isSettled(claim) { return .done }
+        if SourceProtection.isHeld(claim) { return await release(claim) ? .done : .retry }
+        if underWay.isSettled(claim) { return .done }
         let storageClass = claim.className.flatMap { shop.classes.object($0) }
         let verdict = ClaimRules.judge(
             claim,
@@ -84,9 +49,9 @@ final class ClaimReconciler: Sendable {
             shop.events.record(
                 .warning,
                 "ForeignDataSource",
-                "cannot fill a volume from a \(kind.printable): Nacre makes empty volumes; the claim stays pending until a "
-                    + "volume populator for that kind binds it; if the cluster has none ('kubectl get volumepopulators'), "
-                    + "make the claim again without spec.dataSource and spec.dataSourceRef",
+                "cannot fill a volume from a \(kind.printable): Nacre fills volumes from claims and from VolumeSnapshots; the "
+                    + "claim stays pending until a volume populator for that kind binds it; if the cluster has none "
+                    + "('kubectl get volumepopulators'), make the claim again without spec.dataSource and spec.dataSourceRef",
                 on: reference(claim)
             )
             return .done
@@ -95,37 +60,43 @@ final class ClaimReconciler: Sendable {
             // These fields of a claim are immutable, or a change is an event of the claim.
             return .done
         case .provision(let storageClass):
-            if let wait = infeasibleWait(claim, storageClass) { return .after(wait) }
+            if let wait = underWay.wait(of: claim, storageClass) { return .after(wait) }
             return await provision(claim, storageClass)
         }
     }
 
-    /// Forgets a deleted claim.
-    func forget(_ claim: PersistentVolumeClaim) {
-        state.withLock { state in
-            state.infeasible[claim.metadata.uid] = nil
-            state.settled[claim.metadata.uid] = nil
-            state.crowded[claim.metadata.uid] = nil
+    /// Lets a deleted claim go that is held for copies or snapshots of it; returns whether nothing is left to do.
+    private func release(_ claim: PersistentVolumeClaim) async -> Bool {
+        do throws(KubernetesError) {
+            try await SourceProtection(shop: shop).releaseDeleted(claim)
+            return true
+        } catch {
+            shop.log(error, "cannot let a claim go that was copied", [LogKey.claim: "\(claim.metadata.key)"])
+            return false
         }
     }
 
-    private func isSettled(_ claim: PersistentVolumeClaim) -> Bool {
-        state.withLock { state in
-            guard let at = state.settled[claim.metadata.uid] else { return false }
-            if !claim.volumeName.isEmpty || .now - at > Self.settleTime {
-                state.settled[claim.metadata.uid] = nil
-                return !claim.volumeName.isEmpty
-            }
-            return true
+    private func releaseSource(of copy: PersistentVolumeClaim, named name: String) async {
+        do throws(KubernetesError) {
+            let protection = SourceProtection(shop: shop)
+            try await protection.releaseCopied(copy.metadata.namespace, name, after: copy.metadata.uid)
+        } catch {
+            shop.log(
+                error,
+                "cannot let a claim go that was copied",
+                [LogKey.claim: "\(copy.metadata.namespace)/\(name)"]
+            )
         }
     }
+
+    /// Forgets a deleted claim.
+    func forget(_ claim: PersistentVolumeClaim) { underWay.forget(claim) }
 
     /// Cleans up for a claim under way that was bound to another volume or is being deleted.
     private func abandonIfNeeded(_ claim: PersistentVolumeClaim) async -> WorkQueue.Outcome {
-        let attempt = state.withLock { $0.attempts[claim.metadata.uid] }
-        guard let attempt else { return .done }
+        guard let attempt = underWay.attempt(for: claim) else { return .done }
         if claim.volumeName == shop.volumeName(of: claim) {
-            finish(claim)
+            underWay.finish(claim)
             return .done
         }
         guard !claim.volumeName.isEmpty || claim.metadata.isBeingDeleted else { return .done }
@@ -142,41 +113,28 @@ final class ClaimReconciler: Sendable {
         }
     }
 
-    private func infeasibleWait(_ claim: PersistentVolumeClaim, _ storageClass: StorageClass) -> Duration? {
-        state.withLock { state in
-            if let until = state.crowded[claim.metadata.uid], until > .now { return until - .now }
-            guard let known = state.infeasible[claim.metadata.uid], known.classUID == storageClass.metadata.uid,
-                known.until > .now
-            else { return nil }
-            return known.until - .now
-        }
-    }
-
     private func provision(
         _ claim: PersistentVolumeClaim,
         _ storageClass: StorageClass
     ) async -> WorkQueue.Outcome {
         let start = ContinuousClock.now
-        let failures = state.withLock { state in
-            let attempt = state.attempts[claim.metadata.uid]
-            state.attempts[claim.metadata.uid, default: Attempt(claim: claim, storageClass: storageClass)].claim = claim
-            return attempt?.failures ?? 0
-        }
+        let source = claim.details?.dataSource
+        let failures = underWay.begin(claim, storageClass)
         // A claim that succeeds at once gets one event; after a failure every new try is an event.
         if failures > 0 {
             shop.events.record(.normal, "Provisioning", "making a volume, try \(failures + 1)", on: reference(claim))
         }
         do {
             let outcome = try await makeAndBind(claim, storageClass)
-            ProvisionerMetrics.provisioned(class: storageClass.metadata.name, in: .now - start, nil)
+            ProvisionerMetrics.provisioned(class: storageClass.metadata.name, from: source, in: .now - start, nil)
             return await concluded(claim, storageClass, outcome, start)
         } catch let error as VolumeError {
-            ProvisionerMetrics.provisioned(class: storageClass.metadata.name, in: .now - start, error)
+            ProvisionerMetrics.provisioned(class: storageClass.metadata.name, from: source, in: .now - start, error)
             return await failed(claim, storageClass, error)
         } catch {
             // A call that was cancelled because the controller stops or does not lead any more is not reported.
             if case KubernetesError.canceled = error { return .retry }
-            ProvisionerMetrics.provisioned(class: storageClass.metadata.name, in: .now - start, error)
+            ProvisionerMetrics.provisioned(class: storageClass.metadata.name, from: source, in: .now - start, error)
             if case KubernetesError.notLeading = error { return .retry }
             return await failed(claim, storageClass, VolumeError(.unavailable, "\(error)"))
         }
@@ -191,7 +149,11 @@ final class ClaimReconciler: Sendable {
         let name = shop.volumeName(of: claim)
         switch outcome {
         case .bound:
-            finish(claim)
+            if let source = claim.details?.dataSource, source.isClaim {
+                // What this misses is done when that claim is deleted.
+                await releaseSource(of: claim, named: source.name)
+            }
+            underWay.finish(claim)
             ProvisionerMetrics.bound(in: .now - start)
             shop.events.record(
                 .normal,
@@ -214,8 +176,9 @@ final class ClaimReconciler: Sendable {
                     LogKey.claim: "\(claim.metadata.key)", LogKey.volume: "\(name)", LogKey.reason: "\(reason)",
                 ]
             )
-            let attempt = state.withLock { $0.attempts[claim.metadata.uid] }
-            return await clean(attempt ?? Attempt(claim: claim, storageClass: storageClass)) ? .done : .retry
+            let attempt = underWay.attempt(for: claim)
+            return await clean(attempt ?? ClaimsUnderWay.Attempt(claim: claim, storageClass: storageClass))
+                ? .done : .retry
         }
     }
 
@@ -228,17 +191,6 @@ final class ClaimReconciler: Sendable {
         )
     }
 
-    private func finish(_ claim: PersistentVolumeClaim) {
-        state.withLock { state in
-            state.attempts[claim.metadata.uid] = nil
-            state.infeasible[claim.metadata.uid] = nil
-            state.settled[claim.metadata.uid] = .now
-            if state.settled.count > 10_000 {
-                state.settled = state.settled.filter { .now - $0.value < Self.settleTime }
-            }
-        }
-    }
-
     private func failed(
         _ claim: PersistentVolumeClaim,
         _ storageClass: StorageClass,
@@ -247,21 +199,11 @@ final class ClaimReconciler: Sendable {
         shop.events.record(.warning, "ProvisioningFailed", error.message, on: reference(claim))
         shop.log(error, "cannot provision", [LogKey.claim: "\(claim.metadata.key)"])
         let isInfeasible = error.code == .invalidArgument || error.code == .unimplemented || error.code == .outOfRange
-        state.withLock { state in
-            state.attempts[claim.metadata.uid]?.failures += 1
-            if error.code == .resourceExhausted {
-                // A new choice of a node is an event of the claim, which would start a try at once.
-                let failures = min(5, state.attempts[claim.metadata.uid]?.failures ?? 0)
-                state.crowded[claim.metadata.uid] = .now + .seconds(1 << failures)
-            }
-            guard isInfeasible else { return }
-            state.infeasible[claim.metadata.uid] = Infeasible(
-                classUID: storageClass.metadata.uid,
-                until: .now + shop.settings.longestRetry
-            )
-            // Unless something was made for it before.
-            if state.attempts[claim.metadata.uid]?.begunWith == nil { state.attempts[claim.metadata.uid] = nil }
-        }
+        underWay.fail(
+            claim,
+            isCrowded: error.code == .resourceExhausted,
+            infeasibleFor: isInfeasible ? (storageClass, shop.settings.longestRetry) : nil
+        )
         // The scheduler is asked again if it may have new information; otherwise it would choose the same node.
         let canChoose = !storageClass.allowedTopologies.isEmpty || capacity.isPublished(storageClass)
         if error.code == .resourceExhausted, storageClass.waitsForConsumer, canChoose {
@@ -300,7 +242,7 @@ final class ClaimReconciler: Sendable {
         guard !capacity.isFull(storageClass) else { throw Self.full(storageClass) }
         let maker = VolumeMaker(shop: shop, claim: claim, storageClass: storageClass, name: name)
         let volume = try await maker.make { credentials in
-            state.withLock { $0.attempts[claim.metadata.uid]?.begunWith = credentials }
+            underWay.note(credentials, of: claim)
         }
         return try await binder.bind(volume, to: claim)
     }
@@ -309,7 +251,7 @@ final class ClaimReconciler: Sendable {
     ///
     /// With the policy Retain it is kept: in a cluster that was restored from a backup, the image may be older than
     /// this try.
-    private func clean(_ attempt: Attempt) async -> Bool {
+    private func clean(_ attempt: ClaimsUnderWay.Attempt) async -> Bool {
         let claim = attempt.claim
         let name = shop.volumeName(of: claim)
         let maker = VolumeMaker(shop: shop, claim: claim, storageClass: attempt.storageClass, name: name)
@@ -350,12 +292,8 @@ final class ClaimReconciler: Sendable {
     }
 
     /// Counts a failed try to remove a volume; returns whether it was the last one.
-    private func isHopeless(_ attempt: Attempt, _ error: any Error) -> Bool {
-        let uid = attempt.claim.metadata.uid
-        let tries = state.withLock { state in
-            state.attempts[uid, default: attempt].undoTries += 1
-            return state.attempts[uid]?.undoTries ?? 0
-        }
+    private func isHopeless(_ attempt: ClaimsUnderWay.Attempt, _ error: any Error) -> Bool {
+        let tries = underWay.failToUndo(attempt)
         let volume: Logger.Metadata = [LogKey.volume: "\(shop.volumeName(of: attempt.claim))"]
         guard tries >= Self.mostUndoTries else {
             shop.log(error, "cannot take a volume back yet", volume)
@@ -365,8 +303,8 @@ final class ClaimReconciler: Sendable {
         return forget(attempt)
     }
 
-    private func forget(_ attempt: Attempt) -> Bool {
-        state.withLock { $0.attempts[attempt.claim.metadata.uid] = nil }
+    private func forget(_ attempt: ClaimsUnderWay.Attempt) -> Bool {
+        underWay.end(attempt)
         return true
     }
 

@@ -39,25 +39,13 @@ enum ClaimRules {
             return .skip
         }
         if storageClass.waitsForConsumer, details.annotations[selectedNodeKey, default: ""].isEmpty { return .skip }
-        if let reason = unsupported(details) { return .unsupported(reason) }
-        if let source = details.dataSource { return .foreignSource(source) }
+        if let name = details.attributesClass { return .unsupported(attributesClassRefusal(name)) }
+        if let source = details.dataSource, !source.isSnapshot, !source.isClaim {
+            return .foreignSource(source.kindName)
+        }
         // With the annotation the binder says that no existing volume fits; before that, a free volume may fit.
         if annotated == nil, hasCandidates() { return .leaveToBinder }
         return .provision(storageClass)
-    }
-
-    /// What a claim requests of this provisioner that is not supported; `nil` if there is nothing.
-    private static func unsupported(_ details: PersistentVolumeClaim.Details) -> String? {
-        switch details.dataSource {
-        case "PersistentVolumeClaim":
-            return "cannot make a volume from another claim: clones are not supported; drop spec.dataSource and "
-                + "spec.dataSourceRef, and copy the data in a pod that mounts both"
-        case "VolumeSnapshot.snapshot.storage.k8s.io":
-            return "cannot make a volume from a VolumeSnapshot: snapshots are not supported; drop spec.dataSource and "
-                + "spec.dataSourceRef"
-        default: break
-        }
-        return details.attributesClass.map(attributesClassRefusal)
     }
 
     /// Why a VolumeAttributesClass has no effect.

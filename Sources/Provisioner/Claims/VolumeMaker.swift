@@ -17,10 +17,15 @@ struct VolumeMaker: Sendable {
     /// - Throws: `VolumeError` or `KubernetesError`; the image may then exist, or still be under way.
     func make(_ begin: (Credentials) -> Void) async throws -> PersistentVolume {
         let plan = try plan()
+        let delivery = try await delivery(plan.parameters)
+        let source = try await ClaimSource(shop: shop, claim: claim).held()
         shop.enter(.readingSecret)
         let credentials = try await shop.secrets.credentials(plan.provisionSecret)
         begin(credentials)
-        let made = try await shop.service.createVolume(plan.request(credentials), deadline: shop.deadline)
+        let made = try await shop.service.createVolume(
+            plan.request(credentials, delivery, from: source),
+            deadline: shop.deadline
+        )
         guard made.capacityBytes >= UInt64(clamping: claim.requestBytes) else {
             throw VolumeError(
                 .outOfRange,
@@ -28,7 +33,7 @@ struct VolumeMaker: Sendable {
             )
         }
         shop.enter(.savingVolume)
-        return try await save(plan.object(made))
+        return try await save(plan.object(made, delivery))
     }
 
     /// Deletes the image again, after a create under way has completed.
@@ -75,7 +80,6 @@ struct VolumeMaker: Sendable {
             )
         }
         let parameters = try ClassParameters(storageClass.parameters)
-        let delivery = claim.isBlock ? .local : parameters.delivery
         guard claim.requestBytes > 0 else {
             throw .invalid("the claim asks for '\(details.requestText.printable)', which is no size")
         }
@@ -98,11 +102,26 @@ struct VolumeMaker: Sendable {
             storageClass: storageClass,
             name: name,
             parameters: parameters,
-            delivery: delivery,
             capabilities: capabilities,
             range: try CapacityRange(requiredBytes: claim.requestBytes, limitBytes: 0),
             secrets: secrets
         )
+    }
+
+    /// How the volume gets to kubelet: as the class says, else as a directory, unless an agent does not show those.
+    private func delivery(_ parameters: ClassParameters) async throws(KubernetesError) -> ClassParameters.Delivery {
+        if claim.isBlock { return .local }
+        if let named = parameters.delivery { return named }
+        guard let agent = try await shop.agents.older() else { return .local }
+        shop.events.record(
+            .normal,
+            "OlderAgent",
+            "making the volume for FlexVolume: the agent in pod \(agent.pod) on node '\(agent.node)' is of a release that "
+                + "shows no directories; update the agents, or give the class nodeDelivery: 'local' makes a pod on such a "
+                + "node wait for its agent's update",
+            on: ObjectReference(kind: "PersistentVolumeClaim", claim.metadata)
+        )
+        return .flexVolume
     }
 
     /// Everything that is known of a volume before it is created.
@@ -112,30 +131,44 @@ struct VolumeMaker: Sendable {
         let storageClass: StorageClass
         let name: String
         let parameters: ClassParameters
-        let delivery: ClassParameters.Delivery
         let capabilities: [VolumeCapability]
         let range: CapacityRange
         let secrets: [ClassParameters.SecretRole: SecretReference]
 
         var provisionSecret: SecretReference? { secrets[.provisioner] }
 
-        func request(_ credentials: Credentials) -> CreateVolumeRequest {
+        func request(
+            _ credentials: Credentials,
+            _ delivery: ClassParameters.Delivery,
+            from source: ContentSource?
+        ) -> CreateVolumeRequest {
             var metadata = [
                 "csi.storage.k8s.io/pvc/name": claim.metadata.name,
                 "csi.storage.k8s.io/pvc/namespace": claim.metadata.namespace,
                 "csi.storage.k8s.io/pv/name": name,
             ]
             metadata[ImageMetadataKey.kubernetesCluster] = shop.cluster.text
+            metadata[ImageMetadataKey.kubernetesVolume] =
+                VolumeRecord(
+                    accessModes: claim.details?.accessModes ?? [],
+                    isBlock: claim.isBlock,
+                    storageClass: storageClass,
+                    delivery: delivery,
+                    secrets: secrets,
+                    flexDriver: shop.settings.flexDriver
+                )
+                .text
             return CreateVolumeRequest(
                 name: name,
                 range: range,
                 capabilities: capabilities,
                 parameters: parameters.driver.merging(metadata) { $1 },
-                credentials: credentials
+                credentials: credentials,
+                source: source
             )
         }
 
-        func object(_ made: Volume) -> JSONValue {
+        func object(_ made: Volume, _ delivery: ClassParameters.Delivery) -> JSONValue {
             var others = made.context
             // The node reads the pool from here; the image name is for people.
             others["image"] = others.removeValue(forKey: "imageName")

@@ -44,20 +44,20 @@ struct ClassParameters: Sendable {
 
     /// The file system asked for, if any.
     let fileSystem: String?
-    /// How a volume gets to kubelet.
-    let delivery: Delivery
+    /// How a volume gets to kubelet, if the class says so.
+    let delivery: Delivery?
     /// What the driver gets to see.
     let driver: [String: String]
     private let secrets: [SecretRole: SecretTemplate]
 
-    private static let prefix = "csi.storage.k8s.io/"
+    static let prefix = "csi.storage.k8s.io/"
     private static let deliveryKey = "nodeDelivery"
 
     init(_ parameters: [String: String]) throws(VolumeError) {
         var driver: [String: String] = [:]
         var ours: [String: String] = [:]
         var fileSystems: [String: String] = [:]
-        var delivery = Delivery.flexVolume
+        var delivery: Delivery?
         for (key, value) in parameters.sorted(by: { $0.key < $1.key }) {
             // Whoever may read a class or a PersistentVolume would read it too.
             guard !CephKey.isIn(key), !CephKey.isIn(value) else {
@@ -121,7 +121,7 @@ struct ClassParameters: Sendable {
     )
 
     /// Removes a pair of keys from `parameters`; both or neither must exist.
-    private static func pair(
+    static func pair(
         _ nameKey: String,
         _ namespaceKey: String,
         _ parameters: inout [String: String]

@@ -46,7 +46,8 @@ struct SecretTemplate: Sendable, Hashable {
     /// The Secret without a claim; tokens are an error.
     func resolvedWithoutClaim() throws(VolumeError) -> SecretReference { try reference([:], [:]) }
 
-    private func reference(
+    /// The Secret with these values for tokens in its name and in its namespace's.
+    func reference(
         _ inName: [String: String],
         _ inNamespace: [String: String]
     ) throws(VolumeError) -> SecretReference {

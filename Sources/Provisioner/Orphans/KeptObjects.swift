@@ -87,6 +87,9 @@ package struct KeptObjects: Sendable {
         ]
     }
 
+    /// `Filesystem` or `Block`.
+    package var volumeMode: String { spec["volumeMode"]?.string ?? "Filesystem" }
+
     /// The volume's handle, by its source.
     var handle: String? {
         if let options = spec["flexVolume", "options"] {

@@ -2,16 +2,16 @@ internal import JSON
 package import KubernetesAPI
 internal import Volumes
 
-/// Brings the PersistentVolume of a deleted volume and its claim back, once the image is there again.
+/// Brings the PersistentVolume of a volume and its claim back: of a deleted volume whose image is there again, or of one
+/// whose Kubernetes is lost.
 ///
 /// May be repeated: what is there as it should be stays.
 package struct ObjectRestoration: Sendable {
     private let client: KubernetesClient
     private let objects: KeptObjects
     private let handle: String
+    private let elsewhere: String
     private var ending = "nothing was changed"
-
-    private static let pageSize = 500
 
     /// Does nothing yet.
     ///
@@ -19,10 +19,17 @@ package struct ObjectRestoration: Sendable {
     ///   - client: As somebody who may make PersistentVolumes and claims.
     ///   - objects: What the image keeps.
     ///   - handle: The volume's.
-    package init(_ client: KubernetesClient, _ objects: KeptObjects, handle: String) {
+    ///   - elsewhere: How a person names another claim for it.
+    package init(
+        _ client: KubernetesClient,
+        _ objects: KeptObjects,
+        handle: String,
+        elsewhere: String = ", or name another by --claim"
+    ) {
         self.client = client
         self.objects = objects
         self.handle = handle
+        self.elsewhere = elsewhere
     }
 
     private enum ClaimState {
@@ -33,8 +40,11 @@ package struct ObjectRestoration: Sendable {
 
     /// Throws when something is in the way; changes nothing.
     ///
+    /// - Parameter known: The present PersistentVolumes; they are read without.
+    /// - Returns: Whether all is there already, as it should be.
     /// - Throws: `VolumeError` that says what, or `KubernetesError`.
-    package func check() async throws {
+    @discardableResult
+    package func check(among known: PresentVolumes? = nil) async throws -> Bool {
         guard objects.handle == handle else {
             throw refusal("its image keeps a PersistentVolume of volume '\(objects.handle?.printable ?? "")'")
         }
@@ -45,21 +55,44 @@ package struct ObjectRestoration: Sendable {
                 throw refusal("it was a volume of another Kubernetes cluster, \(cluster.printable); restore it there")
             }
         }
-        _ = try await volume()
-        _ = try await claim()
+        let isThere = try volume(try await present(known))
+        if case .done = try await claim() { return isThere }
+        return false
     }
 
     /// Makes what lacks: the PersistentVolume first, so that nobody makes another for the claim.
     ///
+    /// - Parameters:
+    ///   - known: PersistentVolumes that were just read; they are read without.
+    ///   - done: What was done before, for who reads of a failure.
     /// - Throws: `VolumeError` that says what is in the way, or `KubernetesError`.
-    package func restore() async throws {
+    package func restore(
+        among known: PresentVolumes? = nil,
+        after done: String = "the image is restored already"
+    ) async throws {
         var restoration = self
-        restoration.ending = "the image is restored already; mend that, and repeat the command"
-        try await restoration.make()
+        restoration.ending = "\(done); mend that, and repeat the command"
+        try await restoration.make(known)
     }
 
-    private func make() async throws {
-        if try await !volume() { _ = try await client.call(.create(APIPath.persistentVolumes, objects.volume)) }
+    private func present(_ known: PresentVolumes?) async throws -> PresentVolumes {
+        if let known { return known }
+        do {
+            return try await PresentVolumes.read(client)
+        } catch let error as VolumeError {
+            throw refusal(error.message)
+        }
+    }
+
+    private func make(_ known: PresentVolumes?) async throws {
+        if try await !volume(present(known)) {
+            do throws(KubernetesError) {
+                _ = try await client.call(.create(APIPath.persistentVolumes, objects.volume))
+            } catch {
+                // Somebody made it since, or an answer was lost.
+                guard error.status?.isAlreadyExists ?? false, try await volume(present(nil)) else { throw error }
+            }
+        }
         let (namespace, name) = (objects.claimName.namespace, objects.claimName.name)
         switch try await claim() {
         case .done: return
@@ -76,30 +109,16 @@ package struct ObjectRestoration: Sendable {
     }
 
     /// Whether the PersistentVolume is there already, as it should be.
-    private func volume() async throws -> Bool {
-        var isThere = false
-        var token = ""
-        repeat {
-            var call = APICall(.get, APIPath.persistentVolumes, query: [("limit", "\(Self.pageSize)")])
-            if !token.isEmpty { call.query.append(("continue", token)) }
-            let (list, unreadable) = try await client.list(call)
-            guard unreadable.isEmpty, case .array(let items)? = list["items"] else {
-                throw refusal("not all PersistentVolumes can be read, and one may have it")
-            }
-            for item in items {
-                guard let volume = PersistentVolume(item), let details = volume.details else { continue }
-                let driver = details.flexDriver ?? ""
-                let has = VolumeAttributes(details, flexDriver: driver)?.handle == handle
-                if volume.metadata.name == objects.name {
-                    try judge(volume, has)
-                    isThere = true
-                } else if has {
-                    throw refusal("PersistentVolume '\(volume.metadata.name)' has that volume already")
-                }
-            }
-            token = list["metadata", "continue"]?.string ?? ""
-        } while !token.isEmpty
-        return isThere
+    private func volume(_ present: PresentVolumes) throws -> Bool {
+        let there = present.named(objects.name)
+        if let there { try judge(there.volume, there.handle == handle) }
+        if let other = present.other(of: handle, than: objects.name) {
+            throw refusal("PersistentVolume '\(other)' has that volume already")
+        }
+        if let other = present.foreign(of: handle) {
+            throw refusal("PersistentVolume '\(other.name)' of driver \(other.driver.printable) has its image already")
+        }
+        return there != nil
     }
 
     private func judge(_ volume: PersistentVolume, _ has: Bool) throws(VolumeError) {
@@ -135,8 +154,7 @@ package struct ObjectRestoration: Sendable {
         if found.volumeName == objects.name { return .done }
         guard found.volumeName.isEmpty else {
             throw refusal(
-                "claim \(objects.claimName) has volume '\(found.volumeName)' by now; delete that claim, or name another by "
-                    + "--claim"
+                "claim \(objects.claimName) has volume '\(found.volumeName)' by now; delete that claim\(elsewhere)"
             )
         }
         return .unbound(found)

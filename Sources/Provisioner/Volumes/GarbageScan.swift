@@ -58,7 +58,8 @@ final class GarbageScan: Sendable {
                     startingToken: token,
                     deadline: shop.deadline
                 )
-                for volume in page.volumes where ImageName.endsInUUID(volume.id.image) {
+                // Without a header, no mark says whose it is.
+                for volume in page.volumes where volume.capacityBytes > 0 && ImageName.endsInUUID(volume.id.image) {
                     images.append((volume.id.description, String(volume.id.image.suffix(36))))
                 }
                 token = page.nextToken

@@ -8,8 +8,7 @@ internal import Volumes
 final class VolumeReconciler: Sendable {
     private let shop: Workshop
     private let removal: VolumeRemoval
-    /// Volumes whose images were updated with their claim since this process leads: the claims' uids by the volumes'
-    /// uids.
+    /// Volumes whose images were updated since this process leads: claim and policy by the volumes' uids.
     private let noted = Mutex<[String: String]>([:])
 
     init(_ shop: Workshop) {
@@ -22,8 +21,8 @@ final class VolumeReconciler: Sendable {
         case nothing
         case addFinalizer
         case removeFinalizer
-        /// It is bound to another claim than it was made for, and its image does not say so yet.
-        case noteClaim
+        /// It is bound to another claim than it was made for, or is kept by a person, and its image does not say so yet.
+        case note
         /// Its claim seems to be gone, but its phase is still Bound.
         case release
         case delete
@@ -38,7 +37,7 @@ final class VolumeReconciler: Sendable {
     private func task(_ volume: PersistentVolume) -> Task {
         guard volume.provisionedBy == shop.settings.driverName else { return .nothing }
         guard volume.reclaimPolicy == .delete else {
-            return volume.hasProvisionerFinalizer ? .removeFinalizer : changedHands(volume) ? .noteClaim : .nothing
+            return volume.hasProvisionerFinalizer ? .removeFinalizer : isUnnoted(volume) ? .note : .nothing
         }
         let isHeld = volume.hasProvisionerFinalizer
         switch volume.phase {
@@ -48,7 +47,7 @@ final class VolumeReconciler: Sendable {
             let claim = shop.claims.object("\(reference.namespace)/\(reference.name)")
             if claim?.metadata.uid != reference.uid { return .release }
             guard isHeld || volume.metadata.isBeingDeleted else { return .addFinalizer }
-            return changedHands(volume) ? .noteClaim : .nothing
+            return isUnnoted(volume) ? .note : .nothing
         // Never bound and being deleted: a controller was interrupted while it removed the volume.
         case .pending where volume.metadata.isBeingDeleted && isHeld,
             .available where volume.metadata.isBeingDeleted && isHeld:
@@ -57,27 +56,62 @@ final class VolumeReconciler: Sendable {
         }
     }
 
-    /// Whether a volume has another claim than it was made for, and its image was not updated yet.
-    private func changedHands(_ volume: PersistentVolume) -> Bool {
-        guard volume.phase == .bound, let uid = volume.claim?.uid, !uid.isEmpty,
-            let made = shop.claimUID(ofVolume: volume.metadata.name), made != uid
-        else { return false }
-        return noted.withLock { $0[volume.metadata.uid] != uid }
+    /// Whether an image may not say yet what is so by now: a volume has another claim than it was made for, as after a loss of
+    /// Kubernetes too, or a person gave it the policy Retain.
+    private func isUnnoted(_ volume: PersistentVolume) -> Bool {
+        guard volume.phase == .bound, changedHands(volume) || isKeptByHand(volume) else { return false }
+        return noted.withLock { $0[volume.metadata.uid] != Self.state(volume) }
     }
 
-    /// Writes the claim's name to the image, so that the owner can be found without Kubernetes.
-    private func noteClaim(of volume: PersistentVolume) async throws {
-        guard changedHands(volume), let claim = volume.claim else { return }
+    private func changedHands(_ volume: PersistentVolume) -> Bool {
+        guard let uid = volume.claim?.uid, !uid.isEmpty, let made = shop.claimUID(ofVolume: volume.metadata.name) else {
+            return false
+        }
+        return made != uid
+    }
+
+    /// Whether a volume is kept whose class deletes.
+    private func isKeptByHand(_ volume: PersistentVolume) -> Bool {
+        volume.reclaimPolicy == .retain && shop.classes.object(volume.className)?.reclaimPolicy == .delete
+    }
+
+    private static func state(_ volume: PersistentVolume) -> String {
+        "\(volume.claim?.uid ?? "") \(volume.reclaimPolicy.name)"
+    }
+
+    /// Writes to the image what has it now, so that the owner can be found, and the objects made again, without Kubernetes.
+    private func note(_ volume: PersistentVolume) async throws {
+        guard isUnnoted(volume), let claim = volume.claim else { return }
         let attributes = try removal.ownAttributes(of: volume)
         let credentials = try await shop.secrets.credentials(removal.deletionSecret(of: volume))
         try await removal.checkMade(attributes, for: volume, credentials)
-        try await shop.service.setClaim(
-            ClaimName(namespace: claim.namespace, name: claim.name),
-            of: attributes.handle,
-            credentials: credentials,
-            deadline: shop.deadline
-        )
-        noted.withLock { $0[volume.metadata.uid] = claim.uid }
+        var notes: [String: String] = [:]
+        if changedHands(volume) {
+            notes = ClaimName(namespace: claim.namespace, name: claim.name).metadata
+            notes[ImageMetadataKey.kubernetesCluster] = shop.cluster.text
+        }
+        if isKeptByHand(volume) {
+            let metadata = try await shop.service.metadata(
+                of: attributes.handle,
+                credentials: credentials,
+                deadline: shop.deadline
+            )
+            if var record = metadata[ImageMetadataKey.kubernetesVolume].flatMap({ VolumeRecord($0) }),
+                record.reclaimPolicy != volume.reclaimPolicy.name
+            {
+                record.reclaimPolicy = volume.reclaimPolicy.name
+                notes[ImageMetadataKey.kubernetesVolume] = record.text
+            }
+        }
+        if !notes.isEmpty {
+            try await shop.service.setNotes(
+                notes,
+                of: attributes.handle,
+                credentials: credentials,
+                deadline: shop.deadline
+            )
+        }
+        noted.withLock { $0[volume.metadata.uid] = Self.state(volume) }
     }
 
     /// A volume is no longer.
@@ -128,8 +162,8 @@ final class VolumeReconciler: Sendable {
                 (volume.details?.finalizers ?? []).filter { $0 != PersistentVolume.provisionerFinalizer }
             )
             return .done
-        case .noteClaim:
-            try await noteClaim(of: volume)
+        case .note:
+            try await note(volume)
             return .done
         case .release, .delete:
             guard volume.reclaimPolicy == .delete, try await isReleased(volume) else { return .done }
@@ -193,8 +227,8 @@ final class VolumeReconciler: Sendable {
             return .after(.milliseconds(Int.random(in: 20...200)))
         }
         let message = (error as? VolumeError)?.message ?? "\(error)"
-        if case .noteClaim = task {
-            shop.log(error, "cannot note on an image which claim has it", [LogKey.volume: "\(volume.metadata.name)"])
+        if case .note = task {
+            shop.log(error, "cannot note on an image what has it", [LogKey.volume: "\(volume.metadata.name)"])
         } else {
             ProvisionerMetrics.deleted(class: volume.className, in: .now - start, error)
             shop.log(error, "cannot delete", [LogKey.volume: "\(volume.metadata.name)"])

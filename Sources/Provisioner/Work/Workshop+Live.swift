@@ -15,7 +15,8 @@ extension Workshop {
         try await live(APIPath.claim(namespace, name), named: name) { PersistentVolumeClaim($0) }
     }
 
-    private func live<Object: WatchedObject>(
+    /// An object of any kind; `nil` if it is gone.
+    func live<Object: WatchedObject>(
         _ path: String,
         named name: String,
         _ read: (JSONValue) -> Object?

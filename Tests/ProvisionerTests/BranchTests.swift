@@ -1,0 +1,173 @@
+import JSON
+import Secrets
+import Synchronization
+import TestSupport
+import Testing
+import Volumes
+
+@testable import KubernetesAPI
+@testable import Provisioner
+
+@Suite("Branches")
+struct BranchTests {
+    private static let source = "lab/rbd//csi-vol-00000000-0000-4000-8000-000000000001"
+    private static let claim = ClaimName(namespace: "test", name: "data")
+    private static let over: Int64 = 1_700_000_000
+    private static let mark = BranchMark(name: "review", source: source, claim: claim, expires: over)
+
+    private static func volume(
+        _ mark: BranchMark = mark,
+        handle: String? = nil,
+        policy: String = "Delete",
+        annotations: [String: JSONValue] = [:]
+    ) -> JSONValue {
+        let handle = handle ?? "lab/rbd//csi-vol-\(mark.volume.dropFirst(4))"
+        var all = JSONValue(mark.annotations).with("pv.kubernetes.io/provisioned-by", "rbd.nacre.io")
+        for (key, value) in annotations { all = all.with(key, value) }
+        return [
+            "metadata": [
+                "name": .string(mark.volume), "uid": "v", "resourceVersion": "9",
+                "labels": ["nacre.io/branch": "review"],
+                "annotations": all, "finalizers": [.string(PersistentVolume.provisionerFinalizer)],
+            ],
+            "spec": [
+                "persistentVolumeReclaimPolicy": .string(policy), "claimRef": ["namespace": "test", "name": "data"],
+                "flexVolume": [
+                    "driver": "nacre.io/rbd", "options": ["schema": "1", "volumeHandle": .string(handle)],
+                ],
+            ],
+            "status": ["phase": "Bound"],
+        ]
+    }
+
+    /// The bodies of the deletions that a round sends, for a server with that volume and an image that says that.
+    private func deletions(_ volume: JSONValue, imageSays text: String?, at now: Int64) async throws -> [JSONValue] {
+        let list: JSONValue = ["metadata": ["resourceVersion": "1"], "items": .array([volume])]
+        let page = String(decoding: list.bytes, as: UTF8.self)
+        let bodies = Mutex<[String]>([])
+        let server = try ScriptedServer { request, connection in
+            if request.method == "DELETE" { bodies.withLock { $0.append(request.body) } }
+            connection.answer(200, request.target.contains("labelSelector=nacre.io%2Fbranch") ? page : "{}")
+        }
+        let service = VolumeService(store: InMemoryImageStore())
+        if let text {
+            _ = try await service.createVolume(
+                CreateVolumeRequest(
+                    name: Self.mark.volume,
+                    range: CapacityRange(requiredBytes: 1 << 20, limitBytes: 0),
+                    capabilities: [VolumeCapability(.block, mode: .singleNodeWriter)],
+                    parameters: ["clusterID": "lab", "pool": "rbd"].merging(
+                        text.isEmpty ? [:] : [ImageMetadataKey.branch: text]
+                    ) { $1 },
+                    credentials: Credentials(userID: "u", userKey: Secret("k"))
+                ),
+                deadline: .now + .seconds(60)
+            )
+        }
+        let shop = try Workshop.forTests(service, server: server.url)
+        try await BranchExpiry(shop).round(at: now)
+        return try bodies.withLock(\.self).map { try JSONValue(parsing: Array($0.utf8)) }
+    }
+
+    @Test("A branch goes when its time is over, and not a second before; its claim goes with it")
+    func expires() async throws {
+        let text = Self.mark.imageText
+        #expect(try await deletions(Self.volume(), imageSays: text, at: Self.over - 1).isEmpty)
+        let sent = try await deletions(Self.volume(), imageSays: text, at: Self.over)
+        #expect(sent.count == 1)
+        #expect(sent.first?["propagationPolicy"]?.string == "Foreground")
+        #expect(sent.first?["preconditions", "uid"]?.string == "v")
+        #expect(sent.first?["preconditions", "resourceVersion"]?.string == "9")
+        // A person prolonged it.
+        let longer = Self.volume(annotations: ["nacre.io/branch-expires": "2030-01-01T00:00:00Z"])
+        #expect(try await deletions(longer, imageSays: text, at: Self.over).isEmpty)
+        // Its image was never made.
+        #expect(try await deletions(Self.volume(), imageSays: nil, at: Self.over).count == 1)
+    }
+
+    @Test("What is not marked as that branch by object and image stays")
+    func unmarked() async throws {
+        let text = Self.mark.imageText
+        #expect(try await deletions(Self.volume(), imageSays: "", at: Self.over).isEmpty)
+        let other = BranchMark(name: "other", source: Self.source, claim: Self.claim, expires: Self.over)
+        #expect(try await deletions(Self.volume(), imageSays: other.imageText, at: Self.over).isEmpty)
+        #expect(try await deletions(Self.volume(policy: "Retain"), imageSays: text, at: Self.over).isEmpty)
+        let foreign = Self.volume(annotations: ["pv.kubernetes.io/provisioned-by": "other.io"])
+        #expect(try await deletions(foreign, imageSays: text, at: Self.over).isEmpty)
+        let vague = Self.volume(annotations: ["nacre.io/branch-expires": "soon"])
+        #expect(try await deletions(vague, imageSays: text, at: Self.over).isEmpty)
+        // Its label is on a volume whose image is another's.
+        let forged = Self.volume(handle: Self.source)
+        #expect(try await deletions(forged, imageSays: text, at: Self.over).isEmpty)
+    }
+
+    @Test("A branch's objects are its source's, with an image, a claim and a time of their own")
+    func objects() throws {
+        var options: [String: String] = [:]
+        options["schema"] = "1"
+        options["volumeHandle"] = Self.source
+        options["nodeSecretName"] = "ceph"
+        options["nodeSecretNamespace"] = "db"
+        options["clusterID"] = "lab"
+        options["pool"] = "rbd"
+        options["image"] = "csi-vol-00000000-0000-4000-8000-000000000001"
+        options["mountOptions"] = "noatime"
+        let attributes = String(decoding: JSONValue(options).bytes, as: UTF8.self)
+        let source = try #require(
+            PersistentVolume([
+                "metadata": [
+                    "name": "pvc-00000000-0000-4000-8000-000000000001", "uid": "s", "resourceVersion": "1",
+                    "annotations": [
+                        "pv.kubernetes.io/provisioned-by": "rbd.nacre.io",
+                        "nacre.io/volume-attributes": .string(attributes),
+                        "volume.kubernetes.io/provisioner-deletion-secret-name": "ceph",
+                        "volume.kubernetes.io/provisioner-deletion-secret-namespace": "db",
+                    ],
+                ],
+                "spec": [
+                    "persistentVolumeReclaimPolicy": "Retain", "storageClassName": "fast", "volumeMode": "Filesystem",
+                    "accessModes": ["ReadWriteOnce"], "capacity": ["storage": "1Gi"],
+                    "claimRef": ["namespace": "db", "name": "data", "uid": "u"],
+                    "local": [
+                        "path": "/run/nacre/node-agent/pvc-00000000-0000-4000-8000-000000000001/volume",
+                        "fsType": "xfs",
+                    ],
+                ],
+            ])
+        )
+        let identity = ClusterIdentity(server: "http://127.0.0.1:1", namespace: nil, fixed: ClusterIdentity.Parts())
+        let client = try KubernetesClient(identity, userAgent: "t")
+        let making = try BranchMaking(client, of: source, name: "review", into: "test", expires: Self.over)
+        #expect(making.mark == Self.mark)
+        let id = try VolumeID(parsing: "lab/rbd//csi-vol-\(making.mark.volume.dropFirst(4))")
+        let made = making.volume(id, sizeBytes: 1 << 30)
+        #expect(made["spec", "persistentVolumeReclaimPolicy"]?.string == "Delete")
+        #expect(made["spec", "claimRef"]?.stringMembers["namespace"] == "test")
+        #expect(made["spec", "claimRef", "uid"] == nil)
+        #expect(made["spec", "local", "path"]?.string == "/run/nacre/node-agent/\(making.mark.volume)/volume")
+        #expect(made["spec", "local", "fsType"]?.string == "xfs")
+        let text = try #require(made["metadata", "annotations", "nacre.io/volume-attributes"]?.string)
+        let own = try JSONValue(parsing: Array(text.utf8)).stringMembers
+        #expect(own["volumeHandle"] == "\(id)" && own["image"] == id.image && own["nodeSecretName"] == "ceph")
+        let metadata = (made["metadata"] ?? [:]).with("uid", "b").with("resourceVersion", "1")
+        let object = try #require(PersistentVolume(made.with("metadata", metadata)))
+        #expect(BranchMark(object) == making.mark)
+        #expect(VolumeObject.deletionSecret(in: object.details?.annotations ?? [:])?.name == "ceph")
+
+        let claim = making.claimObject(of: object)
+        #expect(claim["metadata", "ownerReferences"]?.elements.first?["uid"]?.string == "b")
+        #expect(claim["spec", "volumeName"]?.string == making.mark.volume)
+        #expect(claim["spec", "resources", "requests", "storage"]?.string == "1Gi")
+
+        let request = try making.request(
+            Credentials(userID: "u", userKey: Secret("k")),
+            cluster: "k",
+            sizeBytes: 1 << 30
+        )
+        #expect(request.source == .volume(Self.source))
+        #expect(request.parameters["image"] == nil && request.parameters["mountOptions"] == nil)
+        #expect(request.parameters[ImageMetadataKey.branch] == making.mark.imageText)
+        #expect(try VolumeParameters(request.parameters).trashRetention?.seconds == 0)
+        #expect(Self.mark.isOf(image: making.mark.imageText))
+    }
+}
