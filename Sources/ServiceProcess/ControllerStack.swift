@@ -8,11 +8,24 @@ package struct ControllerStack: Sendable {
     package let configuration: ClusterConfiguration
     package let connections: ClusterConnections
     package let purger: TrashPurger
+    package let flattener: CloneFlattener
     package let store: RBDImageStore
     package let operations: Operations
     package let service: VolumeService
 
-    package init(_ settings: ServiceSettings, observer: StepObserver?, logger: Logger) {
+    /// Assembles them.
+    ///
+    /// - Parameters:
+    ///   - settings: What the service was told.
+    ///   - longestLook: How long a call waits for a look at all objects of pools; a repetition must be able to join it.
+    ///   - observer: Learns of each step.
+    ///   - logger: For what goes wrong.
+    package init(
+        _ settings: ServiceSettings,
+        longestLook: Duration = .seconds(25),
+        observer: StepObserver?,
+        logger: Logger
+    ) {
         configuration = ClusterConfiguration(path: settings.configuration)
         connections = ClusterConnections(
             configuration: configuration,
@@ -35,13 +48,25 @@ package struct ControllerStack: Sendable {
             yieldingTo: operations,
             logger: logger
         )
+        flattener = CloneFlattener(
+            connections: ClusterConnections(
+                configuration: configuration,
+                threadsPerCluster: 1,
+                idleLimit: settings.idleLimit,
+                options: settings.cephOptions,
+                logger: logger
+            ),
+            logger: logger
+        )
         store = RBDImageStore(
             configuration: configuration,
             connections: connections,
             service: ServiceCredentials(directory: settings.secretDirectory),
             purger: purger,
             objectCalls: settings.usesLibrbdOnly ? .never : .onTestedReleases,
-            retention: settings.retention
+            retention: settings.retention,
+            longestLook: longestLook,
+            flattener: flattener
         )
         service = VolumeService(store: store, operations: operations, trial: MkfsTrial())
     }

@@ -38,7 +38,7 @@ package struct HealthReport: Sendable {
             for await found in group { parts += found }
         }
         // Users may be meant to see some pools only; nacre volume list tells of the others.
-        parts += stack.store.refusedPools.map { refused in
+        parts += stack.store.access.refusedPools.map { refused in
             Health.Part("cluster/\(refused.clusterID)/pool/\(refused.pool)", isWell: true, message: refused.message)
         }
         parts.append(operations)
@@ -52,8 +52,8 @@ package struct HealthReport: Sendable {
     }
 
     private func parts(ofCluster clusterID: String, _ deadline: ContinuousClock.Instant) async -> [Health.Part] {
-        let health = await stack.store.health(
-            ofCluster: clusterID,
+        let health = await stack.store.health.clusterHealth(
+            of: clusterID,
             operations: stack.operations,
             deadline: deadline
         )

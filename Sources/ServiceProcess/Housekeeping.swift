@@ -24,6 +24,7 @@ package struct Housekeeping: Service {
             var isStarting = true
             while !Task.isCancelled {
                 stack.connections.releaseIdle()
+                stack.flattener.releaseIdle()
                 stack.purger.wake()
                 let clusters = stack.configuration.clusters.map(\.clusterID)
                 trash.look(into: clusters)
@@ -35,6 +36,7 @@ package struct Housekeeping: Service {
             }
         }
         loop.rests()
+        stack.flattener.stop()
         await stack.purger.stop()
     }
 

@@ -80,7 +80,7 @@ package struct NodeStack: Sendable {
             standstill: { id, user in
                 // At once: a caller whose time is over waits no longer than for one of them.
                 async let reason = store.standstill(of: id, as: user)
-                async let users = store.otherUsers(of: id, as: user, than: nodeID)
+                async let users = store.holders.otherUsers(of: id, as: user, than: nodeID)
                 let known = await (reason, users)
                 return known.0 ?? known.1
             },

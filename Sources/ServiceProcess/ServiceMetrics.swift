@@ -8,6 +8,7 @@ package enum ServiceMetrics {
     package static func register(_ stack: ControllerStack, _ trash: TrashRounds, in registry: MetricsRegistry) {
         let connections = stack.connections
         let purger = stack.purger
+        let flattener = stack.flattener
         let gauges: [(name: String, help: String, read: @Sendable () -> Int)] = [
             ("nacre_ceph_connections", "Connections to Ceph.", { connections.descriptions.count }),
             (
@@ -42,6 +43,22 @@ package enum ServiceMetrics {
                 { purger.status.crashes }
             ),
             ("nacre_trash_kept", "Deleted images that are kept until their time.", { trash.kept }),
+            (
+                "nacre_kept_images", "Images of deleted volumes that are kept for their snapshots or clones.",
+                { trash.keptForSnapshots }
+            ),
+            (
+                "nacre_flatten_waiting", "Clones below too many others that wait to be flattened.",
+                { flattener.status.waiting }
+            ),
+            (
+                "nacre_flatten_objects_done", "Objects done of the clones that are being flattened.",
+                { Int(clamping: flattener.status.objectsDone) }
+            ),
+            (
+                "nacre_flatten_objects", "Objects in all of the clones that are being flattened.",
+                { Int(clamping: flattener.status.objectsInAll) }
+            ),
             (
                 "nacre_trash_unread", "Pools and users for which the trash could not be looked into.",
                 { trash.failures.count }

@@ -63,7 +63,7 @@ package final class TrashRounds: Sendable {
                     found.failures.append(error.message)
                 }
             }
-            found.users += store.callingUsers.filter { $0.clusterID.isExactly(clusterID) }
+            found.users += store.access.callingUsers.filter { $0.clusterID.isExactly(clusterID) }
             if !hasOwn, found.users.isEmpty {
                 found.absence =
                     "not looked into before the first call: the service has no user of its own (--secret-dir)"
@@ -98,7 +98,7 @@ package final class TrashRounds: Sendable {
         let users = await users(clusterID)
         var look = TrashLook()
         do throws(VolumeError) {
-            if !users.users.isEmpty { look = try await store.adoptTrash(ofCluster: clusterID, as: users.users) }
+            if !users.users.isEmpty { look = try await store.trash.adoptTrash(ofCluster: clusterID, as: users.users) }
         } catch {
             look.failures.append("cannot look into the trash of cluster '\(clusterID)': \(error.message)")
         }
@@ -108,6 +108,9 @@ package final class TrashRounds: Sendable {
 
     /// Images that are kept for a while yet.
     package var kept: Int { seen.withLock { $0.values.reduce(0) { $0 + $1.look.kept } } }
+
+    /// Images of deleted volumes that are kept for their snapshots or clones.
+    package var keptForSnapshots: Int { seen.withLock { $0.values.reduce(0) { $0 + $1.look.keptForSnapshots } } }
 
     /// Images of Nacre's form that somebody else moved to the trash.
     package var others: Int { seen.withLock { $0.values.reduce(0) { $0 + $1.look.others } } }
