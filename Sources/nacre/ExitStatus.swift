@@ -1,3 +1,4 @@
+import NodeAgent
 import Volumes
 
 /// The program's exit codes, after sysexits(3), so that scripts can tell a mistake from an unreachable cluster.
@@ -23,6 +24,18 @@ enum ExitStatus: Int32, Sendable, CaseIterable {
             case .canceled, .deadlineExceeded, .aborted, .unavailable: .tryAgain
             case .permissionDenied, .unauthenticated: .notPermitted
             case .unknown, .resourceExhausted, .failedPrecondition, .unimplemented, .internal, .dataLoss: .failed
+            }
+    }
+
+    /// The exit code for a cleanup that did not end well.
+    init(_ cause: CleanupFailure.Cause) {
+        self =
+            switch cause {
+            case .usage: .usage
+            case .notFound: .notFound
+            case .notPermitted: .notPermitted
+            case .tryAgain: .tryAgain
+            case .failed: .failed
             }
     }
 
@@ -64,6 +77,10 @@ struct CommandFailure: Error, CustomStringConvertible {
 
     init(_ error: VolumeError) {
         self.init(ExitStatus(error.code), error.message)
+    }
+
+    init(_ failure: CleanupFailure) {
+        self.init(ExitStatus(failure.cause), failure.message)
     }
 
     /// There is no cluster that could be asked.

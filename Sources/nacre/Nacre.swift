@@ -23,8 +23,9 @@ struct Nacre: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            VolumeCommand.self, NodeCommand.self, ControllerCommand.self, ServeCommand.self, VersionCommand.self,
-            ExitCodesCommand.self, ImageServerCommand.self, TrashRemoverCommand.self,
+            VolumeCommand.self, SnapshotCommand.self, BackupCommand.self, RecoverCommand.self, NodeCommand.self,
+            ControllerCommand.self, ServeCommand.self,
+            VersionCommand.self, ExitCodesCommand.self, ImageServerCommand.self, TrashRemoverCommand.self,
             PlaceGateCommand.self,
         ]
     )

@@ -103,7 +103,7 @@ struct LocalUsesTests: ~Copyable {
     func refusesGarbage() throws {
         try uses.begin(LocalUse(volumeID: "\(id)", kind: .mount, path: "/mnt/x"), of: id)
         try "{".write(
-            toFile: "\(root)/state/cli/\(LocalUses.name(of: id))/use.json",
+            toFile: "\(root)/state/cli/\(id.directoryName)/use.json",
             atomically: true,
             encoding: .utf8
         )

@@ -1,4 +1,5 @@
 import Testing
+import Timestamps
 import Volumes
 
 @testable import nacre
@@ -10,19 +11,6 @@ struct OutputTests {
     init() throws {
         let id = try VolumeID(clusterID: "a", pool: "rbd", namespace: "", image: "csi-vol-1")
         volume = Volume(id: id, capacityBytes: 3 << 29, context: ["pool": "rbd"])
-    }
-
-    @Test("A table's columns are as wide as their widest cell, and lines end without spaces")
-    func table() {
-        var table = Table("ID", "SIZE", "IMAGE")
-        table.rows = [["a/b//c", "1 GiB", "b/c"], ["x", "1000 bytes", "y"]]
-        #expect(
-            table.lines() == [
-                "ID      SIZE        IMAGE",
-                "a/b//c  1 GiB       b/c",
-                "x       1000 bytes  y",
-            ]
-        )
     }
 
     @Test("JSON has CSI's keys, sorted, with plain slashes")

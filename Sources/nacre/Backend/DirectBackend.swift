@@ -1,4 +1,5 @@
 import CephVolumes
+import ExactText
 import Secrets
 import Synchronization
 import Volumes
@@ -34,18 +35,20 @@ struct DirectBackend: VolumeBackend {
         return .noClusters(fault, isEmpty: configuration.fault == nil && configuration.entryFaults.isEmpty)
     }
 
-    func refusedPools() async -> [RefusedPool] { store.refusedPools }
+    func refusedPools() async -> [RefusedPool] { store.access.refusedPools }
 
     func absence(ofPool pool: String, deadline: ContinuousClock.Instant) async -> VolumeError? {
-        do throws(VolumeError) {
-            try await store.requirePool(pool)
+        let store = store
+        do {
+            try await answered(by: deadline) { try await store.access.requirePool(pool) }
             return nil
         } catch {
-            return error.code == .invalidArgument ? error : nil
+            guard let error = error as? VolumeError, error.code == .invalidArgument else { return nil }
+            return error
         }
     }
 
-    func absence(of pool: PoolAddress, deadline: ContinuousClock.Instant) async -> VolumeError? {
+    func absence(of pool: PoolAddress, deadline: ContinuousClock.Instant) async throws(VolumeError) -> VolumeError? {
         do throws(VolumeError) {
             _ = try await controller.capacity(
                 parameters: ["clusterID": pool.clusterID, "pool": pool.pool],
@@ -55,11 +58,21 @@ struct DirectBackend: VolumeBackend {
             )
             return nil
         } catch {
-            return error.code == .invalidArgument ? error : nil
+            guard error.code == .invalidArgument else { throw error }
+            return error
         }
     }
 
     var step: String? { operations.underWay.first?.progress.description ?? nodeSteps.phrase }
+
+    var silence: String? {
+        // Of what has its connection, or works in one pool, another cluster's monitors are no reason.
+        let waiting: [VolumeStep] = [.connecting, .listing, .readingCapacity]
+        let others = VolumeStep.allCases.filter { !waiting.contains($0) }
+        let now = operations.underWay.first?.progress.description ?? ""
+        guard !others.contains(where: { now.startsExactly(with: $0.phrase) }) else { return nil }
+        return store.health.silence
+    }
 
     func create(_ request: CreateVolumeRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> Volume {
         try await controller.createVolume(request, deadline: deadline)

@@ -18,18 +18,27 @@ enum DirectServices {
     /// Puts together both sides.
     ///
     /// Refused where a node service answers: two of them on one state directory would each undo the other's work.
-    static func node(_ options: ConnectionOptions, _ local: LocalOptions) async throws -> DirectBackend {
+    static func node(
+        _ options: ConnectionOptions,
+        _ local: LocalOptions,
+        _ budget: TimeBudget
+    ) async throws -> DirectBackend {
         let client = VolumeClient(socketPath: options.socket, pool: BlockingPool(threads: 1))
-        if (try? await client.call(CSI.Node.NodeGetInfo.self, EmptyMessage(), timeout: .seconds(5))) != nil {
+        let patience = budget.share(.seconds(5)) - .now
+        let info = try? await client.call(CSI.Node.NodeGetInfo.self, EmptyMessage(), timeout: patience, grace: .zero)
+        if info != nil {
             throw CommandFailure(
                 .usage,
                 "a node service runs on this machine, at '\(options.socket)'; let it do the work: leave out --direct"
             )
         }
         // A service may answer at another socket, and other commands do without one, too.
-        let lock = try await StateLock.forCommand(local.stateDir, until: .now + options.ceph.timeout.duration)
-        let name = KernelFile.firstLine("/proc/sys/kernel/hostname") ?? "localhost"
-        return try backend(options.ceph, serveArguments: ["--state-dir", local.stateDir], node: (name, lock))
+        let lock = try await StateLock.forCommand(local.stateDir, until: budget.deadline)
+        return try backend(
+            options.ceph,
+            serveArguments: ["--state-dir", local.stateDir],
+            node: (ThisMachine.name, lock)
+        )
     }
 
     private static func backend(
@@ -46,7 +55,8 @@ enum DirectServices {
         // What goes wrong is told by the command itself.
         var logger = Logger(label: "nacre", factory: MaskingLogHandler.init)
         logger.logLevel = .critical
-        let stack = ControllerStack(settings, observer: nil, logger: logger)
+        // A look that a repetition could join ends with this process: only the command's own time limit may end it.
+        let stack = ControllerStack(settings, longestLook: .seconds(365 * 86400), observer: nil, logger: logger)
         if let fault = stack.configuration.fault {
             let file = InputFile.fault(options.config)
             throw CommandFailure(

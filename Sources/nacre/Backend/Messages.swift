@@ -29,6 +29,36 @@ extension CSI.VolumeCapability {
     }
 }
 
+extension CSI.VolumeContentSource {
+    /// The source for the wire.
+    init(_ source: ContentSource) {
+        self.init()
+        switch source {
+        case .snapshot(let handle):
+            var message = CSI.SnapshotSource()
+            message.snapshotID = handle
+            snapshot = message
+        case .volume(let handle):
+            var message = CSI.VolumeSource()
+            message.volumeID = handle
+            volume = message
+        }
+    }
+}
+
+extension ContentSource {
+    /// Reads a source from the service's answer; `nil` if it names none.
+    init?(_ message: CSI.VolumeContentSource) {
+        if let snapshot = message.snapshot {
+            self = .snapshot(snapshot.snapshotID)
+        } else if let volume = message.volume {
+            self = .volume(volume.volumeID)
+        } else {
+            return nil
+        }
+    }
+}
+
 extension Credentials {
     /// The user for the wire, by ceph-csi's names.
     var secrets: [String: Secret] { ["userID": Secret(userID), "userKey": userKey] }
@@ -43,7 +73,8 @@ extension Volume {
                 id: try VolumeID(parsing: message.volumeID),
                 capacityBytes: UInt64(clamping: message.capacityBytes),
                 context: message.volumeContext.filter { facts.context[$0.key] == nil },
-                facts: facts
+                facts: facts,
+                source: message.contentSource.flatMap { ContentSource($0) }
             )
         } catch {
             throw VolumeError(.internal, "the service's answer cannot be read: \(error.message)")

@@ -20,7 +20,7 @@ actor ServiceHealth {
     private var asking: Task<[Part]?, Never>?
 
     /// The service gives itself five seconds.
-    private static let limit = Duration.seconds(6)
+    static let limit = Duration.seconds(6)
     /// What looks again and again hears of a change that soon.
     private static let age = Duration.seconds(5)
 

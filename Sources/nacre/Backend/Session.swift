@@ -4,7 +4,7 @@ import Volumes
 /// A running command: its backend, its time limit, and its progress output.
 struct Session: Sendable {
     let backend: any VolumeBackend
-    let timeout: Duration
+    let budget: TimeBudget
     let isDirect: Bool
     let isQuiet: Bool
     let format: OutputFormat
@@ -13,28 +13,34 @@ struct Session: Sendable {
 
     /// For what the cluster does.
     init(_ connection: ConnectionOptions, _ output: OutputOptions) async throws {
+        let budget = TimeBudget(connection.ceph.timeout.duration)
         self.init(
             try await connection.direct
-                ? DirectServices.controller(connection.ceph) : SocketBackend(path: connection.socket),
-            connection.ceph,
+                ? DirectServices.controller(connection.ceph) : SocketBackend(path: connection.socket, budget),
+            budget,
             output
         )
     }
 
     /// For what this machine does too.
     init(_ connection: ConnectionOptions, _ local: LocalOptions, _ output: OutputOptions) async throws {
+        let budget = TimeBudget(connection.ceph.timeout.duration)
         self.init(
             try await connection.direct
-                ? DirectServices.node(connection, local) : SocketBackend(path: connection.socket),
-            connection.ceph,
+                ? DirectServices.node(connection, local, budget) : SocketBackend(path: connection.socket, budget),
+            budget,
             output
         )
     }
 
     /// For a backend that is there.
     init(_ backend: any VolumeBackend, _ ceph: CephOptions, _ output: OutputOptions) {
+        self.init(backend, TimeBudget(ceph.timeout.duration), output)
+    }
+
+    private init(_ backend: any VolumeBackend, _ budget: TimeBudget, _ output: OutputOptions) {
         self.backend = backend
-        timeout = ceph.timeout.duration
+        self.budget = budget
         isDirect = backend is DirectBackend
         isQuiet = output.quiet
         format = output.output
@@ -57,12 +63,19 @@ struct Session: Sendable {
             isDirect
             ? "it stopped where it was, for no service does the work; the same command again goes on from there"
             : "the service goes on with it; the same command again waits for its end"
-        return try await Interruption.explained("interrupted while \(title): \(whatGoesOn); \(hint)") {
+        guard .now < budget.deadline else {
+            throw CommandFailure(
+                .tryAgain,
+                "\(title) was not begun, for what came before took the \(budget.limit.seconds) of --timeout; repeat the command, "
+                    + "or raise --timeout"
+            )
+        }
+        return try await Interruption.changing(title, "\(whatGoesOn); \(hint)") {
             try await during(title, body)
         }
     }
 
-    /// Runs calls with a deadline and shows progress if they take long; `title` is such as `creating volume 'x'`.
+    /// Runs calls until the command's deadline and shows progress if they take long; `title` is such as `creating volume 'x'`.
     func during<R: Sendable>(
         _ title: String,
         step: (@Sendable () -> String?)? = nil,
@@ -72,15 +85,18 @@ struct Session: Sendable {
         let line = ProgressLine(isQuiet: isQuiet, columns: terminal.errorColumns)
         return try await line.during(title, step: step ?? { backend.step }) {
             do {
-                return try await body(.now + timeout)
+                return try await body(budget.deadline)
             } catch let error as VolumeError where error.code == .deadlineExceeded && isDirect {
                 // The service continues after a deadline and says so; this process ends, and its work with it.
+                let step = backend.step ?? "waiting"
                 throw CommandFailure(
                     .tryAgain,
-                    "\(title) took longer than \(timeout.seconds): \(backend.step ?? "waiting"); look at the cluster, "
+                    "\(title) took longer than \(budget.limit.seconds): \(backend.silence ?? "\(step); look at the cluster"), "
                         + "then repeat the command or raise --timeout"
                 )
             } catch let error as VolumeError {
+                // Of a cluster that nobody was told of, nothing can be missing.
+                if error.code == .notFound, let lack = await backend.lackOfClusters() { throw lack }
                 throw VolumeError(error.code, wording.applied(to: error.message))
             }
         }

@@ -15,18 +15,24 @@ import Volumes
 struct SocketBackend: VolumeBackend {
     private let client: VolumeClient
     private let health: ServiceHealth
+    private let budget: TimeBudget
 
     /// The service knows the step, but a caller learns of it only at the end of the call.
     var step: String? { nil }
+
+    /// The service's own answer says so.
+    var silence: String? { nil }
 
     /// The service empties the trash by itself.
     var purgeStep: String? { nil }
 
     /// Finds out that there is a service.
     ///
-    /// - Parameter path: The socket's path.
+    /// - Parameters:
+    ///   - path: The socket's path.
+    ///   - budget: The time that the command has.
     /// - Throws: `CommandFailure` that says what is missing and what to use instead.
-    init(path: String) async throws {
+    init(path: String, _ budget: TimeBudget = TimeBudget(.seconds(60))) async throws {
         let pool = BlockingPool(threads: 2)
         let remedy = "start it ('nacre serve --socket \(path) …'), name another by --socket, or use --direct"
         let kind: FileKind?
@@ -48,7 +54,7 @@ struct SocketBackend: VolumeBackend {
                 path: CSI.Identity.Probe.path,
                 headers: [("Content-Type", "application/json")],
                 body: Array("{}".utf8),
-                timeout: .seconds(10)
+                timeout: budget.rest(.seconds(10)) - .now
             )
         } catch  where error.isNotReachable {
             throw CommandFailure(
@@ -56,15 +62,20 @@ struct SocketBackend: VolumeBackend {
                 "no service answers at '\(path)': \(error.reason); \(remedy)"
             )
         } catch {
-            throw CommandFailure(.tryAgain, error.description)
+            throw CommandFailure(
+                .tryAgain,
+                "the service at '\(path)' does not answer: \(error.description); see its log, and whether its process is stopped, "
+                    + "then repeat the command"
+            )
         }
+        self.budget = budget
         client = VolumeClient(socketPath: path, pool: pool)
         health = ServiceHealth(socket: path, HTTPClient(pool: pool))
     }
 
     /// As the service itself sees its config.json; that it does not say so in time is a fault too.
     func configurationFaults() async -> [String] {
-        let parts = await health.parts()
+        let parts = await healthParts()
         guard let part = parts.first(where: { $0.name == "configuration" })
         else { return ["the service does not say which clusters it can use"] }
         guard part.ok else { return [part.message] }
@@ -74,7 +85,7 @@ struct SocketBackend: VolumeBackend {
 
     /// As the service sees it.
     func lackOfClusters() async -> CommandFailure? {
-        let parts = await health.parts()
+        let parts = await healthParts()
         guard !parts.contains(where: { $0.name.startsExactly(with: "cluster/") }),
             let part = parts.first(where: { $0.name == "configuration" })
         else { return nil }
@@ -83,12 +94,17 @@ struct SocketBackend: VolumeBackend {
 
     /// As the service was refused them.
     func refusedPools() async -> [RefusedPool] {
-        await health.parts().compactMap { part in
+        await healthParts().compactMap { part in
             // cluster/CLUSTER/pool/POOL
             let words = part.name.parts(at: "/")
             guard words.count == 4, words[0].isExactly("cluster"), words[2].isExactly("pool") else { return nil }
             return RefusedPool(clusterID: words[1], pool: words[3], message: part.message)
         }
+    }
+
+    /// What it says of itself, where the command's time is not over before; a moment is left for that in any case.
+    private func healthParts() async -> [ServiceHealth.Part] {
+        await health.parts(until: max(budget.rest(ServiceHealth.limit), .now + .milliseconds(500)))
     }
 
     /// Asks for the room in such a pool of each cluster that the service knows.
@@ -97,23 +113,23 @@ struct SocketBackend: VolumeBackend {
             .filter { $0.count > 2 && $0[0].isExactly("cluster") }.map { $0[1] }
         var absences: [String] = []
         for cluster in Set(names.map(ExactText.init)).sorted().map(\.text) {
-            guard
-                let absence = await self.absence(of: PoolAddress(clusterID: cluster, pool: pool), deadline: deadline)
-            else { return nil }
+            let address = PoolAddress(clusterID: cluster, pool: pool)
+            guard let absence = try? await self.absence(of: address, deadline: deadline) else { return nil }
             absences.append(absence.message)
         }
         return absences.isEmpty ? nil : .invalid(absences.joined(separator: "; "))
     }
 
     /// Asks for the room there.
-    func absence(of pool: PoolAddress, deadline: ContinuousClock.Instant) async -> VolumeError? {
+    func absence(of pool: PoolAddress, deadline: ContinuousClock.Instant) async throws(VolumeError) -> VolumeError? {
         var message = CSI.Controller.GetCapacity.Request()
         message.parameters = ["clusterID": pool.clusterID, "pool": pool.pool]
         do throws(VolumeError) {
             _ = try await call(CSI.Controller.GetCapacity.self, message, deadline)
             return nil
         } catch {
-            return error.code == .invalidArgument ? error : nil
+            guard error.code == .invalidArgument else { throw error }
+            return error
         }
     }
 
@@ -135,6 +151,7 @@ struct SocketBackend: VolumeBackend {
         message.volumeCapabilities = request.capabilities.map { CSI.VolumeCapability($0) }
         message.parameters = request.parameters
         message.secrets = request.credentials.secrets
+        message.volumeContentSource = request.source.map { CSI.VolumeContentSource($0) }
         let answer = try await call(CSI.Controller.CreateVolume.self, message, deadline)
         return try Volume(answer.volume ?? CSI.Volume())
     }
@@ -203,7 +220,10 @@ struct SocketBackend: VolumeBackend {
         _ deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> Call.Response {
         do throws(ConnectError) {
-            return try await client.call(method, message, timeout: deadline - .now)
+            // The service's own words are to arrive in time.
+            let left = max(deadline - .now, .milliseconds(1))
+            let reserve = min(.milliseconds(500), left / 10)
+            return try await client.call(method, message, timeout: left - reserve, grace: reserve + .seconds(1))
         } catch {
             throw VolumeError(VolumeError.Code(error.code), error.message)
                 .lacking(error.resources.map { MissingPlace(key: $0) })

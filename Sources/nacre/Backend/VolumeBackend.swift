@@ -7,6 +7,9 @@ protocol VolumeBackend: Sendable {
     /// The present step in words; `nil` if it is unknown.
     var step: String? { get }
 
+    /// Which cluster has not answered yet, and what to do; `nil` if that is not known.
+    var silence: String? { get }
+
     /// The progress of `emptyTrash`; `nil` if it is unknown.
     var purgeStep: String? { get }
 
@@ -22,8 +25,10 @@ protocol VolumeBackend: Sendable {
     /// Why no cluster has a pool of that name, where all of them say so; `nil` if one has it, or does not answer.
     func absence(ofPool pool: String, deadline: ContinuousClock.Instant) async -> VolumeError?
 
-    /// Why there is no such cluster, or no such pool in it; `nil` if there is, or if that is not said.
-    func absence(of pool: PoolAddress, deadline: ContinuousClock.Instant) async -> VolumeError?
+    /// Why there is no such cluster, or no such pool in it; `nil` if there is.
+    ///
+    /// - Throws: `VolumeError` where that cannot be told.
+    func absence(of pool: PoolAddress, deadline: ContinuousClock.Instant) async throws(VolumeError) -> VolumeError?
 
     /// CSI: CreateVolume.
     func create(_ request: CreateVolumeRequest, deadline: ContinuousClock.Instant) async throws(VolumeError) -> Volume
@@ -47,6 +52,30 @@ protocol VolumeBackend: Sendable {
     /// CSI: DeleteVolume.
     func delete(
         _ volumeID: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError)
+
+    /// CSI: CreateSnapshot.
+    func createSnapshot(
+        _ request: CreateSnapshotRequest,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> Snapshot
+
+    /// CSI: ListSnapshots.
+    func snapshots(
+        of source: String?,
+        maximum: Int,
+        token: String,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> SnapshotPage
+
+    /// CSI: GetSnapshot.
+    func snapshot(_ handle: String, deadline: ContinuousClock.Instant) async throws(VolumeError) -> Snapshot
+
+    /// CSI: DeleteSnapshot.
+    func deleteSnapshot(
+        _ handle: String,
         credentials: Credentials,
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError)

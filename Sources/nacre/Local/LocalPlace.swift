@@ -27,13 +27,22 @@ extension Session {
 }
 
 extension LocalUses {
-    /// What to say of a volume that this machine has by a service with another state directory; `nil` if it has none so.
+    /// What to say of a volume that this machine has by another state directory; `nil` if it has none so.
     ///
     /// - Parameters:
     ///   - id: The volume, which is not here by what this state directory says.
     ///   - users: Who has it, by their nodes' names.
     /// - Returns: The clause, which ends in what to do.
-    func elsewhere(_ id: VolumeID, _ users: [String]) -> String? {
+    func noteElsewhere(_ id: VolumeID, _ users: [String]) -> String? {
+        if let other = elsewhere(id) {
+            guard other.volume.isSurely(id) else {
+                return
+                    "it may be \(other.words): that is an image of the same name, of the cluster with the fsid "
+                    + "'\(other.volume.id.clusterID.printable)'"
+            }
+            let hint = other.stateDirectory.map { ": name that by --state-dir \($0.shellWord)" } ?? ""
+            return "it is \(other.words)\(hint)"
+        }
         if let other = OtherService.stateDirectory(having: id, besides: stateDirectory) {
             return
                 "it is mapped on this very machine by a service with the state directory '\(other.printable)', and this "

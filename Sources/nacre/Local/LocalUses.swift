@@ -15,7 +15,7 @@ struct LocalUses: Sendable {
 
     /// The use of a volume; `nil` if there is none.
     func use(of id: VolumeID) throws -> LocalUse? {
-        try read(Self.name(of: id))
+        try read(id.directoryName)
     }
 
     /// The use at `path`; `nil` if there is none.
@@ -147,7 +147,7 @@ struct LocalUses: Sendable {
     /// The directory stays for `leave`: once it is gone, another command can make and lock a new one.
     func end(_ id: VolumeID) throws {
         try KernelFile.removeDirectory(stagingPath(of: id))
-        try KernelFile.removeDirectory("\(runDirectory)/cli/\(Self.name(of: id))")
+        try KernelFile.removeDirectory("\(runDirectory)/cli/\(id.directoryName)")
         try KernelFile.remove("\(directory(of: id))/use.json")
     }
 
@@ -155,14 +155,9 @@ struct LocalUses: Sendable {
     func stagingPath(of id: VolumeID) -> String { "\(directory(of: id))/staging" }
 
     /// Where the volume's device shows up.
-    func devicePath(of id: VolumeID) -> String { "\(runDirectory)/cli/\(Self.name(of: id))/device" }
+    func devicePath(of id: VolumeID) -> String { "\(runDirectory)/cli/\(id.directoryName)/device" }
 
-    /// The volume's directory name, from which its handle can be derived.
-    static func name(of id: VolumeID) -> String {
-        [id.clusterID, id.pool, id.namespace, id.image].joined(separator: "@")
-    }
-
-    private func directory(of id: VolumeID) -> String { "\(stateDirectory)/cli/\(Self.name(of: id))" }
+    private func directory(of id: VolumeID) -> String { "\(stateDirectory)/cli/\(id.directoryName)" }
 
     private func read(_ name: String) throws -> LocalUse? {
         let path = "\(stateDirectory)/cli/\(name)/use.json"

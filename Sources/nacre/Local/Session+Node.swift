@@ -24,6 +24,13 @@ extension Session {
             withExtendedLifetime(lock) {}
         }
         let present = try uses.use(of: id)
+        if present == nil, let other = uses.elsewhere(id), other.volume.isOfCommandLine {
+            throw CommandFailure(
+                .failed,
+                "cannot \(use.kind == .mount ? "mount" : "map") volume '\(use.title)': it is \(other.words); end that: "
+                    + other.end
+            )
+        }
         if present?.isSame(as: use) != true { try check() }
         try uses.begin(use, of: id)
         do {
@@ -34,6 +41,9 @@ extension Session {
             if !isTaken, (try? isStaged(id, in: uses)) == false { try? uses.end(id) }
             throw error
         } catch let error as VolumeError where error.code == .alreadyExists {
+            if let other = uses.surelyElsewhere(id) {
+                throw CommandFailure(.failed, "\(error.message): it is \(other.words); end that: \(other.end)")
+            }
             throw CommandFailure(.failed, "\(error.message): \(use.kind.opposite) \(use.title.shellWord)")
         }
     }
@@ -186,7 +196,7 @@ extension Session {
     ///
     /// - Throws: `CommandFailure` if it is a use of another kind, or another program's mount.
     func end(_ target: String, _ kind: LocalUse.Kind, in uses: LocalUses) async throws {
-        guard let found = try meant(target, in: uses) else { return try nothing(at: target, kind) }
+        guard let found = try meant(target, in: uses) else { return try nothing(at: target, kind, in: uses) }
         let id = try VolumeID(parsing: found.use.volumeID)
         let lock = try await locked(id, found.use.title, in: uses)
         defer {
@@ -195,7 +205,7 @@ extension Session {
         }
         // Another command may have ended it meanwhile, or begun another.
         guard let (use, path) = try meant(target, in: uses), use.volumeID.isExactly(found.use.volumeID) else {
-            return try nothing(at: target, kind)
+            return try nothing(at: target, kind, in: uses)
         }
         guard use.kind == kind else {
             let isMounted = use.kind == .mount
@@ -213,8 +223,15 @@ extension Session {
         try show(use, inUse: false)
     }
 
-    /// Says that there is nothing to end.
-    private func nothing(at target: String, _ kind: LocalUse.Kind) throws {
+    /// Says that there is nothing to end, or which state directory has it.
+    private func nothing(at target: String, _ kind: LocalUse.Kind, in uses: LocalUses) throws {
+        if let other = uses.elsewhere(meantBy: target) {
+            let deed = kind == .mount ? "unmounted" : "unmapped"
+            throw CommandFailure(
+                .failed,
+                "volume '\(other.title)' is \(other.words); nothing was \(deed); to end it: \(other.end)"
+            )
+        }
         if let path = LocalPath(argument: target)?.absolute, path.startsExactly(with: "/"), target.contains("/"),
             try MountTable.current().mount(at: path) != nil
         {

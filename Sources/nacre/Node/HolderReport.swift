@@ -1,4 +1,6 @@
 import CephVolumes
+import CommandNames
+import ExactText
 import RADOS
 import RBD
 import Volumes

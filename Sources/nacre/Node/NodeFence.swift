@@ -1,5 +1,6 @@
 import ArgumentParser
 import CephVolumes
+import ExactText
 import RBD
 import Volumes
 
@@ -32,16 +33,24 @@ struct NodeFence: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
+        try await Interruption.beforeAnything("'\(target)' was fenced") { try await work() }
+    }
+
+    private func work() async throws {
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
         let answers = try await session.during("reading who has which volume") { deadline in
-            await backend.store.holders(until: deadline)
+            try await answered(by: deadline) { await backend.store.holders.all(until: deadline) }
         }
         let (holders, missing) = Session.gathered(answers)
         await session.noteConfigurationFaults()
         let fence = Fence(of: target, among: holders)
         guard !fence.clients.isEmpty else {
             if let missing { throw missing }
+            if let lack = await backend.lackOfClusters() { throw lack }
+            if let fault = backend.configuration.shortcomings.first {
+                throw CommandFailure(.tryAgain, "cannot tell whether a client at '\(target)' has a volume: \(fault)")
+            }
             throw CommandFailure(
                 .notFound,
                 "no volume is with a client at '\(target)' or on a node of that name; see nacre node locks"
@@ -50,12 +59,12 @@ struct NodeFence: AsyncParsableCommand {
         if let missing { session.note("not everywhere was looked: \(missing.message)") }
         let plan = FenceReport.plan(fence)
         guard !confirmation.plan else { return try session.show(FenceReport(fence.clients), lines: plan) }
-        try session.confirm(confirmation, "fence '\(target)'", word: target, plan: plan)
+        try await session.confirm(confirmation, "fence '\(target)'", word: target, plan: plan)
         var fenced: [Fence.Client] = []
         var failure: (any Error)?
         do {
             try await session.changing("fencing '\(target)'", "see nacre node locks") { deadline in
-                let outcomes = await backend.store.fence(fence.clients, deadline: deadline)
+                let outcomes = await backend.store.holders.fence(fence.clients, deadline: deadline)
                 fenced = zip(fence.clients, outcomes).filter { (try? $1.get()) != nil }.map { $0.0 }
                 for outcome in outcomes { _ = try outcome.get() }
             }

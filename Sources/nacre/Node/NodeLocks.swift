@@ -29,7 +29,7 @@ struct NodeLocks: AsyncParsableCommand {
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
         let answers = try await session.during("reading who has which volume") { deadline in
-            await backend.store.holders(until: deadline)
+            try await answered(by: deadline) { await backend.store.holders.all(until: deadline) }
         }
         let (all, missing) = Session.gathered(answers)
         if all.isEmpty, missing == nil, let lack = await backend.lackOfClusters() { throw lack }

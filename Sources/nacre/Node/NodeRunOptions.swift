@@ -1,7 +1,7 @@
 import ArgumentParser
 import KubernetesAPI
 import Logging
-import Provisioner
+import NodeAgent
 
 /// What `nacre node run` is told beyond what `nacre serve` is.
 struct NodeRunOptions: ParsableArguments {
@@ -34,24 +34,19 @@ struct NodeRunOptions: ParsableArguments {
 }
 
 extension NodeRunOptions {
-    func client(_ logger: Logger) throws -> KubernetesClient? { try APIAccess.client(kubeconfig: kubeconfig, logger) }
-}
+    /// What the agent is told, beside the options that every service has.
+    func settings(_ serve: ServeOptions) -> AgentSettings {
+        AgentSettings(
+            driverName: serve.driverName,
+            stateDirectory: serve.stateDir,
+            secretDirectory: serve.secretDir,
+            kubeletDirectory: kubeletDir,
+            flexSocket: flexSocket
+        )
+    }
 
-/// How commands of a node come to the API server.
-enum APIAccess {
-    /// Who we are to the API server; nothing when this is no pod and no kubeconfig is given.
-    static func client(kubeconfig: String?, _ logger: Logger) throws -> KubernetesClient? {
-        let identity: ClusterIdentity?
-        do throws(IdentityError) {
-            if let kubeconfig {
-                identity = try ClusterIdentity.kubeconfig(at: kubeconfig, context: nil, allowsInsecure: false)
-            } else {
-                identity = try ClusterIdentity.inCluster(environment: Environment.value)
-            }
-        } catch {
-            throw CommandFailure(kubeconfig.flatMap { InputFile.fault($0)?.status } ?? .usage, error.description)
-        }
-        guard let identity else { return nil }
-        return try KubernetesClient(identity, userAgent: "nacre/\(Nacre.version)", warnings: ServerWarnings(logger))
+    /// `nil` when this is no pod and no kubeconfig is given.
+    func client(_ logger: Logger) throws -> KubernetesClient? {
+        try ClusterAccess(kubeconfig: kubeconfig).foundClient(logger)
     }
 }

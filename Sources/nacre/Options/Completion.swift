@@ -15,13 +15,22 @@ enum Completion {
         listed(by: words).map { $0.facts.name ?? $0.id.imageSpec }
     }
 
+    /// Snapshots by their names.
+    static let snapshots = CompletionKind.custom { words, _, _ in
+        first {
+            guard let backend = await backend(by: words) else { return [] }
+            let page = try? await backend.snapshots(of: nil, maximum: 1000, token: "", deadline: .now + .seconds(2))
+            return (page?.snapshots ?? []).map(\.title)
+        }
+    }
+
     /// Deleted volumes that can be had back, by their names.
     static let deletedVolumes = CompletionKind.custom { words, _, _ in
         first {
             guard let credentials = try? connection(by: words).ceph.credentials(), let store = store(by: words) else {
                 return []
             }
-            let answers = try? await store.deletedVolumes(
+            let answers = try? await store.trash.deletedVolumes(
                 clusterID: value(of: "--cluster", in: words),
                 pool: value(of: "--pool", in: words),
                 credentials: credentials
@@ -35,7 +44,7 @@ enum Completion {
     /// Nodes and clients that have a volume.
     static let holders = CompletionKind.custom { words, _, _ in
         first {
-            let (holders, _) = Session.gathered(await store(by: words)?.holders() ?? [])
+            let (holders, _) = Session.gathered(await store(by: words)?.holders.all() ?? [])
             return Set(holders.compactMap(\.node)).sorted() + Set(holders.map(\.client.address)).sorted()
         }
     }
@@ -44,7 +53,7 @@ enum Completion {
     static let fenced = CompletionKind.custom { words, _, _ in
         first {
             guard let store = store(by: words) else { return [] }
-            return Set(Session.gathered(await store.blocklists()).found.map(\.address)).sorted()
+            return Set(Session.gathered(await store.holders.blocklists()).found.map(\.address)).sorted()
         }
     }
 
@@ -57,7 +66,7 @@ enum Completion {
     /// The pools of the clusters; without a Ceph user, the pools that have volumes.
     static let pools = CompletionKind.custom { words, _, _ in
         first {
-            guard let pools = try? await store(by: words)?.poolNames() else {
+            guard let pools = try? await store(by: words)?.access.poolNames() else {
                 return Set(await volumes(by: words).map(\.id.pool)).sorted()
             }
             return pools
@@ -86,12 +95,19 @@ enum Completion {
 
     /// The volumes, found with the options of the command line so far.
     private static func volumes(by words: [String]) async -> [Volume] {
-        guard let connection = try? connection(by: words) else { return [] }
-        let backend: (any VolumeBackend)? =
-            connection.direct
-            ? try? DirectServices.controller(connection.ceph) : try? await SocketBackend(path: connection.socket)
-        let page = try? await backend?.list(maxEntries: 1000, startingToken: "", deadline: .now + .seconds(2))
+        let page = try? await backend(by: words)?.list(
+            maxEntries: 1000,
+            startingToken: "",
+            deadline: .now + .seconds(2)
+        )
         return page?.volumes ?? []
+    }
+
+    /// What answers, by the options of the command line so far.
+    private static func backend(by words: [String]) async -> (any VolumeBackend)? {
+        guard let connection = try? connection(by: words) else { return nil }
+        return connection.direct
+            ? try? DirectServices.controller(connection.ceph) : try? await SocketBackend(path: connection.socket)
     }
 
     /// What `body` finds in two seconds.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Blocking
 import CommandNames
 import ExactText
 
@@ -27,12 +28,13 @@ extension Session {
     ///   - word: What is to be typed.
     ///   - plan: The deed, a line each.
     /// - Throws: `CommandFailure` if no person can be asked, or the answer differs.
-    func confirm(_ options: ConfirmationOptions, _ deed: String, word: String, plan: [String]) throws {
+    func confirm(_ options: ConfirmationOptions, _ deed: String, word: String, plan: [String]) async throws {
         guard !options.yes else { return }
         let agreement = Agreement(to: deed, typing: word, instead: "add --yes")
         guard terminal.isInteractive else { throw CommandFailure(.usage, agreement.unasked) }
         Terminal.say(agreement.question(plan))
-        let typed = readLine() ?? ""
+        // On a thread of its own: on the only one of a small machine it would keep Ctrl-C from being heard.
+        let typed = await budget.pausing { await BlockingPool(threads: 1).run { readLine() } } ?? ""
         guard Self.words(typed) == Self.words(word) else {
             throw CommandFailure(.failed, agreement.denied("that was not '\(word)'"))
         }

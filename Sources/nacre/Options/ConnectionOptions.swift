@@ -43,7 +43,7 @@ struct CephOptions: ParsableArguments {
     var givenSecretDir: String?
 
     @Option(
-        help: "How long to wait: 60s, 5m, 1h; the service goes on, and the same command again joins it.",
+        help: "How long the command may take: 60s, 5m, 1h; the service goes on, and the same command again joins it.",
         transform: timeLimit
     )
     var timeout = TimeLimit(seconds: 60)

@@ -1,3 +1,4 @@
+import Timestamps
 import Volumes
 
 extension UInt64 {
@@ -17,27 +18,11 @@ extension UInt64 {
     }
 }
 
-/// How long ago something was, in one unit, as kubectl writes it: `45s`, `17m`, `5h`, `12d`.
-struct Age: Equatable, CustomStringConvertible {
-    let description: String
-
-    /// - Parameters:
-    ///   - past: Seconds since 1970; `nil` if unknown.
-    ///   - now: Seconds since 1970.
-    init(of past: Int64?, at now: Int64 = ThisMachine.now) {
-        guard let past else {
-            description = "-"
-            return
-        }
-        let seconds = max(0, now - past)
-        description =
-            switch seconds {
-            case ..<120: "\(seconds)s"
-            case ..<7200: "\(seconds / 60)m"
-            case ..<172_800: "\(seconds / 3600)h"
-            default: "\(seconds / 86_400)d"
-            }
-    }
+extension Age {
+    /// How long ago something was.
+    ///
+    /// - Parameter past: Seconds since 1970; `nil` if unknown.
+    init(of past: Int64?) { self.init(of: past, at: ThisMachine.now) }
 }
 
 extension UInt64 {
@@ -51,15 +36,5 @@ extension UInt64 {
             return tenth == 0 ? "\(whole)\(unit)" : "\(whole).\(tenth)\(unit)"
         }
         return "\(self)B"
-    }
-}
-
-extension String {
-    /// Whether it holds characters that would break a line, or turn it round.
-    var isOddlyWritten: Bool { unicodeScalars.contains { $0.isControl || $0.isDirectional } }
-
-    /// The text without characters that would break a table's line, or turn it round.
-    var onOneLine: String {
-        String(String.UnicodeScalarView(unicodeScalars.map { $0.isControl || $0.isDirectional ? "?" : $0 }))
     }
 }

@@ -1,6 +1,9 @@
+import Blocking
 import FoundationEssentials
 import JSON
+import LinuxKernel
 import RBD
+import Timestamps
 import Volumes
 import YAML
 
@@ -52,6 +55,8 @@ struct VolumeReport: Encodable, Equatable {
     var created: String?
     var usedBy: [User]
     var mounted: FileSystem?
+    /// The handle of the snapshot or the volume that it was made from.
+    var source: String?
     var volumeContext: [String: String]?
     var volumeCondition: Condition?
 
@@ -65,9 +70,10 @@ struct VolumeReport: Encodable, Equatable {
         capacityBytes = volume.capacityBytes
         fileSystem = volume.facts.fileSystem
         claim = volume.facts.claim
-        created = volume.facts.createdAt.map { HolderRecord.time($0) }
+        created = volume.facts.createdAt.map { Timestamp.text(.seconds($0)) }
         age = Age(of: volume.facts.createdAt)
         usedBy = Self.users(volume.facts.users, use)
+        source = volume.source?.handle
         volumeContext = volume.context.isEmpty ? nil : volume.context
         volumeCondition = condition.map { Condition(abnormal: $0.isAbnormal, message: $0.message) }
     }
@@ -77,7 +83,7 @@ struct VolumeReport: Encodable, Equatable {
 
     private enum CodingKeys: CodingKey {
         case volumeId, name, clusterID, pool, namespace, image, capacityBytes, fileSystem, claim, created, usedBy
-        case mounted, volumeContext, volumeCondition
+        case mounted, source, volumeContext, volumeCondition
     }
 
     /// The nodes are read from Ceph; the path is known for `nacre volume map` and `mount` on this machine.
@@ -128,5 +134,20 @@ extension OutputFormat {
         case .json: return String(decoding: try encoder.encode(value), as: UTF8.self)
         case .yaml: return String(try JSONValue(parsing: Array(encoder.encode(value))).yaml.dropLast())
         }
+    }
+}
+
+extension VolumeReport.FileSystem {
+    /// Asks the kernel, for no longer than until a deadline: a device whose server is stopped does not answer.
+    init(at path: String, until deadline: ContinuousClock.Instant) async throws {
+        let usage = try await answered(by: deadline) {
+            try await BlockingPool(threads: 1).run { () throws(KernelError) in try FileSystemUsage(of: path) }
+        }
+        self.init(
+            path: path,
+            totalBytes: usage.totalBytes,
+            usedBytes: usage.totalBytes - usage.freeBytes,
+            availableBytes: usage.availableBytes
+        )
     }
 }

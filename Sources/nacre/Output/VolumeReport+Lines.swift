@@ -1,3 +1,5 @@
+import CommandNames
+import ExactText
 import Volumes
 
 extension VolumeReport {
@@ -9,12 +11,13 @@ extension VolumeReport {
         }
         let lines: [(heading: String, value: String?)] = [
             ("NAME", name),
-            ("SIZE", capacityBytes.asWritten),
+            ("SIZE", sizeText),
             ("FILE SYSTEM", fileSystemText),
             ("USED BY", usedBy.isEmpty ? nil : usedBy.map(\.text).joined(separator: ",")),
             ("POOL", place),
             ("CLAIM", claim),
             ("CREATED", created),
+            ("MADE FROM", source),
             ("CONDITION", condition),
             ("IMAGE", "\(place)/\(image)"),
             ("VOLUME ID", volumeId),
@@ -37,7 +40,7 @@ extension VolumeReport {
         table.rows = reports.map { report in
             let row = [
                 // An image of another program has no volume name; its image name is used.
-                (report.name ?? report.image).onOneLine, report.capacityBytes.asWritten, report.usersText,
+                (report.name ?? report.image).onOneLine, report.sizeText, report.usersText,
                 report.place, "\(report.age)",
             ]
             return isWide ? row + [report.fileSystem ?? "-", report.claim ?? "-", report.volumeId] : row
@@ -47,6 +50,9 @@ extension VolumeReport {
 
     /// The pool, and the RADOS namespace if there is one.
     private var place: String { namespace.isEmpty ? pool : "\(pool)/\(namespace)" }
+
+    /// Nobody knows the size of an image that has lost its header or its name, or was never finished.
+    private var sizeText: String { capacityBytes == 0 ? "unknown" : capacityBytes.asWritten }
 
     private var usersText: String { usedBy.isEmpty ? "-" : usedBy.map(\.shortText).joined(separator: ",") }
 

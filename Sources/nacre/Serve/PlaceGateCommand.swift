@@ -5,14 +5,8 @@ import PlaceGate
 
 /// The process behind the paths of volumes for kubelet; started by the node's agent, not by hand.
 struct PlaceGateCommand: ParsableCommand {
-    static let name = "place-gate"
-    /// The line that it says once it serves.
-    static let ready = "ready"
-    /// What stands before its number in the lock.
-    static let owner = "process "
-
     static let configuration = CommandConfiguration(
-        commandName: name,
+        commandName: PlaceGate.word,
         abstract: "Let kubelet wait for volumes; started by the node's agent.",
         shouldDisplay: false
     )
@@ -33,12 +27,12 @@ struct PlaceGateCommand: ParsableCommand {
         do throws(KernelError) {
             // An agent that looks has it for a moment.
             var lock: FileLock?
-            try Waiting.wait(.seconds(5), "flock", Self.lock(path)) { () throws(KernelError) in
-                lock = try FileLock.tryTake(Self.lock(path), for: "\(Self.owner)\(getpid())")
+            try Waiting.wait(.seconds(5), "flock", PlaceGate.lock(path)) { () throws(KernelError) in
+                lock = try FileLock.tryTake(PlaceGate.lock(path), for: "\(PlaceGate.owner)\(getpid())")
                 return lock != nil
             }
             try PlaceGate(to: places).serve(at: path) {
-                _ = try? OwnedDescriptor(adopting: dup(1), subject: "pipe").writeAll(Array("\(Self.ready)\n".utf8))
+                _ = try? OwnedDescriptor(adopting: dup(1), subject: "pipe").writeAll(Array("\(PlaceGate.ready)\n".utf8))
                 for output in [CInt(1), 2] { dup2(0, output) }
             }
             withExtendedLifetime(lock) {}
@@ -46,7 +40,4 @@ struct PlaceGateCommand: ParsableCommand {
             throw CommandFailure(.failed, "cannot let kubelet wait for volumes at '\(path)': \(error)")
         }
     }
-
-    /// The file whose lock says that a gate is there.
-    static func lock(_ path: String) -> String { "\(path).lock" }
 }

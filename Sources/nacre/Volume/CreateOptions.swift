@@ -128,8 +128,9 @@ struct CreateOptions: ParsableArguments {
             )
     }
 
-    /// The StorageClass' parameters; the cluster comes from `config` if none is named.
-    func parameters(config: String) throws -> [String: String] {
+    /// The StorageClass' parameters; the cluster comes from `config` if none is named, and both it and the pool from the
+    /// source of a volume that has one.
+    func parameters(config: String, ofSource source: PoolAddress? = nil) throws -> [String: String] {
         var parameters: [String: String] = [:]
         for pair in pairs {
             let parts = pair.parts(at: "=", most: 1)
@@ -142,6 +143,10 @@ struct CreateOptions: ParsableArguments {
             guard parameters.updateValue(value, forKey: key) == nil else {
                 throw CommandFailure(.usage, "\(flag) and --parameter \(key) say the same; drop one")
             }
+        }
+        if let source {
+            if parameters["pool"] == nil { parameters["pool"] = source.pool }
+            if parameters["clusterID"] == nil { parameters["clusterID"] = source.clusterID }
         }
         guard parameters["pool"] != nil else {
             throw CommandFailure(.usage, "the RBD pool is missing; name it by --pool")

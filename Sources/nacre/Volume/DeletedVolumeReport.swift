@@ -1,6 +1,9 @@
 import CephVolumes
+import CommandNames
+import ExactText
 import Provisioner
 import RBD
+import Timestamps
 import Volumes
 
 /// A deleted volume, for the table and for scripts.
@@ -31,8 +34,8 @@ struct DeletedVolumeReport: Encodable {
         volumeId = "\(found.id)"
         name = found.metadata[ImageMetadataKey.requestName]
         imageId = found.deleted?.imageID
-        deletedAt = found.deleted.map { HolderRecord.time($0.deletedAt.components.seconds) }
-        keptUntil = found.deleted.map { HolderRecord.time($0.keptUntil.components.seconds) }
+        deletedAt = found.deleted.map { Timestamp.text($0.deletedAt) }
+        keptUntil = found.deleted.map { Timestamp.text($0.keptUntil) }
         claim = objects?.claimName.description
         persistentVolume = objects?.name
     }

@@ -16,7 +16,7 @@ struct VolumeCommand: ParsableCommand {
             """,
         subcommands: [
             VolumeCreate.self, VolumeList.self, VolumeShow.self, VolumeExpand.self, VolumeDelete.self,
-            VolumeUndelete.self,
+            VolumeUndelete.self, VolumeBranch.self,
             VolumeMap.self, VolumeUnmap.self, VolumeMount.self, VolumeUnmount.self,
         ]
     )

@@ -18,17 +18,33 @@ struct VolumeCreate: AsyncParsableCommand {
               nacre volume create wal --pool replicapool --size 20Gi --block
               nacre volume create logs --cluster ceph-a --pool meta --data-pool ec42
               nacre volume create one --pool rbd --parameter mkfsOptions=-m1
+              nacre volume create data-old --from-snapshot before-upgrade
+              nacre volume create data-copy --from-volume data --size 20GiB
             """
     )
 
     @Argument(help: "The volume's name, 1 to 128 bytes.")
     var name: String
 
+    @Option(
+        help: """
+            The snapshot to make it from, as nacre snapshot show takes it: the volume has what the source had, and its size \
+            at least. Cluster and pool are the source's unless they are given.
+            """
+    )
+    var fromSnapshot: SnapshotName?
+
+    @Option(help: "The volume to make it from, as it is now: a copy that costs no copying.")
+    var fromVolume: VolumeName?
+
     @OptionGroup(title: "Volume") var properties: CreateOptions
     @OptionGroup(title: "Connection") var connection: ConnectionOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     mutating func validate() throws {
+        guard fromSnapshot == nil || fromVolume == nil else {
+            throw ValidationError("--from-snapshot and --from-volume exclude each other")
+        }
         guard !name.isEmpty else { throw ValidationError("the volume's name is empty") }
         guard !name.holdsDirectionalCharacters else {
             throw ValidationError(
@@ -38,15 +54,23 @@ struct VolumeCreate: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let parameters = try properties.parameters(config: connection.config)
+        try await Interruption.beforeAnything("volume '\(name)' was created") { try await work() }
+    }
+
+    private func work() async throws {
+        if fromSnapshot == nil, fromVolume == nil { _ = try properties.parameters(config: connection.config) }
+        let credentials = try connection.credentials()
+        let session = try await Session(connection, output)
+        let (source, place) = try await source(session)
+        let parameters = try properties.parameters(config: connection.config, ofSource: place)
         let request = CreateVolumeRequest(
             name: name,
             range: try properties.range,
             capabilities: [properties.capability],
             parameters: parameters,
-            credentials: try connection.credentials()
+            credentials: credentials,
+            source: source
         )
-        let session = try await Session(connection, output)
         let wasThere = try await isThere(parameters, session)
         var volume = try await session.changing("creating volume '\(name)'", "see nacre volume show \(name.shellWord)")
         {
@@ -68,6 +92,17 @@ struct VolumeCreate: AsyncParsableCommand {
                     + "no less"
             )
         }
+    }
+
+    /// What it is made from, and where that lies.
+    private func source(_ session: Session) async throws -> (ContentSource?, PoolAddress?) {
+        if let fromSnapshot {
+            let id = try await session.snapshot(fromSnapshot).id
+            return (.snapshot("\(id)"), PoolAddress(clusterID: id.clusterID, pool: id.pool))
+        }
+        guard let fromVolume else { return (nil, nil) }
+        let id = try await session.volume(fromVolume)
+        return (.volume("\(id)"), PoolAddress(clusterID: id.clusterID, pool: id.pool))
     }
 
     /// What a volume that was found has, and was not asked for: it stays.
@@ -102,7 +137,7 @@ struct VolumeCreate: AsyncParsableCommand {
         else { return false }
         // If the cluster is slow, the time is left for the create.
         return try await session.during("looking for volume '\(name)'") { _ in
-            let status = try? await session.backend.status(of: "\(id)", deadline: .now + .seconds(3))
+            let status = try? await session.backend.status(of: "\(id)", deadline: session.budget.share(.seconds(3)))
             return status.map { $0.volume.capacityBytes > 0 } ?? false
         }
     }

@@ -1,6 +1,8 @@
 import ArgumentParser
 import ExactText
+import NodeVolumes
 import Secrets
+import Timestamps
 import Volumes
 
 /// `nacre volume delete`.
@@ -31,6 +33,10 @@ struct VolumeDelete: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
+        try await Interruption.beforeAnything("volume '\(volume)' was deleted") { try await work() }
+    }
+
+    private func work() async throws {
         let credentials = try connection.credentials()
         let session = try await Session(connection, output)
         guard let id = try await session.find(volume, everywhere: true) else {
@@ -43,8 +49,10 @@ struct VolumeDelete: AsyncParsableCommand {
             return try end(session, DeletionReport(volumeId: "\(volume)", deleted: false), hint)
         }
         guard let status = try await session.present(id) else {
-            try await refuseMissingPlace(of: id, credentials, session)
-            return try end(session, DeletionReport(volumeId: "\(id)", deleted: false), "it may be gone already")
+            try await refuseMissingPlace(of: id, session)
+            var hint = "it may be gone already"
+            if !id.namespace.isEmpty { hint += ", or config.json names another RADOS namespace than '\(id.namespace)'" }
+            return try end(session, DeletionReport(volumeId: "\(id)", deleted: false), hint)
         }
         let name = status.volume.facts.name ?? id.image
         session.wording.call(id, session.wording.name(of: id) == "\(id)" ? name : session.wording.name(of: id))
@@ -65,7 +73,10 @@ struct VolumeDelete: AsyncParsableCommand {
             }
             return try session.show(report, lines: plan)
         }
-        try session.confirm(confirmation, "delete volume '\(name)'", word: name, plan: plan)
+        if let other = local.uses.elsewhere(id), other.volume.isOfCommandLine {
+            throw CommandFailure(.failed, "volume '\(name)' is \(other.words); end that: \(other.end)")
+        }
+        try await session.confirm(confirmation, "delete volume '\(name)'", word: name, plan: plan)
         try await session.changing("deleting volume '\(name)'", "see nacre volume list") {
             try await session.backend.delete("\(id)", credentials: credentials, deadline: $0)
         }
@@ -85,31 +96,28 @@ struct VolumeDelete: AsyncParsableCommand {
 
     /// Throws if a volume may be there all the same, because its cluster or its pool has another name by now.
     ///
-    /// The delete itself tells best. Without a person's word for it, it is not called: somebody may make the volume just now.
-    private func refuseMissingPlace(
-        of id: VolumeID,
-        _ credentials: Credentials,
-        _ session: Session
-    ) async throws {
-        let what = "cannot tell whether there is a volume '\(volume)'"
+    /// The delete is not called for it: somebody may make the volume just now, and would lose it while it is said that
+    /// nothing was deleted.
+    private func refuseMissingPlace(of id: VolumeID, _ session: Session) async throws {
         try await session.during("looking for the place of volume '\(volume)'") { deadline in
+            let place = PoolAddress(clusterID: id.clusterID, pool: id.pool)
+            let absence: VolumeError?
             do throws(VolumeError) {
-                guard !confirmation.yes else {
-                    return try await session.backend.delete("\(id)", credentials: credentials, deadline: deadline)
-                }
-                if let absence = await session.backend.absence(
-                    of: PoolAddress(clusterID: id.clusterID, pool: id.pool),
-                    deadline: deadline
-                ) {
-                    throw absence
-                }
+                absence = try await session.backend.absence(of: place, deadline: deadline)
             } catch {
-                guard error.code == .invalidArgument else { throw error }
-                throw VolumeError(
-                    .invalidArgument,
-                    "\(what): \(error.message); if that was renamed, name the volume by it"
+                // A success would say that it is gone.
+                guard error.code != .deadlineExceeded || !session.isDirect else { throw error }
+                throw CommandFailure(
+                    .tryAgain,
+                    "cannot tell whether there is a volume '\(volume)': \(error.message)"
                 )
             }
+            guard let absence else { return }
+            throw VolumeError(
+                .invalidArgument,
+                "cannot tell whether there is a volume '\(volume)': \(absence.message); if that was renamed, name the volume "
+                    + "by it"
+            )
         }
     }
 
@@ -125,7 +133,7 @@ struct VolumeDelete: AsyncParsableCommand {
     /// Nothing was to be done.
     private func end(_ session: Session, _ report: DeletionReport, _ hint: String) throws {
         try session.show(report, lines: [])
-        session.note("there is no volume '\(volume)', so nothing was deleted; \(hint)")
+        session.note("there was no volume '\(volume)' when it was looked for, so nothing was deleted; \(hint)")
     }
 }
 

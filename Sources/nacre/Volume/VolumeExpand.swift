@@ -1,6 +1,8 @@
 import ArgumentParser
+import Blocking
 import ExactText
 import LinuxKernel
+import NodeVolumes
 import Volumes
 
 /// `nacre volume expand`.
@@ -38,6 +40,10 @@ struct VolumeExpand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        try await Interruption.beforeAnything("volume '\(volume)' was grown") { try await work() }
+    }
+
+    private func work() async throws {
         let credentials = try connection.credentials()
         let range = try CapacityRange(requiredBytes: Int64(clamping: size.bytes), limitBytes: 0)
         let session = try await self.session()
@@ -46,9 +52,13 @@ struct VolumeExpand: AsyncParsableCommand {
         let place = try await self.place(of: id, session)
         // If the cluster is slow, the time is left for the expansion.
         let before = try await session.during("reading volume '\(name)'") { _ in
-            try? await session.backend.status(of: "\(id)", deadline: .now + .seconds(3)).volume.capacityBytes
+            try? await session.backend.status(of: "\(id)", deadline: session.budget.share(.seconds(3))).volume
         }
-        if let place { try await check(id, at: place, session) }
+        if let place {
+            try await check(id, at: place, session)
+        } else if let other = local.uses.surelyElsewhere(id) {
+            try await prove(id, at: other, before, session)
+        }
         let title = "growing volume '\(name)'"
         var grown = try await session.changing(title, "see nacre volume show \(name.shellWord)") { deadline in
             let request = ExpandVolumeRequest(
@@ -59,8 +69,15 @@ struct VolumeExpand: AsyncParsableCommand {
             )
             return try await session.backend.expand(request, deadline: deadline)
         }
+        var hasFollowed = place != nil
         if let place {
-            grown = try await grow(id, at: place, range, grown, session)
+            let image = grown
+            do {
+                grown = try await grow(id, at: place, range, grown, session)
+            } catch let error as VolumeError where NodeExpandRequest.isLater(error) {
+                hasFollowed = false
+                session.warn(Self.half(name, at: place, image, .failed, error.message).message)
+            }
         }
         let report = ExpansionReport(
             volumeId: "\(id)",
@@ -68,13 +85,17 @@ struct VolumeExpand: AsyncParsableCommand {
             nodeExpansionRequired: grown.nodeExpansionRequired
         )
         let at =
-            place.map { $0.isBlock ? ", its device \($0.path), too" : ", its file system at \($0.path), too" } ?? ""
+            !hasFollowed
+            ? ""
+            : place.map { $0.isBlock ? ", its device \($0.path), too" : ", its file system at \($0.path), too" } ?? ""
         try session.show(report, lines: output.quiet ? [] : ["\(name) has \(grown.capacityBytes.asWritten)\(at)"])
-        if let before, before >= size.wholeBytes {
+        if let before = before?.capacityBytes, before >= size.wholeBytes {
             let isMore = before > size.wholeBytes ? ", more than \(size.bytes.asWritten), and no volume shrinks" : ""
             session.note("its image had \(before.asWritten) already\(isMore)")
         }
-        if grown.nodeExpansionRequired { try await tellWhatIsLeft(id, name, grown.capacityBytes, session) }
+        if place == nil, grown.nodeExpansionRequired {
+            try await tellWhatIsLeft(id, name, grown.capacityBytes, session)
+        }
     }
 
     /// Includes the node service, if the volume may be on this machine.
@@ -124,7 +145,10 @@ struct VolumeExpand: AsyncParsableCommand {
             _ = try await session.changing(
                 "looking at what is at '\(place.path)'",
                 "see nacre volume show \(name.shellWord)"
-            ) { try await session.backend.expandOnNode(request, deadline: $0) }
+            ) { _ in
+                // A file system that hangs must not keep the image from growing.
+                try await session.backend.expandOnNode(request, deadline: session.budget.share(.seconds(20)))
+            }
         } catch let error as VolumeError
             where error.code == .failedPrecondition && !error.message.contains(NodeExpandRequest.lackOfCapability)
         {
@@ -136,6 +160,37 @@ struct VolumeExpand: AsyncParsableCommand {
             // Of what it cannot say now it says more when the image has grown.
         } catch let failure as CommandFailure where failure.status == .tryAgain {
             // So it is with what this process did not hear in time.
+        }
+    }
+
+    /// Finds out, before the image grows, whether it is the one that this machine has by another state directory.
+    ///
+    /// - Throws: `CommandFailure` if another image is there, or if the image is with nobody, and so is not the one that is there.
+    private func prove(_ id: VolumeID, at other: UseElsewhere, _ volume: Volume?, _ session: Session) async throws {
+        let name = session.wording.name(of: id)
+        func refusal(_ reason: String) -> CommandFailure {
+            CommandFailure(
+                .failed,
+                "the image of volume '\(name)' was left as it is, for another one is \(other.words): \(reason); end that "
+                    + "first: \(other.end)"
+            )
+        }
+        let answer = try await session.during("looking at what this machine has of volume '\(name)'") {
+            deadline -> PresentVolume.Name in
+            let (present, pool) = (other.volume, BlockingPool(threads: 1))
+            let seconds = max(1, Int((session.budget.share(.seconds(10)) - .now).components.seconds))
+            return try await answered(by: deadline) { await pool.run { present.name(within: seconds) } }
+        }
+        switch answer {
+        case .kept: return
+        case .lost(let reason): throw refusal(reason)
+        case .untold: break
+        }
+        // A service that has it can tell, whatever this command looked into.
+        if !session.isDirect, let place = other.place { try await check(id, at: place, session) }
+        // Whoever has it writable watches it.
+        if let volume, volume.facts.users.isEmpty, !other.volume.isReadOnly, other.place != nil {
+            throw refusal("the image that has the name is with nobody")
         }
     }
 
@@ -162,19 +217,34 @@ struct VolumeExpand: AsyncParsableCommand {
             ) { try await session.backend.expandOnNode(request, deadline: $0) }
             return ExpandedVolume(capacityBytes: bytes, nodeExpansionRequired: false)
         } catch let error as VolumeError {
-            throw CommandFailure(
-                ExitStatus(error.code),
-                "the image of volume '\(name)' has \(image.capacityBytes.asWritten) now, but what is at '\(place.path)' "
-                    + "has not grown: \(error.message)"
-            )
+            // What follows later is no failure.
+            if NodeExpandRequest.isLater(error) { throw error }
+            throw Self.half(name, at: place, image, ExitStatus(error.code), error.message)
+        } catch let failure as CommandFailure {
+            throw Self.half(name, at: place, image, failure.status, failure.message)
         }
+    }
+
+    /// That the image has grown and what is at `place` has not.
+    private static func half(
+        _ name: String,
+        at place: LocalPlace,
+        _ image: ExpandedVolume,
+        _ status: ExitStatus,
+        _ reason: String
+    ) -> CommandFailure {
+        CommandFailure(
+            status,
+            "the image of volume '\(name)' has \(image.capacityBytes.asWritten) now, but what is at '\(place.path)' "
+                + "has not grown: \(reason)"
+        )
     }
 
     /// What must still be done where the volume is in use.
     private func tellWhatIsLeft(_ id: VolumeID, _ name: String, _ bytes: UInt64, _ session: Session) async throws {
-        let status = try? await session.backend.status(of: "\(id)", deadline: .now + .seconds(10))
+        let status = try? await session.backend.status(of: "\(id)", deadline: session.budget.rest(.seconds(10)))
         let users = status?.volume.facts.users ?? []
-        if let elsewhere = local.uses.elsewhere(id, users) {
+        if let elsewhere = local.uses.noteElsewhere(id, users) {
             session.note("\(elsewhere); then repeat this, so that its file system grows")
             return
         }

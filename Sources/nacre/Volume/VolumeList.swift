@@ -53,8 +53,9 @@ struct VolumeList: AsyncParsableCommand {
             }
             let volumes = list.volumes.sorted { ExactText($0.title) < ExactText($1.title) }
             // Unreadable local records do not matter for a list of the clusters' volumes.
+            let own = (try? local.uses.present(local.uses.all())) ?? []
             let uses = Dictionary(
-                ((try? local.uses.present(local.uses.all())) ?? []).map { ($0.volumeID, $0) },
+                (own + local.uses.elsewhere().compactMap(\.shown)).map { ($0.volumeID, $0) },
                 uniquingKeysWith: { first, _ in first }
             )
             let reports = volumes.map { VolumeReport($0, use: uses["\($0.id)"]) }
@@ -78,7 +79,10 @@ struct VolumeList: AsyncParsableCommand {
             if let refusal { session.warn("not looked at: \(refusal)") }
             if volumes.isEmpty, unseen.isEmpty, refusal == nil, list.missing == nil, isFirst {
                 if let pool,
-                    let absence = await session.backend.absence(ofPool: pool, deadline: .now + .seconds(5))
+                    let absence = await session.backend.absence(
+                        ofPool: pool,
+                        deadline: session.budget.rest(.seconds(5))
+                    )
                 {
                     throw absence
                 }
@@ -97,6 +101,7 @@ struct VolumeList: AsyncParsableCommand {
             // What reads it through a pipe shall not wait for the next page of memory.
             fflush(nil)
             try await Task.sleep(for: .seconds(2))
+            session.budget.renew()
         }
     }
 

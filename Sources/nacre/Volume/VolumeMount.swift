@@ -48,6 +48,10 @@ struct VolumeMount: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
+        try await Interruption.beforeAnything("volume '\(volume)' was mounted") { try await work() }
+    }
+
+    private func work() async throws {
         let credentials = try connection.credentials()
         let session = try await Session(connection, local, output)
         let id = try await session.volume(volume)

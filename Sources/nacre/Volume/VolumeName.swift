@@ -55,6 +55,10 @@ extension Session {
     /// - Throws: `CommandFailure` with `.notFound`, or with `.usage` and the candidates when there are several.
     func volume(_ name: VolumeName) async throws -> VolumeID {
         if let id = try await find(name) { return id }
+        if let lack = await backend.lackOfClusters() { throw lack }
+        if let fault = await backend.configurationFaults().first {
+            throw CommandFailure(.tryAgain, "cannot tell whether there is a volume '\(name)': \(fault)")
+        }
         throw CommandFailure(.notFound, "there is no volume '\(name)'; \(try await suggestion(name))")
     }
 
@@ -66,7 +70,11 @@ extension Session {
     /// - Returns: The volume.
     /// - Throws: `CommandFailure`, also when there is none and a cluster could not be asked.
     func find(_ name: VolumeName, everywhere: Bool = false) async throws -> VolumeID? {
-        if let handle = name.handle { return handle }
+        if let handle = name.handle {
+            // The service's own view of its config.json is in its answer.
+            if isDirect, let lack = await backend.lackOfClusters() { throw lack }
+            return handle
+        }
         let list = try await during("looking for volume '\(name)'") { try await volumes(limit: nil, deadline: $0) }
         // What has the name comes before what may have had it: a copy keeps the end of the image's name.
         let named = list.volumes.filter { name.names($0.id, called: $0.facts.name, guessing: false) }
@@ -108,7 +116,7 @@ extension Session {
     private func pools(_ pools: [RefusedPool], meantBy name: VolumeName) async -> [RefusedPool] {
         let parts = name.description.parts(at: "/", most: 1)
         guard !pools.isEmpty, parts.count == 2,
-            await backend.absence(ofPool: parts[0], deadline: .now + .seconds(5)) == nil
+            await backend.absence(ofPool: parts[0], deadline: budget.rest(.seconds(5))) == nil
         else { return pools }
         return pools.filter { $0.pool.isExactly(parts[0]) }
     }
@@ -142,10 +150,6 @@ extension Session {
     /// What to do about a name that no volume has.
     func suggestion(_ name: VolumeName) async throws -> String {
         let list = try await during("looking for volume '\(name)'") { try await volumes(limit: nil, deadline: $0) }
-        let faults = await backend.configurationFaults()
-        guard faults.isEmpty else {
-            return "it may be in a cluster that is not looked at: \(faults.joined(separator: "; "))"
-        }
         let near = CommandNames.nearest(to: name.description, of: list.volumes.compactMap(\.facts.name))
         return near.map { "did you mean '\($0)'?" } ?? "'nacre volume list' shows those there are"
     }

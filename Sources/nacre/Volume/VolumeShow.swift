@@ -31,11 +31,12 @@ struct VolumeShow: AsyncParsableCommand {
         let status = try await session.during("reading volume '\(session.wording.name(of: id))'") {
             try await session.backend.status(of: "\(id)", deadline: $0)
         }
-        let place = try await session.place(of: id, in: local.uses)
+        let own = try await session.place(of: id, in: local.uses)
+        let place = own ?? local.uses.surelyElsewhere(id)?.place
         let report = try await session.report(status, at: place, in: local.uses)
         try session.show(report, lines: report.lines(session.terminal))
-        if place == nil, let elsewhere = local.uses.elsewhere(id, status.volume.facts.users) {
-            session.note("\(elsewhere), so that its mount and its file system are shown")
+        if own == nil, let elsewhere = local.uses.noteElsewhere(id, status.volume.facts.users) {
+            session.note(elsewhere)
         }
     }
 }
@@ -46,8 +47,9 @@ extension Session {
         let id = status.volume.id
         let use = try uses.use(of: id)
         let isThere = try uses.presentUse(of: id) != nil
-        var report = VolumeReport(status.volume, condition: status.condition, use: isThere ? use : nil)
-        if let use, !isThere, report.volumeCondition?.abnormal != true {
+        let elsewhere = isThere ? nil : uses.surelyElsewhere(id)
+        var report = VolumeReport(status.volume, condition: status.condition, use: isThere ? use : elsewhere?.shown)
+        if let use, !isThere, elsewhere == nil, report.volumeCondition?.abnormal != true {
             let again = "nacre volume \(use.kind == .mount ? "mount" : "map") \(use.title.shellWord)"
             report.volumeCondition = VolumeReport.Condition(
                 abnormal: true,
@@ -59,7 +61,11 @@ extension Session {
             )
         }
         guard let place, !place.isBlock else { return report }
-        guard let stats = try? await backend.stats("\(id)", path: place.path, deadline: .now + .seconds(10)) else {
+        guard let stats = try? await backend.stats("\(id)", path: place.path, deadline: budget.rest(.seconds(10)))
+        else {
+            // The service that was asked may not be the one that has it.
+            guard elsewhere != nil else { return report }
+            report.mounted = try? await VolumeReport.FileSystem(at: place.path, until: budget.deadline)
             return report
         }
         if let bytes = stats.bytes {

@@ -6,6 +6,7 @@ import KubernetesAPI
 import Provisioner
 import RBD
 import Secrets
+import Timestamps
 import Volumes
 import YAML
 
@@ -76,17 +77,26 @@ struct VolumeUndelete: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let what = volume.map { "volume '\($0)' was" } ?? "anything was"
+        try await Interruption.beforeAnything("\(what) restored") { try await work() }
+    }
+
+    private func work() async throws {
         let credentials = try ceph.credentials()
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
-        let answers = try await session.during("reading the trash") { deadline in
+        let answers = try await session.during("reading the trash") {
+            deadline -> [Result<[DeletedVolume], VolumeError>] in
             // A handle says where to look, and that nothing else is meant.
-            try await backend.store.deletedVolumes(
-                clusterID: cluster ?? volume?.handle?.clusterID,
-                pool: pool ?? volume?.handle?.pool,
-                credentials: credentials,
-                until: deadline
-            )
+            let (clusterID, pool) = (cluster ?? volume?.handle?.clusterID, pool ?? volume?.handle?.pool)
+            return try await answered(by: deadline) {
+                try await backend.store.trash.deletedVolumes(
+                    clusterID: clusterID,
+                    pool: pool,
+                    credentials: credentials,
+                    until: deadline
+                )
+            }
         }
         let (all, missing) = Session.gathered(answers)
         if all.isEmpty, missing == nil, let lack = await backend.lackOfClusters() { throw lack }
@@ -107,7 +117,9 @@ struct VolumeUndelete: AsyncParsableCommand {
         let objects = try imageOnly ? nil : keptObjects(found)
         let restoration = try objects.map { ObjectRestoration(try client(), $0, handle: "\(found.id)") }
         if let restoration {
-            try await session.during("looking for what is in the way") { _ in try await restoration.check() }
+            _ = try await session.during("looking for what is in the way") { deadline in
+                try await answered(by: deadline) { try await restoration.check() }
+            }
         }
         let report = DeletedVolumeReport(found, objects)
         guard !plan else {
@@ -116,13 +128,16 @@ struct VolumeUndelete: AsyncParsableCommand {
             return try session.show(report, lines: [image] + Self.manifests(objects))
         }
         if let deleted = found.deleted {
-            try await session.during("restoring volume '\(name)'") { _ in
-                try await backend.store.undelete(deleted, credentials: credentials)
+            try await session.changing("restoring volume '\(name)'", "see nacre volume undelete") { deadline in
+                try await answered(by: deadline) {
+                    try await backend.store.trash.undelete(deleted, credentials: credentials)
+                }
             }
         }
         if let restoration {
-            try await session.during("bringing volume '\(name)' back to Kubernetes") { _ in
-                try await restoration.restore()
+            let title = "bringing volume '\(name)' back to Kubernetes"
+            try await session.changing(title, "see nacre volume undelete") { deadline in
+                try await answered(by: deadline) { try await restoration.restore() }
             }
         }
         var lines = found.deleted == nil ? [] : ["undeleted \(name) (\(found.id))"]
@@ -206,7 +221,11 @@ struct VolumeUndelete: AsyncParsableCommand {
             )
         }
         if let missing { session.note("took '\(id)', but not everywhere was looked: \(missing.message)") }
-        let metadata = try await backend.store.metadata(of: id, credentials: credentials) ?? [:]
+        let metadata = try await session.during("reading what image '\(id.imageSpec)' says of itself") { deadline in
+            try await answered(by: deadline) {
+                try await backend.store.metadata(of: id, credentials: credentials) ?? [:]
+            }
+        }
         return Found(id: id, deleted: nil, metadata: metadata)
     }
 
@@ -216,7 +235,7 @@ struct VolumeUndelete: AsyncParsableCommand {
         return volumes.map { volume in
             let since = Age(of: volume.deletedAt.components.seconds, at: now)
             return
-                "\n  \(volume.imageID)  deleted \(since) ago at \(HolderRecord.time(volume.deletedAt.components.seconds))"
+                "\n  \(volume.imageID)  deleted \(since) ago at \(Timestamp.text(volume.deletedAt))"
         }.joined()
     }
 
@@ -241,12 +260,8 @@ struct VolumeUndelete: AsyncParsableCommand {
     }
 
     private func client() throws -> KubernetesClient {
-        var words: [String] = []
-        if let kubeconfig { words += ["--kubeconfig", kubeconfig] }
-        if let context { words += ["--context", context] }
         do {
-            let identity = try ClusterAccess(try ControllerOptions.parse(words)).identity()
-            return try KubernetesClient(identity, userAgent: "nacre/\(Nacre.version)")
+            return try ClusterAccess(kubeconfigOrEnvironment: kubeconfig, context: context).client()
         } catch let failure as CommandFailure {
             throw CommandFailure(failure.status, "\(failure.message); or restore the image alone by --image-only")
         }

@@ -24,6 +24,10 @@ struct VolumeUnmap: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
+        try await Interruption.beforeAnything("'\(target)' was unmapped") { try await work() }
+    }
+
+    private func work() async throws {
         let session = try await Session(connection, local, output)
         try await session.end(target, .device, in: local.uses)
     }

@@ -25,6 +25,10 @@ struct VolumeUnmount: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
+        try await Interruption.beforeAnything("'\(target)' was unmounted") { try await work() }
+    }
+
+    private func work() async throws {
         let session = try await Session(connection, local, output)
         try await session.end(target, .mount, in: local.uses)
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CephVolumes
+import CommandNames
 import ExactText
 import KubernetesAPI
 import Provisioner
@@ -15,11 +16,7 @@ struct OrphanSearch {
     let pool: String?
 
     init(_ options: OrphansOptions, _ session: Session, _ backend: DirectBackend, pool: String?) throws {
-        var words: [String] = []
-        if let path = options.kubeconfig { words += ["--kubeconfig", path] }
-        if let context = options.context { words += ["--context", context] }
-        let identity = try ClusterAccess(try ControllerOptions.parse(words)).identity()
-        client = try KubernetesClient(identity, userAgent: "nacre/\(Nacre.version)")
+        client = try ClusterAccess(kubeconfigOrEnvironment: options.kubeconfig, context: options.context).client()
         self.session = session
         self.backend = backend
         self.pool = pool
@@ -33,13 +30,19 @@ struct OrphanSearch {
         }
         let volumes = list.volumes.filter { ImageName.endsInUUID($0.id.image) }
         guard !volumes.isEmpty else { return ([], list.missing) }
-        let named = try await NamedVolumes.read(client)
-        let kubernetes = ClusterUID()
-        try await kubernetes.read(client)
+        let (client, kubernetes) = (client, ClusterUID())
+        let named = try await session.during("reading what claims and PersistentVolumes name") { deadline in
+            try await answered(by: deadline) { () -> NamedVolumes in
+                let named = try await NamedVolumes.read(client)
+                try await kubernetes.read(client)
+                return named
+            }
+        }
         var orphans: [Orphan] = []
         for volume in volumes.filter({ !named.names($0.id.image) }).sorted(by: { "\($0.id)" < "\($1.id)" }) {
-            let metadata = try await session.during("looking at '\(volume.id)'") { _ in
-                try await backend.store.metadata(of: volume.id, credentials: nil)
+            let (store, id) = (backend.store, volume.id)
+            let metadata = try await session.during("looking at '\(id)'") { deadline in
+                try await answered(by: deadline) { try await store.metadata(of: id, credentials: nil) }
             }
             guard let metadata else { continue }
             orphans.append(Orphan(volume: volume, metadata: metadata, ours: kubernetes.text))

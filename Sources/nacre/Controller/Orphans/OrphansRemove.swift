@@ -31,6 +31,10 @@ struct OrphansRemove: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
+        try await Interruption.beforeAnything("an image of pool '\(pool)' was removed") { try await work() }
+    }
+
+    private func work() async throws {
         let credentials = try ceph.credentials()
         let backend = try DirectServices.controller(ceph)
         let session = Session(backend, ceph, output)
@@ -54,7 +58,7 @@ struct OrphansRemove: AsyncParsableCommand {
         }
         let plan = OrphanPlan(chosen)
         guard !confirmation.plan else { return try session.show(plan, lines: plan.lines) }
-        try session.confirm(
+        try await session.confirm(
             confirmation,
             "move \(chosen.count == 1 ? "image '\(images[0])'" : "\(chosen.count) images of pool '\(pool)'") to the trash",
             word: chosen.count == 1 ? images[0] : pool,
@@ -93,12 +97,15 @@ struct OrphansRemove: AsyncParsableCommand {
                 continue
             }
             do {
-                try await session.during("removing '\(image.volumeId)'") {
+                try await session.changing("removing '\(image.volumeId)'", "see nacre controller orphans list") {
                     try await session.backend.delete(image.volumeId, credentials: credentials, deadline: $0)
                 }
                 removed.append(image.volumeId)
             } catch let error as VolumeError {
                 kept.append("\(image.volumeId): \(error.message)")
+            } catch let failure as CommandFailure {
+                // Those that are gone are told all the same when the time is over.
+                kept.append("\(image.volumeId): \(failure.message)")
             }
         }
         try session.show(
@@ -106,7 +113,11 @@ struct OrphansRemove: AsyncParsableCommand {
             lines: output.quiet ? removed : removed.map { "moved to the trash \($0)" }
         )
         if let first = kept.first {
-            throw CommandFailure(.failed, "\(kept.count) of \(plan.images.count) images stayed: \(first)")
+            // What was not answered in time goes on, in a service or until this process ends.
+            throw CommandFailure(
+                .failed,
+                "\(kept.count) of \(plan.images.count) images stayed, or are on their way to the trash: \(first)"
+            )
         }
     }
 }
