@@ -182,9 +182,9 @@ extension BadRequest {
 
     /// All other bad requests.
     static let others: [BadRequest] = [
-        changing(create, "volumeContentSource", #"{"snapshot":{"snapshotId":"a"}}"#, "not offered"),
-        changing(create, "volumeContentSource", #"{"volume":{"volumeId":"a"}}"#, "not offered"),
-        changing(create, "volumeContentSource", "{}", "not offered"),
+        changing(create, "volumeContentSource", #"{"snapshot":{"snapshotId":""}}"#, "snapshot.snapshotId"),
+        changing(create, "volumeContentSource", #"{"volume":{}}"#, "volume.volumeId"),
+        changing(create, "volumeContentSource", "{}", "neither"),
         changing(create, "volumeContentSource", #"{"snapshot":{},"volume":{}}"#, "exclude each other"),
         changing(create, "accessibilityRequirements", "[]", "expected an object"),
         changing(create, "accessibilityRequirements", #"{"requisite":[{"segments":[]}]}"#, "requisite[0].segments"),

@@ -53,6 +53,19 @@ public struct FaultyCluster: Sendable {
     /// Starts daemons again and waits until they serve.
     public func start(_ daemons: String...) async throws { try await run("start", daemons + ["--wait"]) }
 
+    /// Has a daemon hear late what new connections say: each message waits for a time by chance.
+    ///
+    /// - Parameters:
+    ///   - daemon: `osd.0`, `mon.x`.
+    ///   - seconds: The longest wait; the usual one is half of it.
+    /// - Throws: `ToolFailure`.
+    public func delayMessages(to daemon: String, upTo seconds: Double) async throws {
+        // The type last: it is what turns it on.
+        for (name, value) in [("max", "\(seconds)"), ("probability", "1"), ("type", "client")] {
+            try await ceph("tell", daemon, "config", "set", "ms_inject_delay_\(name)", value)
+        }
+    }
+
     /// Makes a pool for images whose OSDs never answer: it has no placement group anywhere.
     public func makeSilentPool(_ name: String) async throws {
         try await ceph("osd", "crush", "add-bucket", "empty", "root")

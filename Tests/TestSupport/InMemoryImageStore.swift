@@ -18,13 +18,20 @@ public final class InMemoryImageStore: ImageStore {
         var facts: VolumeFacts { VolumeFacts(metadata: metadata, users: watchers.sorted()) }
     }
 
-    private struct State {
+    struct State {
         var images: [VolumeID: Entry] = [:]
         var trash: [VolumeID] = []
         var silentPools: Set<String> = []
+        /// The ids of images that were asked for.
+        var ids: [VolumeID: String] = [:]
+        var snapshots: [SnapshotID: Snapshot] = [:]
+        /// The notes of snapshots on what was known of their file systems.
+        var formats: [SnapshotID: String] = [:]
+        /// The image that each clone reads from, by its id.
+        var parents: [VolumeID: String] = [:]
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
     private let clusters: [String: String]
 
     /// Makes an empty store.
@@ -159,8 +166,12 @@ public final class InMemoryImageStore: ImageStore {
             guard let entry = state.images[id], entry.watchers.isEmpty else {
                 return state.images[id]?.watchers ?? []
             }
+            guard !Self.keep(id, in: &state) else { return [] }
             state.images[id] = nil
+            state.ids[id] = nil
+            state.parents[id] = nil
             if case .present = entry.state { state.trash.append(id) }
+            Self.releaseKept(in: &state)
             return []
         }
         guard watchers.isEmpty else {
@@ -171,11 +182,11 @@ public final class InMemoryImageStore: ImageStore {
         }
     }
 
-    private static func placed(_ metadata: [String: String], _ id: VolumeID) -> [String: String] {
+    static func placed(_ metadata: [String: String], _ id: VolumeID) -> [String: String] {
         metadata.merging([ImageMetadataKey.image: id.imageSpec]) { $1 }
     }
 
-    private func refuseIfNotOurs(_ doing: String, _ id: VolumeID) throws(VolumeError) {
+    func refuseIfNotOurs(_ doing: String, _ id: VolumeID) throws(VolumeError) {
         guard let entry = images[id], case .present = entry.state,
             !ImageOrigin(entry.metadata, of: id).isOurs
         else { return }
@@ -202,10 +213,17 @@ public final class InMemoryImageStore: ImageStore {
         return ImagePage(Array(page), missing: silent.map(\.key))
     }
 
+    /// Only pool `full` has none.
+    public func lackOfRoom(in pool: PoolAddress, as credentials: Credentials?) async -> String? {
+        pool.pool == "full" ? "pool 'full' is full; add OSDs" : nil
+    }
+
     /// A fixed number, which is no whole number of MiB, as a pool's is not.
     public func availableBytes(in pool: PoolAddress?, as credentials: Credentials?) async throws(VolumeError) -> UInt64
     {
         guard pool?.pool != "missing" else { throw .invalid("there is no pool 'missing'") }
+        if pool?.pool == "full" { return 0 }
+        if pool?.pool == "small" { return 1 << 30 }
         return (10 << 30) + 471_100
     }
 

@@ -68,6 +68,7 @@ public struct MicroCluster: Sendable {
         retention: Duration = .zero,
         watchPatience: Duration = .seconds(30),
         objectCalls: ObjectCalls = .onTestedReleases,
+        longestLook: Duration = .seconds(25),
         observer: StepObserver? = nil
     ) -> Lab {
         let configuration = ClusterConfiguration(path: configurationPath ?? self.configurationPath)
@@ -89,7 +90,8 @@ public struct MicroCluster: Sendable {
             purger: purger,
             objectCalls: objectCalls,
             retention: retention,
-            watchPatience: watchPatience
+            watchPatience: watchPatience,
+            longestLook: longestLook
         )
         let operations = Operations(observer: observer)
         return Lab(

@@ -81,7 +81,7 @@ public final class NacreProcess: Sendable {
 
     /// Gets a page.
     public func get(_ path: String) async throws -> HTTPResponse {
-        try await client.send(HTTPRequest(unixSocket: socketPath, path: path, timeout: .seconds(20)))
+        try await client.send(HTTPRequest(unixSocket: socketPath, path: path, timeout: .seconds(120)))
     }
 
     /// Makes a call with a JSON body and returns the status and the answer.

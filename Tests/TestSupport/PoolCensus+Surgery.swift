@@ -42,13 +42,16 @@ public struct RawTrashEntry: Sendable, Hashable {
     public var source: Source
     /// Its state.
     public var state: State
+    /// Until when it must be kept, in seconds since 1970, where it is to be written; not read.
+    public var keptUntil: UInt32
 
     /// Makes an entry.
-    public init(id: String, name: String, source: Source = .user, state: State = .normal) {
+    public init(id: String, name: String, source: Source = .user, state: State = .normal, keptUntil: UInt32 = 0) {
         self.id = id
         self.name = name
         self.source = source
         self.state = state
+        self.keptUntil = keptUntil
     }
 }
 
@@ -86,7 +89,7 @@ extension PoolCensus {
         spec.append(entry.source.rawValue)
         spec.append(entry.name)
         spec.append(UInt64(0))
-        spec.append(UInt64(0))
+        spec.append(UInt64(entry.keptUntil))
         spec.append(entry.state.rawValue)
         var input = CephEncoding()
         input.append(entry.id)

@@ -107,5 +107,5 @@ public struct VolumeBehaviour: Sendable, CustomTestStringConvertible {
     }
 
     /// All of them.
-    public static let all: [VolumeBehaviour] = creating + deleting + expanding + asking
+    public static let all: [VolumeBehaviour] = creating + deleting + expanding + asking + snapshots
 }
