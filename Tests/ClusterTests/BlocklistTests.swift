@@ -119,9 +119,9 @@ struct BlocklistTests {
             )
             let pool = BlockingPool(threads: 1)
             let holder = { try await cluster.execute("sh", "-c", Self.holder) }
-            try await pool.run { () throws(MappingError) in try owner.claim(request) }
+            try await pool.run { () throws(MappingError) in try owner.settle(request) }
             #expect(try await !blocklist(faulty, credentials.entityName).isEmpty)
-            try await pool.run { () throws(MappingError) in try owner.claim(request) }
+            try await pool.run { () throws(MappingError) in try owner.settle(request) }
             #expect(try await !blocklist(faulty, credentials.entityName).isEmpty)
             try await pool.run { () throws(MappingError) in try owner.hold(request, address: "127.0.0.1:0/42") }
             #expect(try await holder().contains("nacre_holder"))

@@ -54,6 +54,13 @@ struct CapsTests {
             words: ["client.nodata", "profile rbd pool=replicapool"]
         ),
         User(
+            name: "datareader",
+            caps: "mon 'profile rbd' osd 'profile rbd pool=rbd, profile rbd-read-only pool=replicapool'",
+            dataPool: "replicapool",
+            works: User.reads,
+            words: ["client.datareader", "profile rbd pool=replicapool"]
+        ),
+        User(
             name: "reader",
             caps: "mon 'profile rbd-read-only' osd 'profile rbd-read-only pool=rbd'",
             works: User.reads,

@@ -342,7 +342,11 @@ struct ExplainedErrorTests {
         let wrong = #"{"userID":"csi-rbd-provisioner","userKey":"\#(key)"}"#
         let body = try nacre.createBody("pvc-\(UUID())", pool: "rbd").replacing(right, with: wrong)
         let answer = try await nacre.ask("Controller/CreateVolume", body)
-        #expect(answer.code == "unauthenticated" && answer.message.contains(word), "\(answer)")
+        // librados of 20.2 knows keys of the new type: with those it is the monitors that refuse a wrong one.
+        let variables = ProcessInfo.processInfo.environment
+        let isNew = variables["NACRE_CEPH_RELEASE"] == "tentacle" && variables["NACRE_MICRO_CLUSTER_ROOT"] != nil
+        let cause = isNew && word == "type aes256k" ? "its monitors refuse the user" : word
+        #expect(answer.code == "unauthenticated" && answer.message.contains(cause), "\(answer)")
         #expect(!answer.body.contains(key) && answer.message.contains("client.csi-rbd-provisioner"), "\(answer)")
         #expect(try await process.stop() == .exited(0))
     }

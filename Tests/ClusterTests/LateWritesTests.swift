@@ -109,7 +109,7 @@ struct LateWritesTests {
         #expect(try await census.hasNoTrace(of: image), what)
         let sweeper = cluster.lab()
         try await eventually("nothing is left: \(what)", within: .seconds(120)) {
-            _ = try await sweeper.store.adoptTrash(ofCluster: cluster.clusterID)
+            _ = try await sweeper.store.trash.adoptTrash(ofCluster: cluster.clusterID)
             sweeper.purger.wake()
             let objects = try await cluster.execute(
                 "sh",

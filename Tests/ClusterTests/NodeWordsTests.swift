@@ -82,8 +82,10 @@ struct NodeWordsTests {
             try await with(faulty.cluster) { service in
                 let volume = try await volume(service, faulty.cluster)
                 #expect(try await volume.stage().status == 200)
-                // In the page cache alone, so that an unmount has to write it.
-                try Data(repeating: 7, count: 8 << 20).write(to: URL(filePath: "\(volume.staging)/file"))
+                // In the page cache alone, so that an unmount has to write it. By another process: one that a test beside this
+                // one starts meanwhile would inherit the open file from ours.
+                let file = "of=\(volume.staging)/file"
+                try await faulty.cluster.execute("dd", "if=/dev/urandom", file, "bs=1M", "count=8", "status=none")
                 try await faulty.ceph("osd", "pause")
                 try await eventually("the pause is raised") { try await faulty.ceph("health").contains("pause") }
                 let unstage = try await volume.unstage(within: .seconds(5))

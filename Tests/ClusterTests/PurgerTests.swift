@@ -54,7 +54,7 @@ struct PurgerTests {
             // By librbd, which does not check for watchers; Delete would.
             try await scene.census.markAsTrashed(id, at: Int64(Date().timeIntervalSince1970), isMoving: true)
             try await scene.census.blocking { (pool) throws(RBDError) in try pool.moveToTrash(image) }
-            _ = try await lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
+            _ = try await lab.store.trash.adoptTrash(ofCluster: scene.cluster.clusterID)
             let name = "client.\(other.pool.cluster.instanceID) at "
             try await eventually("the watcher is named") {
                 lab.purger.status.blocked.contains { $0.image.hasSuffix(scene.image) && $0.reason.contains(name) }
@@ -76,7 +76,7 @@ struct PurgerTests {
             // Delete would refuse it; this one was taken during the move.
             try await scene.census.markAsTrashed(id, at: Int64(Date().timeIntervalSince1970), isMoving: true)
             try await scene.cluster.execute("rbd", "trash", "mv", "rbd/\(scene.image)")
-            _ = try await lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
+            _ = try await lab.store.trash.adoptTrash(ofCluster: scene.cluster.clusterID)
             try await eventually("the snapshot is named") {
                 let blocked = lab.purger.status.blocked.first { $0.image.hasSuffix(scene.image) }
                 return blocked?.reason.contains("nightly") == true
@@ -106,7 +106,7 @@ struct PurgerTests {
                 }
             }
             for _ in 0..<3 {
-                _ = try await lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
+                _ = try await lab.store.trash.adoptTrash(ofCluster: scene.cluster.clusterID)
                 try await Task.sleep(for: .milliseconds(200))
             }
             let left = try await scene.census.rawTrash().filter { names.contains($0.name) }
@@ -126,7 +126,7 @@ struct PurgerTests {
             let (_, id) = try await scene.create()
             try await scene.cluster.execute("rbd", "trash", "mv", "rbd/\(scene.image)")
             for _ in 0..<3 {
-                let look = try await scene.lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
+                let look = try await scene.lab.store.trash.adoptTrash(ofCluster: scene.cluster.clusterID)
                 #expect(look.due == 0 && look.others == 1, "\(look)")
                 try await Task.sleep(for: .milliseconds(200))
             }
@@ -153,7 +153,7 @@ struct PurgerTests {
             let volume = try await bench.create(bench.request(scene.uuid))
             let id = try #require(try await scene.census.pool.imageID(named: scene.image))
             try await bench.delete(volume.id.description)
-            #expect(try await lab.store.adoptTrash(ofCluster: volume.id.clusterID).kept == 1)
+            #expect(try await lab.store.trash.adoptTrash(ofCluster: volume.id.clusterID).kept == 1)
             let mark = try await scene.census.pool.metadata(ofImageID: id, prefix: "nacre.io/")?["nacre.io/trashed"]
             #expect(mark?.hasPrefix("moving") == false, "\(mark ?? "")")
             try await scene.cluster.execute(
@@ -161,7 +161,7 @@ struct PurgerTests {
                 "-ec",
                 "rbd trash restore rbd/\(id); rbd trash mv rbd/\(scene.image)"
             )
-            let look = try await lab.store.adoptTrash(ofCluster: volume.id.clusterID)
+            let look = try await lab.store.trash.adoptTrash(ofCluster: volume.id.clusterID)
             #expect(look.due == 0 && look.kept == 0 && look.others == 1, "\(look)")
             // Nor by a remover that was told of it before.
             let image = TrashedImage(id: volume.id, imageID: id, credentials: bench.credentials)
@@ -184,9 +184,9 @@ struct PurgerTests {
                 "-ec",
                 "export TZ=UTC; rbd trash mv --expires-at \"\(until)\" rbd/\(scene.image)"
             )
-            #expect(try await scene.lab.store.adoptTrash(ofCluster: scene.cluster.clusterID).kept == 1)
+            #expect(try await scene.lab.store.trash.adoptTrash(ofCluster: scene.cluster.clusterID).kept == 1)
             try await scene.cluster.execute("sh", "-ec", "rbd trash restore rbd/\(id); rbd trash mv rbd/\(scene.image)")
-            let look = try await scene.lab.store.adoptTrash(ofCluster: scene.cluster.clusterID)
+            let look = try await scene.lab.store.trash.adoptTrash(ofCluster: scene.cluster.clusterID)
             #expect(look.due == 0 && look.others == 1, "\(look)")
         }
     }
@@ -211,30 +211,34 @@ struct PurgerTests {
             try await bench.delete(handle)
             #expect(try await scene.census.hasNoTrace(of: scene.image))
             // Neither the deleting service nor another one removes it, and Ceph's own tool refuses too.
-            #expect(try await keeping.store.adoptTrash(ofCluster: volume.id.clusterID).kept == 1)
+            #expect(try await keeping.store.trash.adoptTrash(ofCluster: volume.id.clusterID).kept == 1)
             await #expect(throws: (any Error).self) {
                 let id = try #require(try await scene.census.rawTrash().first?.id)
                 try await scene.cluster.execute("rbd", "trash", "rm", "rbd/\(id)")
             }
-            let deleted = try await keeping.store.deletedVolumes(
+            let deleted = try await keeping.store.trash.deletedVolumes(
                 clusterID: volume.id.clusterID,
                 pool: "rbd",
                 credentials: bench.credentials
             ).flatMap { try $0.get() }
             #expect(deleted.map(\.id) == [volume.id])
-            try await keeping.store.undelete(try #require(deleted.first), credentials: bench.credentials)
+            try await keeping.store.trash.undelete(try #require(deleted.first), credentials: bench.credentials)
             #expect(try await scene.census.isWhole(scene.image))
             #expect(try await scene.cluster.execute("sh", "-ec", sum) == before)
             // It is Nacre's again and no longer marked, so a move by an administrator stays.
             try await scene.cluster.execute("rbd", "trash", "mv", "rbd/\(scene.image)")
-            #expect(try await keeping.store.adoptTrash(ofCluster: volume.id.clusterID).others == 1)
+            #expect(try await keeping.store.trash.adoptTrash(ofCluster: volume.id.clusterID).others == 1)
             let id = try #require(try await scene.census.rawTrash().first?.id)
+            // The cluster's clock, which has a say in it, is this machine's here.
+            let time = try #require(try await scene.census.pool.storageTime(byHeaderOf: id)).components.seconds
+            #expect(abs(Double(time) - Date().timeIntervalSince1970) < 30)
+            #expect(try await scene.census.pool.storageTime(byHeaderOf: "nobody") == nil)
             try await scene.cluster.execute("rbd", "trash", "restore", "rbd/\(id)")
             // The retention of the class overrides that of the service.
             let short = try await bench.create(bench.request("short", adding: ["trashRetention": "3s"]))
             try await bench.delete(short.id.description)
             try await eventually("the short one goes, and only that") {
-                _ = try await keeping.store.adoptTrash(ofCluster: volume.id.clusterID)
+                _ = try await keeping.store.trash.adoptTrash(ofCluster: volume.id.clusterID)
                 return try await scene.census.rawTrash().isEmpty
             }
             try await scene.lab.service.deleteVolume(
@@ -266,7 +270,7 @@ struct PurgerTests {
                 try await scene.census.removeObject(ImageObject.id(ofName: scene.image))
                 try await scene.census.unlist(scene.image, id: id)
             }
-            let deleted = try await scene.lab.store.deletedVolumes(
+            let deleted = try await scene.lab.store.trash.deletedVolumes(
                 clusterID: volume.id.clusterID,
                 pool: "rbd",
                 credentials: scene.bench.credentials
@@ -274,7 +278,7 @@ struct PurgerTests {
             #expect(deleted.map(\.id) == [volume.id])
             let found = try #require(deleted.first)
             // The second finds it restored.
-            for _ in 0..<2 { try await scene.lab.store.undelete(found, credentials: scene.bench.credentials) }
+            for _ in 0..<2 { try await scene.lab.store.trash.undelete(found, credentials: scene.bench.credentials) }
             #expect(try await scene.census.isWhole(scene.image))
             #expect(try await scene.census.rawTrash().isEmpty)
             #expect(try await scene.cluster.execute("sh", "-ec", sum) == before)

@@ -32,10 +32,11 @@ struct ReleaseTwinTests {
         }
     }
 
-    /// All that both pools hold, a line each: `tools/lib/test/pool-dump`.
+    /// All that both pools hold, a line each: `tools/lib/test/pool-dump`; without what Nacre alone writes beside a name.
     private func dumps() async throws -> [[Substring]] {
         let tool = MicroCluster.testTool("pool-dump")
         return try await both { try await release("/usr/bin/python3 -B \(tool) $pool \(begin)", in: $0) }
+            .map { lines in lines.filter { line in !Self.besides.contains { line.contains("xattr \($0)") } } }
     }
 
     private func both(_ body: @Sendable (String) async throws -> String) async throws -> [[Substring]] {
@@ -74,6 +75,11 @@ struct ReleaseTwinTests {
         try await release(script, in: pools[1])
     }
 
+    /// That an image never had a data pool, for the day on which its header is lost.
+    private static let beside = "nacre.no-data-pool"
+    /// And what a clone was made of, for the day on which its maker is killed.
+    private static let besides = [beside, "nacre.clone-of"]
+
     static let features = ["layering", "exclusive-lock", "object-map", "fast-diff", "deep-flatten"]
 
     @Test(
@@ -88,6 +94,8 @@ struct ReleaseTwinTests {
             let parts = [
                 "rbd_directory omap name_one", "rbd_id.one bytes", "omap create_timestamp b'<now>'", "omap size",
             ]
+            let id = try #require(try await census.pool.imageID(named: "one"))
+            #expect(try await census.pool.holds(ObjectAttribute(Self.beside, id), on: "rbd_id.one"))
             for part in parts { #expect(twins[0].contains { $0.contains(part) }, "\(twins[0])") }
         }
     }
@@ -162,6 +170,70 @@ struct ReleaseTwinTests {
             let lives = try await both { try await release(after, in: $0) }
             expectEqual(lives)
             expectEqual(try await dumps())
+        }
+    }
+
+    /// Clones `one@base` as `two` in both pools: here by class calls, there by the release's `rbd clone`.
+    private func clone(
+        _ features: [String],
+        objectSize: Int?,
+        sizeBytes: UInt64?,
+        in census: PoolCensus
+    ) async throws {
+        let base = "rbd create --size 8M --image-feature \(Self.features.joined(separator: ",")) $image"
+        for pool in pools { try await release("\(base); rbd snap create --no-progress $image@base", in: pool) }
+        var options = ImageOptions()
+        options.objectSizeBytes = objectSize.map(UInt64.init)
+        options.features = ImageFeatures(ImageFeatures.named.filter { features.contains($0.name) }.map(\.feature))
+        let parent = try #require(try await census.pool.imageID(named: "one"))
+        let source = try #require(try await census.pool.cloneableSnapshot("base", ofImageID: parent))
+        let id = try await census.pool.createPlainClone(
+            of: source,
+            "two",
+            sizeBytes: sizeBytes,
+            options: options,
+            metadata: [:]
+        )
+        try #require(id?.count == 14, "not made by class calls")
+        // Without stripes of its own it would have its parent's, whose unit may be larger than an object.
+        let object = objectSize.map { "--object-size \($0) --stripe-unit \($0) --stripe-count 1" } ?? ""
+        let words = "--image-feature \(features.joined(separator: ",")) \(object)"
+        try await release("rbd clone --rbd-default-clone-format 2 \(words) $image@base $pool/two", in: pools[1])
+        if let sizeBytes { try await release("rbd resize --no-progress --size \(sizeBytes)B $pool/two", in: pools[1]) }
+    }
+
+    @Test(
+        "Each object, xattr and omap key of a new clone and its parent is the one that the release's `rbd clone` writes",
+        arguments: [(1, nil, nil), (2, 1 << 20, nil), (5, nil, nil), (5, 1 << 16, 13 << 20)] as [(Int, Int?, UInt64?)]
+    )
+    func cloned(_ count: Int, _ objectSize: Int?, _ sizeBytes: UInt64?) async throws {
+        try await withPools { census in
+            let features = Array(Self.features.prefix(count))
+            try await clone(features, objectSize: objectSize, sizeBytes: sizeBytes, in: census)
+            // To grow its clone, the release's `rbd` took the lock, and an empty list of its holders stays.
+            let twins = try await dumps().map { lines in
+                sizeBytes == nil ? lines : lines.filter { !$0.contains("xattr lock.rbd_lock") }
+            }
+            expectEqual(twins)
+            for part in ["rbd_header.<id of two> omap parent", "omap op_features", "omap snap_children_"] {
+                #expect(twins[0].contains { $0.contains(part) }, "\(twins[0])")
+            }
+        }
+    }
+
+    @Test("All that the release's `rbd` does with a clone ends and answers as with one of its own, and leaves nothing")
+    func lifeOfClone() async throws {
+        try await withPools { census in
+            try await clone(Self.features, objectSize: nil, sizeBytes: nil, in: census)
+            let life = MicroCluster.testTool("image-life")
+            let lives = try await both { try await release("\(life) $pool two", in: $0) }
+            expectEqual(lives)
+            expectEqual(try await dumps())
+            let end = "rbd snap purge --no-progress $image; rbd rm --no-progress $image; rbd ls $pool"
+            expectEqual(try await both { try await release(end, in: $0) })
+            let twins = try await dumps()
+            expectEqual(twins)
+            #expect(!twins[0].contains { $0.contains("rbd_header.") || $0.contains("rbd_data.") })
         }
     }
 }

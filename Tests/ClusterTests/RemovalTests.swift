@@ -176,7 +176,7 @@ struct RemovalTests {
                 let id = try #require(try await scene.census.pool.imageID(named: image))
                 try await scene.census.markAsTrashed(id, at: Int64(Date().timeIntervalSince1970), isMoving: true)
                 try await cluster.execute("rbd", "trash", "mv", "rbd/\(image)")
-                for lab in labs { _ = try await lab.store.adoptTrash(ofCluster: cluster.clusterID) }
+                for lab in labs { _ = try await lab.store.trash.adoptTrash(ofCluster: cluster.clusterID) }
                 try await eventually("one removes") { !processes.flatMap(\.processIDs).isEmpty }
                 for pid in processes.flatMap(\.processIDs) { kill(pid, SIGKILL) }
                 try await eventually("it is gone", within: .seconds(150)) {
