@@ -44,8 +44,8 @@ struct Guest {
 
     /// Runs a shell line on the host, in the world's network.
     @discardableResult
-    static func host(_ line: String) async throws -> String {
-        try await run(["/bin/sh", "-c", "exec 2>&1; " + line], seconds: 120)
+    static func host(_ line: String, seconds: Int = 120) async throws -> String {
+        try await run(["/bin/sh", "-c", "exec 2>&1; " + line], seconds: seconds)
     }
 
     /// A program of tools/.

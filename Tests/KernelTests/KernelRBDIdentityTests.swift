@@ -3,6 +3,7 @@ import LinuxKernel
 import NodeTestSupport
 import NodeVolumes
 import RBD
+import Secrets
 import Testing
 import Volumes
 
@@ -28,6 +29,37 @@ extension KernelTests {
         #expect(try lab.kernelMapper().device(of: lab.address(image)) == device)
         try lab.unmap(image)
         try await shell("\(rbd) rm --no-progress rbd/\(image)-broken && \(rbd) rm --no-progress rbd/\(image)")
+    }
+
+    @Test(
+        "krbd: a device of a volume's name may be that volume, and surely is it by its fsid alone; an own one hides none"
+    )
+    func krbdNamesake() throws {
+        let image = "krbd-namesake"
+        let lab = try NodeLab.kernel(image, megabytes: 32)
+        let own = try lab.map(lab.mapRequest(image))
+        // Mapped by hand, as of another cluster: a handle says which cluster it is, and the kernel only an fsid.
+        let key = lab.credentials.userKey.withBytes { String(decoding: $0, as: UTF8.self) }
+        let options = "name=\(lab.credentials.userID),secret=\(key),ms_mode=prefer-crc,noshare,ro"
+        let line = "\((lab.monitors.first ?? "").dropFirst(3)) \(options) rbd \(image) -"
+        try KernelFile.write(line, to: "/sys/bus/rbd/add_single_major")
+        let other = try #require(try KernelRBDBus().devices().first { $0.path != own.path })
+        func id(_ cluster: String) throws -> VolumeID {
+            try VolumeID(clusterID: cluster, pool: "rbd", namespace: "", image: image)
+        }
+        let found = PresentVolume.all(besides: lab.directory)
+        #expect(found.count == 1 && found.first?.stateDirectory == nil, "\(found)")
+        for volume in found {
+            #expect(try volume.id == id(other.fsid) && !other.fsid.isEmpty)
+            #expect(try volume.isOf(id("lab")) && !volume.isSurely(id("lab")))
+            #expect(try volume.isOf(id(other.fsid)) && volume.isSurely(id(other.fsid)))
+            #expect(volume.name(within: 1) == .untold)
+        }
+        #expect(PresentVolume.all(besides: "\(lab.directory)-other").count == 2)
+        try KernelFile.write("\(other.number)", to: "/sys/bus/rbd/remove_single_major")
+        try lab.unmap(image)
+        #expect(PresentVolume.all(besides: "\(lab.directory)-other").isEmpty)
+        #expect(try lab.remains(image) == [])
     }
 
     @Test(
@@ -79,65 +111,22 @@ extension KernelTests {
     ///   - isAnsweredAnew: Whether a service that was started anew, which knows no user, can ask all the same: the server.
     /// - Throws: What setting up throws.
     func setAside(_ lab: NodeLab, _ image: String, _ fsType: String?, isAnsweredAnew: Bool) async throws {
-        let service = lab.service()
         let rbd = "rbd -c \(NodeLab.clusterDirectory ?? "")/ceph.conf"
-        try await service.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
-        try await service.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
         let administrator = try Administrator().context
-        let id = try #require(try administrator.idOfImage(named: image))
-        try await shell("\(rbd) mv rbd/\(image) rbd/\(image)-broken")
-        let renamed = await failure(of: "stage", service, lab, image, fsType)
-        #expect(renamed?.code == .failedPrecondition, "\(renamed?.message ?? "it was done")")
-        #expect(renamed?.message.contains("'rbd/\(image)-broken'") == true, "\(renamed?.message ?? "")")
-
-        try await shell("\(rbd) cp --no-progress rbd/\(image)-broken rbd/\(image)")
-        let other = try #require(try administrator.idOfImage(named: image))
-        for (service, calls) in [
-            (service, ["stage", "publish", "expand"]),
-            (lab.service(), isAnsweredAnew ? ["stage", "publish", "expand"] : ["stage"]),
-        ] {
-            for call in calls {
-                let error = await failure(of: call, service, lab, image, fsType)
-                #expect(error?.code == .failedPrecondition, "\(call): \(error?.message ?? "it was done")")
-                for word in [id, other, "'rbd/\(image)-broken'"] {
-                    #expect(error?.message.contains(word) == true, "\(call): \(error?.message ?? "")")
-                }
-            }
-        }
+        let (faults, _) = try await lab.setAside(
+            image,
+            fsType,
+            by: lab.service(),
+            refusedAnew: isAnsweredAnew ? ["stage", "publish", "expand"] : ["stage"],
+            imageID: { try administrator.idOfImage(named: $0) },
+            rbd: { try await shell("\(rbd) \($0)") }
+        )
+        #expect(faults == [])
         try await lab.run("down", image, fsType, observer: nil)
         // The name is that of the copy now, which nobody holds.
         try await lab.service().stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
         try await lab.run("down", image, fsType, observer: nil)
         try await shell("\(rbd) rm --no-progress rbd/\(image)-broken")
         #expect(try lab.remains(image) == [])
-    }
-
-    private func failure(
-        of call: String,
-        _ service: NodeVolumeService,
-        _ lab: NodeLab,
-        _ image: String,
-        _ fsType: String?
-    ) async -> VolumeError? {
-        do throws(VolumeError) {
-            switch call {
-            case "stage": try await service.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
-            case "publish": try await service.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
-            default:
-                _ = try await service.expand(
-                    NodeExpandRequest(
-                        volumeID: lab.handle(image),
-                        volumePath: lab.stagingPath(image),
-                        stagingPath: "",
-                        range: nil,
-                        capability: nil
-                    ),
-                    deadline: soon
-                )
-            }
-            return nil
-        } catch {
-            return error
-        }
     }
 }

@@ -110,4 +110,35 @@ extension KernelTests {
         #expect(try await !isBlocklisted(left.address))
         #expect(try lab.remains(image) == [])
     }
+
+    @Test(
+        "krbd: a publish goes on with a service that was started anew, to the same pod and to another",
+        arguments: ["ext4", nil]
+    )
+    func publishedAnew(fsType: String?) async throws {
+        let image = "published-anew-\(fsType ?? "block")"
+        let lab = try NodeLab.kernel(image, megabytes: 64)
+        let first = lab.service()
+        try await first.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
+        try await first.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
+        let before = try #require(try holder(lab, image))
+        // Nobody has told this one as whom to ask, and kubelet does not stage again.
+        let service = lab.service()
+        await service.reconcile(deadline: soon)
+        var another = lab.publishRequest(image, fsType: fsType)
+        another.targetPath += "-another"
+        for request in [lab.publishRequest(image, fsType: fsType), another, another] {
+            try await service.publish(request, deadline: soon)
+        }
+        for path in [lab.targetPath(image), another.targetPath] {
+            #expect(try MountTable.current().mount(at: path) != nil, "\(path)")
+            try await shell(fsType == nil ? "test -b \(path)" : "echo row > \(path)/row && sync -f \(path)")
+        }
+        #expect(try holder(lab, image)?.address == before.address)
+        for path in [lab.targetPath(image), another.targetPath] {
+            try await service.unpublish(volumeID: lab.handle(image), targetPath: path, deadline: soon)
+        }
+        try await service.unstage(volumeID: lab.handle(image), stagingPath: lab.stagingPath(image), deadline: soon)
+        #expect(try lab.remains(image) == [])
+    }
 }

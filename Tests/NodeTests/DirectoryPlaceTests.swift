@@ -6,7 +6,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-@testable import nacre
+@testable import NodeAgent
 
 /// Where kubelet finds file systems, with a tmpfs for a volume.
 @Suite("The place of a mounted directory", .enabled(if: NodeLab.isAvailable, Comment(rawValue: NodeLab.lack)))

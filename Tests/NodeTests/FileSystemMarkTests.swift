@@ -45,4 +45,22 @@ extension NodeTests {
         #expect(try lab.remains() == [])
         try await lab.remove(image)
     }
+
+    @Test("A volume that a backup is being restored into is not used", arguments: ["ext4", nil])
+    func refusesHalfRestored(wanted: String?) async throws {
+        let image = "restored-\(wanted ?? "block")"
+        let lab = try await NodeLab.fresh(image, megabytes: 64)
+        _ = try await rbd("image-meta set rbd/\(image) nacre.io/restoring {}")
+        await #expect {
+            try await lab.service().stage(lab.stageRequest(image, fsType: wanted), deadline: soon)
+        } throws: {
+            ($0 as? VolumeError)?.code == .aborted && "\($0)".contains("a backup is being restored into it")
+        }
+        #expect(try await rbd("du rbd/\(image) --format json").contains("\"used_size\":0"))
+        _ = try await rbd("image-meta rm rbd/\(image) nacre.io/restoring")
+        try await lab.service().stage(lab.stageRequest(image, fsType: wanted), deadline: soon)
+        try await lab.run("down", image, wanted, observer: nil)
+        #expect(try lab.remains() == [])
+        try await lab.remove(image)
+    }
 }

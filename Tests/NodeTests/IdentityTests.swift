@@ -13,26 +13,16 @@ extension NodeTests {
         let image = "aside-\(fsType ?? "block")"
         let lab = try await NodeLab.fresh(image, megabytes: 64)
         let service = lab.service()
-        try await service.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
-        try await service.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
-        let id = try await imageID(image)
-        _ = try await rbd("mv rbd/\(image) rbd/\(image)-broken")
-        let renamed = await failure(of: "stage", service, lab, image, fsType)
-        #expect(renamed?.code == .failedPrecondition, "\(renamed?.message ?? "")")
-        #expect(renamed?.message.contains("'rbd/\(image)-broken'") == true, "\(renamed?.message ?? "")")
-
-        _ = try await rbd("cp --no-progress rbd/\(image)-broken rbd/\(image)")
-        let other = try await imageID(image)
         // Also by a service that was started anew, which knows no user.
-        for service in [service, lab.service()] {
-            for call in ["stage", "publish", "expand"] {
-                let error = await failure(of: call, service, lab, image, fsType)
-                #expect(error?.code == .failedPrecondition, "\(call): \(error?.message ?? "it was done")")
-                for word in [id, other, "'rbd/\(image)-broken'"] {
-                    #expect(error?.message.contains(word) == true, "\(call): \(error?.message ?? "")")
-                }
-            }
-        }
+        let (faults, other) = try await lab.setAside(
+            image,
+            fsType,
+            by: service,
+            refusedAnew: ["stage", "publish", "expand"],
+            imageID: imageID,
+            rbd: { _ = try await rbd($0) }
+        )
+        #expect(faults == [])
         let stats = try await service.stats(
             StatsRequest(volumeID: lab.handle(image), volumePath: lab.targetPath(image), stagingPath: ""),
             deadline: soon
@@ -77,38 +67,9 @@ extension NodeTests {
         try await lab.remove("twice-seen")
     }
 
-    private func imageID(_ image: String) async throws -> String {
+    private func imageID(_ image: String) async throws -> String? {
         try await rbd("info rbd/\(image)").split(separator: "\n").compactMap { line in
             line.hasPrefix("\tid: ") ? String(line.dropFirst(5)) : nil
-        }.first ?? "-"
-    }
-
-    private func failure(
-        of call: String,
-        _ service: NodeVolumeService,
-        _ lab: NodeLab,
-        _ image: String,
-        _ fsType: String?
-    ) async -> VolumeError? {
-        do throws(VolumeError) {
-            switch call {
-            case "stage": try await service.stage(lab.stageRequest(image, fsType: fsType), deadline: soon)
-            case "publish": try await service.publish(lab.publishRequest(image, fsType: fsType), deadline: soon)
-            default:
-                _ = try await service.expand(
-                    NodeExpandRequest(
-                        volumeID: lab.handle(image),
-                        volumePath: lab.stagingPath(image),
-                        stagingPath: "",
-                        range: nil,
-                        capability: nil
-                    ),
-                    deadline: soon
-                )
-            }
-            return nil
-        } catch {
-            return error
-        }
+        }.first
     }
 }

@@ -45,4 +45,39 @@ extension NodeTests {
         _ = try await lab.eventually("nothing is left") { try lab.remains().isEmpty ? true : nil }
         try await lab.remove(image)
     }
+
+    @Test(
+        "Where a volume is published is found by the kernel's mounts, when the records were deleted and it is staged anew",
+        arguments: ["ext4", nil]
+    )
+    func publishesFound(fsType: String?) async throws {
+        let image = "recalled-\(fsType ?? "block")"
+        let lab = try await NodeLab.fresh(image, megabytes: 64)
+        let mode = VolumeCapability.Mode.singleNodeSingleWriter
+        try await lab.service().stage(lab.stageRequest(image, fsType: fsType, mode: mode), deadline: soon)
+        let first = lab.publishRequest(image, fsType: fsType, mode: mode)
+        try await lab.service().publish(first, deadline: soon)
+        try await shell("cd \(lab.directory) && rm -rf --one-file-system volumes && ! [ -e volumes ]")
+        _ = await lab.service().reconcile(deadline: soon)
+        try await lab.service().stage(lab.stageRequest(image, fsType: fsType, mode: mode), deadline: soon)
+
+        var second = first
+        second.targetPath += "-second"
+        let refusal = await #expect(throws: VolumeError.self) {
+            try await lab.service().publish(second, deadline: soon)
+        }
+        #expect(
+            refusal?.code == .failedPrecondition && refusal?.message.contains("'\(first.targetPath)'") == true,
+            "\(refusal?.message ?? "")"
+        )
+        // kubelet repeats what it asked for.
+        try await lab.service().publish(first, deadline: soon)
+        try await lab.service().unpublish(volumeID: lab.handle(image), targetPath: first.targetPath, deadline: soon)
+        try await shell("! grep -q ' \(first.targetPath) ' /proc/self/mountinfo")
+        try await lab.service().publish(second, deadline: soon)
+        try await lab.service().unpublish(volumeID: lab.handle(image), targetPath: second.targetPath, deadline: soon)
+        try await lab.run("down", image, fsType, observer: nil)
+        #expect(try lab.remains() == [])
+        try await lab.remove(image)
+    }
 }

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 import Volumes
 
-@testable import nacre
+@testable import NodeAgent
 
 /// The directory in which kubelet waits for volumes, with a tmpfs for a volume.
 @Suite("The gate before mounted directories", .enabled(if: NodeLab.isAvailable, Comment(rawValue: NodeLab.lack)))
@@ -148,7 +148,7 @@ struct PlaceGateTests {
         try await PlaceLab.run { lab in
             let (number, go) = ("\(lab.directory)/number", "\(lab.directory)/go")
             try await shell("mkfifo \(go)")
-            let program = "exec \(NacreProcess.program) \(PlaceGateCommand.name) \"$0\" \"$1\""
+            let program = "exec \(NacreProcess.program) \(PlaceGate.word) \"$0\" \"$1\""
             var gate = lab.gate(["/bin/sh", "-c", "echo $$ > \(number); read word < \(go); \(program)"])
             gate.startLimit = .seconds(2)
             #expect(throws: VolumeError.self) { try gate.attend() }
@@ -163,10 +163,10 @@ struct PlaceGateTests {
     func overLink() async throws {
         try await PlaceLab.run { lab in
             try await shell("ln -s \(lab.place.root) \(lab.place.gate)")
-            let words = "\(NacreProcess.program) \(PlaceGateCommand.name) \(lab.place.gate) \(lab.place.root)"
+            let words = "\(NacreProcess.program) \(PlaceGate.word) \(lab.place.gate) \(lab.place.root)"
             try await shell("setsid \(words) < /dev/null > \(lab.directory)/said 2>&1 &")
             try await eventually("it serves") {
-                KernelFile.firstLine("\(lab.directory)/said") == PlaceGateCommand.ready
+                KernelFile.firstLine("\(lab.directory)/said") == PlaceGate.ready
             }
             #expect(try MountTable.current().mount(at: lab.place.root) == nil)
             #expect(try !lab.gate().attend())
@@ -186,7 +186,7 @@ struct PlaceGateTests {
     @Test("What else a starting gate prints does not matter")
     func talkative() async throws {
         try await PlaceLab.run { lab in
-            let program = "exec \(NacreProcess.program) \(PlaceGateCommand.name) \"$0\" \"$1\""
+            let program = "exec \(NacreProcess.program) \(PlaceGate.word) \"$0\" \"$1\""
             #expect(try lab.gate(["/bin/sh", "-c", "echo a library warns >&2; \(program)"]).attend())
             try await lab.serves()
         }
@@ -204,8 +204,8 @@ extension PlaceLab {
     /// The number of the gate's process.
     fileprivate var process: Int32 {
         get throws {
-            let line = try #require(KernelFile.firstLine(PlaceGateCommand.lock(place.gate)))
-            return try #require(Int32(line.dropFirst(PlaceGateCommand.owner.count)))
+            let line = try #require(KernelFile.firstLine(PlaceGate.lock(place.gate)))
+            return try #require(Int32(line.dropFirst(PlaceGate.owner.count)))
         }
     }
 

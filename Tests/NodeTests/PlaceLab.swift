@@ -1,8 +1,9 @@
 import LinuxKernel
+import PlaceGate
 import TestSupport
 import Testing
 
-@testable import nacre
+@testable import NodeAgent
 
 /// A place for kubelet with the gate before it, and a tmpfs for a "volume" that is staged for it.
 final class PlaceLab: Sendable {
@@ -34,7 +35,7 @@ final class PlaceLab: Sendable {
     }
 
     /// The gate with this command.
-    func gate(_ command: [String] = [NacreProcess.program, PlaceGateCommand.name]) -> GateProcess {
+    func gate(_ command: [String] = [NacreProcess.program, PlaceGate.word]) -> GateProcess {
         GateProcess(path: place.gate, places: place.root, command: command)
     }
 
