@@ -130,7 +130,7 @@ struct ModelTests {
         let steps = (1...40).flatMap { Plan(seed: $0, most: 7).steps }
         // `killOneServer(node: 1)`, without what it holds.
         func names(_ values: [Any]) -> Set<String> { Set(values.map { String("\($0)".prefix { $0 != "(" }) }) }
-        #expect(names(steps.map(\.action)).count == 13)
-        #expect(names(steps.compactMap(\.fault)).count == 9)
+        #expect(names(steps.map(\.action)).count == 16)
+        #expect(names(steps.compactMap(\.fault)).count == 13)
     }
 }

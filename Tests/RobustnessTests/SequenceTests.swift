@@ -14,29 +14,43 @@ struct SequenceTests {
         let actions = Lab.environment("NACRE_ROBUSTNESS_ACTIONS").flatMap(Int.init) ?? Plan.longest
         print("➜ seeds \(first) to \(first + UInt64(count) - 1), \(crews) at a time")
         fflush(nil)
+        let neighbour = try await Neighbour(lab)
+        let begin = ContinuousClock.now
         let seeds = Seeds(first..<first + UInt64(count))
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<crews {
-                group.addTask { await Self.work(lab, seeds, actions) }
+                group.addTask { await Self.work(lab, neighbour, seeds, actions) }
             }
         }
-        let (ended, acknowledged) = await (seeds.ended, seeds.acknowledged)
-        print("➜ \(ended) of \(count) sequences ended, \(acknowledged) writes acknowledged")
+        await neighbour.end()
+        let (ended, acknowledged, failed) = await (seeds.ended, seeds.acknowledged, seeds.failed)
+        let minutes = (ContinuousClock.now - begin) / .seconds(60)
+        print(
+            "➜ \(ended) of \(count) sequences ended, \(failed.count) failed, \(acknowledged) writes acknowledged; "
+                + String(format: "%.1f a minute", Double(ended) / minutes)
+        )
+        for seed in failed { print("➜ again: \(Self.command(seed))") }
         #expect(ended == count, "a sequence that was not run proves nothing")
         #expect(acknowledged >= count / 2, "sequences without acknowledged writes prove little")
     }
 
-    private static func work(_ lab: Lab, _ seeds: Seeds, _ actions: Int) async {
+    private static func work(_ lab: Lab, _ neighbour: Neighbour, _ seeds: Seeds, _ actions: Int) async {
         var crew: Crew?
         while let seed = await seeds.next() {
             do {
-                let current = if let crew { crew } else { try await Crew(lab) }
+                let current = if let crew { crew } else { try await Crew(lab, neighbour) }
                 crew = try await run(Plan(seed: seed, most: actions), current, seeds) ? current : nil
             } catch {
                 Issue.record("the lab: \(error)")
             }
         }
         await crew?.end()
+    }
+
+    /// What runs one again.
+    private static func command(_ seed: UInt64) -> String {
+        let actions = Lab.environment("NACRE_ROBUSTNESS_ACTIONS").map { " --actions \($0)" } ?? ""
+        return "tools/test robustness --seed \(seed) --sequences 1\(actions)"
     }
 
     /// Runs one, and says whether its crew may go on.
@@ -51,12 +65,10 @@ struct SequenceTests {
             "sequence \(seed): \(plan.steps.count) steps, \(acknowledged) writes acknowledged, "
                 + "\(violations.count) violations, \(seconds) s"
         )
-        await seeds.end(acknowledged)
+        await seeds.end(seed, acknowledged, isGood: violations.isEmpty)
         // For whoever watches a long run through a pipe.
         fflush(nil)
         guard !violations.isEmpty else { return true }
-        let actions = Lab.environment("NACRE_ROBUSTNESS_ACTIONS").map { " --actions \($0)" } ?? ""
-        let command = "tools/test robustness --seed \(seed) --sequences 1\(actions)"
         let story = await run.story.joined(separator: "\n")
         let hosts = crew.all.map(\.name).joined(separator: ", ")
         if let logs = Lab.environment("NACRE_ROBUSTNESS_LOGS") {
@@ -69,7 +81,7 @@ struct SequenceTests {
             }
         }
         let list = violations.map { "  \($0)" }.joined(separator: "\n")
-        Issue.record("sequence \(seed): \(command)\n\(list)\n\(plan)\nhosts \(hosts)\n\(story)")
+        Issue.record("sequence \(seed): \(command(seed))\n\(list)\n\(plan)\nhosts \(hosts)\n\(story)")
         await crew.end()
         return false
     }
@@ -82,13 +94,16 @@ private actor Seeds {
     private(set) var ended = 0
     /// How many writes all of them had acknowledged.
     private(set) var acknowledged = 0
+    /// Those that had a violation.
+    private(set) var failed: [UInt64] = []
 
     init(_ all: Range<UInt64>) { left = all }
 
     func next() -> UInt64? { left.popFirst() }
 
-    func end(_ acknowledged: Int) {
+    func end(_ seed: UInt64, _ acknowledged: Int, isGood: Bool) {
         ended += 1
+        if !isGood { failed.append(seed) }
         self.acknowledged += acknowledged
     }
 }

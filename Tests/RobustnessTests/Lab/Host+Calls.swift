@@ -8,17 +8,25 @@ struct Volume: Sendable {
     let name: String
     let kind: Plan.Kind
     let isKept: Bool
+    /// The Kubernetes cluster that has it.
+    let cluster: Neighbour.Cluster
+    /// How often it got another claim, and with it other places on nodes.
+    var claims = 0
     /// What CreateVolume answered.
     var handle = ""
     var context: [String: String] = [:]
     var megabytes: Int64
 
-    init(_ name: String, _ plan: Plan.Volume) {
+    init(_ name: String, _ plan: Plan.Volume, of cluster: Neighbour.Cluster = .ours) {
         self.name = name
+        self.cluster = cluster
         kind = plan.kind
         isKept = plan.isKept
         megabytes = plan.kind == .xfs ? 320 : 32
     }
+
+    /// What a node calls it.
+    var place: String { claims == 0 ? name : "\(name)-\(claims)" }
 
     var image: String { handle.split(separator: "/").last.map(String.init) ?? "" }
 
@@ -37,8 +45,8 @@ struct Volume: Sendable {
 }
 
 extension Host {
-    func stagingPath(_ volume: Volume) -> String { "\(directory)/staging/\(volume.name)" }
-    func targetPath(_ volume: Volume) -> String { "\(directory)/pods/\(volume.name)" }
+    func stagingPath(_ volume: Volume) -> String { "\(directory)/staging/\(volume.place)" }
+    func targetPath(_ volume: Volume) -> String { "\(directory)/pods/\(volume.place)" }
 
     func create(_ volume: Volume, _ timeout: Duration) async throws(ConnectError) -> CSI.Volume? {
         var request = CSI.Controller.CreateVolume.Request()
@@ -46,10 +54,19 @@ extension Host {
         request.capacityRange = .init()
         request.capacityRange?.requiredBytes = volume.megabytes << 20
         request.volumeCapabilities = [volume.capability]
-        request.parameters = ["clusterID": lab.clusterID, "pool": "rbd"]
+        request.parameters = [
+            "clusterID": lab.clusterID, "pool": "rbd", "nacre.io/kubernetes-cluster": volume.cluster.rawValue,
+        ]
         if volume.isKept { request.parameters["trashRetention"] = "1h" }
         request.secrets = lab.secrets
         return try await client.call(CSI.Controller.CreateVolume.self, request, timeout: timeout).volume
+    }
+
+    /// What is known of a volume by its handle alone.
+    func get(_ volume: Volume, _ timeout: Duration) async throws(ConnectError) -> CSI.Volume? {
+        var request = CSI.Controller.ControllerGetVolume.Request()
+        request.volumeID = volume.handle
+        return try await client.call(CSI.Controller.ControllerGetVolume.self, request, timeout: timeout).volume
     }
 
     func delete(_ volume: Volume, _ timeout: Duration) async throws(ConnectError) {

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 import VolumeAPI
@@ -12,7 +13,9 @@ final class Host: Sendable {
     let name: String
     let directory: String
     let client: VolumeClient
-    private let number: Int
+    let number: Int
+    /// How often its service was replaced by another program.
+    let upgrades = Atomic<Int>(0)
     private let isNode: Bool
 
     /// Makes a node or, without the node service, a controller; its network address has the number, which is its alone.
@@ -23,12 +26,14 @@ final class Host: Sendable {
         self.isNode = isNode
         directory = "\(lab.directory)/\(name)"
         client = VolumeClient(socketPath: "\(directory)/nacre.sock", pool: lab.pool)
-        for part in ["state", "staging", "pods"] {
+        for part in ["state", "staging", "pods", "clock"] {
             try FileManager.default.createDirectory(
                 atPath: "\(directory)/\(part)",
                 withIntermediateDirectories: true
             )
         }
+        try install(0, Self.settings)
+        try setClock(offBy: 0)
     }
 
     private static let holders = Holders()
@@ -36,9 +41,8 @@ final class Host: Sendable {
     /// Boots it.
     func boot() async throws {
         var words = [
-            Lab.nodeProgram, directory, "\(number)", NacreProcess.program, "serve", "--socket",
-            "\(directory)/nacre.sock",
-            "--config", lab.cluster.configurationPath, "--state-dir", "\(directory)/state", "--log-level", "info",
+            Lab.nodeProgram, directory, "\(number)", "serve", "--socket", "\(directory)/nacre.sock",
+            "--config", lab.cluster.configurationPath, "--state-dir", "\(directory)/state",
         ]
         words += isNode ? ["--node-id", name, "--mounter", "fuse"] : ["--secret-dir", lab.cluster.provisionerSecret]
         let process = try ChildProcess("/bin/bash", words, log: "\(directory)/boot.log")

@@ -13,6 +13,8 @@ struct Lab: Sendable {
     let secrets: [String: Secret]
     /// Where HTTP calls wait.
     let pool = BlockingPool(threads: 64)
+    /// A copy of the program beside the nodes' directories, which have it by other names.
+    let program: String
 
     static var isThere: Bool { MicroCluster.isThere && environment("NACRE_ROBUSTNESS_DIR") != nil }
     static let lack = "needs a real Ceph, root and a network of its own: run tools/test robustness"
@@ -23,6 +25,10 @@ struct Lab: Sendable {
         }
         self.cluster = cluster
         self.directory = directory
+        program = "\(directory)/nacre"
+        if !FileManager.default.fileExists(atPath: program) {
+            try FileManager.default.copyItem(atPath: NacreProcess.program, toPath: program)
+        }
         clusterID = try cluster.clusterID
         let user = try cluster.provisioner
         secrets = ["userID": Secret(user.userID), "userKey": user.userKey]
@@ -31,8 +37,12 @@ struct Lab: Sendable {
     static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
     /// The node script.
-    static let nodeProgram =
-        String(#filePath.dropLast("Tests/RobustnessTests/Lab/Lab.swift".count)) + "tools/lib/test/robust-node"
+    static let nodeProgram = tool("lib/test/robust-node")
+
+    /// Something below `tools`.
+    static func tool(_ path: String) -> String {
+        String(#filePath.dropLast("Tests/RobustnessTests/Lab/Lab.swift".count)) + "tools/\(path)"
+    }
 
     /// Runs the rbd program as the administrator; how it ended, and what it printed.
     func rbd(_ words: String...) async throws -> (isOK: Bool, output: String) {
@@ -54,7 +64,7 @@ struct Lab: Sendable {
 
     /// Stops and thaws the OSD; one at a time may do so.
     func freezeOSD(for time: Duration) async throws {
-        let tool = String(#filePath.dropLast("Tests/RobustnessTests/Lab/Lab.swift".count)) + "tools/micro-cluster"
+        let tool = Self.tool("micro-cluster")
         await Self.freezer.enter()
         _ = try await Self.run([tool, "freeze", "--dir", cluster.directory, "osd.0"])
         try? await Task.sleep(for: time)

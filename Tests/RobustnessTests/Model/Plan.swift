@@ -10,8 +10,8 @@ enum Action: Sendable, Hashable {
     case read(node: Int)
     case down(node: Int)
     case expand
-    /// Deleted and had back; of a class that keeps deleted volumes.
-    case deleteAndUndelete
+    /// Deleted and had back after some seconds; of a class that keeps deleted volumes for an hour.
+    case deleteAndUndelete(seconds: Int)
     /// Deleted while a node has it: to be refused.
     case deleteInUse
     /// A write of every node that has lost the volume: to fail.
@@ -24,6 +24,12 @@ enum Action: Sendable, Hashable {
     case renameByHand
     /// `rbd lock add` and `rm`.
     case lockByHand
+    /// A person's client opens the image, as `rbd map` does, and is killed: meanwhile the volume is nobody else's.
+    case openByHand
+    /// The volume gets another claim: other places on nodes, and what is known by its handle alone.
+    case rebind
+    /// A second Kubernetes cluster on the pool, which knows no claim, looks for orphans and tries to remove the volume.
+    case neighbour
 }
 
 /// What befalls them.
@@ -37,6 +43,14 @@ enum Fault: Sendable, Hashable {
     case pauseService(node: Int, milliseconds: Int)
     case pauseServers(node: Int, milliseconds: Int)
     case cut(node: Int, milliseconds: Int)
+    /// Nothing that it sends reaches the cluster; it hears all.
+    case cutOneWay(node: Int, milliseconds: Int)
+    /// It reaches the cluster, but no other node and not the controller.
+    case cutFromPeers(node: Int, milliseconds: Int)
+    /// Its time of day jumps, and stays so; a controller's (the host behind the nodes) is started again with it.
+    case clock(host: Int, hours: Int)
+    /// Another program of other settings takes its service over; the former one's file is gone.
+    case upgrade(node: Int)
     case reboot(node: Int)
     case freezeOSD(milliseconds: Int)
 }
@@ -109,10 +123,19 @@ struct Plan: Sendable, CustomStringConvertible {
         }
         let delay = Int.random(in: 0...600, using: &random)
         guard let node = place else {
-            switch Int.random(in: 0..<10, using: &random) {
+            switch Int.random(in: 0..<16, using: &random) {
             case 0: add(.expand, fault(nil, &random), delay)
-            case 1: add(.deleteAndUndelete, Bool.random(using: &random) ? .killController : nil, delay)
-            case 2: add([.trashByHand, .renameByHand, .lockByHand].randomElement(using: &random) ?? .lockByHand)
+            case 1: add(.deleteAndUndelete(seconds: 0), Bool.random(using: &random) ? .killController : nil, delay)
+            case 2: add(.deleteAndUndelete(seconds: 5), .clock(host: Self.nodes, hours: hours(&random)), delay)
+            case 3, 4:
+                let all: [Action] = [.trashByHand, .renameByHand, .lockByHand, .openByHand]
+                add(all.randomElement(using: &random) ?? .lockByHand)
+            case 5, 6:
+                let next = Int.random(in: 0..<nodes, using: &random)
+                place = next
+                add(.rebind)
+                add(.up(node: next), fault(next, &random), delay)
+                add(.read(node: next))
             default:
                 let next = Int.random(in: 0..<nodes, using: &random)
                 place = next
@@ -122,7 +145,7 @@ struct Plan: Sendable, CustomStringConvertible {
             return steps
         }
         let other = (node + Int.random(in: 1..<nodes, using: &random)) % nodes
-        switch Int.random(in: 0..<12, using: &random) {
+        switch Int.random(in: 0..<13, using: &random) {
         case 0...2:
             add(.write(node: node), fault(node, &random), delay / 4)
             add(.read(node: node))
@@ -145,6 +168,7 @@ struct Plan: Sendable, CustomStringConvertible {
             add(.down(node: node), fault(node, &random), delay / 4)
             place = nil
         case 10: add(.up(node: node), fault(node, &random), delay)
+        case 11: add(.neighbour, fault(node, &random), delay)
         default: add(.forget(node: node, all: Int.random(in: 0..<3, using: &random) == 0))
         }
         return steps
@@ -154,7 +178,7 @@ struct Plan: Sendable, CustomStringConvertible {
     private static func fault(_ node: Int?, _ random: inout SeededRandom) -> Fault? {
         let short = Int.random(in: 200...1500, using: &random)
         guard let node else { return Bool.random(using: &random) ? .killController : nil }
-        return switch Int.random(in: 0..<14, using: &random) {
+        return switch Int.random(in: 0..<20, using: &random) {
         case 0, 1, 2: .killService(node: node)
         case 3, 4: .killOneServer(node: node)
         case 5: .killServers(node: node)
@@ -163,17 +187,27 @@ struct Plan: Sendable, CustomStringConvertible {
         case 8: .cut(node: node, milliseconds: short)
         case 9: .freezeOSD(milliseconds: short)
         case 10: .reboot(node: node)
+        case 11, 12: .upgrade(node: node)
+        case 13, 14: .clock(host: node, hours: hours(&random))
+        case 15: .cutOneWay(node: node, milliseconds: short)
+        case 16: .cutFromPeers(node: node, milliseconds: short)
         default: nil
         }
+    }
+
+    /// How far a clock jumps: within a day, and beyond the day that e2fsck forgives.
+    private static func hours(_ random: inout SeededRandom) -> Int {
+        [-720, -30, -3, -1, 1, 2, 3, 30, 720].randomElement(using: &random) ?? 3
     }
 
     /// Something that lasts longer than a watch, or for ever.
     private static func longFault(_ node: Int, _ random: inout SeededRandom) -> Fault {
         let long = Int.random(in: 6500...10_000, using: &random)
-        return switch Int.random(in: 0..<5, using: &random) {
+        return switch Int.random(in: 0..<6, using: &random) {
         case 0, 1: .cut(node: node, milliseconds: long)
-        case 2: .pauseServers(node: node, milliseconds: long)
-        case 3: .killServers(node: node)
+        case 2: .cutOneWay(node: node, milliseconds: long)
+        case 3: .pauseServers(node: node, milliseconds: long)
+        case 4: .killServers(node: node)
         default: .reboot(node: node)
         }
     }

@@ -14,6 +14,8 @@ enum Violation: Error, Hashable, CustomStringConvertible {
     case deletedInUse(volume: String, node: Int)
     /// A volume that was there is gone, or one that was made is another.
     case lostVolume(volume: String, message: String)
+    /// What must be refused was done to a volume.
+    case notRefused(volume: String, what: String)
     /// What was asked for did not come to pass in time, with all faults over.
     case stuck(what: String, message: String)
     /// What should have gone is still there.
@@ -31,6 +33,7 @@ enum Violation: Error, Hashable, CustomStringConvertible {
         case .formattedAgain(let volume, let before, let now): "\(volume): formatted again: \(before), now \(now)"
         case .deletedInUse(let volume, let node): "\(volume): deleted while node \(node) had it"
         case .lostVolume(let volume, let message): "\(volume): lost: \(message)"
+        case .notRefused(let volume, let what): "\(volume): should have been refused: \(what)"
         case .stuck(let what, let message): "\(what): not within its time, with all faults over: \(message)"
         case .leak(let what): "left behind: \(what)"
         }

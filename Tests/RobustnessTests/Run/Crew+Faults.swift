@@ -22,6 +22,23 @@ extension Crew {
             try await nodes[node].cable(isIn: false)
             await last(milliseconds)
             try await nodes[node].cable(isIn: true)
+        case .cutOneWay(let node, let milliseconds):
+            // The monitors and the OSD.
+            try await nodes[node].mute(true, towards: ["10.77.0.1"])
+            await last(milliseconds)
+            try await nodes[node].mute(false, towards: ["10.77.0.1"])
+        case .cutFromPeers(let node, let milliseconds):
+            let peers = (nodes + [controller]).map(\.address).filter { $0 != nodes[node].address }
+            try await nodes[node].mute(true, towards: peers)
+            await last(milliseconds)
+            try await nodes[node].mute(false, towards: peers)
+        case .clock(let host, let hours):
+            try (nodes + [controller])[host].setClock(offBy: hours)
+            // Until all of its processes see it.
+            await last(1200)
+            // Its service has begun with that clock, as after a boot: what is due is looked up at the start.
+            if host == Plan.nodes { Host.kill(controller.processes(.service)) }
+        case .upgrade(let node): try await nodes[node].upgrade()
         case .reboot(let node):
             try await nodes[node].unplug()
             try await nodes[node].boot()
@@ -53,9 +70,11 @@ extension Fault {
     /// The node that may lose its volumes by it; nothing where it is to keep them.
     var endangered: Int? {
         switch self {
-        case .killServers(let node), .cut(let node, _), .reboot(let node): node
+        case .killServers(let node), .cut(let node, _), .cutOneWay(let node, _), .reboot(let node): node
         case .pauseServers(let node, let milliseconds): milliseconds > 2000 ? node : nil
-        case .killService, .killController, .killOneServer, .pauseService, .freezeOSD: nil
+        // Nodes do not speak with each other, and nothing that keeps a volume goes by the time of day.
+        case .killService, .killController, .killOneServer, .pauseService, .freezeOSD, .cutFromPeers, .clock, .upgrade:
+            nil
         }
     }
 }

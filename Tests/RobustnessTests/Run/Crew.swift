@@ -3,6 +3,8 @@ import Synchronization
 /// The hosts that one sequence at a time runs on, and what befalls them now.
 final class Crew: Sendable {
     let lab: Lab
+    /// Another Kubernetes cluster, which all crews share.
+    let neighbour: Neighbour
     let controller: Host
     let nodes: [Host]
     /// Set when the steps of the present sequence are done: then no fault needs to last longer.
@@ -11,8 +13,9 @@ final class Crew: Sendable {
     /// Hosts' numbers are in their network addresses, so no two crews may have the same ones.
     private static let numbers = Atomic<Int>(0)
 
-    init(_ lab: Lab) async throws {
+    init(_ lab: Lab, _ neighbour: Neighbour) async throws {
         self.lab = lab
+        self.neighbour = neighbour
         let first = Self.numbers.add(Plan.nodes + 1, ordering: .relaxed).oldValue
         controller = try Host(lab, "c\(first)", number: first, isNode: false)
         nodes = try (1...Plan.nodes).map { try Host(lab, "n\(first + $0)", number: first + $0, isNode: true) }
@@ -23,6 +26,11 @@ final class Crew: Sendable {
     }
 
     var all: [Host] { [controller] + nodes }
+
+    /// Sets all clocks right.
+    func setClocks() throws {
+        for host in all { try host.setClock(offBy: 0) }
+    }
 
     /// Makes node 2 a copy of node 0, or a machine of its own again.
     func makeClone(_ isClone: Bool) async throws {

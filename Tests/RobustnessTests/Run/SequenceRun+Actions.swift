@@ -20,14 +20,17 @@ extension SequenceRun {
         case .read(let node): try await read(index, node)
         case .down(let node): await attempt("down") { try await self.down(index, node) }
         case .expand: await attempt("expand") { try await self.expand(index) }
-        case .deleteAndUndelete:
-            if volumes[index].isKept, models[index].holder == nil { try await deleteAndUndelete(index) }
+        case .deleteAndUndelete(let seconds):
+            if volumes[index].isKept, models[index].holder == nil { try await deleteAndUndelete(index, seconds) }
         case .deleteInUse:
             if models[index].holder != nil { await attempt("delete") { try await self.deleteInUse(index) } }
         case .lateWrites:
             for node in 0..<Plan.nodes where models[index].hold(node) == .lost { try await write(index, node) }
         case .forget(let node, let all): try await forget(node, all)
         case .trashByHand, .renameByHand, .lockByHand: try await byHand(action, index)
+        case .openByHand: try await openByHand(index)
+        case .rebind: try await rebind(index)
+        case .neighbour: try await neighbour(index)
         }
     }
 

@@ -3,13 +3,14 @@ import TestSupport
 import VolumeAPI
 
 extension SequenceRun {
-    func deleteAndUndelete(_ index: Int) async throws {
+    func deleteAndUndelete(_ index: Int, _ seconds: Int) async throws {
         do {
             try await crew.controller.delete(volumes[index], Self.patience)
             note("  delete: done")
         } catch {
             note("  delete: \(error)")
         }
+        try await Task.sleep(for: .seconds(seconds))
         let end = ContinuousClock.now + Self.limit
         var last = ""
         while .now < end {

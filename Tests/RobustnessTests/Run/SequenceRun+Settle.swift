@@ -30,6 +30,11 @@ extension SequenceRun {
             }
             if volumes[index].isKept { try await empty(index) }
         }
+        if let theirs {
+            try await converge("delete the neighbour's \(theirs.name)") {
+                try await self.crew.neighbour.host.delete(theirs, Self.patience)
+            }
+        }
         try await lookForLeaks()
     }
 
@@ -64,7 +69,7 @@ extension SequenceRun {
         let images = try await crew.lab.rbd("ls", "rbd")
         let trash = try await crew.lab.rbd("trash", "ls", "--all", "rbd")
         guard images.isOK, trash.isOK else { return ["the pool cannot be listed: \(images.output) \(trash.output)"] }
-        return volumes.flatMap { volume in
+        return (volumes + [theirs].compactMap(\.self)).flatMap { volume in
             (images.output.contains(volume.image) ? ["image \(volume.image)"] : [])
                 + (trash.output.contains(volume.image) ? ["\(volume.image) in the trash"] : [])
         }

@@ -10,6 +10,8 @@ actor SequenceRun {
     var volumes: [Volume]
     var models: [VolumeModel]
     var isDeleted: [Bool]
+    /// A volume of the other Kubernetes cluster, once there is one.
+    var theirs: Volume?
     var violations: [Violation] = []
     /// What happened, for whoever reads of a failure.
     private(set) var story: [String] = []
@@ -38,6 +40,7 @@ actor SequenceRun {
     /// Runs it and returns what must not have been.
     func run() async -> [Violation] {
         do {
+            try crew.setClocks()
             try await crew.makeClone(plan.hasClone)
             for index in volumes.indices {
                 try await converge("create \(volumes[index].name)") { try await self.create(index) }
@@ -130,7 +133,8 @@ extension Fault {
     /// Whether what follows is to happen while it lasts.
     var isLong: Bool {
         switch self {
-        case .cut(_, let milliseconds), .pauseServers(_, let milliseconds): milliseconds > 2000
+        case .cut(_, let milliseconds), .cutOneWay(_, let milliseconds), .pauseServers(_, let milliseconds):
+            milliseconds > 2000
         default: false
         }
     }
