@@ -66,6 +66,11 @@ final class World: Sendable {
         directory = "/tmp/nacre-\(name)"
         census = try PoolCensus(cluster, pool: Self.pool)
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        try await makeNamespace()
+    }
+
+    /// Makes the namespace, and the Secret of the provisioner's user in it.
+    func makeNamespace() async throws {
         _ = try await client.call(
             .create(
                 "/api/v1/namespaces",

@@ -61,6 +61,53 @@ struct ProvisioningTests {
         }
     }
 
+    @Test("A class that names no way gets directories, but FlexVolumes while a pod of an earlier agent is there")
+    func olderAgents() async throws {
+        try await inWorld { world in
+            try await world.makeClass()
+            let pods = APIPath.pods(world.name)
+            // As the pods of deploy/ were before agents showed directories; no node needs to run it.
+            let labels: JSONValue = [
+                "app.kubernetes.io/name": "nacre", "app.kubernetes.io/component": "nacre-node",
+            ]
+            let agent: JSONValue = [
+                "apiVersion": "v1", "kind": "Pod", "metadata": ["name": "older", "labels": labels],
+                "spec": [
+                    "nodeSelector": ["nowhere": "at-all"],
+                    "containers": [["name": "node", "image": "docker.io/local/busybox:1"]],
+                ],
+            ]
+            let newer = agent.with(
+                "metadata",
+                ["name": "newer", "labels": labels.with("nacre.io/shows-directories", "true")]
+            )
+            for pod in [agent, newer] { _ = try await world.client.call(.create(pods, pod)) }
+            let controller = try await world.controller()
+            let first = try await world.claim("first")
+            try await world.waitBound(1)
+            try await eventually("the claim's owner is told why") {
+                try await world.events(about: first.metadata.uid).contains { $0.hasPrefix("OlderAgent") }
+            }
+            _ = try await world.client.call(APICall(.delete, "\(pods)/older"))
+            try await eventually("the earlier agent is gone") {
+                try await world.client.call(.get(pods))["items"]?.elements.count == 1
+            }
+            // A look holds for a while.
+            try await Task.sleep(for: .seconds(6))
+            try await world.claim("second")
+            try await world.waitBound(2)
+            let sources = Dictionary(
+                uniqueKeysWithValues: try await world.volumes().map {
+                    ($0.claim?.name ?? "", $0.details?.localPath != nil ? "local" : "flexVolume")
+                }
+            )
+            #expect(sources == ["first": "flexVolume", "second": "local"])
+            for claim in try await world.claims() { try await world.delete(claim) }
+            try await world.waitGone()
+            try await controller.stop()
+        }
+    }
+
     @Test("A raw block claim comes as a local volume with its attributes in an annotation")
     func block() async throws {
         try await inWorld { world in
@@ -210,7 +257,7 @@ struct ProvisioningTests {
             ([:], ["csi.storage.k8s.io/provisioner-secret-name": "nonesuch"], "does not exist"),
             ([:], ["pool": "nonesuch"], "nonesuch"), ([:], ["clusterID": "other"], "cluster 'other' is not in"),
             ([:], ["csi.storage.k8s.io/provisioner-secret-namespace": "${pvc.name}"], "stands for nothing"),
-            (["dataSource": ["kind": "PersistentVolumeClaim", "name": "other"]], [:], "clones are not supported"),
+            (["dataSource": ["kind": "PersistentVolumeClaim", "name": "other"]], [:], "claim 'other': there is none"),
             ([:], ["fstype": "xfs", "mkfsOptions": "-f"], "would overwrite"), ([:], ["fstype": "ntfs"], "ntfs"),
         ] as [([String: JSONValue], [String: String], String)]
     )

@@ -47,10 +47,13 @@ struct UndeleteTests {
         return (image, volume, sum)
     }
 
-    @Test("A deleted claim comes back with its PersistentVolume and its data", arguments: ["Filesystem", "Block"])
-    func comesBack(mode: String) async throws {
+    @Test(
+        "A deleted claim comes back with its PersistentVolume and its data",
+        arguments: [("Filesystem", Delivery.local), ("Filesystem", .flexVolume), ("Block", .byDefault)]
+    )
+    func comesBack(mode: String, delivery: Delivery) async throws {
         try await inWorld { world in
-            try await world.makeClass(parameters: ["trashRetention": "1h"])
+            try await world.makeClass(parameters: ["trashRetention": "1h", "nodeDelivery": delivery.rawValue])
             let controller = try await world.controller()
             let (image, before, sum) = try await deleted(world, spec: ["volumeMode": .string(mode)])
             let name = try #require(before["metadata", "name"]?.string)
@@ -116,7 +119,14 @@ struct UndeleteTests {
             // A volume that somebody made for the same image by hand.
             let spec = try #require(before["spec"])
             let hand: JSONValue = [
-                "apiVersion": "v1", "kind": "PersistentVolume", "metadata": ["name": .string("\(name)-hand")],
+                "apiVersion": "v1", "kind": "PersistentVolume",
+                "metadata": [
+                    "name": .string("\(name)-hand"),
+                    "annotations": [
+                        "nacre.io/volume-attributes":
+                            before["metadata", "annotations", "nacre.io/volume-attributes"] ?? ""
+                    ],
+                ],
                 "spec": spec.with("claimRef", ["namespace": "default", "name": "nobody"])
                     .with("persistentVolumeReclaimPolicy", "Retain"),
             ]

@@ -1,3 +1,6 @@
+import KubernetesAPI
+import Provisioner
+
 /// Something that happens to a cluster that is well, and which alerts tell of it.
 struct AlertCase: Sendable, CustomStringConvertible {
     let description: String
@@ -21,6 +24,26 @@ extension AlertCase {
     private static let delete = "controller_persistentvolume_delete_failed_total"
     private static let expand = "nacre_volume_expand_failed_total"
     private static let often = "0+1x180"
+
+    /// How often one claim has failed by each minute, tried as the controller tries it.
+    ///
+    /// - Parameters:
+    ///   - minutes: How long it fails; then it is served.
+    ///   - waits: The seconds between two tries: by the settings' own back-off with the longest jitter, where nothing is said.
+    /// - Returns: Values, a minute each, in promtool's notation.
+    private static func retried(forMinutes minutes: Int = 180, everySeconds waits: Double? = nil) -> String {
+        let settings = DriverSettings()
+        var backoff = Backoff(first: settings.firstRetry, longest: settings.longestRetry, jitter: 0)
+        var seconds = [0.0]
+        while let last = seconds.last, last < Double(minutes * 60) {
+            seconds.append(last + (waits ?? backoff.next() / .seconds(1) * 1.2))
+        }
+        seconds.removeLast()
+        return (0...180).map { minute in "\(seconds.count { $0 <= Double(minute * 60) })" }.joined(separator: " ")
+    }
+
+    /// What cannot be made is tried so often.
+    private static let rarely = DriverSettings().longestRetry / .seconds(1)
     private static let once = "0x20 1x160"
 
     /// What others say of a cluster that is well: kubelet, kube-state-metrics and Prometheus.
@@ -65,6 +88,22 @@ extension AlertCase {
             fires: ["NacreProvisioningFails"]
         ),
         AlertCase(
+            description: "one claim fails for ever",
+            series: [(#"\#(provision){\#(controller),class="postgres",source=""}"#, retried())],
+            minutes: 40,
+            fires: ["NacreProvisioningFails"]
+        ),
+        AlertCase(
+            description: "one claim can never be served",
+            series: [(#"\#(provision){\#(controller),class="postgres",source=""}"#, retried(everySeconds: rarely))],
+            fires: ["NacreProvisioningFails"]
+        ),
+        AlertCase(
+            description: "one claim waits for eight minutes",
+            series: [(#"\#(provision){\#(controller),class="postgres",source=""}"#, retried(forMinutes: 8))],
+            minutes: 25
+        ),
+        AlertCase(
             description: "one claim failed once",
             series: [(#"\#(provision){\#(controller),class="postgres",source=""}"#, once)]
         ),
@@ -81,6 +120,22 @@ extension AlertCase {
             description: "volumes cannot grow",
             series: [(#"\#(expand){\#(controller),class="postgres"}"#, often)],
             fires: ["NacreExpandingFails"]
+        ),
+        AlertCase(
+            description: "one volume fails to grow for ever",
+            series: [(#"\#(expand){\#(controller),class="postgres"}"#, retried())],
+            minutes: 40,
+            fires: ["NacreExpandingFails"]
+        ),
+        AlertCase(
+            description: "one volume can never grow",
+            series: [(#"\#(expand){\#(controller),class="postgres"}"#, retried(everySeconds: rarely))],
+            fires: ["NacreExpandingFails"]
+        ),
+        AlertCase(
+            description: "one volume is never deleted",
+            series: [(#"\#(delete){\#(controller),class="postgres"}"#, retried())],
+            fires: ["NacreDeletingFails"]
         ),
         AlertCase(
             description: "one volume did not grow at the first try",
@@ -193,6 +248,16 @@ extension AlertCase {
         AlertCase(
             description: "a volume of any class of ours is nearly full",
             series: [("kubelet_volume_stats_available_bytes{\(claim)}", "49x180")],
+            fires: ["NacreVolumeFillsUp"]
+        ),
+        AlertCase(
+            description: "a volume of a driver of another name is nearly full",
+            series: [
+                ("kubelet_volume_stats_available_bytes{\(claim)}", "49x180"),
+                (#"kube_storageclass_info{storageclass="postgres",provisioner="rbd.nacre.io"}"#, "_x180"),
+                (#"kube_storageclass_info{storageclass="postgres",provisioner="rbd.example.com"}"#, "1x180"),
+                (#"nacre_build_info{\#(controller),driver="rbd.example.com",version="0.1.0"}"#, "1x180"),
+            ],
             fires: ["NacreVolumeFillsUp"]
         ),
         AlertCase(

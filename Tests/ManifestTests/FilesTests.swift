@@ -2,9 +2,10 @@ import CommandNames
 import Foundation
 import JSON
 import KubernetesAPI
-import Provisioner
 import Testing
 import YAML
+
+@testable import Provisioner
 
 @Suite("Files of deploy/")
 struct FilesTests {
@@ -55,6 +56,18 @@ struct FilesTests {
         }
     }
 
+    @Test("The agents' pods say that they show directories, by the labels that the controller looks for")
+    func agentLabels() throws {
+        let set = try #require(try Manifests.objects("base/node.yaml", "DaemonSet").first)
+        let labels = set["spec", "template", "metadata", "labels"]?.stringMembers ?? [:]
+        let component = AgentSurvey.componentLabel.split(separator: "=").map(String.init)
+        #expect(labels[component[0]] == component[1])
+        #expect(labels[AgentSurvey.directoriesLabel] == "true")
+        // A selector cannot be changed, so it may not name what earlier releases lack.
+        let selector = set["spec", "selector", "matchLabels"]?.stringMembers ?? [:]
+        #expect(selector[AgentSurvey.directoriesLabel] == nil && selector.allSatisfy { labels[$0.key] == $0.value })
+    }
+
     @Test("No class is made the default one", arguments: overlays)
     func defaultClass(overlay: String) throws {
         for storageClass in try Manifests.objects("overlays/\(overlay)/storageclasses.yaml", "StorageClass") {
@@ -90,7 +103,7 @@ struct FilesTests {
             )
         }
         var named: Set<String> = []
-        for path in try Manifests.files() where path.hasPrefix("examples/") {
+        for path in try Manifests.files() where path.hasPrefix("examples/") || path.hasPrefix("snapshots/example/") {
             for match in try Manifests.text(path).matches(of: /storageClass(?:Name)?: *([a-z0-9-]+)/) {
                 named.insert(String(match.output.1))
             }

@@ -10,7 +10,8 @@ import YAML
 struct RenderingTests {
     private static let folders = [
         "overlays/rook", "overlays/external-ceph", "monitoring", "disruption-budget",
-        "disruption-budget/kubernetes-1.20", "examples", "storage-capacity",
+        "disruption-budget/kubernetes-1.20", "examples", "storage-capacity", "snapshots", "snapshots/class",
+        "snapshots/example",
     ]
 
     /// A copy of `deploy/` with keys where the overlay for an external Ceph wants them.

@@ -20,7 +20,7 @@ struct AgentPodTests {
         // Paths are the node's: the kernel tells what a loop device stands on by them.
         let places = ["/usr", "/lib", "/lib64", "/dev", "/sys", "/sys/fs/cgroup"]
         let own = [programs, lab, world.cluster.directory]
-        let all = shared + places + own + (try await swiftLibraries())
+        let all = shared + places + own + (try await Self.swiftLibraries())
         let volumes = all.enumerated().map { number, path -> JSONValue in
             ["name": "v\(number)", "hostPath": ["path": .string(path)]]
         }
@@ -50,7 +50,7 @@ struct AgentPodTests {
     }
 
     /// Where Swift's own libraries are, for a program that is not linked with them.
-    private func swiftLibraries() async throws -> [String] {
+    static func swiftLibraries() async throws -> [String] {
         let needed = try await KubeLab.onNode("ldd", NacreProcess.program).text
         let paths = needed.split(separator: "\n").compactMap { line in
             line.split(separator: " ").first { $0.hasPrefix("/") && $0.hasSuffix("/libswiftCore.so") }

@@ -51,7 +51,7 @@ struct DeployTests {
         for user in ["provisioner", "node"] {
             try Data("key".utf8).write(to: URL(filePath: "\(copy)/overlays/external-ceph/\(user).key"))
         }
-        for folder in ["overlays/external-ceph", "overlays/rook", "examples", "storage-capacity"] {
+        for folder in ["overlays/external-ceph", "overlays/rook", "examples", "storage-capacity", "snapshots"] {
             try await expectTaken("-k", "\(copy)/\(folder)")
         }
         for folder in ["disruption-budget/kubernetes-1.20", "monitoring"] {

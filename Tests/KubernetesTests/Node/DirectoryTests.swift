@@ -336,7 +336,7 @@ extension PodTests {
         }
     }
 
-    @Test("A volume goes from FlexVolume to a directory by another PersistentVolume of its name, with its data")
+    @Test("A volume goes from FlexVolume to a directory and back by other PersistentVolumes of its name, with its data")
     func change() async throws {
         try await inNodeWorld(delivery: .flexVolume) { world, _ in
             let claim = try await world.claim("data", size: "320Mi")
@@ -345,51 +345,34 @@ extension PodTests {
             _ = try await world.shell("one", "echo kept | dd of=/data/file conv=fsync")
             try await world.deletePod("one")
             let name = try #require(try await world.volumes().first?.metadata.name)
-            let path = APIPath.persistentVolume(name)
-            let old = try await world.client.call(.get(path))
-            let options = try #require(old["spec", "flexVolume", "options"])
-            let annotations = try #require(old["metadata", "annotations"])
-                .with("nacre.io/volume-attributes", .string(String(decoding: options.bytes, as: UTF8.self)))
-            let source: JSONValue = [
-                "path": .string("/run/nacre/node-agent/\(name)/volume"),
-                "fsType": old["spec", "flexVolume", "fsType"] ?? "ext4",
-            ]
-            let anywhere: JSONValue = [
-                "required": [
-                    "nodeSelectorTerms": [
-                        ["matchExpressions": [["key": "kubernetes.io/os", "operator": "In", "values": ["linux"]]]]
-                    ]
+            try await world.exchange(name) { old in
+                let options = try #require(old["spec", "flexVolume", "options"])
+                let local: JSONValue = [
+                    "path": .string("/run/nacre/node-agent/\(name)/volume"),
+                    "fsType": try #require(old["spec", "flexVolume", "fsType"]),
                 ]
-            ]
-            // All but the source.
-            var spec: JSONValue = [:]
-            for field in [
-                "capacity", "accessModes", "claimRef", "persistentVolumeReclaimPolicy", "storageClassName",
-                "volumeMode",
-            ] { spec = spec.with(field, old["spec", field]) }
-            let new: JSONValue = [
-                "apiVersion": "v1", "kind": "PersistentVolume",
-                "metadata": [
-                    "name": .string(name), "annotations": annotations,
-                    "finalizers": old["metadata", "finalizers"] ?? [],
-                ],
-                "spec": spec.with("local", source).with("nodeAffinity", anywhere),
-            ]
-            // Retain first: a PersistentVolume that goes would take its image along.
-            for patch: JSONValue in [
-                ["spec": ["persistentVolumeReclaimPolicy": "Retain"]], ["metadata": ["finalizers": .null]],
-            ] {
-                _ = try await world.client.call(.patch(path, .merge, patch))
-                _ = try? await world.client.call(APICall(.delete, path))
+                let attributes = JSONValue.string(String(decoding: options.bytes, as: UTF8.self))
+                return ("local", local, attributes)
             }
-            try await eventually("the old object is gone") { try await world.volumes().isEmpty }
-            _ = try await world.client.call(.create(APIPath.persistentVolumes, new))
-            try await world.waitBound(1)
-            #expect(try await world.claim(named: "data")?.metadata.uid == claim.metadata.uid)
             try await world.pod("two", claim: "data")
             try await world.waitReady("two")
             #expect(try await world.shell("two", "cat /data/file") == "kept")
+            _ = try await world.shell("two", "echo more | dd of=/data/more conv=fsync")
             try await world.deletePod("two")
+            try await world.waitUnmapped()
+            try await world.exchange(name) { old in
+                let text = try #require(old["metadata", "annotations", "nacre.io/volume-attributes"]?.string)
+                let flex: JSONValue = [
+                    "driver": "nacre.io/rbd", "fsType": try #require(old["spec", "local", "fsType"]),
+                    "options": try JSONValue(parsing: Array(text.utf8)),
+                ]
+                return ("flexVolume", flex, nil)
+            }
+            #expect(try await world.claim(named: "data")?.metadata.uid == claim.metadata.uid)
+            try await world.pod("three", claim: "data")
+            try await world.waitReady("three")
+            #expect(try await world.shell("three", "cat /data/file /data/more") == "kept\nmore")
+            try await world.deletePod("three")
             try await world.waitUnmapped()
         }
     }

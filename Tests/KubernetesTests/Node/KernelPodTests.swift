@@ -13,9 +13,9 @@ struct KernelPodTests {
         try await KubeLab.onNode("ls", "/sys/bus/rbd/devices").text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    @Test("Data outlives the pod, and an ext4 grows under it while it is written to")
-    func life() async throws {
-        try await inNodeWorld("ext4", mounter: "krbd") { world, _ in
+    @Test("Data outlives the pod, and an ext4 grows under it while it is written to", arguments: Delivery.both)
+    func life(delivery: Delivery) async throws {
+        try await inNodeWorld("ext4", mounter: "krbd", delivery: delivery) { world, _ in
             try await world.claim("data", size: "512Mi")
             try await world.pod("first", claim: "data")
             try await world.waitReady("first")

@@ -12,6 +12,7 @@ struct RightsTests {
 
     @Test("A volume's whole life needs no more than deploy/ grants, and what is served is what the manual says")
     func life() async throws {
+        try await World.installSnapshots()
         try await inWorld { world in
             try await prepare(world)
             let waits: [String: JSONValue] = ["volumeBindingMode": "WaitForFirstConsumer"]
@@ -20,7 +21,12 @@ struct RightsTests {
                 "csi.storage.k8s.io/node-stage-secret-namespace": world.name,
             ]
             try await world.makeClass(parameters: secrets)
-            try await world.makeClass("\(world.name)-later", parameters: secrets, fields: waits)
+            // By the one way, and by the other.
+            try await world.makeClass(
+                "\(world.name)-later",
+                parameters: secrets.merging(["nodeDelivery": "flexVolume"]) { $1 },
+                fields: waits
+            )
             try await world.makeClass("\(world.name)-none", parameters: ["pool": "nosuch"])
             try await deployment(world)
             let pod = try await ownPod(world)
@@ -43,6 +49,7 @@ struct RightsTests {
             } catch {
                 Issue.record("\(error)\n\(world.logText().suffix(3000))\n\(world.logText("agent").suffix(3000))")
             }
+            await world.endSnapshotClass()
             for pod in ["file", "raw", "later"] { try? await world.deletePod(pod) }
             try await world.waitUnmapped()
             for claim in try await world.claims() { try await world.delete(claim) }
@@ -103,6 +110,7 @@ struct RightsTests {
         try await eventually("the claim has grown", within: .seconds(120)) {
             try await world.claim(named: "file")?.capacityBytes == 640 << 20
         }
+        try await snapshots(world)
         let failing = try #require(try await world.claim(named: "fails"))
         try await eventually("the claim of no pool is told why", within: .seconds(60)) {
             try await world.events(about: failing.metadata.uid).contains { $0.hasPrefix("ProvisioningFailed") }
@@ -112,6 +120,22 @@ struct RightsTests {
             world.logText("agent").contains("serving metrics")
         }
         try await Task.sleep(for: .seconds(12))
+    }
+
+    /// A snapshot of a volume that a pod has, by a class that names no Secret, and a claim from it.
+    private func snapshots(_ world: World) async throws {
+        try await world.makeSnapshotClass()
+        try await world.snapshot("s", of: "raw")
+        try await world.waitTaken("s")
+        let block: [String: JSONValue] = ["volumeMode": "Block"]
+        try await world.claim("restored", spec: block.merging(World.source(snapshot: "s")) { $1 })
+        try await world.claim("copy", spec: block.merging(World.source(claim: "raw")) { $1 })
+        try await eventually("both are filled", within: .seconds(60)) {
+            try await world.claims().filter { $0.metadata.name == "restored" || $0.metadata.name == "copy" }
+                .allSatisfy { $0.phase == .bound }
+        }
+        try await world.deleteSnapshot("s")
+        try await world.waitNoSnapshots()
     }
 
     private func rooms(_ world: World) async throws -> Int {
