@@ -13,8 +13,10 @@ import time
 import channel
 from lab import HOST_ADDRESS, LIBRARY, REPOSITORY, Failure, address, tail
 
-KERNEL = "/usr/bin/linux.uml"
-MODULES = "/usr/lib/uml/modules"
+# Where another Debian's user-mode-linux is unpacked (tools/lib/uml-release); empty for what is installed here.
+ROOT = os.environ.get("NACRE_UML_ROOT", "").rstrip("/")
+KERNEL = ROOT + "/usr/bin/linux.uml"
+MODULES = ROOT + "/usr/lib/uml/modules"
 LOAD = "rbd nbd loop dm-mod fuse"
 PR_SET_PDEATHSIG = 1
 
@@ -44,6 +46,15 @@ def modules():
     return os.path.dirname(found[0])
 
 
+def _start():
+    """The words that start the kernel."""
+    if not ROOT:
+        return [KERNEL]
+    # It wants a newer C library than this machine's, and its loader is named as one in this directory.
+    libraries = f"{ROOT}/usr/lib/x86_64-linux-gnu"
+    return ["env", f"--chdir={libraries}", f"LD_LIBRARY_PATH={libraries}", KERNEL]
+
+
 class Guest:
     """One guest of a lab; `name` is its host name."""
 
@@ -63,7 +74,7 @@ class Guest:
         _ip("tuntap", "add", "dev", self.tap, "mode", "tap")
         _ip("link", "set", self.tap, "mtu", "9000", "master", "lab", "up")
         kernel = [
-            KERNEL, f"mem={memory}", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet",
+            *_start(), f"mem={memory}", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet",
             f"init={LIBRARY}/init", "con=null", "con0=null,fd:1", "ssl=null", f"umid=lab{os.getpid()}-{self.number}",
             f"uml_dir={self.path()}/", f"vec0:transport=tap,ifname={self.tap},depth=128,gro=1,mtu=9000",
             f"NACRE_GUEST_DIR={self.path()}", *(f"ubd{i + 1}={disk}" for i, disk in enumerate(disks)),

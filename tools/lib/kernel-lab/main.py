@@ -39,6 +39,7 @@ A guest is a kernel of its own (rbd, nbd, device-mapper, loop, fuse are loaded),
 files and can write everywhere: what it writes is in its memory, except below a --share. /tmp, /var/tmp and /run are its
 own; TMPDIR is /tmp. Its name is its host name; its address is 10.77.0.2 for the first, 10.77.0.3 for the second, ...; the
 cluster and the host are 10.77.0.1. Of the environment it gets PATH, HOME, TERM, NACRE_*, CEPH_*, and NACRE_GUEST, its name.
+NACRE_UML_ROOT=$(tools/lib/uml-release forky) in the environment boots the kernel of a later Debian.
 
 examples
   tools/kernel-lab run -- uname -r

@@ -2,7 +2,6 @@
 import contextlib
 import os
 import shutil
-import sys
 import time
 
 import control_plane
@@ -13,23 +12,9 @@ import ports
 import release
 from layout import LOCK, Failure, Gone
 from guest_node import node as node_of
+from telling import Progress
 
 ROOT_PROGRAMS = {"unshare": "util-linux", "nsenter": "util-linux", "mount": "mount", "losetup": "mount"}
-
-
-class Progress:
-    """Plain lines on stderr with the time since the start."""
-
-    def __init__(self, quiet):
-        self.quiet, self.begin = quiet, time.monotonic()
-
-    @property
-    def elapsed(self):
-        return time.monotonic() - self.begin
-
-    def __call__(self, text):
-        if not self.quiet:
-            print(f"{self.elapsed:6.2f} s  {text}", file=sys.stderr, flush=True)
 
 
 def check_host(nodes, guests):

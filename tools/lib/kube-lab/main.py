@@ -1,6 +1,5 @@
 """kube-lab's command line."""
 import os
-import signal
 import sys
 
 # Directories, ports and processes are handled as micro-cluster handles them.
@@ -11,7 +10,7 @@ import lab as labs  # noqa: E402
 import lifecycle  # noqa: E402
 import verbs  # noqa: E402
 from lab import Lab, usage  # noqa: E402
-from layout import Failure, Gone  # noqa: E402
+from telling import guarded  # noqa: E402
 
 DEFAULT_DIR = "/var/tmp/nacre-kube"
 DEFAULT_VERSION = "1.20.2"
@@ -196,26 +195,4 @@ def run(arguments):
     return 0
 
 
-def interrupted(signum, _frame):
-    raise Failure(f"ended by {signal.Signals(signum).name}", 128 + signum)
-
-
-def main():
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, interrupted)
-    try:
-        code = run(sys.argv[1:])
-    except Failure as e:
-        print(f"kube-lab: {e}", file=sys.stderr)
-        if e.detail:
-            print(e.detail, file=sys.stderr)
-        code = e.code
-    except Gone:
-        print("kube-lab: cannot work on the lab: it was taken down just now; run `kube-lab up`", file=sys.stderr)
-        code = 3
-    except BrokenPipeError:
-        code = 1
-    sys.exit(code)
-
-
-main()
+sys.exit(guarded("kube-lab", "lab", run))

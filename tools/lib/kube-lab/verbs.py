@@ -115,16 +115,12 @@ def freeze(lab, names):
     for name in names:
         if lab.guests and "." in name:
             raise usage(f"{name} is in a guest, which freezes as a whole: kernel-lab freeze {name.partition('.')[2]}")
-        if not daemons.pause(lab, name, signal.SIGSTOP, "frozen"):
-            raise Failure(f"cannot freeze {name}: it does not run; start it first")
-        print(f"{name} frozen")
+        daemons.freeze(lab, name)
 
 
 def thaw(lab, names):
     for name in names:
-        if not daemons.pause(lab, name, signal.SIGCONT, "running"):
-            raise Failure(f"cannot thaw {name}: it does not run; use `start {name}`")
-        print(f"{name} thawed")
+        daemons.thaw(lab, name)
 
 
 FAULTS = ("stop", "start", "restart", "freeze", "thaw")

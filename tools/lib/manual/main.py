@@ -8,10 +8,12 @@ import links
 import marks
 import modules
 import names
-from pages import Page
+import tested
+from pages import Page, ROOT
 
 # A page, the name of its generated part, and what writes it.
-GENERATED = [("Modules.md", "modules", modules.text), ("DiskMarks.md", "marks", marks.text)]
+GENERATED = [("Modules.md", "modules", modules.text), ("DiskMarks.md", "marks", marks.text),
+             (ROOT / "README.md", "tested", tested.text)]
 
 
 def main():
@@ -26,7 +28,7 @@ def main():
                 page.replace(part, text())
                 print(f"wrote {page.short}")
     if is_check:
-        faults += names.faults() + links.faults()
+        faults += tested.faults() + names.faults() + links.faults()
     for fault in faults:
         print(fault, file=sys.stderr)
     return 1 if faults else 0

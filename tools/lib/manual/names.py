@@ -37,7 +37,8 @@ def alerts():
 
 def metadata():
     """The keys that Nacre writes on images: those of ImageMetadataKey."""
-    source = (ROOT / "Sources/Volumes/Values/ImageMetadataKey.swift").read_text(encoding="utf-8")
+    files = sorted((ROOT / "Sources/Volumes/Values").glob("ImageMetadataKey*.swift"))
+    source = "".join(path.read_text(encoding="utf-8") for path in files)
     known = set(re.findall(r'= "(nacre\.io/[a-z-]+)"', source))
     page = Page("Concepts.md")
     told = {cells[0].strip("`") for cells in page.rows() if cells[0].startswith("`nacre.io/")}

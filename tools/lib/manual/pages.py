@@ -11,7 +11,7 @@ def all_pages():
 
 
 class Page:
-    """One article."""
+    """One article, by its name; or another page of the repository, by its path."""
 
     def __init__(self, name):
         self.path = CATALOG / name

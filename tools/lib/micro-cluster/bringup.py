@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import uuid
 
@@ -16,6 +15,7 @@ import release
 import teardown
 from layout import LOCK, MARKER, Failure, tail
 from monitor import Client, Summary, wait_settled, watched
+from telling import Progress
 
 PACKAGES = {"ceph-mon": "ceph-mon", "ceph-mgr": "ceph-mgr", "ceph-osd": "ceph-osd",
             "monmaptool": "ceph-common"}
@@ -33,21 +33,6 @@ def check_installed():
     if missing:
         raise Failure(f"cannot bring up a cluster: missing {', '.join(missing)};"
                       f" install it: apt-get install {' '.join(dict.fromkeys(packages))}", 69)
-
-
-class Progress:
-    """Plain lines on stderr with the time since the start."""
-
-    def __init__(self, quiet):
-        self.quiet, self.begin = quiet, time.monotonic()
-
-    @property
-    def elapsed(self):
-        return time.monotonic() - self.begin
-
-    def __call__(self, text):
-        if not self.quiet:
-            print(f"{self.elapsed:6.2f} s  {text}", file=sys.stderr, flush=True)
 
 
 def parse_size(text):

@@ -191,3 +191,15 @@ def pause(cluster, name, signum, wanted, timeout=5):
             raise Failure(f"cannot make {name} {wanted}: it did not change in {timeout} s")
         time.sleep(0.005)
     return True
+
+
+def freeze(cluster, name):
+    if not pause(cluster, name, signal.SIGSTOP, "frozen"):
+        raise Failure(f"cannot freeze {name}: it does not run; start it first")
+    print(f"{name} frozen")
+
+
+def thaw(cluster, name):
+    if not pause(cluster, name, signal.SIGCONT, "running"):
+        raise Failure(f"cannot thaw {name}: it does not run; use `start {name}`")
+    print(f"{name} thawed")

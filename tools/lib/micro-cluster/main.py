@@ -1,6 +1,5 @@
 """micro-cluster's command line."""
 import os
-import signal
 import sys
 
 import bringup
@@ -8,7 +7,8 @@ import daemons
 import release
 import teardown
 import verbs
-from layout import Cluster, Failure, Gone, usage
+from layout import Cluster, usage
+from telling import guarded
 
 DEFAULT_DIR = "/var/tmp/nacre-cluster"
 
@@ -224,26 +224,8 @@ def run(arguments):
     return 0
 
 
-def interrupted(signum, _frame):
-    raise Failure(f"ended by {signal.Signals(signum).name}", 128 + signum)
-
-
 def main():
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, interrupted)
-    try:
-        code = run(sys.argv[1:])
-    except Failure as e:
-        print(f"micro-cluster: {e}", file=sys.stderr)
-        if e.detail:
-            print(e.detail, file=sys.stderr)
-        code = e.code
-    except Gone:
-        print("micro-cluster: cannot work on the cluster: it was taken down just now; run `micro-cluster up`",
-              file=sys.stderr)
-        code = 3
-    except BrokenPipeError:
-        code = 1
+    code = guarded("micro-cluster", "cluster", run)
     try:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -137,16 +137,12 @@ def restart(cluster, names):
 
 def freeze(cluster, names):
     for name in names:
-        if not daemons.pause(cluster, name, signal.SIGSTOP, "frozen"):
-            raise Failure(f"cannot freeze {name}: it does not run; start it first")
-        print(f"{name} frozen")
+        daemons.freeze(cluster, name)
 
 
 def thaw(cluster, names):
     for name in names:
-        if not daemons.pause(cluster, name, signal.SIGCONT, "running"):
-            raise Failure(f"cannot thaw {name}: it does not run; use `start {name}`")
-        print(f"{name} thawed")
+        daemons.thaw(cluster, name)
 
 
 FAULTS = {"stop": stop, "start": start, "restart": restart, "freeze": freeze, "thaw": thaw}
