@@ -83,17 +83,19 @@ let package = Package(
         door("CFuse", apt: "libfuse3-dev"),
         door("CCurl", apt: "libcurl4-openssl-dev"),
         door("CYAML", apt: "libyaml-dev"),
+        door("CZstd", apt: "libzstd-dev"),
         .target(name: "CRadosWatchers", linkerSettings: [.linkedLibrary("rados")]),
         .target(name: "CLinux"),
         room("ExactText"),
         room("Blocking", [nioPosix]),
+        room("Timestamps"),
         room("Secrets", ["ExactText"]),
         room("CommandNames", ["ExactText", argumentParser]),
         room("Volumes", ["Secrets", "ExactText", crypto], settings: pointerFree),
         room("JSON", ["ExactText", collections], settings: pointerFree),
 
         // Storey 1: one library or kernel each.
-        room("RADOS", ["CRados", "CRadosWatchers", "Blocking", "Secrets", "ExactText", system]),
+        room("RADOS", ["CRados", "CRadosWatchers", "CLinux", "Blocking", "Secrets", "ExactText", system]),
         room("Curl", ["CCurl", "Blocking", "Secrets", "ExactText"]),
         room("YAML", ["CYAML", "JSON", "ExactText", collections]),
         room("VolumeAPI", ["JSON", "Secrets", "ExactText", collections], settings: pointerFree),
@@ -101,8 +103,12 @@ let package = Package(
 
         // Storey 2
         room("VolumeClient", ["VolumeAPI", "JSON", "Curl", "Blocking"]),
-        room("KubernetesAPI", ["JSON", "YAML", "Curl", "Secrets", "ExactText", collections], settings: pointerFree),
-        room("RBD", ["CRBD", "RADOS", "Blocking", "ExactText", system]),
+        room(
+            "KubernetesAPI",
+            ["JSON", "YAML", "Curl", "Secrets", "Timestamps", "ExactText", collections],
+            settings: pointerFree
+        ),
+        room("RBD", ["CRBD", "RADOS", "Blocking", "Timestamps", "ExactText", system]),
         room("BlockDevices", ["LinuxKernel", "ExactText", system]),
         room("PlaceGate", ["CFuse", "LinuxKernel", "ExactText", system]),
 
@@ -110,19 +116,29 @@ let package = Package(
         room(
             "CephVolumes",
             [
-                "Volumes", "RBD", "RADOS", "LinuxKernel", "BlockDevices", "Blocking", "Secrets", "ExactText",
+                "Volumes", "RBD", "RADOS", "LinuxKernel", "BlockDevices", "Blocking", "Secrets", "Timestamps",
+                "ExactText",
                 collections, logging, coreMetrics, system,
             ]
         ),
-        room("DiskZap", ["BlockDevices", "LinuxKernel", "ExactText"], settings: pointerFree),
+        room("DiskZap", ["BlockDevices", "LinuxKernel", "JSON", "ExactText", collections], settings: pointerFree),
         room("ImageIO", ["CRBD", "RBD", "RADOS", "LinuxKernel", system]),
         room("ImageMapping", ["LinuxKernel", "RBD", "RADOS", "Secrets", "ExactText", system]),
 
         room(
             "Provisioner",
-            ["KubernetesAPI", "JSON", "Volumes", "Secrets", "ExactText", coreMetrics, logging],
+            ["KubernetesAPI", "JSON", "Volumes", "Secrets", "ExactText", "Timestamps", coreMetrics, logging],
             doorplate: doorplate,
             settings: pointerFree
+        ),
+
+        // Storey 4: copies of images outside of Ceph.
+        room(
+            "Backups",
+            [
+                "CephVolumes", "Volumes", "RBD", "Curl", "JSON", "LinuxKernel", "Blocking", "Secrets", "Timestamps",
+                "ExactText", "CZstd", collections, crypto, system,
+            ]
         ),
 
         // Storey 4 to 7: an image as a block device.
@@ -141,7 +157,7 @@ let package = Package(
             "ImageServing",
             [
                 "ImageOwnership", "KernelMapping", "ImageMapping", "ImageIO", "LinuxKernel", "RBD", "RADOS", "Blocking",
-                "Secrets", "ExactText", "CFuse", logging, system,
+                "Secrets", "Timestamps", "ExactText", "CFuse", logging, system,
             ]
         ),
         room(
@@ -167,7 +183,7 @@ let package = Package(
         room(
             "VolumeServer",
             [
-                "VolumeAPI", "JSON", "Volumes", "Blocking", "Secrets", "ExactText",
+                "VolumeAPI", "JSON", "Volumes", "Blocking", "Secrets", "Timestamps", "ExactText",
                 collections, coreMetrics, httpTypes, hummingbirdCore, logging, nioCore, nioHTTP1, nioPosix,
                 serviceLifecycle,
             ],
@@ -181,7 +197,7 @@ let package = Package(
                 "VolumeServer", "Volumes", "CephVolumes", "NodeVolumes", "NodeMapping", "ImageServing",
                 "ImageOwnership",
                 "KernelMapping", "ImageMapping", "ImageIO", "LinuxKernel", "RBD", "Blocking", "ExactText",
-                "KubernetesAPI", "Provisioner", logging, serviceLifecycle,
+                "KubernetesAPI", "Provisioner", "JSON", "Secrets", logging, serviceLifecycle,
             ]
         ),
 
@@ -194,20 +210,32 @@ let package = Package(
             ]
         ),
 
+        room(
+            "NodeAgent",
+            [
+                "ServiceProcess", "Provisioner", "KubernetesAPI", "VolumeServer", "CephVolumes", "NodeVolumes",
+                "NodeMapping", "ImageOwnership", "PlaceGate", "Volumes", "LinuxKernel", "Blocking", "JSON", "Secrets",
+                "Timestamps", "ExactText",
+                collections, logging, nioCore, nioPosix, serviceLifecycle, subprocess, system, unixSignals,
+            ],
+            doorplate: doorplate
+        ),
+
         // Storey 11: programs.
         .executableTarget(
             name: "nacre",
             dependencies: [
-                "Controller", "ServiceProcess", "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes", "NodeVolumes",
-                "NodeMapping", "ImageServing", "ImageOwnership", "KernelMapping", "ImageMapping", "ImageIO",
+                "Controller", "NodeAgent", "ServiceProcess", "VolumeServer", "VolumeAPI", "Volumes", "CephVolumes",
+                "Backups", "NodeVolumes", "NodeMapping", "ImageServing", "ImageOwnership", "KernelMapping",
+                "ImageMapping",
+                "ImageIO",
                 "PlaceGate", "LinuxKernel", "RADOS", "RBD", "Blocking", "Secrets", "Curl", "VolumeClient", "JSON",
                 "YAML",
-                "KubernetesAPI", "Provisioner", "CommandNames", "ExactText",
+                "KubernetesAPI", "Provisioner", "CommandNames", "Timestamps", "ExactText",
                 argumentParser, collections, coreMetrics, crypto, logging, nioCore, nioPosix, serviceLifecycle,
                 subprocess,
                 system, unixSignals,
             ],
-            exclude: doorplate,
             swiftSettings: strict,
             linkerSettings: fixedAddress
         ),
@@ -222,7 +250,8 @@ let package = Package(
         .executableTarget(
             name: "nacre-disk",
             dependencies: [
-                "DiskZap", "BlockDevices", "LinuxKernel", "CommandNames", "Secrets", "ExactText", argumentParser,
+                "DiskZap", "BlockDevices", "LinuxKernel", "CommandNames", "JSON", "Secrets", "ExactText",
+                argumentParser,
             ],
             exclude: doorplate,
             swiftSettings: strict,
@@ -259,9 +288,9 @@ let package = Package(
             "NodeTests",
             [
                 "NodeTestSupport", "NodeTestProcess", "NodeVolumes", "NodeMapping", "ImageServing", "ImageOwnership",
-                "KernelMapping", "ImageMapping", "PlaceGate", "LinuxKernel", "Blocking", "RBD", "Volumes",
-                "TestSupport",
-                "nacre", logging, subprocess, system,
+                "KernelMapping", "ImageMapping", "PlaceGate", "LinuxKernel", "Blocking", "RBD", "RADOS",
+                "Volumes", "TestSupport",
+                "NodeAgent", "Provisioner", "ServiceProcess", "Secrets", "nacre", logging, subprocess, system,
             ]
         ),
         // Several nodes with networks and boots of their own, on a real Ceph; the program itself is started.
@@ -298,20 +327,22 @@ let package = Package(
             "NacreTests",
             [
                 "nacre", "ServiceProcess", "KubernetesAPI", "Provisioner", "JSON", "VolumeAPI", "Volumes",
-                "TestSupport",
+                "Timestamps", "TestSupport",
                 argumentParser,
             ]
         ),
+        tests("NodeAgentTests", ["NodeAgent", "KubernetesAPI", "Provisioner", "JSON", "Volumes"]),
         tests("ImageIOTests", ["ImageIO", "CRBD", "LinuxKernel", system]),
         tests("VolumesTests", ["Volumes", "Secrets", "TestSupport"]),
         tests("JSONTests", ["JSON", "ExactText", collections]),
         tests("YAMLTests", ["YAML", "JSON", "ExactText", collections]),
         tests("VolumeAPITests", ["VolumeAPI", "JSON", "Secrets", collections]),
+        tests("BackupsTests", ["Backups", "Curl", "Volumes", "Secrets", "TestSupport"]),
         tests("CurlTests", ["Curl", "Blocking", "TestSupport"]),
         tests("KubernetesAPITests", ["KubernetesAPI", "Curl", "JSON", "Secrets", "ExactText", "TestSupport"]),
         tests(
             "ProvisionerTests",
-            ["Provisioner", "KubernetesAPI", "JSON", "Volumes", "Secrets", "TestSupport", logging]
+            ["Provisioner", "KubernetesAPI", "JSON", "Volumes", "Secrets", "ExactText", "TestSupport", logging]
         ),
         tests("SecretsTests", ["Secrets", "TestSupport"]),
         // What deploy/ says beside what the programs do.
@@ -327,10 +358,11 @@ let package = Package(
             exclude: ["Recorded"]
         ),
         tests("ExactTextTests", ["ExactText"]),
+        tests("TimestampsTests", ["Timestamps"]),
         tests("CommandNamesTests", ["CommandNames", argumentParser]),
         tests("LinuxKernelTests", ["LinuxKernel", "ExactText", system]),
         tests("BlockDevicesTests", ["BlockDevices", "LinuxKernel", system]),
-        tests("DiskZapTests", ["DiskZap", "BlockDevices", "LinuxKernel"]),
+        tests("DiskZapTests", ["DiskZap", "BlockDevices", "LinuxKernel", "JSON"]),
         // On loop devices, as root: tools/test disk.
         tests("DiskTests", ["DiskZap", "BlockDevices", "LinuxKernel", "TestSupport", "nacre", "nacre-disk"]),
         tests("CephVolumesTests", ["CephVolumes", "Volumes", "Secrets", "RADOS", "TestSupport", system]),
@@ -344,14 +376,18 @@ let package = Package(
         ),
         tests(
             "KubernetesTests",
-            ["KubernetesAPI", "JSON", "Secrets", "TestSupport", "CephVolumes", "Volumes", "nacre", logging]
+            [
+                "KubernetesAPI", "Provisioner", "JSON", "Secrets", "TestSupport", "CephVolumes", "Volumes", "nacre",
+                logging,
+            ]
         ),
         // Tests start the program itself, so it must be built with them.
         tests(
             "ClusterTests",
             [
                 "TestSupport", "CephVolumes", "Volumes", "VolumeAPI", "VolumeServer", "RBD", "RADOS", "Blocking",
-                "Secrets", "Curl", "VolumeClient", "NodeVolumes", "NodeMapping", "ImageServing", "ImageOwnership",
+                "Backups", "Secrets", "Curl", "VolumeClient", "NodeVolumes", "NodeMapping", "ImageServing",
+                "ImageOwnership",
                 "KernelMapping", "ImageMapping", "LinuxKernel", "nacre",
                 logging, system,
             ]
