@@ -186,6 +186,50 @@ struct HalfMadeTests {
         }
     }
 
+    @Test(
+        "A delete killed after it took the name, then a create killed before it listed its image: a delete takes both",
+        arguments: [ObjectCalls.onTestedReleases, .never]
+    )
+    func namesake(calls: ObjectCalls) async throws {
+        try await FaultyCluster.with { faulty in
+            let cluster = faulty.cluster
+            let census = try PoolCensus(cluster, pool: "rbd")
+            let lab = cluster.lab(objectCalls: calls)
+            let bench = try bench(lab, cluster)
+            let uuid = UUID().uuidString.lowercased()
+            let volume = try await bench.create(bench.request(uuid))
+            let image = volume.id.image
+            let first = try #require(try await census.pool.imageID(named: image))
+            try await HalfMade.movingWithoutID.make(of: image, id: first, in: census)
+            // What a killed create has made: by rbd, under a name that is exchanged below its feet.
+            try await cluster.execute(
+                "sh",
+                "-ec",
+                """
+                rbd create rbd/next-\(uuid) --size 64M --image-feature layering,exclusive-lock,object-map,fast-diff
+                rbd image-meta set rbd/next-\(uuid) nacre.io/request-name pvc-\(uuid)
+                rados -p rbd get rbd_id.next-\(uuid) /tmp/next-\(uuid)
+                rados -p rbd put rbd_id.\(image) /tmp/next-\(uuid)
+                rados -p rbd rm rbd_id.next-\(uuid)
+                rm /tmp/next-\(uuid)
+                """
+            )
+            let second = try #require(try await census.pool.imageID(named: image))
+            try await census.unlist("next-\(uuid)", id: second)
+            #expect(try await census.pool.listedID(of: image) == first && first != second)
+
+            try await bench.delete(volume.id.description)
+            #expect(try await census.hasNoTrace(of: image))
+            #expect(try await census.pool.listedID(of: image) == nil)
+            try await eventually("the trash is empty", within: .seconds(90)) {
+                _ = try await lab.store.trash.adoptTrash(ofCluster: cluster.clusterID)
+                lab.purger.wake()
+                return try await census.rawTrash().isEmpty
+            }
+            for id in [first, second] { #expect(try await !census.holds(ImageObject.header(ofID: id))) }
+        }
+    }
+
     @Test("A volume whose image lost its name stays in the trash for its time when it is deleted, and comes back")
     func lostNameIsKept() async throws {
         try await FaultyCluster.with { faulty in

@@ -65,15 +65,15 @@ public struct ImageTrash: Sendable {
             if kept > .zero { kept += await lag(place, imageID) }
             let mark = try await mark(place, imageID, kept > .zero ? notes : [:])
             enter(VolumeStep.movingToTrash, id.imageSpec)
-            try await move(place, imageID, mark, keptFor: kept, marks[ImageMetadataKey.trashed])
+            let leavesNamesake = try await move(place, imageID, mark, keptFor: kept, marks[ImageMetadataKey.trashed])
             enter(VolumeStep.recheckingUse, id.imageSpec)
             try await undoIfInUse(place, imageID)
             await endClone(place, marks)
             ids.forget(id)
-            access.note(place)
             // What must be kept is found when it is due.
             if kept <= .zero { purger.add(TrashedImage(id: id, imageID: imageID, credentials: credentials)) }
-            return
+            // Another image that lost the name to a killed delete is listed by it still: it is the volume's, too.
+            guard leavesNamesake else { return access.note(place) }
         }
         throw VolumeError(
             .aborted,
@@ -136,16 +136,19 @@ public struct ImageTrash: Sendable {
     /// does not see it.
     ///
     /// A move that was not made gives the image the mark that it had before, if any.
+    ///
+    /// - Returns: Whether the pool's directory still lists the name, for another image.
+    @discardableResult
     func move(
         _ place: Place,
         _ imageID: String,
         _ mark: TrashMark,
         keptFor retention: Duration,
         _ before: String?
-    ) async throws(VolumeError) {
+    ) async throws(VolumeError) -> Bool {
         let image = place.id.image
         do throws(VolumeError) {
-            let movedAt = try await place.trying("move to the trash image") { () async throws(RBDError) -> Duration? in
+            let move = try await place.trying("move to the trash image") { () async throws(RBDError) -> TrashMove? in
                 guard place.allows(objectCalls) else { return nil }
                 return try await place.context.moveToTrash(
                     image,
@@ -154,25 +157,38 @@ public struct ImageTrash: Sendable {
                     keptFor: retention
                 )
             }
-            if let movedAt {
+            if let move {
                 // Of two processes that delete it at once, one made the entry, and the other may have written the mark.
-                guard movedAt != mark.time else { return }
-                return _ = try await place.remark(imageID, at: movedAt)
+                if move.time != mark.time { _ = try await place.remark(imageID, at: move.time) }
+                return move.leavesNamesake
             }
             try await place.refuseIfLockedByHand("delete image", imageID)
+            try await listAnew(place, imageID)
         } catch {
             await withdraw(mark, place, imageID, before)
             throw error
         }
         for _ in 0..<2 {
             let isMoved = try await moveByLibrbd(place, imageID, keptFor: retention, before)
-            guard !isMoved else { return try await complete(place, imageID) }
+            guard !isMoved else {
+                try await complete(place, imageID)
+                return false
+            }
             let named = try await place.trying("look up image") { () async throws(RBDError) in
                 try await place.context.imageID(named: image)
             }
             // Another process was faster; its image is where ours should be.
-            guard named == imageID else { return }
+            guard named == imageID else { return false }
             try await halfMade.mend(place.id, credentials: place.credentials, isDeletion: true)
+        }
+        return false
+    }
+
+    /// Lists an image whose name is listed with the id of one that lost it: librbd would leave that entry.
+    private func listAnew(_ place: Place, _ imageID: String) async throws(VolumeError) {
+        try await place.trying("list image") { () async throws(RBDError) in
+            guard let listed = try await place.context.listedID(of: place.id.image), listed != imageID else { return }
+            try await place.context.relistImage(place.id.image, id: imageID)
         }
     }
 

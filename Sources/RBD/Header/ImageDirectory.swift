@@ -80,14 +80,19 @@ extension IOContext {
     /// Removes an image from the pool's directory; succeeds if it is not listed, or is listed with another id.
     ///
     /// Implements the class call `rbd.dir_remove_image`.
-    package func unlistImage(_ name: String, id: String) async throws(RADOSError) {
+    ///
+    /// - Returns: Whether it was listed by this name and with this id.
+    @discardableResult
+    package func unlistImage(_ name: String, id: String) async throws(RADOSError) -> Bool {
         var names = Encoder()
         names.append(name)
         names.append(id)
         do throws(RADOSError) {
             try await execute(ClassCall("rbd", "dir_remove_image", input: names.bytes), on: ImageObject.directory)
+            return true
         } catch {
             guard error.isNotFound || error.code == .staleNFSFileHandle else { throw error }
+            return false
         }
     }
 }

@@ -2,6 +2,17 @@ public import RADOS
 internal import SystemPackage
 public import Timestamps
 
+/// What a move to the trash came to.
+public struct TrashMove: Sendable, Hashable {
+    /// The deletion time that the entry has, since 1970; another process may have made it.
+    public let time: Duration
+    /// Whether the pool's directory still lists the name, with the id of another image that has lost it.
+    ///
+    /// That is left where a move of that image was killed after it took the name, and then a create after it gave the name to
+    /// this one, and before it listed it.
+    public let leavesNamesake: Bool
+}
+
 extension IOContext {
     /// Moves an image to the trash without opening it, if it is a plain image and no client holds its lock.
     ///
@@ -27,20 +38,20 @@ extension IOContext {
     ///   - id: Its id.
     ///   - now: The deletion time for the entry, since 1970.
     ///   - retention: How long the image cannot be removed without force.
-    /// - Returns: The deletion time that the entry has, which another process may have made; `nil` if nothing was done and
-    ///   librbd must move the image.
+    /// - Returns: When it was moved, and what the name leads to still; `nil` if nothing was done and librbd must move the image.
     /// - Throws: `RBDError` with `.resourceBusy` while the image is being restored; steps that were done stay done.
     public func moveToTrash(
         _ name: String,
         unopenedWithID id: String,
         at now: Duration = .sinceEpoch,
         keptFor retention: Duration = .zero
-    ) async throws(RBDError) -> Duration? {
+    ) async throws(RBDError) -> TrashMove? {
         guard try await isPlainAndUnlocked(id) else { return nil }
         // The second round is for an image that another process restored while this one was paused.
         for _ in 0..<2 {
             var isOurEntry = true
             var time = now
+            var isNamesakeSought = false
             do throws(RADOSError) {
                 // Allowed in a full pool: the first entry creates the object, and a delete frees space.
                 let entry = trashAdd(name, id, .moving, at: now, keptFor: retention)
@@ -50,7 +61,9 @@ extension IOContext {
                 // Another process was killed while moving it, or is moving it now; the next steps are the same for all.
                 guard let record = try await trashRecord(ofID: id) else { return nil }
                 // It has been moved meanwhile: librbd would find no image of that name.
-                if record.state == .normal, try await imageID(named: name) != id { return record.deletedAt }
+                if record.state == .normal, try await imageID(named: name) != id {
+                    return TrashMove(time: record.deletedAt, leavesNamesake: false)
+                }
                 guard record.state == .moving else { return nil }
                 isOurEntry = false
                 time = record.deletedAt
@@ -60,18 +73,21 @@ extension IOContext {
                 if !hadTheName, try await isNamedOtherwise(id, than: name) {
                     // The image was renamed; an existing entry may be another process's, for the present name.
                     if isOurEntry { try await forgetTrash(id) }
-                    return time
+                    return TrashMove(time: time, leavesNamesake: false)
                 }
-                try await unlistImage(name, id: id)
+                let wasListed = try await unlistImage(name, id: id)
                 if try await isNamedOtherwise(id, than: name) {
                     // It was renamed between the looks: the name was the old one, and the entry is for it.
                     try await forgetTrash(id)
-                    return time
+                    return TrashMove(time: time, leavesNamesake: false)
                 }
+                isNamesakeSought = !wasListed
             } catch {
                 throw RBDError(error)
             }
-            if try await endMove(id) { return time }
+            // Read only where the image was not listed: in all other moves the name is free now.
+            let leavesNamesake = isNamesakeSought ? try await directoryHolds(name) : false
+            if try await endMove(id) { return TrashMove(time: time, leavesNamesake: leavesNamesake) }
         }
         throw RBDError(call: "rbd.trash_state_set", code: .resourceBusy, subject: "\(label)/\(name)")
     }
