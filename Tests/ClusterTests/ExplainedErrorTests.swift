@@ -146,6 +146,20 @@ struct ExplainedErrorTests {
             code: "resource_exhausted",
             words: ["OSDs are full", "full osd(s)"]
         ),
+        // All three: with the full ratio alone, below the others, the OSDs never count as full.
+        Situation(
+            name: "a new pool on OSDs that another fills",
+            before: "rbd create rbd/filler --size 64M && "
+                + "rbd bench --io-type write --io-size 4M --io-total 64M rbd/filler && "
+                + "ceph osd pool create fresh 1 && rbd pool init fresh && ceph osd set-nearfull-ratio 0.0005 && "
+                + "ceph osd set-backfillfull-ratio 0.0007 && ceph osd set-full-ratio 0.001",
+            after: "ceph osd set-full-ratio 0.95 && ceph osd set-backfillfull-ratio 0.9 && "
+                + "ceph osd set-nearfull-ratio 0.85",
+            pool: "fresh",
+            healthCheck: "OSD_FULL",
+            code: "resource_exhausted",
+            words: ["pool 'fresh' is full", "ceph df"]
+        ),
         Situation(
             name: "placement groups without enough OSDs",
             before: "ceph osd down 1 2 && ceph osd set noup && ceph osd down 1 2",
