@@ -53,6 +53,21 @@ extension InMemoryImageStore {
         state.withLock { $0.snapshots[id] }
     }
 
+    /// A snapshot of that name in the volume's pool, if it was requested so.
+    public func begunSnapshot(
+        _ name: String,
+        requested requestName: String,
+        of id: VolumeID,
+        credentials: Credentials
+    ) async throws(VolumeError) -> SnapshotID? {
+        state.withLock { state in
+            state.snapshots.values.first { other in
+                other.id.clusterID == id.clusterID && other.id.pool == id.pool && other.id.namespace == id.namespace
+                    && other.id.name == name && other.name == requestName && other.sourceHandle == id.description
+            }?.id
+        }
+    }
+
     /// Removes a snapshot.
     public func removeSnapshot(_ id: SnapshotID, credentials: Credentials?) async throws(VolumeError) {
         enter(SnapshotStep.removingSnapshot, id.description)

@@ -26,6 +26,16 @@ extension VolumeBehaviour.Bench {
         try await service.snapshot(handle, credentials: credentials, deadline: deadline)
     }
 
+    /// What was begun of a snapshot whose name has the test's prefix and `name`.
+    func begun(_ name: String, of volume: VolumeID) async throws -> SnapshotID? {
+        try await service.begunSnapshot(
+            named: "\(prefix)-\(name)",
+            of: volume.description,
+            credentials: credentials,
+            deadline: deadline
+        )
+    }
+
     /// Removes a snapshot.
     public func remove(_ handle: String) async throws {
         try await service.deleteSnapshot(handle, credentials: credentials, deadline: deadline)
@@ -150,6 +160,25 @@ extension VolumeBehaviour {
             await bench.expect(.notFound) { _ = try await bench.snapshot("nonsense") }
             await bench.expect(.invalidArgument) { try await bench.remove("") }
             await bench.expect(.invalidArgument) { _ = try await bench.snapshot("") }
+        },
+        VolumeBehaviour("what was begun of a snapshot is found by its name, also of a volume that is gone") { bench in
+            let request = try bench.request("a")
+            let volume = try await bench.create(request)
+            let other = try await bench.create(bench.request("b"))
+            #expect(try await bench.begun("s", of: volume.id) == nil)
+            let snapshot = try await bench.take("s", of: volume.id)
+            #expect(try await bench.begun("s", of: volume.id) == snapshot.id)
+            #expect(try await bench.begun("s", of: other.id) == nil)
+            #expect(try await bench.begun("t", of: volume.id) == nil)
+            try await bench.delete(volume.id.description)
+            #expect(try await bench.begun("s", of: volume.id) == snapshot.id)
+            let again = try await bench.create(request)
+            #expect(again.id == volume.id)
+            await bench.expect(.alreadyExists) { _ = try await bench.take("s", of: again.id) }
+            #expect(try await bench.begun("s", of: volume.id) == snapshot.id)
+            try await bench.remove(snapshot.id.description)
+            #expect(try await bench.begun("s", of: volume.id) == nil)
+            try await bench.delete(again.id.description)
         },
         VolumeBehaviour("a snapshot outlives its volume, whose name is free at once") { bench in
             let request = try bench.request("a")

@@ -129,6 +129,16 @@ final class FakeController: ControllerService {
         return try snapshot(named: request.name, of: request.source)
     }
 
+    func begunSnapshot(
+        named name: String,
+        of source: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> SnapshotID? {
+        try await enter("begunSnapshot \(name) \(source)")
+        return nil
+    }
+
     func deleteSnapshot(
         _ handle: String,
         credentials: Credentials?,

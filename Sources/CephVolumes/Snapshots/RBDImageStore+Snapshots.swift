@@ -90,6 +90,28 @@ extension RBDImageStore {
         return try place.snapshot(snapshot, notes, onImageID: id.imageID, of: volume)
     }
 
+    /// What the pool's index says of a name, if what is there is that request's: three reads.
+    ///
+    /// A name that leads to an image without snapshot and record is what a killed create left, and still that request's.
+    public func begunSnapshot(
+        _ name: String,
+        requested requestName: String,
+        of id: VolumeID,
+        credentials: Credentials
+    ) async throws(VolumeError) -> SnapshotID? {
+        let place = try await access.place(of: id, as: credentials)
+        guard let imageID = try await place.indexedImage(ofSnapshot: name) else { return nil }
+        let there = try await place.parts(ofSnapshot: name, onImageID: imageID)
+        if let notes = there.notes {
+            guard notes.target == nil, notes.name.isExactly(requestName), notes.source.isExactly(id.description) else {
+                return nil
+            }
+        } else if there.snapshot != nil {
+            return nil
+        }
+        return try SnapshotID(of: id, imageID: imageID, name: name)
+    }
+
     /// Removes a snapshot of Nacre's, its record and its name, in this order.
     public func removeSnapshot(_ id: SnapshotID, credentials: Credentials?) async throws(VolumeError) {
         let place = try await place(of: id, as: credentials)

@@ -107,6 +107,16 @@ public protocol ControllerService: Sendable {
         deadline: ContinuousClock.Instant
     ) async throws(VolumeError) -> Snapshot
 
+    /// What a create with that name has begun for a volume, also when the volume was deleted since; `nil` if there is nothing of it.
+    ///
+    /// It may be a part of a snapshot only, which `snapshot` does not show and `deleteSnapshot` removes.
+    func begunSnapshot(
+        named name: String,
+        of source: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> SnapshotID?
+
     /// Removes a snapshot; succeeds if it does not exist. Volumes that were made from it stay whole.
     ///
     /// CSI: DeleteSnapshot.

@@ -20,6 +20,16 @@ public protocol SnapshotStore: Sendable {
     /// A snapshot of Nacre's, or `nil` if there is none of that handle.
     func snapshot(_ id: SnapshotID, credentials: Credentials?) async throws(VolumeError) -> Snapshot?
 
+    /// Where the pool's index of names leads for a snapshot that a create began for a volume, whether that is there or not.
+    ///
+    /// `nil` if it leads nowhere, or to what was requested under another name or of another volume.
+    func begunSnapshot(
+        _ name: String,
+        requested requestName: String,
+        of id: VolumeID,
+        credentials: Credentials
+    ) async throws(VolumeError) -> SnapshotID?
+
     /// Removes a snapshot of Nacre's with its record; succeeds if it is not there.
     ///
     /// An image that was kept for it alone goes to the trash. Throws `.failedPrecondition` for a snapshot that is not

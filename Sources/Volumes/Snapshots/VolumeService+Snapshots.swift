@@ -53,6 +53,42 @@ extension VolumeService {
         }
     }
 
+    /// What a create with that name has begun for a volume, also when the volume was deleted since.
+    ///
+    /// Waits for a create of that name that is under way.
+    public func begunSnapshot(
+        named requestName: String,
+        of source: String,
+        credentials: Credentials,
+        deadline: ContinuousClock.Instant
+    ) async throws(VolumeError) -> SnapshotID? {
+        let name = try ImageName.snapshot(forRequest: requestName)
+        let source = try existing(source)
+        let title = "look for what is begun of snapshot '\(requestName)'"
+        return try await operations.run(
+            title,
+            on: Self.key(source.clusterID, source.pool, source.namespace, name),
+            fingerprint: "look for \(requestName.debugDescription) \(source) \(credentials.userID)",
+            deadline: deadline,
+            obstacle: { await self.store.standstill(of: source, as: credentials) }
+        ) { () async throws(VolumeError) -> [SnapshotID] in
+            enter(SnapshotStep.lookingUpSnapshot, source.imageSpec)
+            do throws(VolumeError) {
+                let found = try await self.store.begunSnapshot(
+                    name,
+                    requested: requestName,
+                    of: source,
+                    credentials: credentials
+                )
+                return found.map { [$0] } ?? []
+            } catch {
+                guard error.isOfMissingPlace else { throw error }
+                return []
+            }
+        }
+        .first
+    }
+
     /// Removes a snapshot; succeeds if it does not exist.
     ///
     /// CSI: DeleteSnapshot.
