@@ -226,23 +226,27 @@ package final class ProvisioningController: Sendable {
             claim.volumeName.isEmpty || claim.metadata.isBeingDeleted || ExpansionReconciler.isDue(claim)
                 || claim.details?.attributesClass != nil
         }) { look(at: claim) }
+        for claim in shop.claims.filter(SourceProtection.isHeldForSnapshots) where isOurs(claim) {
+            claimQueue.add(claim.metadata.key)
+        }
         for name in shop.volumes.keys(where: volumeWork.isDue) { volumeQueue.add(name) }
         snapshots.sweep()
     }
 
     private func look(at claim: PersistentVolumeClaim) {
         if claim.metadata.isBeingDeleted, protectionWork.isDue(claim) { protectionQueue.add(claim.metadata.key) }
-        if SourceProtection.isHeld(claim),
-            shop.volumes.object(claim.volumeName)?.provisionedBy == shop.settings.driverName
-        {
-            claimQueue.add(claim.metadata.key)
-        }
+        if SourceProtection.isHeld(claim), isOurs(claim) { claimQueue.add(claim.metadata.key) }
         if claim.phase == .bound {
             warnOfAttributesClass(claim)
             if ExpansionReconciler.isDue(claim) { expansionQueue.add(claim.metadata.key) }
         } else if let name = claim.className, shop.classes.object(name)?.provisioner == shop.settings.driverName {
             claimQueue.add(claim.metadata.key)
         }
+    }
+
+    /// Whether a claim's volume is this driver's.
+    private func isOurs(_ claim: PersistentVolumeClaim) -> Bool {
+        shop.volumes.object(claim.volumeName)?.provisionedBy == shop.settings.driverName
     }
 
     /// Reports that the VolumeAttributesClass of a bound claim has no effect, because silence would look like success.

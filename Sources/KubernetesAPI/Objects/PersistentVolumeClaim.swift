@@ -87,10 +87,12 @@ package struct PersistentVolumeClaim: WatchedObject {
         details = Details(object)
     }
 
-    /// The form for the cache: a claim that is bound, has its size and is not being deleted needs no details.
+    /// The form for the cache: a claim that is bound, has its size, is held for no snapshot and is not being deleted needs no
+    /// details.
     package var compact: PersistentVolumeClaim {
         guard phase == .bound, !metadata.isBeingDeleted, requestBytes <= capacityBytes,
-            details?.conditions.isEmpty ?? true, details?.attributesClass == nil
+            details?.conditions.isEmpty ?? true, details?.attributesClass == nil,
+            !(details?.finalizers.contains(SnapshotAPI.claimFinalizer) ?? false)
         else { return self }
         var claim = self
         claim.details = nil

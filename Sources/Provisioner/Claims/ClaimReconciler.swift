@@ -31,6 +31,7 @@ final class ClaimReconciler: Sendable {
         }
         guard let claim else { return .done }
         if SourceProtection.isHeld(claim) { return await release(claim) ? .done : .retry }
+        if SourceProtection.isHeldForSnapshots(claim), await !release(claim) { return .retry }
         if underWay.isSettled(claim) { return .done }
         let storageClass = claim.className.flatMap { shop.classes.object($0) }
         let verdict = ClaimRules.judge(
@@ -65,13 +66,22 @@ final class ClaimReconciler: Sendable {
         }
     }
 
-    /// Lets a deleted claim go that is held for copies or snapshots of it; returns whether nothing is left to do.
+    /// Lets a claim go that is held for copies or snapshots of it; returns whether nothing is left to do.
     private func release(_ claim: PersistentVolumeClaim) async -> Bool {
         do throws(KubernetesError) {
-            try await SourceProtection(shop: shop).releaseDeleted(claim)
+            let protection = SourceProtection(shop: shop)
+            if claim.metadata.isBeingDeleted {
+                try await protection.releaseDeleted(claim)
+            } else {
+                try await protection.releaseForgotten(claim)
+            }
             return true
         } catch {
-            shop.log(error, "cannot let a claim go that was copied", [LogKey.claim: "\(claim.metadata.key)"])
+            shop.log(
+                error,
+                "cannot let a claim go that was copied, or had a snapshot taken",
+                [LogKey.claim: "\(claim.metadata.key)"]
+            )
             return false
         }
     }

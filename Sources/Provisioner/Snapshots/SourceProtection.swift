@@ -36,13 +36,35 @@ struct SourceProtection: Sendable {
 
     /// Takes the one for snapshots off a claim, unless another snapshot of it is being taken.
     ///
+    /// Of several that get ready together, or are deleted together, the last one finds none that needs the claim: each has
+    /// written what `isAwaited` reads before it comes here.
+    ///
     /// Who asks for a snapshot between the list and the write may find its claim without: then the claim can be deleted while
     /// the snapshot is taken, which fails or succeeds as a whole.
     func release(_ namespace: String, _ name: String, after uid: String) async throws(KubernetesError) {
         try await release(namespace, name, SnapshotAPI.claimFinalizer) { () async throws(KubernetesError) in
-            try await shop.liveList(APIPath.snapshots(in: namespace)) { VolumeSnapshot($0) }
-                .contains { $0.claimName == name && $0.metadata.uid != uid && !$0.isReady }
+            let others = try await shop.liveList(APIPath.snapshots(in: namespace)) { VolumeSnapshot($0) }
+                .filter { $0.claimName == name && $0.metadata.uid != uid && !$0.isReady }
+            for other in others {
+                if try await isAwaited(other) { return true }
+            }
+            return false
         }
+    }
+
+    /// Whether a VolumeSnapshot that is not ready is still to be taken.
+    ///
+    /// It says that it is ready only after its claim was let go, so the content is asked, which says so before. One that is being
+    /// deleted is not waited for once its content is marked or gone, and one whose content was lost is never taken anew.
+    private func isAwaited(_ snapshot: VolumeSnapshot) async throws(KubernetesError) -> Bool {
+        let isBeingDeleted = snapshot.metadata.isBeingDeleted
+        guard let content = try await shop.liveContent(snapshot.boundContentName ?? snapshot.madeContentName),
+            content.isBound(to: snapshot)
+        else {
+            return !isBeingDeleted && snapshot.boundContentName == nil
+        }
+        if isBeingDeleted, content.annotations[SnapshotAPI.beingDeletedKey] != nil { return false }
+        return !content.isReady || content.handle == nil
     }
 
     /// Takes the one for copies off a claim, unless another copy of it is being made.
@@ -79,6 +101,22 @@ struct SourceProtection: Sendable {
             let rest = finalizers.filter { $0 != SnapshotAPI.claimFinalizer }
             let path = APIPath.claim(namespace, name)
             _ = try await shop.change(path, now.metadata, Workshop.finalizersPatch(rest))
+        }
+    }
+
+    /// Whether a claim that has its volume is held while snapshots of it are taken, or was forgotten so.
+    static func isHeldForSnapshots(_ claim: PersistentVolumeClaim) -> Bool {
+        claim.phase == .bound && claim.details?.finalizers.contains(SnapshotAPI.claimFinalizer) ?? false
+    }
+
+    /// Takes the one for snapshots off a claim that no snapshot needs: whoever put it there may have died, or be of a release that
+    /// left it.
+    func releaseForgotten(_ claim: PersistentVolumeClaim) async throws(KubernetesError) {
+        do throws(KubernetesError) {
+            try await release(claim.metadata.namespace, claim.metadata.name, after: "")
+        } catch {
+            // Without the kind nothing is known of snapshots; a deletion of the claim takes it off then.
+            guard error.status?.isNotFound ?? false else { throw error }
         }
     }
 

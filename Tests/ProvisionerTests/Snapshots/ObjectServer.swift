@@ -23,7 +23,9 @@ final class ObjectServer: Sendable {
         var writes = 0
         var fault: Fault?
         var events: [String] = []
+        var told: [String] = []
         var hasSnapshots = true
+        var beforeWrite: (@Sendable (_ method: String, _ path: String) -> Void)?
     }
 
     private let state = Mutex(State())
@@ -33,6 +35,10 @@ final class ObjectServer: Sendable {
 
     init() throws {
         let server = try ScriptedServer { [unowned self] request, connection in
+            if request.method != "GET" {
+                let path = String(request.target.split(separator: "?").first ?? "")
+                state.withLock { $0.beforeWrite }?(request.method, path)
+            }
             let (status, body) = state.withLock { Self.answer(request, &$0) }
             connection.answer(status, String(decoding: body.bytes, as: UTF8.self))
         }
@@ -46,6 +52,15 @@ final class ObjectServer: Sendable {
     var writes: Int { state.withLock { $0.writes } }
     /// The events, as `reason: message`.
     var events: [String] { state.withLock { $0.events } }
+    /// The events once more, as `kind reason`.
+    var told: [String] { state.withLock { $0.told } }
+    /// Methods and targets of all requests.
+    var requests: [String] { server.withLock { $0?.requests.map { "\($0.method) \($0.target)" } ?? [] } }
+    /// Called before a write is done, and while others may be; it may wait.
+    var beforeWrite: (@Sendable (_ method: String, _ path: String) -> Void)? {
+        get { state.withLock { $0.beforeWrite } }
+        set { state.withLock { $0.beforeWrite = newValue } }
+    }
     /// Whether it has the kinds of snapshots.
     var hasSnapshots: Bool {
         get { state.withLock { $0.hasSnapshots } }
@@ -127,6 +142,7 @@ final class ObjectServer: Sendable {
         if path.hasPrefix(snapshotAPI), !state.hasSnapshots { return (404, "404 page not found") }
         if path.hasSuffix("/events") {
             state.events.append("\(body["reason"]?.string ?? ""): \(body["message"]?.string ?? "")")
+            state.told.append("\(body["involvedObject", "kind"]?.string ?? "") \(body["reason"]?.string ?? "")")
             return (201, body)
         }
         guard request.method != "GET" else { return read(path, state) }

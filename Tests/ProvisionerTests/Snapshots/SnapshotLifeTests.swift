@@ -139,7 +139,7 @@ struct SnapshotLifeTests {
         try await stage.settle()
         #expect(stage.allContents.isEmpty && stage.store.allSnapshots.count == 1)
 
-        putContent(stage, "given", handle)
+        stage.putContent("given", handle)
         stage.putSnapshot("again", claim: nil, content: "given")
         try await stage.settle()
         let again = try #require(stage.snapshot("again"))
@@ -149,26 +149,6 @@ struct SnapshotLifeTests {
         stage.server.delete("\(SnapshotStage.snapshots)/again")
         try await stage.settle()
         #expect(stage.snapshot("again") == nil && stage.allContents.isEmpty && stage.store.allSnapshots.isEmpty)
-    }
-
-    private func putContent(
-        _ stage: SnapshotStage,
-        _ name: String,
-        _ handle: String,
-        for snapshot: String = "again",
-        policy: String = "Delete"
-    ) {
-        stage.server.put(
-            "\(SnapshotStage.contents)/\(name)",
-            [
-                "metadata": ["name": .string(name)],
-                "spec": [
-                    "driver": "rbd.nacre.io", "deletionPolicy": .string(policy),
-                    "source": ["snapshotHandle": .string(handle)],
-                    "volumeSnapshotRef": ["namespace": "db", "name": .string(snapshot)],
-                ],
-            ]
-        )
     }
 
     @Test("A content that is for another VolumeSnapshot, or missing, is refused by name")
@@ -182,7 +162,7 @@ struct SnapshotLifeTests {
         #expect(
             stage.snapshot("thief")?.errorMessage?.contains("'given' of this VolumeSnapshot does not exist") ?? false
         )
-        putContent(stage, "given", handle, for: "owner")
+        stage.putContent("given", handle, for: "owner")
         try await stage.settle()
         let message = stage.snapshot("thief")?.errorMessage ?? ""
         #expect(message.contains("is for VolumeSnapshot 'db/owner'"), "\(message)")
@@ -198,7 +178,7 @@ struct SnapshotLifeTests {
         let stage = try await SnapshotStage()
         stage.putSnapshot()
         try await stage.settle()
-        putContent(stage, "given", try #require(stage.allContents.first?.handle))
+        stage.putContent("given", try #require(stage.allContents.first?.handle))
         stage.putSnapshot("again", claim: nil, content: "given")
         try await stage.settle()
         #expect(stage.snapshot("again")?.isReady == true)

@@ -24,6 +24,8 @@ final class SnapshotStage: Sendable {
     let handle: String
     private let holder = SnapshotCacheHolder()
     private let common = Mutex<CommonController?>(nil)
+    /// The names of contents that the watch has not told of yet.
+    private let unseen = Mutex<Set<String>>([])
 
     init(policy: String = "Delete", isDefault: Bool = true) async throws {
         let server = try ObjectServer()
@@ -32,17 +34,7 @@ final class SnapshotStage: Sendable {
         self.service = service
         shop = try Workshop.forTests(service, server: server.url)
         let name = "pvc-\(Self.claimUID)"
-        let made = try await service.createVolume(
-            CreateVolumeRequest(
-                name: name,
-                range: try CapacityRange(requiredBytes: 1 << 30, limitBytes: 0),
-                capabilities: [VolumeCapability(.block, mode: .singleNodeWriter)],
-                parameters: ["clusterID": "lab", "pool": "rbd"],
-                credentials: Credentials(userID: "u", userKey: Secret("k"))
-            ),
-            deadline: .now + .seconds(10)
-        )
-        handle = made.id.description
+        handle = try await Self.makeVolume(service)
         putClaim()
         server.put(
             APIPath.persistentVolume(name),
@@ -148,7 +140,8 @@ final class SnapshotStage: Sendable {
         for object in server.all("\(ObjectServer.snapshotAPI)/volumesnapshots") {
             if let snapshot = VolumeSnapshot(object) { caches.snapshots.put(snapshot) }
         }
-        for content in allContents { caches.contents.put(content) }
+        let unseen = unseen.withLock(\.self)
+        for content in allContents where !unseen.contains(content.metadata.name) { caches.contents.put(content) }
         for object in server.all(Self.classes) {
             if let named = VolumeSnapshotClass(object) { caches.classes.put(named) }
         }
@@ -163,6 +156,71 @@ final class SnapshotStage: Sendable {
         for object in server.all(APIPath.persistentVolumes) {
             if let volume = PersistentVolume(object) { shop.volumes.put(volume) }
         }
+    }
+
+    /// Keeps a content out of the cache, as a watch that is late.
+    func hide(_ name: String) { unseen.withLock { _ = $0.insert(name) } }
+
+    /// A content for a snapshot that is there.
+    func putContent(_ name: String, _ handle: String, for snapshot: String = "again", policy: String = "Delete") {
+        server.put(
+            "\(Self.contents)/\(name)",
+            [
+                "metadata": ["name": .string(name)],
+                "spec": [
+                    "driver": "rbd.nacre.io", "deletionPolicy": .string(policy),
+                    "source": ["snapshotHandle": .string(handle)],
+                    "volumeSnapshotRef": ["namespace": "db", "name": .string(snapshot)],
+                ],
+            ]
+        )
+    }
+
+    private static func makeVolume(_ service: VolumeService) async throws -> String {
+        let made = try await service.createVolume(
+            CreateVolumeRequest(
+                name: "pvc-\(claimUID)",
+                range: try CapacityRange(requiredBytes: 1 << 30, limitBytes: 0),
+                capabilities: [VolumeCapability(.block, mode: .singleNodeWriter)],
+                parameters: ["clusterID": "lab", "pool": "rbd"],
+                credentials: Credentials(userID: "u", userKey: Secret("k"))
+            ),
+            deadline: .now + .seconds(10)
+        )
+        return made.id.description
+    }
+
+    /// Makes the volume again, by the same handle.
+    func makeVolume() async throws {
+        let again = try await Self.makeVolume(service)
+        #expect(again == handle)
+    }
+
+    /// Deletes the volume, as the service does for whoever deletes its PersistentVolume.
+    func deleteVolume() async throws {
+        let credentials = Credentials(userID: "u", userKey: Secret("k"))
+        try await service.deleteVolume(handle, credentials: credentials, deadline: .now + .seconds(10))
+    }
+
+    /// Works once on each VolumeSnapshot, one after the other or all at once, as a queue's workers do.
+    func workOnSnapshots(atOnce: Bool = false) async throws {
+        let current = common.withLock(\.self)
+        let work = SnapshotReconciler(shop, holder, try #require(current))
+        refresh()
+        let keys = holder.current?.snapshots.keys.sorted() ?? []
+        await withTaskGroup { group in
+            for key in keys {
+                group.addTask { _ = await work.reconcile(key) }
+                if !atOnce { await group.waitForAll() }
+            }
+        }
+    }
+
+    /// Works once on each content.
+    func workOnContents() async {
+        let work = ContentReconciler(shop, holder)
+        refresh()
+        for name in holder.current?.contents.keys.sorted() ?? [] { _ = await work.reconcile(name) }
     }
 
     /// Works, by new reconcilers, until nothing changes any more.
