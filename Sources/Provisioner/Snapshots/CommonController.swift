@@ -26,6 +26,8 @@ final class CommonController: Sendable {
     static let leaseName = "snapshot-controller-leader"
     /// Between two looks.
     static let interval = Duration.seconds(10)
+    /// Between two questions whether the kinds have come, which send nothing.
+    private static let kindsInterval = Duration.seconds(1)
     /// A holder may be late.
     private static let patience = 2
 
@@ -39,11 +41,24 @@ final class CommonController: Sendable {
     /// Whether it runs; while nobody has looked, it is taken to.
     var isThere: Bool { state.withLock { $0.isThere ?? true } }
 
-    /// Looks until the task is cancelled; tells when it came or went.
-    func run(_ changed: @Sendable () -> Void) async {
+    /// Looks until the task is cancelled, while the cluster has the kinds of snapshots; tells when it came or went.
+    func run(while hasKinds: @Sendable () -> Bool, _ changed: @Sendable () -> Void) async {
         while !Task.isCancelled {
-            if await look() { changed() }
-            try? await Task.sleep(for: Self.interval)
+            if hasKinds() {
+                if await look() { changed() }
+                try? await Task.sleep(for: Self.interval)
+            } else {
+                // What was seen before the kinds went says nothing of when they come back.
+                forget()
+                try? await Task.sleep(for: Self.kindsInterval)
+            }
+        }
+    }
+
+    private func forget() {
+        state.withLock { state in
+            state.leases = [:]
+            state.isThere = nil
         }
     }
 

@@ -124,7 +124,7 @@ final class SnapshotController: Sendable {
     func work() async {
         leads.withLock { $0 = true }
         defer { leads.withLock { $0 = false } }
-        let looking = Task { [self] in await common.run { self.sweep() } }
+        let looking = Task { [self] in await common.run(while: { self.holder.current != nil }) { self.sweep() } }
         sweep()
         await withTaskGroup { group in
             group.addTask { await self.snapshotQueue.run() }
