@@ -76,17 +76,41 @@ final class ContentReconciler: Sendable {
             "csi.storage.k8s.io/volumesnapshotcontent/name": content.metadata.name,
         ]
         notes[ImageMetadataKey.kubernetesCluster] = shop.cluster.text
-        shop.enter(.requestingSnapshot)
-        return try await shop.service.createSnapshot(
-            CreateSnapshotRequest(
-                name: "snapshot-\(content.reference.uid)",
-                source: content.volumeHandle ?? "",
-                parameters: parameters?.driver ?? [:],
-                credentials: credentials,
-                notes: notes
-            ),
-            deadline: shop.deadline
+        let request = CreateSnapshotRequest(
+            name: Self.requestName(of: content),
+            source: content.volumeHandle ?? "",
+            parameters: parameters?.driver ?? [:],
+            credentials: credentials,
+            notes: notes
         )
+        shop.enter(.requestingSnapshot)
+        do throws(VolumeError) {
+            return try await shop.service.createSnapshot(request, deadline: shop.deadline)
+        } catch {
+            // The volume is gone, or its name is another's by now; what was taken of it before is there all the same.
+            guard [.notFound, .alreadyExists].contains(error.code), let handle = try await begun(request) else {
+                throw error
+            }
+            do throws(VolumeError) {
+                return try await shop.service.snapshot(handle, credentials: credentials, deadline: shop.deadline)
+            } catch let part {
+                // It came no further than its name or its record.
+                throw part.code == .notFound ? error : part
+            }
+        }
+    }
+
+    /// The name that a content's snapshot is requested by.
+    static func requestName(of content: VolumeSnapshotContent) -> String { "snapshot-\(content.reference.uid)" }
+
+    /// The handle of what a request has begun, also of a volume that is gone.
+    func begun(_ request: CreateSnapshotRequest) async throws(VolumeError) -> String? {
+        try await shop.service.begunSnapshot(
+            named: request.name,
+            of: request.source,
+            credentials: request.credentials,
+            deadline: shop.deadline
+        )?.description
     }
 
     private func record(_ snapshot: Snapshot, on content: VolumeSnapshotContent) async throws -> WorkQueue.Outcome {
@@ -140,7 +164,7 @@ final class ContentReconciler: Sendable {
     // MARK: Users
 
     /// The parameters of the class that a content was made by; `nil` if it names none.
-    private func classParameters(
+    func classParameters(
         of content: VolumeSnapshotContent,
         _ caches: SnapshotCaches
     ) throws(VolumeError) -> SnapshotClassParameters? {
@@ -156,7 +180,7 @@ final class ContentReconciler: Sendable {
     }
 
     /// The Secret of who takes and deletes the snapshot; `nil` for the controller's own user.
-    private func secret(
+    func secret(
         of content: VolumeSnapshotContent,
         _ parameters: SnapshotClassParameters?
     ) throws(VolumeError) -> SecretReference? {
@@ -179,104 +203,6 @@ final class ContentReconciler: Sendable {
         return try await shop.secrets.credentials(reference)
     }
 
-    // MARK: Deletion
-
-    private func remove(_ content: VolumeSnapshotContent, _ caches: SnapshotCaches) async throws -> WorkQueue.Outcome {
-        guard content.finalizers.contains(SnapshotAPI.contentFinalizer) else { return .done }
-        guard content.mayGo else {
-            shop.events.record(
-                .normal,
-                "SnapshotDeletePending",
-                "the snapshot stays as long as VolumeSnapshot '\(content.reference.key.printable)', which it is bound to; delete "
-                    + "that",
-                on: ObjectReference(content)
-            )
-            return .done
-        }
-        if content.deletionPolicy == .delete {
-            // The class may be gone by now; what is needed of it stands on the content.
-            let parameters = try? classParameters(of: content, caches)
-            try await deleteSnapshot(content, parameters, caches)
-        } else {
-            shop.logger.notice(
-                "a snapshot stays, for its policy is Retain",
-                metadata: [LogKey.snapshot: "\(content.reference.key)", LogKey.image: "\(content.handle ?? "")"]
-            )
-        }
-        shop.enter(.releasingContent)
-        let rest = content.finalizers.filter { $0 != SnapshotAPI.contentFinalizer }
-        let path = APIPath.volumeSnapshotContent(content.metadata.name)
-        do throws(KubernetesError) {
-            _ = try await shop.change(path, content.metadata, Workshop.finalizersPatch(rest))
-        } catch {
-            guard error.status?.isNotFound ?? false else { throw error }
-        }
-        return .done
-    }
-
-    private func deleteSnapshot(
-        _ content: VolumeSnapshotContent,
-        _ parameters: SnapshotClassParameters?,
-        _ caches: SnapshotCaches
-    ) async throws {
-        var handle = content.handle
-        if handle == nil, content.annotations[SnapshotAPI.beingCreatedKey] != nil, content.volumeHandle != nil {
-            // The only way to its handle, and to the end of a create that may still be under way.
-            do throws(VolumeError) {
-                handle = try await takeToDelete(content, parameters)
-            } catch {
-                // Nothing was taken of what does not exist, or under a name that is another's.
-                guard [.notFound, .invalidArgument, .alreadyExists].contains(error.code) else { throw error }
-            }
-        }
-        guard let handle else { return }
-        let others = caches.contents.objects(in: SnapshotCaches.byHandle, handle)
-            .filter {
-                $0.metadata.uid != content.metadata.uid && !$0.metadata.isBeingDeleted && $0.driver == content.driver
-            }
-        if let other = others.map(\.metadata.name).min() {
-            shop.events.record(
-                .normal,
-                "SnapshotKept",
-                "the snapshot stays: VolumeSnapshotContent '\(other)' names it, too, and removes it in its turn",
-                on: ObjectReference(content)
-            )
-            return
-        }
-        let secret = try secret(of: content, parameters)
-        var credentials: Credentials?
-        if let secret { credentials = try await shop.secrets.credentials(secret) }
-        shop.enter(.deletingSnapshot)
-        try await shop.service.deleteSnapshot(handle, credentials: credentials, deadline: shop.deadline)
-        shop.logger.info(
-            "deleted a snapshot",
-            metadata: [LogKey.snapshot: "\(content.reference.key)", LogKey.image: "\(handle)"]
-        )
-    }
-
-    private func takeToDelete(
-        _ content: VolumeSnapshotContent,
-        _ parameters: SnapshotClassParameters?
-    ) async throws(VolumeError) -> String {
-        let reference = try secret(of: content, parameters)
-        let credentials: Credentials
-        do throws(VolumeError) {
-            credentials = try await shop.secrets.credentials(reference)
-        } catch {
-            // A Secret that does not exist says nothing of the snapshot.
-            guard error.code == .notFound else { throw error }
-            throw VolumeError(.failedPrecondition, error.message)
-        }
-        shop.enter(.requestingSnapshot)
-        let request = CreateSnapshotRequest(
-            name: "snapshot-\(content.reference.uid)",
-            source: content.volumeHandle ?? "",
-            parameters: parameters?.driver ?? [:],
-            credentials: credentials
-        )
-        return try await shop.service.createSnapshot(request, deadline: shop.deadline).id.description
-    }
-
     // MARK: Failures
 
     /// Says in status and event what is wrong; it is tried again.
@@ -285,6 +211,10 @@ final class ContentReconciler: Sendable {
         let isDeletion = content.metadata.isBeingDeleted
         let reason = isDeletion ? "SnapshotDeleteError" : "SnapshotCreationFailed"
         shop.events.record(.warning, reason, message, on: ObjectReference(content))
+        // Who deleted the VolumeSnapshot waits for it, and need not see contents.
+        if isDeletion, let snapshot = ObjectReference(snapshotOf: content) {
+            shop.events.record(.warning, reason, message, on: snapshot)
+        }
         shop.log(
             error,
             isDeletion ? "cannot delete a snapshot" : "cannot take a snapshot",

@@ -6,13 +6,11 @@ struct SnapshotCaches: Sendable {
     let snapshots = ObjectCache<VolumeSnapshot>(indexes: [
         { snapshot in snapshot.claimName.map { "\(snapshot.metadata.namespace)/\($0)" } }
     ])
-    let contents = ObjectCache<VolumeSnapshotContent>(indexes: [{ $0.handle }])
+    let contents = ObjectCache<VolumeSnapshotContent>()
     let classes = ObjectCache<VolumeSnapshotClass>()
 
     /// Indexes of `snapshots`: by the claim that they are taken of, `namespace/name`.
     static let byClaim = 0
-    /// Indexes of `contents`: by the snapshot's handle.
-    static let byHandle = 0
 
     /// Whether all have been listed once.
     var isSynced: Bool { snapshots.isSynced && contents.isSynced && classes.isSynced }

@@ -162,9 +162,16 @@ final class SnapshotController: Sendable {
     }
 
     private func changed(_ change: Change<VolumeSnapshot>) {
-        guard isLeading, case .present(let snapshot) = change else { return }
-        if snapshot.metadata.isBeingDeleted || !snapshot.isReady { snapshotQueue.add(snapshot.metadata.key) }
-        if snapshot.isReady { wakeClaims(snapshot) }
+        guard isLeading else { return }
+        switch change {
+        case .present(let snapshot):
+            if snapshot.metadata.isBeingDeleted || !snapshot.isReady { snapshotQueue.add(snapshot.metadata.key) }
+            if snapshot.isReady { wakeClaims(snapshot) }
+        case .gone(let snapshot):
+            // A content that was deleted by hand may have stayed for it.
+            guard let content = holder.current?.content(of: snapshot), contentWork.isDue(content) else { return }
+            contentQueue.add(content.metadata.name)
+        }
     }
 
     private func changed(_ change: Change<VolumeSnapshotContent>) {

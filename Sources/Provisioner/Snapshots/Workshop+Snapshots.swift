@@ -70,6 +70,17 @@ extension ObjectReference {
         self.init(kind: "VolumeSnapshot", snapshot.metadata, apiVersion: SnapshotAPI.version)
     }
 
+    /// The VolumeSnapshot that a content is bound to, for an event; `nil` if it is bound to none.
+    init?(snapshotOf content: VolumeSnapshotContent) {
+        let reference = content.reference
+        let named: JSONValue = [
+            "namespace": .string(reference.namespace), "name": .string(reference.name), "uid": .string(reference.uid),
+            "resourceVersion": "",
+        ]
+        guard let metadata = ObjectMeta(["metadata": named]) else { return nil }
+        self.init(kind: "VolumeSnapshot", metadata, apiVersion: SnapshotAPI.version)
+    }
+
     /// A VolumeSnapshotContent, for an event.
     init(_ content: VolumeSnapshotContent) {
         self.init(kind: "VolumeSnapshotContent", content.metadata, apiVersion: SnapshotAPI.version)
