@@ -192,4 +192,36 @@ struct VolumeReconcilerTests {
         #expect(found[ImageMetadataKey.kubernetesVolume].flatMap { VolumeRecord($0) }?.reclaimPolicy == "Retain")
         #expect(!reconciler.isDue(object), "once is enough")
     }
+
+    @Test("A kept volume that has no image any more is told of once, and not tried again")
+    func noImage() async throws {
+        let bound = Self.volume(phase: "Bound", policy: "Retain")
+        let spec = (bound["spec"] ?? [:]).with("storageClassName", "fast")
+        let volume = bound.with("spec", spec).with("metadata", (bound["metadata"] ?? [:]).with("finalizers", []))
+        let text = String(decoding: volume.bytes, as: UTF8.self)
+        let server = try ScriptedServer { _, connection in connection.answer(200, text) }
+        let shop = try Workshop.forTests(VolumeService(store: InMemoryImageStore()), server: server.url)
+        shop.classes.put(
+            try #require(
+                StorageClass([
+                    "metadata": ["name": "fast", "uid": "s", "resourceVersion": "1"], "provisioner": "rbd.nacre.io",
+                    "reclaimPolicy": "Delete",
+                ])
+            )
+        )
+        let object = try #require(PersistentVolume(volume))
+        shop.volumes.put(object)
+        let claim: JSONValue = [
+            "metadata": ["name": "data", "namespace": "db", "uid": .string(Self.uid), "resourceVersion": "1"],
+            "spec": ["volumeName": .string(Self.name)], "status": ["phase": "Bound"],
+        ]
+        shop.claims.put(try #require(PersistentVolumeClaim(claim)))
+        let reconciler = VolumeReconciler(shop)
+        #expect(reconciler.isDue(object))
+        guard case .done = await reconciler.reconcile(object.metadata.name) else {
+            Issue.record("it is tried again")
+            return
+        }
+        #expect(!reconciler.isDue(object))
+    }
 }

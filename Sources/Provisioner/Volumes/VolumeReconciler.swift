@@ -1,6 +1,7 @@
 internal import JSON
 internal import KubernetesAPI
 internal import Logging
+internal import Secrets
 internal import Synchronization
 internal import Volumes
 
@@ -85,6 +86,27 @@ final class VolumeReconciler: Sendable {
         let attributes = try removal.ownAttributes(of: volume)
         let credentials = try await shop.secrets.credentials(removal.deletionSecret(of: volume))
         try await removal.checkMade(attributes, for: volume, credentials)
+        do throws(VolumeError) {
+            try await write(noteFor: claim, volume, attributes.handle, credentials)
+        } catch {
+            // There is nothing to write on. Until the volume changes, or another process leads, that is told once.
+            guard error.code == .notFound else { throw error }
+            let message =
+                "PersistentVolume '\(volume.metadata.name)' has no image any more: \(error.message); nacre volume undelete "
+                + "brings it back while it is in the trash, nacre backup restore from a backup"
+            shop.log(error, "a volume has no image", [LogKey.volume: "\(volume.metadata.name)"])
+            let object = ObjectReference(kind: "PersistentVolume", volume.metadata)
+            shop.events.record(.warning, "VolumeImageMissing", message, on: object)
+        }
+        noted.withLock { $0[volume.metadata.uid] = Self.state(volume) }
+    }
+
+    private func write(
+        noteFor claim: PersistentVolume.ClaimReference,
+        _ volume: PersistentVolume,
+        _ handle: String,
+        _ credentials: Credentials
+    ) async throws(VolumeError) {
         var notes: [String: String] = [:]
         if changedHands(volume) {
             notes = ClaimName(namespace: claim.namespace, name: claim.name).metadata
@@ -92,7 +114,7 @@ final class VolumeReconciler: Sendable {
         }
         if isKeptByHand(volume) {
             let metadata = try await shop.service.metadata(
-                of: attributes.handle,
+                of: handle,
                 credentials: credentials,
                 deadline: shop.deadline
             )
@@ -103,15 +125,8 @@ final class VolumeReconciler: Sendable {
                 notes[ImageMetadataKey.kubernetesVolume] = record.text
             }
         }
-        if !notes.isEmpty {
-            try await shop.service.setNotes(
-                notes,
-                of: attributes.handle,
-                credentials: credentials,
-                deadline: shop.deadline
-            )
-        }
-        noted.withLock { $0[volume.metadata.uid] = Self.state(volume) }
+        guard !notes.isEmpty else { return }
+        try await shop.service.setNotes(notes, of: handle, credentials: credentials, deadline: shop.deadline)
     }
 
     /// A volume is no longer.
