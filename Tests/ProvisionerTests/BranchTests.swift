@@ -101,11 +101,10 @@ struct BranchTests {
         #expect(try await deletions(forged, imageSays: text, at: Self.over).isEmpty)
     }
 
-    @Test("A branch's objects are its source's, with an image, a claim and a time of their own")
-    func objects() throws {
+    private static func sourceVolume() throws -> PersistentVolume {
         var options: [String: String] = [:]
         options["schema"] = "1"
-        options["volumeHandle"] = Self.source
+        options["volumeHandle"] = source
         options["nodeSecretName"] = "ceph"
         options["nodeSecretNamespace"] = "db"
         options["clusterID"] = "lab"
@@ -113,7 +112,7 @@ struct BranchTests {
         options["image"] = "csi-vol-00000000-0000-4000-8000-000000000001"
         options["mountOptions"] = "noatime"
         let attributes = String(decoding: JSONValue(options).bytes, as: UTF8.self)
-        let source = try #require(
+        return try #require(
             PersistentVolume([
                 "metadata": [
                     "name": "pvc-00000000-0000-4000-8000-000000000001", "uid": "s", "resourceVersion": "1",
@@ -135,6 +134,11 @@ struct BranchTests {
                 ],
             ])
         )
+    }
+
+    @Test("A branch's objects are its source's, with an image, a claim and a time of their own")
+    func objects() throws {
+        let source = try Self.sourceVolume()
         let identity = ClusterIdentity(server: "http://127.0.0.1:1", namespace: nil, fixed: ClusterIdentity.Parts())
         let client = try KubernetesClient(identity, userAgent: "t")
         let making = try BranchMaking(client, of: source, name: "review", into: "test", expires: Self.over)
@@ -169,5 +173,50 @@ struct BranchTests {
         #expect(request.parameters[ImageMetadataKey.branch] == making.mark.imageText)
         #expect(try VolumeParameters(request.parameters).trashRetention?.seconds == 0)
         #expect(Self.mark.isOf(image: making.mark.imageText))
+    }
+
+    @Test(
+        "A PersistentVolume that goes while the image is made is made again, and the claim is the new one's",
+        arguments: [false, true]
+    )
+    func goneMeanwhile(isSlow: Bool) async throws {
+        let server = try ObjectServer()
+        server.put("/api/v1/namespaces/test", ["metadata": ["name": "test"]])
+        let identity = ClusterIdentity(server: server.url, namespace: nil, fixed: ClusterIdentity.Parts())
+        let client = try KubernetesClient(identity, userAgent: "t")
+        var making = try BranchMaking(
+            client,
+            of: try Self.sourceVolume(),
+            name: "review",
+            into: "test",
+            expires: 4_000_000_000
+        )
+        let id = try VolumeID(parsing: "lab/rbd//csi-vol-\(making.mark.volume.dropFirst(4))")
+        let path = APIPath.persistentVolume(making.mark.volume)
+        let wasThere = try await making.check()
+        #expect(!wasThere)
+        try await making.begin(id, sizeBytes: 1 << 30)
+        let first = try #require(server.object(path)?["metadata", "uid"]?.string)
+        // Somebody deletes it; the controller takes its finalizer off.
+        server.delete(path)
+        #expect(server.object(path) != nil)
+        let letGo = Task {
+            if isSlow { try await Task.sleep(for: .milliseconds(100)) }
+            server.patch(path, ["metadata": ["finalizers": .null]])
+            server.delete(path)
+        }
+        if !isSlow { try await letGo.value }
+        let isWhole = try await making.end(pause: .milliseconds(10))
+        #expect(!isWhole, "its image may be gone, too")
+        try await letGo.value
+        try await making.begin(id, sizeBytes: 1 << 30)
+        let second = try #require(server.object(path)?["metadata", "uid"]?.string)
+        #expect(first != second)
+        let isMade = try await making.end()
+        #expect(isMade)
+        let claim = try #require(server.object(APIPath.claim("test", "data")))
+        #expect(claim["metadata", "ownerReferences"]?.elements.first?["uid"]?.string == second)
+        let isThere = try await making.end()
+        #expect(isThere, "the same again")
     }
 }

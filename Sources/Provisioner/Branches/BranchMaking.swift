@@ -14,6 +14,9 @@ package import Volumes
 /// | the PersistentVolume | one without an image | a repetition goes on; else it is deleted when its time is over |
 /// | the image | both, without a claim | the same, and the image with it |
 /// | the claim | the branch | it is there |
+///
+/// A PersistentVolume that goes while its image is made may leave an image that no object tells of, or take it with it. So `end`
+/// wants the one of `begin`, and else all is begun again.
 package struct BranchMaking: Sendable {
     private let client: KubernetesClient
     private let source: JSONValue
@@ -23,6 +26,11 @@ package struct BranchMaking: Sendable {
     package private(set) var mark: BranchMark
     /// The claim that gets it.
     package let claim: ClaimName
+    /// The uid of the PersistentVolume that `begin` made or found.
+    private var begun = ""
+
+    /// How often `end` looks whether a PersistentVolume that is being deleted is gone.
+    private static let mostLooks = 30
 
     /// Does nothing yet.
     ///
@@ -131,23 +139,51 @@ package struct BranchMaking: Sendable {
     ///   - sizeBytes: Its size.
     /// - Throws: `KubernetesError`, or `VolumeError` that says what is in the way.
     package mutating func begin(_ id: VolumeID, sizeBytes: UInt64) async throws {
-        guard try await present() == nil else { return }
+        if let volume = try await present() {
+            begun = volume.metadata.uid
+            return
+        }
         do throws(KubernetesError) {
-            _ = try await client.call(.create(APIPath.persistentVolumes, volume(id, sizeBytes: sizeBytes)))
+            let call = APICall.create(APIPath.persistentVolumes, volume(id, sizeBytes: sizeBytes))
+            guard let made = PersistentVolume(try await client.call(call)) else {
+                throw .malformed(call: "create \(mark.volume)", reason: "it is no PersistentVolume")
+            }
+            begun = made.metadata.uid
         } catch {
             // Somebody made it since, or an answer was lost.
-            guard error.status?.isAlreadyExists ?? false, try await present() != nil else { throw error }
+            guard error.status?.isAlreadyExists ?? false, let there = try await present() else { throw error }
+            begun = there.metadata.uid
         }
     }
 
     /// Makes the claim, if it is not there; the image must be.
-    package mutating func end() async throws {
-        guard try await !check() else { return }
-        guard let volume = try await present() else {
-            throw refusal("its PersistentVolume '\(mark.volume)' is gone since; repeat the command")
-        }
+    ///
+    /// - Parameter pause: Between two looks at a PersistentVolume that is being deleted.
+    /// - Returns: Whether the branch is there. If not, the PersistentVolume of `begin` went meanwhile, and perhaps the image with it:
+    ///   both are to be made again.
+    /// - Throws: `KubernetesError`, or `VolumeError` that says what is in the way.
+    package mutating func end(pause: Duration = .seconds(1)) async throws -> Bool {
+        guard try await isAsBegun(pause: pause) else { return false }
+        guard try await !check() else { return true }
+        guard let volume = try await present(), volume.metadata.uid == begun else { return false }
         let path = "\(APIPath.namespace(claim.namespace))/persistentvolumeclaims"
         _ = try await client.call(.create(path, claimObject(of: volume)))
+        return true
+    }
+
+    /// Whether the PersistentVolume of `begin` stays; waits until one that is being deleted is gone.
+    private func isAsBegun(pause: Duration) async throws -> Bool {
+        for _ in 0..<Self.mostLooks {
+            guard let volume = try await found(APIPath.persistentVolume(mark.volume)).flatMap({ PersistentVolume($0) }),
+                volume.metadata.uid == begun
+            else { return false }
+            guard volume.metadata.isBeingDeleted else { return true }
+            try await Task.sleep(for: pause)
+        }
+        throw refusal(
+            "its PersistentVolume '\(mark.volume)' was deleted meanwhile, and is not gone yet; see kubectl describe pv "
+                + "\(mark.volume), and repeat the command"
+        )
     }
 
     /// The branch's PersistentVolume; `nil` if there is none.

@@ -135,10 +135,13 @@ struct VolumeBranch: AsyncParsableCommand {
                 let isThere = try await making.check()
                 let request = try making.request(credentials, cluster: cluster, sizeBytes: sizeBytes)
                 let copy = try backend.controller.handle(of: request.name, parameters: request.parameters)
-                if !isThere {
+                // Again when the PersistentVolume goes meanwhile; what is there of the image is found then.
+                var isMade = isThere
+                while !isMade {
+                    try Task.checkCancellation()
                     try await making.begin(copy, sizeBytes: sizeBytes)
                     _ = try await backend.create(request, deadline: deadline)
-                    try await making.end()
+                    isMade = try await making.end()
                 }
                 return BranchReport(making, copy, wasThere: isThere)
             }
