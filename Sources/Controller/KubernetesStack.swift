@@ -101,7 +101,8 @@ package final class KubernetesStack: Service, Sendable {
     }
 
     package func run() async throws {
-        await checkPermissions()
+        // A server that does not answer keeps nobody who is asked to stop.
+        await cancelWhenGracefulShutdown { await self.checkPermissions() }
         await withTaskGroup { group in
             group.addTask { await self.controller.watch() }
             group.addTask { await self.events.run() }

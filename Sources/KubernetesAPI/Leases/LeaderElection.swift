@@ -141,8 +141,13 @@ package final class LeaderElection: Sendable {
         guard isOurs, let observed, let spec = observed.spec else { return }
         let free = spec.with("holderIdentity", "").with("leaseDurationSeconds", 1)
             .with("renewTime", .string(KubernetesTime.microseconds()))
-        _ = try? await client.call(.replace(path, lease(free, observed.resourceVersion)))
+        var call = APICall.replace(path, lease(free, observed.resourceVersion))
+        // Who ends has little time; without an answer the lease ends by itself.
+        call.timeout = Self.releaseTime
+        _ = try? await client.call(call)
     }
+
+    private static let releaseTime = Duration.seconds(3)
 
     private var path: String { APIPath.leases(namespace, name) }
 
