@@ -6,12 +6,15 @@ import Testing
 /// Ceph's own S3 server on a test's own cluster: `radosgw` of the package of that name.
 struct ObjectGateway: Sendable {
     static let program = "/usr/bin/radosgw"
-    /// It is of this machine's release, and wants a cluster of that.
+    /// It wants a cluster of its own release: this machine's, or the one whose programs the tests run with.
     static var isThere: Bool {
-        let release = ProcessInfo.processInfo.environment["NACRE_CEPH_RELEASE"] ?? "pacific"
-        return release == "pacific" && FileManager.default.isExecutableFile(atPath: program)
+        let variables = ProcessInfo.processInfo.environment
+        let isOfTheCluster =
+            variables["NACRE_MICRO_CLUSTER_ROOT"] != nil || variables["NACRE_CEPH_RELEASE"] ?? "pacific" == "pacific"
+        return isOfTheCluster && FileManager.default.isExecutableFile(atPath: program)
     }
-    static let lack = "needs Ceph's S3 server: apt-get install --no-install-recommends radosgw"
+    static let lack =
+        "needs the S3 server of the cluster's Ceph: --client same with a --release; else apt-get install --no-install-recommends radosgw"
     static let accessKey = "NACRETESTACCESSKEY00"
     static let secretKey = "nacre/test+secret/key+0123456789abcdefgh"
 
