@@ -91,12 +91,12 @@ struct SnapshotCrashTests {
         #expect(!index.contains(uuid) && !index.contains(other), "\(index)")
     }
 
-    @Test(
+    private static let createCases = KillTable.cases(
         "Create a snapshot",
-        arguments: [
-            SnapshotStep.lookingUpSource, .reservingName, .notingSnapshot, .takingSnapshot, .answeringSnapshot,
-        ]
+        [SnapshotStep.lookingUpSource, .reservingName, .notingSnapshot, .takingSnapshot, .answeringSnapshot]
     )
+
+    @Test("Create a snapshot", arguments: createCases)
     func create(_ step: SnapshotStep) async throws {
         try await makeVolume()
         try await crash(step, "Controller/CreateSnapshot", snapshotBody())
@@ -112,13 +112,14 @@ struct SnapshotCrashTests {
         #expect(try await process.stop() == .exited(0))
     }
 
-    @Test(
-        "Delete a snapshot of a volume that is there, and of one that is deleted",
-        arguments: [
+    private static let deleteCases: [(SnapshotStep, Bool)] = KillTable.cases(
+        "Delete a snapshot",
+        [
             SnapshotStep.lookingUpSnapshot, .removingSnapshot, .forgettingSnapshot, .releasingKept, .answeringSnapshot,
-        ],
-        [false, true]
+        ].flatMap { step in [false, true].map { (step, $0) } }
     )
+
+    @Test("Delete a snapshot of a volume that is there, and of one that is deleted", arguments: deleteCases)
     func delete(_ step: SnapshotStep, isKept: Bool) async throws {
         try await makeVolume()
         let maker = try await nacre.start()
@@ -145,12 +146,15 @@ struct SnapshotCrashTests {
     ]
 
     /// Each step once, by turns of a volume and of a snapshot; both of each with `NACRE_EVERY_KILL`.
-    private static let cloneCases: [(String, Bool)] = cloneSteps.enumerated().flatMap { number, step in
-        // A snapshot is there already.
-        let ways = step.name == SnapshotStep.takingSnapshot.name ? [false] : [number % 2 == 0, number % 2 != 0]
-        let isAll = ProcessInfo.processInfo.environment["NACRE_EVERY_KILL"] != nil
-        return ways.prefix(isAll ? 2 : 1).map { (step.name, $0) }
-    }
+    private static let cloneCases: [(String, Bool)] = KillTable.cases(
+        "Clone a volume, and make one from a snapshot",
+        cloneSteps.enumerated().flatMap { number, step in
+            // A snapshot is there already.
+            let ways = step.name == SnapshotStep.takingSnapshot.name ? [false] : [number % 2 == 0, number % 2 != 0]
+            let isAll = ProcessInfo.processInfo.environment["NACRE_EVERY_KILL"] != nil
+            return ways.prefix(isAll ? 2 : 1).map { (step.name, $0) }
+        }
+    )
 
     @Test("Clone a volume, and make one from a snapshot", arguments: cloneCases)
     func clone(_ step: String, isSnapshot: Bool) async throws {
@@ -208,11 +212,12 @@ struct SnapshotCrashTests {
         #expect(try await process.stop() == .exited(0))
     }
 
-    @Test(
+    private static let keepCases = KillTable.cases(
         "Delete a volume that has a snapshot",
-        arguments: [VolumeStep.lookingUp, .checkingUse, .recheckingUse, .answering].map(\.name)
-            + [SnapshotStep.keepingImage.name]
+        [VolumeStep.lookingUp, .checkingUse, .recheckingUse, .answering].map(\.name) + [SnapshotStep.keepingImage.name]
     )
+
+    @Test("Delete a volume that has a snapshot", arguments: keepCases)
     func keep(_ step: String) async throws {
         try await makeVolume()
         let maker = try await nacre.start()

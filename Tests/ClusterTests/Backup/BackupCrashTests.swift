@@ -6,14 +6,20 @@ import Testing
 /// Backups and restores that are killed, stopped, and done at once.
 @Suite("nacre backup, interrupted", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct BackupCrashTests {
+    /// What is killed, three times each.
+    private enum Work: CaseIterable {
+        case full, restoreOfFull, increment, restoreOfIncrement
+    }
+
     @Test("A backup and a restore that are killed at any time are finished by the same command", arguments: 0..<1)
     func killed(round: Int) async throws {
         let lab = try await BackupLab(try #require(MicroCluster.current), size: "48MiB")
         var random = SeededRandom(seed: UInt64(round))
         try await lab.write([0..<(24 << 20), (40 << 20)..<(41 << 20)], &random)
-        for part in 0..<2 {
+        let chosen = KillTable.cases("A backup and a restore that are killed at any time", Work.allCases)
+        for (part, works) in [(Work.full, Work.restoreOfFull), (.increment, .restoreOfIncrement)].enumerated() {
             let sum = try await lab.sum(lab.image)
-            for kill in 0..<3 {
+            for kill in 0..<3 where chosen.contains(works.0) {
                 _ = try await lab.killed(
                     "create \(lab.handle)",
                     after: .milliseconds(Int.random(in: 20...(300 + 400 * kill), using: &random))
@@ -29,7 +35,7 @@ struct BackupCrashTests {
             #expect(lab.files("/partial/").isEmpty && lab.files(".new-").isEmpty)
             #expect(try await lab.backup("verify").status == 0)
             let name = "\(lab.name)-\(part)"
-            for kill in 0..<3 {
+            for kill in 0..<3 where chosen.contains(works.1) {
                 _ = try await lab.killed(
                     "restore \(last.id) --name \(name) --pool \(BackupLab.poolName)",
                     after: .milliseconds(Int.random(in: 100...(400 + 600 * kill), using: &random))

@@ -55,6 +55,9 @@ def main():
     for name, reason in skipped:
         print(f"{kind}: skipped: {name}: {reason}")
     in_tables = sum(int(n) for n in re.findall(r"^\S Test (?!case |run ).* with (\d+) test cases? (?:passed|failed)", log, re.M))
+    # Tables of which a half ran: Tests/TestSupport/KillTable.swift.
+    for line in dict.fromkeys(re.findall(r"^kills: (.+)$", log, re.M)):
+        print(f"{kind}: {line}")
     print(f"{kind}: {passed} passed, {failed} failed, {len(skipped)} skipped"
           + (f"; {in_tables} cases in tables" if in_tables else ""))
     if passed + failed == 0:
