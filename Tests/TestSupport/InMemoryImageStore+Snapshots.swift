@@ -119,15 +119,16 @@ extension InMemoryImageStore {
     public func cloneImage(
         _ id: VolumeID,
         of origin: CloneOrigin,
-        sizeBytes: UInt64,
+        sized: @Sendable (UInt64) throws(VolumeError) -> UInt64,
         layout: ImageLayout,
         metadata: [String: String],
         credentials: Credentials
-    ) async throws(VolumeError) {
+    ) async throws(VolumeError) -> UInt64 {
         enter(SnapshotStep.cloningImage, id.imageSpec)
-        guard try await cloneSource(origin, credentials: credentials) != nil else {
+        guard let source = try await cloneSource(origin, credentials: credentials) else {
             throw VolumeError(.notFound, "\(origin) is gone")
         }
+        let sizeBytes = try sized(source.sizeBytes)
         try await createImage(id, sizeBytes: sizeBytes, layout: layout, metadata: metadata, credentials: credentials)
         state.withLock { state in
             switch origin {
@@ -141,6 +142,7 @@ extension InMemoryImageStore {
                 state.images[id]?.metadata[ImageMetadataKey.format] = format
             }
         }
+        return sizeBytes
     }
 
     /// Nothing is half made here.

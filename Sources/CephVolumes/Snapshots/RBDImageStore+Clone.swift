@@ -65,15 +65,16 @@ extension RBDImageStore {
     public func cloneImage(
         _ id: VolumeID,
         of origin: CloneOrigin,
-        sizeBytes: UInt64,
+        sized sizeBytes: @Sendable (UInt64) throws(VolumeError) -> UInt64,
         layout: ImageLayout,
         metadata: [String: String],
         credentials: Credentials
-    ) async throws(VolumeError) {
+    ) async throws(VolumeError) -> UInt64 {
         let place = try await access.place(of: id, as: credentials)
         if let dataPool = layout.dataPool { try await checkAccess(to: dataPool, place) }
         let parent: Parent
         let imageID: String
+        let size: UInt64
         do throws(VolumeError) {
             switch origin {
             case .snapshot(let snapshot): parent = try await self.parent(snapshot, credentials)
@@ -81,12 +82,14 @@ extension RBDImageStore {
                 try await place.beginCloning()
                 parent = try await self.parent(volume, for: id, credentials)
             }
+            // Not of its image, which may have grown before the snapshot was taken, or since.
+            size = try sizeBytes(parent.snapshot.snapshot.sizeBytes)
             var metadata = place.placed(metadata)
             metadata[ImageMetadataKey.format] = parent.format
             metadata[ImageMetadataKey.cloneDepth] = "\(parent.depth + 1)"
             let new = NewClone(
                 place: place,
-                sizeBytes: sizeBytes,
+                sizeBytes: size,
                 options: Self.options(layout),
                 metadata: metadata
             )
@@ -94,7 +97,8 @@ extension RBDImageStore {
             imageID = try await clone(parent, to: new, origin)
         } catch {
             // Nobody may repeat it: then the mark, and the snapshot of a volume that was to be cloned, would stay for ever.
-            let isFinal = [.notFound, .failedPrecondition, .invalidArgument, .permissionDenied].contains(error.code)
+            let isFinal = [.notFound, .failedPrecondition, .invalidArgument, .permissionDenied, .outOfRange]
+                .contains(error.code)
             if isFinal, try await place.imageID() == nil {
                 try? await endClone(id, of: origin, credentials: credentials)
             }
@@ -105,6 +109,7 @@ extension RBDImageStore {
         enter(SnapshotStep.endingClone, id.imageSpec)
         if parent.depth + 1 > CloneFlattener.mostDepth { try await CloneFlattener.note(place, imageID) }
         if case .volume = origin { try await endClone(id, of: origin, credentials: credentials) }
+        return size
     }
 
     /// Makes the clone, object by object where it is a plain one; its id.

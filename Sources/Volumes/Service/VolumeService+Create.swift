@@ -174,18 +174,17 @@ extension VolumeService {
         let what = "create volume '\(request.name)'"
         if let origin {
             let source = try await readSource(origin, new.use, request, parameters)
-            let sizeBytes = try Self.cloneSizeBytes(request, origin, source)
+            let sizeBytes = try Self.cloneSizeBytes(request, origin, source.sizeBytes)
             try await checkNew(what, sizeBytes, new.use, request, parameters, isMade: true)
             enter(SnapshotStep.beginningClone, new.id.imageSpec)
-            try await store.cloneImage(
+            return try await store.cloneImage(
                 new.id,
                 of: origin,
-                sizeBytes: sizeBytes,
+                sized: { (bytes) throws(VolumeError) in try Self.cloneSizeBytes(request, origin, bytes) },
                 layout: parameters.layout,
                 metadata: new.metadata,
                 credentials: request.credentials
             )
-            return sizeBytes
         }
         for capability in request.capabilities {
             let refusal = capability.mountRefusal(parameters.fileSystem, isMade: false)

@@ -51,16 +51,16 @@ public protocol SnapshotStore: Sendable {
 
     /// Makes an image that reads from its source what nobody wrote to it; of a volume, by a snapshot that goes again.
     ///
-    /// It has the size given, which is that of the source at least. Throws `.alreadyExists` if there is an image of that
-    /// name, or a part of one, `.notFound` if the source is gone.
+    /// Its size, which is returned, is what `sizeBytes` says of that of its source at that moment, and that at least. Throws
+    /// `.alreadyExists` if there is an image of that name, or a part of one, `.notFound` if the source is gone.
     func cloneImage(
         _ id: VolumeID,
         of origin: CloneOrigin,
-        sizeBytes: UInt64,
+        sized sizeBytes: @Sendable (UInt64) throws(VolumeError) -> UInt64,
         layout: ImageLayout,
         metadata: [String: String],
         credentials: Credentials
-    ) async throws(VolumeError)
+    ) async throws(VolumeError) -> UInt64
 
     /// Removes what a killed clone left under a name, if it is no volume yet; returns whether there was such.
     func removeHalfMadeClone(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) -> Bool

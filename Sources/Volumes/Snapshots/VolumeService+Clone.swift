@@ -66,24 +66,24 @@ extension VolumeService {
     static func cloneSizeBytes(
         _ request: CreateVolumeRequest,
         _ origin: CloneOrigin,
-        _ source: CloneSource
+        _ sourceBytes: UInt64
     ) throws(VolumeError) -> UInt64 {
         let asked = request.range.requiredBytes
         let what = "cannot create volume '\(request.name)' from \(origin)"
-        guard asked == 0 || asked >= source.sizeBytes else {
+        guard asked == 0 || asked >= sourceBytes else {
             throw VolumeError(
                 .outOfRange,
-                "\(what) with \(asked.inBinaryUnits): the source has \(source.sizeBytes.inBinaryUnits); ask for that or more"
+                "\(what) with \(asked.inBinaryUnits): the source has \(sourceBytes.inBinaryUnits); ask for that or more"
             )
         }
         let unit = CapacityRange.granularityBytes
-        let wanted = max(asked, source.sizeBytes)
+        let wanted = max(asked, sourceBytes)
         let sizeBytes = (wanted + unit - 1) / unit * unit
         guard request.range.limitBytes == 0 || sizeBytes <= request.range.limitBytes else {
             throw VolumeError(
                 .outOfRange,
                 "\(what) with at most \(request.range.limitBytes.inBinaryUnits): the source has "
-                    + "\(source.sizeBytes.inBinaryUnits); raise the limit"
+                    + "\(sourceBytes.inBinaryUnits); raise the limit"
             )
         }
         return sizeBytes
