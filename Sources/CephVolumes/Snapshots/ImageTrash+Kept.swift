@@ -39,6 +39,8 @@ extension ImageTrash {
 
     /// Moves an image to the trash that was kept, if it has no snapshots and no clones any more; does nothing for any other.
     ///
+    /// A name of that kind alone says nothing: the pool's directory lists an image by it once it is renamed.
+    ///
     /// - Parameters:
     ///   - place: The image, by the name of one that is kept.
     ///   - imageID: Its id.
@@ -65,6 +67,11 @@ extension ImageTrash {
         guard let ties, ties.isEmpty, let watchers = try await watchers(place, imageID), watchers.isEmpty else {
             return
         }
+        // Where a delete was killed before its renaming was done, the image is the volume's still, and has its name.
+        let listed = try await place.trying("look up the name of image") { () async throws(RBDError) in
+            try await place.context.imageName(ofID: imageID)
+        }
+        guard listed?.isExactly(place.id.image) == true else { return }
         var kept = try place.retention(marks) ?? retention
         if kept > .zero { kept += await lag(place, imageID) }
         let mark = try await place.remark(imageID, at: .sinceEpoch)
@@ -117,6 +124,16 @@ extension ImageTrash {
 
     /// No clone is made for longer.
     private static let longestCloning = Duration.seconds(86_400)
+
+    /// Removes what a killed renaming of a volume that was to be kept has left: the name that it was to get.
+    ///
+    /// The image is in the trash by now, where nobody renames it.
+    func forgetKeptName(_ place: Place, _ imageID: String, _ marks: [String: String]) async throws(VolumeError) {
+        guard marks[ImageMetadataKey.kept] != nil else { return }
+        try await place.trying("forget the name of image") { () async throws(RBDError) in
+            try await place.context.takeBackRenaming(to: KeptMark.name(ofImageID: imageID), id: imageID)
+        }
+    }
 
     /// Looks through the images of a pool that are kept, and moves those to the trash that nothing needs any more.
     ///

@@ -68,6 +68,7 @@ public struct ImageTrash: Sendable {
             let leavesNamesake = try await move(place, imageID, mark, keptFor: kept, marks[ImageMetadataKey.trashed])
             enter(VolumeStep.recheckingUse, id.imageSpec)
             try await undoIfInUse(place, imageID)
+            try await forgetKeptName(place, imageID, marks)
             await endClone(place, marks)
             ids.forget(id)
             // What must be kept is found when it is due.

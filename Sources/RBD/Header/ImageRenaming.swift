@@ -75,6 +75,23 @@ extension IOContext {
         }
     }
 
+    /// Takes back the first step of a renaming that was killed after it: the new name leads to the image no more.
+    ///
+    /// Nothing is done where the new name leads elsewhere, or where the pool's directory lists the image by it.
+    ///
+    /// - Parameters:
+    ///   - newName: The name that the image was to get.
+    ///   - id: Its id.
+    /// - Throws: `RBDError`.
+    public func takeBackRenaming(to newName: String, id: String) async throws(RBDError) {
+        do throws(RADOSError) {
+            guard try await listedName(of: id) != newName else { return }
+            try await unname(newName, id: id)
+        } catch {
+            throw RBDError(error)
+        }
+    }
+
     /// Has the pool's directory list an image by a new name, which leads to it by now.
     private func relist(_ name: String, id: String, as newName: String) async throws(RBDError) {
         var names = Encoder()
