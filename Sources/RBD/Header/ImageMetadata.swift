@@ -79,11 +79,16 @@ extension IOContext {
     /// - Returns: Keys and values, however many there are.
     /// - Throws: `RBDError` for anything but a missing header.
     public func allMetadata(ofImageID id: String, prefix: String) async throws(RBDError) -> [String: String]? {
+        try await allMetadata(of: ImageObject.header(ofID: id), prefix: prefix)
+    }
+
+    /// The same, of whatever object.
+    func allMetadata(of object: String, prefix: String) async throws(RBDError) -> [String: String]? {
         var all: [String: String] = [:]
         var last = prefix
         while true {
             let call = ClassCall.listingMetadata(after: last)
-            guard let answers = try await classCalls([call], on: ImageObject.header(ofID: id)) else { return nil }
+            guard let answers = try await classCalls([call], on: object) else { return nil }
             let page = ClassCall.metadata(in: answers[0])
             let ours = page.filter { $0.key.startsExactly(with: prefix) }
             all.merge(ours) { $1 }
