@@ -93,7 +93,7 @@ extension HalfMadeImages {
             refused = second?.refusedPools ?? refused
         }
         // librbd makes it and no volume of it yet: its maker, who can look into its pools, was killed.
-        guard let pool = refused.first, try await !place.isBeingMade() else { return nil }
+        guard let pool = refused.first, try await !place.isBegun(.making) else { return nil }
         let namespace = place.id.namespace.isEmpty ? "" : " namespace=\(place.id.namespace)"
         let caps = refused.map { "profile rbd pool=\($0)\(namespace)" }.joined(separator: ", ")
         throw VolumeError(

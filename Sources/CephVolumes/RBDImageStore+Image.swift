@@ -105,7 +105,7 @@ extension RBDImageStore {
             access.note(place)
             return ids.remember(imageID, of: id)
         }
-        try await place.beginMaking()
+        try await place.begin(.making)
         do throws(VolumeError) {
             try await place.waiting("create image", creating: layout) { (context) throws(RBDError) in
                 try context.createImage(id.image, sizeBytes: sizeBytes, options: options)
@@ -117,7 +117,7 @@ extension RBDImageStore {
         }
         enter(VolumeStep.settingMetadata, id.imageSpec)
         try await setMetadata(metadata, of: id, credentials: credentials)
-        try await place.endMaking()
+        try await place.end(.making)
     }
 
     /// What has the name of an image that is not there, for a person; nothing when nothing has.

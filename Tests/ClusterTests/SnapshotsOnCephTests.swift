@@ -231,9 +231,19 @@ struct SnapshotsOnCephTests {
     enum HalfClone: CaseIterable, Sendable {
         case markAlone, empty, withoutMap, idAlone, whole, withoutMetadata
 
+        /// The mark is as its maker writes it: the image's id begins with the number of the client that made it.
         func script(_ snapshot: String) -> String {
-            let empty = "rbd create --size 64M $copy; id=$(rbd info --format json $copy | jq -r .id)\n"
-            let clone = "rbd clone --rbd-default-clone-format 2 $image@\(snapshot) $copy\n"
+            let mark = """
+                id=$(rbd info --format json $copy | jq -r .id)
+                snap=$(rbd snap ls --format json $image | jq -r '.[] | select(.name == "\(snapshot)") | .id')
+                pool=$(ceph osd lspools --format json | jq -r '.[] | select(.poolname == "rbd") | .poolnum')
+                parent=$(rbd info --format json $image | jq -r .id)
+                rados --pool rbd setomapval nacre_cloning.$(basename $copy) metadata_client.$((16#${id:0:-8})) \
+                    "{\\"time\\":\\"$begun\\",\\"pool\\":\\"$pool\\",\\"image\\":\\"$parent\\",\\"snapshot\\":\\"$snap\\"}"
+
+                """
+            let empty = "rbd create --size 64M $copy\n" + mark
+            let clone = "rbd clone --rbd-default-clone-format 2 $image@\(snapshot) $copy\n" + mark
             let rest =
                 switch self {
                 case .markAlone: ""
@@ -248,7 +258,7 @@ struct SnapshotsOnCephTests {
                         done
                         """
                 }
-            return "rados --pool rbd create nacre_cloning.$(basename $copy)\n" + rest
+            return "begun=$(date +%s); rados --pool rbd create nacre_cloning.$(basename $copy)\n" + rest
         }
     }
 

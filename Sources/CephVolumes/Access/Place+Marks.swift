@@ -1,13 +1,12 @@
 internal import ExactText
-internal import RADOS
 internal import RBD
 internal import Volumes
 
 /// The marks of Nacre's images; an image without one, or with those of another image, is never changed.
 ///
 /// A plain image gets its marks together with its header. An image that librbd creates gets them a moment later. An
-/// empty object `nacre_making.NAME` exists from before the create until then, so that a kill in between leaves no image
-/// without an owner.
+/// object `nacre_making.NAME` exists from before the create until then, so that a kill in between leaves no image
+/// without an owner: see `BegunMark`.
 extension Place {
     /// Nacre's own metadata of the image; `nil` if it has no header.
     func marks(_ imageID: String) async throws(VolumeError) -> [String: String]? {
@@ -26,11 +25,19 @@ extension Place {
     func requireOurs(_ doing: String, _ imageID: String, _ marks: [String: String]) async throws(VolumeError) {
         let origin = ImageOrigin(marks, of: id)
         guard !origin.isOurs else { return }
-        guard origin == .foreign, try await isBeingMade() else { throw try await notOurs(doing, imageID, marks) }
+        guard origin == .foreign, let mark = try await begun(.making) else {
+            throw try await notOurs(doing, imageID, marks)
+        }
+        if let doubt = try await doubt(imageID, mark) { throw unproven(doing, mark, doubt) }
+        let look = try await trying("look for data of image") { () async throws(RBDError) in
+            let pools = try await context.poolsOfData(ofImageID: imageID, named: id.image)
+            return try await context.data(ofHeaderless: imageID, in: pools)
+        }
+        if let data = look.data { throw unproven(doing, mark, "it has data, such as \(data.object.printable)") }
         try await trying("mark image") { () async throws(RBDError) in
             try await context.setMetadata(placed([ImageMetadataKey.requestName: id.image]), ofImageID: imageID)
         }
-        try await endMaking()
+        try await end(.making)
     }
 
     /// How long the image is to be kept, by its own metadata; nothing where that does not say so.
@@ -53,41 +60,6 @@ extension Place {
     func placed(_ metadata: [String: String]) -> [String: String] {
         metadata.merging([ImageMetadataKey.image: id.imageSpec]) { $1 }
     }
-
-    /// Records that librbd creates the image for Nacre.
-    func beginMaking() async throws(VolumeError) {
-        try await trying("create image") { () async throws(RBDError) in
-            do throws(RADOSError) {
-                try await context.execute(on: making, isNew: true)
-            } catch {
-                guard error.isAlreadyThere else { throw RBDError(error) }
-            }
-        }
-    }
-
-    /// Records that the image is created and marked, or does not exist.
-    func endMaking() async throws(VolumeError) {
-        try await trying("create image") { () async throws(RBDError) in
-            do throws(RADOSError) {
-                try await context.remove(making)
-            } catch {
-                throw RBDError(error)
-            }
-        }
-    }
-
-    /// Whether librbd makes the image for Nacre, or was killed while it did.
-    func isBeingMade() async throws(VolumeError) -> Bool {
-        try await trying("look up image") { () async throws(RBDError) in
-            do throws(RADOSError) {
-                return try await context.sizeBytes(of: making) != nil
-            } catch {
-                throw RBDError(error)
-            }
-        }
-    }
-
-    private var making: String { "nacre_making.\(id.image)" }
 
     private func notOurs(
         _ doing: String,

@@ -6,7 +6,7 @@ internal import SystemPackage
 internal import Timestamps
 internal import Volumes
 
-/// Images of deleted volumes that are kept for their snapshots, or for clones; and what killed clones left.
+/// Images of deleted volumes that are kept for their snapshots, or for clones.
 extension ImageTrash {
     /// Renames the image of a volume that is deleted: its name is free, and its snapshots and clones stay.
     ///
@@ -90,13 +90,15 @@ extension ImageTrash {
             do throws(VolumeError) {
                 let clone = try await access.place(of: target, as: place.credentials)
                 // One that is being made.
-                if try await clone.isBeingCloned(), try await !isGivenUp(clone, name.text, place, imageID) { continue }
+                if try await clone.isBegun(.cloning), try await !isGivenUp(clone, name.text, place, imageID) {
+                    continue
+                }
             } catch {
                 // In a pool that is gone nobody makes it any more; what this user may not look at is left to another.
                 guard error.isOfMissingPlace || error.code == .permissionDenied else { throw error }
                 guard error.isOfMissingPlace else { continue }
             }
-            try await place.removeCloneSnapshot(name.text, onImageID: imageID)
+            try await place.removeCloneSnapshot(name.text, for: target, onImageID: imageID)
         }
     }
 
@@ -160,9 +162,7 @@ extension ImageTrash {
                     if try await there.imageID() == image.id { look.keptForSnapshots += 1 }
                 } catch {
                     // A cluster that is silent is not asked for each.
-                    guard !error.isMended, error.code != .unavailable, error.code != .deadlineExceeded else {
-                        throw error
-                    }
+                    guard !error.isSilence else { throw error }
                     look.keptForSnapshots += 1
                     if !isTold { look.failures.append(error.message) }
                     isTold = true
@@ -191,44 +191,6 @@ extension ImageTrash {
             try? await Task.sleep(for: .milliseconds(250))
         }
         return try await watchers(place, imageID)
-    }
-
-    /// Moves to the trash what a killed clone left under the name, if it is no volume yet; returns whether there was such.
-    ///
-    /// It gets no mark of a volume's: a kill here leaves what there was, or an image in the trash that is Nacre's by its
-    /// entry.
-    func discardHalfMadeClone(
-        _ place: Place,
-        _ imageID: String,
-        _ marks: [String: String]
-    ) async throws(VolumeError) -> Bool {
-        guard !ImageOrigin(marks, of: place.id).isOurs, try await place.isBeingCloned() else { return false }
-        enter(SnapshotStep.removingHalfClone, place.id.imageSpec)
-        let mark = try await place.remark(imageID, at: .sinceEpoch)
-        try await move(place, imageID, mark, keptFor: .zero, nil)
-        ids.forget(place.id)
-        // Its maker may have marked it between the looks, and have found the name still: then it is a volume, and made.
-        if let present = try await place.marks(imageID), ImageOrigin(present, of: place.id).isOurs {
-            try await restore(place, imageID)
-            return true
-        }
-        purger.add(TrashedImage(id: place.id, imageID: imageID, credentials: place.credentials))
-        return true
-    }
-
-    /// Removes what the making of a deleted clone left, if that was killed at its very end and never repeated.
-    ///
-    /// What cannot be removed now is no harm: the snapshot goes when its image is deleted.
-    func endClone(_ place: Place, _ marks: [String: String]) async {
-        guard let source = marks[ImageMetadataKey.source], (try? await place.isBeingCloned()) == true else { return }
-        if let volume = try? VolumeID(parsing: source),
-            let image = try? await access.place(of: volume, as: place.credentials),
-            let imageID = try? await image.imageID()
-        {
-            let name = RBDImageStore.snapshotName(forClone: place.id)
-            try? await image.removeCloneSnapshot(name, onImageID: imageID)
-        }
-        try? await place.endCloning()
     }
 }
 

@@ -1,5 +1,4 @@
 internal import ExactText
-internal import RADOS
 internal import RBD
 internal import Volumes
 
@@ -7,44 +6,9 @@ internal import Volumes
 /// it has its own metadata.
 ///
 /// librbd makes a clone in many steps, and copies the metadata of its parent's image last. An image that a killed process
-/// left in between looks like an empty volume, or like a copy of the source. With this object it is neither: it is
-/// removed, never completed and never taken for a volume.
+/// left in between looks like an empty volume, or like a copy of the source. With this object it is neither, where
+/// `doubt` finds nothing against it: it is removed, never completed and never taken for a volume.
 extension Place {
-    /// Records that librbd clones the image for Nacre.
-    func beginCloning() async throws(VolumeError) {
-        try await trying("clone image") { () async throws(RBDError) in
-            do throws(RADOSError) {
-                try await context.execute(on: cloning, isNew: true)
-            } catch {
-                guard error.isAlreadyThere else { throw RBDError(error) }
-            }
-        }
-    }
-
-    /// Records that the clone is a volume, or does not exist.
-    func endCloning() async throws(VolumeError) {
-        try await trying("clone image") { () async throws(RBDError) in
-            do throws(RADOSError) {
-                try await context.remove(cloning)
-            } catch {
-                throw RBDError(error)
-            }
-        }
-    }
-
-    /// Whether librbd clones the image for Nacre, or was killed while it did.
-    func isBeingCloned() async throws(VolumeError) -> Bool {
-        try await trying("look up image") { () async throws(RBDError) in
-            do throws(RADOSError) {
-                return try await context.sizeBytes(of: cloning) != nil
-            } catch {
-                throw RBDError(error)
-            }
-        }
-    }
-
-    private var cloning: String { "nacre_cloning.\(id.image)" }
-
     /// Gives a clone the metadata of its volume, in one write; what librbd copied of the source's goes.
     func markClone(_ imageID: String, _ wanted: [String: String]) async throws(VolumeError) {
         let inherited = try await trying("read the metadata of image") { () async throws(RBDError) in
@@ -54,11 +18,7 @@ extension Place {
             throw VolumeError(.aborted, "cannot clone image '\(id.imageSpec)': another process removed it; retry")
         }
         let foreign = inherited.keys.filter { key in
-            let isOurs = [
-                ImageMetadataKey.prefix, ImageMetadataKey.snapshotPrefix, ImageMetadataKey.backupPrefix,
-                "csi.storage.k8s.io/",
-            ]
-            .contains { key.startsExactly(with: $0) }
+            let isOurs = ImageMetadataKey.ownPrefixes.contains { key.startsExactly(with: $0) }
             return isOurs && wanted[key] == nil
         }
         try await trying("set metadata of image") { () async throws(RBDError) in
@@ -69,4 +29,9 @@ extension Place {
             )
         }
     }
+}
+
+extension ImageMetadataKey {
+    /// What the keys begin with that Nacre, or Kubernetes by it, writes on its images.
+    static let ownPrefixes = [prefix, snapshotPrefix, backupPrefix, "csi.storage.k8s.io/"]
 }

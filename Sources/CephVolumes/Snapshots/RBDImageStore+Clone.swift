@@ -79,7 +79,7 @@ extension RBDImageStore {
             switch origin {
             case .snapshot(let snapshot): parent = try await self.parent(snapshot, credentials)
             case .volume(let volume):
-                try await place.beginCloning()
+                try await place.beginCloning(ofVolume: volume.description)
                 parent = try await self.parent(volume, for: id, credentials)
             }
             // Not of its image, which may have grown before the snapshot was taken, or since.
@@ -100,7 +100,12 @@ extension RBDImageStore {
             let isFinal = [.notFound, .failedPrecondition, .invalidArgument, .permissionDenied, .outOfRange]
                 .contains(error.code)
             if isFinal, try await place.imageID() == nil {
-                try? await endClone(id, of: origin, credentials: credentials)
+                do throws(VolumeError) {
+                    try await endClone(id, of: origin, credentials: credentials)
+                } catch let failure {
+                    // Of a cluster that does not answer the caller hears, and repeats it.
+                    if failure.isSilence { throw failure }
+                }
             }
             throw error
         }
@@ -127,7 +132,7 @@ extension RBDImageStore {
             )
         }
         if let imageID { return imageID }
-        try await place.beginCloning()
+        try await place.begin(.cloning, of: parent.snapshot.address)
         try await cloneByLibrbd(parent, to: new, origin)
         guard let imageID = try await place.imageID() else { throw Self.lost(place.id) }
         if new.sizeBytes > parent.snapshot.snapshot.sizeBytes {
@@ -142,7 +147,7 @@ extension RBDImageStore {
         try await place.markClone(imageID, new.metadata)
         // Another process may have taken it for what a killed one left.
         guard try await place.imageID() == imageID else { throw Self.lost(place.id) }
-        if case .snapshot = origin { try await place.endCloning() }
+        if case .snapshot = origin { try await place.end(.cloning) }
         return imageID
     }
 
@@ -213,7 +218,8 @@ extension RBDImageStore {
 
     /// A snapshot of the volume that is there for the clone alone.
     ///
-    /// One that a killed clone of the same name left is used: the volume is as it was when it was asked for first.
+    /// One that another process has just taken for the same clone is used, or that a killed one left: the volume is as it
+    /// was when it was asked for first. An older one is of a clone that was given up, and its name is used again.
     private func parent(
         _ volume: VolumeID,
         for target: VolumeID,
@@ -226,6 +232,12 @@ extension RBDImageStore {
         try await place.requireOurs("clone image", imageID, marks)
         let name = Self.snapshotName(forClone: target)
         var there = try await place.parts(ofSnapshot: name, onImageID: imageID)
+        if let snapshot = there.snapshot, there.notes?.isForClone(target) == true,
+            try await !isRecent(snapshot, there.notes, of: volume, onImageID: imageID, in: place)
+        {
+            try await place.removeCloneSnapshot(name, for: target, onImageID: imageID)
+            there = try await place.parts(ofSnapshot: name, onImageID: imageID)
+        }
         if there.snapshot == nil {
             let notes = SnapshotNotes(
                 name: name,
@@ -237,7 +249,7 @@ extension RBDImageStore {
             enter(SnapshotStep.takingSnapshot, volume.imageSpec)
             there = try await place.takeSnapshotOfVolume(name, ofImageID: imageID)
         }
-        guard there.snapshot != nil, let notes = there.notes, notes.target?.isExactly(target.description) == true,
+        guard there.snapshot != nil, let notes = there.notes, notes.isForClone(target),
             let source = try await place.cloneableSnapshot(name, onImageID: imageID)
         else {
             throw VolumeError(
@@ -255,6 +267,26 @@ extension RBDImageStore {
         )
     }
 
+    /// Whether a snapshot that is there for a clone was taken by a try of this very call.
+    ///
+    /// The target's name is that of the request. By the OSDs' clocks, which took the time of the snapshot, too.
+    private func isRecent(
+        _ snapshot: ImageSnapshot,
+        _ notes: SnapshotNotes?,
+        of volume: VolumeID,
+        onImageID imageID: String,
+        in place: Place
+    ) async throws(VolumeError) -> Bool {
+        guard notes?.source.isExactly(volume.description) == true else { return false }
+        let now = try await place.trying("look up the time at image") { () async throws(RBDError) in
+            try await place.context.storageTime(byHeaderOf: imageID)
+        }
+        return now.map { $0 - snapshot.created < Self.longestRepetition } ?? false
+    }
+
+    /// Nobody repeats a call for longer without a delete in between; Kubernetes does so every five minutes at least.
+    private static let longestRepetition = Duration.seconds(900)
+
     /// `csi-clone-` and the UUID in which the new image's name ends, or the whole name.
     static func snapshotName(forClone target: VolumeID) -> String {
         let name = target.image
@@ -270,7 +302,7 @@ extension RBDImageStore {
     public func removeHalfMadeClone(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) -> Bool {
         let place = try await access.place(of: id, as: credentials)
         guard let imageID = try await place.imageID(), let marks = try await place.marks(imageID) else { return false }
-        return try await trash.discardHalfMadeClone(place, imageID, marks)
+        return try await trash.discardHalfMadeClone(place, "create image", imageID, marks)
     }
 
     /// Removes the clone's mark, and the snapshot of a volume that was cloned, where they are left.
@@ -281,14 +313,14 @@ extension RBDImageStore {
                 let source = try await access.place(of: volume, as: credentials)
                 // A source that was deleted since is kept, and its snapshot goes with the next look at the trash.
                 if let imageID = try await source.imageID() {
-                    try await source.removeCloneSnapshot(Self.snapshotName(forClone: id), onImageID: imageID)
+                    try await source.removeCloneSnapshot(Self.snapshotName(forClone: id), for: id, onImageID: imageID)
                 }
             } catch {
                 // With its pool, the source's snapshot is gone, too.
                 guard error.isOfMissingPlace else { throw error }
             }
         }
-        if try await place.isBeingCloned() { try await place.endCloning() }
+        if try await place.isBegun(.cloning) { try await place.end(.cloning) }
     }
 }
 
@@ -303,12 +335,24 @@ extension Place {
         }
     }
 
-    /// Removes a snapshot that was there for a clone alone, and its record.
-    func removeCloneSnapshot(_ name: String, onImageID imageID: String) async throws(VolumeError) {
+    /// Removes a snapshot that was there for that clone alone, and its record; does nothing to any other.
+    func removeCloneSnapshot(_ name: String, for target: VolumeID, onImageID imageID: String) async throws(VolumeError)
+    {
         let there = try await parts(ofSnapshot: name, onImageID: imageID)
-        if there.snapshot != nil, there.notes?.target != nil {
-            try await removeSnapshot(name, ofImageID: imageID)
-        }
-        if there.notes != nil { try await forgetNotes(ofSnapshot: name, onImageID: imageID) }
+        guard there.notes?.isForClone(target) == true else { return }
+        if there.snapshot != nil { try await removeSnapshot(name, ofImageID: imageID) }
+        try await forgetNotes(ofSnapshot: name, onImageID: imageID)
     }
+}
+
+extension SnapshotNotes {
+    /// Whether the snapshot is there for the making of that volume alone.
+    fileprivate func isForClone(_ target: VolumeID) -> Bool {
+        self.target?.isExactly(target.description) == true
+    }
+}
+
+extension VolumeError {
+    /// Whether a cluster or pool does not answer: what was not done may be done later.
+    var isSilence: Bool { isMended || code == .unavailable || code == .deadlineExceeded }
 }

@@ -44,7 +44,7 @@ public struct ImageTrash: Sendable {
             }
             enter(VolumeStep.checkingUse, id.imageSpec)
             let found = try await place.marks(imageID)
-            if let found, try await discardHalfMadeClone(place, imageID, found) { continue }
+            if let found, try await discardHalfMadeClone(place, "delete image", imageID, found) { continue }
             guard let marks = found, let isNeeded = try await refuseIfNotOursOrHeld(place, imageID, marks) else {
                 enter(VolumeStep.mendingImage, id.imageSpec)
                 try await halfMade.mend(id, credentials: credentials, isDeletion: true, noting: notes)
@@ -57,9 +57,9 @@ public struct ImageTrash: Sendable {
             guard !isRenamed else { continue }
             if isNeeded {
                 try await keep(place, imageID, notes)
-                await endClone(place, marks)
                 ids.forget(id)
-                return access.note(place)
+                access.note(place)
+                return try await endClone(place, marks)
             }
             var kept = try place.retention(marks) ?? self.retention
             if kept > .zero { kept += await lag(place, imageID) }
@@ -68,11 +68,11 @@ public struct ImageTrash: Sendable {
             let leavesNamesake = try await move(place, imageID, mark, keptFor: kept, marks[ImageMetadataKey.trashed])
             enter(VolumeStep.recheckingUse, id.imageSpec)
             try await undoIfInUse(place, imageID)
-            try await forgetKeptName(place, imageID, marks)
-            await endClone(place, marks)
             ids.forget(id)
             // What must be kept is found when it is due.
             if kept <= .zero { purger.add(TrashedImage(id: id, imageID: imageID, credentials: credentials)) }
+            try await forgetKeptName(place, imageID, marks)
+            try await endClone(place, marks)
             // Another image that lost the name to a killed delete is listed by it still: it is the volume's, too.
             guard leavesNamesake else { return access.note(place) }
         }
@@ -290,8 +290,8 @@ public struct ImageTrash: Sendable {
             try await place.context.directoryHolds(place.id.image)
         }
         guard isListed else {
-            try await place.endMaking()
-            try await place.endCloning()
+            try await place.end(.making)
+            try await endClone(place)
             return false
         }
         enter(VolumeStep.mendingImage, place.id.imageSpec)
