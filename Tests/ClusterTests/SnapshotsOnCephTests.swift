@@ -188,6 +188,36 @@ struct SnapshotsOnCephTests {
         try await bench.delete(volume.id.description)
     }
 
+    @Test("Of a snapshot that was begun, each part is found and removed; one without a record is nobody's")
+    func begunParts() async throws {
+        let volume = try await bench.create(bench.request(uuid))
+        let id = try await take("s", of: volume.id).id
+        let key = ImageMetadataKey.snapshotPrefix + id.name
+        let begun = { try await bench.begun("s-\(uuid)", of: volume.id) }
+        #expect(try await begun() == id)
+        // The record and the name.
+        try await shell("rbd snap rm --no-progress $image@\(id.name)")
+        #expect(try await begun() == id)
+        try await bench.remove(id.description)
+        #expect(try await begun() == nil)
+        let left = "rbd image-meta list $image; rados --pool rbd listomapkeys nacre_snapshots"
+        #expect(try await !shell(left).contains(id.name))
+        // The name alone.
+        _ = try await take("s", of: volume.id)
+        try await shell("rbd snap rm --no-progress $image@\(id.name); rbd image-meta remove $image \(key)")
+        #expect(try await begun() == id)
+        try await bench.remove(id.description)
+        #expect(try await begun() == nil)
+        #expect(try await !shell(left).contains(id.name))
+        // A snapshot without its record.
+        _ = try await take("s", of: volume.id)
+        try await shell("rbd image-meta remove $image \(key)")
+        #expect(try await begun() == nil)
+        try await shell("rbd snap rm --no-progress $image@\(id.name)")
+        try await bench.remove(id.description)
+        try await bench.delete(volume.id.description)
+    }
+
     @Test("A protected snapshot is not removed, and it is said why")
     func protected() async throws {
         let volume = try await bench.create(bench.request(uuid))

@@ -27,7 +27,7 @@ extension VolumeBehaviour.Bench {
     }
 
     /// What was begun of a snapshot whose name has the test's prefix and `name`.
-    func begun(_ name: String, of volume: VolumeID) async throws -> SnapshotID? {
+    public func begun(_ name: String, of volume: VolumeID) async throws -> SnapshotID? {
         try await service.begunSnapshot(
             named: "\(prefix)-\(name)",
             of: volume.description,
