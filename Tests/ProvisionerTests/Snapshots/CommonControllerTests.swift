@@ -18,10 +18,10 @@ struct CommonControllerTests {
         let running = Task {
             await common.run(while: { hasKinds.load(ordering: .relaxed) }) {}
         }
-        try await eventually("it is forgotten") { common.isThere }
+        try await eventually("it is forgotten", within: .seconds(30)) { common.isThere }
         #expect(stage.server.requests.count == before, "a cluster without the kinds is asked")
         hasKinds.store(true, ordering: .relaxed)
-        try await eventually("it is looked at") { !common.isThere }
+        try await eventually("it is looked at", within: .seconds(30)) { !common.isThere }
         running.cancel()
         await running.value
     }

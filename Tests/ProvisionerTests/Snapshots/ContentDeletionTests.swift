@@ -86,7 +86,7 @@ struct ContentDeletionTests {
         stage.server.delete("\(SnapshotStage.contents)/\(content)")
         try await stage.settle()
         #expect(stage.allContents.count == 1 && stage.store.allSnapshots.count == 1)
-        try await eventually("both owners are told") {
+        try await eventually("both owners are told", within: .seconds(30)) {
             stage.server.told.contains("VolumeSnapshot SnapshotDeletePending")
                 && stage.server.told.contains("VolumeSnapshotContent SnapshotDeletePending")
         }
@@ -111,7 +111,9 @@ struct ContentDeletionTests {
         stage.server.delete(Self.path)
         try await stage.settle()
         #expect(stage.snapshot() != nil && stage.store.allSnapshots.count == 1)
-        try await eventually("its owner is told") { stage.server.told.contains("VolumeSnapshot SnapshotDeleteError") }
+        try await eventually("its owner is told", within: .seconds(30)) {
+            stage.server.told.contains("VolumeSnapshot SnapshotDeleteError")
+        }
         events.cancel()
     }
 }
