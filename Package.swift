@@ -341,7 +341,7 @@ let package = Package(
         tests("YAMLTests", ["YAML", "JSON", "ExactText", collections]),
         tests("VolumeAPITests", ["VolumeAPI", "JSON", "Secrets", collections]),
         tests("BackupsTests", ["Backups", "Curl", "Volumes", "Secrets", "TestSupport"]),
-        tests("CurlTests", ["Curl", "Blocking", "TestSupport"]),
+        tests("CurlTests", ["Curl", "Blocking", "Secrets", "TestSupport"]),
         tests("KubernetesAPITests", ["KubernetesAPI", "Curl", "JSON", "Secrets", "ExactText", "TestSupport"]),
         tests(
             "ProvisionerTests",

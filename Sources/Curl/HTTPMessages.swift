@@ -1,3 +1,4 @@
+internal import ExactText
 public import Secrets
 
 /// An HTTP request.
@@ -62,6 +63,14 @@ public struct HTTPRequest: Sendable {
         timeout: Duration = .seconds(60)
     ) {
         self.init(method, to: .unixSocket(unixSocket), path: path, headers: headers, body: body, timeout: timeout)
+    }
+
+    /// Whether a step of the path is `.` or `..`, also in the form `%2e`, which a libcurl may leave out.
+    var hasDotSteps: Bool {
+        path.utf8.prefix { $0 != UInt8(ascii: "?") }.split(separator: UInt8(ascii: "/")).contains { step in
+            let dots = Substring(step).lowercased().replacing("%2e", with: ".")
+            return dots.isExactly(".") || dots.isExactly("..")
+        }
     }
 
     /// Where it goes, for messages; without the query, which may be confidential.

@@ -1,4 +1,5 @@
 import Curl
+import Secrets
 import Synchronization
 import TestSupport
 import Testing
@@ -151,6 +152,30 @@ struct ConnectionsTests {
         let error = await #expect(throws: CurlError.self) { try await connections.send(request(server)) }
         #expect(error?.isNotReachable ?? false, "\(String(describing: error))")
         #expect(error?.description.contains("127.0.0.1") ?? false)
+    }
+
+    @Test("A signed path is sent as it is, or not at all where a libcurl would change it")
+    func signedPaths() async throws {
+        let server = try ScriptedServer { request, connection in connection.answer(200, request.target) }
+        let connections = try HTTPConnections()
+        let signer = RequestSigner(region: "us-east-1", service: "s3", accessKey: Secret("a"), secretKey: Secret("b"))
+        let paths = ["/bucket/~2e~2e/..a/...", "/bucket//x", "/bucket?list-type=2&prefix=..%2F.%2Fx"]
+        for path in paths {
+            var signed = request(server, path)
+            signed.signer = signer
+            let answer = try await connections.send(signed)
+            #expect(String(decoding: answer.body, as: UTF8.self) == path)
+        }
+        for path in ["/bucket/../x", "/bucket/.", "/bucket/%2e%2E/x", "/bucket/.%2e?x", "/./bucket"] {
+            var signed = request(server, path)
+            signed.signer = signer
+            let error = await #expect(throws: CurlError.self) { try await connections.send(signed) }
+            #expect(error?.code == .badFunctionArgument, "\(path)")
+            // Unsigned, it is the server's to say.
+            let answer = try await connections.send(request(server, path))
+            #expect(String(decoding: answer.body, as: UTF8.self) == path)
+        }
+        #expect(server.requests.count { $0.headers["authorization"] != nil } == paths.count)
     }
 
     @Test("A header cannot be smuggled in")
