@@ -1,5 +1,6 @@
 import Foundation
 import Secrets
+import TestSupport
 import Testing
 import Volumes
 
@@ -96,6 +97,47 @@ struct PlaceTests {
         } throws: {
             "\($0)".contains("cannot write 'f/g' to backup directory '\(path)'") && "\($0)".contains("goes on")
         }
+    }
+
+    private func bucket(_ server: ScriptedServer) throws -> S3Destination {
+        let account = try S3Account(
+            endpoint: server.url,
+            region: "us-east-1",
+            accessKey: Secret("a"),
+            secretKey: Secret("b")
+        )
+        return try S3Destination(account, bucket: "bucket", prefix: "x/")
+    }
+
+    @Test("A key that cannot be signed as it is is refused at once")
+    func unsignable() async throws {
+        let server = try ScriptedServer { _, connection in connection.answer(200, "") }
+        let place = try bucket(server)
+        await #expect {
+            try await place.put([1], as: "a/../b")
+        } throws: {
+            ($0 as? VolumeError)?.code == .internal && "\($0)".contains("'.' or '..'")
+        }
+        #expect(server.requests.isEmpty)
+    }
+
+    @Test("What somebody else put into the bucket is not listed, also at the end of a page")
+    func strangers() async throws {
+        @Sendable func page(_ keys: [String], isTruncated: Bool) -> String {
+            let keys = keys.map { "<Contents><Key>x/\($0)</Key></Contents>" }.joined()
+            return "<ListBucketResult>\(keys)<IsTruncated>\(isTruncated)</IsTruncated></ListBucketResult>"
+        }
+        let server = try ScriptedServer { request, connection in
+            let isNext = request.target.contains("start-after=x%2Fdata%2Fb%20c")
+            connection.answer(
+                200,
+                isNext
+                    ? page(["data/~2e~2e/d.json"], isTruncated: false)
+                    : page(["data/../a", "data//a", "data/a", "data/b c"], isTruncated: true)
+            )
+        }
+        #expect(try await bucket(server).keys(below: "data/") == ["data/a", "data/~2e~2e/d.json"])
+        #expect(server.requests.count == 2)
     }
 
     @Test("What an S3 server lists is read")

@@ -73,6 +73,13 @@ struct S3Client: Sendable {
                 guard !error.isCanceled else {
                     throw VolumeError(.canceled, "cannot \(doing) '\(name)': it was stopped")
                 }
+                // libcurl was asked for what it does not do; it will not do it the next time.
+                guard error.code != .badFunctionArgument else {
+                    throw VolumeError(
+                        .internal,
+                        "cannot \(doing) '\(name)': \(error.reason) (curl error \(error.code.rawValue))"
+                    )
+                }
                 fault = VolumeError(
                     .unavailable,
                     "cannot \(doing) '\(name)': \(error.reason) (curl error \(error.code.rawValue)); see whether the server at "

@@ -1,4 +1,5 @@
 internal import Curl
+internal import ExactText
 internal import Volumes
 
 /// Backups in a bucket of a server that speaks S3.
@@ -28,22 +29,26 @@ struct S3Destination: BackupDestination {
     func keys(below part: String) async throws(VolumeError) -> [String] {
         let doing = "list '\(part)' of"
         var keys: [String] = []
+        var last: String?
         while true {
             var query: [(name: String, value: String)] = [("list-type", "2"), ("prefix", prefix + part)]
-            let last = keys.last
-            if let last { query.append(("start-after", prefix + last)) }
+            if let last { query.append(("start-after", last)) }
             let answer = try await client.send("GET", "", query: query, doing)
             guard answer.status == 200 else { throw client.failure(doing, answer) }
             let found = S3Client.texts("Key", in: answer.body)
-            keys += found.map { String($0.dropFirst(prefix.count)) }
-            guard S3Client.texts("IsTruncated", in: answer.body).first == "true", !found.isEmpty else { return keys }
+            // What somebody else put there cannot be asked for by a path as it is.
+            keys += found.map { String($0.dropFirst(prefix.count)) }.filter(BackupKeys.isKey)
+            guard S3Client.texts("IsTruncated", in: answer.body).first == "true", let next = found.last else {
+                return keys
+            }
             // It would never end.
-            guard keys.last != last else {
+            guard !next.isExactly(last ?? "") else {
                 throw VolumeError(
                     .unimplemented,
                     "cannot \(doing) '\(name)': the server gives the same page again, whatever 'start-after' says; use another one"
                 )
             }
+            last = next
         }
     }
 

@@ -49,16 +49,32 @@ struct BackupKeys: Sendable {
         return "\(partials)\(backup)/\(String(repeating: "0", count: max(0, 8 - digits.count)))\(digits)"
     }
 
+    /// Whether a text can be one of these keys, which stand in paths of files and of S3 as they are.
+    static func isKey(_ text: String) -> Bool {
+        text.parts(at: "/").allSatisfy { step in
+            step.utf8.allSatisfy { isPlain($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "~") } && !isDots(step)
+        }
+    }
+
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+            true
+        default: false
+        }
+    }
+
+    /// Whether a name is of dots alone, or empty: it would be a step in a path.
+    private static func isDots(_ name: String) -> Bool { name.utf8.allSatisfy { $0 == UInt8(ascii: ".") } }
+
     private static func encoded(_ name: String) -> String {
         guard !name.isEmpty else { return "~" }
-        // A name of dots alone would be a step in a path.
-        let isPlain = name.utf8.contains { $0 != UInt8(ascii: ".") }
+        let isDots = isDots(name)
         return name.utf8.map { byte in
             switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
-                return String(UnicodeScalar(byte))
-            case UInt8(ascii: ".") where isPlain: return "."
+            case _ where isPlain(byte): return String(UnicodeScalar(byte))
+            case UInt8(ascii: ".") where !isDots: return "."
             default:
                 let digits = String(byte, radix: 16)
                 return "~\(digits.utf8.count < 2 ? "0" : "")\(digits)"
