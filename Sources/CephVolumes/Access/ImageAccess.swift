@@ -28,6 +28,16 @@ public struct ImageAccess: Sendable {
         try await place.requireOurs(doing, imageID, marks)
     }
 
+    /// Takes a snapshot of the image; succeeds if there is one of that name.
+    public func takeSnapshot(_ name: String, ofImageID imageID: String) async throws(VolumeError) {
+        try await place.takeSnapshot(name, ofImageID: imageID)
+    }
+
+    /// Removes a snapshot of the image; succeeds if there is none of that name.
+    public func removeSnapshot(_ name: String, ofImageID imageID: String) async throws(VolumeError) {
+        try await place.removeSnapshot(name, ofImageID: imageID)
+    }
+
     /// Runs calls that do not block.
     public func trying<R: Sendable>(
         _ doing: String,
