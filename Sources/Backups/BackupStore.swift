@@ -39,7 +39,14 @@ public struct BackupStore: Sendable {
         let keys = try await destination.keys(below: prefix).filter { $0.endsExactly(with: ".json") }
         let read = try await atOnce(keys, width: 8) {
             (key) async throws(VolumeError) -> Result<Manifest, VolumeError>? in
-            guard let bytes = try await destination.bytes(of: key) else { return nil }
+            let found: [UInt8]?
+            do throws(VolumeError) {
+                found = try await destination.bytes(of: key)
+            } catch {
+                guard error.code == .dataLoss else { throw error }
+                return .failure(error)
+            }
+            guard let bytes = found else { return nil }
             do throws(Damage) {
                 let manifest = try Manifest(parsing: bytes)
                 // One that was put elsewhere by hand would be taken for a backup of another volume.
@@ -110,6 +117,17 @@ public struct BackupStore: Sendable {
         }
     }
 
+    /// Whether a chunk that is there can be read, and has the content that it is named by.
+    func isWhole(_ digest: Digest, _ keys: BackupKeys) async throws(VolumeError) -> Bool {
+        do throws(VolumeError) {
+            _ = try await content(of: digest, keys)
+            return true
+        } catch {
+            guard error.code == .dataLoss else { throw error }
+            return false
+        }
+    }
+
     /// The chunks that are there.
     func chunks(_ keys: BackupKeys) async throws(VolumeError) -> Set<Digest> {
         Set(
@@ -132,6 +150,7 @@ public struct BackupStore: Sendable {
     ) async throws(VolumeError) -> R {
         let lock = try await destination.lock(keys.lock, for: owner) { progress.enter($0) }
         do throws(VolumeError) {
+            try await destination.tidy(below: [keys.data, keys.manifests])
             let result = try await body(lock)
             await lock.release()
             return result

@@ -21,13 +21,20 @@ extension BackupCreation {
         let all = try await store.destination.keys(below: keys.partials)
         for backup in Set(all.compactMap { $0.behind(keys.partials)?.parts(at: "/").first }).sorted() {
             guard !done.contains(backup), found == nil else {
-                try await drop(backup)
+                try await drop(backup, isDone: done.contains(backup))
                 continue
             }
             if let plan = try await plan(of: backup), plan.imageID.isExactly(snapshots.imageID),
                 let snapshot = try await snapshots.snapshot(of: backup), snapshot.id == plan.snapshotID,
                 plan.parent.map(done.contains) ?? true
             {
+                if isFull, plan.parent != nil {
+                    notes.append(
+                        "backup \(backup) was begun and would read changes alone; it was dropped for a full one"
+                    )
+                    try await drop(backup)
+                    continue
+                }
                 found = plan
                 continue
             }
@@ -40,20 +47,33 @@ extension BackupCreation {
     }
 
     private func plan(of backup: String) async throws(VolumeError) -> BackupPlan? {
-        guard let bytes = try await store.destination.bytes(of: keys.plan(backup)),
+        let found: [UInt8]?
+        do throws(VolumeError) {
+            found = try await store.destination.bytes(of: keys.plan(backup))
+        } catch {
+            guard error.code == .dataLoss else { throw error }
+            return nil
+        }
+        guard let bytes = found,
             let object = try? Chunk.content(of: bytes, named: nil, most: Chunk.mostMapBytes),
             let plan = try? BackupPlan(parsing: object), plan.backup.isExactly(backup)
         else { return nil }
         return plan
     }
 
-    /// Forgets what was written down of an unfinished backup; its chunks go with the next prune.
-    func drop(_ backup: String) async throws(VolumeError) {
-        let marks = try await store.destination.keys(below: "\(keys.partials)\(backup)/")
+    /// Forgets what was written down of a backup; the chunks of one that did not come to its end go with the next prune.
+    func drop(_ backup: String, isDone: Bool = false) async throws(VolumeError) {
         let plan = keys.plan(backup)
         let destination = store.destination
+        let marks = try await destination.keys(below: "\(keys.partials)\(backup)/").filter { !$0.isExactly(plan) }
+        if isDone {
+            try await destination.remove(keys.discarded(backup))
+        } else {
+            let chunks = try await store.chunks(ofMarks: marks)
+            if !chunks.isEmpty { try await store.discard(Discarded(backup, chunks: chunks), keys) }
+        }
         // The plan goes last: what lacks it is no backup that was begun.
-        _ = try await atOnce(marks.filter { !$0.isExactly(plan) }, width: 8) { (key) async throws(VolumeError) in
+        _ = try await atOnce(marks, width: 8) { (key) async throws(VolumeError) in
             try await destination.remove(key)
         }
         try await destination.remove(plan)
@@ -107,6 +127,7 @@ extension BackupCreation {
         _ last: Manifest?,
         _ isUndamaged: Bool
     ) async throws(VolumeError) -> String? {
+        guard !isFull else { return "it was asked for" }
         guard let last else {
             return isUndamaged ? "it is the first" : "the manifests of those before are damaged"
         }
@@ -165,6 +186,8 @@ extension BackupCreation {
             )
         }
         let digest = Digest(of: content)
+        // Until the manifest is there, nothing else says whose the map is.
+        try await store.discard(Discarded(plan.backup, maps: [digest]), keys)
         try await store.destination.put(Chunk.object(of: content), as: keys.map(digest))
         let manifest = Manifest(
             id: plan.backup,

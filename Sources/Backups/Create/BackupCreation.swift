@@ -12,12 +12,13 @@ public import Volumes
 /// | the snapshot's record on the image, then the snapshot | the next backup removes both |
 /// | the plan, at the destination | the next one goes on with it |
 /// | a mark, then its chunk, for each part of the plan | what has both is not read again |
-/// | the map, then the manifest | the backup is there; the next one tidies up |
+/// | the map's name among what is discarded, the map, the manifest | the backup is there; the next one tidies up |
 /// | the former snapshot is removed, then the plan | the next one tidies up |
 public struct BackupCreation: Sendable {
     let store: BackupStore
     let image: ImageAccess
     let owner: String
+    let isFull: Bool
     let progress: BackupProgress
     let keys: BackupKeys
 
@@ -37,11 +38,19 @@ public struct BackupCreation: Sendable {
     ///   - store: Where to.
     ///   - image: The volume's image.
     ///   - owner: Who does it, for others: `host 'a', process 123`.
+    ///   - isFull: Whether all is read, also if the last backup can be gone on from.
     ///   - progress: What is told of it.
-    public init(_ store: BackupStore, of image: ImageAccess, for owner: String, _ progress: BackupProgress) {
+    public init(
+        _ store: BackupStore,
+        of image: ImageAccess,
+        for owner: String,
+        isFull: Bool = false,
+        _ progress: BackupProgress
+    ) {
         self.store = store
         self.image = image
         self.owner = owner
+        self.isFull = isFull
         self.progress = progress
         keys = BackupKeys(image.id)
     }
@@ -71,7 +80,8 @@ public struct BackupCreation: Sendable {
             image: image,
             imageID: imageID,
             chain: try await chain(),
-            destination: store.name
+            destination: store.name,
+            owner: owner
         )
         progress.enter("reading the backups that there are")
         let listing = try await store.backups(of: image.id)
@@ -93,12 +103,15 @@ public struct BackupCreation: Sendable {
             throw error
         }
         let reader = PackReader(store: store, image: image, keys: keys, plan: plan, progress: progress)
-        let stored = try await reader.run(checking: lock)
-        let manifest = try await finish(plan, parent, stored, snapshots, metadata, lock)
+        let outcome = try await reader.run(checking: lock)
+        if outcome.mended > 0 {
+            notes.append("\(outcome.mended) chunks that were damaged at '\(store.name)' were written anew")
+        }
+        let manifest = try await finish(plan, parent, outcome.stored, snapshots, metadata, lock)
         do throws(VolumeError) {
             try await lock.check()
             notes += try await snapshots.removeAll(except: [manifest.id])
-            try await drop(manifest.id)
+            try await drop(manifest.id, isDone: true)
         } catch {
             guard error.code == .aborted else { throw error }
             notes.append("a former backup's snapshot may stay on the image until the next backup: \(error.message)")
@@ -128,13 +141,18 @@ public struct BackupCreation: Sendable {
 
     /// The chain's id, which is made with the first backup.
     private func chain() async throws(VolumeError) -> String {
-        if let bytes = try await store.destination.bytes(of: keys.chain) {
-            do throws(Damage) {
-                return try SignedDocument.fields(bytes).text("chain")
-            } catch {
-                // Snapshots of the old one stay on the image, and a full backup is next.
-                progress.enter("'\(keys.chain)' is damaged: \(error.reason)")
+        do throws(VolumeError) {
+            if let bytes = try await store.destination.bytes(of: keys.chain) {
+                do throws(Damage) {
+                    return try SignedDocument.fields(bytes).text("chain")
+                } catch {
+                    throw store.damaged(keys.chain, error)
+                }
             }
+        } catch {
+            guard error.code == .dataLoss else { throw error }
+            // Snapshots of the old one stay on the image until they are forgotten, and a full backup is next.
+            progress.enter(error.message)
         }
         let id = Self.newID()
         let members: [(String, JSONValue)] = [("chain", .string(id)), ("volume", .string("\(image.id)"))]

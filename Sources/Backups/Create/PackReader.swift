@@ -1,7 +1,6 @@
 internal import CephVolumes
 internal import ExactText
 internal import RBD
-internal import Synchronization
 internal import SystemPackage
 internal import Volumes
 
@@ -25,20 +24,28 @@ struct PackReader: Sendable {
         var object: [UInt8]
     }
 
+    /// What a run came to.
+    struct Outcome: Sendable {
+        /// What was stored, in the order of the plan's packs.
+        var stored: [StoredPack]
+        /// How many chunks lay there damaged, and were written anew.
+        var mended: Int
+    }
+
     /// Stores all parts.
     ///
     /// - Parameter lock: It is looked at before each part.
-    /// - Returns: What was stored, in the order of the plan's packs.
+    /// - Returns: What it came to.
     /// - Throws: `VolumeError`; a repetition goes on.
-    func run(checking lock: any DestinationLock) async throws(VolumeError) -> [StoredPack] {
+    func run(checking lock: any DestinationLock) async throws(VolumeError) -> Outcome {
         let packs = plan.packs
+        progress.enter("checking what was stored before")
+        let chunks = ChunkWriter(store, keys, there: try await store.chunks(keys))
+        var stored = try await marks(packs.count, chunks)
         progress.enter("reading", total: plan.bytesToRead)
-        let there = try await store.chunks(keys)
-        var stored = try await marks(packs.count, there)
         for pack in stored.compactMap(\.self) { progress.add(pack.readBytes) }
         let missing = packs.indices.filter { stored[$0] == nil }
-        guard !missing.isEmpty else { return stored.compactMap(\.self) }
-        let claims = ChunkClaims(there)
+        guard !missing.isEmpty else { return Outcome(stored: stored.compactMap(\.self), mended: 0) }
         let width = packs.contains { $0.count > Self.manyParts } ? Self.widthOfSmallParts : Self.width
         let source = try await image.blocking("open image") { [plan] (context) throws(RBDError) in
             let snapshot = BackupSnapshot.name(of: plan.backup)
@@ -49,7 +56,7 @@ struct PackReader: Sendable {
             outcome = .success(
                 try await atOnce(missing, width: width) { (index) async throws(VolumeError) in
                     try await lock.check()
-                    return try await keep(packs[index], index, of: source, claims)
+                    return try await keep(packs[index], index, of: source, chunks)
                 }
             )
         } catch {
@@ -58,11 +65,11 @@ struct PackReader: Sendable {
         // Closing waits for the cluster.
         _ = try? await image.blocking("close image") { (_) throws(RBDError) in source.close() }
         for (index, pack) in zip(missing, try outcome.get()) { stored[index] = pack }
-        return stored.compactMap(\.self)
+        return Outcome(stored: stored.compactMap(\.self), mended: chunks.mended)
     }
 
-    /// What an earlier run has stored, as far as its chunks are there.
-    private func marks(_ count: Int, _ there: Set<Digest>) async throws(VolumeError) -> [StoredPack?] {
+    /// What an earlier run has stored, as far as its chunks are there and whole.
+    private func marks(_ count: Int, _ chunks: ChunkWriter) async throws(VolumeError) -> [StoredPack?] {
         var stored = [StoredPack?](repeating: nil, count: count)
         let prefix = "\(keys.partials)\(plan.backup)/"
         let destination = store.destination
@@ -70,14 +77,20 @@ struct PackReader: Sendable {
             key.behind(prefix).flatMap { Int($0) }
         }
         .filter { (0..<count).contains($0) }
-        let found = try await atOnce(indices, width: 16) { (index) async throws(VolumeError) -> StoredPack? in
-            try await destination.bytes(of: keys.mark(plan.backup, index)).flatMap { try? StoredPack(parsing: $0) }
+        let found = try await atOnce(indices, width: 8) { (index) async throws(VolumeError) -> StoredPack? in
+            do throws(VolumeError) {
+                guard let bytes = try await destination.bytes(of: keys.mark(plan.backup, index)),
+                    let pack = try? StoredPack(parsing: bytes)
+                else { return nil }
+                guard let chunk = pack.pieces.first?.chunk else { return pack }
+                return try await chunks.isStored(chunk.digest) ? pack : nil
+            } catch {
+                guard error.code == .dataLoss else { throw error }
+                return nil
+            }
         }
         // Each answer is there, be it nothing.
-        for (index, pack) in zip(indices, found) {
-            guard let pack, pack.pieces.allSatisfy({ there.contains($0.chunk.digest) }) else { continue }
-            stored[index] = pack
-        }
+        for (index, pack) in zip(indices, found) { stored[index] = pack }
         return stored
     }
 
@@ -85,19 +98,20 @@ struct PackReader: Sendable {
         _ pack: [Range<UInt64>],
         _ index: Int,
         of source: Image,
-        _ claims: ChunkClaims
+        _ chunks: ChunkWriter
     ) async throws(VolumeError) -> StoredPack {
         let packed = try await image.blocking("read image") { (_) throws(RBDError) in try Self.read(pack, of: source) }
         let digest = packed.pieces.first.map(\.chunk.digest)
-        let isNew = digest.map(claims.claim) ?? false
+        var deed = ChunkWriter.Deed.nothing
+        if let digest { deed = try await chunks.deed(for: digest) }
         let stored = StoredPack(
             pieces: packed.pieces,
             readBytes: packed.readBytes,
-            addedBytes: isNew ? UInt64(packed.object.count) : 0
+            addedBytes: deed == .nothing ? 0 : UInt64(packed.object.count)
         )
         // The mark counts once its chunk is there, so it comes first: no chunk that is stored is read for again.
         try await store.destination.put(stored.bytes, as: keys.mark(plan.backup, index))
-        if isNew, let digest { try await store.destination.put(packed.object, as: keys.chunk(digest)) }
+        if let digest { try await chunks.carryOut(deed, packed.object, digest) }
         progress.add(packed.readBytes)
         return stored
     }
@@ -124,19 +138,5 @@ struct PackReader: Sendable {
             BlockMap.Piece(offset: span.offset, length: span.length, chunk: chunk, position: span.position)
         }
         return Packed(pieces: pieces, readBytes: readBytes, object: object)
-    }
-}
-
-/// Which chunks are at the destination, or on their way there.
-private final class ChunkClaims: Sendable {
-    private let known: Mutex<Set<Digest>>
-
-    init(_ known: Set<Digest>) {
-        self.known = Mutex(known)
-    }
-
-    /// Whether the caller has to write it; a chunk is written once.
-    func claim(_ digest: Digest) -> Bool {
-        known.withLock { $0.insert(digest).inserted }
     }
 }

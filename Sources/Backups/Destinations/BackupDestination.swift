@@ -24,6 +24,14 @@ protocol BackupDestination: Sendable {
     /// Removes an object; succeeds if there is none.
     func remove(_ key: String) async throws(VolumeError)
 
+    /// Removes half-written objects of processes that were killed, as far as nobody writes them now.
+    ///
+    /// Called by who has the lock of what lies there.
+    ///
+    /// - Parameter prefixes: What the objects' keys begin with; each ends in `/`.
+    /// - Throws: `VolumeError`.
+    func tidy(below prefixes: [String]) async throws(VolumeError)
+
     /// Takes a lock, or fails at once, or as soon as it is seen that its owner is at work.
     ///
     /// - Parameters:

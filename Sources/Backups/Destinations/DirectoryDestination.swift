@@ -27,7 +27,19 @@ final class DirectoryDestination: BackupDestination {
     private var base: String { "/proc/self/fd/\(root.rawValue)/" }
 
     func bytes(of key: String) async throws(VolumeError) -> [UInt8]? {
-        try await trying("read '\(key)' of") { (base) throws(KernelError) in try DirectoryFiles.bytes(base + key) }
+        let base = base
+        do throws(KernelError) {
+            return try await threads.run { () throws(KernelError) in try DirectoryFiles.bytes(base + key) }
+        } catch {
+            guard DirectoryFiles.isDamage(error) else {
+                throw Self.failure("read '\(key)' of backup directory '\(name)'", error)
+            }
+            // The others of that directory may be well.
+            throw VolumeError(
+                .dataLoss,
+                "'\(key)' at '\(name)' is damaged: its disk does not read it (\(error.errnoName))"
+            )
+        }
     }
 
     func put(_ bytes: [UInt8], as key: String) async throws(VolumeError) {
@@ -52,6 +64,12 @@ final class DirectoryDestination: BackupDestination {
         }
     }
 
+    func tidy(below prefixes: [String]) async throws(VolumeError) {
+        try await trying("tidy up") { (base) throws(KernelError) in
+            for prefix in prefixes { try DirectoryFiles.tidy(in: base + prefix.dropLast()) }
+        }
+    }
+
     func lock(
         _ key: String,
         for owner: String,
@@ -65,8 +83,6 @@ final class DirectoryDestination: BackupDestination {
             let other = (try? await bytes(of: key)).map { String(decoding: $0, as: UTF8.self) }
             throw .busy(name, other)
         }
-        // Half-written files of processes that were killed.
-        try await trying("tidy up") { (base) throws(KernelError) in try DirectoryFiles.tidy(base + key) }
         return HeldFile(lock)
     }
 

@@ -44,6 +44,8 @@ enum DirectoryFiles {
         let half = "\(directory)/\(halfWritten)\(UInt64.random(in: 0...UInt64.max))"
         do throws(KernelError) {
             let file = try OwnedDescriptor(opening: half, O_WRONLY | O_CREAT | O_EXCL)
+            // While it is written, nobody tidies it away.
+            guard try file.tryLock() else { throw KernelError("flock", .resourceBusy, path) }
             try file.writeAll(bytes)
             guard fsync(file.rawValue) == 0 else { throw failure("fsync", path) }
             guard rename(half, path) == 0 else { throw failure("rename", path) }
@@ -83,19 +85,31 @@ enum DirectoryFiles {
         return found
     }
 
-    /// Removes half-written files beside a lock and below; who has the lock is the only one to write there.
-    static func tidy(_ lock: String) throws(KernelError) {
-        try tidy(in: parent(of: lock))
+    /// Whether a failure to read says that what is on the disk is damaged, and not that the disk is away.
+    static func isDamage(_ error: KernelError) -> Bool {
+        [EIO, EBADMSG, EUCLEAN, ENODATA, EILSEQ, EREMOTEIO].contains(error.errno.rawValue)
     }
 
-    private static func tidy(in directory: String) throws(KernelError) {
+    /// Removes half-written files in a directory and below it, but for those that a process writes now.
+    static func tidy(in directory: String) throws(KernelError) {
         for entry in try entries(in: directory) {
             let path = "\(directory)/\(entry.name)"
             if entry.isDirectory {
                 try tidy(in: path)
-            } else if entry.name.startsExactly(with: halfWritten) {
-                unlink(path)
+            } else if let number = entry.name.behind(halfWritten), UInt64(number) != nil {
+                removeUnlessWritten(path)
             }
+        }
+    }
+
+    /// Who writes a file has its lock, whoever has that of the directory; what cannot be removed is left for another time.
+    private static func removeUnlessWritten(_ path: String) {
+        do throws(KernelError) {
+            let file = try OwnedDescriptor(opening: path, O_RDWR | O_NOFOLLOW)
+            guard try file.tryLock() else { return }
+            unlink(path)
+        } catch {
+            return
         }
     }
 

@@ -61,6 +61,9 @@ struct S3Destination: BackupDestination {
         guard [200, 204].contains(answer.status) || isAbsent(answer) else { throw client.failure(doing, answer) }
     }
 
+    /// A server has an object whole or not at all.
+    func tidy(below prefixes: [String]) {}
+
     func lock(
         _ key: String,
         for owner: String,

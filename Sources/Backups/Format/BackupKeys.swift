@@ -12,6 +12,7 @@ internal import Volumes
 /// | `data/VOLUME/maps/SHA256` | maps, in the form of chunks |
 /// | `data/VOLUME/partial/ID/plan` | what an unfinished backup is going to read |
 /// | `data/VOLUME/partial/ID/NNNNNNNN` | what it has stored of that |
+/// | `data/VOLUME/discarded/ID` | what a backup that is removed or dropped had, and what goes when nothing else needs it |
 ///
 /// VOLUME is `cluster/pool/namespace/image`. Of every name, bytes other than letters, digits, `.`, `_` and `-` are written as
 /// `~` and two hexadecimal digits; an empty namespace is `~`.
@@ -27,11 +28,17 @@ struct BackupKeys: Sendable {
 
     /// What the manifests of the volume begin with.
     var manifests: String { "\(Self.manifests)\(volume)/" }
+    /// What all else of the volume begins with.
+    var data: String { "data/\(volume)/" }
     var chain: String { "data/\(volume)/chain.json" }
     var lock: String { "data/\(volume)/lock" }
     var chunks: String { "data/\(volume)/chunks/" }
     var maps: String { "data/\(volume)/maps/" }
     var partials: String { "data/\(volume)/partial/" }
+
+    var discards: String { "data/\(volume)/discarded/" }
+
+    func discarded(_ backup: String) -> String { "\(discards)\(backup)" }
 
     func manifest(_ backup: String) -> String { "\(manifests)\(backup).json" }
 

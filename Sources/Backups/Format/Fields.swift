@@ -44,6 +44,16 @@ struct Fields {
         return texts
     }
 
+    func list(_ name: String) throws(Damage) -> [String] {
+        guard case .array(let elements)? = members[name: name] else { throw Damage("it lacks '\(name)'") }
+        var texts: [String] = []
+        for element in elements {
+            guard case .string(let text) = element else { throw Damage("an element of its '\(name)' is no text") }
+            texts.append(text)
+        }
+        return texts
+    }
+
     func numbers(_ name: String) throws(Damage) -> [UInt64] {
         guard case .array(let elements)? = members[name: name] else { throw Damage("it lacks '\(name)'") }
         var numbers: [UInt64] = []

@@ -117,30 +117,3 @@ extension Manifest {
         )
     }
 }
-
-/// The snapshots that backups keep on images.
-enum BackupSnapshot {
-    /// The snapshot of a backup.
-    static func name(of backup: String) -> String { "csi-backup-\(backup)" }
-
-    /// The key of the snapshot's record in the image's metadata: a JSON object with `backup` and `chain`, and `destination`
-    /// for people.
-    static func key(of backup: String) -> String { ImageMetadataKey.backupPrefix + name(of: backup) }
-
-    /// The record.
-    static func record(_ backup: String, chain: String, destination: String) -> String {
-        var members: JSONObject = [:]
-        members[name: "backup"] = .string(backup)
-        members[name: "chain"] = .string(chain)
-        members[name: "destination"] = .string(String(destination.prefix(512)))
-        return String(decoding: JSONValue.object(members).bytes, as: UTF8.self)
-    }
-
-    /// The backup and its chain, of a record.
-    static func read(_ record: String) -> (backup: String, chain: String)? {
-        guard let fields = try? Fields(parsing: Array(record.utf8)), let backup = fields.optional("backup"),
-            let chain = fields.optional("chain"), ImageName.isUUID(backup.utf8)
-        else { return nil }
-        return (backup, chain)
-    }
-}

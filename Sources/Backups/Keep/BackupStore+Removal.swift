@@ -8,12 +8,15 @@ extension BackupStore {
         public var removed: [Manifest] = []
         /// How many chunks and maps went that nothing needs any more.
         public var objects = 0
+        /// How many stayed that no backup here needs, as nothing says whose they are.
+        public var unknown = 0
     }
 
     /// Removes backups of one volume, and then the chunks that no other one needs.
     ///
-    /// Manifests go first: a backup that is there is whole. A removal that was killed is finished by the next one, but for the
-    /// chunks of the last backup: where there is no manifest, nothing is removed.
+    /// Manifests go first: a backup that is there is whole. What it alone needed is written down before, and only what is
+    /// written down so goes: chunks without a manifest may be those of one that was lost. A removal that was killed is
+    /// finished by the next one.
     ///
     /// - Parameters:
     ///   - volume: The volume.
@@ -21,8 +24,8 @@ extension BackupStore {
     ///   - progress: What is told of it.
     ///   - choose: Which ones go, of those that there are, oldest first.
     /// - Returns: What went.
-    /// - Throws: `VolumeError`; with `.failedPrecondition` for one that an unfinished backup goes on from, and with
-    ///   `.dataLoss` if a damaged manifest hides which chunks are needed.
+    /// - Throws: `VolumeError`; with `.notFound` where the volume has no backups, with `.failedPrecondition` for one that an
+    ///   unfinished backup goes on from, and with `.dataLoss` if a damaged manifest hides which chunks are needed.
     public func remove(
         from volume: VolumeID,
         for owner: String,
@@ -30,6 +33,7 @@ extension BackupStore {
         choosing choose: @Sendable ([Manifest]) -> Set<String>
     ) async throws(VolumeError) -> Removal {
         let keys = BackupKeys(volume)
+        try await requireBackups(of: volume)
         return try await locked(keys, for: owner, progress) { (lock) async throws(VolumeError) in
             progress.enter("reading the backups that there are")
             let listing = try await backups(of: volume)
@@ -55,13 +59,13 @@ extension BackupStore {
             // What is needed is read before anything goes.
             let used = try await used(by: kept, keys)
             for manifest in removal.removed {
-                try await lock.check()
                 progress.enter("removing backup \(manifest.id)")
+                let gone = try await needs(of: manifest, beside: used)
+                try await lock.check()
+                try await discard(gone, keys)
                 try await destination.remove(keys.manifest(manifest.id))
             }
-            // Without any manifest they may be elsewhere for the moment, and need all that is here.
-            guard !kept.isEmpty || !removal.removed.isEmpty else { return removal }
-            removal.objects = try await sweep(keys, used, lock, progress)
+            try await sweep(keys, used, lock, progress, &removal)
             return removal
         }
     }
@@ -69,6 +73,28 @@ extension BackupStore {
     private struct Used: Sendable {
         var chunks: Set<Digest> = []
         var maps: Set<Digest> = []
+    }
+
+    /// Throws unless the place has backups of the volume, or had: another directory is not touched, not even for a lock.
+    public func requireBackups(of volume: VolumeID) async throws(VolumeError) {
+        let keys = BackupKeys(volume)
+        let listing = try await backups(of: volume)
+        guard listing.backups.isEmpty, listing.damaged.isEmpty else { return }
+        let chain: [UInt8]?
+        do throws(VolumeError) {
+            chain = try await destination.bytes(of: keys.chain)
+        } catch {
+            guard error.code == .dataLoss else { throw error }
+            chain = nil
+        }
+        if let chain, let named = try? SignedDocument.fields(chain).text("volume"), named.isExactly("\(volume)") {
+            return
+        }
+        throw VolumeError(
+            .notFound,
+            "there are no backups of volume '\(volume)' at '\(name)', so nothing is removed there; 'nacre backup list' shows those "
+                + "there are"
+        )
     }
 
     /// What kept backups, and those that were begun, need.
@@ -79,13 +105,40 @@ extension BackupStore {
             let map = try await map(of: manifest)
             for chunk in map.chunks { used.chunks.insert(chunk.digest) }
         }
-        let destination = destination
         let marks = try await destination.keys(below: keys.partials).filter { !$0.endsExactly(with: "/plan") }
-        let packs = try await atOnce(marks, width: 16) { (key) async throws(VolumeError) -> StoredPack? in
-            try await destination.bytes(of: key).flatMap { try? StoredPack(parsing: $0) }
-        }
-        for case .some(let pack) in packs { for piece in pack.pieces { used.chunks.insert(piece.chunk.digest) } }
+        used.chunks.formUnion(try await chunks(ofMarks: marks))
         return used
+    }
+
+    /// The chunks that unfinished backups have stored, by what they wrote down.
+    func chunks(ofMarks marks: [String]) async throws(VolumeError) -> Set<Digest> {
+        let destination = destination
+        let packs = try await atOnce(marks, width: 16) { (key) async throws(VolumeError) -> StoredPack? in
+            do throws(VolumeError) {
+                return try await destination.bytes(of: key).flatMap { try? StoredPack(parsing: $0) }
+            } catch {
+                // The backup that goes on reads that part again.
+                guard error.code == .dataLoss else { throw error }
+                return nil
+            }
+        }
+        return packs.reduce(into: []) { chunks, pack in
+            for piece in pack?.pieces ?? [] { chunks.insert(piece.chunk.digest) }
+        }
+    }
+
+    /// What only a backup needs that is to go; of one whose map is damaged nobody knows the chunks.
+    private func needs(of manifest: Manifest, beside used: Used) async throws(VolumeError) -> Discarded {
+        var alone = Discarded(manifest.id)
+        if !used.maps.contains(manifest.map) { alone.maps.insert(manifest.map) }
+        do throws(VolumeError) {
+            for chunk in try await map(of: manifest).chunks where !used.chunks.contains(chunk.digest) {
+                alone.chunks.insert(chunk.digest)
+            }
+        } catch {
+            guard error.code == .dataLoss else { throw error }
+        }
+        return alone
     }
 
     private func begunPlans(_ keys: BackupKeys) async throws(VolumeError) -> [BackupPlan] {
@@ -104,21 +157,40 @@ extension BackupStore {
         _ keys: BackupKeys,
         _ used: Used,
         _ lock: any DestinationLock,
-        _ progress: BackupProgress
-    ) async throws(VolumeError) -> Int {
+        _ progress: BackupProgress,
+        _ removal: inout Removal
+    ) async throws(VolumeError) {
         progress.enter("removing chunks that nothing needs")
         let destination = destination
-        func unused(below prefix: String, _ used: Set<Digest>) async throws(VolumeError) -> [String] {
-            try await destination.keys(below: prefix).filter { key in
+        let documents = try await destination.keys(below: keys.discards)
+        var garbage = Used()
+        for key in documents {
+            guard let discarded = try await discarded(at: key) else { continue }
+            garbage.chunks.formUnion(discarded.chunks)
+            garbage.maps.formUnion(discarded.maps)
+        }
+        var gone: [String] = []
+        for (prefix, used, garbage) in [
+            (keys.chunks, used.chunks, garbage.chunks), (keys.maps, used.maps, garbage.maps),
+        ] {
+            for key in try await destination.keys(below: prefix) {
                 // What has another name is nobody's.
-                key.parts(at: "/").last.flatMap { Digest(parsing: $0) }.map { !used.contains($0) } ?? false
+                guard let digest = key.parts(at: "/").last.flatMap({ Digest(parsing: $0) }), !used.contains(digest)
+                else {
+                    continue
+                }
+                if garbage.contains(digest) { gone.append(key) } else { removal.unknown += 1 }
             }
         }
-        let all = try await unused(below: keys.chunks, used.chunks) + unused(below: keys.maps, used.maps)
-        _ = try await atOnce(all, width: 8) { (key) async throws(VolumeError) in
+        _ = try await atOnce(gone, width: 8) { (key) async throws(VolumeError) in
             try await lock.check()
             try await destination.remove(key)
         }
-        return all.count
+        removal.objects = gone.count
+        // They go last: a removal that is killed is gone on with by them.
+        _ = try await atOnce(documents, width: 8) { (key) async throws(VolumeError) in
+            try await lock.check()
+            try await destination.remove(key)
+        }
     }
 }

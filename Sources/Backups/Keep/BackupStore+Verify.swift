@@ -56,14 +56,25 @@ extension BackupStore {
             do throws(VolumeError) {
                 uses.add(try await map(of: manifest), of: manifest)
             } catch {
-                guard error.code == .dataLoss else { throw error }
+                let fault = try await fault(error, beside: BackupKeys(manifest.volume))
                 finding.faults.append(
-                    "\(error.message); it is all of backup \(manifest.id) of volume '\(manifest.volume)'"
+                    "\(fault); it is all of backup \(manifest.id) of volume '\(manifest.volume)'"
                 )
             }
         }
         try await check(uses, BackupKeys(manifests[0].volume), progress, &finding)
         return finding
+    }
+
+    /// What is said of a file that cannot be read; throws where it is the place that cannot be read, and not the file alone.
+    private func fault(_ error: VolumeError, beside keys: BackupKeys) async throws(VolumeError) -> String {
+        guard error.code != .dataLoss else { return error.message }
+        // A server may have no better words for an object that it has lost.
+        guard error.code == .unavailable || error.code == .internal,
+            let manifests = try? await destination.keys(below: keys.manifests), let one = manifests.first,
+            (try? await destination.bytes(of: one)) != nil
+        else { throw error }
+        return error.message
     }
 
     private static func byVolume(_ manifests: [Manifest]) -> [[Manifest]] {
@@ -95,8 +106,7 @@ extension BackupStore {
                 }
                 return nil
             } catch {
-                guard error.code == .dataLoss else { throw error }
-                return error.message
+                return try await fault(error, beside: keys)
             }
         }
         for (record, fault) in zip(records, faults) {

@@ -55,20 +55,26 @@ public struct Restoration: Sendable {
     public func run() async throws(VolumeError) -> Outcome {
         progress.enter("reading the map")
         let windows = ImageWindows(try await store.map(of: backup))
-        let restored = try await RestoredImage.prepare(image, for: backup)
+        let restored = try await RestoredImage.find(image, for: backup)
+        let open = try await restored.openAlone()
+        let outcome: Result<Outcome, VolumeError>
+        do throws(VolumeError) {
+            outcome = .success(try await fill(restored, open, windows))
+        } catch {
+            outcome = .failure(error)
+        }
+        // Until the mark is gone nobody else has the lock.
+        _ = try? await image.blocking("close image") { (_) throws(RBDError) in open.close() }
+        return try outcome.get()
+    }
+
+    private func fill(
+        _ restored: RestoredImage,
+        _ open: Image,
+        _ windows: ImageWindows
+    ) async throws(VolumeError) -> Outcome {
         let cache = ChunkCache(store, keys)
         let sums = WindowSums()
-        let id = restored.imageID
-        let open = try await image.blocking("open image") { (context) throws(RBDError) in
-            let open = try Image.open(id: id, in: context, access: .readWrite)
-            do throws(RBDError) {
-                try open.keepExclusiveLock()
-            } catch {
-                // An image without the feature has no lock.
-                guard error.code == .invalidArgument || error.code == .notSupported else { throw error }
-            }
-            return open
-        }
         let writer = WindowWriter(
             image: image,
             open: open,
@@ -77,38 +83,32 @@ public struct Restoration: Sendable {
             sums: sums,
             progress: progress
         )
-        let outcome: Result<(bytes: UInt64, wasBegun: Bool), VolumeError>
-        do throws(VolumeError) {
-            let mark = try await restored.presentMark()
-            outcome = .success((try await write(writer, restored, mark), mark.windows > 0))
-        } catch {
-            outcome = .failure(error)
-        }
-        _ = try? await image.blocking("close image") { (_) throws(RBDError) in open.close() }
-        let written = try outcome.get()
+        let begun = try await restored.begin()
+        let (bytes, mark) = try await write(writer, restored, begun)
         let proof = RestoreProof(
             image: image,
-            imageID: id,
+            imageID: restored.imageID,
             windows: windows,
             cache: cache,
             sums: sums,
             progress: progress
         )
         let checksum = try await proof.run()
-        try await restored.removeMark()
-        return Outcome(writtenBytes: written.bytes, checksum: checksum, wasBegun: written.wasBegun)
+        try await restored.replace(mark, with: nil)
+        return Outcome(writtenBytes: bytes, checksum: checksum, wasBegun: begun.windows > 0)
     }
 
     private func write(
         _ writer: WindowWriter,
         _ restored: RestoredImage,
-        _ mark: RestoringMark
-    ) async throws(VolumeError) -> UInt64 {
+        _ begun: RestoringMark
+    ) async throws(VolumeError) -> (bytes: UInt64, mark: RestoringMark) {
         let all = writer.windows.windows
         let first = all.filter { $0.number == 0 }
         let others = all.filter { $0.number != 0 }
         progress.enter("writing", total: writer.windows.map.dataBytes)
         var written: UInt64 = 0
+        var mark = begun
         var done = min(mark.windows, others.count)
         for window in others[..<done] { progress.add(window.dataBytes) }
         while done < others.count {
@@ -119,11 +119,13 @@ public struct Restoration: Sendable {
             .reduce(0, +)
             try await writer.flush()
             done += part.count
-            try await restored.write(RestoringMark(backup: backup.id, windows: done))
+            let next = mark.with(windows: done)
+            try await restored.replace(mark, with: next)
+            mark = next
         }
         for window in first { written += try await writer.write(window) }
         try await writer.flush()
-        return written
+        return (written, mark)
     }
 }
 
