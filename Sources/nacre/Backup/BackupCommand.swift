@@ -18,7 +18,7 @@ struct BackupCommand: ParsableCommand {
             """,
         subcommands: [
             BackupCreate.self, BackupList.self, BackupShow.self, BackupVerify.self, BackupRestore.self,
-            BackupDelete.self, BackupPrune.self,
+            BackupDelete.self, BackupPrune.self, BackupForget.self,
         ]
     )
 }

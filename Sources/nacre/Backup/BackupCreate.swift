@@ -11,11 +11,15 @@ struct BackupCreate: AsyncParsableCommand {
         discussion: """
             The volume may be in use: a snapshot of it is read, which is as it would be after a power cut. The snapshot stays \
             on the image until the next backup to the same place, which reads what has changed since. If it is gone, all is \
-            read, and that is said. A backup that was interrupted goes on with the same command, and reads nothing again that \
-            it had stored.
+            read, and that is said. A backup that was interrupted goes on with the same command, and reads nothing from Ceph \
+            again that it had stored.
+
+            What is read and lies there already is compared with that, and written anew where it is damaged. With --full this \
+            is done for all that the volume holds.
 
             EXAMPLES
               nacre backup create data --to /srv/backups
+              nacre backup create data --to /srv/backups --full
               nacre backup create data --to s3://backups/a --s3-endpoint https://s3.lan
             """
     )
@@ -28,6 +32,9 @@ struct BackupCreate: AsyncParsableCommand {
         completion: .directory
     )
     var to: String
+
+    @Flag(help: "Read all of the volume, and all of it that lies there already, although the changes would do.")
+    var full = false
 
     @OptionGroup(title: "S3") var s3: S3Options
     @OptionGroup(title: "Ceph") var connection: BackupConnection
@@ -46,7 +53,7 @@ struct BackupCreate: AsyncParsableCommand {
         }
         let work = BackupWork(isQuiet: output.quiet)
         let outcome = try await work.changing("backing up volume '\(name)'") {
-            try await BackupCreation(store, of: image, for: BackupWork.owner, work.progress).run()
+            try await BackupCreation(store, of: image, for: BackupWork.owner, isFull: full, work.progress).run()
         }
         let report = BackupReport(outcome.manifest)
         try session.show(report, lines: output.quiet ? [report.id] : report.lines(session.terminal))

@@ -59,6 +59,7 @@ struct BackupPrune: AsyncParsableCommand {
         let work = BackupWork(isQuiet: output.quiet)
         let id = try await work("reading backups") { try await store.volume(volume) }
         if plan {
+            try await store.requireBackups(of: id)
             let backups = try await work("reading backups") { try await store.backups(of: id).backups }
             let kept = retention.kept(of: backups.map { ($0.id, $0.created) })
             let reports = backups.filter { !kept.contains($0.id) }.map { BackupReport($0) }
@@ -78,6 +79,12 @@ struct BackupPrune: AsyncParsableCommand {
 extension BackupStore.Removal {
     /// Prints what went.
     func show(_ output: OutputOptions) throws {
+        if unknown > 0 {
+            Terminal.say(
+                "nacre: \(unknown) chunks and maps stay that no backup here needs, for nothing says whose they are; the manifest "
+                    + "of a backup may be lost\n"
+            )
+        }
         let reports = removed.map { BackupReport($0) }
         if let text = try output.output.text(reports) { return print(text) }
         guard !output.quiet else { return }

@@ -9,7 +9,8 @@ struct BackupVerify: AsyncParsableCommand {
         abstract: "Read backups from their place, all of them, and find what is damaged.",
         discussion: """
             Every chunk is read once, unpacked, and compared with its SHA-256. For what is damaged, the file and the parts of \
-            the volumes that it held are told. Nothing is changed; no Ceph is needed.
+            the volumes that it held are told. What is lost, or cannot be read, keeps nothing else from being checked. Nothing \
+            is changed; no Ceph is needed.
 
             EXAMPLES
               nacre backup verify --from /srv/backups
@@ -54,8 +55,9 @@ struct BackupVerify: AsyncParsableCommand {
         guard finding.faults.isEmpty else {
             throw CommandFailure(
                 .failed,
-                "\(finding.faults.count) files at '\(store.name)' are damaged; restore or remove those files, for no backup "
-                    + "replaces what is there; then make a new backup of what they held, while it is still there"
+                "\(finding.faults.count) files at '\(store.name)' are damaged; put those files back from a copy, or make a new "
+                    + "backup while the volume still has what they held: nacre backup create VOLUME --full writes damaged chunks "
+                    + "anew"
             )
         }
     }
