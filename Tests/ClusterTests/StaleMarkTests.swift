@@ -198,6 +198,48 @@ struct StaleMarkTests {
         try await bench.delete(volume.id.description)
     }
 
+    @Test(
+        "Two processes that clone one volume by librbd at once come to one clone, and neither refuses what the other makes"
+    )
+    func atOnce() async throws {
+        let volume = try await bench.create(bench.request(uuid))
+        let second = VolumeBehaviour.Bench(
+            service: cluster.lab().service,
+            parameters: bench.parameters,
+            credentials: bench.credentials,
+            prefix: "pvc"
+        )
+        let source = ContentSource.volume(volume.id.description)
+        for _ in 0..<3 {
+            let made = try await withThrowingTaskGroup(of: Volume.self) { group in
+                for bench in [bench, second] {
+                    group.addTask { [other] in
+                        let end = ContinuousClock.now + .seconds(60)
+                        while true {
+                            do {
+                                return try await bench.create(
+                                    bench.clone(other, from: source, required: 128 << 20, adding: NacreProcess.stripes)
+                                )
+                            } catch let error as VolumeError {
+                                #expect(error.code != .failedPrecondition, "\(error.message)")
+                                guard .now < end else { throw error }
+                                try await Task.sleep(for: .milliseconds(200))
+                            }
+                        }
+                    }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(made.count == 2 && made[0].id == made[1].id)
+            #expect(try await census.isWhole(copy))
+            #expect(try await !census.holds("nacre_cloning.\(copy)"))
+            try await bench.delete(try handle(copy))
+        }
+        let left = try await shell("rbd snap ls $image")
+        #expect(!left.contains("csi-clone"), "\(left)")
+        try await bench.delete(volume.id.description)
+    }
+
     @Test("A snapshot that a clone of that name left long ago is not what the name's next clone is made of")
     func oldSnapshot() async throws {
         let volume = try await bench.create(bench.request(uuid))
