@@ -135,12 +135,14 @@ extension IOContext {
         let malformed = RBDError(call: "rbd.children_list", code: .ioError, subject: "\(label)/\(header)")
         guard let count = decoder.number(UInt32.self) else { throw malformed }
         var places: [ClonePlace] = []
+        // Many clones lie in few pools.
+        var names: [Int64: String] = [self.poolID: pool]
         for _ in 0..<count {
             guard var child = decoder.structure(), let poolID = child.number(Int64.self),
                 let id = child.string(), let namespace = child.string()
             else { throw malformed }
-            let pool = (try? cluster.poolName(id: poolID)) ?? "\(poolID)"
-            places.append(ClonePlace(pool: pool, namespace: namespace, id: id))
+            if names[poolID] == nil { names[poolID] = (try? await cluster.nameOfPool(poolID)) ?? "\(poolID)" }
+            places.append(ClonePlace(pool: names[poolID] ?? "\(poolID)", namespace: namespace, id: id))
         }
         return places
     }
@@ -156,7 +158,7 @@ extension IOContext {
         input.append(id)
         input.append(snapshot)
         let call = ClassCall("rbd", "get_children", input: input.bytes)
-        guard let context = try context(inPool: pool, namespace) else { return [] }
+        guard let context = try await context(inPool: pool, namespace) else { return [] }
         guard let answers = try await context.classCalls([call], on: ImageObject.children) else { return [] }
         var decoder = Decoder(answers[0])
         guard let count = decoder.number(UInt32.self) else {
@@ -167,7 +169,7 @@ extension IOContext {
 
     /// What is known of a clone; what this user may not read is left out.
     private func clone(at place: ClonePlace) async -> ImageClone {
-        guard let context = try? context(inPool: place.pool, place.namespace) else {
+        guard let context = try? await context(inPool: place.pool, place.namespace) else {
             return ImageClone(place, name: nil)
         }
         let named = try? await context.listedName(of: place.id)
@@ -198,16 +200,6 @@ extension IOContext {
         }
         let bits = features.number(UInt64.self).map { ImageFeatures(rawValue: $0) }
         return (true, bits?.contains(.deepFlatten) == false)
-    }
-
-    /// Another pool; `nil` if there is none of that name by now.
-    func context(inPool pool: String, _ namespace: String) throws(RBDError) -> IOContext? {
-        do throws(RADOSError) {
-            return try cluster.ioContext(pool: pool, namespace: namespace)
-        } catch {
-            guard error.isNotFound else { throw RBDError(error) }
-            return nil
-        }
     }
 }
 

@@ -43,7 +43,7 @@ extension IOContext {
         do throws(RADOSError) {
             if let header {
                 guard header.dataPoolID >= 0, header.dataPoolID != poolID else { return [pool] }
-                return [pool, try cluster.poolName(id: header.dataPoolID)]
+                return [pool, try await cluster.nameOfPool(header.dataPoolID)]
             }
             if try await holds(.hasNoDataPool(id), on: ImageObject.id(ofName: name)) { return [pool] }
             return [pool] + (try cluster.poolNames()).filter { !$0.isExactly(pool) }.sorted()
@@ -155,7 +155,7 @@ extension IOContext {
     private func first(of objects: [String], in pool: String) async throws(RBDError) -> String? {
         let context: IOContext
         do throws(RADOSError) {
-            context = pool.isExactly(self.pool) ? self : try cluster.ioContext(pool: pool, namespace: namespace)
+            context = pool.isExactly(self.pool) ? self : try await cluster.openPool(pool, namespace: namespace)
         } catch {
             throw RBDError(error)
         }

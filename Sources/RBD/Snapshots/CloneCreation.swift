@@ -149,8 +149,8 @@ extension IOContext {
         do throws(RADOSError) {
             let text = try await attribute(ClonePlaceNote.attributeName, of: ImageObject.id(ofName: name))
             guard let note = text.flatMap(ClonePlaceNote.init(parsing:)), note.cloneID.isExactly(id) else { return }
-            let parents = try cluster.ioContext(
-                pool: try cluster.poolName(id: note.poolID),
+            let parents = try await cluster.openPool(
+                try await cluster.nameOfPool(note.poolID),
                 namespace: note.namespace
             )
             try await detach(note, in: parents)

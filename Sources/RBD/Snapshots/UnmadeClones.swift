@@ -18,7 +18,7 @@ extension IOContext {
         for snapshot in try await snapshots(ofImageID: id) ?? [] where snapshot.kind == .trash {
             let clones = try await children(of: snapshot.id, ofImageID: id)
             for clone in clones.shuffled().prefix(64) {
-                guard let context = try? context(inPool: clone.pool, clone.namespace),
+                guard let context = try? await context(inPool: clone.pool, clone.namespace),
                     case .success(true) = await outcome({ () async throws(RBDError) in
                         try await context.isUnmade(clone.id)
                     })
