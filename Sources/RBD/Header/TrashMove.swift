@@ -125,12 +125,13 @@ extension IOContext {
             ClassCall("rbd", "get_features", input: head.bytes),
             .askingOwners(of: .exclusive),
         ]
+        async let mirroring = outcome { () async throws(RBDError) in try await isMirrored(id) }
         guard let answers = try await classCalls(calls, on: ImageObject.header(ofID: id)) else { return false }
         var features = Decoder(answers[0])
         guard let bits = features.number(UInt64.self), ImageFeatures(rawValue: bits).isSubset(of: .plain),
             Locker.all(in: answers[1])?.lockers.isEmpty == true
         else { return false }
-        return try await !isMirrored(id)
+        return try await !mirroring.get()
     }
 
     /// Whether rbd-mirror has to do with the image.
