@@ -10,7 +10,32 @@ internal import Volumes
 
 extension NodeVolumeService {
     /// Leaves a sound file system of the device's size on the device, or refuses.
+    ///
+    /// The kernel forgets what it read of a device when the last descriptor is closed. So one is open until the end: what
+    /// several looks and the checker read is read from Ceph once. It does not go on into the mount: xfs writes past these
+    /// pages.
     func prepareFileSystem(
+        _ record: inout VolumeRecord,
+        _ device: MappedDevice,
+        _ mapped: MapRequest,
+        _ mkfsOptions: String?
+    ) async throws(VolumeError) {
+        let held = try await kernel("open the device of volume '\(record.volumeID)'") { () throws(KernelError) in
+            try OpenDevice(device.path)
+        }
+        let failure: VolumeError?
+        do throws(VolumeError) {
+            try await prepare(&record, device, mapped, mkfsOptions)
+            failure = nil
+        } catch {
+            failure = error
+        }
+        // On a thread: the last one that closes a device writes what is left in its pages.
+        await pool.run { held.close() }
+        if let failure { throw failure }
+    }
+
+    private func prepare(
         _ record: inout VolumeRecord,
         _ device: MappedDevice,
         _ mapped: MapRequest,
