@@ -33,37 +33,45 @@ public struct ImageTrash: Sendable {
         // What is mended may turn out to be an image, and then is one to delete.
         for _ in 0..<4 {
             enter(VolumeStep.lookingUp, id.imageSpec)
-            // Not from memory: the image may have been renamed to be kept.
-            let imageID = try await place.trying("look up image") { () async throws(RBDError) in
-                try await place.context.imageID(named: id.image)
-            }
-            if ids[id] != imageID { ids.forget(id) }
-            guard let imageID else {
+            guard let look = try await look(place) else {
                 guard try await mendListing(place, notes) else { return access.note(place) }
                 continue
             }
-            enter(VolumeStep.checkingUse, id.imageSpec)
-            let found = try await place.marks(imageID)
+            let imageID = look.imageID
+            let found = try await place.trying("read the marks of image") { () async throws(RBDError) in
+                try look.marks.get()
+            }
             if let found, try await discardHalfMadeClone(place, "delete image", imageID, found) { continue }
-            guard let marks = found, let isNeeded = try await refuseIfNotOursOrHeld(place, imageID, marks) else {
+            guard let marks = found, let isNeeded = try await refuseIfNotOursOrHeld(place, look, marks) else {
                 enter(VolumeStep.mendingImage, id.imageSpec)
                 try await halfMade.mend(id, credentials: credentials, isDeletion: true, noting: notes)
                 continue
             }
             // An image that somebody was renaming, to keep it, is not the volume's any more.
-            let isRenamed = try await place.trying("look up image") { () async throws(RBDError) in
-                try await place.context.endRenaming(of: id.image, id: imageID)
+            let isQuiet = look.isQuiet(id.image)
+            if !isQuiet {
+                let isRenamed = try await place.trying("look up image") { () async throws(RBDError) in
+                    try await place.context.endRenaming(of: id.image, id: imageID)
+                }
+                guard !isRenamed else { continue }
             }
-            guard !isRenamed else { continue }
             if isNeeded {
                 try await keep(place, imageID, notes)
                 ids.forget(id)
                 access.note(place)
                 return try await endClone(place, marks)
             }
-            var kept = try place.retention(marks) ?? self.retention
-            if kept > .zero { kept += await lag(place, imageID) }
-            let mark = try await mark(place, imageID, kept > .zero ? notes : [:])
+            let asked = try place.retention(marks) ?? self.retention
+            async let behind = asked > .zero ? lag(place, imageID) : .zero
+            // A killed move has left one, whose time the mark must have.
+            let entry = isQuiet && asked == .zero ? nil : try await entry(place, imageID)
+            let kept = await asked + behind
+            let mark = try await place.remark(
+                imageID,
+                at: entry?.deletedAt ?? .sinceEpoch,
+                isMoving: false,
+                kept > .zero ? notes : [:]
+            )
             enter(VolumeStep.movingToTrash, id.imageSpec)
             let leavesNamesake = try await move(place, imageID, mark, keptFor: kept, marks[ImageMetadataKey.trashed])
             enter(VolumeStep.recheckingUse, id.imageSpec)
@@ -86,12 +94,16 @@ public struct ImageTrash: Sendable {
     /// watches it, or it could never leave the trash.
     private func refuseIfNotOursOrHeld(
         _ place: Place,
-        _ imageID: String,
+        _ look: DeletionLook,
         _ marks: [String: String]
     ) async throws(VolumeError) -> Bool? {
+        let imageID = look.imageID
         try await place.requireOurs("delete image", imageID, marks)
         flattener?.giveUp(place.id)
-        guard let watchers = try await lastingWatchers(place, imageID) else { return nil }
+        guard let seen = try look.watchers.get() else { return nil }
+        if seen.isEmpty, case .success(true) = look.isUntied { return false }
+        // Who is seen may go soon, and what holds the image is read after that.
+        guard let watchers = seen.isEmpty ? seen : try await lastingWatchers(place, imageID) else { return nil }
         guard watchers.isEmpty else {
             lingering.note(watchers, of: imageID, in: place.context, on: place.link.waitingThreads)
             throw await inUse(place, imageID, watchers)
@@ -108,16 +120,6 @@ public struct ImageTrash: Sendable {
     func lag(_ place: Place, _ imageID: String) async -> Duration {
         guard let time = try? await place.context.storageTime(byHeaderOf: imageID) else { return .zero }
         return max(.zero, time - .sinceEpoch)
-    }
-
-    /// Says on the image that we put it into the trash, and when: by the entry, if a killed move has left one.
-    private func mark(
-        _ place: Place,
-        _ imageID: String,
-        _ notes: [String: String]
-    ) async throws(VolumeError) -> TrashMark {
-        let entry = try await entry(place, imageID)
-        return try await place.remark(imageID, at: entry?.deletedAt ?? .sinceEpoch, isMoving: false, notes)
     }
 
     /// Gives the mark the time of the entry, which librbd chose, or another process that deletes the same volume.

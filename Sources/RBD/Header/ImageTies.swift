@@ -36,19 +36,9 @@ extension IOContext {
         let header = ImageObject.header(ofID: id)
         // Snapshots that go away between the reads are looked for again.
         for _ in 0..<4 {
-            let calls = [ClassCall("rbd", "get_snapcontext"), ClassCall("rbd", "image_group_get")]
-            guard let answers = try await classCalls(calls, on: header) else { return nil }
-            var context = Decoder(answers[0])
-            var membership = Decoder(answers[1])
-            guard context.number(UInt64.self) != nil, let count = context.number(UInt32.self),
-                var spec = membership.structure(), spec.number(Int64.self) != nil, let groupID = spec.string()
-            else { throw RBDError(call: "rbd.get_snapcontext", code: .ioError, subject: "\(label)/\(header)") }
-            var rest: [UInt64] = []
-            for _ in 0..<count {
-                if let snapshot = context.number(UInt64.self) { rest.append(snapshot) }
-            }
+            guard let (snapshots, groupID) = try await snapshotsAndGroup(onHeader: header) else { return nil }
             // A snapshot context has the newest first; people know them in the order in which they were made.
-            rest.reverse()
+            var rest = Array(snapshots.reversed())
             var found: [ImageSnapshot] = []
             var isChanged = false
             while !rest.isEmpty, found.count < 64, !isChanged {
@@ -74,6 +64,36 @@ extension IOContext {
             )
         }
         throw RBDError(call: "rbd.snapshot_get", code: .resourceBusy, subject: "\(label)/\(header)")
+    }
+
+    /// Whether an image has no snapshots, also of rbd-mirror, and is in no group, so that it has no ties: one round trip.
+    ///
+    /// Implements the class calls `rbd.get_snapcontext`, `rbd.image_group_get`.
+    ///
+    /// - Parameter id: The image's id.
+    /// - Returns: Whether nothing holds it; `nil` if its header is missing. Where it is false, `ties` tells more.
+    /// - Throws: `RBDError`.
+    public func isUntied(imageID id: String) async throws(RBDError) -> Bool? {
+        guard let found = try await snapshotsAndGroup(onHeader: ImageObject.header(ofID: id)) else { return nil }
+        return found.snapshots.isEmpty && found.groupID.isEmpty
+    }
+
+    /// The numbers of an image's snapshots, newest first, and the id of its group, empty without one.
+    private func snapshotsAndGroup(
+        onHeader header: String
+    ) async throws(RBDError) -> (snapshots: [UInt64], groupID: String)? {
+        let calls = [ClassCall("rbd", "get_snapcontext"), ClassCall("rbd", "image_group_get")]
+        guard let answers = try await classCalls(calls, on: header) else { return nil }
+        var context = Decoder(answers[0])
+        var membership = Decoder(answers[1])
+        guard context.number(UInt64.self) != nil, let count = context.number(UInt32.self),
+            var spec = membership.structure(), spec.number(Int64.self) != nil, let groupID = spec.string()
+        else { throw RBDError(call: "rbd.get_snapcontext", code: .ioError, subject: "\(label)/\(header)") }
+        var snapshots: [UInt64] = []
+        for _ in 0..<count {
+            if let snapshot = context.number(UInt64.self) { snapshots.append(snapshot) }
+        }
+        return (snapshots, groupID)
     }
 
     /// A group's name, where the group is in this pool and one of its first 1024.
