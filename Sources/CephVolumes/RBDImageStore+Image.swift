@@ -6,16 +6,18 @@ internal import SystemPackage
 public import Volumes
 
 extension RBDImageStore {
-    /// What there is under a name: one read, three at once, and one, or two where there is none; the image is not opened.
+    /// What there is under a name: two reads at once where there is nothing, and three at once and one more where there is
+    /// an image, which is not opened.
     ///
     /// An image that the pool's directory lists, and whose id object is gone, may hold data: it is damaged.
     public func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState {
         let place = try await access.place(of: id, as: credentials)
         let found = try await place.trying("look up image") { () async throws(RBDError) -> ImageState? in
+            async let listing = caught { () async throws(RBDError) in try await place.context.listedID(of: id.image) }
             guard let imageID = try await place.context.imageID(named: id.image) else {
                 // Another process deleted it: the id must not lead what follows to the old image in the trash.
                 ids.forget(id)
-                guard let listed = try await place.context.listedID(of: id.image) else { return .absent }
+                guard let listed = try await listing.get() else { return .absent }
                 if let entry = try await place.context.trashRecord(ofID: listed) {
                     // A repetition of the delete ends it; of the volume's own calls none sees an image.
                     guard credentials == nil, entry.state == .moving else { return .absent }
@@ -27,6 +29,7 @@ extension RBDImageStore {
                 guard try await place.context.imageHeader(id: listed) != nil else { return .absent }
                 return .damaged(HalfMadeImages.lostName(id, listed))
             }
+            // What the directory said may be older than the id, so it is asked again.
             let parts = try await place.context.imageParts(named: id.image, id: imageID)
             guard let header = parts.header else {
                 // Who makes the volume learns it when it is mended; who only looks learns it here.
@@ -54,13 +57,15 @@ extension RBDImageStore {
         return try await imageWithDataPool(place)
     }
 
-    /// An image's size: two reads.
-    public func sizeBytes(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> UInt64? {
+    /// An image's size and the pool of its data: two reads.
+    public func extent(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> ImageExtent? {
         let place = try await access.place(of: id, as: credentials)
-        return try await place.trying("look up image") { () async throws(RBDError) in
+        let header = try await place.trying("look up image") { () async throws(RBDError) -> ImageHeader? in
             guard let imageID = try await place.context.imageID(named: id.image) else { return nil }
-            return try await place.context.imageHeader(id: imageID)?.sizeBytes
+            return try await place.context.imageHeader(id: imageID)
         }
+        guard let header else { return nil }
+        return ImageExtent(sizeBytes: header.sizeBytes, dataPool: try await dataPool(of: header, place))
     }
 
     /// The rare case: the name of another pool needs the cluster map.
@@ -70,14 +75,30 @@ extension RBDImageStore {
             try await place.context.imageHeader(id: imageID)
         }
         guard let header else { return .halfMade("it has an id but no header") }
-        let name = try await place.blocking("look up the data pool of image") { (context) throws(RBDError) in
+        return .present(Self.record(header, dataPool: try await dataPool(of: header, place)))
+    }
+
+    /// The name of the pool that an image's data is in, where that is another than its header's.
+    private func dataPool(of header: ImageHeader, _ place: Place) async throws(VolumeError) -> String? {
+        guard header.dataPoolID >= 0 else { return nil }
+        return try await place.blocking("look up the data pool of image") { (context) throws(RBDError) in
             do throws(RADOSError) {
                 return try context.cluster.poolName(id: header.dataPoolID)
             } catch {
                 throw RBDError(error)
             }
         }
-        return .present(Self.record(header, dataPool: name))
+    }
+
+    /// Whether an image of a name can be made object by object: one round trip, two in a RADOS namespace.
+    ///
+    /// What cannot be read is asked again, and told, by `createImage`.
+    public func vacancy(of id: VolumeID, credentials: Credentials) async -> ImageVacancy? {
+        guard let place = try? await access.place(of: id, as: credentials), place.allows(objectCalls) else {
+            return nil
+        }
+        let isPlain = try? await place.context.takesPlainImages(named: id.image)
+        return isPlain.map { ImageVacancy(isPlain: $0) }
     }
 
     /// Makes an image object by object, or with `rbd_create4` where it is not a plain one.
@@ -86,6 +107,7 @@ extension RBDImageStore {
         sizeBytes: UInt64,
         layout: ImageLayout,
         metadata: [String: String],
+        in vacancy: ImageVacancy?,
         credentials: Credentials
     ) async throws(VolumeError) {
         let place = try await access.place(of: id, as: credentials)
@@ -98,6 +120,7 @@ extension RBDImageStore {
                 sizeBytes: sizeBytes,
                 options: options,
                 metadata: place.placed(metadata),
+                isPlainPlace: vacancy?.isPlain,
                 named: { enter(VolumeStep.writingHeader, id.imageSpec) }
             )
         }

@@ -129,7 +129,14 @@ extension InMemoryImageStore {
             throw VolumeError(.notFound, "\(origin) is gone")
         }
         let sizeBytes = try sized(source.sizeBytes)
-        try await createImage(id, sizeBytes: sizeBytes, layout: layout, metadata: metadata, credentials: credentials)
+        try await createImage(
+            id,
+            sizeBytes: sizeBytes,
+            layout: layout,
+            metadata: metadata,
+            in: nil,
+            credentials: credentials
+        )
         state.withLock { state in
             switch origin {
             case .snapshot(let snapshot):

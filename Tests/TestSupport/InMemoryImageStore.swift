@@ -76,11 +76,14 @@ public final class InMemoryImageStore: ImageStore {
         state.withLock { $0.images[id]?.state ?? .absent }
     }
 
-    /// An image's size.
-    public func sizeBytes(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> UInt64? {
+    /// An image's size and the pool of its data.
+    public func extent(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> ImageExtent? {
         guard case .present(let record) = try await image(id, credentials: credentials) else { return nil }
-        return record.sizeBytes
+        return ImageExtent(sizeBytes: record.sizeBytes, dataPool: record.dataPool)
     }
+
+    /// Nothing has to be known before an image is made.
+    public func vacancy(of id: VolumeID, credentials: Credentials) async -> ImageVacancy? { nil }
 
     /// Makes an image.
     public func createImage(
@@ -88,6 +91,7 @@ public final class InMemoryImageStore: ImageStore {
         sizeBytes: UInt64,
         layout: ImageLayout,
         metadata: [String: String],
+        in vacancy: ImageVacancy?,
         credentials: Credentials
     ) async throws(VolumeError) {
         let isNew = state.withLock { state in

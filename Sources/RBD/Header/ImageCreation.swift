@@ -26,6 +26,7 @@ extension IOContext {
     ///   - sizeBytes: Its size in bytes.
     ///   - options: Its layout; options that are not given come from the cluster's `rbd_default_…`.
     ///   - metadata: Its metadata.
+    ///   - isPlainPlace: What `takesPlainImages` has just said of the pool and the name; `nil` to ask it.
     ///   - named: Called when the name is taken.
     /// - Returns: The image's id; `nil` if nothing was done and librbd must create the image.
     /// - Throws: `RBDError` with `.fileExists` if there is an image of that name, complete or not; with
@@ -36,11 +37,15 @@ extension IOContext {
         sizeBytes: UInt64,
         options: ImageOptions,
         metadata: [String: String],
+        isPlainPlace: Bool? = nil,
         named: () async -> Void = {}
     ) async throws(RBDError) -> String? {
-        guard let layout = PlainLayout(sizeBytes: sizeBytes, options: options, defaults: cluster.option),
-            try await takesPlainImages(named: name)
-        else { return nil }
+        guard let layout = PlainLayout(sizeBytes: sizeBytes, options: options, defaults: cluster.option) else {
+            return nil
+        }
+        let isPlain: Bool
+        if let isPlainPlace { isPlain = isPlainPlace } else { isPlain = try await takesPlainImages(named: name) }
+        guard isPlain else { return nil }
         let id = Self.newImageID()
         try await makeImage(name, id: id, layout: layout, metadata: metadata, named: named)
         return id
@@ -91,8 +96,12 @@ extension IOContext {
     }
 
     /// Whether the pool is initialised for RBD, has no settings of its own for new images, and has no format 1 image of
-    /// that name.
-    func takesPlainImages(named name: String) async throws(RBDError) -> Bool {
+    /// that name: one round trip, two with a namespace.
+    ///
+    /// - Parameter name: The name that an image is to get.
+    /// - Returns: Whether `createPlainImage` makes the image, if its layout is plain.
+    /// - Throws: `RBDError`.
+    public func takesPlainImages(named name: String) async throws(RBDError) -> Bool {
         async let isTaken = outcome { () async throws(RBDError) in try await holdsOldImage(named: name) }
         let isPlain = try await takesPlainImages()
         return try await !isTaken.get() && isPlain
@@ -126,7 +135,7 @@ extension IOContext {
     /// read the object but not make the class call: `profile rbd pool=P namespace=N` grants `r` on `rbd_info` and not
     /// `class-read`. librbd then creates images as if the pool had no settings, and so does this method.
     private func isPrepared() async throws(RADOSError) -> Bool {
-        let poolWide = try namespace.isEmpty ? self : cluster.ioContext(pool: pool, namespace: "")
+        let poolWide = namespace.isEmpty ? self : try await cluster.openPool(pool, namespace: "")
         // What `rbd pool init` writes there.
         let mark = Array("overwrite validated".utf8)
         var input = Encoder()

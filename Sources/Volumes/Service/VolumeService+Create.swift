@@ -104,6 +104,10 @@ extension VolumeService {
         var isUnseen = false
         for _ in 0..<4 {
             enter(VolumeStep.lookingUp, id.imageSpec)
+            // At once with the name, since most names are new; a repeated call does not wait for it.
+            let vacancy = Task { [store] in
+                origin == nil ? await store.vacancy(of: id, credentials: request.credentials) : nil
+            }
             switch try await store.image(id, credentials: request.credentials) {
             case .present(let record):
                 guard let present = try await store.metadata(of: id, credentials: request.credentials) else { continue }
@@ -130,7 +134,7 @@ extension VolumeService {
                 do throws(VolumeError) {
                     let new = NewImage(id: id, sizeBytes: sizeBytes, metadata: metadata, use: use)
                     return Made(
-                        sizeBytes: try await make(new, request, parameters, origin),
+                        sizeBytes: try await make(new, request, parameters, origin, in: await vacancy.value),
                         parameters: parameters.kept
                     )
                 } catch {
@@ -169,7 +173,8 @@ extension VolumeService {
         _ new: NewImage,
         _ request: CreateVolumeRequest,
         _ parameters: VolumeParameters,
-        _ origin: CloneOrigin?
+        _ origin: CloneOrigin?,
+        in vacancy: ImageVacancy?
     ) async throws(VolumeError) -> UInt64 {
         let what = "create volume '\(request.name)'"
         if let origin {
@@ -197,6 +202,7 @@ extension VolumeService {
             sizeBytes: new.sizeBytes,
             layout: parameters.layout,
             metadata: new.metadata,
+            in: vacancy,
             credentials: request.credentials
         )
         return new.sizeBytes

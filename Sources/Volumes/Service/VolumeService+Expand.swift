@@ -23,16 +23,18 @@ extension VolumeService {
             obstacle: { await self.store.standstill(of: id, as: request.credentials) }
         ) { () async throws(VolumeError) -> ExpandedVolume in
             enter(VolumeStep.lookingUp, id.imageSpec)
-            var sizeBytes: UInt64
             let found = try await self.finding(id) { () async throws(VolumeError) in
-                try await self.store.sizeBytes(of: id, credentials: request.credentials)
+                try await self.store.extent(of: id, credentials: request.credentials)
             }
+            let extent: ImageExtent
             if let found {
-                sizeBytes = found
+                extent = found
             } else {
                 // Throws what it is instead.
-                sizeBytes = try await self.presentImage(id, credentials: request.credentials).sizeBytes
+                let record = try await self.presentImage(id, credentials: request.credentials)
+                extent = ImageExtent(sizeBytes: record.sizeBytes, dataPool: record.dataPool)
             }
+            var sizeBytes = extent.sizeBytes
             guard request.range.limitBytes == 0 || sizeBytes <= request.range.limitBytes else {
                 throw VolumeError(
                     .outOfRange,
@@ -41,8 +43,9 @@ extension VolumeService {
                 )
             }
             if sizeBytes < wanted {
-                try await self.checkGrowth(id, to: wanted, request.credentials)
-                let blank = try await self.blankLimit(id, to: wanted, request)
+                let metadata = try await self.store.metadata(of: id, credentials: request.credentials) ?? [:]
+                try await self.checkGrowth(id, metadata, to: wanted, ofDataIn: extent.dataPool, request.credentials)
+                let blank = await self.blankLimit(id, metadata, to: wanted, request)
                 enter(VolumeStep.growingImage, id.imageSpec)
                 sizeBytes = try await self.store.growImage(
                     id,

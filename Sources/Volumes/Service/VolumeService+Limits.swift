@@ -56,10 +56,10 @@ extension VolumeService {
     /// Nothing for a raw device, and for an image of another program, which may hold what Nacre does not know.
     func blankLimit(
         _ id: VolumeID,
+        _ metadata: [String: String],
         to sizeBytes: UInt64,
         _ request: ExpandVolumeRequest
-    ) async throws(VolumeError) -> BlankLimit? {
-        let metadata = try await store.metadata(of: id, credentials: request.credentials) ?? [:]
+    ) async -> BlankLimit? {
         guard metadata[ImageMetadataKey.adopted] == nil else { return nil }
         let use = FileSystemUse(onImage: metadata, request.capability)
         let what = "expand volume '\(id)', which has no file system yet,"
@@ -79,15 +79,21 @@ extension VolumeService {
         return BlankLimit(largestBytes: use.largestBytes, refusal: refusal)
     }
 
-    /// Refuses growth beyond what the pool of the volume's data allows, as for a new one; the factor of its class is recorded on the image.
-    func checkGrowth(_ id: VolumeID, to sizeBytes: UInt64, _ credentials: Credentials) async throws(VolumeError) {
+    /// Refuses growth beyond what the pool of the volume's data allows, as for a new one; the factor of its class is
+    /// recorded on the image.
+    func checkGrowth(
+        _ id: VolumeID,
+        _ metadata: [String: String],
+        to sizeBytes: UInt64,
+        ofDataIn dataPool: String?,
+        _ credentials: Credentials
+    ) async throws(VolumeError) {
         let pool = PoolAddress(clusterID: id.clusterID, pool: id.pool)
         let what = "expand volume '\(id)'"
         // The factor is the image's own since it was made: another class does not change it.
         let remedy =
             "raise the factor (0 for no limit): rbd image-meta set \(id.imageSpec.shellWord) "
             + "\(ImageMetadataKey.poolSizeFactor) 0"
-        let metadata = try await store.metadata(of: id, credentials: credentials) ?? [:]
         var factor: UInt64?
         if let text = metadata[ImageMetadataKey.poolSizeFactor] {
             factor = UInt64(text)
@@ -106,13 +112,10 @@ extension VolumeService {
         }
         guard factor != 0 else { return }
         // Its data may be in a pool that is smaller than its header's, or larger.
-        let state = try await store.image(id, credentials: credentials)
-        let data: String? = if case .present(let record) = state { record.dataPool } else { nil }
-        let dataPool = PoolAddress(clusterID: id.clusterID, pool: data ?? id.pool)
         if let (_, refusal) = await poolRefusal(
             what,
             sizeBytes,
-            in: dataPool,
+            in: PoolAddress(clusterID: id.clusterID, pool: dataPool ?? id.pool),
             factor,
             credentials,
             otherwise: remedy

@@ -14,16 +14,21 @@ public protocol ImageStore: SnapshotStore {
     /// What there is under a name.
     func image(_ id: VolumeID, credentials: Credentials?) async throws(VolumeError) -> ImageState
 
-    /// An image's size in bytes, or `nil` if there is none or it is incomplete; cheaper than `image`.
-    func sizeBytes(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> UInt64?
+    /// An image's size and the pool of its data, or `nil` if there is no image or it is incomplete; cheaper than `image`.
+    func extent(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> ImageExtent?
+
+    /// What `createImage` has to know of the place where an image is to be, or `nil` if that could not be read; it can be
+    /// read at once with `image`.
+    func vacancy(of id: VolumeID, credentials: Credentials) async -> ImageVacancy?
 
     /// Creates an image with its metadata; throws `.alreadyExists` if there is one, or a part of one that `image` does
-    /// not find.
+    /// not find. It reads the vacancy itself unless it is given what was read just now.
     func createImage(
         _ id: VolumeID,
         sizeBytes: UInt64,
         layout: ImageLayout,
         metadata: [String: String],
+        in vacancy: ImageVacancy?,
         credentials: Credentials
     ) async throws(VolumeError)
 
