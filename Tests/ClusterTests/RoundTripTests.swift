@@ -58,8 +58,8 @@ struct RoundTripTests {
         let create = try #require(creates.min { $0.count < $1.count })
         let delete = try #require(deletes.min { $0.count < $1.count })
         print("create: \(create.count)\n\(create.messages)delete: \(delete.count)\n\(delete.messages)")
-        #expect(create.count <= 4, "\(create.messages)")
-        #expect(delete.count <= 9, "\(delete.messages)")
+        #expect(create.count == 4, "\(create.messages)")
+        #expect(delete.count == 9, "\(delete.messages)")
         try await cluster.execute("sh", "-ec", "ceph osd pool rm \(pool) \(pool) --yes-i-really-really-mean-it")
         try? FileManager.default.removeItem(at: log)
     }
