@@ -90,6 +90,21 @@ struct TrashMoveTests {
         #expect(try await census.pool.moveToTrash(image, unopenedWithID: "0123456789ab") == nil)
     }
 
+    @Test("A move that comes late finds the name a new image's: it says of no other image that it is to go, too")
+    func late() async throws {
+        let id = try await make()
+        // As another process leaves it that was killed after it took the name and the listing away.
+        try await census.removeObject(ImageObject.id(ofName: image))
+        try await census.unlist(image, id: id)
+        let other = try await make()
+        let move = try #require(try await census.pool.moveToTrash(image, unopenedWithID: id))
+        #expect(!move.leavesNamesake)
+        #expect(try await census.isWhole(image))
+        #expect(try await census.pool.imageID(named: image) == other)
+        try await removeFromTrash(id)
+        try await cluster.execute("rbd", "rm", "rbd/\(image)")
+    }
+
     @Test("A name that leads to another image by now stays that image's")
     func renamed() async throws {
         let id = try await make()

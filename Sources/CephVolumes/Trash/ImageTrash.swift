@@ -30,6 +30,7 @@ public struct ImageTrash: Sendable {
         credentials: Credentials
     ) async throws(VolumeError) {
         let place = try await access.place(of: id, as: credentials)
+        var isMoved = false
         // What is mended may turn out to be an image, and then is one to delete.
         for _ in 0..<4 {
             enter(VolumeStep.lookingUp, id.imageSpec)
@@ -37,6 +38,8 @@ public struct ImageTrash: Sendable {
                 guard try await mendListing(place, notes) else { return access.note(place) }
                 continue
             }
+            // One that has the name after the volume's image went was made since, and is not this call's to delete.
+            guard !isMoved else { return access.note(place) }
             let imageID = look.imageID
             let found = try await place.trying("read the marks of image") { () async throws(RBDError) in
                 try look.marks.get()
@@ -83,6 +86,7 @@ public struct ImageTrash: Sendable {
             try await endClone(place, marks)
             // Another image that lost the name to a killed delete is listed by it still: it is the volume's, too.
             guard leavesNamesake else { return access.note(place) }
+            isMoved = true
         }
         throw VolumeError(
             .aborted,

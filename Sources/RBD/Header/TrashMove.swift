@@ -9,7 +9,7 @@ public struct TrashMove: Sendable, Hashable {
     /// Whether the pool's directory still lists the name, with the id of another image that has lost it.
     ///
     /// That is left where a move of that image was killed after it took the name, and then a create after it gave the name to
-    /// this one, and before it listed it.
+    /// this one, and before it listed it. A name that leads to an image is no such: that image was made since.
     public let leavesNamesake: Bool
 }
 
@@ -86,7 +86,7 @@ extension IOContext {
                 throw RBDError(error)
             }
             // Read only where the image was not listed: in all other moves the name is free now.
-            let leavesNamesake = isNamesakeSought ? try await directoryHolds(name) : false
+            let leavesNamesake = isNamesakeSought ? try await isListedAndLost(name) : false
             if try await endMove(id) { return TrashMove(time: time, leavesNamesake: leavesNamesake) }
         }
         throw RBDError(call: "rbd.trash_state_set", code: .resourceBusy, subject: "\(label)/\(name)")
@@ -108,6 +108,14 @@ extension IOContext {
             }
             return true
         }
+    }
+
+    /// Whether the pool's directory lists a name that leads to no image.
+    ///
+    /// The name is read last: who makes an image gives it the name before it lists it.
+    private func isListedAndLost(_ name: String) async throws(RBDError) -> Bool {
+        guard try await directoryHolds(name) else { return false }
+        return try await imageID(named: name) == nil
     }
 
     /// Whether the pool's directory lists the image by another name, because it was renamed.
