@@ -146,20 +146,6 @@ struct ExplainedErrorTests {
             code: "resource_exhausted",
             words: ["OSDs are full", "full osd(s)"]
         ),
-        // All three: with the full ratio alone, below the others, the OSDs never count as full.
-        Situation(
-            name: "a new pool on OSDs that another fills",
-            before: "rbd create rbd/filler --size 64M && "
-                + "rbd bench --io-type write --io-size 4M --io-total 64M rbd/filler && "
-                + "ceph osd pool create fresh 1 && rbd pool init fresh && ceph osd set-nearfull-ratio 0.0005 && "
-                + "ceph osd set-backfillfull-ratio 0.0007 && ceph osd set-full-ratio 0.001",
-            after: "ceph osd set-full-ratio 0.95 && ceph osd set-backfillfull-ratio 0.9 && "
-                + "ceph osd set-nearfull-ratio 0.85",
-            pool: "fresh",
-            healthCheck: "OSD_FULL",
-            code: "resource_exhausted",
-            words: ["pool 'fresh' is full", "ceph df"]
-        ),
         Situation(
             name: "placement groups without enough OSDs",
             before: "ceph osd down 1 2 && ceph osd set noup && ceph osd down 1 2",
@@ -266,6 +252,39 @@ struct ExplainedErrorTests {
     func standstill() async throws {
         try await withService { faulty, nacre in
             for situation in Self.clusters { try await check(situation, faulty, nacre) }
+        }
+    }
+
+    @Test("On OSDs that another pool fills, a new pool is said to have no room; when there is room, the create goes on")
+    func filledByAnother() async throws {
+        try await withService { faulty, nacre in
+            // All three: with the full ratio alone, below the others, the OSDs never count as full.
+            let script = """
+                rbd create rbd/filler --size 64M
+                rbd bench --io-type write --io-size 4M --io-total 64M rbd/filler
+                ceph osd pool create fresh 1
+                rbd pool init fresh
+                ceph osd set-nearfull-ratio 0.0005
+                ceph osd set-backfillfull-ratio 0.0007
+                ceph osd set-full-ratio 0.001
+                """
+            try await faulty.cluster.execute("sh", "-ec", script)
+            var answer = try await nacre.ask("Controller/CreateVolume", nacre.createBody("pvc-0", pool: "fresh"))
+            try await eventually("it is felt", within: .seconds(90)) {
+                let body = try nacre.createBody("pvc-\(UUID())", pool: "fresh")
+                answer = try await nacre.ask("Controller/CreateVolume", body, timeout: .seconds(40))
+                return !answer.isOK
+            }
+            #expect(answer.code == "resource_exhausted" && answer.message.contains("pool 'fresh'"), "\(answer)")
+            #expect(answer.message.contains("is full") || answer.message.contains("has no room"), "\(answer)")
+            for (name, ratio) in [("full", "0.95"), ("backfillfull", "0.9"), ("nearfull", "0.85")] {
+                try await faulty.ceph("osd", "set-\(name)-ratio", ratio)
+            }
+            let body = try nacre.createBody("pvc-\(UUID())", pool: "fresh")
+            // What Ceph says of room is some seconds old.
+            try await eventually("there is room", within: .seconds(90)) {
+                try await nacre.ask("Controller/CreateVolume", body, timeout: .seconds(40)).isOK
+            }
         }
     }
 
