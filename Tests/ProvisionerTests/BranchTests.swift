@@ -219,4 +219,36 @@ struct BranchTests {
         let isThere = try await making.end()
         #expect(isThere, "the same again")
     }
+
+    @Test("A branch that is made again has the time that is asked for, not that of the one that went")
+    func timeOfTheOneThatWent() async throws {
+        let server = try ObjectServer()
+        server.put("/api/v1/namespaces/test", ["metadata": ["name": "test"]])
+        let identity = ClusterIdentity(server: server.url, namespace: nil, fixed: ClusterIdentity.Parts())
+        let client = try KubernetesClient(identity, userAgent: "t")
+        let source = try Self.sourceVolume()
+        var earlier = try BranchMaking(client, of: source, name: "review", into: "test", expires: 3_000_000_000)
+        var making = try BranchMaking(client, of: source, name: "review", into: "test", expires: 4_000_000_000)
+        let id = try VolumeID(parsing: "lab/rbd//csi-vol-\(making.mark.volume.dropFirst(4))")
+        let path = APIPath.persistentVolume(making.mark.volume)
+        // A command that was killed left the PersistentVolume.
+        try await earlier.begin(id, sizeBytes: 1 << 30)
+        let wasThere = try await making.check()
+        #expect(!wasThere)
+        try await making.begin(id, sizeBytes: 1 << 30)
+        #expect(making.mark.expires == 3_000_000_000, "what is there keeps its time")
+        // Its time is over while the image is made, and the controller deletes it.
+        server.patch(path, ["metadata": ["finalizers": .null]])
+        server.delete(path)
+        let isWhole = try await making.end(pause: .milliseconds(10))
+        #expect(!isWhole)
+        try await making.begin(id, sizeBytes: 1 << 30)
+        #expect(making.mark.expires == 4_000_000_000)
+        let until = server.object(path)?["metadata", "annotations"]?.stringMembers["nacre.io/branch-expires"]
+        #expect(until == "2096-10-02T07:06:40Z")
+        let isMade = try await making.end()
+        #expect(isMade)
+        let claim = server.object(APIPath.claim("test", "data"))
+        #expect(claim?["metadata", "annotations"]?.stringMembers["nacre.io/branch-expires"] == until)
+    }
 }

@@ -26,6 +26,8 @@ package struct BranchMaking: Sendable {
     package private(set) var mark: BranchMark
     /// The claim that gets it.
     package let claim: ClaimName
+    /// Until when one that is made lasts, in seconds since 1970; one that was found has its own time.
+    private let asked: Int64
     /// The uid of the PersistentVolume that `begin` made or found.
     private var begun = ""
 
@@ -62,6 +64,7 @@ package struct BranchMaking: Sendable {
         self.attributes = attributes
         self.settings = settings
         self.claim = ClaimName(namespace: namespace, name: claim.name)
+        asked = expires
         mark = BranchMark(name: name, source: attributes.handle, claim: self.claim, expires: expires)
     }
 
@@ -143,6 +146,8 @@ package struct BranchMaking: Sendable {
             begun = volume.metadata.uid
             return
         }
+        // One that was found before, and is gone, leaves its time no more than its uid.
+        mark.expires = asked
         do throws(KubernetesError) {
             let call = APICall.create(APIPath.persistentVolumes, volume(id, sizeBytes: sizeBytes))
             guard let made = PersistentVolume(try await client.call(call)) else {
