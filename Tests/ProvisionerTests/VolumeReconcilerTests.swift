@@ -193,22 +193,29 @@ struct VolumeReconcilerTests {
         #expect(!reconciler.isDue(object), "once is enough")
     }
 
-    @Test("A kept volume that has no image any more is told of once, and not tried again")
+    @Test("A kept volume without an image is told of once, and noted on its image when that is there again")
     func noImage() async throws {
         let bound = Self.volume(phase: "Bound", policy: "Retain")
         let spec = (bound["spec"] ?? [:]).with("storageClassName", "fast")
         let volume = bound.with("spec", spec).with("metadata", (bound["metadata"] ?? [:]).with("finalizers", []))
         let text = String(decoding: volume.bytes, as: UTF8.self)
-        let server = try ScriptedServer { _, connection in connection.answer(200, text) }
-        let shop = try Workshop.forTests(VolumeService(store: InMemoryImageStore()), server: server.url)
-        shop.classes.put(
-            try #require(
-                StorageClass([
-                    "metadata": ["name": "fast", "uid": "s", "resourceVersion": "1"], "provisioner": "rbd.nacre.io",
-                    "reclaimPolicy": "Delete",
-                ])
-            )
+        let reasons = Mutex<[String]>([])
+        let server = try ScriptedServer { request, connection in
+            if request.method == "POST", let event = try? JSONValue(parsing: Array(request.body.utf8)) {
+                reasons.withLock { $0.append(event["reason"]?.string ?? "") }
+            }
+            connection.answer(200, text)
+        }
+        let store = InMemoryImageStore()
+        let service = VolumeService(store: store)
+        let shop = try Workshop.forTests(service, server: server.url)
+        let storageClass = try #require(
+            StorageClass([
+                "metadata": ["name": "fast", "uid": "s", "resourceVersion": "1"], "provisioner": "rbd.nacre.io",
+                "reclaimPolicy": "Delete",
+            ])
         )
+        shop.classes.put(storageClass)
         let object = try #require(PersistentVolume(volume))
         shop.volumes.put(object)
         let claim: JSONValue = [
@@ -217,11 +224,42 @@ struct VolumeReconcilerTests {
         ]
         shop.claims.put(try #require(PersistentVolumeClaim(claim)))
         let reconciler = VolumeReconciler(shop)
-        #expect(reconciler.isDue(object))
-        guard case .done = await reconciler.reconcile(object.metadata.name) else {
-            Issue.record("it is tried again")
-            return
+        for _ in 0..<2 {
+            #expect(reconciler.isDue(object), "the next sweep looks again")
+            guard case .done = await reconciler.reconcile(object.metadata.name) else {
+                Issue.record("it is tried again before the next sweep")
+                return
+            }
         }
+        // nacre volume undelete.
+        let record = VolumeRecord(
+            accessModes: ["ReadWriteOnce"],
+            isBlock: true,
+            storageClass: storageClass,
+            delivery: .flexVolume,
+            secrets: [:],
+            flexDriver: "nacre.io/rbd"
+        )
+        let credentials = Credentials(userID: "u", userKey: Secret("k"))
+        let made = try await service.createVolume(
+            CreateVolumeRequest(
+                name: Self.name,
+                range: CapacityRange(requiredBytes: 1 << 20, limitBytes: 0),
+                capabilities: [VolumeCapability(.block, mode: .singleNodeWriter)],
+                parameters: [
+                    "clusterID": "lab", "pool": "rbd", ImageMetadataKey.kubernetesVolume: record.text,
+                ],
+                credentials: credentials
+            ),
+            deadline: .now + .seconds(60)
+        )
+        _ = await reconciler.reconcile(object.metadata.name)
+        let found = try #require(try await store.metadata(of: made.id, credentials: credentials))
+        #expect(found[ImageMetadataKey.kubernetesVolume].flatMap { VolumeRecord($0) }?.reclaimPolicy == "Retain")
         #expect(!reconciler.isDue(object))
+        shop.events.finish()
+        await shop.events.run()
+        let told = reasons.withLock(\.self)
+        #expect(told == ["VolumeImageMissing"])
     }
 }

@@ -11,6 +11,8 @@ final class VolumeReconciler: Sendable {
     private let removal: VolumeRemoval
     /// Volumes whose images were updated since this process leads: claim and policy by the volumes' uids.
     private let noted = Mutex<[String: String]>([:])
+    /// Volumes that have no image, which was told, by their uids.
+    private let told = Mutex<Set<String>>([])
 
     init(_ shop: Workshop) {
         self.shop = shop
@@ -89,15 +91,19 @@ final class VolumeReconciler: Sendable {
         do throws(VolumeError) {
             try await write(noteFor: claim, volume, attributes.handle, credentials)
         } catch {
-            // There is nothing to write on. Until the volume changes, or another process leads, that is told once.
+            // There is nothing to write on, which is told once. An undelete or a restore may bring the image back, so the
+            // volume stays due, and the next sweep looks again.
             guard error.code == .notFound else { throw error }
+            guard told.withLock({ $0.insert(volume.metadata.uid).inserted }) else { return }
             let message =
                 "PersistentVolume '\(volume.metadata.name)' has no image any more: \(error.message); nacre volume undelete "
                 + "brings it back while it is in the trash, nacre backup restore from a backup"
             shop.log(error, "a volume has no image", [LogKey.volume: "\(volume.metadata.name)"])
             let object = ObjectReference(kind: "PersistentVolume", volume.metadata)
             shop.events.record(.warning, "VolumeImageMissing", message, on: object)
+            return
         }
+        told.withLock { _ = $0.remove(volume.metadata.uid) }
         noted.withLock { $0[volume.metadata.uid] = Self.state(volume) }
     }
 
@@ -132,6 +138,7 @@ final class VolumeReconciler: Sendable {
     /// A volume is no longer.
     func forget(_ volume: PersistentVolume) {
         noted.withLock { $0[volume.metadata.uid] = nil }
+        told.withLock { _ = $0.remove(volume.metadata.uid) }
     }
 
     /// Works on the volume of that name.
