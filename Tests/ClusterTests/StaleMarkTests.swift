@@ -17,17 +17,26 @@ struct StaleMarkTests {
     let census: PoolCensus
     let nacre: NacreProcess
     let bench: VolumeBehaviour.Bench
+    let namespace: String
+    /// Parameters of an image that only librbd can make.
+    let layout: [String: String]
     let uuid = UUID().uuidString.lowercased()
     let other = UUID().uuidString.lowercased()
     var image: String { "csi-vol-\(uuid)" }
     var copy: String { "csi-vol-\(other)" }
 
-    init() throws {
+    /// The pool and its namespace, as `rbd` takes them.
+    var space: String { namespace.isEmpty ? "rbd" : "rbd/\(namespace)" }
+
+    init() throws { try self.init(namespace: "") }
+
+    init(namespace: String, layout: [String: String] = NacreProcess.stripes, configurationPath: String? = nil) throws {
+        (self.namespace, self.layout) = (namespace, layout)
         cluster = try #require(MicroCluster.current)
-        census = try PoolCensus(cluster, pool: "rbd")
-        nacre = try NacreProcess(cluster)
+        census = try PoolCensus(cluster, pool: "rbd", namespace: namespace)
+        nacre = try NacreProcess(cluster, configurationPath: configurationPath)
         bench = VolumeBehaviour.Bench(
-            service: cluster.lab().service,
+            service: cluster.lab(configurationPath: configurationPath).service,
             parameters: ["clusterID": try cluster.clusterID, "pool": "rbd"],
             credentials: try cluster.provisioner,
             prefix: "pvc"
@@ -35,21 +44,29 @@ struct StaleMarkTests {
     }
 
     @discardableResult
-    private func shell(_ script: String) async throws -> String {
+    func shell(_ script: String) async throws -> String {
         try await cluster.execute(
             "bash",
             "-ec",
-            "name=\(copy) image=rbd/\(image) copy=rbd/\(copy)\nwrite() { rbd bench --io-type write --io-size 64K "
+            "name=\(copy) image=\(space)/\(image) copy=\(space)/\(copy)\nwrite() { rbd bench --io-type write --io-size 64K "
                 + "--io-total 2M \"$1\"; }\n\(script)"
         )
     }
 
-    private func handle(_ image: String) throws -> String { "\(try cluster.clusterID)/rbd//\(image)" }
+    func handle(_ image: String) throws -> String { "\(try cluster.clusterID)/rbd/\(namespace)/\(image)" }
+
+    /// The source of a clone, as JSON.
+    func source(_ image: String) throws -> String { #"{"volume":{"volumeId":"\#(try handle(image))"}}"# }
+
+    /// Whether the volume has a snapshot that is there for a clone.
+    func hasCloneSnapshot(_ spec: String = "$image") async throws -> Bool {
+        try await shell("rbd snap ls \(spec)").contains("csi-clone")
+    }
 
     /// Has the real program make the copy by librbd, and die when librbd has made it.
-    private func killMaker(from source: String?) async throws {
+    func killMaker(from source: String?) async throws {
         let step: any OperationStep = source == nil ? VolumeStep.settingMetadata : SnapshotStep.growingClone
-        let body = try nacre.createBody("pvc-\(other)", pool: "rbd", bytes: 128 << 20, parameters: NacreProcess.stripes)
+        let body = try nacre.createBody("pvc-\(other)", pool: "rbd", bytes: 128 << 20, parameters: layout)
         let end = source.map { #","volumeContentSource":\#($0)}"# } ?? "}"
         let process = try await nacre.start(environment: ["NACRE_CRASH_AT": step.name])
         await #expect(throws: (any Error).self) {
@@ -62,7 +79,7 @@ struct StaleMarkTests {
         #expect(try await census.pool.imageID(named: copy) != nil, "librbd has not made '\(copy)'")
     }
 
-    private func refusal(_ body: () async throws -> Void) async -> VolumeError? {
+    func refusal(_ body: () async throws -> Void) async -> VolumeError? {
         do {
             try await body()
             Issue.record("it was done")
@@ -175,14 +192,20 @@ struct StaleMarkTests {
     )
     func healing(_ isClone: Bool) async throws {
         let volume = try await bench.create(bench.request(uuid))
+        try await heal(isClone, volume)
+        try await bench.delete(volume.id.description)
+    }
+
+    /// Kills makers, and has what they left completed, and removed.
+    func heal(_ isClone: Bool, _ volume: Volume) async throws {
         let source = ContentSource.volume(volume.id.description)
         for isDeletion in [false, true] {
-            try await killMaker(from: isClone ? #"{"volume":{"volumeId":"\#(try handle(image))"}}"# : nil)
+            try await killMaker(from: isClone ? self.source(image) : nil)
             if !isDeletion {
                 let made = try await bench.create(
                     isClone
-                        ? bench.clone(other, from: source, required: 128 << 20, adding: NacreProcess.stripes)
-                        : bench.request(other, required: 128 << 20, adding: NacreProcess.stripes)
+                        ? bench.clone(other, from: source, required: 128 << 20, adding: layout)
+                        : bench.request(other, required: 128 << 20, adding: layout)
                 )
                 #expect(made.capacityBytes == 128 << 20)
                 #expect(try await census.isWhole(copy))
@@ -192,10 +215,8 @@ struct StaleMarkTests {
             for mark in ["nacre_making.\(copy)", "nacre_cloning.\(copy)"] {
                 #expect(try await !census.holds(mark), "\(mark)")
             }
-            let left = try await shell("rbd snap ls $image")
-            #expect(!left.contains("csi-clone"), "\(left)")
+            #expect(try await !hasCloneSnapshot())
         }
-        try await bench.delete(volume.id.description)
     }
 
     @Test(

@@ -7,13 +7,13 @@ public struct PoolCensus: Sendable {
     private let context: IOContext
 
     /// Opens a pool as the cluster's administrator of images.
-    public init(_ cluster: MicroCluster, pool: String) throws {
+    public init(_ cluster: MicroCluster, pool: String, namespace: String = "") throws {
         let configuration = ClusterConfiguration(path: cluster.configurationPath)
         let connection = try Cluster.connect(
             monitors: configuration.clusters.first?.monitors ?? [],
             credentials: try cluster.provisioner
         )
-        context = try connection.ioContext(pool: pool, namespace: "")
+        context = try connection.ioContext(pool: pool, namespace: namespace)
     }
 
     /// The pool itself.
