@@ -4,8 +4,9 @@ internal import RBD
 
 /// What stands beside an image that librbd makes for Nacre: who makes it, from what, and since when.
 ///
-/// It is there from before the image is begun until the image has its marks. A kill leaves it, and it may be old when a
-/// person gives an image that name. So it proves nothing by itself: see `Place.doubt`.
+/// It is there from before the image is begun until the image has its marks, and as long as a volume may have a snapshot
+/// that was taken for the clone. A kill leaves it, and it may be old when a person gives an image that name. So it proves
+/// nothing by itself: see `Place.doubt`.
 ///
 /// | key | value |
 /// | --- | --- |
@@ -39,6 +40,7 @@ struct BegunMark: Sendable {
     let kind: Kind
     /// Handles of volumes that may have a snapshot which is there for the clone alone.
     private(set) var sources: [String] = []
+    /// By their numbers.
     private(set) var makers: [Maker] = []
 
     static func key(ofSource handle: String) -> String { "source.\(handle)" }
@@ -51,6 +53,12 @@ struct BegunMark: Sendable {
             if let number = key.behind("client."), let maker = Maker(number, parsing: text) { makers.append(maker) }
         }
         sources = sources.sortedExactly()
+        makers.sort { $0.clientID < $1.clientID }
+    }
+
+    /// The makers for whom librbd can have drawn an image's id: more than one where the id fits several.
+    func makers(of imageID: String) -> [Maker] {
+        makers.filter { ImageObject.isID(imageID, drawnFor: $0.clientID) }
     }
 }
 

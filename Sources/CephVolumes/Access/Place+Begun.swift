@@ -68,14 +68,9 @@ extension Place {
         }
     }
 
-    /// The maker by whom librbd made the image, as the image's own id tells.
-    func maker(of imageID: String, _ mark: BegunMark) -> BegunMark.Maker? {
-        mark.makers.first { ImageObject.isID(imageID, drawnFor: $0.clientID) }
-    }
-
     /// Why an image need not be what a killed maker left; nothing if it is.
     ///
-    /// Whether it has data is not asked here.
+    /// It is if it can be what one of the makers left whom its id fits. Whether it has data is not asked here.
     ///
     /// - Parameters:
     ///   - imageID: The image's id.
@@ -83,7 +78,8 @@ extension Place {
     /// - Returns: A reason for a person, behind the word `for`.
     /// - Throws: `VolumeError`.
     func doubt(_ imageID: String, _ mark: BegunMark) async throws(VolumeError) -> String? {
-        guard let maker = maker(of: imageID, mark) else {
+        let makers = mark.makers(of: imageID)
+        guard !makers.isEmpty else {
             return "its id, \(imageID.printable), is not one that librbd drew for a client which the mark names"
         }
         let (beginning, snapshots, metadata) = try await trying("look at image") {
@@ -97,16 +93,32 @@ extension Place {
             return (beginning, try await snapshots.get(), try await metadata.get())
         }
         guard let beginning, let snapshots, let metadata else { return "its header is gone" }
-        guard beginning.created + Self.widestClocks >= maker.time else { return "it is older than the mark" }
-        guard beginning.parent == nil || beginning.parent == maker.parent else {
-            return mark.kind == .making ? "it is a clone" : "it is a clone of another snapshot"
-        }
         if let snapshot = snapshots.first(where: { $0.kind != .mirror }) {
             return "it has a snapshot, '\(snapshot.name.printable)'"
         }
-        var foreign = metadata.keys.filter { key in
+        let foreign = metadata.keys.filter { key in
             !ImageMetadataKey.ownPrefixes.contains { key.startsExactly(with: $0) }
         }
+        var first: String?
+        for maker in makers {
+            guard let doubt = try await doubt(beginning, foreign, mark.kind, maker) else { return nil }
+            first = first ?? doubt
+        }
+        return first
+    }
+
+    /// Why an image need not be what that maker left.
+    private func doubt(
+        _ beginning: ImageBeginning,
+        _ metadata: [String],
+        _ kind: BegunMark.Kind,
+        _ maker: BegunMark.Maker
+    ) async throws(VolumeError) -> String? {
+        guard beginning.created + Self.widestClocks >= maker.time else { return "it is older than the mark" }
+        guard beginning.parent == nil || beginning.parent == maker.parent else {
+            return kind == .making ? "it is a clone" : "it is a clone of another snapshot"
+        }
+        var foreign = metadata
         if !foreign.isEmpty, let parent = maker.parent, let there = try await self.metadata(of: parent) {
             foreign.removeAll { there[$0] != nil }
         }

@@ -35,8 +35,9 @@ extension ImageTrash {
             if try await place.isBegun(.making) { return false }
             throw place.unproven(doing, begun, doubt)
         }
-        let maker = place.maker(of: imageID, begun)?.clientID
-        let others = try await lastingWatchers(place, imageID)?.filter { $0.clientID != maker } ?? []
+        let makers = begun.makers(of: imageID)
+        var others = try await lastingWatchers(place, imageID) ?? []
+        others.removeAll { watcher in makers.contains { $0.clientID == watcher.clientID } }
         guard others.isEmpty else {
             throw place.unproven(doing, begun, "\(others.map(\.description).joined(separator: ", ")) has it open")
         }

@@ -66,15 +66,16 @@ extension IOContext {
 }
 
 extension ImageObject {
-    /// Whether librbd drew an image's id for a certain client.
+    /// Whether librbd can have drawn an image's id for a certain client.
     ///
-    /// It writes the client's number and a random one of 32 bits, both in hexadecimal digits, and takes the last 14 digits
-    /// of that. No other client has the number, so no other made the image. See: librbd/Utils.cc, `generate_image_id`.
+    /// It writes the client's number and a random one of 32 bits, both in hexadecimal digits without zeros before them, and
+    /// takes the last 14 digits of that. See: librbd/Utils.cc, `generate_image_id`. Where the number ends, the id does not
+    /// say, so an id fits several clients: `123456789a` is that of client 0x12 and of 0x123.
     ///
     /// - Parameters:
     ///   - id: The image's id.
     ///   - clientID: N of `client.N`.
-    /// - Returns: Whether the id can be that client's.
+    /// - Returns: Whether the id fits that client; it may fit another, too.
     public static func isID(_ id: String, drawnFor clientID: UInt64) -> Bool {
         let (number, digits) = (Array(String(clientID, radix: 16).utf8), Array(id.utf8))
         return (1...8).contains { random in
