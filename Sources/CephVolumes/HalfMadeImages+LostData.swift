@@ -23,7 +23,7 @@ extension HalfMadeImages {
     ///   `.failedPrecondition` where none was found, and a pool that may have it lets nobody look.
     func lostData(_ place: Place, _ imageID: String) async throws(VolumeError) -> LostData? {
         let pools = try await poolsOfData(place, imageID)
-        let near = try await look(place, in: pools) { (context, pools) async throws(RBDError) in
+        let near = try await look(place, imageID, in: pools) { (context, pools) async throws(RBDError) in
             try await context.data(ofHeaderless: imageID, in: pools)
         }
         if let near { return near }
@@ -41,7 +41,7 @@ extension HalfMadeImages {
             fingerprint: "\(place.credentials)",
             deadline: now + longestLook
         ) { () async throws(VolumeError) -> LostData? in
-            let data = try await self.look(place, in: pools) { (context, pools) async throws(RBDError) in
+            let data = try await self.look(place, imageID, in: pools) { (context, pools) async throws(RBDError) in
                 try await context.listedData(ofHeaderless: imageID, in: pools) { self.lister(of: $0, place) }
             }
             if data == nil { self.emptyImages.withLock { $0[image] = .now } }
@@ -78,6 +78,7 @@ extension HalfMadeImages {
     /// Looks as the image's user, and, where that user may not, as the service's own.
     private func look(
         _ place: Place,
+        _ imageID: String,
         in pools: [String],
         _ body: (IOContext, [String]) async throws(RBDError) -> DataLook
     ) async throws(VolumeError) -> LostData? {
@@ -92,8 +93,10 @@ extension HalfMadeImages {
             if let data = second?.data { return data }
             refused = second?.refusedPools ?? refused
         }
-        // librbd makes it and no volume of it yet: its maker, who can look into its pools, was killed.
-        guard let pool = refused.first, try await !place.isBegun(.making) else { return nil }
+        guard let pool = refused.first else { return nil }
+        // librbd makes it and no volume of it yet: its maker, who can look into its pools, was killed. A mark that the maker
+        // of another image left under this name says nothing of this one.
+        if let mark = try await place.begun(.making), !mark.makers(of: imageID).isEmpty { return nil }
         let namespace = place.id.namespace.isEmpty ? "" : " namespace=\(place.id.namespace)"
         let caps = refused.map { "profile rbd pool=\($0)\(namespace)" }.joined(separator: ", ")
         throw VolumeError(

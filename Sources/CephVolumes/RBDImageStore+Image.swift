@@ -234,6 +234,7 @@ extension RBDImageStore {
         credentials: Credentials
     ) async throws(VolumeError) {
         let place = try await access.place(of: id, as: credentials)
+        async let isMarked = caught { () async throws(VolumeError) in try await place.isBegun(.making) }
         let there = try await place.trying("read the metadata of image") { () async throws(RBDError) in
             try await found(id, place)
         }
@@ -244,6 +245,8 @@ extension RBDImageStore {
         var marks = present
         // Behind many keys of others, ours are not among the first that were read.
         if !ImageOrigin(marks, of: id).isOurs { marks = try await place.marks(imageID) ?? [:] }
+        // A create was killed at its very end, and the image had its marks: if it loses its header, it may have data.
+        if ImageOrigin(marks, of: id).isOurs, case .success(true) = await isMarked { try await place.end(.making) }
         try await place.requireOurs("use image", imageID, marks)
         var metadata = metadata
         // What an image was adopted for, and what an earlier release made, it stays.

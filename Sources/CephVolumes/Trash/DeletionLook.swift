@@ -14,6 +14,8 @@ struct DeletionLook: Sendable {
     let isUntied: Result<Bool?, RBDError>
     let name: Result<String?, RBDError>
     let entry: Result<TrashRecord?, RBDError>
+    /// Whether a create's mark is beside it.
+    let isMarked: Result<Bool, VolumeError>
 
     /// Whether nobody has the image open, and nothing holds it, and it has this name and no entry of the trash: then
     /// nothing has to be read again before it is moved.
@@ -59,13 +61,15 @@ extension ImageTrash {
         async let isUntied = caught { () async throws(RBDError) in try await context.isUntied(imageID: imageID) }
         async let name = caught { () async throws(RBDError) in try await context.imageName(ofID: imageID) }
         async let entry = caught { () async throws(RBDError) in try await context.trashRecord(ofID: imageID) }
+        async let isMarked = caught { () async throws(VolumeError) in try await place.isBegun(.making) }
         return await DeletionLook(
             imageID: imageID,
             marks: marks,
             watchers: watchers,
             isUntied: isUntied,
             name: name,
-            entry: entry
+            entry: entry,
+            isMarked: isMarked
         )
     }
 }

@@ -50,6 +50,8 @@ public struct ImageTrash: Sendable {
                 try await halfMade.mend(id, credentials: credentials, isDeletion: true, noting: notes)
                 continue
             }
+            // A create was killed at its very end, and the image had its marks. No later one of the name is what it left.
+            if case .success(true) = look.isMarked { try await place.end(.making) }
             // An image that somebody was renaming, to keep it, is not the volume's any more.
             let isQuiet = look.isQuiet(id.image)
             if !isQuiet {
