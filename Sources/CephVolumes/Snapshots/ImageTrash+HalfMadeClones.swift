@@ -69,22 +69,40 @@ extension ImageTrash {
         try await endClone(place, begun, of: begun.sources)
     }
 
-    /// The snapshots go first: the mark tells of them.
+    /// Removes the snapshots that volumes got for a clone alone, and then its mark, which is all that tells of them.
     ///
-    /// What this user may not remove, or what somebody holds, is no harm: the snapshot goes when its image is deleted.
-    private func endClone(_ place: Place, _ begun: BegunMark, of sources: [String]) async throws(VolumeError) {
+    /// The mark stays where one of them may be there still, because this user may not remove it, or somebody holds its image:
+    /// the next create or delete of the name tries again. No image of another maker is taken for a clone by it: see `doubt`.
+    ///
+    /// - Parameters:
+    ///   - place: The clone.
+    ///   - begun: Its mark, if there is one.
+    ///   - sources: Handles of what was cloned; where one does not answer, this throws, so that the call is repeated.
+    ///   - others: The same of what an earlier call cloned, for which nobody waits.
+    /// - Throws: `VolumeError`.
+    func endClone(
+        _ place: Place,
+        _ begun: BegunMark?,
+        of sources: [String],
+        and others: [String] = []
+    ) async throws(VolumeError) {
         let name = RBDImageStore.snapshotName(forClone: place.id)
-        for source in Set(sources.map { ExactText($0) }).sorted() {
+        let awaited = Set(sources.map { ExactText($0) })
+        var isDone = true
+        for source in awaited.union(others.map { ExactText($0) }).sorted() {
             guard let volume = try? VolumeID(parsing: source.text) else { continue }
             do throws(VolumeError) {
                 let image = try await access.place(of: volume, as: place.credentials)
+                // A source that was deleted since is kept, and its snapshot goes with the next look at the trash.
                 guard let imageID = try await image.imageID() else { continue }
                 try await image.removeCloneSnapshot(name, for: place.id, onImageID: imageID)
             } catch {
-                // It is tried again when the call is repeated: the mark is there still.
-                guard !error.isSilence else { throw error }
+                // With its pool, the source's snapshot is gone, too.
+                guard !error.isOfMissingPlace else { continue }
+                guard !error.isSilence || !awaited.contains(source) else { throw error }
+                isDone = false
             }
         }
-        try await place.end(begun.kind)
+        if let begun, isDone { try await place.end(begun.kind) }
     }
 }

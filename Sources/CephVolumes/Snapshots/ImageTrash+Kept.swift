@@ -102,7 +102,8 @@ extension ImageTrash {
         }
     }
 
-    /// Whether the making of a clone was killed long ago, and nothing came of it.
+    /// Whether no making of a clone needs its snapshot any more: the clone is a volume by now, whose mark was left, or the
+    /// making was killed long ago, and nothing came of it.
     ///
     /// Nobody can repeat it: a volume is cloned by its name, and its image is one that is kept, which has lost it.
     private func isGivenUp(
@@ -111,17 +112,14 @@ extension ImageTrash {
         _ place: Place,
         _ imageID: String
     ) async throws(VolumeError) -> Bool {
+        if let cloneID = try await clone.imageID(), let marks = try await clone.marks(cloneID) {
+            return ImageOrigin(marks, of: clone.id).isOurs
+        }
         let all = try await place.trying("read the snapshots of image") { () async throws(RBDError) in
             try await place.context.snapshots(ofImageID: imageID)
         }
-        guard let made = all?.first(where: { $0.kind == .user && $0.name.isExactly(snapshot) }),
-            Duration.sinceEpoch - made.created > Self.longestCloning
-        else { return false }
-        guard let cloneID = try await clone.imageID() else { return true }
-        let header = try await clone.trying("look up image") { () async throws(RBDError) in
-            try await clone.context.imageHeader(id: cloneID)
-        }
-        return header == nil
+        guard let made = all?.first(where: { $0.kind == .user && $0.name.isExactly(snapshot) }) else { return false }
+        return Duration.sinceEpoch - made.created > Self.longestCloning
     }
 
     /// No clone is made for longer.

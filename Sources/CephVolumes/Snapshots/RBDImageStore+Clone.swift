@@ -75,6 +75,7 @@ extension RBDImageStore {
         let parent: Parent
         let imageID: String
         let size: UInt64
+        async let isMarked = self.isMarked(place, origin)
         do throws(VolumeError) {
             switch origin {
             case .snapshot(let snapshot): parent = try await self.parent(snapshot, credentials)
@@ -113,8 +114,15 @@ extension RBDImageStore {
         access.note(place)
         enter(SnapshotStep.endingClone, id.imageSpec)
         if parent.depth + 1 > CloneFlattener.mostDepth { try await CloneFlattener.note(place, imageID) }
-        if case .volume = origin { try await endClone(id, of: origin, credentials: credentials) }
+        if await isMarked { try await endClone(id, of: origin, credentials: credentials) }
         return size
+    }
+
+    /// Whether a clone has a mark to end: that of a volume always; one of a snapshot where a clone of a volume was killed
+    /// under its name.
+    private func isMarked(_ place: Place, _ origin: CloneOrigin) async -> Bool {
+        if case .volume = origin { return true }
+        return (try? await place.isBegun(.cloning)) ?? false
     }
 
     /// Makes the clone, object by object where it is a plain one; its id.
@@ -147,7 +155,7 @@ extension RBDImageStore {
         try await place.markClone(imageID, new.metadata)
         // Another process may have taken it for what a killed one left.
         guard try await place.imageID() == imageID else { throw Self.lost(place.id) }
-        if case .snapshot = origin { try await place.end(.cloning) }
+        if case .snapshot = origin { try await endClone(place.id, of: origin, credentials: place.credentials) }
         return imageID
     }
 
@@ -305,22 +313,15 @@ extension RBDImageStore {
         return try await trash.discardHalfMadeClone(place, "create image", imageID, marks)
     }
 
-    /// Removes the clone's mark, and the snapshot of a volume that was cloned, where they are left.
+    /// Removes the clone's mark, and the snapshots of volumes that were cloned under its name, where they are left.
+    ///
+    /// A snapshot that cannot be removed now is no error: the mark stays, and a repetition or the clone's delete tries again.
     public func endClone(_ id: VolumeID, of origin: CloneOrigin, credentials: Credentials) async throws(VolumeError) {
         let place = try await access.place(of: id, as: credentials)
-        if case .volume(let volume) = origin {
-            do throws(VolumeError) {
-                let source = try await access.place(of: volume, as: credentials)
-                // A source that was deleted since is kept, and its snapshot goes with the next look at the trash.
-                if let imageID = try await source.imageID() {
-                    try await source.removeCloneSnapshot(Self.snapshotName(forClone: id), for: id, onImageID: imageID)
-                }
-            } catch {
-                // With its pool, the source's snapshot is gone, too.
-                guard error.isOfMissingPlace else { throw error }
-            }
-        }
-        if try await place.isBegun(.cloning) { try await place.end(.cloning) }
+        let begun = try await place.begun(.cloning)
+        var sources: [String] = []
+        if case .volume(let volume) = origin { sources.append(volume.description) }
+        try await trash.endClone(place, begun, of: sources, and: begun?.sources ?? [])
     }
 }
 
