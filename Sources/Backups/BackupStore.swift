@@ -13,11 +13,15 @@ public struct BackupStore: Sendable {
     /// - Throws: `VolumeError` if the directory cannot be opened, or an account is missing.
     public init(_ name: DestinationName, account: S3Account?) async throws(VolumeError) {
         switch name {
-        case .directory(let path): destination = try await DirectoryDestination(path)
+        case .directory(let path): self.init(try await DirectoryDestination(path))
         case .bucket(let bucket, let prefix):
             guard let account else { throw .invalid("the S3 server of bucket '\(bucket)' is not given") }
-            destination = try S3Destination(account, bucket: bucket, prefix: prefix)
+            self.init(try S3Destination(account, bucket: bucket, prefix: prefix))
         }
+    }
+
+    init(_ destination: any BackupDestination) {
+        self.destination = destination
     }
 
     /// As a person names it.
@@ -120,7 +124,7 @@ public struct BackupStore: Sendable {
     /// Whether a chunk that is there can be read, and has the content that it is named by.
     func isWhole(_ digest: Digest, _ keys: BackupKeys) async throws(VolumeError) -> Bool {
         do throws(VolumeError) {
-            _ = try await content(of: digest, keys)
+            _ = try await readingOne(of: keys) { () async throws(VolumeError) in try await content(of: digest, keys) }
             return true
         } catch {
             guard error.code == .dataLoss else { throw error }

@@ -116,14 +116,17 @@ struct KeepTests {
                 key(lab, 1), key(lab, 2), lab.keys.map(second.map), lab.keys.chain, lab.keys.manifest(second.id),
             ]
         )
-        // Of the last backup as well.
+        // But for the last backup.
         try await lab.store.discard(
             Discarded(second.id, chunks: Set(Self.contents[1...2].map { Digest(of: $0) }), maps: [second.map]),
             lab.keys
         )
         try await lab.store.destination.remove(lab.keys.manifest(second.id))
-        #expect(try await lab.remove([]).objects == 3)
-        #expect(lab.files() == [lab.keys.chain])
+        // Without any manifest they may be elsewhere for the moment.
+        let files = lab.files()
+        let none = try await lab.remove([])
+        #expect(none.objects == 0 && none.unknown == 3)
+        #expect(lab.files() == files)
     }
 
     @Test("Where a volume has no backups nothing is removed, nor made")
@@ -160,8 +163,8 @@ struct KeepTests {
         try await lab.store.discard(Discarded("b", chunks: [one]), lab.keys)
         try await lab.store.discard(Discarded("b", chunks: [two], maps: [one]), lab.keys)
         let key = lab.keys.discarded("b")
-        #expect(try await lab.store.discarded(at: key) == Discarded("b", chunks: [one, two], maps: [one]))
+        #expect(try await lab.store.discarded(at: key, lab.keys) == Discarded("b", chunks: [one, two], maps: [one]))
         try lab.damage(key)
-        #expect(try await lab.store.discarded(at: key) == nil)
+        #expect(try await lab.store.discarded(at: key, lab.keys) == nil)
     }
 }

@@ -11,10 +11,11 @@ final class StoreLab: Sendable {
     let keys: BackupKeys
     let progress = BackupProgress()
 
-    init() async throws {
+    /// Makes it; a place in front of the directory may fail, or watch.
+    init(behind wrap: (any BackupDestination) -> any BackupDestination = { $0 }) async throws {
         path = "/tmp/nacre-s\(UInt32.random(in: 0...UInt32.max))"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-        store = try await BackupStore(.directory(path), account: nil)
+        store = BackupStore(wrap(try await DirectoryDestination(path)))
         volume = try VolumeID(clusterID: "a", pool: "p", namespace: "", image: "csi-vol-1")
         keys = BackupKeys(volume)
     }

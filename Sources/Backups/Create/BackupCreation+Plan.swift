@@ -49,7 +49,9 @@ extension BackupCreation {
     private func plan(of backup: String) async throws(VolumeError) -> BackupPlan? {
         let found: [UInt8]?
         do throws(VolumeError) {
-            found = try await store.destination.bytes(of: keys.plan(backup))
+            found = try await store.readingOne(of: keys) { () async throws(VolumeError) in
+                try await store.destination.bytes(of: keys.plan(backup))
+            }
         } catch {
             guard error.code == .dataLoss else { throw error }
             return nil
@@ -69,8 +71,7 @@ extension BackupCreation {
         if isDone {
             try await destination.remove(keys.discarded(backup))
         } else {
-            let chunks = try await store.chunks(ofMarks: marks)
-            if !chunks.isEmpty { try await store.discard(Discarded(backup, chunks: chunks), keys) }
+            try await store.discard(chunksOf: backup, marks, of: image.id)
         }
         // The plan goes last: what lacks it is no backup that was begun.
         _ = try await atOnce(marks, width: 8) { (key) async throws(VolumeError) in
@@ -141,7 +142,7 @@ extension BackupCreation {
             return "the snapshot '\(last.snapshot)' of backup \(last.id) is gone from the image"
         }
         do throws(VolumeError) {
-            let map = try await store.map(of: last)
+            let map = try await map(of: last)
             guard map.extents.count <= Self.mostParts else {
                 return "backup \(last.id) lies in \(map.extents.count) parts, which a full one puts together"
             }
@@ -159,67 +160,10 @@ extension BackupCreation {
         guard let id = plan.parent, let manifest = listing.backups.first(where: { $0.id.isExactly(id) }) else {
             return BlockMap(sizeBytes: plan.sizeBytes)
         }
-        return try await store.map(of: manifest)
+        return try await map(of: manifest)
     }
 
-    /// Writes the map, and then the manifest: from then on the backup is there.
-    func finish(
-        _ plan: BackupPlan,
-        _ parent: BlockMap,
-        _ stored: [StoredPack],
-        _ snapshots: ChainSnapshots,
-        _ metadata: [String: String],
-        _ lock: any DestinationLock
-    ) async throws(VolumeError) -> Manifest {
-        progress.enter("writing the manifest")
-        let changed = (plan.extents + plan.holes).sorted { $0.lowerBound < $1.lowerBound }
-        let pieces = stored.flatMap(\.pieces).sorted { $0.offset < $1.offset }
-        let map = parent.changing(changed, to: pieces, sizeBytes: plan.sizeBytes)
-        let content = map.bytes
-        // It could not be restored, for no such map is read.
-        guard content.count <= Chunk.mostMapBytes else {
-            try await giveUp(plan, lock)
-            throw VolumeError(
-                .resourceExhausted,
-                "cannot back up image '\(image.id.imageSpec)': it lies in \(map.extents.count) parts, and no map holds so many; "
-                    + "back it up to another place, where all of it is read"
-            )
-        }
-        let digest = Digest(of: content)
-        // Until the manifest is there, nothing else says whose the map is.
-        try await store.discard(Discarded(plan.backup, maps: [digest]), keys)
-        try await store.destination.put(Chunk.object(of: content), as: keys.map(digest))
-        let manifest = Manifest(
-            id: plan.backup,
-            chain: snapshots.chain,
-            volume: image.id,
-            imageID: plan.imageID,
-            snapshotID: plan.snapshotID,
-            sizeBytes: plan.sizeBytes,
-            created: plan.created,
-            kind: plan.parent == nil ? .full : .incremental,
-            reason: plan.reason,
-            parent: plan.parent,
-            map: digest,
-            changedBytes: plan.bytesToRead,
-            readBytes: stored.reduce(0) { $0 + $1.readBytes },
-            addedBytes: stored.reduce(0) { $0 + $1.addedBytes },
-            dataBytes: map.dataBytes,
-            storedBytes: map.storedBytes,
-            metadata: metadata
-        )
-        // Whoever took the lock meanwhile may have taken what no manifest needed yet.
-        let there = try await store.chunks(keys)
-        guard map.chunks.allSatisfy({ there.contains($0.digest) }) else {
-            try await giveUp(plan, lock)
-            throw VolumeError(
-                .dataLoss,
-                "chunks that backup \(plan.backup) needs are gone from '\(store.name)'; see nacre backup verify, then repeat the "
-                    + "command"
-            )
-        }
-        try await lock.check()
-        try await store.destination.put(manifest.bytes, as: keys.manifest(plan.backup))
-        return manifest
+    private func map(of manifest: Manifest) async throws(VolumeError) -> BlockMap {
+        try await store.readingOne(of: keys) { () async throws(VolumeError) in try await store.map(of: manifest) }
     }
 }

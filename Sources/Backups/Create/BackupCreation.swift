@@ -1,6 +1,5 @@
 public import CephVolumes
 internal import ExactText
-internal import JSON
 internal import RBD
 internal import Timestamps
 public import Volumes
@@ -12,7 +11,9 @@ public import Volumes
 /// | the snapshot's record on the image, then the snapshot | the next backup removes both |
 /// | the plan, at the destination | the next one goes on with it |
 /// | a mark, then its chunk, for each part of the plan | what has both is not read again |
-/// | the map's name among what is discarded, the map, the manifest | the backup is there; the next one tidies up |
+/// | the map's name among what is discarded, then the map | the next one goes on |
+/// | what it needs goes from among what is discarded | the next one goes on |
+/// | the manifest, if the snapshot is still there | the backup is there; the next one tidies up |
 /// | the former snapshot is removed, then the plan | the next one tidies up |
 public struct BackupCreation: Sendable {
     let store: BackupStore
@@ -76,19 +77,21 @@ public struct BackupCreation: Sendable {
 
     private func run(_ imageID: String, _ lock: any DestinationLock) async throws(VolumeError) -> Outcome {
         let metadata = try await metadata(imageID)
-        let snapshots = ChainSnapshots(
-            image: image,
-            imageID: imageID,
-            chain: try await chain(),
-            destination: store.name,
-            owner: owner
-        )
         progress.enter("reading the backups that there are")
         let listing = try await store.backups(of: image.id)
         var notes = listing.damaged.map(\.message)
         // Snapshots' numbers rise; their times are those of several machines.
         let own = listing.backups.filter { $0.imageID.isExactly(imageID) }
         let last = own.max { $0.snapshotID < $1.snapshotID } ?? listing.backups.last
+        let chain = try await store.chain(of: image.id, after: last)
+        notes += [chain.note].compactMap(\.self)
+        let snapshots = ChainSnapshots(
+            image: image,
+            imageID: imageID,
+            chain: chain.id,
+            destination: store.name,
+            owner: owner
+        )
         let (begun, words) = try await begunPlan(snapshots, done: Set(listing.backups.map(\.id)))
         notes += words
         let kept = Set([last?.id, begun?.backup].compactMap(\.self))
@@ -137,27 +140,6 @@ public struct BackupCreation: Sendable {
             )
         }
         return marks
-    }
-
-    /// The chain's id, which is made with the first backup.
-    private func chain() async throws(VolumeError) -> String {
-        do throws(VolumeError) {
-            if let bytes = try await store.destination.bytes(of: keys.chain) {
-                do throws(Damage) {
-                    return try SignedDocument.fields(bytes).text("chain")
-                } catch {
-                    throw store.damaged(keys.chain, error)
-                }
-            }
-        } catch {
-            guard error.code == .dataLoss else { throw error }
-            // Snapshots of the old one stay on the image until they are forgotten, and a full backup is next.
-            progress.enter(error.message)
-        }
-        let id = Self.newID()
-        let members: [(String, JSONValue)] = [("chain", .string(id)), ("volume", .string("\(image.id)"))]
-        try await store.destination.put(SignedDocument.bytes(members), as: keys.chain)
-        return id
     }
 
     /// A random UUID.

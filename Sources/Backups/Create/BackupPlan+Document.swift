@@ -56,6 +56,8 @@ struct StoredPack: Sendable, Equatable {
     var readBytes: UInt64
     /// Bytes of the chunk's object, if this backup added it.
     var addedBytes: UInt64
+    /// Whether a later run of the backup has found the chunk whole.
+    var isChecked = false
 
     /// The document, with its checksum.
     var bytes: [UInt8] {
@@ -67,6 +69,7 @@ struct StoredPack: Sendable, Equatable {
                 ("storedBytes", number(chunk.storedBytes)),
             ]
         }
+        if isChecked { members.append(("checked", number(1))) }
         let numbers = pieces.flatMap { [number($0.offset), number($0.length), number($0.position)] }
         members.append(("pieces", .array(numbers)))
         return SignedDocument.bytes(members)
@@ -83,6 +86,7 @@ struct StoredPack: Sendable, Equatable {
         let fields = try SignedDocument.fields(bytes)
         readBytes = try fields.number("readBytes")
         addedBytes = try fields.number("addedBytes")
+        isChecked = (try? fields.number("checked")) == 1
         pieces = []
         let numbers = try fields.numbers("pieces")
         guard !numbers.isEmpty else { return }

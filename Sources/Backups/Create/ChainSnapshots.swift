@@ -96,7 +96,7 @@ extension ImageAccess {
             texts[key].flatMap { BackupSnapshot.Record(parsing: $0, ofKey: key) }
         }
         let named = Set(texts.keys)
-        let strays = snapshots.compactMap { BackupSnapshot.backup(ofName: $0.name) }
+        let strays = snapshots.compactMap { ImageName.backup(ofSnapshot: $0.name) }
             .filter { !named.contains(BackupSnapshot.key(of: $0)) }
         return (read, strays, snapshots)
     }

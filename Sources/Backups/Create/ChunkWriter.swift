@@ -16,6 +16,8 @@ final class ChunkWriter: Sendable {
     private struct State {
         /// Those of which this run knows that they are whole, or sees to it.
         var seenTo: Set<Digest> = []
+        /// Those that were read, and are damaged.
+        var damaged: Set<Digest> = []
         var mended = 0
     }
 
@@ -34,11 +36,17 @@ final class ChunkWriter: Sendable {
     /// How many damaged ones were written anew.
     var mended: Int { state.withLock { $0.mended } }
 
+    /// Whether there is a chunk of that name, whole or not.
+    func isThere(_ digest: Digest) -> Bool { there.contains(digest) }
+
     /// Whether a chunk that an earlier run has stored is still there, and whole.
     func isStored(_ digest: Digest) async throws(VolumeError) -> Bool {
         guard there.contains(digest) else { return false }
         if state.withLock({ $0.seenTo.contains(digest) }) { return true }
-        guard try await store.isWhole(digest, keys) else { return false }
+        guard try await store.isWhole(digest, keys) else {
+            _ = state.withLock { $0.damaged.insert(digest) }
+            return false
+        }
         _ = state.withLock { $0.seenTo.insert(digest) }
         return true
     }
@@ -47,6 +55,7 @@ final class ChunkWriter: Sendable {
     func deed(for digest: Digest) async throws(VolumeError) -> Deed {
         guard state.withLock({ $0.seenTo.insert(digest).inserted }) else { return .nothing }
         guard there.contains(digest) else { return .store }
+        if state.withLock({ $0.damaged.contains(digest) }) { return .mend }
         // It is read: a name alone would keep what is damaged for all backups to come.
         return try await store.isWhole(digest, keys) ? .nothing : .mend
     }

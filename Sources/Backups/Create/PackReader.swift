@@ -34,18 +34,40 @@ struct PackReader: Sendable {
 
     /// Stores all parts.
     ///
+    /// What an earlier run has stored counts by the chunk's name at first, and is checked when all else is stored: a run that
+    /// is interrupted, and be it each time, has come further.
+    ///
     /// - Parameter lock: It is looked at before each part.
     /// - Returns: What it came to.
     /// - Throws: `VolumeError`; a repetition goes on.
     func run(checking lock: any DestinationLock) async throws(VolumeError) -> Outcome {
         let packs = plan.packs
-        progress.enter("checking what was stored before")
+        progress.enter("looking for what was stored before")
         let chunks = ChunkWriter(store, keys, there: try await store.chunks(keys))
         var stored = try await marks(packs.count, chunks)
+        let before = packs.indices.filter { stored[$0]?.isChecked == false }
         progress.enter("reading", total: plan.bytesToRead)
         for pack in stored.compactMap(\.self) { progress.add(pack.readBytes) }
-        let missing = packs.indices.filter { stored[$0] == nil }
-        guard !missing.isEmpty else { return Outcome(stored: stored.compactMap(\.self), mended: 0) }
+        for (index, pack) in try await read(packs.indices.filter { stored[$0] == nil }, of: packs, chunks, lock) {
+            stored[index] = pack
+        }
+        let damaged = try await damaged(among: before, stored, chunks, lock)
+        if !damaged.isEmpty {
+            let bytes = damaged.reduce(0) { $0 + (stored[$1]?.readBytes ?? 0) }
+            progress.enter("reading again what is damaged there", total: bytes)
+            for (index, pack) in try await read(damaged, of: packs, chunks, lock) { stored[index] = pack }
+        }
+        return Outcome(stored: stored.compactMap(\.self), mended: chunks.mended)
+    }
+
+    /// Reads some packs of the snapshot, and stores them.
+    private func read(
+        _ wanted: [Int],
+        of packs: [[Range<UInt64>]],
+        _ chunks: ChunkWriter,
+        _ lock: any DestinationLock
+    ) async throws(VolumeError) -> [(index: Int, pack: StoredPack)] {
+        guard !wanted.isEmpty else { return [] }
         let width = packs.contains { $0.count > Self.manyParts } ? Self.widthOfSmallParts : Self.width
         let source = try await image.blocking("open image") { [plan] (context) throws(RBDError) in
             let snapshot = BackupSnapshot.name(of: plan.backup)
@@ -54,7 +76,7 @@ struct PackReader: Sendable {
         let outcome: Result<[StoredPack], VolumeError>
         do throws(VolumeError) {
             outcome = .success(
-                try await atOnce(missing, width: width) { (index) async throws(VolumeError) in
+                try await atOnce(wanted, width: width) { (index) async throws(VolumeError) in
                     try await lock.check()
                     return try await keep(packs[index], index, of: source, chunks)
                 }
@@ -64,11 +86,10 @@ struct PackReader: Sendable {
         }
         // Closing waits for the cluster.
         _ = try? await image.blocking("close image") { (_) throws(RBDError) in source.close() }
-        for (index, pack) in zip(missing, try outcome.get()) { stored[index] = pack }
-        return Outcome(stored: stored.compactMap(\.self), mended: chunks.mended)
+        return zip(wanted, try outcome.get()).map { (index: $0, pack: $1) }
     }
 
-    /// What an earlier run has stored, as far as its chunks are there and whole.
+    /// What earlier runs have stored, as far as there are chunks of those names.
     private func marks(_ count: Int, _ chunks: ChunkWriter) async throws(VolumeError) -> [StoredPack?] {
         var stored = [StoredPack?](repeating: nil, count: count)
         let prefix = "\(keys.partials)\(plan.backup)/"
@@ -78,20 +99,44 @@ struct PackReader: Sendable {
         }
         .filter { (0..<count).contains($0) }
         let found = try await atOnce(indices, width: 8) { (index) async throws(VolumeError) -> StoredPack? in
+            let found: [UInt8]?
             do throws(VolumeError) {
-                guard let bytes = try await destination.bytes(of: keys.mark(plan.backup, index)),
-                    let pack = try? StoredPack(parsing: bytes)
-                else { return nil }
-                guard let chunk = pack.pieces.first?.chunk else { return pack }
-                return try await chunks.isStored(chunk.digest) ? pack : nil
+                found = try await store.readingOne(of: keys) { () async throws(VolumeError) in
+                    try await destination.bytes(of: keys.mark(plan.backup, index))
+                }
             } catch {
                 guard error.code == .dataLoss else { throw error }
                 return nil
             }
+            guard let bytes = found, let pack = try? StoredPack(parsing: bytes) else { return nil }
+            guard let chunk = pack.pieces.first?.chunk else { return pack }
+            return chunks.isThere(chunk.digest) ? pack : nil
         }
         // Each answer is there, be it nothing.
         for (index, pack) in zip(indices, found) { stored[index] = pack }
         return stored
+    }
+
+    /// The packs among those of earlier runs whose chunks are not whole.
+    private func damaged(
+        among before: [Int],
+        _ stored: [StoredPack?],
+        _ chunks: ChunkWriter,
+        _ lock: any DestinationLock
+    ) async throws(VolumeError) -> [Int] {
+        let sizes = before.map { stored[$0]?.pieces.first.map { UInt64($0.chunk.storedBytes) } ?? 0 }
+        progress.enter("checking what was stored before", total: sizes.reduce(0, +))
+        let answers = try await atOnce(before, width: Self.width) { (index) async throws(VolumeError) -> Bool in
+            try await lock.check()
+            guard var pack = stored[index], let chunk = pack.pieces.first?.chunk else { return true }
+            guard try await chunks.isStored(chunk.digest) else { return false }
+            // The next run need not.
+            pack.isChecked = true
+            try await store.destination.put(pack.bytes, as: keys.mark(plan.backup, index))
+            progress.add(UInt64(chunk.storedBytes))
+            return true
+        }
+        return zip(before, answers).filter { !$0.1 }.map(\.0)
     }
 
     private func keep(

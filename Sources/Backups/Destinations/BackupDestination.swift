@@ -21,6 +21,13 @@ protocol BackupDestination: Sendable {
     /// - Throws: `VolumeError`.
     func keys(below prefix: String) async throws(VolumeError) -> [String]
 
+    /// The lengths of objects in bytes, by their keys.
+    ///
+    /// - Parameter prefix: What the keys begin with; ends in `/`.
+    /// - Returns: All of them, or those at least whose lengths can be told.
+    /// - Throws: `VolumeError`.
+    func sizes(below prefix: String) async throws(VolumeError) -> [String: UInt64]
+
     /// Removes an object; succeeds if there is none.
     func remove(_ key: String) async throws(VolumeError)
 

@@ -54,6 +54,13 @@ final class DirectoryDestination: BackupDestination {
         }
     }
 
+    func sizes(below prefix: String) async throws(VolumeError) -> [String: UInt64] {
+        try await trying("list '\(prefix)' of") { (base) throws(KernelError) in
+            let keys = try DirectoryFiles.files(in: base + prefix.dropLast()).map { prefix + $0 }
+            return keys.reduce(into: [:]) { $0[$1] = DirectoryFiles.size(base + $1) }
+        }
+    }
+
     func remove(_ key: String) async throws(VolumeError) {
         try await trying("remove '\(key)' from") { (base) throws(KernelError) in
             do throws(KernelError) {

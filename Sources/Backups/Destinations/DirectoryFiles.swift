@@ -85,6 +85,12 @@ enum DirectoryFiles {
         return found
     }
 
+    /// A file's length; `nil` if it cannot be told.
+    static func size(_ path: String) -> UInt64? {
+        var status = stat()
+        return stat(path, &status) == 0 ? UInt64(status.st_size) : nil
+    }
+
     /// Whether a failure to read says that what is on the disk is damaged, and not that the disk is away.
     static func isDamage(_ error: KernelError) -> Bool {
         [EIO, EBADMSG, EUCLEAN, ENODATA, EILSEQ, EREMOTEIO].contains(error.errno.rawValue)

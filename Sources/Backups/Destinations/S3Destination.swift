@@ -27,20 +27,40 @@ struct S3Destination: BackupDestination {
     }
 
     func keys(below part: String) async throws(VolumeError) -> [String] {
-        let doing = "list '\(part)' of"
         var keys: [String] = []
+        try await list(part) { page in
+            // What somebody else put there cannot be asked for by a path as it is.
+            keys += S3Client.texts("Key", in: page).map(key).filter(BackupKeys.isKey)
+        }
+        return keys
+    }
+
+    func sizes(below part: String) async throws(VolumeError) -> [String: UInt64] {
+        var sizes: [String: UInt64] = [:]
+        try await list(part) { page in
+            for object in S3Client.texts("Contents", in: page).map({ Array($0.utf8) }) {
+                let size = S3Client.texts("Size", in: object).first.flatMap { UInt64($0) }
+                if let found = S3Client.texts("Key", in: object).first { sizes[key(found)] = size }
+            }
+        }
+        return sizes
+    }
+
+    private func key(_ found: String) -> String { String(found.dropFirst(prefix.count)) }
+
+    /// Asks for all pages of a list.
+    private func list(_ part: String, _ take: ([UInt8]) -> Void) async throws(VolumeError) {
+        let doing = "list '\(part)' of"
         var last: String?
         while true {
             var query: [(name: String, value: String)] = [("list-type", "2"), ("prefix", prefix + part)]
             if let last { query.append(("start-after", last)) }
             let answer = try await client.send("GET", "", query: query, doing)
             guard answer.status == 200 else { throw client.failure(doing, answer) }
-            let found = S3Client.texts("Key", in: answer.body)
-            // What somebody else put there cannot be asked for by a path as it is.
-            keys += found.map { String($0.dropFirst(prefix.count)) }.filter(BackupKeys.isKey)
-            guard S3Client.texts("IsTruncated", in: answer.body).first == "true", let next = found.last else {
-                return keys
-            }
+            take(answer.body)
+            guard S3Client.texts("IsTruncated", in: answer.body).first == "true",
+                let next = S3Client.texts("Key", in: answer.body).last
+            else { return }
             // It would never end.
             guard !next.isExactly(last ?? "") else {
                 throw VolumeError(

@@ -5,15 +5,8 @@ internal import Volumes
 
 /// The snapshots that backups keep on images.
 enum BackupSnapshot {
-    private static let prefix = "csi-backup-"
-
     /// The snapshot of a backup.
-    static func name(of backup: String) -> String { prefix + backup }
-
-    /// The backup whose snapshot has the name; `nil` for the name of any other snapshot.
-    static func backup(ofName name: String) -> String? {
-        name.behind(prefix).flatMap { ImageName.isUUID($0.utf8) ? $0 : nil }
-    }
+    static func name(of backup: String) -> String { ImageName.backupPrefix + backup }
 
     /// The key of the snapshot's record in the image's metadata: a JSON object with `backup` and `chain`, and `destination`
     /// and `owner` for people.

@@ -16,7 +16,7 @@ extension BackupStore {
     ///
     /// Manifests go first: a backup that is there is whole. What it alone needed is written down before, and only what is
     /// written down so goes: chunks without a manifest may be those of one that was lost. A removal that was killed is
-    /// finished by the next one.
+    /// finished by the next one, but for that of the last backup: where there is no manifest, nothing is removed.
     ///
     /// - Parameters:
     ///   - volume: The volume.
@@ -58,6 +58,7 @@ extension BackupStore {
             let kept = listing.backups.filter { !chosen.contains($0.id) }
             // What is needed is read before anything goes.
             let used = try await used(by: kept, keys)
+            let begun = try await begun(keys)
             for manifest in removal.removed {
                 progress.enter("removing backup \(manifest.id)")
                 let gone = try await needs(of: manifest, beside: used)
@@ -65,12 +66,25 @@ extension BackupStore {
                 try await discard(gone, keys)
                 try await destination.remove(keys.manifest(manifest.id))
             }
-            try await sweep(keys, used, lock, progress, &removal)
+            progress.enter("removing chunks that nothing needs")
+            let leftovers = try await leftovers(keys, used, begun: begun)
+            // Without any manifest they may be elsewhere for the moment, and need all that is here.
+            guard !listing.backups.isEmpty else {
+                removal.unknown = leftovers.garbage.count + leftovers.unknown.count
+                return removal
+            }
+            removal.unknown = leftovers.unknown.count
+            try await remove(leftovers.garbage, lock)
+            removal.objects = leftovers.garbage.count
+            // They go last: a removal that is killed is gone on with by them. One that was begun may be dropped, and not tell
+            // of what it found there.
+            if begun.isEmpty { try await remove(leftovers.documents, lock) }
             return removal
         }
     }
 
-    private struct Used: Sendable {
+    /// What is needed.
+    struct Used: Sendable {
         var chunks: Set<Digest> = []
         var maps: Set<Digest> = []
     }
@@ -98,33 +112,42 @@ extension BackupStore {
     }
 
     /// What kept backups, and those that were begun, need.
-    private func used(by kept: [Manifest], _ keys: BackupKeys) async throws(VolumeError) -> Used {
-        var used = Used()
-        for manifest in kept {
-            used.maps.insert(manifest.map)
-            let map = try await map(of: manifest)
-            for chunk in map.chunks { used.chunks.insert(chunk.digest) }
-        }
+    func used(by kept: [Manifest], _ keys: BackupKeys) async throws(VolumeError) -> Used {
+        var used = try await needs(of: kept)
         let marks = try await destination.keys(below: keys.partials).filter { !$0.endsExactly(with: "/plan") }
-        used.chunks.formUnion(try await chunks(ofMarks: marks))
+        used.chunks.formUnion(try await packs(ofMarks: marks, keys).chunks)
         return used
     }
 
-    /// The chunks that unfinished backups have stored, by what they wrote down.
-    func chunks(ofMarks marks: [String]) async throws(VolumeError) -> Set<Digest> {
+    /// What backups need.
+    func needs(of manifests: [Manifest]) async throws(VolumeError) -> Used {
+        var used = Used()
+        for manifest in manifests {
+            used.maps.insert(manifest.map)
+            let map = try await readingOne(of: BackupKeys(manifest.volume)) { () async throws(VolumeError) in
+                try await self.map(of: manifest)
+            }
+            for chunk in map.chunks { used.chunks.insert(chunk.digest) }
+        }
+        return used
+    }
+
+    /// What unfinished backups have stored, by what they wrote down.
+    func packs(ofMarks marks: [String], _ keys: BackupKeys) async throws(VolumeError) -> [StoredPack] {
         let destination = destination
         let packs = try await atOnce(marks, width: 16) { (key) async throws(VolumeError) -> StoredPack? in
             do throws(VolumeError) {
-                return try await destination.bytes(of: key).flatMap { try? StoredPack(parsing: $0) }
+                let found = try await readingOne(of: keys) { () async throws(VolumeError) in
+                    try await destination.bytes(of: key)
+                }
+                return found.flatMap { try? StoredPack(parsing: $0) }
             } catch {
                 // The backup that goes on reads that part again.
                 guard error.code == .dataLoss else { throw error }
                 return nil
             }
         }
-        return packs.reduce(into: []) { chunks, pack in
-            for piece in pack?.pieces ?? [] { chunks.insert(piece.chunk.digest) }
-        }
+        return packs.compactMap(\.self)
     }
 
     /// What only a backup needs that is to go; of one whose map is damaged nobody knows the chunks.
@@ -153,42 +176,9 @@ extension BackupStore {
         return plans
     }
 
-    private func sweep(
-        _ keys: BackupKeys,
-        _ used: Used,
-        _ lock: any DestinationLock,
-        _ progress: BackupProgress,
-        _ removal: inout Removal
-    ) async throws(VolumeError) {
-        progress.enter("removing chunks that nothing needs")
+    func remove(_ keys: [String], _ lock: any DestinationLock) async throws(VolumeError) {
         let destination = destination
-        let documents = try await destination.keys(below: keys.discards)
-        var garbage = Used()
-        for key in documents {
-            guard let discarded = try await discarded(at: key) else { continue }
-            garbage.chunks.formUnion(discarded.chunks)
-            garbage.maps.formUnion(discarded.maps)
-        }
-        var gone: [String] = []
-        for (prefix, used, garbage) in [
-            (keys.chunks, used.chunks, garbage.chunks), (keys.maps, used.maps, garbage.maps),
-        ] {
-            for key in try await destination.keys(below: prefix) {
-                // What has another name is nobody's.
-                guard let digest = key.parts(at: "/").last.flatMap({ Digest(parsing: $0) }), !used.contains(digest)
-                else {
-                    continue
-                }
-                if garbage.contains(digest) { gone.append(key) } else { removal.unknown += 1 }
-            }
-        }
-        _ = try await atOnce(gone, width: 8) { (key) async throws(VolumeError) in
-            try await lock.check()
-            try await destination.remove(key)
-        }
-        removal.objects = gone.count
-        // They go last: a removal that is killed is gone on with by them.
-        _ = try await atOnce(documents, width: 8) { (key) async throws(VolumeError) in
+        _ = try await atOnce(keys, width: 8) { (key) async throws(VolumeError) in
             try await lock.check()
             try await destination.remove(key)
         }

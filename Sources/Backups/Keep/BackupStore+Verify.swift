@@ -54,27 +54,19 @@ extension BackupStore {
         var uses = ChunkUses()
         for manifest in manifests {
             do throws(VolumeError) {
-                uses.add(try await map(of: manifest), of: manifest)
+                let map = try await readingOne(of: BackupKeys(manifest.volume)) { () async throws(VolumeError) in
+                    try await self.map(of: manifest)
+                }
+                uses.add(map, of: manifest)
             } catch {
-                let fault = try await fault(error, beside: BackupKeys(manifest.volume))
+                guard error.code == .dataLoss else { throw error }
                 finding.faults.append(
-                    "\(fault); it is all of backup \(manifest.id) of volume '\(manifest.volume)'"
+                    "\(error.message); it is all of backup \(manifest.id) of volume '\(manifest.volume)'"
                 )
             }
         }
         try await check(uses, BackupKeys(manifests[0].volume), progress, &finding)
         return finding
-    }
-
-    /// What is said of a file that cannot be read; throws where it is the place that cannot be read, and not the file alone.
-    private func fault(_ error: VolumeError, beside keys: BackupKeys) async throws(VolumeError) -> String {
-        guard error.code != .dataLoss else { return error.message }
-        // A server may have no better words for an object that it has lost.
-        guard error.code == .unavailable || error.code == .internal,
-            let manifests = try? await destination.keys(below: keys.manifests), let one = manifests.first,
-            (try? await destination.bytes(of: one)) != nil
-        else { throw error }
-        return error.message
     }
 
     private static func byVolume(_ manifests: [Manifest]) -> [[Manifest]] {
@@ -99,14 +91,17 @@ extension BackupStore {
         progress.enter("reading chunks", total: records.reduce(0) { $0 + UInt64($1.storedBytes) })
         let faults = try await atOnce(records, width: 8) { (record) async throws(VolumeError) -> String? in
             do throws(VolumeError) {
-                let content = try await content(of: record.digest, keys)
+                let content = try await readingOne(of: keys) { () async throws(VolumeError) in
+                    try await self.content(of: record.digest, keys)
+                }
                 progress.add(UInt64(record.storedBytes))
                 guard content.count == Int(record.contentBytes) else {
                     return damaged(keys.chunk(record.digest), Damage("it has not the length that a map says")).message
                 }
                 return nil
             } catch {
-                return try await fault(error, beside: keys)
+                guard error.code == .dataLoss else { throw error }
+                return error.message
             }
         }
         for (record, fault) in zip(records, faults) {

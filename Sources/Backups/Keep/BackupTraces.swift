@@ -47,7 +47,7 @@ public struct BackupTraces: Sendable {
             throw VolumeError(
                 .aborted,
                 "nothing was removed from image '\(image.id.imageSpec)': backup \(new.backup) was made meanwhile at "
-                    + "'\(new.destination)' by \(new.owner), so that place is not gone"
+                    + "'\(new.destination.printable)' by \(new.owner.printable), so that place is not gone"
             )
         }
         // What has another record by now is another's.

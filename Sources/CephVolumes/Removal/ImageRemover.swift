@@ -82,9 +82,19 @@ public final class ImageRemover: ImageRemoving {
             return found
         }
         let obstacles = RemovalObstacles(place: place, imageID: image.imageID, threads: tools.lists)
-        do throws(RBDError) {
+        func removing() async throws(RBDError) {
             try await locked(image, place.context, tools) { () async throws(RBDError) in
                 try await self.remove(image, place, tools, progress)
+            }
+        }
+        do throws(RBDError) {
+            do throws(RBDError) {
+                try await removing()
+            } catch {
+                guard error.code == .directoryNotEmpty, await dropsBackupSnapshots(place, image.imageID) else {
+                    throw error
+                }
+                try await removing()
             }
             return .removed
         } catch {
@@ -106,13 +116,7 @@ public final class ImageRemover: ImageRemoving {
         _ progress: @escaping RemovalProgress
     ) async throws(RBDError) {
         let (id, context) = (image.imageID, place.context)
-        // While it waited, a person may have restored it and moved it to the trash again: it is theirs then.
-        if let record = try await context.trashRecord(ofID: id), record.state == .normal,
-            let marks = try await context.metadata(ofImageID: id, prefix: ImageMetadataKey.prefix),
-            marks[ImageMetadataKey.trashed].flatMap(TrashMark.init)?.covers(record) != true
-        {
-            throw RBDError(call: "rbd.trash_get", code: .noSuchFileOrDirectory, subject: "\(context.label)/\(id)")
-        }
+        _ = try await ownRecord(id, context)
         try await refuseIfKept(id, context)
         let emptying = ImageEmptying(context, permits: tools.permits, threads: tools.lists)
         observer?(RemovalStep.emptying)
@@ -143,6 +147,36 @@ public final class ImageRemover: ImageRemoving {
                 try? await context.setTrashState(of: id, to: .removing, expecting: .normal)
             }
             throw error
+        }
+    }
+
+    /// The image's entry in the trash, if there is one; refuses one that is not Nacre's.
+    ///
+    /// While it waited, a person may have restored the image and moved it to the trash again: it is theirs then.
+    private func ownRecord(_ id: String, _ context: IOContext) async throws(RBDError) -> TrashRecord? {
+        let record = try await context.trashRecord(ofID: id)
+        if let record, record.state == .normal,
+            let marks = try await context.metadata(ofImageID: id, prefix: ImageMetadataKey.prefix),
+            marks[ImageMetadataKey.trashed].flatMap(TrashMark.init)?.covers(record) != true
+        {
+            throw RBDError(call: "rbd.trash_get", code: .noSuchFileOrDirectory, subject: "\(context.label)/\(id)")
+        }
+        return record
+    }
+
+    /// Removes backups' snapshots that came when the image was in the trash already; whether there were any.
+    private func dropsBackupSnapshots(_ place: Place, _ id: String) async -> Bool {
+        do throws(VolumeError) {
+            let isTied = try await place.trying("look into the trash for") { () async throws(RBDError) in
+                guard try await ownRecord(id, place.context) != nil else { return false }
+                return try await place.context.snapshots(ofImageID: id)?.contains(where: \.isOfBackup) == true
+            }
+            guard isTied else { return false }
+            try await place.removeBackupSnapshots(onImageID: id)
+            return true
+        } catch {
+            // What is in the way is told by who asks, and tried again.
+            return false
         }
     }
 

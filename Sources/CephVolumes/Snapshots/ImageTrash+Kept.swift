@@ -51,8 +51,16 @@ extension ImageTrash {
         else { return }
         try await removeLeftCloneSnapshots(place, imageID)
         // Most that are kept have some: who clones them need not be known for that.
-        let snapshots = try await place.trying("read the snapshots of image") { () async throws(RBDError) in
-            try await place.context.snapshots(ofImageID: imageID)
+        func read() async throws(VolumeError) -> [ImageSnapshot]? {
+            try await place.trying("read the snapshots of image") { () async throws(RBDError) in
+                try await place.context.snapshots(ofImageID: imageID)
+            }
+        }
+        var snapshots = try await read()
+        // One that came when the volume was deleted.
+        if snapshots?.contains(where: \.isOfBackup) == true {
+            try await place.removeBackupSnapshots(onImageID: imageID)
+            snapshots = try await read()
         }
         if snapshots?.contains(where: { $0.kind == .trash }) == true {
             try await place.trying("remove clones that were never made from the snapshots of image") {
@@ -220,8 +228,8 @@ extension Place {
         return (all ?? []).allSatisfy { snapshot in
             switch snapshot.kind {
             case .user:
-                notes[ExactText(snapshot.name)] != nil
-                    || snapshot.name.startsExactly(with: "csi-backup-")
+                notes[ExactText(snapshot.name)] != nil || snapshot.isOfBackup
+                    || snapshot.name.startsExactly(with: ImageName.backupPrefix)
                         && backups?[ImageMetadataKey.backupPrefix + snapshot.name] != nil
             case .trash:
                 [ImageName.snapshotPrefix, ImageName.clonePrefix].contains {

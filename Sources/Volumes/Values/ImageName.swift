@@ -31,6 +31,14 @@ public enum ImageName {
     /// What the names of snapshots begin with that are there while a volume is cloned.
     public static let clonePrefix = "csi-clone-"
 
+    /// What the names of the snapshots begin with that backups keep on an image; the backup's id follows, a UUID.
+    public static let backupPrefix = "csi-backup-"
+
+    /// The backup whose snapshot has the name; `nil` for the name of any other snapshot.
+    public static func backup(ofSnapshot name: String) -> String? {
+        name.behind(backupPrefix).flatMap { isUUID($0.utf8) ? $0 : nil }
+    }
+
     /// The snapshot's name for a request: `csi-snap-` and the UUID in `snapshot-<uuid>`, or a version-5 UUID of the name.
     ///
     /// - Parameter requestName: 1 to 128 bytes without control characters.

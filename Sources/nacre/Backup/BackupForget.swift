@@ -63,11 +63,11 @@ struct BackupForget: AsyncParsableCommand {
         let meant = try chosen(all, name)
         guard !meant.isEmpty else {
             try session.show([Report](), lines: [])
-            let others = Set(all.compactMap(\.chain)).sortedExactly().joined(separator: ", ")
+            let others = Set(all.compactMap(\.chain)).sortedExactly().map(\.printable).joined(separator: ", ")
             session.note(
                 chain == nil || others.isEmpty
                     ? "no backup keeps anything on volume '\(name)'"
-                    : "no place whose id begins with '\(chain ?? "")' keeps anything on volume '\(name)'; there are \(others)"
+                    : "no place whose id begins with '\(chain?.printable ?? "")' keeps anything on volume '\(name)'; there are \(others)"
             )
             return
         }
@@ -94,7 +94,7 @@ struct BackupForget: AsyncParsableCommand {
             throw CommandFailure(
                 .usage,
                 "\(chains.count) places keep snapshots on volume '\(name)'; name the one that is gone by --chain: "
-                    + chains.joined(separator: ", ")
+                    + chains.map(\.printable).joined(separator: ", ")
             )
         }
         // With an id that is nowhere nothing is meant.

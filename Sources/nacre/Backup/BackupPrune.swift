@@ -1,6 +1,7 @@
 import ArgumentParser
 import Backups
 import CommandNames
+import ExactText
 import Volumes
 
 /// `nacre backup prune`.
@@ -10,11 +11,16 @@ struct BackupPrune: AsyncParsableCommand {
         abstract: "Remove a volume's old backups, and what only they needed.",
         discussion: """
             Kept are the last backups, and the last one of each of the last days, weeks (from Monday) and months, in UTC, in \
-            which there are any. A chunk goes when no kept backup needs it.
+            which there are any. A chunk goes when no kept backup needs it, and it is known to be that of a removed one.
+
+            Chunks of which nothing says whose they are stay, and are counted, for a manifest may be lost and come back from a \
+            copy. With --unknown they are what is removed, and nothing else: it shows how many there are and asks for the \
+            volume's name. It is refused while a manifest is damaged or a backup is begun.
 
             EXAMPLES
               nacre backup prune data --from /srv/backups --keep-last 3 --plan
               nacre backup prune data --from /srv/backups --keep-daily 7 --keep-weekly 4
+              nacre backup prune data --from /srv/backups --unknown --plan
             """
     )
 
@@ -33,9 +39,10 @@ struct BackupPrune: AsyncParsableCommand {
     @Option(help: "Of how many months the last one is kept.")
     var keepMonthly = 0
 
-    @Flag(help: "Show what would be removed, and stop.")
-    var plan = false
+    @Flag(help: "Remove chunks and maps of which nothing says whose they are, and no backup.")
+    var unknown = false
 
+    @OptionGroup var confirmation: ConfirmationOptions
     @OptionGroup(title: "Backups") var source: BackupSource
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -46,6 +53,13 @@ struct BackupPrune: AsyncParsableCommand {
     }
 
     func validate() throws {
+        guard !unknown else {
+            guard keepLast == 0, keepDaily == 0, keepWeekly == 0, keepMonthly == 0 else {
+                throw ValidationError("--unknown removes no backup; leave --keep-last and the like out")
+            }
+            return
+        }
+        guard !confirmation.yes else { throw ValidationError("--yes goes with --unknown alone; nothing else is asked") }
         do throws(VolumeError) {
             _ = try retention
         } catch {
@@ -54,11 +68,12 @@ struct BackupPrune: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let retention = try retention
         let store = try await source.store()
         let work = BackupWork(isQuiet: output.quiet)
         let id = try await work("reading backups") { try await store.volume(volume) }
-        if plan {
+        guard !unknown else { return try await removeUnknown(of: id, store, work) }
+        let retention = try retention
+        if confirmation.plan {
             try await store.requireBackups(of: id)
             let backups = try await work("reading backups") { try await store.backups(of: id).backups }
             let kept = retention.kept(of: backups.map { ($0.id, $0.created) })
@@ -74,6 +89,36 @@ struct BackupPrune: AsyncParsableCommand {
         }
         try removal.show(output)
     }
+
+    private func removeUnknown(of id: VolumeID, _ store: BackupStore, _ work: BackupWork) async throws {
+        let found = try await work("looking for what no backup needs") {
+            try await store.unknown(of: id, work.progress)
+        }
+        let what = "\(found.objects) chunks and maps, \(found.bytes.inShort)"
+        let words = "\(what), that none of \(found.backups) backups needs"
+        guard found.objects > 0, !confirmation.plan else {
+            if let text = try output.output.text(UnknownReport(found)) { return print(text) }
+            if found.objects == 0 { return print("there is nothing of which nobody knows whose it is") }
+            return print("would remove \(words)")
+        }
+        let name = "\(volume)".printable
+        try confirmation.confirm("remove what no backup of volume '\(name)' needs", word: name, plan: [words])
+        let gone = try await work.changing("removing what no backup of volume '\(name)' needs") {
+            try await store.remove(found, of: id, for: BackupWork.owner, work.progress)
+        }
+        if let text = try output.output.text(UnknownReport(gone)) { return print(text) }
+        if !output.quiet { print("removed \(gone.objects) chunks and maps that no backup needs") }
+    }
+
+    private struct UnknownReport: Encodable {
+        let objects: Int
+        let bytes: UInt64
+        let backups: Int
+
+        init(_ unknown: BackupStore.Unknown) {
+            (objects, bytes, backups) = (unknown.objects, unknown.bytes, unknown.backups)
+        }
+    }
 }
 
 extension BackupStore.Removal {
@@ -82,7 +127,7 @@ extension BackupStore.Removal {
         if unknown > 0 {
             Terminal.say(
                 "nacre: \(unknown) chunks and maps stay that no backup here needs, for nothing says whose they are; the manifest "
-                    + "of a backup may be lost\n"
+                    + "of a backup may be lost; when none is: nacre backup prune --unknown\n"
             )
         }
         let reports = removed.map { BackupReport($0) }
