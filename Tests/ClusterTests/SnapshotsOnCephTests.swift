@@ -1,5 +1,6 @@
 import CephVolumes
 import Foundation
+import RADOS
 import RBD
 import TestSupport
 import Testing
@@ -64,13 +65,36 @@ struct SnapshotsOnCephTests {
         }
     }
 
+    @Test("A snapshot whose removal was killed inside librbd goes when that is repeated, and so does its volume")
+    func halfRemoved() async throws {
+        let volume = try await bench.create(bench.request(uuid))
+        let imageID = try #require(try await census.pool.imageID(named: image))
+        let snapshot = try await take("s", of: volume.id)
+        let number = try #require(try await census.pool.snapshots(ofImageID: imageID)?.first?.id)
+        // The first step of rbd snap rm: the snapshot has a random name from here on.
+        let bytes = (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * UInt64($0))) }
+        let call = ClassCall("rbd", "snapshot_trash_add", input: bytes)
+        try await census.pool.execute(call, on: ImageObject.header(ofID: imageID))
+        #expect(try await shell("rbd snap ls --all $image").contains("trash (csi-snap-"))
+        try await bench.service.deleteSnapshot(
+            snapshot.id.description,
+            credentials: cluster.provisioner,
+            deadline: .now + .seconds(60)
+        )
+        #expect(try await shell("rbd snap ls --all $image").isEmpty)
+        try await bench.delete(volume.id.description)
+        #expect(try await census.hasNoTrace(of: image))
+        #expect(try await !census.images(prefix: "csi-kept-").contains(KeptMark.name(ofImageID: imageID)))
+    }
+
     @Test("A snapshot has the data of its moment, and so has a clone, also once its source is gone")
     func data() async throws {
         let volume = try await bench.create(bench.request(uuid))
         try await shell("rbd bench --io-type write --io-size 64K --io-total 8M --io-pattern rand $image")
         let then = try await checksum("$image")
         let snapshot = try await take("s", of: volume.id)
-        try await shell("rbd bench --io-type write --io-size 64K --io-total 8M --io-pattern rand $image")
+        // rbd bench draws places and bytes by the second.
+        try await shell("sleep 1.1; rbd bench --io-type write --io-size 64K --io-total 8M --io-pattern rand $image")
         let now = try await checksum("$image")
         #expect(now != then)
         let clone = try await bench.create(bench.clone(other, from: .snapshot(snapshot.id.description)))

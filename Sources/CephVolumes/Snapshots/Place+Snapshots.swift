@@ -13,6 +13,8 @@ struct SnapshotParts: Sendable {
     let snapshot: ImageSnapshot?
     /// Its record on the image.
     let notes: SnapshotNotes?
+    /// Whether its removal was killed half-way: see `Place.removeSnapshot`.
+    var isHalfRemoved = false
 }
 
 extension NameIndex {
@@ -37,7 +39,8 @@ extension Place {
             return SnapshotParts(
                 hasImage: true,
                 snapshot: all.first { $0.kind == .user && $0.name.isExactly(name) },
-                notes: notes.flatMap(SnapshotNotes.init)
+                notes: notes.flatMap(SnapshotNotes.init),
+                isHalfRemoved: all.contains { $0.isHalfRemoved(name) }
             )
         }
     }
@@ -151,15 +154,35 @@ extension Place {
     }
 
     /// Removes a snapshot of the image, also of one in the trash; succeeds if there is none of that name.
+    ///
+    /// librbd puts each into Ceph's trash of snapshots first, under a random name, and a kill leaves it there for good. No
+    /// clone needs such a one, and it is removed, too.
     func removeSnapshot(_ name: String, ofImageID imageID: String) async throws(VolumeError) {
         try await refuseIfLockedByHand("remove a snapshot of image", imageID)
+        let wasThere = try await removing(imageID) { (image) throws(RBDError) in try image.removeSnapshot(name) }
+        guard !wasThere else { return }
+        let all = try await trying("read the snapshots of image") { () async throws(RBDError) in
+            try await context.snapshots(ofImageID: imageID)
+        }
+        for left in all ?? [] where left.isHalfRemoved(name) {
+            _ = try await removing(imageID) { (image) throws(RBDError) in try image.removeSnapshot(id: left.id) }
+        }
+    }
+
+    /// Has librbd remove a snapshot; returns whether it was there.
+    private func removing(
+        _ imageID: String,
+        _ body: @escaping @Sendable (Image) throws(RBDError) -> Void
+    ) async throws(VolumeError) -> Bool {
         try await waiting("remove a snapshot of image") { (context) throws(RBDError) in
             let image = try Image.open(id: imageID, in: context, access: .readWrite)
             defer { image.close() }
             do throws(RBDError) {
-                try image.removeSnapshot(name)
+                try body(image)
+                return true
             } catch {
                 guard error.isNotFound else { throw error }
+                return false
             }
         }
     }
@@ -216,5 +239,13 @@ extension Image {
     /// Throws `.noSuchFileOrDirectory` if the name has led to another image.
     func require(_ imageID: String) throws(RBDError) {
         guard try id() == imageID else { throw RBDError(call: "rbd_open", code: .noSuchFileOrDirectory, subject: spec) }
+    }
+}
+
+extension ImageSnapshot {
+    /// Whether it had that name, and lies in Ceph's trash of snapshots although no clone needs it: its removal was killed, or
+    /// is under way.
+    fileprivate func isHalfRemoved(_ name: String) -> Bool {
+        kind == .trash && cloneCount == 0 && formerName?.isExactly(name) == true
     }
 }

@@ -341,7 +341,7 @@ extension Place {
     {
         let there = try await parts(ofSnapshot: name, onImageID: imageID)
         guard there.notes?.isForClone(target) == true else { return }
-        if there.snapshot != nil { try await removeSnapshot(name, ofImageID: imageID) }
+        if there.snapshot != nil || there.isHalfRemoved { try await removeSnapshot(name, ofImageID: imageID) }
         try await forgetNotes(ofSnapshot: name, onImageID: imageID)
     }
 }

@@ -129,6 +129,9 @@ extension RBDImageStore {
             }
             enter(SnapshotStep.removingSnapshot, id.description)
             try await image.removeSnapshot(id.name, ofImageID: id.imageID)
+        } else if there.isHalfRemoved, there.notes != nil {
+            enter(SnapshotStep.removingSnapshot, id.description)
+            try await place.image(ofID: id.imageID).removeSnapshot(id.name, ofImageID: id.imageID)
         }
         enter(SnapshotStep.forgettingSnapshot, id.description)
         if there.notes != nil { try await place.forgetNotes(ofSnapshot: id.name, onImageID: id.imageID) }

@@ -42,7 +42,7 @@ struct BackupCrashTests {
                 )
             }
             // The lock of who was killed is Ceph's to end.
-            let image = try await lab.restore(last.id, as: name)
+            let image = try await lab.finishRestore(last.id, as: name)
             #expect(try await lab.sum(image) == sum)
             try await lab.remove(name)
             try await lab.write([(3 << 20)..<(8 << 20), (30 << 20)..<(30 << 20) + 4096], &random)
