@@ -12,8 +12,22 @@ public struct MicroCluster: Sendable {
     /// The cluster that the environment names, if any.
     public static var current: MicroCluster? {
         guard let directory = getenv("NACRE_CLUSTER_DIR") else { return nil }
+        _ = endsAtOnce
         return MicroCluster(directory: String(cString: directory))
     }
+
+    /// Has this process end without static destructors, as Nacre does.
+    ///
+    /// librados' threads keep running during exit(3), and would use what those have taken down.
+    private static let endsAtOnce: Bool = {
+        on_exit(
+            { status, _ in
+                fflush(nil)
+                _exit(status)
+            },
+            nil
+        ) == 0
+    }()
 
     /// Whether there is one; tests that need it are skipped otherwise.
     public static var isThere: Bool { current != nil }
