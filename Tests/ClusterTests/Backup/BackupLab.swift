@@ -105,8 +105,10 @@ struct BackupLab: Sendable {
     /// What `rbd export` makes of an image, or of a snapshot of it, as a checksum.
     func sum(_ image: String) async throws -> String {
         let text = try await cluster.execute(
-            "sh",
-            "-ec",
+            "bash",
+            "-eo",
+            "pipefail",
+            "-c",
             "rbd export --no-progress \(Self.poolName)/\(image) - | sha256sum"
         )
         return text.split(separator: " ").first.map(String.init) ?? ""
