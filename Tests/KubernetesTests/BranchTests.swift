@@ -90,7 +90,7 @@ struct BranchTests {
                 #expect(claims["items"]?.elements.isEmpty == true)
                 #expect(try await sum(image, world) == before)
                 #expect(try await world.ceph("rbd snap ls --all \(World.pool)/\(image)") == "")
-                #expect(try await world.trash().isEmpty)
+                try await eventually("the trash is empty", within: .seconds(120)) { try await world.trash().isEmpty }
                 try await next.stop()
             }
             let last = try await world.controller("c")

@@ -114,10 +114,15 @@ struct BackupLab: Sendable {
         return text.split(separator: " ").first.map(String.init) ?? ""
     }
 
-    /// Removes a volume.
+    /// Removes a volume, as soon as Ceph has forgotten the clients that were killed.
     func remove(_ name: String) async throws {
-        let outcome = try await nacre("volume delete \(name) --direct --yes")
-        #expect(outcome.status == 0, "\(outcome)")
+        let end = ContinuousClock.now + .seconds(90)
+        while true {
+            let outcome = try await nacre("volume delete \(name) --direct --yes")
+            if outcome.status == 0 { return }
+            try #require(outcome.notes.contains("has it open") && .now < end, "\(outcome)")
+            try await Task.sleep(for: .seconds(1))
+        }
     }
 
     /// Writes to the volume, on a thread that may block.
