@@ -10,12 +10,20 @@ internal import Volumes
 /// An ext4 before it is mounted for writing: what e2fsck may do to it by itself, and what it may not.
 extension NodeVolumeService {
     /// Repairs what e2fsck repairs without being asked; what needs a person is told.
+    ///
+    /// - Parameters:
+    ///   - record: The volume.
+    ///   - device: Its device.
+    ///   - head: The device's first bytes as they are now.
+    ///   - flags: More words for e2fsck.
+    /// - Throws: `VolumeError` with the way to repair what e2fsck does not.
     func check(
         _ record: VolumeRecord,
         _ device: MappedDevice,
+        _ head: DeviceHead,
         _ flags: [String]
     ) async throws(VolumeError) {
-        try await refuseUnlessCheckable(record, device)
+        try await refuseUnlessCheckable(record, device, head)
         // e2fsck writes a line of progress after the other to a descriptor; a clean file system takes no time and has none.
         let directory = records.directory
         let report = try await kernel("check volume '\(record.volumeID)'") { () throws(KernelError) in
@@ -33,7 +41,7 @@ extension NodeVolumeService {
             }
         }
         defer { watching.cancel() }
-        let before = await superBlock(of: device)
+        let before = ExtSuperblock.substance(of: head)
         let status = try await FileSystemProgram.run(
             "sh",
             ["-c", "exec e2fsck -p -C 3 \(flags.joined(separator: " ")) \"$1\" 3>&0 < /dev/null", "sh", device.path],
@@ -48,7 +56,7 @@ extension NodeVolumeService {
                 throw status.failure("check volume '\(record.volumeID)'", "e2fsck")
             }
             let found = ToolOutput.Check(status.output)
-            let after = await superBlock(of: device)
+            let after = (try? await self.head(of: device, record)).flatMap { ExtSuperblock.substance(of: $0) }
             let hasChanged = !found.mended.isEmpty || before == nil || before != after
             throw VolumeError(
                 .failedPrecondition,
@@ -71,11 +79,6 @@ extension NodeVolumeService {
         )
     }
 
-    /// What every repair changes, also one that the program is silent about; nothing if it cannot be read.
-    private func superBlock(of device: MappedDevice) async -> [UInt8]? {
-        await pool.run { (try? ExtSuperblock.substance(of: device.path)) ?? nil }
-    }
-
     /// What a person does about a damaged file system.
     static func wayToRepair(_ record: VolumeRecord, _ program: String) -> String {
         "to repair it: nacre volume map --repair \(record.volumeID.shellWord), \(program) on the device which that prints, then nacre "
@@ -88,9 +91,13 @@ extension NodeVolumeService {
     /// journal by them and drops it, and only then gives up. The plain e2fsck would have gone by another copy, which says the
     /// truth, and cannot do so any more once the checksums are right. It also drops a journal that cannot be read, with all that
     /// was written to it and acknowledged.
-    private func refuseUnlessCheckable(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) {
+    private func refuseUnlessCheckable(
+        _ record: VolumeRecord,
+        _ device: MappedDevice,
+        _ head: DeviceHead
+    ) async throws(VolumeError) {
         let id = record.volumeID
-        guard var found = try await descriptors(record, device) else { return }
+        guard var found = try await descriptors(record, device, head) else { return }
         var changed = "nothing was changed"
         if found.hasUnreplayedLog {
             // Looks, and writes nothing: at the journal, and at the descriptors by which it finds it.
@@ -130,9 +137,13 @@ extension NodeVolumeService {
         )
     }
 
-    func descriptors(_ record: VolumeRecord, _ device: MappedDevice) async throws(VolumeError) -> ExtDescriptors? {
+    func descriptors(
+        _ record: VolumeRecord,
+        _ device: MappedDevice,
+        _ head: DeviceHead? = nil
+    ) async throws(VolumeError) -> ExtDescriptors? {
         try await kernel("read the group descriptors of volume '\(record.volumeID)'") { () throws(KernelError) in
-            try ExtDescriptors(of: device.path)
+            try ExtDescriptors(of: device.path, head: head)
         }
     }
 }

@@ -12,14 +12,16 @@ extension NodeVolumeService {
     /// - Parameters:
     ///   - record: The volume.
     ///   - device: Its device.
+    ///   - head: Its first bytes.
     ///   - notes: Nacre's metadata of the image.
     /// - Throws: `VolumeError` with `.failedPrecondition` that tells both sizes and the growth that helps.
     func refuseIfCut(
         _ record: VolumeRecord,
         _ device: MappedDevice,
+        _ head: DeviceHead,
         _ notes: [String: String]
     ) async throws(VolumeError) {
-        guard let (cut, isProven) = try await cut(record, device) else { return }
+        guard let (cut, isProven) = try await cut(record, device, head) else { return }
         let id = try VolumeID(parsing: record.volumeID)
         throw VolumeError(
             .failedPrecondition,
@@ -42,7 +44,7 @@ extension NodeVolumeService {
         _ device: MappedDevice,
         _ mapped: MapRequest
     ) async throws(VolumeError) {
-        guard let (cut, isProven) = try await cut(record, device) else { return }
+        guard let (cut, isProven) = try await cut(record, device, head(of: device, record)) else { return }
         let id = try VolumeID(parsing: record.volumeID)
         guard isProven else {
             logger.warning(
@@ -58,15 +60,23 @@ extension NodeVolumeService {
         )
     }
 
+    /// The first bytes of a volume's device, for all looks until something writes there.
+    func head(of device: MappedDevice, _ record: VolumeRecord) async throws(VolumeError) -> DeviceHead {
+        try await kernel("read the super block of volume '\(record.volumeID)'") { () throws(KernelError) in
+            try DeviceHead(of: device.path)
+        }
+    }
+
     private func cut(
         _ record: VolumeRecord,
-        _ device: MappedDevice
+        _ device: MappedDevice,
+        _ head: DeviceHead
     ) async throws(VolumeError) -> (CutImage, isProven: Bool)? {
-        try await kernel("read the super block of volume '\(record.volumeID)'") { () throws(KernelError) in
-            guard let found = try GrowthLimit.limit(of: device.path),
-                let cut = CutImage(imageBytes: device.sizeBytes, fileSystemBytes: found.presentBytes)
-            else { return nil }
-            return (cut, try GrowthLimit.isSizeProven(on: device.path))
+        guard let found = GrowthLimit(head.source),
+            let cut = CutImage(imageBytes: device.sizeBytes, fileSystemBytes: found.presentBytes)
+        else { return nil }
+        return try await kernel("read the super block of volume '\(record.volumeID)'") { () throws(KernelError) in
+            (cut, try GrowthLimit.isSizeProven(on: device.path))
         }
     }
 

@@ -94,9 +94,10 @@ extension NodeVolumeService {
             // Nothing to check nor to grow.
             return try await format(record, device, mapped, state, making, mkfsOptions)
         }
-        try await refuseIfCut(record, device, notes)
+        let head = try await head(of: device, record)
+        try await refuseIfCut(record, device, head, notes)
         guard content == .known(format: fileSystem) else {
-            let hasSuperBlock = await pool.run { ((try? GrowthLimit.limit(of: device.path)) ?? nil) != nil }
+            let hasSuperBlock = GrowthLimit(head.source) != nil
             throw Self.otherContent(record, device, content, state, marked: mark, hasSuperBlock: hasSuperBlock)
         }
         // Also what 0.1.0 made, which noted nothing: so that it is never taken for blank.
@@ -110,14 +111,14 @@ extension NodeVolumeService {
             return try await refuseGrowth(of: record, on: device.path, to: device.sizeBytes)
         }
         enter(NodeStep.checkingFileSystem, device.path)
-        try await check(record, device, [])
+        try await check(record, device, head, [])
         let extSize = try await kernel("read the size of volume '\(record.volumeID)'") { () throws(KernelError) in
             try ExtSuperblock.sizeBytes(of: device.path)
         }
         guard ExtSuperblock.canGrow(from: extSize, to: device.sizeBytes) else { return }
         try await refuseGrowth(of: record, on: device.path, to: device.sizeBytes)
         enter(NodeStep.growingOffline, device.path)
-        try await check(record, device, ["-f"])
+        try await check(record, device, self.head(of: device, record), ["-f"])
         try await run(
             "resize2fs",
             [device.path],

@@ -33,24 +33,27 @@ public struct ExtDescriptors: Sendable {
     /// Looks at those of the file system on a device; `nil` where no super block is, or one of features that may have them
     /// elsewhere.
     ///
-    /// - Parameter path: A block device, or a file in tests.
+    /// - Parameters:
+    ///   - path: A block device, or a file in tests.
+    ///   - head: Its head, if nothing was written since that was read; `nil` to read it.
     /// - Throws: `KernelError` when they cannot be read.
-    public init?(of path: String) throws(KernelError) {
-        let head = try GrowthLimit.head(of: path)
-        guard let found = ExtSuperblock(head) else { return nil }
-        let block = head.bytes(at: ExtSuperblock.offset, count: 1024)
+    public init?(of path: String, head: DeviceHead? = nil) throws(KernelError) {
+        let head = if let head { head } else { try DeviceHead(of: path) }
+        guard let found = ExtSuperblock(head.source) else { return nil }
+        let block = head.source.bytes(at: ExtSuperblock.offset, count: 1024)
         // filetype, recover, meta_bg, extents, 64bit, mmp, flex_bg, ea_inode, csum_seed, largedir, inline_data, encrypt, casefold.
         guard (block.little(UInt32.self, at: 0x60) ?? 0) & ~0x3E7D6 == 0 else { return nil }
         hasUnreplayedLog = (block.little(UInt32.self, at: 0x60) ?? 0) & 0x4 != 0
         otherCopy = Self.otherCopy(found, block)
         let descriptor = try ContentProbe.openUncached(path)
-        fault = try Self.firstFault(found, block, descriptor)
+        fault = try Self.firstFault(found, block, descriptor, head)
     }
 
     private static func firstFault(
         _ found: ExtSuperblock,
         _ block: [UInt8],
-        _ device: borrowing OwnedDescriptor
+        _ device: borrowing OwnedDescriptor,
+        _ head: DeviceHead
     ) throws(KernelError) -> Fault? {
         let groups = groups(found)
         let inBlock = found.blockBytes / found.descriptorBytes
@@ -74,7 +77,11 @@ public struct ExtDescriptors: Sendable {
                 let first = group == 0 ? superBlock : found.firstDataBlock + group * found.groupBlocks
                 place = first + (hasSuperblock(group, block) ? 1 : 0)
             }
-            let bytes = try read(device, at: place * found.blockBytes, count: Int(count * found.blockBytes), end: end)
+            let (offset, length) = (place * found.blockBytes, Int(count * found.blockBytes))
+            let bytes =
+                if let there = head.bytes(at: offset, count: length) { there } else {
+                    try read(device, at: offset, count: length, end: end)
+                }
             for index in 0..<(count * inBlock) {
                 let group = next * inBlock + index
                 guard group < groups else { break }

@@ -99,18 +99,18 @@ public struct ExtSuperblock: Sendable, Hashable {
 
     /// The size in bytes of the ext file system on a device.
     public static func sizeBytes(of path: String) throws(KernelError) -> UInt64 {
-        guard let found = ExtSuperblock(try GrowthLimit.head(of: path)) else {
+        guard let found = ExtSuperblock(try DeviceHead(of: path).source) else {
             throw KernelError("ext4", .invalidArgument, path)
         }
         return found.sizeBytes
     }
 
-    /// The super block on a device without what every run of e2fsck writes: its times, its state, its checksum; `nil` if
-    /// there is none.
+    /// The super block in a device's head without what every run of e2fsck writes: its times, its state, its
+    /// checksum; `nil` if it is not whole.
     ///
     /// Two that differ are of a file system that was changed between.
-    public static func substance(of path: String) throws(KernelError) -> [UInt8]? {
-        var block = try GrowthLimit.head(of: path).bytes(at: Self.offset, count: 1024)
+    public static func substance(of head: DeviceHead) -> [UInt8]? {
+        var block = head.source.bytes(at: Self.offset, count: 1024)
         guard block.count == 1024 else { return nil }
         // s_wtime, s_state, s_kbytes_written, s_wtime_hi, s_checksum.
         for place in [0x30..<0x34, 0x3A..<0x3C, 0x178..<0x180, 0x274..<0x275, 0x3FC..<0x400] {

@@ -102,22 +102,13 @@ public struct GrowthLimit: Sendable, Hashable {
         return product.overflow ? .max : product.partialValue
     }
 
-    /// The beginning of a device with the super blocks, in one read.
-    static func head(of path: String) throws(KernelError) -> MemorySource {
-        let descriptor = try ContentProbe.openUncached(path)
-        let size = try descriptor.endOffset()
-        let buffer = AlignedBuffer(count: 64 << 10)
-        let count = try descriptor.readBlocks(into: buffer, count: Int(min(size, 64 << 10)), at: 0)
-        return MemorySource(sizeBytes: size, parts: [(0, buffer.copy(0..<count))])
-    }
-
     /// Whether the size of the file system on a device can be believed: a checksum is over its super block, or the second
     /// super block says the same.
     ///
     /// Without a checksum a damaged super block can say any size. The second one is that of the second group; a device
     /// that ends before it has none.
     public static func isSizeProven(on path: String) throws(KernelError) -> Bool {
-        let head = try head(of: path)
+        let head = try DeviceHead(of: path).source
         let (offset, isSame): (UInt64, ([UInt8]) -> Bool)
         if let found = XFSSuperblock(head) {
             guard !found.hasChecksum else { return true }
@@ -145,6 +136,6 @@ public struct GrowthLimit: Sendable, Hashable {
 
     /// That of the file system on a device.
     public static func limit(of path: String) throws(KernelError) -> GrowthLimit? {
-        GrowthLimit(try Self.head(of: path))
+        GrowthLimit(try DeviceHead(of: path).source)
     }
 }
