@@ -26,8 +26,11 @@ public struct ImageLayout: Sendable, Hashable {
     ]
 
     static func featureNames(_ list: String) -> [String] {
-        list.parts(at: ",").map { name in
-            String(name.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+        let space = UInt8(ascii: " ")
+        return list.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).map { name in
+            var name = name.drop { $0 == space }
+            while name.last == space { name.removeLast() }
+            return String(decoding: name, as: UTF8.self)
         }
     }
 
