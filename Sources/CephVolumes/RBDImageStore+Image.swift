@@ -90,15 +90,23 @@ extension RBDImageStore {
         }
     }
 
-    /// Whether an image of a name can be made object by object: one round trip, two in a RADOS namespace.
+    /// Whether the pool's directory has nothing under a name, and an image can be made there object by object: two reads
+    /// at once, and one more in a RADOS namespace.
     ///
-    /// What cannot be read is asked again, and told, by `createImage`.
-    public func vacancy(of id: VolumeID, credentials: Credentials) async -> ImageVacancy? {
-        guard let place = try? await access.place(of: id, as: credentials), place.allows(objectCalls) else {
-            return nil
+    /// The name itself is not read: the first write of `createPlainImage` takes it only if it is free.
+    public func isVacant(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) -> Bool {
+        let place = try await access.place(of: id, as: credentials)
+        guard place.allows(objectCalls) else { return false }
+        let isVacant = try await place.trying("look up image") { () async throws(RBDError) in
+            async let isUnlisted = caught { () async throws(RBDError) in
+                try await place.context.directoryLacks(id.image)
+            }
+            let isPlain = try await place.context.takesPlainImages()
+            return try await isUnlisted.get() && isPlain
         }
-        let isPlain = try? await place.context.takesPlainImages(named: id.image)
-        return isPlain.map { ImageVacancy(isPlain: $0) }
+        // Another process deleted it: the id must not lead what follows to the old image in the trash.
+        if isVacant { ids.forget(id) }
+        return isVacant
     }
 
     /// Makes an image object by object, or with `rbd_create4` where it is not a plain one.
@@ -107,7 +115,7 @@ extension RBDImageStore {
         sizeBytes: UInt64,
         layout: ImageLayout,
         metadata: [String: String],
-        in vacancy: ImageVacancy?,
+        isVacant: Bool,
         credentials: Credentials
     ) async throws(VolumeError) {
         let place = try await access.place(of: id, as: credentials)
@@ -120,13 +128,17 @@ extension RBDImageStore {
                 sizeBytes: sizeBytes,
                 options: options,
                 metadata: place.placed(metadata),
-                isPlainPlace: vacancy?.isPlain,
+                isPlainPlace: isVacant ? true : nil,
                 named: { enter(VolumeStep.writingHeader, id.imageSpec) }
             )
         }
         if let imageID {
             access.note(place)
             return ids.remember(imageID, of: id)
+        }
+        // A mark would say of an image that has the name already, and is not listed yet, that it is being made.
+        if isVacant, try await place.imageID() != nil {
+            throw VolumeError(.alreadyExists, "image '\(id.imageSpec)' exists")
         }
         try await place.begin(.making)
         do throws(VolumeError) {

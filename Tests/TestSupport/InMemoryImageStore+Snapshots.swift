@@ -134,7 +134,7 @@ extension InMemoryImageStore {
             sizeBytes: sizeBytes,
             layout: layout,
             metadata: metadata,
-            in: nil,
+            isVacant: false,
             credentials: credentials
         )
         state.withLock { state in

@@ -82,8 +82,8 @@ public final class InMemoryImageStore: ImageStore {
         return ImageExtent(sizeBytes: record.sizeBytes, dataPool: record.dataPool)
     }
 
-    /// Nothing has to be known before an image is made.
-    public func vacancy(of id: VolumeID, credentials: Credentials) async -> ImageVacancy? { nil }
+    /// There is no shorter way.
+    public func isVacant(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) -> Bool { false }
 
     /// Makes an image.
     public func createImage(
@@ -91,7 +91,7 @@ public final class InMemoryImageStore: ImageStore {
         sizeBytes: UInt64,
         layout: ImageLayout,
         metadata: [String: String],
-        in vacancy: ImageVacancy?,
+        isVacant: Bool,
         credentials: Credentials
     ) async throws(VolumeError) {
         let isNew = state.withLock { state in

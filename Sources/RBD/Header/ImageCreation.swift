@@ -26,7 +26,7 @@ extension IOContext {
     ///   - sizeBytes: Its size in bytes.
     ///   - options: Its layout; options that are not given come from the cluster's `rbd_default_…`.
     ///   - metadata: Its metadata.
-    ///   - isPlainPlace: What `takesPlainImages` has just said of the pool and the name; `nil` to ask it.
+    ///   - isPlainPlace: What `takesPlainImages(named:)` would say of the pool and the name; `nil` to ask it.
     ///   - named: Called when the name is taken.
     /// - Returns: The image's id; `nil` if nothing was done and librbd must create the image.
     /// - Throws: `RBDError` with `.fileExists` if there is an image of that name, complete or not; with
@@ -116,7 +116,9 @@ extension IOContext {
         }
     }
 
-    private func takesPlainImages() async throws(RBDError) -> Bool {
+    /// Whether the pool is initialised for RBD and has no settings of its own for new images: one round trip, two with a
+    /// namespace.
+    public func takesPlainImages() async throws(RBDError) -> Bool {
         do throws(RADOSError) {
             guard try await isPrepared() else { return false }
             guard !namespace.isEmpty else { return true }

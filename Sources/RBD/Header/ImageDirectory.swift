@@ -42,6 +42,26 @@ extension IOContext {
         return decoder.string()
     }
 
+    /// Whether the pool's directory lists no image of a name, and none of format 1 at all: one round trip.
+    ///
+    /// It lists images of format 1 in its data, which is empty in a pool that never had one. What another client is writing
+    /// there may be missed: it is for a caller whose own write fails then. A user that may make class calls there and not
+    /// read is told `false`.
+    public func directoryLacks(_ name: String) async throws(RBDError) -> Bool {
+        do throws(RADOSError) {
+            let found = try await momentaryEntry(Self.nameKey + name, of: ImageObject.directory)
+            return found.map { $0.sizeBytes == 0 && $0.value == nil } ?? true
+        } catch {
+            guard error.code == .notPermitted else { throw RBDError(error) }
+            return false
+        }
+    }
+
+    /// What the directory's omap key of a name begins with.
+    ///
+    /// See: cls_rbd.cc, `dir_key_for_name`.
+    private static var nameKey: String { "name_" }
+
     /// The name that the pool's directory has for an id.
     ///
     /// Implements the class call `rbd.dir_get_name`.

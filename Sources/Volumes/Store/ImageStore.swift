@@ -17,18 +17,18 @@ public protocol ImageStore: SnapshotStore {
     /// An image's size and the pool of its data, or `nil` if there is no image or it is incomplete; cheaper than `image`.
     func extent(of id: VolumeID, credentials: Credentials) async throws(VolumeError) -> ImageExtent?
 
-    /// What `createImage` has to know of the place where an image is to be, or `nil` if that could not be read; it can be
-    /// read at once with `image`.
-    func vacancy(of id: VolumeID, credentials: Credentials) async -> ImageVacancy?
+    /// Whether nothing is listed under a name, and `createImage` makes an image there in the store's short way, whose first
+    /// write takes the name only if it is free; a look that is cheaper than `image`.
+    func isVacant(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) -> Bool
 
     /// Creates an image with its metadata; throws `.alreadyExists` if there is one, or a part of one that `image` does
-    /// not find. It reads the vacancy itself unless it is given what was read just now.
+    /// not find. It looks at the place itself unless `isVacant` has just said that it is vacant.
     func createImage(
         _ id: VolumeID,
         sizeBytes: UInt64,
         layout: ImageLayout,
         metadata: [String: String],
-        in vacancy: ImageVacancy?,
+        isVacant: Bool,
         credentials: Credentials
     ) async throws(VolumeError)
 
