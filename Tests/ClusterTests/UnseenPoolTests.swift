@@ -126,13 +126,15 @@ struct UnseenPoolTests {
             )
             let address = String(owner.output)
             var silenced = false
-            for number in 0..<8 where !silenced {
+            for number in 0..<24 where !silenced {
                 try await faulty.cluster.execute("rbd", "create", "--size", "16M", "rbd/a\(number)")
                 let other = try #require(try await census.pool.imageID(named: "a\(number)"))
                 silenced = try await faulty.silence(
                     ImageObject.header(ofID: other),
                     in: "rbd",
-                    butNot: [header, ImageObject.directory]
+                    butNot: [
+                        header, ImageObject.id(ofName: image), ImageObject.directory, ImageObject.poolInfo, ImageObject.trash,
+                    ]
                 )
             }
             #expect(silenced)
