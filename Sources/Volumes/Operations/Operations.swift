@@ -78,9 +78,7 @@ public final class Operations: Sendable {
         while true {
             let (entry, isOurs) = startOrFind(title, on: key, fingerprint: fingerprint, obstacle, body)
             let reason = Eventual<String?>()
-            let question = Task { await Self.ask(entry, before: deadline, reason) }
-            defer { question.cancel() }
-            let outcome = await entry.outcome.value(until: deadline)
+            let outcome = await Self.outcome(of: entry, until: deadline, reason)
             if isOurs || entry.fingerprint.isExactly(fingerprint) {
                 guard let outcome else {
                     let waited = ContinuousClock.now - waitingSince
@@ -187,17 +185,19 @@ public final class Operations: Sendable {
     /// How long a caller waits for it after his deadline.
     private static let grace = Duration.milliseconds(500)
 
-    /// Asks what an operation may be waiting for, early enough for the answer to be there at the deadline.
-    private static func ask(
-        _ entry: Entry,
-        before deadline: ContinuousClock.Instant,
+    /// Waits for an operation, and asks what it may be waiting for, early enough for the answer to be there at the deadline.
+    private static func outcome(
+        of entry: Entry,
+        until deadline: ContinuousClock.Instant,
         _ reason: Eventual<String?>
-    ) async {
+    ) async -> Eventual<any Sendable>.Outcome? {
         let now = ContinuousClock.now
         let begin = deadline - min(patience, max(.zero, deadline - now) * 4 / 5)
-        // Cancelled where the operation ended before.
-        guard (try? await Task.sleep(until: begin, clock: .continuous)) != nil else { return }
-        reason.resolve(.success(await entry.obstacle()))
+        // One timer in the usual case: it ends long before.
+        if let outcome = await entry.outcome.value(until: begin) { return outcome }
+        guard !Task.isCancelled else { return nil }
+        Task { reason.resolve(.success(await entry.obstacle())) }
+        return await entry.outcome.value(until: deadline)
     }
 
     /// What an operation may be waiting for, for the end of a sentence.
