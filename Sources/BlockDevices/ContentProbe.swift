@@ -27,30 +27,41 @@ public enum ContentProbe {
         let size = try descriptor.endOffset()
         let head = 0..<min(size, edgeBytes)
         let tail = max(head.upperBound, size - min(size, edgeBytes))..<size
-        guard let offset = try firstNonZero(of: descriptor, in: [head, tail]) else { return .blank }
+        guard let first = try firstNonZero(of: descriptor, in: [head, tail]) else { return .blank }
         // The middle is not read: nothing that can be only there matters to a new file system.
-        let ends = MemorySource(
-            sizeBytes: size,
-            parts: [(0, try bytes(of: descriptor, head)), (tail.lowerBound, try bytes(of: descriptor, tail))]
-        )
+        let ends = MemorySource(sizeBytes: size, parts: [(first.place, first.bytes)])
+        let unread = first.place + UInt64(first.bytes.count)
+        for end in [head, tail] where end.upperBound > unread {
+            let rest = max(end.lowerBound, unread)..<end.upperBound
+            ends.put(try bytes(of: descriptor, rest), at: rest.lowerBound)
+        }
         let sound = SoundFileSystem(ends, amongst: fileSystems)
         let found = FormatCatalog.signatures(on: ends).first { sound?.mayHold($0.mark) != true }
-        guard let found else { return .unknown(offset: offset) }
+        guard let found else { return .unknown(offset: first.offset) }
         return .known(format: found.format)
+    }
+
+    /// The first byte that is not zero, and the window that it is in; all before it are zeros.
+    private struct FirstNonZero {
+        let offset: UInt64
+        let place: UInt64
+        let bytes: [UInt8]
     }
 
     /// In a small buffer: most devices are blank, and allocating memory takes longer than scanning it.
     private static func firstNonZero(
         of descriptor: borrowing OwnedDescriptor,
         in ranges: [Range<UInt64>]
-    ) throws(KernelError) -> UInt64? {
+    ) throws(KernelError) -> FirstNonZero? {
         let window = AlignedBuffer(count: windowBytes)
         for range in ranges {
             var place = range.lowerBound
             while place < range.upperBound {
                 let wanted = Int(min(range.upperBound - place, UInt64(windowBytes)))
                 let count = try descriptor.readBlocks(into: window, count: wanted, at: place)
-                if let first = window.firstNonZero(count: count) { return place + UInt64(first) }
+                if let first = window.firstNonZero(count: count) {
+                    return FirstNonZero(offset: place + UInt64(first), place: place, bytes: window.copy(0..<count))
+                }
                 guard count > 0 else { break }
                 place += UInt64(count)
             }
