@@ -90,8 +90,8 @@ extension RBDImageStore {
         }
     }
 
-    /// Whether the pool's directory has nothing under a name, and an image can be made there object by object: two reads
-    /// at once, and one more in a RADOS namespace.
+    /// Whether the pool's directory has nothing under a name, and an image can be made there object by object: one read; if
+    /// the pool was not looked at within a second, two at once, and one more in a RADOS namespace.
     ///
     /// The name itself is not read: the first write of `createPlainImage` takes it only if it is free.
     public func isVacant(_ id: VolumeID, credentials: Credentials) async throws(VolumeError) -> Bool {
@@ -101,12 +101,20 @@ extension RBDImageStore {
             async let isUnlisted = caught { () async throws(RBDError) in
                 try await place.context.directoryLacks(id.image)
             }
-            let isPlain = try await place.context.takesPlainImages()
+            let isPlain = try await isPlain(place)
             return try await isUnlisted.get() && isPlain
         }
         // Another process deleted it: the id must not lead what follows to the old image in the trash.
         if isVacant { ids.forget(id) }
         return isVacant
+    }
+
+    private func isPlain(_ place: Place) async throws(RBDError) -> Bool {
+        guard !plainPools.contains(place) else { return true }
+        let begin = ContinuousClock.now
+        guard try await place.context.takesPlainImages() else { return false }
+        plainPools.note(place, at: begin)
+        return true
     }
 
     /// Makes an image object by object, or with `rbd_create4` where it is not a plain one.

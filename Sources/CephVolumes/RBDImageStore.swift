@@ -17,6 +17,7 @@ public final class RBDImageStore: ImageStore {
     /// How clusters, pools and images are.
     public let health: StoreHealth
     let ids: ImageIDs
+    let plainPools = PlainPools()
     let halfMade: HalfMadeImages
     let objectCalls: ObjectCalls
 
