@@ -51,10 +51,41 @@ def turn(lab, build, count, threads):
             "delete_per_s": gone.per_second}
 
 
+def call_by_call(lab, new, old, count):
+    """One call at a time, by turns of single calls: what the machine does meanwhile meets both builds."""
+    run, handles, ratios = lab.fresh(), {}, {"create_ms": [], "delete_ms": []}
+    for what in ratios:
+        for number in range(count):
+            took = {}
+            for build in (new, old) if number % 2 else (old, new):
+                if what == "create_ms":
+                    made, took[build.name] = build.call("Controller/CreateVolume", {
+                        "name": f"{build.name}-{run}-{number}", "capacityRange": {"requiredBytes": str(64 << 20)},
+                        "volumeCapabilities": [CAPABILITY], "secrets": build.secrets(),
+                        "parameters": {"clusterID": lab.cluster_id, "pool": "replicapool"}})
+                    handles[build.name, number] = made["volume"]["volumeId"]
+                else:
+                    _, took[build.name] = build.call("Controller/DeleteVolume", {
+                        "volumeId": handles[build.name, number], "secrets": build.secrets()})
+            ratios[what].append(took[new.name] / took[old.name])
+    lab.wait_trash_empty(CREATED)
+    return {what: spread(found) for what, found in ratios.items()}
+
+
+def spread(ratios):
+    """The median, and between what the middle half lies."""
+    quarters = statistics.quantiles(ratios, n=4)
+    return {"median": round(quarters[1], 3), "least": round(quarters[0], 3), "most": round(quarters[2], 3)}
+
+
 def pairs(lab, new, old, options):
     """By concurrency: the ratio of new to old in each pair; who is first alternates."""
     result = {}
     for concurrency in (int(c) for c in options.concurrency.split(",")):
+        if concurrency == 1:
+            say(f"{options.rounds * options.volumes} pairs of single calls")
+            result["1"] = call_by_call(lab, new, old, options.rounds * options.volumes)
+            continue
         say(f"{options.rounds} pairs at concurrency {concurrency}")
         found = []
         for number in range(options.rounds):
@@ -62,9 +93,7 @@ def pairs(lab, new, old, options):
             seen = {build.name: turn(lab, build, options.volumes, concurrency) for build in order}
             found.append({what: seen[new.name][what] / seen[old.name][what] for what in seen[new.name]})
         result[str(concurrency)] = {
-            what: {"median": round(statistics.median(pair[what] for pair in found), 3),
-                   "least": round(min(pair[what] for pair in found), 3),
-                   "most": round(max(pair[what] for pair in found), 3)} for what in found[0]}
+            what: spread([pair[what] for pair in found]) for what in found[0]}
     return result
 
 
@@ -120,14 +149,17 @@ def main():
 
 
 def show(result, options):
-    print(f"{options.nacre} against {options.beside}: {result['pairs']} pairs of {result['volumes']} volumes, load "
-          f"{result['load_at_start']:.1f} → {result['load_at_end']:.1f}; median (least to most) of the pairs' ratios")
+    print(f"{options.nacre} against {options.beside}: {result['pairs']} pairs of {result['volumes']} volumes, at 1 as many pairs "
+          f"of single calls, load {result['load_at_start']:.1f} → {result['load_at_end']:.1f}; median (middle half) of the "
+          "pairs' ratios")
     rows = []
     for c, at in result["ratios"].items():
         for verb in ("create", "delete"):
-            ms, rate = at[f"{verb}_ms"], at[f"{verb}_per_s"]
-            print(f"  {verb} at {c:>2}: p50 {ms['median']:.2f}× ({ms['least']:.2f} to {ms['most']:.2f}), "
-                  f"per second {rate['median']:.2f}× ({rate['least']:.2f} to {rate['most']:.2f})")
+            words = []
+            for kind, key in (("p50", f"{verb}_ms"), ("per second", f"{verb}_per_s")):
+                if ratio := at.get(key):
+                    words.append(f"{kind} {ratio['median']:.2f}× ({ratio['least']:.2f} to {ratio['most']:.2f})")
+            print(f"  {verb} at {c:>2}: {', '.join(words)}")
         if c == "1":
             rows.append(("create p50 at 1", at["create_ms"]["median"], f"≤ {WORST_CREATE}×",
                          at["create_ms"]["median"] <= WORST_CREATE))
