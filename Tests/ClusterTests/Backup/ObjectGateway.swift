@@ -31,7 +31,7 @@ struct ObjectGateway: Sendable {
     init(_ faulty: FaultyCluster, bucket: String) async throws {
         self.faulty = faulty
         let directory = faulty.cluster.directory
-        let port = UInt16.random(in: 20000...30000)
+        let port = try FreePort.next()
         endpoint = "http://127.0.0.1:\(port)"
         process = try ChildProcess(
             Self.program,
@@ -56,7 +56,7 @@ struct ObjectGateway: Sendable {
             "--secret-key",
             Self.secretKey
         )
-        let end = ContinuousClock.now + .seconds(60)
+        let end = ContinuousClock.now + .seconds(180)
         while try await s3("PUT", "/\(bucket)") != 200 {
             guard .now < end, process.isRunning else {
                 let log = try? String(contentsOfFile: "\(directory)/radosgw.out", encoding: .utf8)
