@@ -96,7 +96,7 @@ public final class ChildProcess: Sendable {
     }
 
     /// Waits until it has ended, and reaps it; may be called repeatedly.
-    public func end(within limit: Duration = .seconds(60)) async throws -> End {
+    public func end(within limit: Duration = .seconds(180)) async throws -> End {
         let last = ContinuousClock.now + limit
         while ContinuousClock.now < last {
             if let end = collect() { return end }

@@ -34,7 +34,7 @@ public struct NacreCommand: Sendable {
     ///   - isNobody: Whether it runs as the user `nobody`, who has no rights.
     ///   - typing: The input on a terminal; without it, there is no terminal.
     /// - Returns: Its exit status and output.
-    /// - Throws: If it cannot be started, or does not end within two minutes.
+    /// - Throws: If it cannot be started, or does not end within four minutes.
     public func callAsFunction(
         _ words: [String],
         isNobody: Bool = false,
@@ -57,7 +57,7 @@ public struct NacreCommand: Sendable {
             environment: environment,
             log: "/dev/null"
         )
-        let end = try await process.end(within: .seconds(120))
+        let end = try await process.end(within: .seconds(240))
         guard case .exited(let status) = end else { return Outcome(status: -1, output: "", notes: "\(end)") }
         return Outcome(
             status: status,

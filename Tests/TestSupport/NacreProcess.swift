@@ -50,7 +50,7 @@ public final class NacreProcess: Sendable {
     ///   - environment: Variables in addition to this process's.
     ///   - hasUser: Whether it gets its own Ceph user.
     /// - Returns: The process.
-    /// - Throws: If it does not answer within a minute.
+    /// - Throws: If it does not answer within three minutes.
     public func start(
         _ arguments: [String] = [],
         environment: [String: String] = [:],
@@ -65,7 +65,7 @@ public final class NacreProcess: Sendable {
             environment: environment,
             log: logPath
         )
-        let end = ContinuousClock.now + .seconds(60)
+        let end = ContinuousClock.now + .seconds(180)
         while ContinuousClock.now < end, process.isRunning {
             if (try? await get("/metrics"))?.status == 200 { return process }
             try await Task.sleep(for: .milliseconds(20))
@@ -98,7 +98,7 @@ public final class NacreProcess: Sendable {
                 path: "/csi.v1.\(method)",
                 headers: [("Content-Type", "application/json"), ("Connect-Timeout-Ms", "\(milliseconds)")],
                 body: Array(body.utf8),
-                timeout: timeout + .seconds(20)
+                timeout: timeout + .seconds(60)
             )
         )
         return (answer.status, String(decoding: answer.body, as: UTF8.self))
