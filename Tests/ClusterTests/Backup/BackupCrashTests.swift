@@ -52,15 +52,17 @@ struct BackupCrashTests {
     @Test("What a killed backup had stored is not read again, and another content is not mixed in")
     func resumed() async throws {
         try await FaultyCluster.with { faulty in
-            let lab = try await BackupLab(faulty.cluster, size: "128MiB")
             var random = SeededRandom(seed: 5)
-            try await lab.write(stride(from: 0, to: 96 << 20, by: 4 << 20).map { $0..<$0 + (4 << 20) }, &random)
-            let sum = try await lab.sum(lab.image)
-            let before = try await lab.servedBytes(osds: 1)
-            let wasKilled = try await lab.killed("create \(lab.handle)", after: .seconds(60)) {
-                lab.chunks > 8
+            var begun: (lab: BackupLab, sum: String, before: UInt64)?
+            // On a busy machine a backup may have ended when its kill comes: then it is the next one's turn.
+            for _ in 0..<5 where begun == nil {
+                let lab = try await BackupLab(faulty.cluster, size: "128MiB")
+                try await lab.write(stride(from: 0, to: 96 << 20, by: 4 << 20).map { $0..<$0 + (4 << 20) }, &random)
+                let (sum, before) = (try await lab.sum(lab.image), try await lab.servedBytes(osds: 1))
+                let wasKilled = try await lab.killed("create \(lab.handle)", after: .seconds(120)) { lab.chunks > 8 }
+                if wasKilled { begun = (lab, sum, before) }
             }
-            #expect(wasKilled)
+            let (lab, sum, before) = try #require(begun, "no backup was killed")
             let stored = lab.chunks
             // The snapshot has what was there when it was begun.
             try await lab.write([0..<4096], &random)
@@ -104,7 +106,7 @@ struct BackupCrashTests {
             let report = try await large.create()
             let time = ContinuousClock.now - start
             #expect(report.readBytes <= 16 * 4 << 20 && report.dataBytes <= 16 << 20, "\(report)")
-            #expect(time < .seconds(20), "\(time)")
+            #expect(time < .seconds(60), "\(time)")
             let image = try await large.restore(report.id, as: "\(large.name)-r")
             let differs = try await faulty.cluster.execute(
                 "sh",
@@ -124,27 +126,26 @@ struct BackupCrashTests {
         let lab = try await BackupLab(try #require(MicroCluster.current), size: "96MiB")
         var random = SeededRandom(seed: 7)
         try await lab.write([0..<(1 << 20)], &random)
-        let first = try await lab.create()
-        try await lab.write([0..<(96 << 20)], &random)
-        let sum = try await lab.sum(lab.image)
-        let process = try ChildProcess(
-            NacreProcess.program,
-            lab.words("create \(lab.handle)"),
-            environment: lab.nacre.environment,
-            log: "\(lab.directory)/stopped.log"
-        )
-        let end = ContinuousClock.now + .seconds(60)
-        while .now < end, !lab.files("/partial/").contains(where: { $0.hasSuffix("/plan") }) {
-            try await Task.sleep(for: .milliseconds(2))
+        var first = try await lab.create()
+        var (sum, listed) = ("", "")
+        var stopped: ChildProcess?
+        // On a busy machine a backup may be through when it is to be stopped: then it is the next one's turn.
+        for _ in 0..<5 where stopped == nil {
+            try await lab.write([0..<(96 << 20)], &random)
+            sum = try await lab.sum(lab.image)
+            listed = try await lab.backup("list --quiet").output
+            stopped = try await lab.stoppedBehindPlan()
+            if stopped == nil { first = try await lab.create() }
         }
-        process.send(SIGSTOP)
+        let process = try #require(stopped, "no backup was stopped")
         for line in ["create \(lab.handle)", "prune \(lab.handle) --keep-last 1", "delete \(first.id) --yes"] {
             let refused = try await lab.backup(line)
             #expect(refused.status == 75, "\(refused)")
             #expect(refused.notes.contains("another nacre works on the backups of this volume"), "\(refused)")
             #expect(refused.notes.contains("process \(process.pid)"), "\(refused)")
         }
-        #expect(try await lab.backup("list --quiet").output == "\(first.id)\n")
+        #expect(listed.contains(first.id))
+        #expect(try await lab.backup("list --quiet").output == listed)
         process.send(SIGKILL)
         _ = try await process.end()
         // What goes on from it keeps it.
@@ -159,5 +160,25 @@ struct BackupCrashTests {
         // Nothing is restored over data.
         let over = try await lab.backup("restore \(last.id) --name \(lab.name)-r --pool \(BackupLab.poolName)")
         #expect(over.status == 73 && over.notes.contains("holds data already"), "\(over)")
+    }
+}
+
+extension BackupLab {
+    /// A backup that has its plan and is stopped; nothing when it had come to its end before.
+    fileprivate func stoppedBehindPlan() async throws -> ChildProcess? {
+        let process = try ChildProcess(
+            NacreProcess.program,
+            words("create \(handle)"),
+            environment: nacre.environment,
+            log: "\(directory)/stopped.log"
+        )
+        let hasPlan = { files("/partial/").contains { $0.hasSuffix("/plan") } }
+        let end = ContinuousClock.now + .seconds(120)
+        while .now < end, process.isRunning, !hasPlan() { try await Task.sleep(for: .milliseconds(2)) }
+        process.send(SIGSTOP)
+        if process.isRunning, hasPlan() { return process }
+        process.send(SIGCONT)
+        #expect(try await process.end() == .exited(0))
+        return nil
     }
 }

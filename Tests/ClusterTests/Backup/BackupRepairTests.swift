@@ -47,12 +47,17 @@ struct BackupRepairTests {
 
     @Test("A backup that goes on trusts no chunk by its name")
     func resumed() async throws {
-        let lab = try await BackupLab(try #require(MicroCluster.current), size: "96MiB")
         var random = SeededRandom(seed: 22)
-        try await lab.write([0..<(80 << 20)], &random)
+        var begun: BackupLab?
+        // On a busy machine a backup may have ended when its kill comes: then it is the next one's turn.
+        for _ in 0..<5 where begun == nil {
+            let lab = try await BackupLab(try #require(MicroCluster.current), size: "96MiB")
+            try await lab.write([0..<(80 << 20)], &random)
+            let wasKilled = try await lab.killed("create \(lab.handle)", after: .seconds(120)) { lab.chunks > 4 }
+            if wasKilled { begun = lab } else { try await lab.remove(lab.name) }
+        }
+        let lab = try #require(begun, "no backup was killed")
         let sum = try await lab.sum(lab.image)
-        let wasKilled = try await lab.killed("create \(lab.handle)", after: .seconds(60)) { lab.chunks > 4 }
-        try #require(wasKilled)
         try damageChunks(lab)
         let report = try await lab.create()
         #expect(try await lab.backup("verify").status == 0)
@@ -82,7 +87,7 @@ struct BackupRepairTests {
             environment: lab.nacre.environment,
             log: log
         )
-        #expect(try await process.end(within: .seconds(100)) == .exited(1))
+        #expect(try await process.end() == .exited(1))
         let text = try String(contentsOfFile: log, encoding: .utf8)
         for index in 0..<6 {
             let key = chunks[index].dropFirst(lab.place.count + 1)
