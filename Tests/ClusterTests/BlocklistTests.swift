@@ -32,7 +32,20 @@ struct BlocklistTests {
         let addresses = sessions.filter { $0.entity_name == user }
             .map { "\($0.socket_addr.addr)/\($0.socket_addr.nonce)" }
         for address in addresses { try await faulty.ceph("osd", "blocklist", "add", address, "3600") }
+        try await waitUntilTold(faulty)
         return addresses
+    }
+
+    /// Waits until the OSD has the monitor's map: before that it refuses nobody.
+    private func waitUntilTold(_ faulty: FaultyCluster) async throws {
+        struct Map: Decodable { var epoch: Int }
+        struct Status: Decodable { var newest_map: Int }
+        let map = try await faulty.ceph("osd", "dump", "--format", "json")
+        let epoch = try JSONDecoder().decode(Map.self, from: Data(map.utf8)).epoch
+        try await eventually("the OSD has the map") {
+            let status = try await faulty.ceph("tell", "osd.0", "status")
+            return try JSONDecoder().decode(Status.self, from: Data(status.utf8)).newest_map >= epoch
+        }
     }
 
     private func withService(_ body: (FaultyCluster, NacreProcess) async throws -> Void) async throws {
@@ -88,6 +101,7 @@ struct BlocklistTests {
         try await withService { faulty, nacre in
             let create = try nacre.createBody("pvc-\(UUID().uuidString.lowercased())", pool: "rbd")
             try await faulty.ceph("osd", "blocklist", "add", "127.0.0.1:0/0", "3600")
+            try await waitUntilTold(faulty)
             let answer = try await nacre.ask("Controller/CreateVolume", create, timeout: .seconds(20))
             #expect(answer.code == "unavailable", "\(answer)")
             #expect(answer.message.contains("blocklisted") && answer.message.contains("127.0.0.1"), "\(answer)")
