@@ -95,6 +95,7 @@ struct ImageGroupTests {
             try pool.createGroup(group)
             for image in images { try pool.addImage(image, in: pool, toGroup: group) }
         }
+        for image in images { try await bench.write(["0:0:4096"], to: image) }
         // Counts in the first image, then in the second, and so on; each write is answered before the next.
         let writer = """
             import os, rados, rbd, sys, time
@@ -102,7 +103,7 @@ struct ImageGroupTests {
             cluster.connect()
             with cluster.open_ioctx(sys.argv[1]) as pool, \\
                     rbd.Image(pool, sys.argv[2]) as log, rbd.Image(pool, sys.argv[3]) as data:
-                end, number = time.time() + 8, 0
+                end, number = time.time() + 12, 0
                 while time.time() < end:
                     number += 1
                     log.write(b"%012d" % number, 0)
