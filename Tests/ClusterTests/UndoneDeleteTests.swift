@@ -76,7 +76,7 @@ struct UndoneDeleteTests {
     func lastMoment() async throws {
         try await FaultyCluster.with { faulty in
             let cluster = faulty.cluster
-            let lab = cluster.lab(retention: .seconds(10))
+            let lab = cluster.lab()
             let (bench, census) = (try bench(lab, cluster), try PoolCensus(cluster, pool: "rbd"))
             let isDone = Mutex(false)
             // What a service does all the time.
@@ -88,8 +88,12 @@ struct UndoneDeleteTests {
                 }
             }
             var returned = 0
-            for offset in [-4, -0.1, -0.02, 0, 0.02, 0.1, 0.4] {
-                let volume = try await bench.create(bench.request(UUID().uuidString.lowercased()))
+            // A busy machine takes seconds to look for a deleted volume; the first one is had back in any case.
+            for offset in [-20, -0.1, -0.02, 0, 0.02, 0.1, 0.4] {
+                let retention = ["trashRetention": offset < -1 ? "40s" : "15s"]
+                let volume = try await bench.create(
+                    bench.request(UUID().uuidString.lowercased(), adding: retention)
+                )
                 let (image, spec) = (volume.id.image, volume.id.imageSpec)
                 let sum = "rbd export --no-progress \(spec) - | sha256sum"
                 try await cluster.execute("sh", "-ec", "rbd bench --io-type write --io-size 4K --io-total 64K \(spec)")
@@ -117,7 +121,7 @@ struct UndoneDeleteTests {
                 } catch let error as VolumeError {
                     #expect([.failedPrecondition, .notFound].contains(error.code), "\(offset): \(error.message)")
                     #expect(error.message.contains(spec), "\(offset): \(error.message)")
-                    try await eventually("\(offset): it is gone", within: .seconds(60)) {
+                    try await eventually("\(offset): it is gone") {
                         try await !census.rawTrash().contains { $0.id == id }
                     }
                     #expect(try await census.hasNoTrace(of: image), "\(offset): \(error.message)")
@@ -149,11 +153,11 @@ struct UndoneDeleteTests {
             try await faulty.freeze("osd.0")
             let start = ContinuousClock.now
             let error = await #expect(throws: VolumeError.self) {
-                try await lab.store.holders.fence(client, deadline: .now + .seconds(8))
+                try await lab.store.holders.fence(client, deadline: .now + .seconds(20))
             }
             #expect(error?.code == .deadlineExceeded, "\(error?.message ?? "")")
             #expect(error?.message.contains("fence '\(address)'") == true, "\(error?.message ?? "")")
-            #expect(ContinuousClock.now - start < .seconds(20))
+            #expect(ContinuousClock.now - start < .seconds(50))
             // The order: refused first, so that whoever takes the lock next is the only writer.
             #expect(try await faulty.ceph("osd", "blocklist", "ls").contains(address))
             try await faulty.thaw("osd.0")
