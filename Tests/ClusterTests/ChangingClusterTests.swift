@@ -44,7 +44,7 @@ struct ChangingClusterTests {
             // An open pool is reused for a second, and the OSD may not have the new map yet.
             try await eventually("the pool that is gone is named") {
                 let after = try await create(nacre, pool: "late")
-                #expect(after.time < .seconds(20), "\(after)")
+                #expect(after.time < .seconds(30), "\(after)")
                 return after.code == "invalid_argument" && after.message.contains("pool 'late'")
             }
             let handle = "\(try faulty.cluster.clusterID)/late//\(image)"
@@ -61,14 +61,14 @@ struct ChangingClusterTests {
     func quota() async throws {
         try await withService { faulty, nacre in
             try await faulty.ceph("osd", "pool", "set-quota", "rbd", "max_objects", "1")
-            try await eventually("the pool is full", within: .seconds(60)) {
+            try await eventually("the pool is full") {
                 try await faulty.ceph("osd", "pool", "ls", "detail").contains("full_quota")
             }
             var uuids = [uuid]
             // The OSD gets the new map later than the monitor reports it, and accepts creates until then.
             try await eventually("it is said to be full") {
                 let answer = try await create(nacre, uuid: uuids.last)
-                #expect(answer.time < .seconds(20), "\(answer)")
+                #expect(answer.time < .seconds(30), "\(answer)")
                 if answer.isOK {
                     uuids.append(UUID().uuidString.lowercased())
                     return false
@@ -77,7 +77,7 @@ struct ChangingClusterTests {
                 return true
             }
             try await faulty.ceph("osd", "pool", "set-quota", "rbd", "max_objects", "0")
-            try await eventually("the retry succeeds", within: .seconds(60)) {
+            try await eventually("the retry succeeds") {
                 try await create(nacre, uuid: uuids.last).isOK
             }
             let census = try PoolCensus(faulty.cluster, pool: "rbd")
@@ -98,7 +98,7 @@ struct ChangingClusterTests {
             let process = try await fresh.start(["--ceph-option", "client_mount_timeout=10"])
             let answer = try await create(fresh)
             #expect(answer.code == "unauthenticated" && answer.message.contains(user), "\(answer)")
-            #expect(answer.message.contains("Secret") && answer.time < .seconds(20), "\(answer)")
+            #expect(answer.message.contains("Secret") && answer.time < .seconds(30), "\(answer)")
             try await eventually("health says so") {
                 let ill = try await fresh.health()
                 return ill.status == 503 && ill.body.contains("refuse")

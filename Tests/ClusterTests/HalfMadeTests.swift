@@ -221,7 +221,7 @@ struct HalfMadeTests {
             try await bench.delete(volume.id.description)
             #expect(try await census.hasNoTrace(of: image))
             #expect(try await census.pool.listedID(of: image) == nil)
-            try await eventually("the trash is empty", within: .seconds(90)) {
+            try await eventually("the trash is empty", within: .seconds(240)) {
                 _ = try await lab.store.trash.adoptTrash(ofCluster: cluster.clusterID)
                 lab.purger.wake()
                 return try await census.rawTrash().isEmpty
@@ -327,7 +327,7 @@ struct HalfMadeTests {
             #expect(try await census.holds(ImageObject.header(ofID: id)), "\(subject.state)")
             return
         }
-        try await eventually("\(subject.state): the trash is empty", within: .seconds(90)) {
+        try await eventually("\(subject.state): the trash is empty", within: .seconds(240)) {
             _ = try await subject.lab.store.trash.adoptTrash(ofCluster: subject.clusterID)
             subject.lab.purger.wake()
             return try await !census.rawTrash().contains { $0.name == subject.image || $0.id == id }

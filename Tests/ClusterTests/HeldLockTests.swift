@@ -66,7 +66,7 @@ struct HeldLockTests {
             if try await scene.census.holds("rbd_trash") { try await scene.census.removeObject("rbd_trash") }
             #expect(try await !scene.census.holds("rbd_trash"))
             try await faulty.ceph("osd", "pool", "set-quota", "rbd", "max_objects", "1")
-            try await eventually("the pool is full", within: .seconds(60)) {
+            try await eventually("the pool is full") {
                 try await faulty.ceph("osd", "pool", "ls", "detail").contains("full_quota")
             }
             // The OSDs hear of it later than the monitor says so: until then a pool takes what makes it larger.

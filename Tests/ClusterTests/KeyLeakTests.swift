@@ -119,7 +119,7 @@ struct KeyLeakTests {
         var command = NacreCommand(nacre, cluster: cluster)
         let user = try cluster.provisioner.userID
         command.environment["NACRE_SECRET_DIR"] = try secret(nacre, userID: user, userKey: RecordedKey.aes256k[0])
-        let outcome = try await command(["volume", "list", "--direct", "--timeout", "20s"])
+        let outcome = try await command(["volume", "list", "--direct", "--timeout", "60s"])
         #expect(outcome.status == 77, "\(outcome)")
         // A librados that knows the type asks the monitors, and they know no such key.
         guard !outcome.notes.contains("its monitors refuse the user") else { return }

@@ -65,7 +65,7 @@ struct LateWritesTests {
             _ = try await maker.create(maker.request(uuid, adding: parameters))
         }
         let isStopped = Atomic(false)
-        let first = cluster.lab(options: ["rados_osd_op_timeout": "2"]) { found in
+        let first = cluster.lab(options: ["rados_osd_op_timeout": "4"]) { found in
             guard found.name == step.name, !isStopped.exchange(true, ordering: .relaxed) else { return }
             try? Self.stop(faulty, "osd.0", SIGSTOP)
         }
@@ -93,7 +93,7 @@ struct LateWritesTests {
         // As Kubernetes does, the last one comes again until it is done.
         let last = try bench(cluster.lab(), cluster)
         let deed = try #require(deeds.last)
-        try await eventually("\(deed) succeeds: \(what)", within: .seconds(120)) {
+        try await eventually("\(deed) succeeds: \(what)", within: .seconds(240)) {
             do {
                 try await Self.perform(deed, last, uuid, handle, parameters)
                 return true
@@ -108,7 +108,7 @@ struct LateWritesTests {
         }
         #expect(try await census.hasNoTrace(of: image), what)
         let sweeper = cluster.lab()
-        try await eventually("nothing is left: \(what)", within: .seconds(120)) {
+        try await eventually("nothing is left: \(what)", within: .seconds(240)) {
             _ = try await sweeper.store.trash.adoptTrash(ofCluster: cluster.clusterID)
             sweeper.purger.wake()
             let objects = try await cluster.execute(

@@ -79,7 +79,7 @@ struct LingeringWatchTests {
                 try Image.open(image, in: pool, access: .readWrite)
             }
             try await faulty.ceph("osd", "pool", "set-quota", "rbd", "max_objects", "1")
-            try await eventually("the pool is full", within: .seconds(60)) {
+            try await eventually("the pool is full") {
                 try await faulty.ceph("osd", "pool", "ls", "detail").contains("full_quota")
             }
             try await eventually("nothing can be written") {

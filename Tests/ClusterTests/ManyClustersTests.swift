@@ -6,7 +6,7 @@ import Testing
 /// One service for a cluster that is well and others that are not.
 @Suite("Many clusters", .enabled(if: MicroCluster.isThere, Comment(rawValue: MicroCluster.lack)))
 struct ManyClustersTests {
-    private static let quick = ["--ceph-option", "client_mount_timeout=2"]
+    private static let quick = ["--ceph-option", "client_mount_timeout=5"]
 
     /// The cluster's own entry, between others.
     private func configuration(_ cluster: MicroCluster, _ others: [[String: any Sendable]]) throws -> String {
@@ -119,12 +119,12 @@ struct ManyClustersTests {
                 #expect(try await nacre("volume list").status == 0)
                 try await ill.stop("osd.0", "mon.x")
                 // Ceph's own time limits are 30 s and more.
-                let list = try await nacre("volume list --output json --timeout 10s")
+                let list = try await nacre("volume list --output json --timeout 20s")
                 #expect(list.status == 75 && list.output.contains(sound), "\(list)")
                 #expect(list.notes.contains("'\(sick)'"), "\(list)")
-                let shown = try await nacre("volume show here --timeout 20s")
+                let shown = try await nacre("volume show here --timeout 30s")
                 #expect(shown.status == 0, "\(shown)")
-                let capacity = try await service.ask("Controller/GetCapacity", "{}", timeout: .seconds(10))
+                let capacity = try await service.ask("Controller/GetCapacity", "{}", timeout: .seconds(20))
                 #expect(capacity.isOK, "\(capacity)")
                 #expect(try await process.stop() == .exited(0))
             }
@@ -192,13 +192,13 @@ struct ManyClustersTests {
             let answer = try await service.get("/healthz")
             return (answer.status, String(decoding: answer.body, as: UTF8.self))
         }
-        try await eventually("the trash of the dead cluster is complained of", within: .seconds(60)) {
+        try await eventually("the trash of the dead cluster is complained of", within: .seconds(180)) {
             let health = try await health()
             return health.status == 503 && health.text.contains("cannot look into the trash of cluster 'a-dead'")
                 && !health.text.contains("cannot look into cannot")
         }
         try Data(contentsOf: URL(filePath: cluster.configurationPath)).write(to: URL(filePath: path))
-        try await eventually("the service is well again", within: .seconds(60)) {
+        try await eventually("the service is well again", within: .seconds(180)) {
             let health = try await health()
             return health.status == 200 && !health.text.contains("a-dead")
         }

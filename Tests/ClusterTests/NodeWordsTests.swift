@@ -88,10 +88,10 @@ struct NodeWordsTests {
                 try await faulty.cluster.execute("dd", "if=/dev/urandom", file, "bs=1M", "count=8", "status=none")
                 try await faulty.ceph("osd", "pause")
                 try await eventually("the pause is raised") { try await faulty.ceph("health").contains("pause") }
-                let unstage = try await volume.unstage(within: .seconds(5))
+                let unstage = try await volume.unstage(within: .seconds(15))
                 #expect(unstage.body.contains("ceph osd unset pause"), "\(unstage)")
                 try await faulty.ceph("osd", "unpause")
-                try await eventually("the volume is unstaged", within: .seconds(120)) {
+                try await eventually("the volume is unstaged") {
                     try await volume.unstage().status == 200
                 }
             }
@@ -108,7 +108,7 @@ struct NodeWordsTests {
             let open = try await other.blocking { (pool) throws(RBDError) in
                 try Image.open(volume.image, in: pool, access: .readWrite)
             }
-            let stage = try await volume.stage(within: .seconds(4))
+            let stage = try await volume.stage(within: .seconds(15))
             #expect(stage.body.contains(address), "\(stage)")
             await other.blocking { _ in open.close() }
             try await eventually("the volume is staged") { try await volume.stage().status == 200 }

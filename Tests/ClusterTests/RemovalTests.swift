@@ -64,7 +64,7 @@ struct RemovalTests {
             let images = made + [try await bench.create(bench.request("small")).id.image]
             #expect(try await dataObjects(faulty.cluster).count == 17)
             for image in images { try await bench.delete("\(try faulty.cluster.clusterID)/rbd//\(image)") }
-            try await eventually("all are gone", within: .seconds(120)) {
+            try await eventually("all are gone", within: .seconds(240)) {
                 scene.lab.purger.wake()
                 // Other calls are answered during the removal.
                 let other = try await bench.create(bench.request(UUID().uuidString))
@@ -106,7 +106,7 @@ struct RemovalTests {
             try await write(clone, at: places, in: cluster)
             let parents = try await dataObjects(cluster).count
             for image in images + [clone] { try await bench.delete("\(try cluster.clusterID)/rbd//\(image)") }
-            try await eventually("all are gone", within: .seconds(120)) {
+            try await eventually("all are gone", within: .seconds(240)) {
                 scene.lab.purger.wake()
                 return try await scene.census.rawTrash().isEmpty
             }
@@ -148,7 +148,7 @@ struct RemovalTests {
             #expect(try await nacre.ask("Controller/CreateVolume", other).isOK)
             #expect(try await hurt.stop() == .exited(0))
             let well = try await nacre.start()
-            try await eventually("the trash is emptied", within: .seconds(150)) {
+            try await eventually("the trash is emptied", within: .seconds(240)) {
                 try await scene.census.rawTrash().isEmpty
             }
             #expect(try await dataObjects(scene.cluster).isEmpty)
@@ -179,7 +179,7 @@ struct RemovalTests {
                 for lab in labs { _ = try await lab.store.trash.adoptTrash(ofCluster: cluster.clusterID) }
                 try await eventually("one removes") { !processes.flatMap(\.processIDs).isEmpty }
                 for pid in processes.flatMap(\.processIDs) { kill(pid, SIGKILL) }
-                try await eventually("it is gone", within: .seconds(150)) {
+                try await eventually("it is gone", within: .seconds(240)) {
                     for lab in labs { lab.purger.wake() }
                     return try await !scene.isInTrash(id)
                 }

@@ -71,7 +71,7 @@ struct SnapshotCrashTests {
 
     /// The pool has nothing of the test's any more: no image, no snapshot's name, no mark of a clone.
     private func expectNothing(of imageIDs: [String]) async throws {
-        let end = ContinuousClock.now + .seconds(100)
+        let end = ContinuousClock.now + .seconds(240)
         var left: [String] = []
         repeat {
             let names = try await cluster.execute("rados", "--pool", "rbd", "ls").split(separator: "\n").map(

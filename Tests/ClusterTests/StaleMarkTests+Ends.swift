@@ -75,7 +75,7 @@ extension StaleMarkTests {
         try await shell(Self.unlock)
         #expect(try await census.holds("nacre_cloning.\(copy)"))
         try await bench.delete(first.id.description)
-        try await eventually("it goes to the trash", within: .seconds(60)) {
+        try await eventually("it goes to the trash") {
             _ = try await lab.store.trash.adoptTrash(ofCluster: cluster.clusterID)
             return try await census.hasNoTrace(of: KeptMark.name(ofImageID: id))
         }

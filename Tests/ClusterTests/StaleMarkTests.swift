@@ -235,7 +235,7 @@ struct StaleMarkTests {
             let made = try await withThrowingTaskGroup(of: Volume.self) { group in
                 for bench in [bench, second] {
                     group.addTask { [other] in
-                        let end = ContinuousClock.now + .seconds(60)
+                        let end = ContinuousClock.now + .seconds(240)
                         while true {
                             do {
                                 return try await bench.create(

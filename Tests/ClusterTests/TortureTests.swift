@@ -87,12 +87,12 @@ struct TortureTests {
         let service = try await nacre.start()
         for uuid in uuids {
             let call = try body(of: wanted.contains(uuid) ? 0 : 1, uuid, nacre, faulty)
-            var answer = try await nacre.ask(call.method, call.body, timeout: .seconds(20))
+            var answer = try await nacre.ask(call.method, call.body, timeout: .seconds(60))
             // A process that was killed while it expanded the image looks like a user until its watch expires.
-            let end = ContinuousClock.now + .seconds(45)
+            let end = ContinuousClock.now + .seconds(120)
             while answer.code == "failed_precondition", answer.message.contains("has it open"), .now < end {
                 try await Task.sleep(for: .milliseconds(200))
-                answer = try await nacre.ask(call.method, call.body, timeout: .seconds(20))
+                answer = try await nacre.ask(call.method, call.body, timeout: .seconds(60))
             }
             #expect(answer.isOK, "\(place): \(call.method) \(uuid): \(answer)")
         }
@@ -106,7 +106,7 @@ struct TortureTests {
         // A volume whose delete was killed at its start and that was then wanted again keeps its entry, marked as on its
         // way, until it is deleted: who takes it away could meet a move that is under way. The rest must go, once the
         // dead ones' watches have run out.
-        let end = ContinuousClock.now + .seconds(90)
+        let end = ContinuousClock.now + .seconds(240)
         while let left = try await census.rawTrash().first(where: { entry in
             !(entry.state == .moving && wanted.contains { entry.name.hasSuffix($0) })
         }), .now < end {

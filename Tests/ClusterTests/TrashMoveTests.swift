@@ -37,7 +37,7 @@ struct TrashMoveTests {
         #expect(raw == [RawTrashEntry(id: id, name: image, source: .user, state: .normal)])
         let entry = try #require(try await census.blocking { try $0.trashEntries() }.first { $0.id == id })
         #expect(entry.wasMovedByUser && entry.name == image)
-        #expect((begin...begin + 60).contains(entry.deletedAt) && entry.deferredUntil == entry.deletedAt)
+        #expect((begin...begin + 600).contains(entry.deletedAt) && entry.deferredUntil == entry.deletedAt)
         try await cluster.execute("rbd", "trash", "restore", "rbd/\(id)")
         #expect(try await census.isWhole(image))
         #expect(try await census.pool.moveToTrash(image, unopenedWithID: id) != nil)

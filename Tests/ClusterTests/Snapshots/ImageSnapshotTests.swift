@@ -86,7 +86,7 @@ struct ImageSnapshotTests {
         #expect(before.map(\.name).prefix(2) == ["one", "two"])
         #expect(before.map(\.sizeBytes) == [16 << 20, 24 << 20, 24 << 20])
         #expect(before.map(\.cloneCount) == [2, 0, 0] && before.map(\.isProtected) == [false, true, false])
-        #expect(before.allSatisfy { (begin...begin + 120).contains($0.created.components.seconds) })
+        #expect(before.allSatisfy { (begin...begin + 600).contains($0.created.components.seconds) })
         try await expectSame(before)
         let part = try #require(before.last?.groupPart)
         #expect(part.poolID == bench.census.pool.poolID)
