@@ -17,7 +17,7 @@ struct BranchTests {
             ],
             log: log
         )
-        let end = try await process.end(within: .seconds(90))
+        let end = try await process.end()
         return Output(text: (try? String(contentsOfFile: log, encoding: .utf8)) ?? "", end: end)
     }
 
@@ -68,7 +68,7 @@ struct BranchTests {
                 let volume = try #require(volumes.first { $0.claim?.namespace == other })
                 #expect(volumes.count == 2)
                 let copy = "\(world.name)-\(volume.metadata.name.dropFirst(4))"
-                try await eventually("the branch's claim is bound", within: .seconds(60)) {
+                try await eventually("the branch's claim is bound") {
                     let claim = try await world.client.call(.get(APIPath.claim(other, "data")))
                     return claim["status", "phase"]?.string == "Bound"
                 }
@@ -82,15 +82,18 @@ struct BranchTests {
                 try await controller.stop()
                 try await expire(volume.metadata.name, world)
                 let next = try await world.controller("b")
-                try await eventually("nothing of the branch is left", within: .seconds(120)) {
+                try await eventually("nothing of the branch is left") {
                     let (volumes, images) = (try await world.volumes(), try await world.images())
                     return volumes.count == 1 && images == [image]
                 }
                 let claims = try await world.client.call(.get("/api/v1/namespaces/\(other)/persistentvolumeclaims"))
                 #expect(claims["items"]?.elements.isEmpty == true)
                 #expect(try await sum(image, world) == before)
-                #expect(try await world.ceph("rbd snap ls --all \(World.pool)/\(image)") == "")
-                try await eventually("the trash is empty", within: .seconds(120)) { try await world.trash().isEmpty }
+                try await eventually("the trash is empty") { try await world.trash().isEmpty }
+                // The branch's image needs the snapshot until it has left the trash.
+                try await eventually("no snapshot is left") {
+                    try await world.ceph("rbd snap ls --all \(World.pool)/\(image)") == ""
+                }
                 try await next.stop()
             }
             let last = try await world.controller("c")
@@ -117,7 +120,7 @@ struct BranchTests {
                 ]
             ]
             _ = try await world.client.call(.patch(APIPath.persistentVolume(volume.metadata.name), .merge, patch))
-            try await eventually("it is told", within: .seconds(90)) {
+            try await eventually("it is told") {
                 try await world.events(about: volume.metadata.uid).contains { $0.contains("nothing is deleted") }
             }
             #expect(try await world.volumes().first?.metadata.isBeingDeleted == false)

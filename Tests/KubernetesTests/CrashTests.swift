@@ -21,7 +21,7 @@ struct CrashTests {
             try await world.makeClass()
             for number in 0..<Self.claims { try await world.claim("c\(number)") }
             let first = try await world.controller("a", environment: ["NACRE_CRASH_AT": making])
-            #expect(try await first.end(within: .seconds(60)) == .killed(SIGKILL))
+            #expect(try await first.end() == .killed(SIGKILL))
             let second = try await world.controller("b", environment: ["NACRE_CRASH_AT": deleting])
             try await world.waitBound(Self.claims)
             let bound = try await world.claims()
@@ -34,12 +34,12 @@ struct CrashTests {
             }
             #expect(try await world.images().count == Self.claims)
             for claim in bound { try await world.delete(claim) }
-            #expect(try await second.end(within: .seconds(60)) == .killed(SIGKILL))
+            #expect(try await second.end() == .killed(SIGKILL))
             let third = try await world.controller("c")
             // Ceph believes for half a minute that who was killed still has an image open.
             try await world.waitGone(within: .seconds(240))
             // Without a user of its own, as shipped, it also empties what the killed ones left in the trash.
-            try await eventually("the trash is empty", within: .seconds(120)) { try await world.trash().isEmpty }
+            try await eventually("the trash is empty", within: .seconds(240)) { try await world.trash().isEmpty }
             #expect(try await third.stop() == .exited(0))
         }
     }
@@ -62,12 +62,13 @@ struct CrashTests {
                 let larger: JSONValue = ["spec": ["resources": ["requests": ["storage": "128Mi"]]]]
                 _ = try await world.client.call(.patch(APIPath.claim(world.name, "c\(number)"), .merge, larger))
             }
-            #expect(try await second.end(within: .seconds(60)) == .killed(SIGKILL))
+            #expect(try await second.end() == .killed(SIGKILL))
             let third = try await world.controller("c")
-            try await eventually("every claim has its size", within: .seconds(120)) {
-                try await world.claims().allSatisfy { $0.capacityBytes == 128 << 20 }
+            try await eventually("every claim has its size, and nothing more to wait for", within: .seconds(240)) {
+                try await world.claims().allSatisfy {
+                    $0.capacityBytes == 128 << 20 && $0.details?.conditions.isEmpty ?? true
+                }
             }
-            #expect(try await world.claims().allSatisfy { $0.details?.conditions.isEmpty ?? true })
             #expect(try await world.volumes().allSatisfy { $0.capacityBytes == 128 << 20 })
             for image in try await world.images() { #expect(try await world.imageBytes(image) == 128 << 20) }
             for claim in try await world.claims() { try await world.delete(claim) }
@@ -126,11 +127,11 @@ struct CrashTests {
             let second = try await world.controller("b")
             for number in 0..<Self.claims { try await world.claim("c\(number)") }
             first.send(SIGSTOP)
-            try await eventually("the second takes over", within: .seconds(60)) { try await world.holder() == "b" }
+            try await eventually("the second takes over") { try await world.holder() == "b" }
             try await world.waitBound(Self.claims)
             let before = try await calmVersions(world)
             first.send(SIGCONT)
-            #expect(try await first.end(within: .seconds(60)) == .exited(75))
+            #expect(try await first.end() == .exited(75))
             try await Task.sleep(for: .seconds(1))
             #expect(try await versions(world) == before)
             #expect(try await world.holder() == "b")
@@ -145,7 +146,7 @@ struct CrashTests {
     private func calmVersions(_ world: World) async throws -> [String: String] {
         var last = try await versions(world)
         try await eventually("nothing is written any more") {
-            try await Task.sleep(for: .seconds(2))
+            try await Task.sleep(for: .seconds(5))
             let before = last
             last = try await versions(world)
             return last == before
@@ -193,14 +194,14 @@ struct CrashTests {
                 try await Task.sleep(for: .seconds(8))
                 try await KubeLab.lab("thaw", "etcd", "--wait")
             }
-            try await world.waitBound(Self.claims, within: .seconds(180))
+            try await world.waitBound(Self.claims, within: .seconds(240))
             let late = try await world.claim("late")
             try await world.waitBound(Self.claims + 1)
             #expect(try await world.volumes().count == Self.claims + 1)
             #expect(try await world.images().count == Self.claims + 1)
             for claim in try await world.claims() { try await world.delete(claim) }
             _ = late
-            try await world.waitGone(within: .seconds(180))
+            try await world.waitGone(within: .seconds(240))
             try await controller.stop()
         }
     }

@@ -49,7 +49,14 @@ struct RecoverTests {
             let done = try await world.recover("--apply")
             #expect(done.end == .exited(0), "\(done.text)")
             try await world.waitBound(2)
-            let made = try await world.volumes().map(\.metadata.resourceVersion)
+            // The controllers of Kubernetes may have something to write still.
+            var made = try await world.volumes().map(\.metadata.resourceVersion)
+            try await eventually("nothing is written any more") {
+                try await Task.sleep(for: .seconds(3))
+                let before = made
+                made = try await world.volumes().map(\.metadata.resourceVersion)
+                return made == before
+            }
             let again = try await world.recover("--apply", "--output", "json", "--quiet")
             #expect(again.end == .exited(0) && again.text.contains(#""state" : "present""#), "\(again.text)")
             #expect(!again.text.contains(#""state" : "made""#), "\(again.text)")
@@ -75,7 +82,7 @@ struct RecoverTests {
             // They are what they were: nothing is an orphan, they grow, and they go with their claims.
             let next = try await world.controller()
             try await world.grow("data", to: "128Mi")
-            try await eventually("the image has grown", within: .seconds(60)) {
+            try await eventually("the image has grown") {
                 for image in images where try await world.imageBytes(image) == 128 << 20 { return true }
                 return false
             }
@@ -136,7 +143,9 @@ struct RecoverTests {
             try await controller.stop()
             try await world.loseObjects()
             var kills = 0
-            for _ in 0..<6 {
+            for attempt in 0..<18 where attempt < 6 || kills == 0 {
+                // On a busy machine all of it may be there before anybody has seen a part: then once more from the beginning.
+                if attempt.isMultiple(of: 6), attempt > 0 { try await world.loseObjects() }
                 let before = try await world.volumes().count + world.claims().count
                 let process = try world.recovery(["--apply"]).process
                 while process.isRunning {
@@ -146,7 +155,7 @@ struct RecoverTests {
                         break
                     }
                 }
-                _ = try await process.end(within: .seconds(60))
+                _ = try await process.end()
             }
             #expect(kills > 0)
             let done = try await world.recover("--apply")

@@ -60,7 +60,7 @@ struct AgentPodTests {
     }
 
     private func waitAnswering() async throws {
-        try await eventually("the agent answers kubelet's driver", within: .seconds(120)) {
+        try await eventually("the agent answers kubelet's driver", within: .seconds(240)) {
             try await KubeLab.onNode(NacreProcess.program + "-flex", "ping").end == .exited(0)
         }
     }
@@ -91,7 +91,7 @@ struct AgentPodTests {
             let sets = "/apis/apps/v1/namespaces/\(world.name)/daemonsets"
             _ = try await world.client.call(.create(sets, try await daemonSet(world)))
             try await waitAnswering()
-            try await eventually("the agent's pod is ready", within: .seconds(60)) { try await agentPod(world) != nil }
+            try await eventually("the agent's pod is ready", within: .seconds(240)) { try await agentPod(world) != nil }
             let first = try #require(try await agentPod(world))
 
             try await world.claim("data", size: "512Mi")
@@ -105,17 +105,17 @@ struct AgentPodTests {
             #expect(servers.contains("\"pid\""), "\(servers)")
 
             _ = try await world.client.call(APICall(.delete, "\(APIPath.pods(world.name))/\(first)"))
-            try await eventually("another pod has the agent", within: .seconds(120)) {
+            try await eventually("another pod has the agent", within: .seconds(240)) {
                 let pod = try await agentPod(world)
                 return pod != nil && pod != first
             }
             try await waitAnswering()
             #expect(try await self.servers(world) == servers)
-            let before = Int(try await world.shell("writer", "wc -l < /data/lines")) ?? 0
-            #expect(before > 20)
-            try await eventually("it still writes") {
-                (Int(try await world.shell("writer", "wc -l < /data/lines")) ?? 0) > before
-            }
+            // A busy machine may have taken no more than some lines meanwhile.
+            let lines = { Int(try await world.shell("writer", "wc -l < /data/lines")) ?? 0 }
+            try await eventually("it has written") { try await lines() > 20 }
+            let before = try await lines()
+            try await eventually("it still writes") { try await lines() > before }
             #expect(try await world.shell("writer", "ls /tmp") == "")
             #expect(try await world.shell("writer", "awk '$1 != NR - 1' /data/lines | wc -l") == "0")
 
@@ -130,7 +130,7 @@ struct AgentPodTests {
             for claim in try await world.claims() { try await world.delete(claim) }
             try await world.waitGone()
             _ = try await world.client.call(APICall(.delete, "\(sets)/agent"))
-            try await eventually("the agent is gone", within: .seconds(60)) {
+            try await eventually("the agent is gone", within: .seconds(240)) {
                 try await KubeLab.onNode(NacreProcess.program + "-flex", "ping").end != .exited(0)
             }
             // The process behind the gate stays until that is unmounted, wherever it was started.
