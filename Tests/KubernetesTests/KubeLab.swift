@@ -43,7 +43,7 @@ enum KubeLab {
             words + ["--dir", try #require(directory), "-q"],
             log: "/tmp/nacre-kube-lab-\(getpid()).log"
         )
-        #expect(try await process.end(within: .seconds(120)) == .exited(0), "kube-lab \(words)")
+        #expect(try await process.end(within: .seconds(240)) == .exited(0), "kube-lab \(words)")
     }
 }
 
@@ -176,7 +176,7 @@ final class World: Sendable {
         let log = "\(directory)/info-\(UInt32.random(in: 0...UInt32.max))"
         let words = ["-c", "\(cluster.directory)/ceph.conf", "info", "--format", "json", "\(Self.pool)/\(image)"]
         let process = try ChildProcess("/usr/bin/rbd", words, log: log)
-        #expect(try await process.end(within: .seconds(60)) == .exited(0))
+        #expect(try await process.end() == .exited(0))
         return try JSONValue(parsing: Array(Data(contentsOf: URL(filePath: log))))["size"]?.int64
     }
 
@@ -197,7 +197,7 @@ final class World: Sendable {
     }
 
     /// Waits until so many claims are bound, and their volumes to them; an API server that fails is asked again.
-    func waitBound(_ count: Int, within limit: Duration = .seconds(90)) async throws {
+    func waitBound(_ count: Int, within limit: Duration = .seconds(180)) async throws {
         try await eventually("\(count) claims are bound", within: limit) {
             guard let claims = try? await claims(), let volumes = try? await volumes() else { return false }
             let bound = Set(claims.filter { $0.phase == .bound && !$0.volumeName.isEmpty }.map(\.volumeName))
@@ -207,7 +207,7 @@ final class World: Sendable {
     }
 
     /// Waits until nothing is left of volumes.
-    func waitGone(within limit: Duration = .seconds(90)) async throws {
+    func waitGone(within limit: Duration = .seconds(180)) async throws {
         do {
             try await eventually("no volume is left", within: limit) {
                 guard let volumes = try? await volumes(), let images = try? await images() else { return false }
@@ -235,7 +235,7 @@ final class World: Sendable {
             NacreProcess.program,
             [
                 "controller", "run", "--kubeconfig", try kubeconfig ?? KubeLab.administrator,
-                "--driver-name", driver, "--lease-namespace", name, "--lease-duration", "6", "--identity", id,
+                "--driver-name", driver, "--lease-namespace", name, "--lease-duration", "10", "--identity", id,
                 "--config", cluster.configurationPath, "--socket", socket(id), "--state-dir",
                 "\(directory)/state-\(id)",
                 "--log-level", "debug",

@@ -15,7 +15,7 @@ struct OrphanTests {
             ],
             log: log
         )
-        let end = try await process.end(within: .seconds(60))
+        let end = try await process.end()
         return Output(text: (try? String(contentsOfFile: log, encoding: .utf8)) ?? "", end: end)
     }
 
@@ -27,7 +27,7 @@ struct OrphanTests {
     private func run(_ program: String, _ words: [String], _ world: World) async throws {
         let configuration = ["-c", "\(world.cluster.directory)/ceph.conf"]
         let process = try ChildProcess("/usr/bin/\(program)", configuration + words, log: "/dev/null")
-        #expect(try await process.end(within: .seconds(60)) == .exited(0))
+        #expect(try await process.end() == .exited(0))
     }
 
     /// Has an image say that it is of a cluster; of this one without a uid.

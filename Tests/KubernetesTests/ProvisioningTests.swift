@@ -93,7 +93,7 @@ struct ProvisioningTests {
                 try await world.client.call(.get(pods))["items"]?.elements.count == 1
             }
             // A look holds for a while.
-            try await Task.sleep(for: .seconds(6))
+            try await Task.sleep(for: .seconds(10))
             try await world.claim("second")
             try await world.waitBound(2)
             let sources = Dictionary(

@@ -61,7 +61,7 @@ struct RaceTests {
                 }
                 try await group.waitForAll()
             }
-            try await eventually("ours are there for those claims alone that have them", within: .seconds(90)) {
+            try await eventually("ours are there for those claims alone that have them") {
                 let claims = try await world.claims()
                 let ours = Set(claims.map(\.volumeName).filter { $0.hasPrefix("pvc-") })
                 let volumes = try await world.volumes().filter { $0.provisionedBy == world.driver }
@@ -73,7 +73,7 @@ struct RaceTests {
             for number in 0..<Self.claims {
                 _ = try await world.client.call(APICall(.delete, APIPath.persistentVolume("\(world.name)-s\(number)")))
             }
-            try await eventually("all is gone", within: .seconds(90)) { try await world.images().isEmpty }
+            try await eventually("all is gone") { try await world.images().isEmpty }
             try await controller.stop()
         }
     }

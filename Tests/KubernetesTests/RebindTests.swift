@@ -18,7 +18,7 @@ struct RebindTests {
             ["-c", "\(world.cluster.directory)/ceph.conf", "image-meta", "get", "\(World.pool)/\(image)", key],
             log: log
         )
-        _ = try await process.end(within: .seconds(60))
+        _ = try await process.end()
         return (try? String(contentsOfFile: log, encoding: .utf8))?.split(separator: "\n").first.map(String.init) ?? ""
     }
 
@@ -114,7 +114,7 @@ struct RebindTests {
             try await world.waitBound(1)
             let told = try await world.claim("told", spec: ["storageClassName": .string("\(world.name)-odd")])
             // It has no Secrets either, which is found first.
-            try await eventually("the claim is told", within: .seconds(60)) {
+            try await eventually("the claim is told") {
                 try await world.events(about: told.metadata.uid).contains { $0.contains("ProvisioningFailed") }
             }
             #expect(!world.logText().contains("passed over"))

@@ -17,7 +17,7 @@ struct UndeleteTests {
             environment: ["KUBECONFIG": ""],
             log: log
         )
-        let end = try await process.end(within: .seconds(90))
+        let end = try await process.end()
         return Output(text: (try? String(contentsOfFile: log, encoding: .utf8)) ?? "", end: end)
     }
 

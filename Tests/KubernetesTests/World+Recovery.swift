@@ -8,7 +8,7 @@ extension World {
     /// Runs `nacre recover` on this test's pool.
     func recover(_ words: String..., isAlone: Bool = false) async throws -> Output {
         let process = try recovery(words, isAlone: isAlone)
-        let end = try await process.process.end(within: .seconds(90))
+        let end = try await process.process.end()
         // What it reports, and then what it says of that.
         let texts = [process.log, "\(process.log).said"].map {
             (try? String(contentsOfFile: $0, encoding: .utf8)) ?? ""
@@ -72,7 +72,7 @@ extension World {
             _ = try await client.call(APICall(.delete, path))
             _ = try? await client.call(.patch(path, .merge, bare))
         }
-        try await eventually("the objects are lost", within: .seconds(30)) {
+        try await eventually("the objects are lost") {
             let (volumes, claims) = (try await volumes(), try await claims())
             return volumes.isEmpty && claims.isEmpty
         }

@@ -12,6 +12,7 @@ extension World {
         for kind in SnapshotAPI.resources {
             let output = try await KubeLab.kubectl(
                 "wait",
+                "--timeout=120s",
                 "--for=condition=Established",
                 "crd/\(kind).\(SnapshotAPI.group)"
             )
@@ -93,7 +94,7 @@ extension World {
     }
 
     /// Waits until a VolumeSnapshot is ready.
-    func waitTaken(_ snapshotName: String, within limit: Duration = .seconds(90)) async throws {
+    func waitTaken(_ snapshotName: String, within limit: Duration = .seconds(180)) async throws {
         do {
             try await eventually("VolumeSnapshot \(snapshotName) is ready", within: limit) {
                 try await snapshot(named: snapshotName)?.isReady ?? false
@@ -106,7 +107,7 @@ extension World {
     }
 
     /// Waits until no VolumeSnapshot and no content is left.
-    func waitNoSnapshots(within limit: Duration = .seconds(90)) async throws {
+    func waitNoSnapshots(within limit: Duration = .seconds(180)) async throws {
         do {
             try await eventually("no snapshot is left", within: limit) {
                 let (snapshots, contents) = (try? await snapshots(), try? await contents())
@@ -133,7 +134,7 @@ extension World {
         let log = "\(directory)/rbd-\(UInt32.random(in: 0...UInt32.max))"
         let all = ["-c", "\(cluster.directory)/ceph.conf", "-p", Self.pool] + words
         let process = try ChildProcess("/usr/bin/rbd", all, log: log)
-        let end = try await process.end(within: .seconds(120))
+        let end = try await process.end()
         let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
         #expect(end == .exited(0), "rbd \(words): \(text)")
         return text

@@ -83,9 +83,9 @@ struct CleanupJobTests {
     }
 
     private func delete(_ world: World) async throws {
-        let gone = try await KubeLab.kubectl("delete", "-f", manifests(world), within: .seconds(120))
+        let gone = try await KubeLab.kubectl("delete", "-f", manifests(world), within: .seconds(240))
         #expect(gone.end == .exited(0), "\(gone.text)")
-        try await eventually("its pods are gone", within: .seconds(90)) { try await pods(world).isEmpty }
+        try await eventually("its pods are gone", within: .seconds(240)) { try await pods(world).isEmpty }
     }
 
     /// What a lab needs: the node's own programs and libraries, its network, and the loop device named.
@@ -168,7 +168,7 @@ struct CleanupJobTests {
             let sum = "sha256sum < \(disk.file)"
             let before = try await shell(sum)
             try await apply(world, disk, [:])
-            try await eventually("a pod has ended with its plan", within: .seconds(120)) {
+            try await eventually("a pod has ended with its plan", within: .seconds(240)) {
                 try await summaries(world).contains { $0.contains("no fsid is confirmed; nothing was written") }
             }
             let planned = try await events(world).first { $0.reason == "CleanupPlanned" }
@@ -181,7 +181,7 @@ struct CleanupJobTests {
             try await delete(world)
 
             try await apply(world, disk, ["CONFIRM": disk.cluster])
-            try await eventually("the Job has ended", within: .seconds(180)) { try await end(world) != nil }
+            try await eventually("the Job has ended", within: .seconds(300)) { try await end(world) != nil }
             let found = try await summaries(world)
             #expect(
                 found.contains { $0.contains("n1: cluster \(disk.cluster): 1 disk freed, none of the cluster's left") },
@@ -203,7 +203,7 @@ struct CleanupJobTests {
         try await inDiskWorld { world, disk in
             let complete = ["CONFIRM": disk.cluster, "METHOD": "complete", "DATA_SOURCE": "random", "ITERATION": "8"]
             try await apply(world, disk, complete)
-            try await eventually("it has begun to erase", within: .seconds(120)) {
+            try await eventually("it has begun to erase", within: .seconds(240)) {
                 try await events(world).contains { $0.reason == "CleanupProgress" }
             }
             let first = try #require(try await pods(world).first?["metadata", "name"]?.string)

@@ -35,7 +35,12 @@ struct DeployTests {
         let output = try await KubeLab.kubectl("apply", "-f", file)
         #expect(output.end == .exited(0), "\(output.text)")
         for (group, _, _, plural) in Self.foreignKinds {
-            let output = try await KubeLab.kubectl("wait", "--for=condition=Established", "crd/\(plural).\(group)")
+            let output = try await KubeLab.kubectl(
+                "wait",
+                "--timeout=120s",
+                "--for=condition=Established",
+                "crd/\(plural).\(group)"
+            )
             #expect(output.end == .exited(0), "\(output.text)")
         }
     }
@@ -65,7 +70,7 @@ struct DeployTests {
     /// Discovery knows a kind some time after its definition is established.
     private func expectTaken(_ words: String...) async throws {
         var output = Output(text: "", end: .exited(1))
-        let last = ContinuousClock.now + .seconds(60)
+        let last = ContinuousClock.now + .seconds(180)
         repeat {
             output = try await KubeLab.run(["kubectl", "apply", "--dry-run=server"] + words)
             guard output.text.contains("no matches for kind") || output.text.contains("could not find the requested")

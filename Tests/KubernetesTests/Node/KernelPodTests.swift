@@ -27,7 +27,7 @@ struct KernelPodTests {
             _ = try await world.shell("first", "\(World.once) (\(write); touch /tmp/failed) > /dev/null 2>&1 & true")
 
             try await world.grow("data", to: "1Gi")
-            try await eventually("the claim has the new size", within: .seconds(180)) {
+            try await eventually("the claim has the new size") {
                 try await world.claim(named: "data")?.capacityBytes == 1 << 30
             }
             let size = try await world.shell("first", "df -k /data | tail -n 1 | awk '{ print $2 }'")
@@ -37,14 +37,14 @@ struct KernelPodTests {
             #expect(lines > 10)
 
             try await world.deletePod("first")
-            try await eventually("nothing is mapped", within: .seconds(90)) { try await devices() == "" }
+            try await eventually("nothing is mapped") { try await devices() == "" }
             try await world.pod("second", claim: "data")
             try await world.waitReady("second")
             let check = "awk '$1 != NR - 1' /data/lines | wc -l; wc -l < /data/lines"
             let found = try await world.shell("second", check).split(separator: "\n").map { Int($0) ?? -1 }
             #expect(found.first == 0 && (found.last ?? 0) >= lines, "\(found), and there were \(lines)")
             try await world.deletePod("second")
-            try await eventually("nothing is mapped", within: .seconds(90)) { try await devices() == "" }
+            try await eventually("nothing is mapped") { try await devices() == "" }
         }
     }
 }

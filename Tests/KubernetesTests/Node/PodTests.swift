@@ -23,11 +23,11 @@ struct PodTests {
             _ = try await world.shell("first", "echo kept | dd of=/data/file conv=fsync")
 
             try await world.grow("data", to: "1Gi")
-            try await eventually("the pod sees the new size", within: .seconds(90)) {
+            try await eventually("the pod sees the new size") {
                 let size = try await world.shell("first", "df -k /data | tail -n 1 | awk '{ print $2 }'")
                 return (Int(size) ?? 0) > 900 << 10
             }
-            try await eventually("the claim says so", within: .seconds(60)) {
+            try await eventually("the claim says so") {
                 try await world.claim(named: "data")?.capacityBytes == 1 << 30
             }
 
@@ -93,12 +93,12 @@ struct PodTests {
                 try await world.shell("raw", "blockdev --getsize64 /dev/data") == "\(512 << 20)"
             }
             try await world.deletePod("raw")
-            try await world.waitUnmapped(within: .seconds(150))
+            try await world.waitUnmapped()
             try await world.pod("again", claim: "raw", asDevice: true)
             try await world.waitReady("again")
             #expect(try await world.shell("again", "dd if=/dev/data bs=4 count=1 2> /dev/null") == "kept")
             try await world.deletePod("again")
-            try await world.waitUnmapped(within: .seconds(150))
+            try await world.waitUnmapped()
         }
     }
 
@@ -108,7 +108,7 @@ struct PodTests {
             _ = try await agent.stop()
             try await world.claim("data", size: "512Mi")
             try await world.pod("waiting", claim: "data")
-            try await eventually("the pod's events name the cause", within: .seconds(120)) {
+            try await eventually("the pod's events name the cause") {
                 // Of a local volume kubelet says only that its path does not exist, so the path speaks.
                 try await KubeLab.kubectl("describe", "pod", "-n", world.name, "waiting").text
                     .contains(
@@ -147,7 +147,7 @@ struct PodTests {
                 )
             )
             try await world.pod("bad", claim: "bad")
-            try await eventually("the pod's events name the cause", within: .seconds(120)) {
+            try await eventually("the pod's events name the cause") {
                 try await KubeLab.kubectl("describe", "pod", "-n", world.name, "bad").text
                     .contains("clusterID of a volume handle is '..', which is not a name")
             }

@@ -82,7 +82,7 @@ extension PodTests {
                 "kubelet.n1",
                 "--wait"
             )
-            try await eventually("the node is there again", within: .seconds(60)) {
+            try await eventually("the node is there again") {
                 try await KubeLab.kubectl("get", "node", "n1").end == .exited(0)
             }
             #expect(try await clusterUID(world) != lost)
@@ -104,7 +104,7 @@ extension PodTests {
             #expect(images.allSatisfy { !orphans.contains($0) }, "\(orphans)")
             // The image is the next one's by now, should that be lost, too.
             let uid = try await clusterUID(world)
-            try await eventually("the images say who has them", within: .seconds(30)) {
+            try await eventually("the images say who has them") {
                 for image in images {
                     let line = "rbd image-meta get \(World.pool)/\(image) nacre.io/kubernetes-cluster"
                     guard try await world.ceph(line).contains(uid) else { return false }
@@ -134,7 +134,7 @@ extension PodTests {
             ],
             log: log
         )
-        #expect(try await process.end(within: .seconds(60)) == .exited(0))
+        #expect(try await process.end() == .exited(0))
         return try String(contentsOfFile: log, encoding: .utf8)
     }
 }

@@ -20,7 +20,7 @@ extension PodTests {
             let before = Set(try await world.claims().map(\.volumeName))
 
             try await Self.scale(world, to: 1)
-            try await eventually("two pods are gone", within: .seconds(120)) {
+            try await eventually("two pods are gone") {
                 let pods = try await world.client.call(.get("/api/v1/namespaces/\(world.name)/pods"))
                 return pods["items"]?.elements.count == 1
             }

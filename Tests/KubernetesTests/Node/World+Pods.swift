@@ -32,7 +32,7 @@ extension KubeLab {
     static func file(_ path: String) -> String { root.appending(path: path).path }
 
     /// Runs a verb of `tools/kube-lab` and returns what it printed, errors too.
-    static func run(_ words: [String], within limit: Duration = .seconds(60)) async throws -> Output {
+    static func run(_ words: [String], within limit: Duration = .seconds(180)) async throws -> Output {
         let log = "/tmp/nacre-kube-lab-\(UInt32.random(in: 0...UInt32.max)).out"
         defer { try? FileManager.default.removeItem(atPath: log) }
         let directory = try #require(directory)
@@ -46,7 +46,7 @@ extension KubeLab {
     }
 
     /// Runs kubectl as the administrator.
-    static func kubectl(_ words: String..., within limit: Duration = .seconds(60)) async throws -> Output {
+    static func kubectl(_ words: String..., within limit: Duration = .seconds(180)) async throws -> Output {
         try await run(["kubectl"] + words, within: limit)
     }
 
@@ -76,7 +76,7 @@ extension World {
             ] + arguments,
             log: log(id)
         )
-        try await eventually("the agent answers kubelet's driver: \(logText(id))", within: .seconds(60)) {
+        try await eventually("the agent answers kubelet's driver: \(logText(id))") {
             try await KubeLab.onNode(NacreProcess.program + "-flex", "ping").end == .exited(0)
         }
         return process
@@ -133,7 +133,7 @@ extension World {
 
     /// Waits until a pod is ready.
     func waitReady(_ podName: String) async throws {
-        try await eventually("pod \(podName) is ready", within: .seconds(150)) {
+        try await eventually("pod \(podName) is ready") {
             let pod = try? await client.call(.get("/api/v1/namespaces/\(name)/pods/\(podName)"))
             let conditions = pod?["status", "conditions"]?.elements ?? []
             return conditions.contains { $0["type"]?.string == "Ready" && $0["status"]?.string == "True" }
@@ -148,7 +148,7 @@ extension World {
     /// A kubelet that has just come up does not know its pods for a while.
     func shell(_ podName: String, _ line: String) async throws -> String {
         var output = Output(text: "", end: .exited(1))
-        let last = ContinuousClock.now + .seconds(60)
+        let last = ContinuousClock.now + .seconds(180)
         repeat {
             output = try await KubeLab.kubectl("exec", "-n", name, podName, "--", "sh", "-c", line)
             if output.end == .exited(0) { break }
@@ -161,7 +161,7 @@ extension World {
     /// Deletes a pod and waits until kubelet has let go of it.
     func deletePod(_ podName: String) async throws {
         _ = try? await client.call(APICall(.delete, "/api/v1/namespaces/\(name)/pods/\(podName)"))
-        try await eventually("pod \(podName) is gone", within: .seconds(120)) {
+        try await eventually("pod \(podName) is gone") {
             try await KubeLab.kubectl("get", "pod", "-n", name, podName, "-o", "name").end != .exited(0)
         }
     }
@@ -178,7 +178,7 @@ extension World {
     }
 
     /// Waits until the node has nothing of this test's volumes any more.
-    func waitUnmapped(within limit: Duration = .seconds(90)) async throws {
+    func waitUnmapped(within limit: Duration = .seconds(240)) async throws {
         try await eventually("the node has let go of all volumes", within: limit) {
             let volumes = Set(try await volumes().map(\.metadata.name))
             let mounts = try await KubeLab.onNode("cat", "/proc/self/mountinfo").text
