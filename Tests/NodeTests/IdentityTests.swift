@@ -47,7 +47,7 @@ extension NodeTests {
         // The watch of a server that was killed stays until its time is up.
         if fsType != nil { #expect(try await rbd("status rbd/\(image)-broken").contains("Watchers: none")) }
         try await lab.run("down", image, fsType, observer: nil)
-        _ = try await rbd("rm --no-progress rbd/\(image)-broken")
+        try await removeImage("\(image)-broken")
         try await lab.remove(image)
     }
 

@@ -99,12 +99,7 @@ struct NodePair {
     func end(fsType: String? = "ext4") async throws {
         for lab in [first, second] { try await lab.run("down", image, fsType, observer: nil) }
         #expect(try first.remains() + second.remains() == [])
-        // The watch of a blocklisted or dead client may still exist.
-        let deadline = ContinuousClock.now + .seconds(60)
-        while try await rbd("status rbd/\(image)").contains("watcher="), .now < deadline {
-            try await Task.sleep(for: .seconds(1))
-        }
-        _ = try await rbd("rm --no-progress rbd/\(image)")
+        try await removeImage(image)
         try await shell("rmdir \(first.stagingPath(image)) \(second.stagingPath(image))")
         try await shell("rm -r --one-file-system \(first.directory) \(second.directory)")
     }

@@ -21,16 +21,22 @@ extension NodeTests {
         try await lab.service().stage(lab.stageRequest("away"), deadline: soon)
         let place = lab.stagingPath("away")
         for daemons in ["osd.0 osd.1 osd.2", "mon.x osd.0 osd.1 osd.2"] {
+            let earlier = try #require(lab.status("away")?.statistics).writes
             async let checked = verify("\(place)/f", seconds: 10)
-            try await Task.sleep(for: .seconds(2))
+            _ = try await lab.eventually("its first writes") {
+                (lab.status("away")?.statistics?.writes ?? 0) > earlier ? true : nil
+            }
+            try await Task.sleep(for: .seconds(1))
             try await microCluster("freeze \(daemons)")
             // The answers that the OSDs sent before the freeze have arrived by then.
             try await Task.sleep(for: .seconds(1))
             let before = try #require(lab.status("away")?.statistics)
             try await Task.sleep(for: .seconds(4))
-            let during = try #require(lab.status("away")?.statistics)
-            // Nothing became stable, and requests wait: the outage is real.
-            #expect(during.inFlight > 0 && during.unstableBytes >= before.unstableBytes)
+            // Nothing becomes stable, and requests wait: the outage is real.
+            let during = try await lab.eventually("a request that waits") {
+                lab.status("away")?.statistics.flatMap { $0.inFlight > 0 ? $0 : nil }
+            }
+            #expect(during.unstableBytes >= before.unstableBytes)
             try await microCluster("thaw \(daemons) --wait")
             _ = try await checked
         }

@@ -26,6 +26,20 @@ func rbd(_ words: String) async throws -> String {
     try await shell("rbd -c \(NodeLab.clusterDirectory ?? "")/ceph.conf \(words)")
 }
 
+/// Removes an image of pool rbd, as soon as Ceph has forgotten the clients that were killed: for half a minute it believes that
+/// they have it open.
+func removeImage(_ image: String, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    let conf = "\(NodeLab.clusterDirectory ?? "")/ceph.conf"
+    let end = ContinuousClock.now + .seconds(90)
+    while .now < end {
+        let said = try await shell("rbd -c \(conf) rm --no-progress rbd/\(image) || echo refused")
+        if !said.contains("refused") { return }
+        guard said.contains("still has watchers") else { break }
+        try await Task.sleep(for: .seconds(1))
+    }
+    try await shell("rbd -c \(conf) rm --no-progress rbd/\(image)", sourceLocation: sourceLocation)
+}
+
 /// Creates an image of pool rbd that has the mark of Nacre's, as the controller's images have.
 func makeImage(_ image: String, megabytes: Int, features: String = "") async throws {
     let conf = "\(NodeLab.clusterDirectory ?? "")/ceph.conf"
@@ -48,7 +62,7 @@ extension NodeLab {
 
     /// Removes image and directory once nothing uses them.
     func remove(_ image: String) async throws {
-        _ = try await rbd("rm --no-progress rbd/\(image)")
+        try await removeImage(image)
         try await shell("rmdir \(stagingPath(image)); rm -r --one-file-system \(directory)")
     }
 
@@ -90,14 +104,14 @@ extension NodeLab {
         }
     }
 
-    /// Repeats `look` until it returns a value, for at most 60 s.
+    /// Repeats `look` until it returns a value, for at most three minutes.
     func eventually<R>(_ what: String, _ look: () throws -> R?) async throws -> R {
-        let deadline = ContinuousClock.now + .seconds(60)
+        let deadline = ContinuousClock.now + .seconds(180)
         while .now < deadline {
             if let found = try look() { return found }
             try await Task.sleep(for: .milliseconds(5))
         }
-        throw VolumeError(.internal, "no \(what) within 60 s")
+        throw VolumeError(.internal, "no \(what) within three minutes")
     }
 
     private func shellFreeLink(_ path: String) throws -> String {
