@@ -89,7 +89,7 @@ extension NodeTests {
 
     /// A server whose service died before the server was ready notices it when it mounts.
     private func settle(_ lab: NodeLab) async throws {
-        let deadline = ContinuousClock.now + .seconds(60)
+        let deadline = ContinuousClock.now + .seconds(180)
         while try lab.remains() != [], .now < deadline { try await Task.sleep(for: .milliseconds(50)) }
     }
 }

@@ -324,7 +324,7 @@ extension NodeTests {
                 && "\($0)".contains("\(place)/here")
         }
         try user.send(SIGKILL)
-        let deadline = ContinuousClock.now + .seconds(60)
+        let deadline = ContinuousClock.now + .seconds(180)
         while user.isAlive, .now < deadline { try await Task.sleep(for: .milliseconds(20)) }
         try await lab.run("down", "busy", "ext4", observer: nil)
         #expect(try lab.remains() == [])

@@ -150,7 +150,7 @@ struct PlaceGateTests {
             try await shell("mkfifo \(go)")
             let program = "exec \(NacreProcess.program) \(PlaceGate.word) \"$0\" \"$1\""
             var gate = lab.gate(["/bin/sh", "-c", "echo $$ > \(number); read word < \(go); \(program)"])
-            gate.startLimit = .seconds(2)
+            gate.startLimit = .seconds(10)
             #expect(throws: VolumeError.self) { try gate.attend() }
             _ = try lab.link
             let pid = try #require(KernelFile.firstLine(number).flatMap { Int32($0) })

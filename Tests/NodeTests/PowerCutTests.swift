@@ -33,7 +33,7 @@ extension NodeTests {
         try await Task.sleep(for: .seconds(seconds) / 2)
         try await grow(lab, image, megabytes: 400)
         try await Task.sleep(for: .seconds(seconds) / 2)
-        try await eventually("a killed server", within: .seconds(60)) {
+        try await eventually("a killed server") {
             try await shell("grep -c '# killed the server' \(told) || true") != "0\n"
         }
         // Whatever the kills did, nobody has noticed them.

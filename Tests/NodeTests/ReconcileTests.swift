@@ -204,7 +204,7 @@ extension NodeTests {
         #expect(reason.contains(place) && reason.contains("sleep"), "\(reason)")
         #expect(try lab.mapper().inspect().first?.loopDevices.count == 1)
         try user.send(SIGKILL)
-        let deadline = ContinuousClock.now + .seconds(60)
+        let deadline = ContinuousClock.now + .seconds(180)
         while try lab.remains() != [], .now < deadline {
             await lab.service().reconcile(deadline: soon)
             try await Task.sleep(for: .milliseconds(100))
@@ -240,7 +240,7 @@ extension NodeTests {
         _ image: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
-        let deadline = ContinuousClock.now + .seconds(60)
+        let deadline = ContinuousClock.now + .seconds(180)
         var census = try await Census.of(lab, image)
         while census != expected, .now < deadline {
             try await Task.sleep(for: .milliseconds(100))

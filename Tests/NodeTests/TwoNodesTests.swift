@@ -84,7 +84,7 @@ extension NodeTests {
 
         let start = ContinuousClock.now
         try await pair.second.service().stage(pair.second.stageRequest("fence"), deadline: soon)
-        #expect(.now - start < .seconds(20))
+        #expect(.now - start < .seconds(25))
         #expect(try await shell("cat \(other)/kept") == "first\n")
         try await shell("dd if=/dev/urandom of=\(other)/mine bs=1M count=16 conv=fsync && sync -f \(other)")
         let sum = try await shell("sha1sum < \(other)/mine")
@@ -134,7 +134,7 @@ extension NodeTests {
         #expect(try lab.remains() == [])
         let start = ContinuousClock.now
         try await lab.service().stage(lab.stageRequest(image), deadline: soon)
-        #expect(.now - start < .seconds(20))
+        #expect(.now - start < .seconds(25))
         try await pair.end()
     }
 
@@ -155,7 +155,7 @@ extension NodeTests {
         try await pair.replaceHolder(cookie, by: words.joined(separator: " "))
         try await pair.down(lab)
         // A boot takes longer than a dead client's watch; a copy of this node would renew its watch.
-        let deadline = ContinuousClock.now + .seconds(90)
+        let deadline = ContinuousClock.now + .seconds(180)
         var isStaged = false
         while !isStaged, .now < deadline {
             do throws(VolumeError) {
@@ -203,7 +203,7 @@ extension NodeTests {
                 | rbd -c \(conf) watch rbd/\(image) > /dev/null 2>&1 &
             """
         )
-        let deadline = ContinuousClock.now + .seconds(60)
+        let deadline = ContinuousClock.now + .seconds(120)
         while try await !rbd("status rbd/\(image)").contains("watcher="), .now < deadline {
             try await Task.sleep(for: .milliseconds(100))
         }
@@ -230,7 +230,7 @@ extension NodeTests {
         #expect(try await !lab.service().stats(request, deadline: soon).condition.isAbnormal)
         _ = try await pair.nacre("node fence \(lab.nodeID) --yes")
         try await shell("dd if=/dev/zero of=\(place) bs=64K count=4 oflag=direct conv=fsync status=none || true")
-        let deadline = ContinuousClock.now + .seconds(60)
+        let deadline = ContinuousClock.now + .seconds(120)
         var condition = try await lab.service().stats(request, deadline: soon).condition
         while !condition.isAbnormal, .now < deadline {
             try await Task.sleep(for: .milliseconds(200))
