@@ -92,7 +92,7 @@ struct CommandTests {
             ctypes.CDLL(None).prctl(15, b"ceph-osd")
             fd = os.open("\(disk.loop)", os.O_RDONLY)
             open("\(lab.directory)/on", "w")
-            time.sleep(60)
+            time.sleep(600)
             """
         try KernelFile.replace(script, with: Array(text.utf8))
         try lab.background("exec /usr/bin/python3 \(script) -f -i 7")

@@ -56,12 +56,12 @@ final class DiskLab {
     /// Makes a loop device of a file.
     func attach(_ path: String, sector: Int = 512, readOnly: Bool = false) throws -> String {
         let flags = readOnly ? "-r" : ""
-        let ran = Self.run("losetup -f --show -b \(sector) \(flags) \(path)", limit: 10)
+        let ran = Self.run("losetup -f --show -b \(sector) \(flags) \(path)", limit: 60)
         try #require(ran.status == 0, "\(ran.errors)")
         let loop = String(ran.output.prefix { $0 != "\n" })
         loops.append(loop)
         // Those of what was attached to it before.
-        try Self.forgetPartitions(of: loop, within: 10)
+        try Self.forgetPartitions(of: loop, within: 60)
         return loop
     }
 

@@ -20,7 +20,7 @@ extension WrongDisk {
             lab in
             try lab.sh("\(ext4) \(disk.loop) && mkdir \(lab.directory)/m")
             try lab.background(
-                "unshare -m bash -c 'mount \(disk.loop) \(lab.directory)/m && sync -f \(lab.directory)/m && touch \(lab.directory)/on && exec sleep 60'"
+                "unshare -m bash -c 'mount \(disk.loop) \(lab.directory)/m && sync -f \(lab.directory)/m && touch \(lab.directory)/on && exec sleep 600'"
             )
             return ""
         },
@@ -102,7 +102,7 @@ extension DiskLab {
         let process = try sh(text).prefix { $0 != "\n" }
         atEnd { _ = DiskLab.run("kill -- -\(process); sleep 0.2", limit: 5) }
         try sh(
-            "for i in $(seq 300); do test -e \(directory)/on && exit 0; sleep 0.1; done; cat \(directory)/out >&2; exit 1"
+            "for i in $(seq 1200); do test -e \(directory)/on && exit 0; sleep 0.1; done; cat \(directory)/out >&2; exit 1"
         )
     }
 
@@ -112,7 +112,7 @@ extension DiskLab {
         _ flags: String,
         mode: String = "os.O_RDWR",
         then action: String = "0",
-        seconds: Int = 60
+        seconds: Int = 600
     ) throws -> String {
         let script = "\(directory)/claim.py"
         let text = """

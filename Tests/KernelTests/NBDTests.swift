@@ -21,14 +21,14 @@ extension NodeLab {
 
     /// The server that takes over from `server`, once it answers.
     func successor(of server: ProcessIdentity, _ image: String) async throws -> ProcessIdentity {
-        let deadline = ContinuousClock.now + .seconds(60)
+        let deadline = ContinuousClock.now + .seconds(180)
         while .now < deadline {
             if let status = status(image), let found = status.server, found != server, status.statistics != nil {
                 return found
             }
             try await Task.sleep(for: .milliseconds(20))
         }
-        throw VolumeError(.internal, "no successor within 60 s")
+        throw VolumeError(.internal, "no successor within three minutes")
     }
 
     fileprivate func expand(_ image: String, _ path: String, megabytes: Int64) async throws -> UInt64 {

@@ -68,7 +68,7 @@ final class Host: Sendable {
             .filter { $0.hasPrefix("loop") }
         let uses = loops.map(Self.use)
         Glibc.kill(pid, SIGKILL)
-        if let process = await Self.holders.take(directory) { _ = try? await process.end(within: .seconds(30)) }
+        if let process = await Self.holders.take(directory) { _ = try? await process.end() }
         unlink("\(directory)/init")
         for (loop, use) in zip(loops, uses) where use != nil && Self.use(loop) == use {
             _ = try await Lab.run(["losetup", "-d", "/dev/\(loop)"])
@@ -87,7 +87,7 @@ final class Host: Sendable {
     }
 
     /// Runs a shell line on it.
-    func inside(_ line: String, seconds: Int = 30) async throws -> (isOK: Bool, output: String) {
+    func inside(_ line: String, seconds: Int = 60) async throws -> (isOK: Bool, output: String) {
         guard let pid = initProcess else { return (false, "\(name) is off") }
         return try await Lab.run(
             ["nsenter", "--target", "\(pid)", "--mount", "--pid", "--net", "/bin/sh", "-c", line],

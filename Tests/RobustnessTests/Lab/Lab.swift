@@ -49,8 +49,8 @@ struct Lab: Sendable {
         try await Self.run(["rbd", "-c", "\(cluster.directory)/ceph.conf"] + words)
     }
 
-    /// Runs a program within a minute.
-    static func run(_ words: [String], seconds: Int = 60) async throws -> (isOK: Bool, output: String) {
+    /// Runs a program within two minutes.
+    static func run(_ words: [String], seconds: Int = 120) async throws -> (isOK: Bool, output: String) {
         let output = "/tmp/nacre-robust-\(UInt64.random(in: 0...UInt64.max))"
         defer { unlink(output) }
         let process = try ChildProcess(

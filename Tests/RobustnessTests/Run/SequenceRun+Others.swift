@@ -25,7 +25,7 @@ extension SequenceRun {
         let isOpen = {
             (try? String(contentsOfFile: log, encoding: .utf8))?.contains("open") == true
         }
-        let end = ContinuousClock.now + .seconds(20)
+        let end = ContinuousClock.now + .seconds(60)
         while !isOpen(), person.isRunning, .now < end { try await Task.sleep(for: .milliseconds(50)) }
         guard isOpen() else { return note("  not opened") }
         // An OSD that stood still for longer than a watch has forgotten the person.
@@ -48,7 +48,7 @@ extension SequenceRun {
             note("  delete: \(error)")
         }
         person.send(SIGKILL)
-        _ = try? await person.end(within: .seconds(10))
+        _ = try? await person.end(within: .seconds(60))
     }
 
     /// The volume gets another claim: other places on the nodes, and what its handle alone tells.

@@ -76,7 +76,7 @@ extension SequenceRun {
     }
 
     private func lookForLeaks() async throws {
-        let end = ContinuousClock.now + .seconds(60)
+        let end = ContinuousClock.now + .seconds(180)
         var remains: [String] = []
         repeat {
             remains = []

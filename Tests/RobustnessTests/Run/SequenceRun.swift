@@ -25,7 +25,7 @@ actor SequenceRun {
     /// How long a call may take while faults come and go.
     static let patience = Duration.seconds(15)
     /// How long everything may take once they are over.
-    static let limit = Duration.seconds(90)
+    static let limit = Duration.seconds(180)
 
     init(_ plan: Plan, _ crew: Crew) {
         self.plan = plan
