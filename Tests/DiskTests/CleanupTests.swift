@@ -147,7 +147,7 @@ struct CleanupTests {
         try disk.flush()
         #expect(disk.magics.isEmpty && disk.isZero(0, 100 << 20))
         #expect(disk.isZero(0, 512 << 20) == (method != "quick"))
-        #expect(DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 30).status != 0)
+        #expect(DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 60).status != 0)
         #expect(lab.makeOSD(disk, cluster: DiskLab.osd).status == 0, "the next OSD takes the disk")
         #expect(event("CleanupPlanned") != nil && event("CleanupProgress")?.message.contains("one disk") ?? false)
         #expect(event("DisksErased")?.message.contains("\(disk.loop) (\(disk.file))") ?? false)

@@ -23,7 +23,7 @@ struct CommandTests {
         let lab = try DiskLab()
         // A disk of the host, which is never opened here: every open of it fails, as that of a dead disk does.
         let listed = lab.nacre("list -o json")
-        let path = DiskLab.run("jq -r '.[0].path // empty' <<< '\(listed.output)'", limit: 10).output.prefix {
+        let path = DiskLab.run("jq -r '.[0].path // empty' <<< '\(listed.output)'", limit: 60).output.prefix {
             $0 != "\n"
         }
         guard path.hasPrefix("/dev/") else { return }

@@ -79,7 +79,7 @@ struct CompletionTests {
     func memory() throws {
         let lab = try DiskLab()
         let number = try lab.sh("cat \(Self.zram)/hot_add").filter(\.isNumber)
-        lab.atEnd { _ = DiskLab.run("echo \(number) > \(Self.zram)/hot_remove", limit: 10) }
+        lab.atEnd { _ = DiskLab.run("echo \(number) > \(Self.zram)/hot_remove", limit: 60) }
         try lab.sh("echo 16M > /sys/block/zram\(number)/disksize")
         let disk = try lab.disk()
         for command in ["inspect", "dm ls --include"] {

@@ -38,7 +38,7 @@ final class DiskLab {
         for cleanUp in cleanUps.reversed() { cleanUp() }
         for loop in loops {
             try? Self.forgetPartitions(of: loop, within: 2)
-            _ = Self.run("losetup -d \(loop)", limit: 10)
+            _ = Self.run("losetup -d \(loop)", limit: 60)
         }
         _ = Self.run("rm -rf --one-file-system -- \(directory)", limit: 60)
     }

@@ -70,7 +70,7 @@ struct InventoryCase: Sendable {
         InventoryCase(name: "mounted") { disk, lab in
             let place = "\(lab.directory)/mounted"
             try lab.sh("mkfs.ext4 -q \(disk.loop) && mkdir \(place) && timeout 10 mount \(disk.loop) \(place)")
-            lab.atEnd { _ = DiskLab.run("umount -l \(place)", limit: 10) }
+            lab.atEnd { _ = DiskLab.run("umount -l \(place)", limit: 60) }
         },
         shell("luks", "cryptsetup -q luksFormat --pbkdf pbkdf2 --pbkdf-force-iterations 1000 DISK - <<< secret"),
         fixture("BlueStore", "bluestore-single"), fixture("db", "bluestore-block.db"),

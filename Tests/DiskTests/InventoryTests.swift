@@ -118,8 +118,8 @@ enum Inventory {
 
     /// Its major release; `nil` where there is none.
     static let release: Int? = {
-        guard DiskLab.run("\(inRoot) sh -c 'command -v ceph-volume'", limit: 20).status == 0 else { return nil }
-        let words = DiskLab.run("\(inRoot) ceph-osd --version", limit: 20).output.split(separator: " ")
+        guard DiskLab.run("\(inRoot) sh -c 'command -v ceph-volume'", limit: 60).status == 0 else { return nil }
+        let words = DiskLab.run("\(inRoot) ceph-osd --version", limit: 60).output.split(separator: " ")
         return words.count > 2 ? words[2].split(separator: ".").first.flatMap { Int($0) } : nil
     }()
 

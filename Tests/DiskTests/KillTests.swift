@@ -85,7 +85,7 @@ struct KillTests {
         for point in points.forThisRun {
             let disk = try copy(of: base, lab, sector: 512)
             #expect(lab.kill(command(disk), at: point, on: disk.loop).status != 0)
-            let second = DiskLab.run(command(disk), limit: 30)
+            let second = DiskLab.run(command(disk), limit: 60)
             #expect(second.status == 0, "killed at \(point): \(second.errors)")
             #expect(lab.nacre("gpt verify \(disk.loop)").status == 0)
             #expect(table(disk, lab).count == 2)
@@ -149,7 +149,7 @@ struct KillTests {
             try own.flush()
             try database.flush()
             #expect(own.magics.isEmpty && database.magics.isEmpty, "killed at \(point)")
-            #expect(DiskLab.run("ls -A \(rook)", limit: 5).output == "other-log\n", "killed at \(point)")
+            #expect(DiskLab.run("ls -A \(rook)", limit: 60).output == "other-log\n", "killed at \(point)")
             try drop(own, database)
         }
     }

@@ -45,7 +45,7 @@ struct MapTests {
         try lab.sh("mkswap \(disk.file)")
         try disk.flush()
         let command = "env -u NO_COLOR \(environment) script -qec \"\(DiskLab.program) inspect \(disk.loop)\" /dev/null"
-        let shown = DiskLab.run(command, limit: 30).output
+        let shown = DiskLab.run(command, limit: 60).output
         #expect(shown.contains("map") && shown.contains("\u{1B}[") == isColoured, "\(shown)")
     }
 

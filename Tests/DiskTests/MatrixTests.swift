@@ -50,7 +50,7 @@ struct MatrixTests {
         .enabled(if: Matrix.version.contains(" 2.42.4 "), "tools/lib/disk-tools has \(Matrix.version), not 2.42.4")
     )
     func names() throws {
-        let known = DiskLab.run("\(Matrix.inRoot) blkid -k", limit: 20).output.split(separator: "\n").map(String.init)
+        let known = DiskLab.run("\(Matrix.inRoot) blkid -k", limit: 60).output.split(separator: "\n").map(String.init)
         #expect(known.count >= 70)
         let own = Set(FormatCatalog.formats.map(\.name))
         #expect(known.filter { !own.contains($0) } == [])
@@ -63,11 +63,11 @@ struct MatrixTests {
         let type = "\(Matrix.inRoot) blkid -p -o value -s TYPE \(disk.loop)"
         try lab.sh("mkfs.xfs -qf \(disk.loop)")
         try disk.flush()
-        #expect(DiskLab.run(type, limit: 20).output == "xfs\n")
+        #expect(DiskLab.run(type, limit: 60).output == "xfs\n")
         // Its label.
         try lab.sh("printf x | dd of=\(disk.loop) bs=1 seek=108 conv=notrunc status=none")
         try disk.flush()
-        #expect(DiskLab.run(type, limit: 20).output.isEmpty)
+        #expect(DiskLab.run(type, limit: 60).output.isEmpty)
         let shown = lab.nacre("inspect \(disk.loop)")
         #expect(shown.output.contains("xfs") && shown.output.contains("checksum"), "\(shown)")
     }
@@ -88,7 +88,7 @@ struct MatrixTests {
         let wipefs = which == "/" ? "wipefs" : "\(Matrix.inRoot) wipefs"
         try lab.sh("\(wipefs) -aq \(disk.loop)")
         try disk.flush()
-        #expect(DiskLab.run("\(wipefs) \(disk.loop)", limit: 20).output.isEmpty)
+        #expect(DiskLab.run("\(wipefs) \(disk.loop)", limit: 60).output.isEmpty)
         #expect(labels() >= 4)
         let unasked = lab.nacre("zap \(disk.loop) --serial \(disk.file)")
         #expect(unasked.status == 77 && unasked.errors.contains("zfs_member"), "\(unasked.errors)")
@@ -137,7 +137,7 @@ enum Matrix {
     static let fixtures = "\(repository)/Tests/BlockDevicesTests/Fixtures"
     static let inRoot = "\(repository)/tools/lib/in-root \(root ?? "/")"
 
-    static let version = DiskLab.run("\(inRoot) blkid -V", limit: 20).output
+    static let version = DiskLab.run("\(inRoot) blkid -V", limit: 60).output
 
     /// What neither wipefs nor blkid sees, and who does.
     static let unknownToOthers = [

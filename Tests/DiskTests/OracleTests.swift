@@ -8,7 +8,7 @@ import Testing
     .enabled(if: DiskLab.obstacle == nil, "\(DiskLab.obstacle ?? "")")
 )
 struct OracleTests {
-    static func has(_ program: String) -> Bool { DiskLab.run("command -v \(program)", limit: 5).status == 0 }
+    static func has(_ program: String) -> Bool { DiskLab.run("command -v \(program)", limit: 60).status == 0 }
 
     private func inventory(_ disk: Disk, _ lab: DiskLab) -> Ran {
         // It calls udevadm, whose answers it does not need for a loop device.
@@ -57,7 +57,7 @@ struct OracleTests {
         let lab = try DiskLab()
         let disk = try lab.disk("disk", 2 << 30)
         try disk.write(fixture: fixture)
-        let before = DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 30)
+        let before = DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 60)
         try #require(before.status == 0, "\(before.errors)")
         let inspect = lab.nacre("inspect -o json \(disk.loop)").output
         #expect(before.output.contains(DiskLab.osd) && inspect.contains(DiskLab.osd))
@@ -66,7 +66,7 @@ struct OracleTests {
             "zap \(disk.loop) --serial \(disk.file) --fsid \(DiskLab.cluster) --unknown-osd \(DiskLab.osd)"
         )
         #expect(ran.status == 0, "\(ran.errors)")
-        let after = DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 30)
+        let after = DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 60)
         #expect(after.status != 0 && after.errors.contains("unable to read label"), "\(after.output) \(after.errors)")
     }
 
@@ -118,7 +118,7 @@ extension DiskLab {
 
     /// The output of pvs for disks.
     func physicalVolumes(_ disks: [Disk]) -> String {
-        Self.run(lvm("pvs --noheadings -o pv_name,vg_name", seeing: disks), limit: 30).output
+        Self.run(lvm("pvs --noheadings -o pv_name,vg_name", seeing: disks), limit: 60).output
     }
 
     /// Makes a volume group on several disks, with an OSD's volume across all of them.

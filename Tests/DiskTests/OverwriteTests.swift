@@ -37,12 +37,12 @@ struct OverwriteTests {
         let made = lab.makeOSD(disk, cluster: DiskLab.cluster)
         try #require(made.status == 0, "\(made.errors)")
         try disk.flush()
-        #expect(DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 30).status == 0)
+        #expect(DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 60).status == 0)
         let ran = DiskLab.run(teardown(disk, words: words), limit: 300)
         #expect(ran.status == done(lab), "\(ran.errors)")
         try disk.flush()
         #expect(disk.isZero(0, 512 << 20))
-        #expect(DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 30).status != 0)
+        #expect(DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 60).status != 0)
     }
 
     @Test("Killed in each pass, the next run goes on with that pass and ends clean", arguments: [10, 60, 110, 146])
@@ -143,7 +143,7 @@ struct OverwriteTests {
         // All is overwritten and was read back; the marker goes last, and how far it got goes with it.
         #expect(lab.kill(command, at: KillPoint(call: "pwrite64", number: last), on: disk.loop).status != 0)
         try disk.flush()
-        #expect(DiskLab.run("grep -qaF 'got so far' \(disk.file)", limit: 30).status == 0)
+        #expect(DiskLab.run("grep -qaF 'got so far' \(disk.file)", limit: 60).status == 0)
         try disk.write("somebody's data", at: 100 << 20)
         let second = DiskLab.run(command, limit: 120)
         #expect(second.status == 1 && second.output.contains("1 of the cluster's left"), "\(second)")

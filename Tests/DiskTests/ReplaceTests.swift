@@ -222,7 +222,7 @@ struct ReplaceTests {
         #expect(whole.status == 77 && whole.errors.contains("no new disk"), "\(whole)")
         let place = "\(lab.directory)/place"
         try lab.sh("mkdir \(place) && mount \(part) \(place)")
-        lab.atEnd { _ = DiskLab.run("umount \(place)", limit: 20) }
+        lab.atEnd { _ = DiskLab.run("umount \(place)", limit: 60) }
         let mounted = lab.nacre("\(words) \(part)")
         #expect(mounted.status == 77 && mounted.errors.contains("mounted at '\(place)'"), "\(mounted)")
     }

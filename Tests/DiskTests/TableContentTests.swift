@@ -229,7 +229,7 @@ struct TableContentTests {
             #expect(ran.status == 77 && ran.errors.contains("ceph_bluestore"), "\(words): \(ran)")
         }
         #expect(try disk.fingerprint() == before)
-        #expect(DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 30).status == 0)
+        #expect(DiskLab.run("ceph-bluestore-tool show-label --dev \(disk.loop)", limit: 60).status == 0)
     }
 
     @Test(
@@ -312,6 +312,6 @@ struct TableContentTests {
 extension DiskLab {
     /// Takes partitions away that the kernel was told of.
     fileprivate func forget(_ disk: Disk, _ number: Int32) {
-        _ = DiskLab.run("partx -d --nr \(number) \(disk.loop)", limit: 10)
+        _ = DiskLab.run("partx -d --nr \(number) \(disk.loop)", limit: 60)
     }
 }

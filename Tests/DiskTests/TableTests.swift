@@ -27,8 +27,8 @@ struct TableTests {
         gpt("name \(target) --number 3 --name three")
         gpt("delete \(target) --number 1")
         gpt("verify \(disk.loop)")
-        #expect(DiskLab.run("sgdisk -v \(disk.loop)", limit: 20).output.contains("No problems found"))
-        let shown = DiskLab.run("sgdisk -p \(disk.loop)", limit: 20).output
+        #expect(DiskLab.run("sgdisk -v \(disk.loop)", limit: 60).output.contains("No problems found"))
+        let shown = DiskLab.run("sgdisk -p \(disk.loop)", limit: 60).output
         #expect(shown.contains("F808") && shown.contains("three") && !shown.contains("one"))
         #expect(lab.nacre("gpt print \(disk.loop)").output.contains("11111111-2222-3333-4444-555555555555"))
         let kernel = try BlockTree(reading: Sysfs()).partitions(of: String(disk.loop.dropFirst(5)))
@@ -50,7 +50,7 @@ struct TableTests {
             try lab.sh("dd if=\(large) of=\(disk.file) bs=1M count=64 conv=notrunc,sparse status=none")
             try disk.flush()
             let before = try disk.fingerprint()
-            let shown = DiskLab.run("sgdisk -i 1 -i 2 \(large)", limit: 20).output
+            let shown = DiskLab.run("sgdisk -i 1 -i 2 \(large)", limit: 60).output
             let ran = lab.nacre("gpt repair \(disk.loop) --serial \(disk.file)")
             guard fits else {
                 #expect(ran.status == 1)
@@ -61,9 +61,9 @@ struct TableTests {
             }
             #expect(ran.status == 0, "\(ran.errors)")
             try disk.flush()
-            #expect(DiskLab.run("sgdisk -v \(disk.file)", limit: 20).output.contains("No problems found"))
-            #expect(DiskLab.run("sgdisk -i 1 -i 2 \(disk.file)", limit: 20).output == shown)
-            #expect(DiskLab.run("cmp -n 440 \(disk.file) \(large)", limit: 20).status == 0, "the boot code is kept")
+            #expect(DiskLab.run("sgdisk -v \(disk.file)", limit: 60).output.contains("No problems found"))
+            #expect(DiskLab.run("sgdisk -i 1 -i 2 \(disk.file)", limit: 60).output == shown)
+            #expect(DiskLab.run("cmp -n 440 \(disk.file) \(large)", limit: 60).status == 0, "the boot code is kept")
         }
     }
 
@@ -80,7 +80,7 @@ struct TableTests {
         #expect(ran.status == 0, "\(ran.errors)")
         try disk.flush()
         #expect(lab.nacre("gpt verify \(disk.loop)").status == 0)
-        #expect(DiskLab.run("sgdisk -v \(disk.file)", limit: 20).output.contains("No problems found"))
+        #expect(DiskLab.run("sgdisk -v \(disk.file)", limit: 60).output.contains("No problems found"))
         #expect(disk.isZero(old, 33 * 512))
     }
 
@@ -94,7 +94,7 @@ struct TableTests {
         let saved = "\(lab.directory)/table"
         let ran = lab.nacre("gpt backup \(disk.loop) \(saved)")
         #expect(ran.status == 0 && ran.errors.contains("with 1 partition, to '\(saved)'"), "\(ran)")
-        #expect(DiskLab.run("sgdisk -l \(saved) \(disk.loop)", limit: 20).status == 0, "sgdisk reads it, too")
+        #expect(DiskLab.run("sgdisk -l \(saved) \(disk.loop)", limit: 60).status == 0, "sgdisk reads it, too")
         try disk.write([UInt8](repeating: 0, count: 1024), at: 0)
         #expect(lab.nacre("gpt verify \(disk.loop)").status == 1)
         #expect(lab.nacre("gpt repair \(target)").status == 0)
@@ -106,7 +106,7 @@ struct TableTests {
         #expect(disk.magics.isEmpty)
         let restored = lab.nacre("gpt restore \(target) \(saved)")
         #expect(restored.status == 0, "\(restored.errors)")
-        #expect(DiskLab.run("sgdisk -v \(disk.loop)", limit: 20).output.contains("No problems found"))
+        #expect(DiskLab.run("sgdisk -v \(disk.loop)", limit: 60).output.contains("No problems found"))
     }
 
     @Test(
@@ -168,11 +168,11 @@ struct TableTests {
         #expect(lab.nacre("gpt backup \(disk.loop) \(file)").status == 0)
         let look =
             "stat -c '%n %F %i %s %Y' \(file).new; cat \(file).new \(kept) 2> /dev/null; ls -A \(lab.directory)/saved"
-        let before = DiskLab.run(look, limit: 10).output
+        let before = DiskLab.run(look, limit: 60).output
         try lab.sh("sgdisk -n 1:0:+10M \(disk.loop)")
         let ran = lab.nacre("gpt backup \(disk.loop) \(file)")
         #expect(ran.status == 0 && ran.errors.contains("with 1 partition,"), "\(ran)")
-        #expect(DiskLab.run(look, limit: 10).output == before)
+        #expect(DiskLab.run(look, limit: 60).output == before)
     }
 
     @Test("A file far larger than any table is not read")
@@ -222,7 +222,7 @@ struct TableTests {
         #expect(try disk.fingerprint() == table)
         #expect(lab.nacre("prepare \(disk.loop) --serial \(disk.file) --part ceph-db:200M").status == 77)
         // ceph-volume and Rook take partitions with Ceph's name for used ones.
-        #expect(DiskLab.run("sgdisk -p \(disk.loop)", limit: 20).output.contains("100.0 MiB   8300  osd db"))
+        #expect(DiskLab.run("sgdisk -p \(disk.loop)", limit: 60).output.contains("100.0 MiB   8300  osd db"))
         let check = lab.nacre("check \(disk.loop)")
         #expect(check.status == 1 && check.output.contains("ceph-volume: Has GPT headers"))
         // As versions before made them: it is so already, and what that means is told.
@@ -268,7 +268,7 @@ struct TableTests {
         try database.flush()
         #expect(own.magics.isEmpty && database.magics.isEmpty)
         #expect(try foreign.fingerprint() == before)
-        #expect(DiskLab.run("ls \(rook)", limit: 5).output == "other-log\n")
+        #expect(DiskLab.run("ls \(rook)", limit: 60).output == "other-log\n")
         #expect(lab.nacre("\(words) --confirm \(DiskLab.cluster)").status == ran.status, "again is fine")
         // A db whose main device is gone may be the cluster's: the node is not known to be free of it.
         try Layout.database.make(database, lab)
@@ -288,11 +288,11 @@ struct TableTests {
         )
         let mounted = "\(rook)/rook-ceph/\(DiskLab.cluster)_\(DiskLab.osd)/deep"
         try lab.sh("timeout 10 mount -t tmpfs none \(mounted); touch \(mounted)/kept")
-        lab.atEnd { _ = DiskLab.run("umount -l \(mounted)", limit: 10) }
+        lab.atEnd { _ = DiskLab.run("umount -l \(mounted)", limit: 60) }
         let words = "teardown --fsid \(DiskLab.cluster) --include \(disk.loop) --confirm \(DiskLab.cluster)"
         let ran = lab.nacre("\(words) --data-dir \(lab.directory)/\(name)")
         #expect(ran.status == 1, "\(ran.errors)")
-        #expect(DiskLab.run("ls \(mounted)", limit: 5).output == "kept\n")
+        #expect(DiskLab.run("ls \(mounted)", limit: 60).output == "kept\n")
     }
 
     @Test("Where one disk was erased and another refused, the exit code does not say that nothing was written")
@@ -334,8 +334,8 @@ struct TableTests {
         let ran = lab.nacre("gpt repair \(target) --from primary")
         #expect(ran.status == 0, "\(ran.errors)")
         try disk.flush()
-        #expect(DiskLab.run("sgdisk -v \(disk.file)", limit: 20).output.contains("No problems found"))
-        #expect(DiskLab.run("sgdisk -i 1 \(disk.file)", limit: 20).output.contains(DiskLab.osd.uppercased()))
+        #expect(DiskLab.run("sgdisk -v \(disk.file)", limit: 60).output.contains("No problems found"))
+        #expect(DiskLab.run("sgdisk -i 1 \(disk.file)", limit: 60).output.contains(DiskLab.osd.uppercased()))
     }
 
     @Test("A partition is left alone while a process has its disk open to write, as a virtual machine has")

@@ -82,7 +82,7 @@ struct WordsTests {
         if command.hasPrefix("gpt") { try lab.sh("sgdisk -o \(disk.loop)") }
         let before = try disk.fingerprint()
         let words = "\(DiskLab.program) \(command.replacing("DISK", with: disk.loop))"
-        let ran = DiskLab.run("echo no | script -qec \"\(words)\" /dev/null", limit: 30)
+        let ran = DiskLab.run("echo no | script -qec \"\(words)\" /dev/null", limit: 60)
         #expect(ran.status == 77)
         let parts = ran.output.split(separator: "Type its backing file to go on:", maxSplits: 1)
         try #require(parts.count == 2, "\(ran.output)")

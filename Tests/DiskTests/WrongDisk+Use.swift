@@ -60,7 +60,7 @@ extension WrongDisk {
         },
         WrongDisk("set read-only", says: "is read-only") { disk, lab in
             try lab.sh("blockdev --setro \(disk.loop)")
-            lab.atEnd { _ = DiskLab.run("blockdev --setrw \(disk.loop)", limit: 5) }
+            lab.atEnd { _ = DiskLab.run("blockdev --setrw \(disk.loop)", limit: 60) }
             return ""
         },
         WrongDisk("too small to be judged", says: "left alone", size: 512 << 10) { _, _ in "" },
@@ -83,7 +83,7 @@ extension DiskLab {
     func mount(_ device: String, _ make: String, options: String = "") throws -> String {
         let place = "\(directory)/mounted"
         try sh("\(make) \(device) && mkdir \(place) && mount \(options) \(device) \(place) && sync -f \(place)")
-        atEnd { _ = DiskLab.run("umount \(place)", limit: 20) }
+        atEnd { _ = DiskLab.run("umount \(place)", limit: 60) }
         return ""
     }
 
@@ -100,7 +100,7 @@ extension DiskLab {
     func background(_ command: String) throws {
         let text = "setsid bash -c '\(command.replacing("'", with: "'\\''"))' > \(directory)/out 2>&1 & echo $!"
         let process = try sh(text).prefix { $0 != "\n" }
-        atEnd { _ = DiskLab.run("kill -- -\(process); sleep 0.2", limit: 5) }
+        atEnd { _ = DiskLab.run("kill -- -\(process); sleep 0.2", limit: 60) }
         try sh(
             "for i in $(seq 1200); do test -e \(directory)/on && exit 0; sleep 0.1; done; cat \(directory)/out >&2; exit 1"
         )

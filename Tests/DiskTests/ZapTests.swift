@@ -33,9 +33,9 @@ struct ZapTests {
         #expect(disk.isZero(1 << 30, 200 << 10))
         #expect(disk.isZero(UInt64(Layout.size) - (32 << 20), 32 << 20))
         #expect(lab.nacre("inspect \(disk.loop)").output.contains("nothing on it"))
-        #expect(DiskLab.run("wipefs \(disk.loop)", limit: 20).output.isEmpty)
-        #expect(DiskLab.run("blkid -p \(disk.loop)", limit: 20).output.isEmpty)
-        let table = DiskLab.run("sgdisk -p \(disk.loop)", limit: 20)
+        #expect(DiskLab.run("wipefs \(disk.loop)", limit: 60).output.isEmpty)
+        #expect(DiskLab.run("blkid -p \(disk.loop)", limit: 60).output.isEmpty)
+        let table = DiskLab.run("sgdisk -p \(disk.loop)", limit: 60)
         #expect(table.status == 0 && table.output.contains("Creating new GPT entries"))
         // A full scan, mid-disk included.
         #expect(disk.magics.isEmpty)
@@ -47,7 +47,7 @@ struct ZapTests {
         let lab = try DiskLab()
         let disk = try lab.disk("osd", 2 << 30)
         func makeOSD(_ name: String) -> Ran { lab.makeOSD(disk, cluster: DiskLab.cluster, osd: name) }
-        try #require(DiskLab.run("command -v ceph-osd", limit: 5).status == 0)
+        try #require(DiskLab.run("command -v ceph-osd", limit: 60).status == 0)
         #expect(makeOSD(DiskLab.osd).status == 0)
         try disk.flush()
         #expect(makeOSD("bbbbbbbb-bbbb-cccc-dddd-eeeeeeeeeeee").status != 0, "the old label stands in the way")
@@ -97,8 +97,8 @@ struct ZapTests {
         #expect(ran.status == 0, "\(ran.errors)")
         let word = key.prefix { $0 != "\n" }
         #expect(word.count == 40)
-        #expect(DiskLab.run("grep -raF '\(word)' \(lab.directory)/b", limit: 10).status == 1)
-        #expect(DiskLab.run("grep -ra 'bluestore block device' \(lab.directory)/b", limit: 10).status == 0)
+        #expect(DiskLab.run("grep -raF '\(word)' \(lab.directory)/b", limit: 60).status == 1)
+        #expect(DiskLab.run("grep -ra 'bluestore block device' \(lab.directory)/b", limit: 60).status == 0)
         #expect(!(ran.output + ran.errors).contains(word))
     }
 
@@ -148,7 +148,7 @@ struct ZapTests {
         try lab.sh("echo kept > \(lab.directory)/file; mkdir \(lab.directory)/full")
         // One page: there is room for the look whether there is room, and for no headers.
         try lab.sh("timeout 10 mount -t tmpfs -o size=4k none \(lab.directory)/full")
-        lab.atEnd { _ = DiskLab.run("umount -l \(lab.directory)/full", limit: 10) }
+        lab.atEnd { _ = DiskLab.run("umount -l \(lab.directory)/full", limit: 60) }
         let proofs = disks.map { "--serial \($0.file)" }.joined(separator: " ")
         let names = disks.map(\.loop)
         let words =
@@ -184,7 +184,7 @@ struct ZapTests {
         // A page more, for the look whether there is room.
         let half = "\(lab.directory)/half"
         try lab.sh("mkdir \(half); timeout 10 mount -t tmpfs -o size=\(4 * (pages + 1))k none \(half)")
-        lab.atEnd { _ = DiskLab.run("umount -l \(half)", limit: 10) }
+        lab.atEnd { _ = DiskLab.run("umount -l \(half)", limit: 60) }
         let ran = lab.nacre(
             "teardown --parallel 1 --fsid \(DiskLab.cluster) --confirm \(DiskLab.cluster) --backup \(half) "
                 + disks.map { "--include \($0.loop)" }.joined(separator: " ")
