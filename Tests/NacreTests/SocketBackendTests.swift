@@ -58,17 +58,31 @@ struct SocketBackendTests {
         return lines.filter { $0 == "/healthz" }.count
     }
 
+    private static let silence = ["the service does not say which clusters it can use"]
+
+    /// Does it anew where the six seconds were over that a command waits: on a busy machine Python may take them.
+    private func untilTold(_ body: () async throws -> Bool) async throws {
+        for _ in 0..<3 { if try await body() { return } }
+        Issue.record("the service was not heard within six seconds, three times")
+    }
+
     @Test("Whoever asks for its health meanwhile, and soon after, gets one answer to one question")
     func once() async throws {
-        let looks = try await with(delay: 0.5) { backend in
-            async let faults = backend.configurationFaults()
-            async let refused = backend.refusedPools()
-            let (first, second) = await (faults, refused)
-            #expect(first == [] && second.count == 1)
-            let again = await backend.refusedPools()
-            #expect(again.count == 1)
+        try await untilTold {
+            var isTold = true
+            let looks = try await with(delay: 0.5) { backend in
+                async let faults = backend.configurationFaults()
+                async let refused = backend.refusedPools()
+                let (first, second) = await (faults, refused)
+                isTold = first != Self.silence
+                guard isTold else { return }
+                #expect(first == [] && second.count == 1)
+                let again = await backend.refusedPools()
+                #expect(again.count == 1)
+            }
+            #expect(looks == 1 || !isTold)
+            return isTold
         }
-        #expect(looks == 1)
     }
 
     @Test("A look at a pool ends at its deadline, though the health is not told yet")
@@ -83,16 +97,22 @@ struct SocketBackendTests {
                 }
                 return await group.reduce(into: []) { $0 += $1 }
             }
-            #expect(ends == ["absence: none", "the service does not say which clusters it can use"])
+            #expect(ends == ["absence: none"] + Self.silence)
         }
     }
 
     @Test("What the service did not say is asked again at once")
     func unsaid() async throws {
-        let looks = try await with(delay: 0, emptyAnswers: 1) { backend in
-            #expect(await backend.configurationFaults() == ["the service does not say which clusters it can use"])
-            #expect(await backend.configurationFaults() == [])
+        try await untilTold {
+            var isTold = true
+            let looks = try await with(delay: 0, emptyAnswers: 1) { backend in
+                #expect(await backend.configurationFaults() == Self.silence)
+                let again = await backend.configurationFaults()
+                isTold = again != Self.silence
+                #expect(again == [] || !isTold)
+            }
+            #expect(looks == 2)
+            return isTold
         }
-        #expect(looks == 2)
     }
 }
