@@ -63,8 +63,13 @@ struct PoolLimitTests {
     /// What pool `rbd` can hold, as the service says it for a factor of 1.
     private func free(_ faulty: FaultyCluster, _ nacre: NacreProcess) async throws -> Int {
         let body = #"{"parameters":{"clusterID":"\#(try faulty.cluster.clusterID)","pool":"rbd","poolSizeFactor":"1"}}"#
-        let answer = try await nacre.ask("Controller/GetCapacity", body)
-        let found = try #require(answer.body.firstMatch(of: /"maximumVolumeSize":"(\d+)"/), "\(answer)")
-        return try #require(Int(found.output.1))
+        var bytes: Int?
+        // The manager counts every few seconds.
+        try await eventually("the pool's room is told") {
+            let answer = try await nacre.ask("Controller/GetCapacity", body)
+            bytes = answer.body.firstMatch(of: /"maximumVolumeSize":"(\d+)"/).flatMap { Int($0.output.1) }
+            return (bytes ?? 0) > 0
+        }
+        return try #require(bytes)
     }
 }
