@@ -133,7 +133,8 @@ struct UnseenPoolTests {
                     ImageObject.header(ofID: other),
                     in: "rbd",
                     butNot: [
-                        header, ImageObject.id(ofName: image), ImageObject.directory, ImageObject.poolInfo, ImageObject.trash,
+                        header, ImageObject.id(ofName: image), ImageObject.directory, ImageObject.poolInfo,
+                        ImageObject.trash,
                     ]
                 )
             }
