@@ -54,8 +54,17 @@ public final class ChildProcess: Sendable {
         let argv = ([program] + arguments).map { strdup($0) } + [nil]
         let envp = variables.map { strdup($0) } + [nil]
         defer { for pointer in argv + envp { free(pointer) } }
+        // Who runs the tests in the background of a shell ignores Ctrl-C, and so would the program.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for number in [SIGINT, SIGQUIT, SIGHUP] { sigaddset(&signals, number) }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
         var pid = pid_t()
-        let number = posix_spawn(&pid, program, &actions, nil, argv, envp)
+        let number = posix_spawn(&pid, program, &actions, &attributes, argv, envp)
         guard number == 0 else { throw NotStarted(program: program, number: number) }
         self.pid = pid
     }
